@@ -1,0 +1,78 @@
+//! Compaction: several segments that lie end to end become one, and nothing else changes.
+
+use super::connection::Change;
+use super::garbage;
+use super::landing::{at_path, insert};
+use super::{Catalog, CatalogError, Segment};
+
+impl Catalog {
+    /// Puts `new` in the place of `old`, whose objects become garbage at `new.created_ms`. All of `old` must still
+    /// be there, lie end to end over exactly `new.range`, and hold as many rows and dead letters; else
+    /// [`CatalogError::SegmentsChanged`] and nothing happens. Asking again for what was done succeeds.
+    pub async fn replace_segments(&self, old: &[Segment], new: &Segment) -> Result<(), CatalogError> {
+        let mut change = self.change("replace segments").await?;
+        if at_path(&mut change, &new.path).await?.as_ref() == Some(new) {
+            return Ok(());
+        }
+        let found = found(&mut change, new).await?;
+        if let Err(detail) = check(old, &found, new) {
+            return Err(changed(new, detail));
+        }
+        for segment in old {
+            drop_segment(&mut change, segment, new).await?;
+        }
+        change.execute(insert(new)).await?;
+        change.commit().await?;
+        self.changed();
+        Ok(())
+    }
+}
+
+async fn found(change: &mut Change<'_>, new: &Segment) -> Result<Vec<Segment>, CatalogError> {
+    let select = sqlx::query_as(include_str!("sql/segment_list_in.sql"));
+    let select = select.bind(&new.topic).bind(new.partition);
+    change.all(select.bind(new.range.start).bind(new.range.end)).await
+}
+
+async fn drop_segment(change: &mut Change<'_>, segment: &Segment, new: &Segment) -> Result<(), CatalogError> {
+    change.execute(sqlx::query(include_str!("sql/segment_delete.sql")).bind(&segment.path)).await?;
+    garbage::add(change, &segment.path, new.created_ms).await?;
+    match &segment.dead_path {
+        Some(path) if Some(path) != new.dead_path.as_ref() => garbage::add(change, path, new.created_ms).await,
+        _ => Ok(()),
+    }
+}
+
+/// Whether `new` may take the place of `old`, given the segments `found` over its range.
+fn check(old: &[Segment], found: &[Segment], new: &Segment) -> Result<(), String> {
+    if old != found {
+        return Err(format!("{} segments were given, others are recorded there", old.len()));
+    }
+    let (Some(first), Some(last)) = (old.first(), old.last()) else {
+        return Err("no segment was given".to_owned());
+    };
+    if let Some(pair) = old.windows(2).find(|pair| pair[0].range.end != pair[1].range.start) {
+        return Err(format!("{} and {} do not touch", pair[0].range, pair[1].range));
+    }
+    if (first.range.start, last.range.end) != (new.range.start, new.range.end) {
+        return Err(format!("those given end at [{}, {})", first.range.start, last.range.end));
+    }
+    let sums = old.iter().fold((0, 0), |(rows, dead), s| (rows + s.rows, dead + s.dead));
+    if sums != (new.rows, new.dead) {
+        let (rows, dead) = sums;
+        return Err(format!(
+            "they hold {rows} rows and {dead} dead letters, the new one {} and {}",
+            new.rows, new.dead
+        ));
+    }
+    Ok(())
+}
+
+fn changed(new: &Segment, detail: String) -> CatalogError {
+    CatalogError::SegmentsChanged {
+        topic: new.topic.clone(),
+        partition: new.partition,
+        range: new.range,
+        detail,
+    }
+}

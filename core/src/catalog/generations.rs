@@ -1,0 +1,177 @@
+//! Generations and the pointer to the one that is served.
+
+use std::collections::BTreeSet;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row};
+
+use crate::manifest::Manifest;
+use crate::name::Generation;
+
+use super::connection::{Change, count, stored};
+use super::{Catalog, CatalogError, RunState, garbage, runs};
+
+/// A generation as a run publishes it: its manifest has been written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedGeneration {
+    pub generation: Generation,
+    pub run_id: i64,
+    pub manifest_path: String,
+    /// The manifest's text, as it was written.
+    pub manifest: String,
+    pub published_ms: i64,
+}
+
+/// A generation as recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GenerationRow {
+    pub generation: Generation,
+    pub run_id: i64,
+    pub manifest_path: String,
+    pub manifest: String,
+    pub published_ms: i64,
+    /// When it was retired: its objects may be gone.
+    pub retired_ms: Option<i64>,
+}
+
+impl Catalog {
+    /// Makes a generation current and its run published, if `expected_previous` is still current and the run still
+    /// running; else [`CatalogError::PublishConflict`] or [`CatalogError::RunEnded`], and nothing happens.
+    /// Publishing the same generation again succeeds.
+    pub async fn publish(&self, new: &PublishedGeneration, expected_previous: Generation) -> Result<(), CatalogError> {
+        let mut change = self.change("publish a generation").await?;
+        let run = runs::get(&mut change, new.run_id).await?;
+        if run.state == RunState::Published && run.generation == Some(new.generation) {
+            return Ok(());
+        }
+        let published = sqlx::query(include_str!("sql/run_published.sql"));
+        let published = published.bind(new.run_id).bind(new.published_ms).bind(number(new.generation));
+        if change.execute(published).await? == 0 {
+            return Err(runs::ended(&mut change, new.run_id).await?);
+        }
+        let insert = sqlx::query(include_str!("sql/generation_insert.sql"))
+            .bind(number(new.generation))
+            .bind(new.run_id)
+            .bind(&new.manifest_path)
+            .bind(&new.manifest)
+            .bind(new.published_ms);
+        change.execute(insert).await?;
+        move_current(&mut change, expected_previous, new.generation).await?;
+        change.commit().await?;
+        self.changed();
+        Ok(())
+    }
+
+    /// Makes an earlier generation current again, or a later one that was rolled back from.
+    pub async fn rollback(&self, to: Generation, expected_current: Generation) -> Result<(), CatalogError> {
+        let mut change = self.change("roll back to a generation").await?;
+        let row = get(&mut change, to).await?;
+        if row.retired_ms.is_some() {
+            return Err(CatalogError::Retired { generation: to });
+        }
+        move_current(&mut change, expected_current, to).await?;
+        change.commit().await?;
+        self.changed();
+        Ok(())
+    }
+
+    /// Retires a generation that is not current: the objects that no other kept generation names become garbage.
+    /// Retiring it again changes nothing.
+    pub async fn retire(&self, generation: Generation, now_ms: i64) -> Result<(), CatalogError> {
+        let mut change = self.change("retire a generation").await?;
+        if current_number(&mut change).await? == generation {
+            return Err(CatalogError::StillCurrent { generation });
+        }
+        let row = get(&mut change, generation).await?;
+        let update = sqlx::query(include_str!("sql/generation_retire.sql"));
+        if change.execute(update.bind(number(generation)).bind(now_ms)).await? == 0 {
+            return Ok(());
+        }
+        let kept = change.all(sqlx::query_as(include_str!("sql/generation_live.sql"))).await?;
+        for path in self.unreferenced(&row, &kept)? {
+            garbage::add(&mut change, &path, now_ms).await?;
+        }
+        change.commit().await?;
+        self.changed();
+        Ok(())
+    }
+
+    /// The generation that is served; none before the first.
+    pub async fn current(&self) -> Result<Option<GenerationRow>, CatalogError> {
+        let select = sqlx::query_as(include_str!("sql/current_get.sql"));
+        self.read_one("read the current generation", select).await
+    }
+
+    /// A generation, retired or not.
+    pub async fn generation(&self, generation: Generation) -> Result<GenerationRow, CatalogError> {
+        let select = sqlx::query_as(include_str!("sql/generation_get.sql"));
+        let row = self.read_one("read a generation", select.bind(number(generation))).await?;
+        row.ok_or_else(|| unknown(generation))
+    }
+
+    /// The latest generations, newest first.
+    pub async fn generations(&self, limit: u32) -> Result<Vec<GenerationRow>, CatalogError> {
+        let select = sqlx::query_as(include_str!("sql/generation_list.sql"));
+        self.read_all("list generations", select.bind(i64::from(limit))).await
+    }
+
+    /// Objects of `retired` that none of `kept` names: a run of some views carries the others' files over.
+    fn unreferenced(&self, retired: &GenerationRow, kept: &[GenerationRow]) -> Result<BTreeSet<String>, CatalogError> {
+        let mut paths = self.objects(retired)?;
+        for row in kept {
+            let named = self.objects(row)?;
+            paths.retain(|path| !named.contains(path));
+        }
+        Ok(paths)
+    }
+
+    fn objects(&self, row: &GenerationRow) -> Result<BTreeSet<String>, CatalogError> {
+        let damaged = |e| self.damaged(format!("the manifest of generation {}", row.generation), e);
+        let manifest = Manifest::from_json(&row.manifest).map_err(damaged)?;
+        let files = manifest.views.into_values().flat_map(|states| states.files);
+        Ok(files.map(|file| file.path).chain([row.manifest_path.clone()]).collect())
+    }
+}
+
+async fn move_current(change: &mut Change<'_>, from: Generation, to: Generation) -> Result<(), CatalogError> {
+    let update = sqlx::query(include_str!("sql/current_move.sql"));
+    if change.execute(update.bind(number(to)).bind(number(from))).await? == 1 {
+        return Ok(());
+    }
+    let found = current_number(change).await?;
+    Err(CatalogError::PublishConflict { expected: from, found })
+}
+
+async fn current_number(change: &mut Change<'_>) -> Result<Generation, CatalogError> {
+    let select = sqlx::query_as::<_, (i64,)>(include_str!("sql/current_number.sql"));
+    let row = change.one(select).await?;
+    let (current,) = row.ok_or_else(|| CatalogError::Missing { what: "the current generation".to_owned() })?;
+    Ok(Generation(count(current)))
+}
+
+async fn get(change: &mut Change<'_>, generation: Generation) -> Result<GenerationRow, CatalogError> {
+    let select = sqlx::query_as(include_str!("sql/generation_get.sql"));
+    let row = change.one(select.bind(number(generation))).await?;
+    row.ok_or_else(|| unknown(generation))
+}
+
+fn unknown(generation: Generation) -> CatalogError {
+    CatalogError::Missing { what: format!("generation {generation}") }
+}
+
+pub(super) fn number(generation: Generation) -> i64 {
+    stored(generation.0)
+}
+
+impl FromRow<'_, SqliteRow> for GenerationRow {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            generation: Generation(count(row.try_get("generation")?)),
+            run_id: row.try_get("run_id")?,
+            manifest_path: row.try_get("manifest_path")?,
+            manifest: row.try_get("manifest")?,
+            published_ms: row.try_get("published_ms")?,
+            retired_ms: row.try_get("retired_ms")?,
+        })
+    }
+}

@@ -1,0 +1,1 @@
+UPDATE current_generation SET generation = $1 WHERE generation = $2

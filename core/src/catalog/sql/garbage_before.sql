@@ -1,0 +1,1 @@
+SELECT path FROM garbage WHERE since_ms < $1 ORDER BY since_ms, path

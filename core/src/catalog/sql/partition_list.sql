@@ -1,0 +1,1 @@
+SELECT topic, partition, first_offset, next_offset FROM partitions WHERE topic = $1 ORDER BY partition

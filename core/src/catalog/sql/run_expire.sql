@@ -1,0 +1,2 @@
+UPDATE runs SET state = 'failed', error = 'its process died', finished_ms = $1
+WHERE state = 'running' AND lease_until_ms <= $1

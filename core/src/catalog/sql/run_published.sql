@@ -1,0 +1,1 @@
+UPDATE runs SET state = 'published', finished_ms = $2, generation = $3 WHERE id = $1 AND state = 'running'

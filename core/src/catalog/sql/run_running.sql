@@ -1,0 +1,3 @@
+SELECT id, kind, started_by, state, view_names, cuts, started_ms, finished_ms, row_count, segment_count, generation, error,
+  owner, lease_until_ms
+FROM runs WHERE state = 'running' ORDER BY id

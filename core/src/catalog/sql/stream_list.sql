@@ -1,0 +1,1 @@
+SELECT name, topic, schema_fingerprint FROM streams ORDER BY name

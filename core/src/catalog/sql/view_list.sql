@@ -1,0 +1,1 @@
+SELECT name, fingerprint, sql, created_ms FROM views ORDER BY name

@@ -1,0 +1,17 @@
+//! What Dovetail's layers share: the words of the design as types, and the three functions everything rests on.
+//!
+//! `fold: rows -> state`, `merge: [state] -> state`, `finish: [state] -> answer` live in [`view`]; a
+//! [`pipeline`] is where views come from; [`offsets`] says which rows a state covers; [`catalog`], the [`manifest`] and
+//! [`store`] remember what was published.
+
+pub mod catalog;
+pub mod clock;
+pub mod manifest;
+pub mod name;
+pub mod offsets;
+pub mod pipeline;
+pub mod realtime;
+pub mod record;
+pub mod snapshot;
+pub mod store;
+pub mod view;

@@ -1,0 +1,179 @@
+//! Offsets: where a read continues, per partition, and the ranges between them.
+//!
+//! An offset is always the *next* one to read. A range is half-open and may skip numbers:
+//!
+//! ```text
+//! records   0  1  2  _  _  5  6
+//! [0, 5)    ^-------------^        holds 0, 1 and 2
+//! ```
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A half-open range `[start, end)` of one partition's offsets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct OffsetRange {
+    pub start: i64,
+    pub end: i64,
+}
+
+impl OffsetRange {
+    /// `[start, end)`.
+    ///
+    /// # Panics
+    /// When `end < start`: ranges are built from positions that only move forward, so that is a bug.
+    pub fn new(start: i64, end: i64) -> Self {
+        assert!(start <= end, "range [{start}, {end}) runs backwards");
+        Self { start, end }
+    }
+
+    /// Whether no offset lies in the range.
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    /// How many offset numbers lie in the range: an upper bound of its records.
+    pub fn width(self) -> i64 {
+        self.end - self.start
+    }
+
+    /// Whether `offset` lies in the range.
+    pub fn contains(self, offset: i64) -> bool {
+        self.start <= offset && offset < self.end
+    }
+
+    /// Whether `offset` lies strictly inside: a boundary there would cut the range in two.
+    pub fn is_cut_by(self, offset: i64) -> bool {
+        self.start < offset && offset < self.end
+    }
+}
+
+impl fmt::Display for OffsetRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}, {})", self.start, self.end)
+    }
+}
+
+/// A vector of offsets: partition -> next offset to read. A partition that is absent stands at 0.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Offsets(BTreeMap<i32, i64>);
+
+impl Offsets {
+    /// The offset of `partition`, 0 when absent.
+    pub fn get(&self, partition: i32) -> i64 {
+        self.0.get(&partition).copied().unwrap_or(0)
+    }
+
+    /// Sets the offset of `partition`.
+    pub fn set(&mut self, partition: i32, offset: i64) {
+        self.0.insert(partition, offset);
+    }
+
+    /// Partitions and their offsets, by partition.
+    pub fn iter(&self) -> impl Iterator<Item = (i32, i64)> + '_ {
+        self.0.iter().map(|(&partition, &offset)| (partition, offset))
+    }
+
+    /// The partitions named.
+    pub fn partitions(&self) -> impl Iterator<Item = i32> + '_ {
+        self.0.keys().copied()
+    }
+
+    /// Sum of all offsets: how far the vector reaches, in records where offsets do not skip.
+    pub fn total(&self) -> i64 {
+        self.0.values().sum()
+    }
+}
+
+impl FromIterator<(i32, i64)> for Offsets {
+    fn from_iter<I: IntoIterator<Item = (i32, i64)>>(iter: I) -> Self {
+        Self(iter.into_iter().collect())
+    }
+}
+
+/// Vectors are ordered only when every partition agrees.
+impl PartialOrd for Offsets {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        let mut all = Ordering::Equal;
+        for partition in self.partitions().chain(other.partitions()) {
+            let one = self.get(partition).cmp(&other.get(partition));
+            match (all, one) {
+                (_, Ordering::Equal) => {}
+                (Ordering::Equal, _) => all = one,
+                (a, b) if a == b => {}
+                _ => return None,
+            }
+        }
+        Some(all)
+    }
+}
+
+impl fmt::Display for Offsets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{")?;
+        for (i, (partition, offset)) in self.iter().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            write!(f, "{comma}{partition}: {offset}")?;
+        }
+        f.write_str("}")
+    }
+}
+
+/// An offset vector frozen in a manifest: the batch layer holds every record below it, the speed layer every
+/// record at or above.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Cut(pub Offsets);
+
+impl Cut {
+    /// The cut's offset in `partition`.
+    pub fn get(&self, partition: i32) -> i64 {
+        self.0.get(partition)
+    }
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offsets(pairs: &[(i32, i64)]) -> Offsets {
+        pairs.iter().copied().collect()
+    }
+
+    #[test]
+    fn vectors_are_partially_ordered() {
+        let low = offsets(&[(0, 5), (1, 7)]);
+        let high = offsets(&[(0, 6), (1, 7)]);
+        let aside = offsets(&[(0, 4), (1, 9)]);
+        assert!(low < high);
+        assert_eq!(low.partial_cmp(&aside), None);
+        assert_eq!(offsets(&[(0, 0)]).partial_cmp(&offsets(&[])), Some(Ordering::Equal));
+    }
+
+    #[test]
+    fn a_range_is_half_open() {
+        let range = OffsetRange::new(3, 5);
+        assert!(range.contains(3) && range.contains(4) && !range.contains(5));
+        assert!(range.is_cut_by(4) && !range.is_cut_by(3) && !range.is_cut_by(5));
+        assert_eq!(range.to_string(), "[3, 5)");
+    }
+
+    #[test]
+    fn offsets_print_and_round_trip_as_json() {
+        let cut = Cut(offsets(&[(0, 5), (11, 7)]));
+        assert_eq!(cut.to_string(), "{0: 5, 11: 7}");
+        let json = serde_json::to_string(&cut).unwrap();
+        assert_eq!(json, r#"{"0":5,"11":7}"#);
+        assert_eq!(serde_json::from_str::<Cut>(&json).unwrap(), cut);
+    }
+}

@@ -1,0 +1,221 @@
+//! A lookup's file, read whole and bounded.
+
+use std::fs::File;
+use std::io::{BufReader, Seek};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::csv::ReaderBuilder;
+use arrow::csv::reader::Format;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use datafusion::datasource::MemTable;
+use datafusion::prelude::SessionContext;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::error::{PipelineError, PipelineErrors};
+use super::fingerprint::Fingerprint;
+use super::suggest::did_you_mean;
+use super::types::lower_first;
+use super::{Lookup, LookupFormat, Pipeline};
+
+/// What a lookup may take in memory.
+pub(super) const MAX_LOOKUP_BYTES: u64 = 256 << 20;
+
+/// Why a lookup's file is of no use.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LookupError {
+    #[error("file `{path}` cannot be read: {why}")]
+    Unreadable { path: PathBuf, why: String },
+    #[error("file `{path}` is no {format:?} with the declared columns: {why}")]
+    Malformed { path: PathBuf, format: LookupFormat, why: String },
+    #[error("file `{path}` has no column `{column}`")]
+    NoColumn { path: PathBuf, column: String, has: Vec<String> },
+    #[error("file `{path}` takes more than {limit} bytes in memory")]
+    TooLarge { path: PathBuf, limit: u64 },
+}
+
+impl LookupError {
+    /// What to do about it.
+    pub(super) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unreadable { .. } => {
+                Some("a lookup's path is relative to the folder of the pipeline's file".to_owned())
+            }
+            Self::Malformed { .. } => None,
+            Self::NoColumn { column, has, .. } => {
+                let has: Vec<&str> = has.iter().map(String::as_str).collect();
+                Some(did_you_mean(column, &has, "columns"))
+            }
+            Self::TooLarge { .. } => Some("a lookup is held in memory: keep only the columns and rows you need".to_owned()),
+        }
+    }
+}
+
+/// Reads every lookup into memory and registers it as a table of `ctx`.
+///
+/// Errors name the lookup and its file, not a line: the file was fine when the pipeline was parsed.
+pub fn register_lookups(pipeline: &Pipeline, ctx: &SessionContext) -> Result<(), PipelineErrors> {
+    let mut errors = Vec::new();
+    for lookup in &pipeline.lookups {
+        if let Err(error) = register(lookup, ctx) {
+            errors.push(PipelineError { statement: format!("lookup `{}`", lookup.name), ..error });
+        }
+    }
+    PipelineErrors::check(std::path::Path::new(""), errors)
+}
+
+fn register(lookup: &Lookup, ctx: &SessionContext) -> Result<(), PipelineError> {
+    let (schema, batches) =
+        read(lookup, MAX_LOOKUP_BYTES).map_err(|error| PipelineError::in_file(error.to_string(), error.hint()))?;
+    MemTable::try_new(schema, vec![batches])
+        .and_then(|table| ctx.register_table(lookup.name.as_str(), Arc::new(table)))
+        .map(|_| ())
+        .map_err(|error| PipelineError::in_file(error.strip_backtrace(), None))
+}
+
+/// Changes when the lookup's file or the way it is read changes; hexadecimal.
+pub fn lookup_fingerprint(lookup: &Lookup) -> std::io::Result<String> {
+    let mut hash = Fingerprint::new("lookup");
+    hash.text(&lookup.name).text(&format!("{:?}", lookup.format));
+    hash.bytes(&[u8::from(lookup.has_header), lookup.delimiter]);
+    if let Some(columns) = &lookup.columns {
+        hash.schema(columns);
+    }
+    hash.bytes(&std::fs::read(&lookup.path)?);
+    Ok(hash.finish())
+}
+
+/// The whole table. With declared columns these are its schema; else it is what the file says.
+pub(super) fn read(lookup: &Lookup, limit: u64) -> Result<(SchemaRef, Vec<RecordBatch>), LookupError> {
+    let unreadable = |error: std::io::Error| LookupError::Unreadable {
+        path: lookup.path.clone(),
+        why: lower_first(&error.to_string()),
+    };
+    let file = File::open(&lookup.path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if metadata.is_dir() {
+        return Err(LookupError::Unreadable { path: lookup.path.clone(), why: "it is a folder".to_owned() });
+    }
+    if metadata.len() > limit {
+        return Err(LookupError::TooLarge { path: lookup.path.clone(), limit });
+    }
+    match lookup.format {
+        LookupFormat::Csv => read_csv(lookup, file, limit),
+        LookupFormat::Parquet => read_parquet(lookup, file, limit),
+    }
+}
+
+fn malformed(lookup: &Lookup, why: &ArrowError) -> LookupError {
+    let why = match why {
+        ArrowError::CsvError(why) | ArrowError::ParseError(why) | ArrowError::ParquetError(why) => why.clone(),
+        ArrowError::InvalidArgumentError(why) | ArrowError::CastError(why) => why.clone(),
+        other => other.to_string(),
+    };
+    LookupError::Malformed { path: lookup.path.clone(), format: lookup.format, why: lower_first(&why) }
+}
+
+fn collect(
+    lookup: &Lookup,
+    batches: impl Iterator<Item = Result<RecordBatch, ArrowError>>,
+    limit: u64,
+) -> Result<Vec<RecordBatch>, LookupError> {
+    let (mut all, mut bytes) = (Vec::new(), 0);
+    for batch in batches {
+        let batch = batch.map_err(|error| malformed(lookup, &error))?;
+        bytes += batch.get_array_memory_size() as u64;
+        if bytes > limit {
+            return Err(LookupError::TooLarge { path: lookup.path.clone(), limit });
+        }
+        all.push(batch);
+    }
+    Ok(all)
+}
+
+fn read_csv(
+    lookup: &Lookup,
+    mut file: File,
+    limit: u64,
+) -> Result<(SchemaRef, Vec<RecordBatch>), LookupError> {
+    let format = Format::default().with_header(lookup.has_header).with_delimiter(lookup.delimiter);
+    let sample = if lookup.columns.is_some() { Some(0) } else { None };
+    let (found, _) =
+        format.infer_schema(BufReader::new(&mut file), sample).map_err(|error| malformed(lookup, &error))?;
+    file.rewind().map_err(|error| malformed(lookup, &error.into()))?;
+    let (physical, projection) = match &lookup.columns {
+        None => (inferred(&found), None),
+        Some(declared) if lookup.has_header => by_header(lookup, declared, &found)?,
+        Some(declared) => (Schema::clone(declared), None),
+    };
+    let mut builder = ReaderBuilder::new(Arc::new(physical)).with_format(format);
+    if let Some(projection) = projection {
+        builder = builder.with_projection(projection);
+    }
+    let reader = builder.build(BufReader::new(file)).map_err(|error| malformed(lookup, &error))?;
+    let schema = reader.schema();
+    Ok((schema, collect(lookup, reader, limit)?))
+}
+
+/// A column without any value is text.
+fn inferred(found: &Schema) -> Schema {
+    let text = |field: &Arc<Field>| match field.data_type() {
+        DataType::Null => field.as_ref().clone().with_data_type(DataType::Utf8),
+        _ => field.as_ref().clone(),
+    };
+    Schema::new(found.fields().iter().map(text).collect::<Vec<_>>())
+}
+
+/// Where the declared columns are in the file: by name when the header knows any of them, else by position.
+fn by_header(
+    lookup: &Lookup,
+    declared: &Schema,
+    found: &Schema,
+) -> Result<(Schema, Option<Vec<usize>>), LookupError> {
+    let names: Vec<String> = found.fields().iter().map(|field| field.name().replace('\u{feff}', "")).collect();
+    let place = |wanted: &str| {
+        let exact = names.iter().position(|name| name == wanted);
+        exact.or_else(|| names.iter().position(|name| name.trim().eq_ignore_ascii_case(wanted)))
+    };
+    let places: Vec<Option<usize>> = declared.fields().iter().map(|field| place(field.name())).collect();
+    if places.iter().all(Option::is_none) && names.len() == declared.fields().len() {
+        return Ok((declared.clone(), None));
+    }
+    let mut physical: Vec<Field> = names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect();
+    let mut projection = Vec::with_capacity(places.len());
+    for (field, place) in declared.fields().iter().zip(places) {
+        let Some(place) = place else {
+            return Err(LookupError::NoColumn { path: lookup.path.clone(), column: field.name().clone(), has: names });
+        };
+        physical[place] = field.as_ref().clone();
+        projection.push(place);
+    }
+    Ok((Schema::new(physical), Some(projection)))
+}
+
+fn read_parquet(lookup: &Lookup, file: File, limit: u64) -> Result<(SchemaRef, Vec<RecordBatch>), LookupError> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| malformed(lookup, &error.into()))?;
+    let found = Arc::clone(builder.schema());
+    let reader = builder.build().map_err(|error| malformed(lookup, &error.into()))?;
+    let Some(declared) = &lookup.columns else {
+        return Ok((found, collect(lookup, reader, limit)?));
+    };
+    let mut places = Vec::with_capacity(declared.fields().len());
+    for field in declared.fields() {
+        let has = || found.fields().iter().map(|field| field.name().clone()).collect();
+        let missing = |_| LookupError::NoColumn { path: lookup.path.clone(), column: field.name().clone(), has: has() };
+        places.push(found.index_of(field.name()).map_err(missing)?);
+    }
+    let batches = reader.map(|batch| cast(&batch?, &places, declared));
+    Ok((Arc::clone(declared), collect(lookup, batches, limit)?))
+}
+
+/// The columns at `places` as the declared types; a value that does not fit is an error, never a null.
+fn cast(batch: &RecordBatch, places: &[usize], declared: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    let columns = places.iter().zip(declared.fields());
+    let columns = columns.map(|(place, field)| cast_with_options(batch.column(*place), field.data_type(), &options));
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(declared), columns.collect::<Result<_, _>>()?, &rows)
+}

@@ -1,0 +1,122 @@
+//! A pipeline: one SQL file that declares streams, lookups and views.
+
+use std::path::PathBuf;
+
+use arrow::datatypes::SchemaRef;
+use chrono_tz::Tz;
+
+use crate::name::{StreamName, ViewName};
+
+mod error;
+mod fingerprint;
+mod lookup;
+mod lookup_file;
+mod options;
+mod parse;
+mod source;
+mod statement;
+mod stream;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod types;
+
+pub use error::{PipelineError, PipelineErrors};
+pub use lookup_file::{lookup_fingerprint, register_lookups};
+
+/// A parsed pipeline: names are unique across streams, lookups and views.
+#[derive(Debug, Clone, Default)]
+pub struct Pipeline {
+    pub streams: Vec<Stream>,
+    pub lookups: Vec<Lookup>,
+    pub views: Vec<ViewSql>,
+}
+
+/// A table of records that the log holds: `CREATE EXTERNAL TABLE .. LOCATION 'kafka://TOPIC'`.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    pub name: StreamName,
+    pub topic: String,
+    pub format: Format,
+    /// The declared columns, in order. With a `timezone` option, a `TIMESTAMP` column is
+    /// `Timestamp(unit, Some(zone))`: an instant that prints and truncates in that zone.
+    pub columns: SchemaRef,
+    pub options: StreamOptions,
+}
+
+/// How a record's value is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Json,
+    /// One line without a header; fields in the declared order.
+    Csv,
+}
+
+/// What `OPTIONS (..)` of a stream can say; unknown options are errors.
+#[derive(Debug, Clone)]
+pub struct StreamOptions {
+    /// `'event_time' 'created_date'`: the column that says when the event happened.
+    pub event_time: Option<String>,
+    /// `'timezone' 'America/New_York'`: the zone of timestamps that name none.
+    pub timezone: Option<Tz>,
+    /// `'timestamp_format' '%m/%d/%Y %I:%M:%S %p'`: chrono formats besides ISO 8601, several separated by `|`.
+    pub timestamp_formats: Vec<String>,
+    /// `'timestamp_unit' 'ms'`: what a number in a timestamp column counts (`s`, `ms`, `us`, `ns`); `ms` by default.
+    pub timestamp_unit: arrow::datatypes::TimeUnit,
+    /// `'key' 'user_id'`: the column whose text is the record's key, and so decides its partition.
+    pub key: Option<String>,
+    /// `'partitions' '4'`: how many a topic is created with; 4 by default.
+    pub partitions: u32,
+    /// `'on_bad_record' 'dead_letter'`.
+    pub on_bad_record: OnBadRecord,
+    /// `'header' 'snake_case'`: how a source file's header becomes field names.
+    pub header: Header,
+    /// `'header.Incident Zip' 'zip'`: single headers, before the rule above.
+    pub header_names: Vec<(String, String)>,
+    /// `'null' 'NA'`: the text that means null in CSV files, besides the empty one; several separated by `|`.
+    pub null_texts: Vec<String>,
+}
+
+/// What happens to a record that does not decode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnBadRecord {
+    DeadLetter,
+    Stop,
+}
+
+/// How a source file's header becomes field names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Header {
+    AsIs,
+    /// `X Coordinate (State Plane)` becomes `x_coordinate_state_plane`.
+    SnakeCase,
+}
+
+/// A small table beside the stream, read whole: `STORED AS CSV | PARQUET LOCATION 'agencies.csv'`.
+#[derive(Debug, Clone)]
+pub struct Lookup {
+    pub name: String,
+    pub columns: Option<SchemaRef>,
+    pub format: LookupFormat,
+    /// Absolute, or made so against the SQL file's folder.
+    pub path: PathBuf,
+    /// CSV only.
+    pub has_header: bool,
+    pub delimiter: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LookupFormat {
+    Csv,
+    Parquet,
+}
+
+/// A view as written: planned by [`crate::view`].
+#[derive(Debug, Clone)]
+pub struct ViewSql {
+    pub name: ViewName,
+    /// The text of the query after `AS`.
+    pub sql: String,
+    /// 1-based line of the statement in the pipeline's file.
+    pub line: usize,
+}

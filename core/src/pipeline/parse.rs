@@ -1,0 +1,152 @@
+//! Text -> pipeline: every statement is parsed and checked, and all that is wrong comes out together.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use datafusion::common::DataFusionError;
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::ParserError;
+use datafusion::sql::sqlparser::tokenizer::Location;
+
+use super::Pipeline;
+use super::error::{PipelineError, PipelineErrors, Report};
+use super::source::{DIALECT, Piece, keyword, split};
+use super::statement::{Declared, declared};
+use super::types::lower_first;
+
+/// Brackets that may be open at once: the parser recurses into types without a limit of its own.
+const MAX_DEPTH: usize = 64;
+
+impl Pipeline {
+    /// Reads and parses a pipeline's file.
+    pub fn load(path: &Path) -> Result<Self, PipelineErrors> {
+        let unreadable = |why: String, hint: Option<String>| PipelineErrors {
+            file: path.to_owned(),
+            errors: vec![PipelineError::in_file(format!("the file cannot be read: {why}"), hint)],
+        };
+        let bytes = std::fs::read(path).map_err(|error| unreadable(lower_first(&error.to_string()), None))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let why = format!("byte {} is not UTF-8", error.utf8_error().valid_up_to());
+            unreadable(why, Some("save it as UTF-8".to_owned()))
+        })?;
+        Self::parse(&text, path)
+    }
+
+    /// Parses a pipeline's text. `file` names it in errors, and its folder is where lookups are; their files are
+    /// read here to see that they hold what is declared.
+    pub fn parse(sql: &str, file: &Path) -> Result<Self, PipelineErrors> {
+        let text = sql.strip_prefix('\u{feff}').unwrap_or(sql);
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let mut parsing = Parsing::default();
+        parsing.read(text, folder);
+        if parsing.pipeline.streams.is_empty() && parsing.errors.is_empty() {
+            let hint = "add `CREATE EXTERNAL TABLE name (..) STORED AS JSON LOCATION 'kafka://TOPIC'`";
+            parsing.errors.push(PipelineError::in_file("there is no stream", hint.to_owned()));
+        }
+        PipelineErrors::check(file, parsing.errors)?;
+        Ok(parsing.pipeline)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Parsing {
+    pipeline: Pipeline,
+    errors: Vec<PipelineError>,
+    /// Name -> the statement that declared it, with its line.
+    names: HashMap<String, String>,
+    topics: HashMap<String, String>,
+}
+
+impl Parsing {
+    fn read(&mut self, text: &str, folder: &Path) {
+        let (mut pieces, error) = split(text);
+        let unfinished = if error.is_some() { pieces.pop() } else { None };
+        for piece in pieces.iter().filter(|piece| !piece.words().is_empty()) {
+            self.statement(piece, text, folder);
+        }
+        if let (Some(piece), Some(error)) = (unfinished, error) {
+            let mut report = report(&piece, text, &mut self.errors);
+            report.error(error.location, lower_first(&error.message));
+        }
+    }
+
+    fn statement(&mut self, piece: &Piece, text: &str, folder: &Path) {
+        let mut report = report(piece, text, &mut self.errors);
+        let Some(statement) = parsed(piece, &mut report) else { return };
+        let Some(declared) = declared(statement, piece, text, folder, &mut report) else { return };
+        let at = format!("{} at line {}", report.statement, report.start.line);
+        let (name, topic) = match &declared {
+            Declared::Stream(stream) => (stream.name.to_string(), Some(&stream.topic)),
+            Declared::Lookup(lookup) => (lookup.name.clone(), None),
+            Declared::View(view) => (view.name.to_string(), None),
+        };
+        if let Some(first) = self.names.get(&name) {
+            report.hint(report.start, format!("the name is taken by {first}"), "give each a name of its own");
+        }
+        if let Some(first) = topic.and_then(|topic| self.topics.get(topic)) {
+            let hint = "a topic has one schema: declare all columns in one stream, and select from it in views";
+            report.hint(report.start, format!("the topic is read by {first} already"), hint);
+        }
+        if let Some(topic) = topic {
+            self.topics.entry(topic.clone()).or_insert_with(|| at.clone());
+        }
+        self.names.entry(name).or_insert(at);
+        match declared {
+            Declared::Stream(stream) => self.pipeline.streams.push(stream),
+            Declared::Lookup(lookup) => self.pipeline.lookups.push(lookup),
+            Declared::View(view) => self.pipeline.views.push(view),
+        }
+    }
+}
+
+fn report<'a>(piece: &Piece, text: &str, errors: &'a mut Vec<PipelineError>) -> Report<'a> {
+    Report { statement: piece.title(text), start: piece.start(), errors }
+}
+
+/// The statement of one piece.
+fn parsed(piece: &Piece, report: &mut Report<'_>) -> Option<Statement> {
+    if piece.depth() > MAX_DEPTH {
+        report.error(report.start, format!("brackets nest deeper than {MAX_DEPTH}"));
+        return None;
+    }
+    let parser = DFParserBuilder::new(piece.tokens.clone()).with_dialect(&DIALECT).build();
+    match parser.and_then(|mut parser| parser.parse_statements()) {
+        Ok(mut statements) => statements.pop_front(),
+        Err(error) => {
+            let (message, at) = syntax_error(&error);
+            report.push(at, message, missing_semicolon(piece));
+            None
+        }
+    }
+}
+
+/// A second `CREATE` in what should be one statement: it is the `;` before it that is missing.
+fn missing_semicolon(piece: &Piece) -> Option<String> {
+    let words = piece.words();
+    let second = words.iter().skip(1).find(|word| keyword(&word.token) == Keyword::CREATE)?;
+    Some(format!("is a `;` missing before the `CREATE` at line {}?", second.span.start.line))
+}
+
+/// The parser's message without its prefix, and the place it names at its end.
+fn syntax_error(error: &DataFusionError) -> (String, Location) {
+    let message = match error.find_root() {
+        DataFusionError::SQL(error, _) => match error.as_ref() {
+            ParserError::ParserError(message) | ParserError::TokenizerError(message) => message.clone(),
+            ParserError::RecursionLimitExceeded => "expressions nest too deeply".to_owned(),
+        },
+        other => other.strip_backtrace(),
+    };
+    let (message, at) = match message.rsplit_once(" at Line: ") {
+        Some((message, place)) => (message, location(place)),
+        None => (message.as_str(), None),
+    };
+    let message = lower_first(message.trim());
+    let message = message.replacen("expected: ", "expected ", 1).replacen(", found: ", ", found ", 1);
+    (message, at.unwrap_or(Location::empty()))
+}
+
+fn location(place: &str) -> Option<Location> {
+    let (line, column) = place.split_once(", Column: ")?;
+    Some(Location::new(line.trim().parse().ok()?, column.trim().parse().ok()?))
+}

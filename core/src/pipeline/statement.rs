@@ -1,0 +1,180 @@
+//! One statement -> a stream, a lookup or a view.
+
+use std::path::Path;
+
+use datafusion::sql::parser::{CreateExternalTable, Statement};
+use datafusion::sql::sqlparser::ast::{ObjectName, Statement as SqlStatement, Value};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
+
+use super::error::Report;
+use super::options::Entry;
+use super::source::{Piece, keyword, slice};
+use super::types::normalized;
+use super::{Lookup, Stream, ViewSql, lookup, stream};
+use crate::name::{NameError, ViewName};
+
+const RESERVED: [&str; 8] = ["batch", "speed", "raw", "sys", "public", "kappa", "information_schema", "pg_catalog"];
+const ALLOWED: &str = "a pipeline has only `CREATE EXTERNAL TABLE` (a stream or a lookup) and `CREATE VIEW`";
+
+/// What a statement declares.
+#[derive(Debug)]
+pub(super) enum Declared {
+    Stream(Stream),
+    Lookup(Lookup),
+    View(ViewSql),
+}
+
+/// Reads one parsed statement; `None` when errors were reported that leave nothing to go on with.
+pub(super) fn declared(
+    statement: Statement,
+    piece: &Piece,
+    text: &str,
+    folder: &Path,
+    report: &mut Report<'_>,
+) -> Option<Declared> {
+    let start = report.start;
+    match statement {
+        Statement::CreateExternalTable(table) => external_table(table, piece, folder, report),
+        Statement::Statement(statement) => match *statement {
+            SqlStatement::CreateView(create) => view(&create.name, piece, text, report).map(Declared::View),
+            SqlStatement::CreateTable(_) => {
+                let hint = "write `CREATE EXTERNAL TABLE .. STORED AS JSON LOCATION 'kafka://TOPIC'` for a stream, \
+                            `CREATE VIEW .. AS` for a query";
+                report.hint(start, "`CREATE TABLE` has no place in a pipeline", hint);
+                None
+            }
+            SqlStatement::Query(_) => {
+                let hint = "write `CREATE VIEW name AS` in front of it; to ask once, use `dovetail query`";
+                report.hint(start, "a query alone has no place in a pipeline", hint);
+                None
+            }
+            _ => refuse(report),
+        },
+        _ => refuse(report),
+    }
+}
+
+fn refuse(report: &mut Report<'_>) -> Option<Declared> {
+    report.hint(report.start, "this statement has no place in a pipeline", ALLOWED);
+    None
+}
+
+fn view(name: &ObjectName, piece: &Piece, text: &str, report: &mut Report<'_>) -> Option<ViewSql> {
+    let (name, at) = plain_name(name, report)?;
+    report.statement = format!("view `{name}`");
+    let words = piece.words();
+    let is = |i: usize, wanted: Keyword| words.get(i).is_some_and(|word| keyword(&word.token) == wanted);
+    let plain = is(1, Keyword::VIEW) && is(3, Keyword::AS) && !ends_in_binding(&words);
+    let name = usable(ViewName::parse(&name), at, report);
+    if !plain {
+        let hint = "write `CREATE VIEW name AS SELECT ..`, with columns named by `AS` in the query";
+        report.hint(report.start, "a view has a name and a query, and no other clause", hint);
+        return None;
+    }
+    let (first, last) = (words.get(4)?, words.last()?);
+    let sql = slice(text, first.span.start, last.span.end)?.to_owned();
+    Some(ViewSql { name: name?, sql, line: report.start.line as usize })
+}
+
+fn ends_in_binding(words: &[&TokenWithSpan]) -> bool {
+    words.last().is_some_and(|word| keyword(&word.token) == Keyword::BINDING)
+}
+
+fn external_table(
+    table: CreateExternalTable,
+    piece: &Piece,
+    folder: &Path,
+    report: &mut Report<'_>,
+) -> Option<Declared> {
+    let (name, at) = plain_name(&table.name, report)?;
+    let location = table.locations.first()?.clone();
+    let topic = location.strip_prefix("kafka://");
+    let what = if topic.is_some() { "stream" } else { "lookup" };
+    report.statement = format!("{what} `{name}`");
+    only_known_clauses(&table, report);
+    let entries = entries(&table, piece);
+    let location_at = location_at(piece);
+    match topic {
+        Some(topic) => stream::declared(&name, at, topic, location_at, &table, &entries, report).map(Declared::Stream),
+        None => lookup::declared(&name, at, folder, location_at, &table, &entries, report).map(Declared::Lookup),
+    }
+}
+
+fn only_known_clauses(table: &CreateExternalTable, report: &mut Report<'_>) {
+    let clauses = [
+        (table.or_replace, "OR REPLACE"),
+        (table.if_not_exists, "IF NOT EXISTS"),
+        (table.temporary, "TEMPORARY"),
+        (table.unbounded, "UNBOUNDED"),
+        (!table.table_partition_cols.is_empty(), "PARTITIONED BY"),
+        (!table.order_exprs.is_empty(), "WITH ORDER"),
+        (!table.constraints.is_empty(), "PRIMARY KEY, UNIQUE, FOREIGN KEY or CHECK"),
+    ];
+    for (_, clause) in clauses.iter().filter(|(present, _)| *present) {
+        report.hint(report.start, format!("`{clause}` has no meaning in a pipeline"), "leave it out");
+    }
+    if table.locations.len() > 1 {
+        report.hint(report.start, "a table has one LOCATION", "write one statement for each of them");
+    }
+}
+
+/// The name as SQL means it, and its place. Schemas are not for a pipeline to choose.
+fn plain_name(name: &ObjectName, report: &mut Report<'_>) -> Option<(String, Location)> {
+    let [part] = name.0.as_slice() else {
+        report.hint(report.start, format!("`{name}` names a schema"), "write the name alone: schemas are Dovetail's");
+        return None;
+    };
+    let Some(ident) = part.as_ident() else {
+        report.error(report.start, format!("`{name}` is not a name"));
+        return None;
+    };
+    Some((normalized(ident), ident.span.start))
+}
+
+/// Reports a name that cannot be used, or that Dovetail itself uses.
+pub(super) fn usable<N: ToString>(name: Result<N, NameError>, at: Location, report: &mut Report<'_>) -> Option<N> {
+    match name {
+        Ok(name) if RESERVED.contains(&name.to_string().as_str()) => {
+            let message = format!("`{}` is the name of a schema", name.to_string());
+            report.hint(at, message, "choose another name");
+            None
+        }
+        Ok(name) => Some(name),
+        Err(NameError(name)) => {
+            let hint = "write 1 to 63 lower-case letters, digits or `_`, starting with a letter";
+            report.hint(at, format!("`{name}` is not a usable name"), hint);
+            None
+        }
+    }
+}
+
+/// The options with their places, which the syntax tree does not keep: each is a key (with dots) and one value,
+/// between commas.
+fn entries(table: &CreateExternalTable, piece: &Piece) -> Vec<Entry> {
+    let words = piece.words();
+    let opens = words.windows(2).position(|pair| {
+        keyword(&pair[0].token) == Keyword::OPTIONS && pair[1].token == Token::LParen
+    });
+    let inside = opens.and_then(|i| words.get(i + 2..)).unwrap_or_default();
+    let inside = inside.split(|word| word.token == Token::RParen).next().unwrap_or_default();
+    let mut places = inside.split(|word| word.token == Token::Comma);
+    let entry = |(key, value): &(String, Value)| {
+        let place = places.next().unwrap_or_default();
+        let at = |word: Option<&&TokenWithSpan>| word.map_or(Location::empty(), |word| word.span.start);
+        let value = match value {
+            Value::Number(number, _) => number.clone(),
+            other => other.clone().into_string().unwrap_or_default(),
+        };
+        Entry { key: key.clone(), value, key_at: at(place.first()), value_at: at(place.last()) }
+    };
+    table.options.iter().map(entry).collect()
+}
+
+fn location_at(piece: &Piece) -> Location {
+    let words = piece.words();
+    let found = words.windows(2).find(|pair| {
+        keyword(&pair[0].token) == Keyword::LOCATION && matches!(pair[1].token, Token::SingleQuotedString(_))
+    });
+    found.map_or(Location::empty(), |pair| pair[1].span.start)
+}

@@ -1,0 +1,55 @@
+//! "Did you mean": the nearest of the words that would have been right.
+
+use datafusion::common::utils::datafusion_strsim::levenshtein;
+
+/// The candidate with the fewest edits, ignoring case; none when so many are needed that it is another word.
+pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    let allowed = (word.chars().count() / 3).max(1);
+    candidates
+        .into_iter()
+        .map(|candidate| (levenshtein(&word, &candidate.to_lowercase()), candidate))
+        .filter(|(edits, _)| *edits <= allowed)
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, candidate)| candidate)
+}
+
+/// A hint that names the nearest candidate, or else all of them.
+pub(super) fn did_you_mean<'a>(word: &str, candidates: &[&'a str], all: &str) -> String {
+    match nearest(word, candidates.iter().copied()) {
+        Some(candidate) => format!("did you mean `{candidate}`?"),
+        None if candidates.is_empty() => format!("there are no {all}"),
+        None => format!("{all} are {}", list(candidates)),
+    }
+}
+
+/// "`a`, `b` and `c`".
+fn list(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, first)) => format!("{} and {last}", first.join(", ")),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_word_needs_few_edits() {
+        let words = ["event_time", "timezone", "key"];
+        assert_eq!(nearest("event_tme", words), Some("event_time"));
+        assert_eq!(nearest("TimeZone", words), Some("timezone"));
+        assert_eq!(nearest("partitions", words), None);
+        assert_eq!(nearest("", words), None);
+    }
+
+    #[test]
+    fn without_a_near_word_the_hint_lists_all() {
+        assert_eq!(did_you_mean("kye2", &["key", "null"], "options"), "options are `key` and `null`");
+        assert_eq!(did_you_mean("kez", &["key", "null"], "options"), "did you mean `key`?");
+        assert_eq!(did_you_mean("x", &[], "columns"), "there are no columns");
+    }
+}

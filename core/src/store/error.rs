@@ -1,0 +1,100 @@
+//! What can go wrong with the object store, by what the caller does about it.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use object_store::path::Path;
+
+/// Why an operation on an object did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("object `{path}` exists with other content and is not replaced: write under a path of its own")]
+    Exists { path: String },
+    #[error("object `{path}` is missing: restore it from a copy, or rebuild what it belongs to")]
+    Missing { path: String },
+    #[error("no space left to put object `{path}`: free some in the object store, then it goes on")]
+    Full {
+        path: String,
+        source: Box<object_store::Error>,
+    },
+    #[error("not allowed to {doing} object `{path}`: give this user the right to")]
+    Denied {
+        doing: &'static str,
+        path: String,
+        source: Box<object_store::Error>,
+    },
+    #[error("could not {doing} object `{path}` in {attempts} attempts of at most {limit:?}: see that the object store answers")]
+    TimedOut {
+        doing: &'static str,
+        path: String,
+        attempts: u32,
+        limit: Duration,
+    },
+    #[error("could not {doing} object `{path}` in {attempts} attempts: see that the object store is well")]
+    Failed {
+        doing: &'static str,
+        path: String,
+        attempts: u32,
+        source: Box<object_store::Error>,
+    },
+    #[error("object store folder `{folder}` cannot be used: see that it can be created and written to")]
+    Folder { folder: String, source: io::Error },
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later without anybody changing its arguments.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::TimedOut { .. } | Self::Failed { .. })
+    }
+
+    pub(super) fn from_store(
+        doing: &'static str,
+        path: &Path,
+        attempts: u32,
+        source: object_store::Error,
+    ) -> Self {
+        let path = path.to_string();
+        let kind = io_kind(&source);
+        match source {
+            object_store::Error::AlreadyExists { .. } => Self::Exists { path },
+            object_store::Error::NotFound { .. } => Self::Missing { path },
+            source if is_full(kind) => Self::Full { path, source: Box::new(source) },
+            source if is_denied(&source, kind) => Self::Denied { doing, path, source: Box::new(source) },
+            source => Self::Failed { doing, path, attempts, source: Box::new(source) },
+        }
+    }
+}
+
+/// Whether trying again at once can help.
+pub(super) fn is_worth_retrying(error: &object_store::Error) -> bool {
+    use object_store::Error as E;
+    let kind = io_kind(error);
+    match error {
+        E::AlreadyExists { .. } | E::NotFound { .. } | E::InvalidPath { .. } | E::NotSupported { .. } => false,
+        E::NotImplemented { .. } | E::Precondition { .. } | E::UnknownConfigurationKey { .. } => false,
+        error => !is_full(kind) && !is_denied(error, kind),
+    }
+}
+
+fn is_full(kind: Option<io::ErrorKind>) -> bool {
+    matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+}
+
+fn is_denied(error: &object_store::Error, kind: Option<io::ErrorKind>) -> bool {
+    use object_store::Error as E;
+    matches!(error, E::PermissionDenied { .. } | E::Unauthenticated { .. })
+        || matches!(kind, Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem))
+}
+
+/// The kind of the I/O error at the bottom, when there is one.
+fn io_kind(error: &object_store::Error) -> Option<io::ErrorKind> {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return Some(io.kind());
+        }
+        cause = error.source();
+    }
+    None
+}

@@ -1,0 +1,69 @@
+//! Patience with the object store: a limit for each attempt, and a few attempts.
+
+use std::time::Duration;
+
+use object_store::path::Path;
+use tokio::time::{sleep, timeout};
+use tracing::warn;
+
+use super::StoreError;
+use super::error::is_worth_retrying;
+
+/// How long and how often an operation is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// Limit of one attempt.
+    pub timeout: Duration,
+    /// At least 1.
+    pub attempts: u32,
+    /// Pause after the first failed attempt; it doubles from one to the next.
+    pub first_pause: Duration,
+    pub longest_pause: Duration,
+}
+
+impl StoreSettings {
+    /// For one machine's disk and for stores in the same region.
+    pub const USUAL: Self = Self {
+        timeout: Duration::from_secs(30),
+        attempts: 4,
+        first_pause: Duration::from_millis(100),
+        longest_pause: Duration::from_secs(5),
+    };
+
+    fn pause_after(&self, attempt: u32) -> Duration {
+        let doubled = self.first_pause.saturating_mul(1_u32.checked_shl(attempt - 1).unwrap_or(u32::MAX));
+        doubled.min(self.longest_pause)
+    }
+}
+
+/// Runs `operation` until it succeeds, fails in a way that repeating does not mend, or has had its attempts.
+/// An attempt that is given up may still take effect later: operations must bear being repeated.
+pub(super) async fn attempt<T, F>(
+    settings: &StoreSettings,
+    doing: &'static str,
+    path: &Path,
+    operation: impl Fn() -> F,
+) -> Result<T, StoreError>
+where
+    F: Future<Output = object_store::Result<T>>,
+{
+    let mut attempt = 1;
+    loop {
+        let last = attempt >= settings.attempts;
+        match timeout(settings.timeout, operation()).await {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) if last || !is_worth_retrying(&error) => {
+                return Err(StoreError::from_store(doing, path, attempt, error));
+            }
+            Ok(Err(error)) => warn!(%path, attempt, %error, "object store failed to {doing}, trying again"),
+            Err(_) if last => return Err(timed_out(settings, doing, path, attempt)),
+            Err(_) => warn!(%path, attempt, limit = ?settings.timeout, "object store is slow to {doing}, trying again"),
+        }
+        sleep(settings.pause_after(attempt)).await;
+        attempt += 1;
+    }
+}
+
+fn timed_out(settings: &StoreSettings, doing: &'static str, path: &Path, attempts: u32) -> StoreError {
+    StoreError::TimedOut { doing, path: path.to_string(), attempts, limit: settings.timeout }
+}

@@ -1,0 +1,116 @@
+//! The aggregate of a view, planned: its group and argument expressions and the schemas around them.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::common::{Result, internal_err};
+use datafusion::logical_expr::GroupsAccumulator;
+use datafusion::logical_expr::utils::AggregateOrderSensitivity;
+use datafusion::physical_expr::GroupsAccumulatorAdapter;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use datafusion::physical_plan::aggregates::{AggregateExec, PhysicalGroupBy};
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
+
+/// Planned once per view, shared by every [`super::table::Table`].
+#[derive(Debug)]
+pub(super) struct Aggregation {
+    pub(super) group_by: Arc<PhysicalGroupBy>,
+    /// Group columns as the table interns them.
+    pub(super) group_schema: SchemaRef,
+    pub(super) functions: Vec<Function>,
+    pub(super) state_schema: SchemaRef,
+    pub(super) input_schema: SchemaRef,
+}
+
+/// One aggregate function with its arguments.
+#[derive(Debug)]
+pub(super) struct Function {
+    expr: Arc<AggregateFunctionExpr>,
+    /// Arguments, then the ORDER BY expressions.
+    pub(super) arguments: Vec<Arc<dyn PhysicalExpr>>,
+    pub(super) filter: Option<Arc<dyn PhysicalExpr>>,
+    /// Where its state columns stand in a state.
+    pub(super) state_columns: std::ops::Range<usize>,
+    /// Rows must reach it in the order of its ORDER BY.
+    pub(super) needs_order: bool,
+}
+
+impl Function {
+    pub(super) fn accumulator(&self) -> Result<Box<dyn GroupsAccumulator>> {
+        if self.expr.groups_accumulator_supported() {
+            return self.expr.create_groups_accumulator();
+        }
+        let expr = Arc::clone(&self.expr);
+        Ok(Box::new(GroupsAccumulatorAdapter::new(move || expr.create_accumulator())))
+    }
+
+    pub(super) fn order_by(&self) -> &[datafusion::physical_expr::PhysicalSortExpr] {
+        self.expr.order_bys()
+    }
+
+    /// How many of `arguments` are not ORDER BY expressions.
+    pub(super) fn plain_arguments(&self) -> usize {
+        self.arguments.len() - self.order_by().len()
+    }
+}
+
+impl Aggregation {
+    /// Takes the expressions out of the aggregate node that `plan` holds nearest to its input.
+    pub(super) fn from_plan(plan: &Arc<dyn ExecutionPlan>) -> Result<Self> {
+        let Some(exec) = lowest_aggregate(plan) else {
+            return internal_err!("the aggregate was planned without an aggregate node");
+        };
+        let input_schema = exec.input().schema();
+        let group_by = Arc::new(exec.group_expr().clone());
+        let group_schema = group_by.group_schema(&input_schema)?;
+        let mut fields: Vec<Field> = group_schema.fields().iter().map(|f| f.as_ref().clone()).collect();
+        let mut functions = vec![];
+        for (expr, filter) in exec.aggr_expr().iter().zip(exec.filter_expr()) {
+            let start = fields.len();
+            fields.extend(expr.state_fields()?.iter().map(|f| f.as_ref().clone()));
+            let mut arguments = expr.expressions();
+            arguments.extend(expr.order_bys().iter().map(|sort| Arc::clone(&sort.expr)));
+            functions.push(Function {
+                needs_order: expr.order_sensitivity() == AggregateOrderSensitivity::HardRequirement,
+                expr: Arc::clone(expr),
+                arguments,
+                filter: filter.clone(),
+                state_columns: start..fields.len(),
+            });
+        }
+        Ok(Self { group_by, group_schema, functions, state_schema: nullable_schema(fields), input_schema })
+    }
+
+    /// Number of leading group columns in a state.
+    pub(super) fn group_columns(&self) -> usize {
+        self.group_schema.fields().len()
+    }
+
+    /// Schema of the finished aggregate: group columns, then one value per function.
+    pub(super) fn answer_fields(&self) -> Vec<Field> {
+        let groups = self.group_schema.fields().iter().map(|f| f.as_ref().clone());
+        groups.chain(self.functions.iter().map(|f| f.expr.field().as_ref().clone())).collect()
+    }
+}
+
+/// A schema in which every column may be null and no two have the same name, as Parquet wants it.
+pub(super) fn nullable_schema(fields: Vec<Field>) -> SchemaRef {
+    let mut names = std::collections::HashMap::<String, usize>::new();
+    let fields: Vec<Field> = fields
+        .into_iter()
+        .map(|field| {
+            let seen = names.entry(field.name().clone()).or_default();
+            *seen += 1;
+            let name = if *seen == 1 { field.name().clone() } else { format!("{} #{seen}", field.name()) };
+            Field::new(name, field.data_type().clone(), true)
+        })
+        .collect();
+    Arc::new(Schema::new(fields))
+}
+
+fn lowest_aggregate(plan: &Arc<dyn ExecutionPlan>) -> Option<&AggregateExec> {
+    plan.children()
+        .into_iter()
+        .find_map(lowest_aggregate)
+        .or_else(|| plan.downcast_ref::<AggregateExec>())
+}

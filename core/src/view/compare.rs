@@ -1,0 +1,109 @@
+//! Comparing two answers of one view, as exactly as its aggregates allow.
+
+use std::collections::HashMap;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Float64Type, SchemaRef};
+use arrow::row::{RowConverter, SortField};
+use arrow::util::display::array_value_to_string;
+use datafusion::common::Result;
+
+use super::Exactness;
+
+/// A row or value in which two answers differ.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference {
+    /// The row's text on either side; `None` where it is missing.
+    pub left: Option<String>,
+    pub right: Option<String>,
+}
+
+/// Relative difference up to which float sums count as equal.
+pub const FLOAT_TOLERANCE: f64 = 1e-9;
+/// Relative difference up to which quantiles of a t-digest count as equal.
+pub const SKETCH_TOLERANCE: f64 = 0.05;
+
+/// Rows of `left` and `right` that differ, as multisets.
+///
+/// Bit-exact answers must have equal rows. Otherwise rows are matched by their columns that are not floats, and
+/// floats may differ by [`FLOAT_TOLERANCE`] or [`SKETCH_TOLERANCE`], relatively.
+pub fn compare_answers(
+    schema: &SchemaRef,
+    left: &[RecordBatch],
+    right: &[RecordBatch],
+    exactness: Exactness,
+) -> Result<Vec<Difference>> {
+    let left = concat_batches(schema, left)?;
+    let right = concat_batches(schema, right)?;
+    let (exact, close): (Vec<usize>, Vec<usize>) = (0..schema.fields().len())
+        .partition(|&i| exactness == Exactness::Bits || !inexact(schema.field(i).data_type(), exactness));
+    let left_rows = rows_by_key(&left, &exact)?;
+    let mut right_rows = rows_by_key(&right, &exact)?;
+    let tolerance = if exactness == Exactness::Sketch { SKETCH_TOLERANCE } else { FLOAT_TOLERANCE };
+    let mut differences = vec![];
+    for (key, mine) in left_rows {
+        let mut theirs = right_rows.remove(&key).unwrap_or_default();
+        for row in mine {
+            match theirs.iter().position(|&other| all_close(&left, row, &right, other, &close, tolerance)) {
+                Some(found) => drop(theirs.swap_remove(found)),
+                None => {
+                    let right = theirs.pop().map(|other| text(&right, other)).transpose()?;
+                    differences.push(Difference { left: Some(text(&left, row)?), right });
+                }
+            }
+        }
+        for other in theirs {
+            differences.push(Difference { left: None, right: Some(text(&right, other)?) });
+        }
+    }
+    for other in right_rows.into_values().flatten() {
+        differences.push(Difference { left: None, right: Some(text(&right, other)?) });
+    }
+    Ok(differences)
+}
+
+fn inexact(data_type: &DataType, exactness: Exactness) -> bool {
+    data_type.is_floating() || (exactness == Exactness::Sketch && data_type.is_numeric() && !data_type.is_integer())
+}
+
+fn rows_by_key(batch: &RecordBatch, columns: &[usize]) -> Result<HashMap<Vec<u8>, Vec<usize>>> {
+    let mut rows = HashMap::<Vec<u8>, Vec<usize>>::new();
+    if columns.is_empty() {
+        rows.insert(vec![], (0..batch.num_rows()).collect());
+        return Ok(rows);
+    }
+    let key = batch.project(columns)?;
+    let fields = key.schema().fields().iter().map(|f| SortField::new(f.data_type().clone())).collect();
+    let keys = RowConverter::new(fields)?.convert_columns(key.columns())?;
+    for (i, key) in keys.iter().enumerate() {
+        rows.entry(key.as_ref().to_vec()).or_default().push(i);
+    }
+    Ok(rows)
+}
+
+fn all_close(a: &RecordBatch, i: usize, b: &RecordBatch, j: usize, columns: &[usize], tolerance: f64) -> bool {
+    columns.iter().all(|&c| match (float(a, c, i), float(b, c, j)) {
+        (None, None) => true,
+        (Some(x), Some(y)) => close(x, y, tolerance),
+        _ => false,
+    })
+}
+
+fn float(batch: &RecordBatch, column: usize, row: usize) -> Option<f64> {
+    let column = batch.column(column);
+    if column.is_null(row) {
+        return None;
+    }
+    let value = arrow::compute::cast(&column.slice(row, 1), &DataType::Float64).ok()?;
+    Some(value.as_primitive::<Float64Type>().value(0))
+}
+
+fn close(x: f64, y: f64, tolerance: f64) -> bool {
+    x == y || (x.is_nan() && y.is_nan()) || (x - y).abs() <= tolerance * x.abs().max(y.abs()).max(f64::MIN_POSITIVE)
+}
+
+fn text(batch: &RecordBatch, row: usize) -> Result<String> {
+    let values = batch.columns().iter().map(|c| array_value_to_string(c, row)).collect::<Result<Vec<_>, _>>()?;
+    Ok(values.join(" | "))
+}

@@ -1,0 +1,310 @@
+//! From a pipeline's SQL to planned views.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::catalog::streaming::StreamingTable;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::context::SessionContext;
+use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan};
+use datafusion::optimizer::optimizer::Optimizer;
+use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
+use datafusion::optimizer::{OptimizerContext, OptimizerRule};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::SessionConfig;
+
+use super::aggregation::{Aggregation, nullable_schema};
+use super::exactness::{Exactness, function};
+use super::fold::{BatchInput, FoldPlan};
+use super::foldable::{CutPoint, Refusal, cut_point, node, replace, stream_input};
+use super::order::break_ties;
+use super::split::{leaf_column, leaf_in_place_of, only_columns_of, scanned_tables};
+use super::{DerivedView, View};
+use crate::name::StreamName;
+use crate::pipeline::{Pipeline, PipelineErrors, Stream, ViewSql, register_lookups};
+
+/// Why a view was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ViewError {
+    #[error("{}", .0.message)]
+    Refused(Refusal),
+    #[error("{}", .0.strip_backtrace())]
+    Plan(#[from] DataFusionError),
+}
+
+impl ViewError {
+    /// What to write instead.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Refused(refusal) => Some(&refusal.hint),
+            Self::Plan(_) => None,
+        }
+    }
+}
+
+impl From<Refusal> for ViewError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// A planned view: folded by both layers, or computed from other views when it is asked for.
+#[derive(Debug, Clone)]
+pub enum Planned {
+    Folded(Arc<View>),
+    Derived(DerivedView),
+}
+
+impl Planned {
+    /// The view's name.
+    pub fn name(&self) -> &crate::name::ViewName {
+        match self {
+            Self::Folded(view) => &view.name,
+            Self::Derived(view) => &view.name,
+        }
+    }
+}
+
+/// Plans the views of one pipeline, in their order.
+pub struct Planner {
+    context: SessionContext,
+    streams: HashMap<String, Arc<Stream>>,
+    views: HashSet<String>,
+    /// Covers what every view may read besides its stream: the lookups.
+    lookups: String,
+}
+
+/// Settings under which views are planned: one partition, plain strings, no rule that reshapes an aggregate or
+/// lets a plan remember one batch when it runs on the next.
+pub fn planning_config() -> SessionConfig {
+    let mut config = SessionConfig::new().with_target_partitions(1);
+    let options = config.options_mut();
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.optimizer.enable_dynamic_filter_pushdown = false;
+    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
+    options.optimizer.enable_join_dynamic_filter_pushdown = false;
+    options.optimizer.enable_topk_dynamic_filter_pushdown = false;
+    config
+}
+
+impl std::fmt::Debug for Planner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Planner").field("streams", &self.streams.len()).field("views", &self.views).finish_non_exhaustive()
+    }
+}
+
+impl Planner {
+    /// Prepares the pipeline's tables and reads its lookups.
+    ///
+    /// # Errors
+    /// When a lookup cannot be read.
+    pub async fn new(pipeline: &Pipeline) -> Result<Self, PipelineErrors> {
+        let context = SessionContext::new_with_config(planning_config());
+        register_lookups(pipeline, &context).await?;
+        let mut streams = HashMap::new();
+        for stream in &pipeline.streams {
+            streams.insert(stream.name.to_string(), Arc::new(stream.clone()));
+        }
+        let mut hash = blake3::Hasher::new();
+        for lookup in &pipeline.lookups {
+            hash.update(lookup.name.as_bytes());
+            hash.update(lookup.fingerprint().as_bytes());
+        }
+        let lookups = hash.finalize().to_hex().to_string();
+        Ok(Self { context, streams, views: HashSet::new(), lookups })
+    }
+
+    /// The context that holds the lookups; queries over views may join them.
+    pub fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    /// Plans `definition`, which may read the views planned before it.
+    pub async fn plan(&mut self, definition: &ViewSql) -> Result<Planned, ViewError> {
+        self.register_streams()?;
+        let plan = self.context.state().create_logical_plan(&definition.sql).await?;
+        let tables = scanned_tables(&plan)?;
+        let over_views = tables.iter().any(|t| self.views.contains(t.table()));
+        let over_streams = tables.iter().any(|t| self.streams.contains_key(t.table()));
+        let planned = match (over_streams, over_views) {
+            (true, true) => {
+                return Err(ViewError::Refused(Refusal {
+                    message: "a view over a stream cannot read other views".to_owned(),
+                    hint: "join the views in the query, or in a view over views only".to_owned(),
+                }));
+            }
+            (true, false) => Planned::Folded(Arc::new(self.fold_view(definition, plan).await?)),
+            (false, _) => Planned::Derived(DerivedView {
+                name: definition.name.clone(),
+                sql: definition.sql.clone(),
+                schema: Arc::new(plan.schema().as_arrow().clone()),
+            }),
+        };
+        self.remember(&planned)?;
+        Ok(planned)
+    }
+
+    fn remember(&mut self, planned: &Planned) -> Result<()> {
+        let schema = match planned {
+            Planned::Folded(view) => view.answer_schema(),
+            Planned::Derived(view) => Arc::clone(&view.schema),
+        };
+        let name = planned.name().to_string();
+        self.context.register_table(name.as_str(), Arc::new(EmptyTable::new(schema)))?;
+        self.views.insert(name);
+        Ok(())
+    }
+
+    fn register_streams(&self) -> Result<()> {
+        for (name, stream) in &self.streams {
+            if !self.context.table_exist(name.as_str())? {
+                let schema = stream.decoded_schema();
+                let input = Arc::new(BatchInput { schema: Arc::clone(&schema) });
+                let table = StreamingTable::try_new(schema, vec![input])?;
+                self.context.register_table(name.as_str(), Arc::new(table))?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn fold_view(&self, definition: &ViewSql, plan: LogicalPlan) -> Result<View, ViewError> {
+        let streams: HashSet<String> = self.streams.keys().cloned().collect();
+        let plan = analyzed(&self.context, plan)?;
+        let parts = match cut_point(&plan, &streams)? {
+            CutPoint::Aggregate(at) => self.cut_aggregate(&plan, at).await?,
+            CutPoint::Below(at) => {
+                let input = node(&plan, at).and_then(|above| stream_input(above, &streams));
+                let rows = input.unwrap_or(&plan);
+                self.cut_rows(&plan, rows).await?
+            }
+            CutPoint::Top => self.cut_rows(&plan, &plan).await?,
+        };
+        let scanned = scanned_tables(&plan)?;
+        let stream = scanned.iter().find_map(|t| self.streams.get(t.table()));
+        let stream = stream.ok_or_else(|| DataFusionError::Internal("a folded view reads no stream".to_owned()))?;
+        Ok(View {
+            name: definition.name.clone(),
+            stream: stream.name.clone(),
+            sql: definition.sql.clone(),
+            fingerprint: self.fingerprint(definition, stream),
+            exactness: parts.exactness,
+            fold: parts.fold,
+            aggregation: parts.aggregation.map(Arc::new),
+            state_schema: parts.state_schema,
+            leaf_schema: parts.leaf_schema,
+            finish_plan: parts.finish_plan,
+        })
+    }
+
+    fn fingerprint(&self, definition: &ViewSql, stream: &Stream) -> String {
+        let mut hash = blake3::Hasher::new();
+        for part in [
+            definition.sql.as_str(),
+            &stream.fingerprint(),
+            &self.lookups,
+            env!("CARGO_PKG_VERSION"),
+            datafusion::DATAFUSION_VERSION,
+        ] {
+            hash.update(&(part.len() as u64).to_le_bytes());
+            hash.update(part.as_bytes());
+        }
+        hash.finalize().to_hex()[..16].to_owned()
+    }
+
+    async fn cut_aggregate(&self, plan: &LogicalPlan, at: *const LogicalPlan) -> Result<Parts, ViewError> {
+        let Some(LogicalPlan::Aggregate(aggregate)) = node(plan, at) else {
+            return Err(DataFusionError::Internal("the cut point is no aggregate".to_owned()).into());
+        };
+        let exactness = exactness_of(aggregate)?;
+        let ordered = with_ties_broken(aggregate)?;
+        let expressions: Vec<Expr> = ordered.group_expr.iter().chain(&ordered.aggr_expr).cloned().collect();
+        let input = only_columns_of(ordered.input.as_ref().clone(), &expressions)?;
+        let fold = self.fold_plan(input.clone()).await?;
+        let lowered = Aggregate::try_new(Arc::new(input), ordered.group_expr, ordered.aggr_expr)?;
+        let aggregation = Aggregation::from_plan(&self.plan_as_written(&LogicalPlan::Aggregate(lowered)).await?)?;
+        let leaf_schema = leaf_schema(aggregation.answer_fields().iter());
+        let finish_plan = finish_over(plan, at, &leaf_schema)?;
+        let state_schema = Arc::clone(&aggregation.state_schema);
+        Ok(Parts { exactness, fold, aggregation: Some(aggregation), state_schema, leaf_schema, finish_plan })
+    }
+
+    async fn cut_rows(&self, plan: &LogicalPlan, rows: &LogicalPlan) -> Result<Parts, ViewError> {
+        let fold = self.fold_plan(rows.clone()).await?;
+        let fields: Vec<Field> = rows.schema().fields().iter().map(|f| f.as_ref().clone()).collect();
+        let leaf_schema = leaf_schema(fields.iter());
+        let finish_plan = finish_over(plan, rows, &leaf_schema)?;
+        let state_schema = nullable_schema(fields);
+        let exactness = Exactness::Bits;
+        Ok(Parts { exactness, fold, aggregation: None, state_schema, leaf_schema, finish_plan })
+    }
+
+    /// Plans what is below the cut, over a batch of the stream.
+    async fn fold_plan(&self, logical: LogicalPlan) -> Result<FoldPlan> {
+        let state = self.context.state();
+        let physical = state.create_physical_plan(&logical).await?;
+        let rows_schema = nullable_schema(logical.schema().fields().iter().map(|f| f.as_ref().clone()).collect());
+        Ok(FoldPlan { logical, physical, context: self.context.task_ctx(), rows_schema })
+    }
+
+    /// Plans an aggregate without any rule that could give it another shape.
+    async fn plan_as_written(&self, logical: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+        let state = SessionStateBuilder::new_from_existing(self.context.state())
+            .with_physical_optimizer_rules(vec![])
+            .build();
+        state.query_planner().create_physical_plan(logical, &state).await
+    }
+}
+
+struct Parts {
+    exactness: Exactness,
+    fold: FoldPlan,
+    aggregation: Option<Aggregation>,
+    state_schema: SchemaRef,
+    leaf_schema: SchemaRef,
+    finish_plan: LogicalPlan,
+}
+
+/// Types are coerced and DISTINCT is written as an aggregate; nothing else is optimised before the cut.
+fn analyzed(context: &SessionContext, plan: LogicalPlan) -> Result<LogicalPlan> {
+    let state = context.state();
+    let plan = state.analyzer().execute_and_check(plan, &state.config_options().clone(), |_, _| {})?;
+    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![Arc::new(ReplaceDistinctWithAggregate::new())];
+    Optimizer::with_rules(rules).optimize(plan, &OptimizerContext::new().with_skip_failing_rules(false), |_, _| {})
+}
+
+fn with_ties_broken(aggregate: &Aggregate) -> Result<Aggregate, ViewError> {
+    let mut aggr_expr = vec![];
+    for expression in &aggregate.aggr_expr {
+        aggr_expr.push(break_ties(expression.clone(), aggregate.input.schema())??);
+    }
+    Ok(Aggregate::try_new(Arc::clone(&aggregate.input), aggregate.group_expr.clone(), aggr_expr)?)
+}
+
+fn exactness_of(aggregate: &Aggregate) -> Result<Exactness> {
+    let input = aggregate.input.schema();
+    let mut least = Exactness::Bits;
+    for expression in &aggregate.aggr_expr {
+        let Some(function) = function(expression) else { continue };
+        let argument = function.params.args.first().map(|a| a.get_type(input)).transpose()?;
+        least = least.max(Exactness::of(function, argument.as_ref(), &expression.get_type(input)?));
+    }
+    Ok(least)
+}
+
+fn leaf_schema<'a>(fields: impl Iterator<Item = &'a Field>) -> SchemaRef {
+    let fields: Vec<Field> =
+        fields.enumerate().map(|(i, f)| Field::new(leaf_column(i), f.data_type().clone(), true)).collect();
+    Arc::new(Schema::new(fields))
+}
+
+fn finish_over(plan: &LogicalPlan, at: *const LogicalPlan, leaf: &SchemaRef) -> Result<LogicalPlan> {
+    replace(plan, at, &|replaced| leaf_in_place_of(replaced, Arc::new(EmptyTable::new(Arc::clone(leaf)))))
+}
+
+/// The streams that `views` read.
+pub fn streams_of<'a>(views: impl IntoIterator<Item = &'a Arc<View>>) -> HashSet<StreamName> {
+    views.into_iter().map(|view| view.stream.clone()).collect()
+}

@@ -1,0 +1,157 @@
+//! CSV values -> columns of text. A value is one line (RFC 4180), its fields in the declared order.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BinaryArray, RecordBatch, RecordBatchOptions, StringBuilder};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+
+use super::json::utf8;
+use super::{DeadRow, Parsed};
+
+/// Decodes the CSV values of one stream.
+#[derive(Debug)]
+pub(super) struct Csv {
+    raw: SchemaRef,
+    null_texts: Vec<String>,
+}
+
+impl Csv {
+    pub(super) fn new(columns: &Schema, null_texts: &[String]) -> Self {
+        let fields: Vec<Field> =
+            columns.fields().iter().map(|field| Field::new(field.name(), DataType::Utf8, true)).collect();
+        Self { raw: Arc::new(Schema::new(fields)), null_texts: null_texts.to_vec() }
+    }
+
+    /// Text columns of the values that have as many fields as the stream has columns, and why the others do not.
+    pub(super) fn parse(&self, values: &BinaryArray) -> Result<Parsed, ArrowError> {
+        let mut columns: Vec<StringBuilder> =
+            self.raw.fields().iter().map(|_| StringBuilder::with_capacity(values.len(), 16 * values.len())).collect();
+        let mut dead = Vec::new();
+        for row in 0..values.len() {
+            let value = values.is_valid(row).then(|| values.value(row));
+            match self.fields(value) {
+                Ok(fields) => {
+                    for (column, field) in columns.iter_mut().zip(fields) {
+                        column.append_option(self.non_null(&field));
+                    }
+                }
+                Err(why) => dead.push(DeadRow { row, why }),
+            }
+        }
+        let columns = columns.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(values.len() - dead.len()));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.raw), columns, &options)?;
+        Ok(Parsed { batch, dead })
+    }
+
+    fn fields<'a>(&self, value: Option<&'a [u8]>) -> Result<Vec<Cow<'a, str>>, String> {
+        let Some(value) = value else {
+            return Err("the record has no value".to_owned());
+        };
+        utf8(value)?;
+        let line = std::str::from_utf8(value).map_err(|e| e.to_string())?;
+        let fields = split(line, self.raw.fields().len())?;
+        let (found, expected) = (fields.len(), self.raw.fields().len());
+        if found == expected { Ok(fields) } else { Err(format!("the line has {found} fields, the stream {expected} columns")) }
+    }
+
+    fn non_null<'a>(&self, field: &'a str) -> Option<&'a str> {
+        (!field.is_empty() && !self.null_texts.iter().any(|null| null == field)).then_some(field)
+    }
+}
+
+/// The fields of a line. Quotes count only where a field begins with one.
+fn split(line: &str, expected: usize) -> Result<Vec<Cow<'_, str>>, String> {
+    let line = line.strip_suffix('\n').unwrap_or(line);
+    let mut rest = line.strip_suffix('\r').unwrap_or(line);
+    let mut fields = Vec::with_capacity(expected);
+    loop {
+        let (field, after) = match rest.strip_prefix('"') {
+            Some(quoted) => unquote(quoted)?,
+            None => bare(rest)?,
+        };
+        fields.push(field);
+        match after {
+            Some(after) => rest = after,
+            None => return Ok(fields),
+        }
+    }
+}
+
+/// A field and what follows its comma; `None` after the last one.
+type Split<'a> = (Cow<'a, str>, Option<&'a str>);
+
+fn bare(rest: &str) -> Result<Split<'_>, String> {
+    let (field, after) = match rest.split_once(',') {
+        Some((field, after)) => (field, Some(after)),
+        None => (rest, None),
+    };
+    if field.contains(['\n', '\r']) {
+        return Err("the value has more than one line; put quotes around fields that hold a line break".to_owned());
+    }
+    Ok((Cow::Borrowed(field), after))
+}
+
+/// The field that begins after a quote.
+fn unquote(quoted: &str) -> Result<Split<'_>, String> {
+    let mut field = Cow::Borrowed("");
+    let mut rest = quoted;
+    loop {
+        let Some((part, after)) = rest.split_once('"') else {
+            return Err("a field's quotes do not close".to_owned());
+        };
+        field += part;
+        match after.as_bytes().first() {
+            None => return Ok((field, None)),
+            Some(b',') => return Ok((field, Some(&after[1..]))),
+            Some(b'"') => {
+                field += "\"";
+                rest = &after[1..];
+            }
+            Some(_) => return Err("text follows a field's closing quote; write a quote inside quotes twice".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn lines_split_into_fields() {
+        let cases: [(&str, Result<&[&str], &str>); 11] = [
+            ("a,b", Ok(&["a", "b"])),
+            ("a,b\r\n", Ok(&["a", "b"])),
+            (",", Ok(&["", ""])),
+            (r#""a,b",c"#, Ok(&["a,b", "c"])),
+            (r#""say ""hi""","""#, Err("do not close")),
+            (r#""say ""hi""","""""#, Err("do not close")),
+            (r#""say ""hi""","""""""#, Ok(&[r#"say "hi""#, r#""""#])),
+            ("\"two\nlines\",x", Ok(&["two\nlines", "x"])),
+            ("a\nb,c", Err("more than one line")),
+            (r#""a"b,c"#, Err("follows")),
+            (r#"5" pipe,x"#, Ok(&["5\" pipe", "x"])),
+        ];
+        for (line, expected) in cases {
+            match (split(line, 2), expected) {
+                (Ok(fields), Ok(expected)) => assert_eq!(fields, expected, "{line}"),
+                (Err(error), Err(expected)) => assert!(error.contains(expected), "{line}: {error}"),
+                (fields, expected) => panic!("{line}: {fields:?} instead of {expected:?}"),
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_writer_writes_is_read(fields in proptest::collection::vec("[a-z,\"\r\n é]{0,8}", 1..6)) {
+            let mut writer = csv::Writer::from_writer(Vec::new());
+            writer.write_record(&fields).unwrap();
+            let line = String::from_utf8(writer.into_inner().unwrap()).unwrap();
+            prop_assert_eq!(split(&line, fields.len()).unwrap(), fields);
+        }
+    }
+}

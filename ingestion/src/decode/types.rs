@@ -1,0 +1,91 @@
+//! Which types a stream's columns can have, and what they are called.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
+use dovetail_core::pipeline::Format;
+
+/// Why a column of this type cannot be decoded, or `None` when it can.
+pub(super) fn refusal(data_type: &DataType, format: Format) -> Option<String> {
+    match data_type {
+        DataType::Struct(_) | DataType::List(_) | DataType::LargeList(_) if format == Format::Csv => {
+            Some(format!("a CSV field cannot hold a {}; declare it VARCHAR, or use JSON", sql_type(data_type)))
+        }
+        DataType::Struct(fields) => fields.iter().find_map(|field| refused_field(field, format)),
+        DataType::List(field) | DataType::LargeList(field) => refused_field(field, format),
+        scalar if is_scalar(scalar) => None,
+        other => Some(format!("{other} is not supported; declare it VARCHAR")),
+    }
+}
+
+fn refused_field(field: &Field, format: Format) -> Option<String> {
+    if field.is_nullable() {
+        refusal(field.data_type(), format)
+    } else {
+        Some(format!("`{}` inside it is NOT NULL, which only a whole column can be", field.name()))
+    }
+}
+
+fn is_scalar(data_type: &DataType) -> bool {
+    use DataType::*;
+    data_type.is_integer()
+        || matches!(data_type, Boolean | Float32 | Float64 | Decimal128(..) | Decimal256(..))
+        || matches!(data_type, Utf8 | LargeUtf8 | Utf8View | Binary)
+        || matches!(data_type, Date32 | Date64 | Time32(_) | Time64(_) | Timestamp(..))
+}
+
+/// The columns as JSON is decoded into first: timestamps and decimals, which are parsed here, are still text.
+pub(super) fn raw_schema(columns: &Schema) -> SchemaRef {
+    let fields: Fields = columns.fields().iter().map(raw_field).collect();
+    Arc::new(Schema::new(fields))
+}
+
+fn raw_field(field: &FieldRef) -> FieldRef {
+    Arc::new(Field::new(field.name(), raw_type(field.data_type()), true))
+}
+
+fn raw_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Timestamp(..) | DataType::Decimal128(..) | DataType::Decimal256(..) => DataType::Utf8,
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(raw_field).collect()),
+        DataType::List(field) => DataType::List(raw_field(field)),
+        DataType::LargeList(field) => DataType::LargeList(raw_field(field)),
+        other => other.clone(),
+    }
+}
+
+/// The type as a pipeline spells it.
+pub(super) fn sql_type(data_type: &DataType) -> String {
+    let name = match data_type {
+        DataType::Boolean => "BOOLEAN",
+        DataType::Int8 => "TINYINT",
+        DataType::Int16 => "SMALLINT",
+        DataType::Int32 => "INT",
+        DataType::Int64 => "BIGINT",
+        DataType::UInt8 => "TINYINT UNSIGNED",
+        DataType::UInt16 => "SMALLINT UNSIGNED",
+        DataType::UInt32 => "INT UNSIGNED",
+        DataType::UInt64 => "BIGINT UNSIGNED",
+        DataType::Float32 => "REAL",
+        DataType::Float64 => "DOUBLE",
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "VARCHAR",
+        DataType::Binary => "BYTEA",
+        DataType::Date32 | DataType::Date64 => "DATE",
+        DataType::Time32(_) | DataType::Time64(_) => "TIME",
+        DataType::Timestamp(TimeUnit::Second, _) => "TIMESTAMP(0)",
+        DataType::Timestamp(TimeUnit::Millisecond, _) => "TIMESTAMP(3)",
+        DataType::Timestamp(TimeUnit::Microsecond, _) => "TIMESTAMP(6)",
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => "TIMESTAMP",
+        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+            return format!("DECIMAL({precision}, {scale})");
+        }
+        DataType::Struct(fields) => {
+            let fields: Vec<String> =
+                fields.iter().map(|field| format!("{} {}", field.name(), sql_type(field.data_type()))).collect();
+            return format!("STRUCT<{}>", fields.join(", "));
+        }
+        DataType::List(field) | DataType::LargeList(field) => return format!("{}[]", sql_type(field.data_type())),
+        other => return other.to_string(),
+    };
+    name.to_owned()
+}

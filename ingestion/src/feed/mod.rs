@@ -1,0 +1,115 @@
+//! The feed: decoded records of one stream, for both layers.
+//!
+//! Layers read at their own pace and know nothing of each other. Whoever is first decodes; the other finds the
+//! batch in a bounded cache, or decodes again when it is too far behind. A layer that stalls delays nobody.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use dovetail_core::pipeline::Stream;
+use tokio::sync::Mutex;
+
+use crate::decode::{Decoded, DecodeError, Decoder};
+use crate::log::{Log, LogError};
+
+#[cfg(test)]
+mod tests;
+
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}
+
+/// Bounds of a feed, in bytes of payload.
+#[derive(Debug, Clone)]
+pub struct FeedConfig {
+    /// About how much one read decodes.
+    pub batch_bytes: usize,
+    /// How much decoded data each partition keeps for the other layer.
+    pub cache_bytes: usize,
+}
+
+/// Decoded records of one stream. Cheap to share.
+#[derive(Debug)]
+pub struct Feed {
+    log: Arc<dyn Log>,
+    stream: Arc<Stream>,
+    config: FeedConfig,
+    partitions: Vec<Mutex<Partition>>,
+}
+
+#[derive(Debug)]
+struct Partition {
+    decoder: Decoder,
+    /// Oldest first; contiguous while one reader leads.
+    recent: VecDeque<(Arc<Decoded>, usize)>,
+    recent_bytes: usize,
+}
+
+impl Feed {
+    /// A feed of all partitions of the stream's topic, which must exist.
+    pub async fn open(log: Arc<dyn Log>, stream: Arc<Stream>, config: FeedConfig) -> Result<Self, FeedError> {
+        let mut partitions = vec![];
+        for _ in 0..log.partitions(&stream.topic).await? {
+            let decoder = Decoder::new(Arc::clone(&stream))?;
+            partitions.push(Mutex::new(Partition { decoder, recent: VecDeque::new(), recent_bytes: 0 }));
+        }
+        Ok(Self { log, stream, config, partitions })
+    }
+
+    pub fn stream(&self) -> &Arc<Stream> {
+        &self.stream
+    }
+
+    pub fn log(&self) -> &Arc<dyn Log> {
+        &self.log
+    }
+
+    /// Number of partitions.
+    pub fn partitions(&self) -> u32 {
+        u32::try_from(self.partitions.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Decoded records at or after `from`; an empty range at the log's end.
+    pub async fn read(&self, partition: i32, from: i64) -> Result<Arc<Decoded>, FeedError> {
+        let Some(cell) = usize::try_from(partition).ok().and_then(|p| self.partitions.get(p)) else {
+            let (topic, partitions) = (self.stream.topic.clone(), self.partitions());
+            return Err(LogError::NoSuchPartition { topic, partition, partitions }.into());
+        };
+        let mut cell = cell.lock().await;
+        if let Some(found) = cell.recent.iter().find(|(decoded, _)| decoded.range.contains(from)) {
+            return Ok(found.0.starting_at(from));
+        }
+        let fetched = self.log.read(&self.stream.topic, partition, from, self.config.batch_bytes).await?;
+        let bytes = fetched.records.payload_bytes();
+        let decoded = Arc::new(cell.decoder.decode(partition, &fetched)?);
+        if !decoded.range.is_empty() {
+            cell.keep(&decoded, bytes, self.config.cache_bytes);
+        }
+        Ok(decoded)
+    }
+
+    /// Returns once there is something at or after `from`.
+    pub async fn wait(&self, partition: i32, from: i64) -> Result<(), FeedError> {
+        Ok(self.log.wait_past(&self.stream.topic, partition, from).await?)
+    }
+}
+
+impl Partition {
+    fn keep(&mut self, decoded: &Arc<Decoded>, bytes: usize, limit: usize) {
+        // A reader that is behind must not push out what the leading one left for it.
+        let behind = self.recent.back().is_some_and(|(last, _)| decoded.range.start < last.range.end);
+        if behind || bytes > limit {
+            return;
+        }
+        self.recent.push_back((Arc::clone(decoded), bytes));
+        self.recent_bytes += bytes;
+        while self.recent_bytes > limit {
+            let Some((_, freed)) = self.recent.pop_front() else { break };
+            self.recent_bytes -= freed;
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! From sources into the log, and from the log, decoded, to both layers.
+
+pub mod decode;
+pub mod feed;
+pub mod generate;
+pub mod log;
+pub mod source;

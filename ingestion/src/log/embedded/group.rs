@@ -1,0 +1,135 @@
+//! A group: the appends that share one commit. What it comes to is decided here, without touching the disk.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use dovetail_core::offsets::OffsetRange;
+use dovetail_core::record::Records;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::keys::PartitionId;
+use super::page::{bytes_of_first, fitting};
+use super::topic::Partition;
+use crate::log::{LogError, SourceMark};
+
+#[cfg(test)]
+mod tests;
+
+/// Stored batches are cut at this size: small enough to be read for a part of them, large enough to need few keys.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// One append on its way to the writer.
+#[derive(Debug)]
+pub(super) struct Append {
+    pub(super) partition: Arc<Partition>,
+    pub(super) records: Records,
+    pub(super) mark: Option<SourceMark>,
+    pub(super) reply: oneshot::Sender<Result<OffsetRange, LogError>>,
+    /// Its share of the queue, given back when the append is through.
+    pub(super) share: OwnedSemaphorePermit,
+}
+
+/// What one append comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The records get these offsets. Also for what was appended before: then the range is empty.
+    Appended(OffsetRange),
+    /// The source sent a part of what it had already appended.
+    Overlap { source: String, first: u64, appended: u64 },
+}
+
+/// What a group comes to.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// One per append, in their order.
+    pub(super) outcomes: Vec<Outcome>,
+    pub(super) growth: HashMap<PartitionId, Growth>,
+    pub(super) positions: HashMap<(PartitionId, String), u64>,
+}
+
+/// What one partition gains.
+#[derive(Debug)]
+pub(super) struct Growth {
+    pub(super) partition: Arc<Partition>,
+    pub(super) start: i64,
+    pub(super) end: i64,
+    pub(super) pieces: Vec<Records>,
+}
+
+/// Decides what `appends` come to; `stored` is the position of a source before the group.
+pub(super) fn plan(
+    appends: &[Append],
+    stored: impl Fn(PartitionId, &str) -> Result<Option<u64>, LogError>,
+) -> Result<Plan, LogError> {
+    let mut plan = Plan::default();
+    for append in appends {
+        let id = append.partition.id;
+        let growth = plan.growth.entry(id).or_insert_with(|| Growth::none(&append.partition));
+        if let Some(mark) = &append.mark {
+            let key = (id, mark.source.clone());
+            let appended = match plan.positions.get(&key) {
+                Some(&appended) => Some(appended),
+                None => stored(id, &mark.source)?,
+            };
+            if let Some(outcome) = repeated(mark, appended, growth.end) {
+                plan.outcomes.push(outcome);
+                continue;
+            }
+            plan.positions.insert(key, mark.last);
+        }
+        plan.outcomes.push(Outcome::Appended(growth.add(&append.records)));
+    }
+    plan.growth.retain(|_, growth| growth.start < growth.end);
+    Ok(plan)
+}
+
+/// What becomes of a batch that the source appended before, at least in part.
+fn repeated(mark: &SourceMark, appended: Option<u64>, end: i64) -> Option<Outcome> {
+    let appended = appended?;
+    if mark.last <= appended {
+        return Some(Outcome::Appended(OffsetRange::new(end, end)));
+    }
+    let overlap = Outcome::Overlap { source: mark.source.clone(), first: mark.first, appended };
+    (mark.first <= appended).then_some(overlap)
+}
+
+impl Growth {
+    fn none(partition: &Arc<Partition>) -> Self {
+        let end = partition.bounds().end;
+        Self { partition: Arc::clone(partition), start: end, end, pieces: Vec::new() }
+    }
+
+    fn add(&mut self, records: &Records) -> OffsetRange {
+        let start = self.end;
+        self.end += records.len() as i64;
+        self.pieces.push(records.clone());
+        OffsetRange::new(start, self.end)
+    }
+
+    /// The records in batches of at most [`BATCH_BYTES`], or of one record that is larger.
+    ///
+    /// Single records of many appends share a batch, and one large append becomes several.
+    pub(super) fn batches(&self) -> Vec<Vec<Records>> {
+        let mut batches = Vec::new();
+        let (mut batch, mut left) = (Vec::new(), BATCH_BYTES);
+        for piece in &self.pieces {
+            let mut rest = piece.clone();
+            while !rest.is_empty() {
+                let least = usize::from(batch.is_empty());
+                let take = fitting(&rest, left).max(least);
+                if take == 0 {
+                    batches.push(std::mem::take(&mut batch));
+                    left = BATCH_BYTES;
+                    continue;
+                }
+                left = left.saturating_sub(bytes_of_first(&rest, take));
+                batch.push(rest.slice(0, take));
+                rest = rest.slice(take, rest.len() - take);
+            }
+        }
+        if !batch.is_empty() {
+            batches.push(batch);
+        }
+        batches
+    }
+}

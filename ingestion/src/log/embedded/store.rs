@@ -1,0 +1,156 @@
+//! The store under the log: one fjall keyspace, set up for large values that are written once.
+//!
+//! Batches are kept apart from their keys, so compaction moves a few bytes per batch and never the batch: a record
+//! is written twice, to the journal and to its file. One keyspace for everything keeps the journal short, because
+//! a journal can go only when every keyspace that wrote to it was flushed.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dovetail_core::offsets::OffsetRange;
+use dovetail_core::record::Records;
+use fjall::config::CompressionPolicy;
+use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions};
+
+use super::batch;
+use super::keys::{self, PartitionId};
+use super::page::Page;
+use super::topic::{Partition, Topic};
+use crate::log::LogError;
+
+/// What is collected in memory before it is written to a file; at most five times as much is in memory at once.
+const WRITE_BUFFER_BYTES: u64 = 32 << 20;
+const JOURNAL_BYTES: u64 = 256 << 20;
+const FILE_BYTES: u64 = 64 << 20;
+/// Values below this size stay beside their keys.
+const SEPARATE_FROM_BYTES: u32 = 1 << 10;
+
+#[derive(Clone)]
+pub(super) struct Store {
+    pub(super) db: Database,
+    pub(super) data: Keyspace,
+}
+
+impl Store {
+    /// Opens or creates the store in `path`.
+    pub(super) fn open(path: &Path) -> Result<Self, LogError> {
+        let open = || {
+            let db = Database::builder(path)
+                .journal_compression(CompressionType::None)
+                .max_journaling_size(JOURNAL_BYTES)
+                .open()?;
+            let data = db.keyspace("log", options)?;
+            Ok(Self { db, data })
+        };
+        open().map_err(|error| match error {
+            fjall::Error::Locked => LogError::InUse { path: path.to_owned() },
+            error => LogError::Open { path: path.to_owned(), source: Box::new(error) },
+        })
+    }
+
+    /// Every topic with its bounds.
+    pub(super) fn topics(&self) -> Result<HashMap<String, Arc<Topic>>, LogError> {
+        let mut topics = HashMap::new();
+        for row in self.data.prefix([keys::TOPIC]) {
+            let (key, value) = row.into_inner().map_err(failed)?;
+            let name = String::from_utf8_lossy(&key[1..]).into_owned();
+            let (id, partitions) = keys::topic_row(&value).ok_or_else(|| unreadable("topic", &name))?;
+            let bounds = (0..partitions).map(|number| self.bounds(PartitionId { topic: id, number }));
+            let topic = Topic::new(&name, id, bounds.collect::<Result<Vec<_>, _>>()?);
+            topics.insert(name, Arc::new(topic));
+        }
+        Ok(topics)
+    }
+
+    fn bounds(&self, id: PartitionId) -> Result<OffsetRange, LogError> {
+        let first = self.number(&keys::first(id))?.unwrap_or(0);
+        let end = self.number(&keys::end(id))?.unwrap_or(0);
+        if first > end {
+            return Err(unreadable("bounds of partition", &id.number.to_string()));
+        }
+        Ok(OffsetRange::new(first, end))
+    }
+
+    /// The number stored under `key`.
+    pub(super) fn number(&self, key: &[u8]) -> Result<Option<i64>, LogError> {
+        match self.data.get(key).map_err(failed)? {
+            None => Ok(None),
+            Some(value) => keys::number(&value).map(Some).ok_or_else(|| unreadable("number", &format!("{key:?}"))),
+        }
+    }
+
+    /// Fills `page` from disk, up to `end`. A batch that cannot be read is an error only when it is the first.
+    pub(super) fn fill(&self, partition: &Partition, page: &mut Page, end: i64) -> Result<(), LogError> {
+        let Some(first) = self.batch_at(partition.id, page.next())? else { return Ok(()) };
+        let mut expected = first;
+        for row in self.data.range(keys::batch(partition.id, first)..keys::batch(partition.id, end)) {
+            let loaded = load(partition, row, expected);
+            let (first, records) = match loaded {
+                Ok(loaded) => loaded,
+                Err(_) if !page.is_empty() => break,
+                Err(error) => return Err(error),
+            };
+            expected = first + records.len() as i64;
+            // Beyond a hole nothing is added: what lay there was trimmed while this read ran.
+            if !page.push(first, &records) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// First offset of the batch that holds `offset`, or would if it is there.
+    pub(super) fn batch_at(&self, id: PartitionId, offset: i64) -> Result<Option<i64>, LogError> {
+        let upto = self.data.range(keys::batch(id, 0)..=keys::batch(id, offset)).next_back();
+        let key = upto.map(fjall::Guard::key).transpose().map_err(failed)?;
+        Ok(key.and_then(|key| keys::offset_of_batch(&key)))
+    }
+}
+
+/// Reads and decodes one batch; `expected` is its first offset, for when not even its key can be read.
+fn load(partition: &Partition, row: fjall::Guard, expected: i64) -> Result<(i64, Records), LogError> {
+    let (key, value) = row.into_inner().map_err(|error| match disk_failure(&error) {
+        true => failed(error),
+        false => partition.damaged(expected, error),
+    })?;
+    let first = keys::offset_of_batch(&key).ok_or_else(|| partition.damaged(expected, "its key is no offset"))?;
+    let records = batch::decode(Bytes::from_owner(value)).map_err(|why| partition.damaged(first, why))?;
+    Ok((first, records))
+}
+
+/// Whether the disk failed, rather than what is on it.
+fn disk_failure(error: &fjall::Error) -> bool {
+    let io = |error: &(dyn Error + 'static)| error.downcast_ref::<io::Error>().map(io::Error::kind);
+    let kind = match error {
+        fjall::Error::Io(error) => Some(error.kind()),
+        fjall::Error::Storage(error) => error.source().and_then(io),
+        _ => return true,
+    };
+    kind.is_some_and(|kind| kind != io::ErrorKind::UnexpectedEof)
+}
+
+pub(super) fn failed(error: impl Error + Send + Sync + 'static) -> LogError {
+    LogError::Store(Box::new(error))
+}
+
+fn unreadable(what: &str, which: &str) -> LogError {
+    LogError::Store(format!("the {what} `{which}` is not stored as this version stores it").into())
+}
+
+fn options() -> KeyspaceCreateOptions {
+    let apart = KvSeparationOptions::default()
+        .compression(CompressionType::None)
+        .separation_threshold(SEPARATE_FROM_BYTES)
+        .file_target_size(FILE_BYTES)
+        // Trimming empties whole files. Only a file that a partition left behind holds back is worth rewriting.
+        .staleness_threshold(0.5)
+        .age_cutoff(1.0);
+    KeyspaceCreateOptions::default()
+        .max_memtable_size(WRITE_BUFFER_BYTES)
+        .data_block_compression_policy(CompressionPolicy::disabled())
+        .with_kv_separation(Some(apart))
+}

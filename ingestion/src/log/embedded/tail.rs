@@ -1,0 +1,71 @@
+//! The newest batches in memory, so that a follower at the log's end reads and decodes nothing.
+//!
+//! The arrays share the memory of what the store holds before it writes its files, so the tail costs little more
+//! than its bound. One bound covers all partitions: the batches appended first leave first.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dovetail_core::record::Records;
+
+use super::page::Page;
+use super::topic::Partition;
+
+/// The newest batches of one partition.
+#[derive(Debug, Default)]
+pub(super) struct Tail(Mutex<VecDeque<(i64, Records)>>);
+
+impl Tail {
+    /// Fills `page` from the tail; `false` when the tail does not have what the page begins with.
+    pub(super) fn fill(&self, page: &mut Page) -> bool {
+        let batches = self.lock();
+        let found = batches.partition_point(|(first, _)| *first <= page.next());
+        if found == 0 {
+            return false;
+        }
+        for (first, records) in batches.iter().skip(found - 1) {
+            if !page.push(*first, records) {
+                break;
+            }
+        }
+        !page.is_empty()
+    }
+
+    fn push(&self, first: i64, records: Records) {
+        self.lock().push_back((first, records));
+    }
+
+    fn pop(&self) {
+        self.lock().pop_front();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(i64, Records)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What all tails hold, in the order it was appended. The writer owns it.
+#[derive(Debug)]
+pub(super) struct Tails {
+    most_bytes: usize,
+    bytes: usize,
+    order: VecDeque<(Arc<Partition>, usize)>,
+}
+
+impl Tails {
+    pub(super) fn new(most_bytes: usize) -> Self {
+        Self { most_bytes, bytes: 0, order: VecDeque::new() }
+    }
+
+    /// Adds a batch that occupies `bytes`, and drops the oldest ones beyond the bound.
+    pub(super) fn push(&mut self, partition: &Arc<Partition>, first: i64, records: Records, bytes: usize) {
+        partition.tail.push(first, records);
+        self.order.push_back((Arc::clone(partition), bytes));
+        self.bytes += bytes;
+        while self.bytes > self.most_bytes {
+            let Some((oldest, bytes)) = self.order.pop_front() else { break };
+            oldest.tail.pop();
+            self.bytes -= bytes;
+        }
+    }
+}

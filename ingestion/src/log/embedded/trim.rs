@@ -1,0 +1,75 @@
+//! Trimming: old batches leave the log, and their bytes leave the disk.
+
+use std::time::{Duration, Instant};
+
+use dovetail_core::offsets::OffsetRange;
+use fjall::PersistMode;
+
+use super::keys;
+use super::store::{Store, failed};
+use super::topic::Partition;
+use crate::log::LogError;
+
+/// Keys removed in one step, so that a step stays small whatever is trimmed.
+const STEP: usize = 4096;
+/// How long to wait for the store to write its buffer before the space is given back some other time.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Removes the batches of `partition` that lie below `before` as a whole. Runs on a thread that may block.
+///
+/// The first offset moves before anything is removed: a crash in between leaves batches that nobody can read and
+/// that the next trim removes.
+pub(super) fn trim(store: &Store, partition: &Partition, before: i64) -> Result<(), LogError> {
+    let old = partition.bounds();
+    if before <= old.start {
+        return Ok(());
+    }
+    let first = first_kept(store, partition, old, before)?;
+    if first <= old.start {
+        return Ok(());
+    }
+    let mut step = store.db.batch().durability(Some(PersistMode::SyncData));
+    step.insert(&store.data, keys::first(partition.id), first.to_be_bytes());
+    step.commit().map_err(failed)?;
+    partition.bounds.send_modify(|bounds| bounds.start = first);
+
+    remove_below(store, partition, first)?;
+    give_back(store)
+}
+
+/// First offset of the batch that holds `before`, or the log's end.
+fn first_kept(store: &Store, partition: &Partition, old: OffsetRange, before: i64) -> Result<i64, LogError> {
+    if before >= old.end {
+        return Ok(old.end);
+    }
+    Ok(store.batch_at(partition.id, before)?.unwrap_or(old.start))
+}
+
+fn remove_below(store: &Store, partition: &Partition, first: i64) -> Result<(), LogError> {
+    let doomed = store.data.range(keys::batch(partition.id, 0)..keys::batch(partition.id, first));
+    let mut doomed = doomed.map(fjall::Guard::key).peekable();
+    while doomed.peek().is_some() {
+        let mut step = store.db.batch();
+        for key in doomed.by_ref().take(STEP) {
+            step.remove(&store.data, key.map_err(failed)?);
+        }
+        step.commit().map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Has the store find out which of its files hold nothing any more, and delete them.
+///
+/// It would do so by itself after some more flushes, but a log that nobody appends to has none.
+fn give_back(store: &Store) -> Result<(), LogError> {
+    store.data.rotate_memtable().map_err(failed)?;
+    let since = Instant::now();
+    while store.data.sealed_memtable_count() > 0 {
+        if since.elapsed() > PATIENCE {
+            tracing::warn!("the store did not write its buffer in time, trimmed space is given back later");
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    store.data.major_compact().map_err(failed)
+}

@@ -1,0 +1,101 @@
+//! The log: partitions of records in the order they were appended.
+//!
+//! The trait is shaped for Kafka. Offsets may skip, a position can run ahead of the last record, and the first
+//! offset moves forward when old records are trimmed. [`conformance`] is what every implementation has to pass.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use dovetail_core::offsets::OffsetRange;
+use dovetail_core::record::{Fetched, Records};
+
+pub mod conformance;
+pub mod embedded;
+
+/// Where appended records came from, so that an interrupted source can continue without losing or repeating one.
+///
+/// A source numbers its records upwards; not every number need reach every partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceMark {
+    /// Which source: stable across restarts of the same ingest.
+    pub source: String,
+    /// Number of the first record of the batch.
+    pub first: u64,
+    /// Number of the last record of the batch.
+    pub last: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    #[error("topic `{topic}` does not exist; it is created when a pipeline that names it is started")]
+    NoSuchTopic { topic: String },
+    #[error("topic `{topic}` has no partition {partition}; it has {partitions}")]
+    NoSuchPartition { topic: String, partition: i32, partitions: u32 },
+    #[error("topic `{topic}` exists with {existing} partitions, not {wanted}; use {existing} or another topic")]
+    PartitionsDiffer { topic: String, existing: u32, wanted: u32 },
+    #[error("{topic}/{partition}: offset {offset} is gone, the log starts at {first}")]
+    Trimmed { topic: String, partition: i32, offset: i64, first: i64 },
+    #[error("{topic}/{partition}: offset {offset} is past the log's end {end}")]
+    PastEnd { topic: String, partition: i32, offset: i64, end: i64 },
+    #[error("{topic}/{partition}: source `{source_id}` overlaps what it appended before: record {first} came again, {appended} was the last")]
+    SourceOverlap { topic: String, partition: i32, source_id: String, first: u64, appended: u64 },
+    #[error("{topic}/{partition}: batch at offset {offset} is damaged: {why}")]
+    Damaged { topic: String, partition: i32, offset: i64, why: String },
+    #[error("topic `{topic}` needs at least one partition")]
+    NoPartitions { topic: String },
+    #[error("the name `{name}..` is longer than {most} bytes; use a shorter one")]
+    NameTooLong { name: String, most: usize },
+    #[error("{topic}/{partition}: a record of {bytes} bytes is more than the log takes, {most}; store it elsewhere and append a reference")]
+    RecordTooLarge { topic: String, partition: i32, bytes: usize, most: usize },
+    #[error("the log in `{path}` is open in another process; stop that one, or use another folder", path = .path.display())]
+    InUse { path: PathBuf },
+    #[error("the log in `{path}` cannot be opened; see if the folder can be written and was made by this version", path = .path.display())]
+    Open { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("the log is shutting down")]
+    Closed,
+    #[error("the log's store failed; see if the disk is full or read-only")]
+    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Partitions of records. Cheap to share; every method may be called from any task.
+#[async_trait]
+pub trait Log: fmt::Debug + Send + Sync {
+    /// Makes sure that `topic` exists with `partitions` partitions.
+    async fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), LogError>;
+
+    /// Number of partitions of `topic`.
+    async fn partitions(&self, topic: &str) -> Result<u32, LogError>;
+
+    /// Appends `records` to one partition and returns once they are durable.
+    ///
+    /// With a `mark`, records that the source already appended to this partition are not appended again: when
+    /// `mark.last` is not past what was stored, nothing happens and an empty range at the log's end returns; a
+    /// partial overlap is [`LogError::SourceOverlap`].
+    async fn append(
+        &self,
+        topic: &str,
+        partition: i32,
+        records: Records,
+        mark: Option<SourceMark>,
+    ) -> Result<OffsetRange, LogError>;
+
+    /// Number of the last record that `source` appended to this partition.
+    async fn source_position(&self, topic: &str, partition: i32, source: &str) -> Result<Option<u64>, LogError>;
+
+    /// `[first offset still there, log end)`.
+    async fn bounds(&self, topic: &str, partition: i32) -> Result<OffsetRange, LogError>;
+
+    /// Reads records at or after `from`, at most about `max_bytes` of payload but at least one record when there
+    /// is one. At the log's end it returns an empty range at once.
+    async fn read(&self, topic: &str, partition: i32, from: i64, max_bytes: usize) -> Result<Fetched, LogError>;
+
+    /// Returns once the log's end is past `offset`. Cancel-safe.
+    async fn wait_past(&self, topic: &str, partition: i32, offset: i64) -> Result<(), LogError>;
+
+    /// Drops whole batches below `before`; the first offset moves to at most `before`.
+    async fn trim(&self, topic: &str, partition: i32, before: i64) -> Result<(), LogError>;
+
+    /// Bytes the log holds on disk, for metrics and retention.
+    async fn disk_bytes(&self) -> Result<u64, LogError>;
+}

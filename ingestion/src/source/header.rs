@@ -1,0 +1,68 @@
+//! From the names in a file's header row to the names of fields. Pure.
+
+use dovetail_core::pipeline::{Header, StreamOptions};
+
+/// Field names for the header `names`, one each, without repetition.
+///
+/// A name that comes again gets a number (`location_2`), a name that is blank is called by its column (`column_3`):
+/// no cell is lost for want of a name.
+pub(super) fn fields(names: &[String], options: &StreamOptions) -> Vec<String> {
+    let mut fields: Vec<String> = Vec::with_capacity(names.len());
+    for (i, name) in names.iter().enumerate() {
+        let mut field = field(name.trim(), options);
+        if field.is_empty() {
+            field = format!("column_{}", i + 1);
+        }
+        let name = field.clone();
+        for n in 2.. {
+            if !fields.contains(&field) {
+                break;
+            }
+            field = format!("{name}_{n}");
+        }
+        fields.push(field);
+    }
+    fields
+}
+
+fn field(name: &str, options: &StreamOptions) -> String {
+    let single = options.header_names.iter().find(|(from, _)| from == name);
+    match (single, options.header) {
+        (Some((_, to)), _) => to.clone(),
+        (None, Header::AsIs) => name.to_owned(),
+        (None, Header::SnakeCase) => snake_case(name),
+    }
+}
+
+/// Lower case; what is neither letter nor digit becomes one `_` between words.
+fn snake_case(name: &str) -> String {
+    let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_lowercase).collect::<Vec<_>>().join("_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::options;
+    use super::*;
+
+    fn check(header: Header, names: &[&str], expected: &[&str]) {
+        let mut options = options();
+        options.header = header;
+        options.header_names = vec![("Incident Zip".into(), "zip".into())];
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        assert_eq!(fields(&names, &options), expected);
+    }
+
+    #[test]
+    fn headers_become_field_names() {
+        let names = ["X Coordinate (State Plane)", "Created Date", "BBL", "Incident Zip", " Größe "];
+        check(Header::SnakeCase, &names, &["x_coordinate_state_plane", "created_date", "bbl", "zip", "größe"]);
+        check(Header::AsIs, &["Created Date", "Incident Zip"], &["Created Date", "zip"]);
+    }
+
+    #[test]
+    fn every_cell_has_a_name() {
+        let names = ["", "Location", "location", "LOCATION", "--"];
+        check(Header::SnakeCase, &names, &["column_1", "location", "location_2", "location_3", "column_5"]);
+    }
+}

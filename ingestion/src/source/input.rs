@@ -1,0 +1,140 @@
+//! The bytes of a source: decompressed, without a byte order mark, and with how much of the input was taken.
+
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flate2::bufread::MultiGzDecoder;
+
+const CHUNK: usize = 256 * 1024;
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
+const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
+
+/// How much of a source is looked at before its first record.
+pub(super) const PREFIX: usize = 16 * 1024;
+
+/// How far the input was read, in its own (compressed) bytes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Position(Arc<AtomicU64>);
+
+impl Position {
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Counts what is read through it.
+struct Counted<R> {
+    inner: R,
+    position: Position,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buf)?;
+        self.position.0.fetch_add(n as u64, Ordering::Relaxed);
+        Ok(n)
+    }
+}
+
+/// A source's text and its beginning.
+pub(super) struct Input {
+    pub(super) text: Box<dyn BufRead + Send>,
+    /// The first bytes of `text`, which still holds them.
+    pub(super) prefix: Vec<u8>,
+    pub(super) position: Position,
+}
+
+impl Input {
+    /// Decompresses `raw` if it starts with gzip's magic, and looks at the beginning of its text.
+    ///
+    /// A `live` input is looked at no further than its first line, so that a pipe that is written slowly is read
+    /// as it comes.
+    pub(super) fn new(raw: impl Read + Send + 'static, live: bool) -> io::Result<Self> {
+        let position = Position::default();
+        let raw = Counted { inner: raw, position: position.clone() };
+        let raw = Peeked::new(BufReader::with_capacity(CHUNK, raw), |seen| seen.len() >= GZIP_MAGIC.len());
+        let text: Box<dyn BufRead + Send> = if raw.prefix().starts_with(GZIP_MAGIC) {
+            Box::new(BufReader::with_capacity(CHUNK, MultiGzDecoder::new(raw)))
+        } else {
+            Box::new(raw)
+        };
+        let enough = move |seen: &[u8]| seen.len() >= PREFIX || (live && has_line(seen));
+        let mut text = Peeked::new(text, enough);
+        if text.prefix().is_empty() {
+            text.take_error()?;
+        }
+        if text.prefix().starts_with(BYTE_ORDER_MARK) {
+            text.consume(BYTE_ORDER_MARK.len());
+        }
+        Ok(Self { prefix: text.prefix().to_vec(), text: Box::new(text), position })
+    }
+}
+
+fn has_line(seen: &[u8]) -> bool {
+    let blank = seen.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    seen[blank..].contains(&b'\n')
+}
+
+/// A reader whose first bytes were looked at. An error met while looking is returned after them.
+struct Peeked<R> {
+    prefix: Cursor<Vec<u8>>,
+    error: Option<io::Error>,
+    rest: R,
+}
+
+impl<R: BufRead> Peeked<R> {
+    fn new(mut rest: R, enough: impl Fn(&[u8]) -> bool) -> Self {
+        let mut prefix = Vec::new();
+        let mut error = None;
+        while !enough(&prefix) {
+            match rest.fill_buf() {
+                Ok([]) => break,
+                Ok(bytes) => {
+                    let n = bytes.len().min(PREFIX);
+                    prefix.extend_from_slice(&bytes[..n]);
+                    rest.consume(n);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => {
+                    error = Some(e);
+                    break;
+                }
+            }
+        }
+        Self { prefix: Cursor::new(prefix), error, rest }
+    }
+
+    fn prefix(&self) -> &[u8] {
+        let from = self.prefix.position() as usize;
+        &self.prefix.get_ref()[from..]
+    }
+
+    fn take_error(&mut self) -> io::Result<()> {
+        self.error.take().map_or(Ok(()), Err)
+    }
+}
+
+impl<R: BufRead> Read for Peeked<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if !self.prefix().is_empty() {
+            return self.prefix.read(buf);
+        }
+        self.take_error()?;
+        self.rest.read(buf)
+    }
+}
+
+impl<R: BufRead> BufRead for Peeked<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if !self.prefix().is_empty() {
+            return self.prefix.fill_buf();
+        }
+        self.take_error()?;
+        self.rest.fill_buf()
+    }
+
+    fn consume(&mut self, n: usize) {
+        if self.prefix().is_empty() { self.rest.consume(n) } else { self.prefix.consume(n) }
+    }
+}

@@ -1,0 +1,193 @@
+//! Sources: files and pipes of records, read one record at a time and refused whole when they hold none.
+//!
+//! Reading blocks; the caller gives it a thread of its own. A record is numbered by its place in the source, bad
+//! records included, so that the number says where an interrupted ingest continues.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use dovetail_core::pipeline::{Format, Stream};
+
+mod error;
+mod event_time;
+mod header;
+mod identity;
+mod input;
+mod lines;
+mod pace;
+mod sniff;
+mod table;
+mod text;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::SourceError;
+pub use event_time::EventTime;
+pub use identity::source_id;
+pub use pace::{Pace, Pacer};
+pub use sniff::FileFormat;
+
+use input::{Input, Position};
+use lines::Lines;
+use sniff::Look;
+use table::Table;
+use text::Text;
+use values::Values;
+
+/// How a source is read.
+#[derive(Debug, Clone)]
+pub struct SourceOptions {
+    /// The stream that the records are for: its options map headers, its format decides what a CSV row becomes.
+    pub stream: Arc<Stream>,
+    /// Instead of what the name and the content say.
+    pub format: Option<FileFormat>,
+}
+
+/// One record of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceRecord {
+    /// Its place in the source, from 0.
+    pub number: u64,
+    /// What is appended to the log: a JSON value on one line, or a CSV line for a stream of CSV.
+    pub value: Vec<u8>,
+    /// The line it begins at, from 1.
+    pub line: u64,
+}
+
+/// The records of one source, in order. After an error there is nothing more.
+pub struct SourceReader {
+    records: Records,
+    position: Position,
+    total_bytes: Option<u64>,
+    next: u64,
+    ended: bool,
+}
+
+/// A record without its number.
+struct Raw {
+    value: Vec<u8>,
+    line: u64,
+}
+
+enum Records {
+    Lines(Lines),
+    Values(Values),
+    Table(Box<Table>),
+}
+
+/// Opens the file at `path`, or standard input for `-`, and refuses it when it plainly holds no records.
+pub fn open(path: &str, options: &SourceOptions) -> Result<SourceReader, SourceError> {
+    if path == "-" {
+        return read("-", io::stdin(), None, true, options);
+    }
+    let cannot_open = |error| SourceError::Open { name: path.to_owned(), error };
+    let file = File::open(path).map_err(cannot_open)?;
+    let metadata = file.metadata().map_err(cannot_open)?;
+    if metadata.is_dir() {
+        return Err(cannot_open(io::ErrorKind::IsADirectory.into()));
+    }
+    let total_bytes = metadata.is_file().then_some(metadata.len());
+    read(path, file, total_bytes, !metadata.is_file(), options)
+}
+
+/// Reads the records of a request's body, as [`open`] does a file's.
+pub fn from_bytes(
+    name: &str,
+    body: impl AsRef<[u8]> + Send + 'static,
+    options: &SourceOptions,
+) -> Result<SourceReader, SourceError> {
+    let total_bytes = body.as_ref().len() as u64;
+    read(name, io::Cursor::new(body), Some(total_bytes), false, options)
+}
+
+fn read(
+    name: &str,
+    raw: impl Read + Send + 'static,
+    total_bytes: Option<u64>,
+    live: bool,
+    options: &SourceOptions,
+) -> Result<SourceReader, SourceError> {
+    let cannot_open = |error| SourceError::Open { name: name.to_owned(), error };
+    let Input { text, prefix, position } = Input::new(raw, live).map_err(cannot_open)?;
+    let format = format(name, &prefix, options)?;
+    let text = Text::new(name.into(), text, text::LONGEST_RECORD);
+    let records = match format {
+        FileFormat::Csv => Records::Table(Box::new(Table::new(name, text, &prefix, &options.stream)?)),
+        FileFormat::Lines => Records::Lines(Lines::new(text)),
+        FileFormat::Array => Records::Values(Values::of_array(text)),
+        FileFormat::Objects => Records::Values(Values::bare(text)),
+    };
+    Ok(SourceReader { records, position, total_bytes, next: 0, ended: false })
+}
+
+fn format(name: &str, prefix: &[u8], options: &SourceOptions) -> Result<FileFormat, SourceError> {
+    let name = || name.to_owned();
+    let stream = &options.stream;
+    match sniff::look(&name(), prefix) {
+        Look::Empty => Err(SourceError::Empty { name: name() }),
+        Look::NotData { looks_like, advice } => Err(SourceError::NotData { name: name(), looks_like, advice }),
+        Look::Data(seen) => match options.format.unwrap_or(seen) {
+            FileFormat::Csv => Ok(FileFormat::Csv),
+            _ if stream.format == Format::Csv => {
+                Err(SourceError::JsonForCsv { name: name(), stream: stream.name.to_string() })
+            }
+            json => Ok(json),
+        },
+    }
+}
+
+impl SourceReader {
+    /// How much of the input was read, in its own (compressed) bytes; a little ahead of the records.
+    pub fn bytes_read(&self) -> u64 {
+        self.position.get()
+    }
+
+    /// How long the input is, in its own (compressed) bytes; unknown for a pipe.
+    pub fn total_bytes(&self) -> Option<u64> {
+        self.total_bytes
+    }
+
+    /// CSV rows so far that are not as wide as the header or not UTF-8: they are among the records and will not
+    /// decode.
+    pub fn malformed_rows(&self) -> u64 {
+        if let Records::Table(table) = &self.records { table.malformed } else { 0 }
+    }
+
+    /// Fields of a CSV file that the records leave out, because a CSV stream holds its declared columns only.
+    pub fn ignored_fields(&self) -> &[String] {
+        if let Records::Table(table) = &self.records { &table.ignored } else { &[] }
+    }
+}
+
+impl Iterator for SourceReader {
+    type Item = Result<SourceRecord, SourceError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let raw = match &mut self.records {
+            Records::Lines(lines) => lines.next(),
+            Records::Values(values) => values.next(),
+            Records::Table(table) => table.next(),
+        };
+        self.ended = !matches!(raw, Ok(Some(_)));
+        let Raw { value, line } = match raw.transpose()? {
+            Ok(raw) => raw,
+            Err(error) => return Some(Err(error)),
+        };
+        let number = self.next;
+        self.next += 1;
+        Some(Ok(SourceRecord { number, value, line }))
+    }
+}
+
+impl fmt::Debug for SourceReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceReader").field("next", &self.next).field("bytes_read", &self.bytes_read()).finish()
+    }
+}

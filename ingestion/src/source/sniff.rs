@@ -1,0 +1,149 @@
+//! What a source is, judged by its name and its first bytes. Pure: tested without files.
+
+use std::path::Path;
+
+/// How a source file holds its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileFormat {
+    /// A header row, then a record a row.
+    Csv,
+    /// A JSON object a line.
+    Lines,
+    /// One array of objects.
+    Array,
+    /// Objects one after the other, each over several lines.
+    Objects,
+}
+
+/// What the first bytes show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    Data(FileFormat),
+    Empty,
+    NotData { looks_like: &'static str, advice: &'static str },
+}
+
+const EXPORT: &str = "export it as CSV or JSON";
+const UNPACK: &str = "unpack it first, or use gzip";
+
+/// First bytes that no text of records has.
+const MAGIC: &[(&[u8], &str, &str)] = &[
+    (b"PK\x03\x04", "a zip archive or an Excel workbook", "unpack it, or export it as CSV"),
+    (b"PAR1", "a Parquet file", EXPORT),
+    (b"ARROW1", "an Arrow file", EXPORT),
+    (b"%PDF-", "a PDF", EXPORT),
+    (b"SQLite format 3\0", "a SQLite database", EXPORT),
+    (b"\xd0\xcf\x11\xe0", "an old Excel or Word file", EXPORT),
+    (b"\x28\xb5\x2f\xfd", "zstd data", UNPACK),
+    (b"\xfd7zXZ\0", "xz data", UNPACK),
+    (b"BZh", "bzip2 data", UNPACK),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", UNPACK),
+    (b"\xff\xfe", "UTF-16 text", "convert it to UTF-8"),
+    (b"\xfe\xff", "UTF-16 text", "convert it to UTF-8"),
+    (b"version https://git-lfs", "a git-lfs pointer", "fetch the file it stands for with `git lfs pull`"),
+];
+
+/// What the source called `name` is, whose text begins with `prefix`.
+///
+/// The name decides between CSV and JSON where it can; the content decides the rest, and refuses what is neither.
+pub(super) fn look(name: &str, prefix: &[u8]) -> Look {
+    let text = prefix.trim_ascii_start();
+    if let Some(&(_, looks_like, advice)) = MAGIC.iter().find(|(magic, ..)| text.starts_with(magic)) {
+        return Look::NotData { looks_like, advice };
+    }
+    if prefix.contains(&0) {
+        return Look::NotData { looks_like: "binary data", advice: EXPORT };
+    }
+    let Some(first) = text.first() else { return Look::Empty };
+    let records = lines(text).any(is_object);
+    match (first, extension(name).as_deref()) {
+        (b'<', _) if !records => markup(text),
+        (_, Some("csv" | "tsv")) => Look::Data(FileFormat::Csv),
+        (b'[', _) => Look::Data(FileFormat::Array),
+        (b'{', extension) => Look::Data(object_format(text, extension)),
+        (_, Some("json" | "ndjson" | "jsonl")) if !lines(text).any(|line| line.starts_with(b"{")) => {
+            Look::NotData { looks_like: "text that is not JSON", advice: "call it .csv if that is what it is" }
+        }
+        (_, Some("json" | "ndjson" | "jsonl")) => Look::Data(FileFormat::Lines),
+        _ if records => Look::Data(FileFormat::Lines),
+        _ => Look::Data(FileFormat::Csv),
+    }
+}
+
+/// A record a line, unless the first object plainly does not end on its line.
+fn object_format(text: &[u8], extension: Option<&str>) -> FileFormat {
+    let first = lines(text).next().unwrap_or_default();
+    let open = text.contains(&b'\n') && (first == b"{" || !first.ends_with(b"}"));
+    let by_line = matches!(extension, Some("ndjson" | "jsonl"));
+    if open && !by_line && !lines(text).any(is_object) { FileFormat::Objects } else { FileFormat::Lines }
+}
+
+fn markup(text: &[u8]) -> Look {
+    let start = text[..text.len().min(64)].to_ascii_lowercase();
+    let xml = start.starts_with(b"<?xml") && !text.windows(5).any(|word| word.eq_ignore_ascii_case(b"<html"));
+    if xml {
+        return Look::NotData { looks_like: "XML", advice: EXPORT };
+    }
+    let advice = "it is what a browser shows, perhaps a login or an error page: download the data itself";
+    Look::NotData { looks_like: "an HTML page", advice }
+}
+
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii)
+}
+
+fn is_object(line: &[u8]) -> bool {
+    line.starts_with(b"{") && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
+}
+
+/// The extension in lower case, without `.gz`.
+fn extension(name: &str) -> Option<String> {
+    let name = name.to_ascii_lowercase();
+    let name = Path::new(name.strip_suffix(".gz").unwrap_or(&name));
+    Some(name.extension()?.to_str()?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, prefix: &str, format: FileFormat) {
+        assert_eq!(look(name, prefix.as_bytes()), Look::Data(format), "{name}: {prefix}");
+    }
+
+    #[test]
+    fn content_decides_what_a_name_leaves_open() {
+        check("-", "{\"a\":1}\n{\"a\":2}\n", FileFormat::Lines);
+        check("-", "  \n[{\"a\":1}\n,{\"a\":2}]", FileFormat::Array);
+        check("-", "[\n  {\n", FileFormat::Array);
+        check("-", "a,b\n1,2\n", FileFormat::Csv);
+        check("x.json", "{\n  \"a\": 1\n}\n", FileFormat::Objects);
+        check("x.json", "{\"a\":1}\n", FileFormat::Lines);
+        check("x.ndjson", "{\n{\"a\":1", FileFormat::Lines);
+        check("x.csv.gz", "[a],{b}\n", FileFormat::Csv);
+        check("X.JSONL.GZ", "junk\n{\"a\":1}\n", FileFormat::Lines);
+    }
+
+    #[test]
+    fn bad_first_lines_do_not_make_a_file_bad() {
+        check("x.ndjson", "<html><body>502</body></html>\n{\"a\":1}\n", FileFormat::Lines);
+        check("-", "<html><body>502</body></html>\n{\"a\":1}\n", FileFormat::Lines);
+        check("-", "{\"a\":\n{\"a\":1}\n", FileFormat::Lines);
+    }
+
+    #[test]
+    fn what_is_no_data_is_named() {
+        let named = |name: &str, prefix: &[u8]| match look(name, prefix) {
+            Look::NotData { looks_like, .. } => looks_like,
+            other => panic!("{name} taken for {other:?}"),
+        };
+        assert_eq!(named("a.csv", b"\n <!DOCTYPE html><html>"), "an HTML page");
+        assert_eq!(named("a.csv", b"<?xml version=\"1.0\"?><Error/>"), "XML");
+        assert_eq!(named("-", b"<?xml version=\"1.0\"?>\n<html>"), "an HTML page");
+        assert_eq!(named("a.json", b"PAR1\x15\x04"), "a Parquet file");
+        assert_eq!(named("a.json", b"just text\n"), "text that is not JSON");
+        assert_eq!(named("a.csv", b"a\0b\0"), "binary data");
+        assert_eq!(named("a.csv", b"\xff\xfea\0"), "UTF-16 text");
+        assert_eq!(look("a.csv", b" \r\n"), Look::Empty);
+    }
+}

@@ -1,0 +1,227 @@
+//! A CSV file with a header row: every row becomes a JSON object of strings, or a line in the stream's own CSV.
+//!
+//! A row that is not as wide as the header, or is not UTF-8, keeps its bytes and does not decode: it becomes a dead
+//! letter instead of being lost or guessed at.
+
+use csv_core::ReadRecordResult;
+use dovetail_core::pipeline::{Format, Stream};
+
+use super::{Raw, SourceError, header, text::{self, Text}};
+
+/// The rows of a CSV file below its header.
+pub(super) struct Table {
+    rows: Rows,
+    layout: Layout,
+    null_texts: Vec<String>,
+    width: usize,
+    pub(super) malformed: u64,
+    /// Fields that the records do not hold because the stream does not declare them.
+    pub(super) ignored: Vec<String>,
+}
+
+/// What a row is written as.
+enum Layout {
+    /// `"name":` for each cell.
+    Json(Vec<Vec<u8>>),
+    /// For each declared column the cell that fills it.
+    Csv(Vec<Option<usize>>),
+}
+
+impl Table {
+    /// Reads the header row; refuses one that has nothing to do with `stream`.
+    pub(super) fn new(name: &str, text: Text, prefix: &[u8], stream: &Stream) -> Result<Self, SourceError> {
+        let mut rows = Rows::new(text, delimiter(prefix));
+        if rows.next()?.is_none() {
+            return Err(SourceError::Empty { name: name.to_owned() });
+        }
+        let names: Vec<String> = rows.cells().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
+        let fields = header::fields(&names, &stream.options);
+        check_header(name, &fields, stream)?;
+        let ignored = match stream.format {
+            Format::Json => Vec::new(),
+            Format::Csv => fields.iter().filter(|field| !declares(stream, field)).cloned().collect(),
+        };
+        let null_texts = stream.options.null_texts.clone();
+        let layout = Layout::new(&fields, stream);
+        Ok(Self { rows, layout, null_texts, width: fields.len(), malformed: 0, ignored })
+    }
+
+    pub(super) fn next(&mut self) -> Result<Option<Raw>, SourceError> {
+        let Some(line) = self.rows.next()? else { return Ok(None) };
+        let value = self.well_formed().unwrap_or_else(|| {
+            self.malformed += 1;
+            self.undecodable()
+        });
+        Ok(Some(Raw { value, line }))
+    }
+
+    /// The row in the stream's layout; none when it is malformed.
+    fn well_formed(&self) -> Option<Vec<u8>> {
+        if self.rows.cells().count() != self.width {
+            return None;
+        }
+        let cells: Option<Vec<&str>> = self.rows.cells().map(|cell| std::str::from_utf8(cell).ok()).collect();
+        let value = |cell: &&str| !cell.is_empty() && !self.null_texts.iter().any(|null| null == cell);
+        let cells: Vec<Option<&str>> = cells?.into_iter().map(|cell| Some(cell).filter(value)).collect();
+        match &self.layout {
+            Layout::Json(names) => json_object(names, &cells),
+            Layout::Csv(columns) => Some(csv_line(columns.iter().map(|column| cells[(*column)?]))),
+        }
+    }
+
+    /// The row's bytes; for a CSV stream with one more comma where the row has as many cells as the stream has
+    /// columns, because it would pass for a row of the stream.
+    fn undecodable(&self) -> Vec<u8> {
+        let mut value = self.rows.raw().to_vec();
+        if let Layout::Csv(columns) = &self.layout
+            && columns.len() == self.rows.cells().count()
+        {
+            value.push(b',');
+        }
+        value
+    }
+}
+
+impl Layout {
+    fn new(fields: &[String], stream: &Stream) -> Self {
+        match stream.format {
+            Format::Json => Self::Json(fields.iter().map(|field| quoted_name(field)).collect()),
+            Format::Csv => {
+                let cell = |column: &str| fields.iter().position(|field| field == column);
+                Self::Csv(stream.columns.fields().iter().map(|column| cell(column.name())).collect())
+            }
+        }
+    }
+}
+
+fn quoted_name(field: &str) -> Vec<u8> {
+    let mut name = serde_json::Value::from(field).to_string().into_bytes();
+    name.push(b':');
+    name
+}
+
+fn json_object(names: &[Vec<u8>], cells: &[Option<&str>]) -> Option<Vec<u8>> {
+    let mut object = vec![b'{'];
+    for (name, cell) in names.iter().zip(cells) {
+        let Some(cell) = cell else { continue };
+        if object.len() > 1 {
+            object.push(b',');
+        }
+        object.extend_from_slice(name);
+        serde_json::to_writer(&mut object, cell).ok()?;
+    }
+    object.push(b'}');
+    Some(object)
+}
+
+/// One line of RFC 4180 without its end.
+fn csv_line<'a>(cells: impl Iterator<Item = Option<&'a str>>) -> Vec<u8> {
+    let mut line = Vec::new();
+    for (i, cell) in cells.enumerate() {
+        if i > 0 {
+            line.push(b',');
+        }
+        let cell = cell.unwrap_or_default();
+        if cell.contains([',', '"', '\n', '\r']) {
+            line.push(b'"');
+            line.extend_from_slice(cell.replace('"', "\"\"").as_bytes());
+            line.push(b'"');
+        } else {
+            line.extend_from_slice(cell.as_bytes());
+        }
+    }
+    line
+}
+
+fn declares(stream: &Stream, field: &str) -> bool {
+    stream.columns.column_with_name(field).is_some()
+}
+
+fn check_header(name: &str, fields: &[String], stream: &Stream) -> Result<(), SourceError> {
+    if fields.iter().any(|field| declares(stream, field)) {
+        return Ok(());
+    }
+    Err(SourceError::NoHeaderMatches {
+        name: name.to_owned(),
+        stream: stream.name.to_string(),
+        found: some_of(fields.iter().map(String::as_str)),
+        wanted: some_of(stream.columns.fields().iter().map(|field| field.name().as_str())),
+    })
+}
+
+/// The first few names, in back-ticks and not too long.
+fn some_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut names = names.map(|name| format!("`{}`", name.chars().take(40).collect::<String>()));
+    let mut some: Vec<String> = names.by_ref().take(4).collect();
+    if names.next().is_some() {
+        some.push("..".to_owned());
+    }
+    some.join(", ")
+}
+
+/// A comma, unless the header row has none and another usual delimiter instead.
+fn delimiter(prefix: &[u8]) -> u8 {
+    let header = prefix.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let usual = [b',', b'\t', b';', b'|'];
+    usual.into_iter().find(|delimiter| header.contains(delimiter)).unwrap_or(b',')
+}
+
+/// Splits text into rows and cells, and keeps the bytes of the row.
+struct Rows {
+    text: Text,
+    core: csv_core::Reader,
+    cells: Vec<u8>,
+    ends: Vec<usize>,
+    count: usize,
+    raw: Vec<u8>,
+}
+
+impl Rows {
+    fn new(text: Text, delimiter: u8) -> Self {
+        let core = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
+        Self { text, core, cells: vec![0; 4096], ends: vec![0; 64], count: 0, raw: Vec::new() }
+    }
+
+    /// Reads the next row; the line it begins at.
+    fn next(&mut self) -> Result<Option<u64>, SourceError> {
+        let line = self.text.line();
+        let (mut written, mut count) = (0, 0);
+        self.raw.clear();
+        loop {
+            let bytes = self.text.fill()?;
+            let (cells, ends) = (&mut self.cells[written..], &mut self.ends[count..]);
+            let (result, taken, cell_bytes, cell_count) = self.core.read_record(bytes, cells, ends);
+            self.raw.extend_from_slice(&bytes[..taken]);
+            let newlines = text::newlines(&bytes[..taken]);
+            self.text.consume(taken, newlines);
+            (written, count) = (written + cell_bytes, count + cell_count);
+            match result {
+                ReadRecordResult::InputEmpty => self.text.check_length(self.raw.len(), line)?,
+                ReadRecordResult::OutputFull => self.cells.resize(self.cells.len() * 2, 0),
+                ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
+                ReadRecordResult::End => return Ok(None),
+                ReadRecordResult::Record => break,
+            }
+        }
+        self.count = count;
+        let blank = line_ends(self.raw.iter());
+        Ok(Some(line + text::newlines(&self.raw[..blank])))
+    }
+
+    fn cells(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends[..self.count]).map(|(start, &end)| &self.cells[start..end])
+    }
+
+    /// The row's own bytes, without blank lines before it and without its end.
+    fn raw(&self) -> &[u8] {
+        let start = line_ends(self.raw.iter());
+        let end = line_ends(self.raw[start..].iter().rev());
+        &self.raw[start..self.raw.len() - end]
+    }
+}
+
+/// How many bytes at the front end lines.
+fn line_ends<'a>(bytes: impl Iterator<Item = &'a u8>) -> usize {
+    bytes.take_while(|byte| matches!(byte, b'\n' | b'\r')).count()
+}
