@@ -1,1 +1,35 @@
-//! batch-layer
+//! The batch layer: lands the log as Parquet segments, folds them into batch views and publishes these.
+//!
+//! ```text
+//! landing     feed ─► segment ─► catalog: next offset moves from the segment's start to its end
+//! recompute   segments below the cut ─► states ─► manifest ─► catalog: the current pointer moves
+//! upkeep      retire old generations, compact small segments, delete garbage
+//! ```
+//!
+//! [`BatchLayer::start`] runs all of it on a task tracker; [`BatchHandle`] is how others ask and look. Nothing here
+//! knows of the speed layer or of serving: they follow the catalog.
+
+mod backoff;
+mod config;
+mod dead;
+mod encode;
+mod handle;
+mod landing;
+mod layer;
+mod recompute;
+mod runner;
+mod schedule;
+mod upkeep;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{BatchConfig, LandingConfig, RunConfig};
+pub use dead::dead_letter_schema;
+pub use handle::{BatchClosed, BatchHandle};
+pub use landing::{LandingState, LandingStatus, PartitionLanding, SegmentEnd};
+pub use layer::{BatchLayer, BatchParts, StartError};
+pub use recompute::{Outcome, Phase, Progress, RunError};
+pub use schedule::{Schedule, ScheduleError};
+pub use upkeep::RollbackError;

@@ -1,8 +1,8 @@
 //! What Dovetail's layers share: the words of the design as types, and the three functions everything rests on.
 //!
 //! `fold: rows -> state`, `merge: [state] -> state`, `finish: [state] -> answer` live in [`view`]; a
-//! [`pipeline`] is where views come from; [`offsets`] says which rows a state covers; [`catalog`], the [`manifest`] and
-//! [`store`] remember what was published.
+//! [`pipeline`] is where views come from; [`offsets`] says which rows a state covers; the [`catalog`],
+//! the [`store`] and its [`manifest`]s remember what was published.
 
 pub mod catalog;
 pub mod clock;

@@ -1,1 +1,43 @@
-//! serving-layer
+//! The serving layer: snapshots of batch and realtime views behind SQL.
+//!
+//! ```text
+//! postgres ─┐                                  ┌─ states    batch states, decoded once
+//! http     ─┴─► query ─► schema ─► provider ─► leaf ─► base │ merged ahead
+//!                         │ sys, raw            └─ snapshot: one generation, realtime slices that meet it
+//! ```
+//! Read-only in every part: statements are checked ([`sql`]), plans are checked, and the catalog that queries see
+//! takes nothing in ([`schema`]).
+
+mod base;
+mod config;
+mod drift;
+mod error;
+mod functions;
+mod http;
+mod leaf;
+mod lookups;
+mod memory;
+mod position;
+mod postgres;
+mod provider;
+mod query;
+mod raw;
+mod schema;
+mod served;
+mod serving;
+mod session;
+mod snapshot;
+mod sql;
+mod states;
+mod sys;
+#[cfg(test)]
+mod tests;
+
+pub use config::{ServingConfig, ServingParts};
+pub use error::{QueryError, Reason};
+pub use http::router;
+pub use position::Position;
+pub use postgres::serve_postgres;
+pub use query::{Answer, Batches};
+pub use serving::Serving;
+pub use snapshot::AsOf;

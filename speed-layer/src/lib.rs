@@ -1,1 +1,25 @@
-//! speed-layer
+//! The speed layer: what came since the cut, folded in memory.
+//!
+//! ```text
+//! log partition   ──────────────┬───────────┬─────┬──┬─┬╌╌╌╌╌╌╌╌ log end
+//! slices            (retired)   │   slice   │slice│..│ │ open
+//!                               floor = cut              head
+//! ```
+//!
+//! Each partition of a stream has one [`partition`] task that folds every view of the stream. States merge but do
+//! not subtract, so a view's history since its cut is kept as [`slices`] whose boundaries stay where a cut may
+//! fall. Nothing is on disk: after a restart the log is folded again from the cut.
+
+mod config;
+mod layer;
+mod partition;
+mod slices;
+mod target;
+mod view_fold;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::SpeedConfig;
+pub use layer::{PartitionStatus, SpeedLayer, SpeedParts};
+pub use partition::FoldState;

@@ -69,10 +69,5 @@ fn check(old: &[Segment], found: &[Segment], new: &Segment) -> Result<(), String
 }
 
 fn changed(new: &Segment, detail: String) -> CatalogError {
-    CatalogError::SegmentsChanged {
-        topic: new.topic.clone(),
-        partition: new.partition,
-        range: new.range,
-        detail,
-    }
+    CatalogError::SegmentsChanged { topic: new.topic.clone(), partition: new.partition, range: new.range, detail }
 }

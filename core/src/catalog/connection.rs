@@ -35,7 +35,11 @@ impl Catalog {
     }
 
     /// The row of a read that stands alone, if there is one.
-    pub(super) async fn read_one<T>(&self, doing: &'static str, select: Select<'_, T>) -> Result<Option<T>, CatalogError>
+    pub(super) async fn read_one<T>(
+        &self,
+        doing: &'static str,
+        select: Select<'_, T>,
+    ) -> Result<Option<T>, CatalogError>
     where
         T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
     {

@@ -15,30 +15,16 @@ pub enum CatalogError {
         "catalog `{name}` is locked by another process (while trying to {doing}): it is tried again, or end the \
          process that holds it open"
     )]
-    Busy {
-        name: String,
-        doing: &'static str,
-        source: sqlx::Error,
-    },
+    Busy { name: String, doing: &'static str, source: sqlx::Error },
     /// Somebody else landed: read on from `found`.
     #[error(
         "fenced in partition {partition} of topic `{topic}`: a segment from {expected} was offered, but the \
          landing continues at {found}"
     )]
-    Fenced {
-        topic: String,
-        partition: i32,
-        expected: i64,
-        found: i64,
-    },
+    Fenced { topic: String, partition: i32, expected: i64, found: i64 },
     /// Compact what is there now.
     #[error("segments of partition {partition} of topic `{topic}` over {range} cannot be replaced: {detail}")]
-    SegmentsChanged {
-        topic: String,
-        partition: i32,
-        range: OffsetRange,
-        detail: String,
-    },
+    SegmentsChanged { topic: String, partition: i32, range: OffsetRange, detail: String },
     /// Somebody else published or rolled back.
     #[error("generation {found} is current, not {expected} as this change was based on: run it again")]
     PublishConflict { expected: Generation, found: Generation },
@@ -59,37 +45,23 @@ pub enum CatalogError {
     #[error("catalog `{name}` cannot be opened: see that its folder exists and that this user may write there")]
     Unopenable { name: String, source: sqlx::Error },
     #[error("catalog `{name}` is read-only (while trying to {doing}): make the file and its folder writable")]
-    ReadOnly {
-        name: String,
-        doing: &'static str,
-        source: sqlx::Error,
-    },
+    ReadOnly { name: String, doing: &'static str, source: sqlx::Error },
     #[error("no space left for catalog `{name}` (while trying to {doing}): free some on its disk")]
-    Full {
-        name: String,
-        doing: &'static str,
-        source: sqlx::Error,
-    },
+    Full { name: String, doing: &'static str, source: sqlx::Error },
     #[error(
         "catalog `{name}` is damaged or no database (while trying to {doing}): restore the file from a copy, or move \
          it away and land again"
     )]
-    Corrupt {
-        name: String,
-        doing: &'static str,
-        source: sqlx::Error,
-    },
-    #[error("catalog `{name}` has a layout this program does not know: use the program's version that made it, or newer")]
+    Corrupt { name: String, doing: &'static str, source: sqlx::Error },
+    #[error(
+        "catalog `{name}` has a layout this program does not know: use the program's version that made it, or newer"
+    )]
     Layout { name: String, source: MigrateError },
     /// A stored value that this program cannot have written.
     #[error("catalog `{name}` holds {what} that cannot be read: {detail}")]
     Damaged { name: String, what: String, detail: String },
     #[error("catalog `{name}` failed (while trying to {doing})")]
-    Store {
-        name: String,
-        doing: &'static str,
-        source: sqlx::Error,
-    },
+    Store { name: String, doing: &'static str, source: sqlx::Error },
 }
 
 /// SQLite's primary result codes: the low byte of what an error carries.

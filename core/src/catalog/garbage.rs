@@ -19,11 +19,29 @@ impl Catalog {
     }
 
     /// Notes an object that was written but is not wanted, as by a run that failed or a writer that was fenced.
-    /// The caller must be the only one who could have recorded it.
-    pub async fn add_garbage(&self, path: &str, now_ms: i64) -> Result<(), CatalogError> {
+    /// Returns `false`, and notes nothing, when a segment or a kept generation names it after all: a writer whose
+    /// commit went through although its answer was lost would otherwise throw away what it landed.
+    pub async fn add_garbage(&self, path: &str, now_ms: i64) -> Result<bool, CatalogError> {
         let mut change = self.change("note garbage").await?;
+        if self.is_named(&mut change, path).await? {
+            return Ok(false);
+        }
         add(&mut change, path, now_ms).await?;
-        change.commit().await
+        change.commit().await?;
+        Ok(true)
+    }
+
+    async fn is_named(&self, change: &mut Change<'_>, path: &str) -> Result<bool, CatalogError> {
+        let select = sqlx::query_as::<_, (i64,)>(include_str!("sql/segment_names.sql"));
+        if change.one(select.bind(path)).await?.is_some_and(|(segments,)| segments > 0) {
+            return Ok(true);
+        }
+        for row in change.all(sqlx::query_as(include_str!("sql/generation_live.sql"))).await? {
+            if self.objects(&row)?.contains(path) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

@@ -102,6 +102,17 @@ impl Catalog {
         self.read_one("read the current generation", select).await
     }
 
+    /// The manifest of the generation that is served; none before the first.
+    pub async fn current_manifest(&self) -> Result<Option<Manifest>, CatalogError> {
+        self.current().await?.map(|row| self.manifest(&row)).transpose()
+    }
+
+    /// The manifest that a row holds.
+    pub fn manifest(&self, row: &GenerationRow) -> Result<Manifest, CatalogError> {
+        let damaged = |e| self.damaged(format!("the manifest of generation {}", row.generation), e);
+        Manifest::from_json(&row.manifest).map_err(damaged)
+    }
+
     /// A generation, retired or not.
     pub async fn generation(&self, generation: Generation) -> Result<GenerationRow, CatalogError> {
         let select = sqlx::query_as(include_str!("sql/generation_get.sql"));
@@ -125,10 +136,9 @@ impl Catalog {
         Ok(paths)
     }
 
-    fn objects(&self, row: &GenerationRow) -> Result<BTreeSet<String>, CatalogError> {
-        let damaged = |e| self.damaged(format!("the manifest of generation {}", row.generation), e);
-        let manifest = Manifest::from_json(&row.manifest).map_err(damaged)?;
-        let files = manifest.views.into_values().flat_map(|states| states.files);
+    /// Every object that the generation is made of.
+    pub(super) fn objects(&self, row: &GenerationRow) -> Result<BTreeSet<String>, CatalogError> {
+        let files = self.manifest(row)?.views.into_values().flat_map(|states| states.files);
         Ok(files.map(|file| file.path).chain([row.manifest_path.clone()]).collect())
     }
 }

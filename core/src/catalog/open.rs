@@ -95,7 +95,8 @@ fn create_folder(file: &Path) -> Result<(), CatalogError> {
     let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
         return Ok(());
     };
-    let unopenable = |e: std::io::Error| CatalogError::Unopenable { name: file.display().to_string(), source: e.into() };
+    let unopenable =
+        |e: std::io::Error| CatalogError::Unopenable { name: file.display().to_string(), source: e.into() };
     std::fs::create_dir_all(folder).map_err(unopenable)
 }
 
@@ -108,7 +109,7 @@ mod tests {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations");
         let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().file_name()).collect();
         files.sort();
-        let built_in = MIGRATIONS.map(|(number, name, _)| format!("{number:04}_{name}.sql").into());
+        let built_in = MIGRATIONS.map(|(number, name, _)| std::ffi::OsString::from(format!("{number:04}_{name}.sql")));
         assert_eq!(files, built_in);
     }
 }

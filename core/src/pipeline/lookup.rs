@@ -33,21 +33,22 @@ pub(super) fn declared(
     let format = format(&table.file_type, report)?;
     let columns = (!table.columns.is_empty()).then(|| types::schema(&table.columns, None, report));
     let path = std::path::absolute(folder.join(location)).unwrap_or_else(|_| folder.join(location));
-    let mut lookup =
-        Lookup { name: name?.to_string(), columns, format, path, has_header: true, delimiter: b',' };
+    let name = name?.to_string();
+    let mut lookup = Lookup { name, columns, format, path, has_header: true, delimiter: b',', content: String::new() };
     options::once_each(entries, report);
     for entry in entries {
         set(&mut lookup, entry, report);
     }
     if report.errors.len() == errors {
-        check_file(&lookup, file_at, report);
+        check_file(&mut lookup, file_at, report);
     }
     Some(lookup)
 }
 
-fn check_file(lookup: &Lookup, at: Location, report: &mut Report<'_>) {
-    if let Err(error) = lookup_file::read(lookup, MAX_LOOKUP_BYTES) {
-        report.push(at, error.to_string(), error.hint());
+fn check_file(lookup: &mut Lookup, at: Location, report: &mut Report<'_>) {
+    match lookup_file::read(lookup, MAX_LOOKUP_BYTES) {
+        Ok(table) => lookup.content = table.content,
+        Err(error) => report.push(at, error.to_string(), error.hint()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A lookup's file, read whole and bounded.
 
 use std::fs::File;
-use std::io::{BufReader, Seek};
+use std::io::{Cursor, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,15 +11,13 @@ use arrow::csv::ReaderBuilder;
 use arrow::csv::reader::Format;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use datafusion::datasource::MemTable;
-use datafusion::prelude::SessionContext;
+use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::error::{PipelineError, PipelineErrors};
 use super::fingerprint::Fingerprint;
 use super::suggest::did_you_mean;
 use super::types::lower_first;
-use super::{Lookup, LookupFormat, Pipeline};
+use super::{Lookup, LookupFormat};
 
 /// What a lookup may take in memory.
 pub(super) const MAX_LOOKUP_BYTES: u64 = 256 << 20;
@@ -29,10 +27,12 @@ pub(super) const MAX_LOOKUP_BYTES: u64 = 256 << 20;
 pub(super) enum LookupError {
     #[error("file `{path}` cannot be read: {why}")]
     Unreadable { path: PathBuf, why: String },
-    #[error("file `{path}` is no {format:?} with the declared columns: {why}")]
-    Malformed { path: PathBuf, format: LookupFormat, why: String },
+    #[error("file `{path}` is no {format} file with the declared columns: {why}")]
+    Malformed { path: PathBuf, format: &'static str, why: String },
     #[error("file `{path}` has no column `{column}`")]
     NoColumn { path: PathBuf, column: String, has: Vec<String> },
+    #[error("file `{path}` changed after the pipeline was parsed")]
+    Changed { path: PathBuf },
     #[error("file `{path}` takes more than {limit} bytes in memory")]
     TooLarge { path: PathBuf, limit: u64 },
 }
@@ -45,67 +45,63 @@ impl LookupError {
                 Some("a lookup's path is relative to the folder of the pipeline's file".to_owned())
             }
             Self::Malformed { .. } => None,
+            Self::Changed { .. } => Some("load the pipeline again".to_owned()),
             Self::NoColumn { column, has, .. } => {
                 let has: Vec<&str> = has.iter().map(String::as_str).collect();
                 Some(did_you_mean(column, &has, "columns"))
             }
-            Self::TooLarge { .. } => Some("a lookup is held in memory: keep only the columns and rows you need".to_owned()),
+            Self::TooLarge { .. } => {
+                Some("a lookup is held in memory: keep only the columns and rows you need".to_owned())
+            }
         }
     }
 }
 
-/// Reads every lookup into memory and registers it as a table of `ctx`.
-///
-/// Errors name the lookup and its file, not a line: the file was fine when the pipeline was parsed.
-pub fn register_lookups(pipeline: &Pipeline, ctx: &SessionContext) -> Result<(), PipelineErrors> {
-    let mut errors = Vec::new();
-    for lookup in &pipeline.lookups {
-        if let Err(error) = register(lookup, ctx) {
-            errors.push(PipelineError { statement: format!("lookup `{}`", lookup.name), ..error });
+/// A lookup's rows, and the hash of the bytes they come from.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) schema: SchemaRef,
+    pub(super) batches: Vec<RecordBatch>,
+    pub(super) content: String,
+}
+
+impl Lookup {
+    /// Changes when the lookup's file or the way it is read changes; hexadecimal.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Fingerprint::new("lookup");
+        hash.text(&self.name).text(&format!("{:?}", self.format)).text(&self.content);
+        hash.bytes(&[u8::from(self.has_header), self.delimiter]);
+        if let Some(columns) = &self.columns {
+            hash.schema(columns);
         }
+        hash.finish()
     }
-    PipelineErrors::check(std::path::Path::new(""), errors)
-}
-
-fn register(lookup: &Lookup, ctx: &SessionContext) -> Result<(), PipelineError> {
-    let (schema, batches) =
-        read(lookup, MAX_LOOKUP_BYTES).map_err(|error| PipelineError::in_file(error.to_string(), error.hint()))?;
-    MemTable::try_new(schema, vec![batches])
-        .and_then(|table| ctx.register_table(lookup.name.as_str(), Arc::new(table)))
-        .map(|_| ())
-        .map_err(|error| PipelineError::in_file(error.strip_backtrace(), None))
-}
-
-/// Changes when the lookup's file or the way it is read changes; hexadecimal.
-pub fn lookup_fingerprint(lookup: &Lookup) -> std::io::Result<String> {
-    let mut hash = Fingerprint::new("lookup");
-    hash.text(&lookup.name).text(&format!("{:?}", lookup.format));
-    hash.bytes(&[u8::from(lookup.has_header), lookup.delimiter]);
-    if let Some(columns) = &lookup.columns {
-        hash.schema(columns);
-    }
-    hash.bytes(&std::fs::read(&lookup.path)?);
-    Ok(hash.finish())
 }
 
 /// The whole table. With declared columns these are its schema; else it is what the file says.
-pub(super) fn read(lookup: &Lookup, limit: u64) -> Result<(SchemaRef, Vec<RecordBatch>), LookupError> {
-    let unreadable = |error: std::io::Error| LookupError::Unreadable {
-        path: lookup.path.clone(),
-        why: lower_first(&error.to_string()),
+pub(super) fn read(lookup: &Lookup, limit: u64) -> Result<Table, LookupError> {
+    let bytes = read_bytes(lookup, limit)?;
+    let content = blake3::hash(&bytes).to_hex().to_string();
+    let read = match lookup.format {
+        LookupFormat::Csv => read_csv(lookup, &bytes, limit),
+        LookupFormat::Parquet => read_parquet(lookup, bytes, limit),
     };
-    let file = File::open(&lookup.path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    if metadata.is_dir() {
-        return Err(LookupError::Unreadable { path: lookup.path.clone(), why: "it is a folder".to_owned() });
-    }
-    if metadata.len() > limit {
+    read.map(|(schema, batches)| Table { schema, batches, content })
+}
+
+fn read_bytes(lookup: &Lookup, limit: u64) -> Result<Bytes, LookupError> {
+    let unreadable = |why: String| LookupError::Unreadable { path: lookup.path.clone(), why: lower_first(&why) };
+    let file = File::open(&lookup.path).map_err(|error| unreadable(error.to_string()))?;
+    let mut bytes = Vec::new();
+    // One byte more than allowed, so that a file that grows while it is read is noticed as well.
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| unreadable(error.to_string()))?;
+    if bytes.len() as u64 > limit {
         return Err(LookupError::TooLarge { path: lookup.path.clone(), limit });
     }
-    match lookup.format {
-        LookupFormat::Csv => read_csv(lookup, file, limit),
-        LookupFormat::Parquet => read_parquet(lookup, file, limit),
+    if bytes.is_empty() {
+        return Err(unreadable("it is empty".to_owned()));
     }
+    Ok(bytes.into())
 }
 
 fn malformed(lookup: &Lookup, why: &ArrowError) -> LookupError {
@@ -114,7 +110,12 @@ fn malformed(lookup: &Lookup, why: &ArrowError) -> LookupError {
         ArrowError::InvalidArgumentError(why) | ArrowError::CastError(why) => why.clone(),
         other => other.to_string(),
     };
-    LookupError::Malformed { path: lookup.path.clone(), format: lookup.format, why: lower_first(&why) }
+    let why = why.strip_prefix("Parquet error: ").unwrap_or(&why);
+    let format = match lookup.format {
+        LookupFormat::Csv => "CSV",
+        LookupFormat::Parquet => "Parquet",
+    };
+    LookupError::Malformed { path: lookup.path.clone(), format, why: lower_first(why) }
 }
 
 fn collect(
@@ -134,27 +135,24 @@ fn collect(
     Ok(all)
 }
 
-fn read_csv(
-    lookup: &Lookup,
-    mut file: File,
-    limit: u64,
-) -> Result<(SchemaRef, Vec<RecordBatch>), LookupError> {
+type Rows = (SchemaRef, Vec<RecordBatch>);
+
+fn read_csv(lookup: &Lookup, bytes: &[u8], limit: u64) -> Result<Rows, LookupError> {
     let format = Format::default().with_header(lookup.has_header).with_delimiter(lookup.delimiter);
     let sample = if lookup.columns.is_some() { Some(0) } else { None };
-    let (found, _) =
-        format.infer_schema(BufReader::new(&mut file), sample).map_err(|error| malformed(lookup, &error))?;
-    file.rewind().map_err(|error| malformed(lookup, &error.into()))?;
+    let found = format.infer_schema(Cursor::new(bytes), sample).map_err(|error| malformed(lookup, &error))?.0;
     let (physical, projection) = match &lookup.columns {
         None => (inferred(&found), None),
         Some(declared) if lookup.has_header => by_header(lookup, declared, &found)?,
         Some(declared) => (Schema::clone(declared), None),
     };
-    let mut builder = ReaderBuilder::new(Arc::new(physical)).with_format(format);
+    let physical = Arc::new(physical);
+    let schema = lookup.columns.as_ref().map_or(Arc::clone(&physical), Arc::clone);
+    let mut builder = ReaderBuilder::new(physical).with_format(format);
     if let Some(projection) = projection {
         builder = builder.with_projection(projection);
     }
-    let reader = builder.build(BufReader::new(file)).map_err(|error| malformed(lookup, &error))?;
-    let schema = reader.schema();
+    let reader = builder.build_buffered(Cursor::new(bytes)).map_err(|error| malformed(lookup, &error))?;
     Ok((schema, collect(lookup, reader, limit)?))
 }
 
@@ -168,11 +166,7 @@ fn inferred(found: &Schema) -> Schema {
 }
 
 /// Where the declared columns are in the file: by name when the header knows any of them, else by position.
-fn by_header(
-    lookup: &Lookup,
-    declared: &Schema,
-    found: &Schema,
-) -> Result<(Schema, Option<Vec<usize>>), LookupError> {
+fn by_header(lookup: &Lookup, declared: &Schema, found: &Schema) -> Result<(Schema, Option<Vec<usize>>), LookupError> {
     let names: Vec<String> = found.fields().iter().map(|field| field.name().replace('\u{feff}', "")).collect();
     let place = |wanted: &str| {
         let exact = names.iter().position(|name| name == wanted);
@@ -194,8 +188,8 @@ fn by_header(
     Ok((Schema::new(physical), Some(projection)))
 }
 
-fn read_parquet(lookup: &Lookup, file: File, limit: u64) -> Result<(SchemaRef, Vec<RecordBatch>), LookupError> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| malformed(lookup, &error.into()))?;
+fn read_parquet(lookup: &Lookup, bytes: Bytes, limit: u64) -> Result<Rows, LookupError> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| malformed(lookup, &error.into()))?;
     let found = Arc::clone(builder.schema());
     let reader = builder.build().map_err(|error| malformed(lookup, &error.into()))?;
     let Some(declared) = &lookup.columns else {

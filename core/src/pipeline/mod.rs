@@ -13,6 +13,7 @@ mod lookup;
 mod lookup_file;
 mod options;
 mod parse;
+mod register;
 mod source;
 mod statement;
 mod stream;
@@ -22,7 +23,7 @@ mod tests;
 mod types;
 
 pub use error::{PipelineError, PipelineErrors};
-pub use lookup_file::{lookup_fingerprint, register_lookups};
+pub use register::register_lookups;
 
 /// A parsed pipeline: names are unique across streams, lookups and views.
 #[derive(Debug, Clone, Default)]
@@ -103,6 +104,8 @@ pub struct Lookup {
     /// CSV only.
     pub has_header: bool,
     pub delimiter: u8,
+    /// Hash of the file's bytes when the pipeline was parsed.
+    pub content: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -199,7 +199,11 @@ fn key(entry: &Entry, columns: &Schema, report: &mut Report<'_>) -> Option<Strin
     let data_type = declared(entry, columns, report)?;
     if data_type.is_nested() {
         let message = format!("key `{}` is {}", entry.value, kind(data_type));
-        report.hint(entry.value_at, message, "a key is one text or number: declare the field you need as its own column");
+        report.hint(
+            entry.value_at,
+            message,
+            "a key is one text or number: declare the field you need as its own column",
+        );
     }
     Some(entry.value.clone())
 }
@@ -222,7 +226,8 @@ fn declared<'a>(entry: &Entry, columns: &'a Schema, report: &mut Report<'_>) -> 
 
 fn flat_columns(columns: &Schema, report: &mut Report<'_>) {
     for field in columns.fields().iter().filter(|field| field.data_type().is_nested()) {
-        let message = format!("column `{}` is {}, which a CSV field cannot hold", field.name(), kind(field.data_type()));
+        let message =
+            format!("column `{}` is {}, which a CSV field cannot hold", field.name(), kind(field.data_type()));
         report.hint(report.start, message, "declare it as VARCHAR, or store the stream as JSON");
     }
 }

@@ -17,6 +17,8 @@ use super::types::lower_first;
 
 /// Brackets that may be open at once: the parser recurses into types without a limit of its own.
 const MAX_DEPTH: usize = 64;
+/// Words of one statement: `a + a + ..` becomes a tree as deep as it is long, which is dropped recursively.
+const MAX_WORDS: usize = 10_000;
 
 impl Pipeline {
     /// Reads and parses a pipeline's file.
@@ -108,6 +110,11 @@ fn report<'a>(piece: &Piece, text: &str, errors: &'a mut Vec<PipelineError>) -> 
 fn parsed(piece: &Piece, report: &mut Report<'_>) -> Option<Statement> {
     if piece.depth() > MAX_DEPTH {
         report.error(report.start, format!("brackets nest deeper than {MAX_DEPTH}"));
+        return None;
+    }
+    if piece.words().len() > MAX_WORDS {
+        let hint = "a long list of values belongs into a lookup";
+        report.hint(report.start, format!("the statement has more than {MAX_WORDS} words"), hint);
         return None;
     }
     let parser = DFParserBuilder::new(piece.tokens.clone()).with_dialect(&DIALECT).build();

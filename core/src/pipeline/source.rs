@@ -64,22 +64,32 @@ impl Piece {
         .unwrap_or_else(|| first_line(text, self.start()))
     }
 
-    /// How deep brackets nest, of those whose parsing recurses.
+    /// How deep types and expressions can nest at most, judged by their brackets; `INT[][]` counts as two.
     pub(super) fn depth(&self) -> usize {
-        let (mut depth, mut deepest, mut brackets_type) = (0_usize, 0, false);
+        let (mut depth, mut deepest, mut arrays) = (0_usize, 0, 0);
+        let mut before = &Token::EOF;
         for TokenWithSpan { token, .. } in self.words() {
             match token {
                 Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
-                Token::Lt if brackets_type => depth += 1,
+                Token::Lt if brackets_type(before) => depth += 1,
                 Token::RParen | Token::RBracket | Token::RBrace | Token::Gt => depth = depth.saturating_sub(1),
                 Token::ShiftRight => depth = depth.saturating_sub(2),
                 _ => {}
             }
-            brackets_type = matches!(keyword(token), Keyword::ARRAY | Keyword::STRUCT | Keyword::MAP);
-            deepest = deepest.max(depth);
+            match token {
+                Token::LBracket => arrays += 1,
+                Token::RBracket | Token::Number(..) => {}
+                _ => arrays = 0,
+            }
+            deepest = deepest.max(depth).max(arrays);
+            before = token;
         }
         deepest
     }
+}
+
+fn brackets_type(token: &Token) -> bool {
+    matches!(keyword(token), Keyword::ARRAY | Keyword::STRUCT | Keyword::MAP)
 }
 
 /// The keyword a token is; none for a quoted word.

@@ -153,9 +153,8 @@ pub(super) fn usable<N: ToString>(name: Result<N, NameError>, at: Location, repo
 /// between commas.
 fn entries(table: &CreateExternalTable, piece: &Piece) -> Vec<Entry> {
     let words = piece.words();
-    let opens = words.windows(2).position(|pair| {
-        keyword(&pair[0].token) == Keyword::OPTIONS && pair[1].token == Token::LParen
-    });
+    let opens =
+        words.windows(2).position(|pair| keyword(&pair[0].token) == Keyword::OPTIONS && pair[1].token == Token::LParen);
     let inside = opens.and_then(|i| words.get(i + 2..)).unwrap_or_default();
     let inside = inside.split(|word| word.token == Token::RParen).next().unwrap_or_default();
     let mut places = inside.split(|word| word.token == Token::Comma);

@@ -5,7 +5,7 @@ use datafusion::common::utils::datafusion_strsim::levenshtein;
 /// The candidate with the fewest edits, ignoring case; none when so many are needed that it is another word.
 pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
-    let allowed = (word.chars().count() / 3).max(1);
+    let allowed = (word.chars().count() + 1) / 3;
     candidates
         .into_iter()
         .map(|candidate| (levenshtein(&word, &candidate.to_lowercase()), candidate))
@@ -15,7 +15,7 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 }
 
 /// A hint that names the nearest candidate, or else all of them.
-pub(super) fn did_you_mean<'a>(word: &str, candidates: &[&'a str], all: &str) -> String {
+pub(super) fn did_you_mean(word: &str, candidates: &[&str], all: &str) -> String {
     match nearest(word, candidates.iter().copied()) {
         Some(candidate) => format!("did you mean `{candidate}`?"),
         None if candidates.is_empty() => format!("there are no {all}"),
@@ -43,7 +43,8 @@ mod tests {
         assert_eq!(nearest("event_tme", words), Some("event_time"));
         assert_eq!(nearest("TimeZone", words), Some("timezone"));
         assert_eq!(nearest("partitions", words), None);
-        assert_eq!(nearest("", words), None);
+        assert_eq!((nearest("kye", words), nearest("k", words), nearest("", words)), (None, None, None));
+        assert_eq!(nearest("T", ["t", "a"]), Some("t"));
     }
 
     #[test]

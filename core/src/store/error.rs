@@ -14,30 +14,15 @@ pub enum StoreError {
     #[error("object `{path}` is missing: restore it from a copy, or rebuild what it belongs to")]
     Missing { path: String },
     #[error("no space left to put object `{path}`: free some in the object store, then it goes on")]
-    Full {
-        path: String,
-        source: Box<object_store::Error>,
-    },
+    Full { path: String, source: Box<object_store::Error> },
     #[error("not allowed to {doing} object `{path}`: give this user the right to")]
-    Denied {
-        doing: &'static str,
-        path: String,
-        source: Box<object_store::Error>,
-    },
-    #[error("could not {doing} object `{path}` in {attempts} attempts of at most {limit:?}: see that the object store answers")]
-    TimedOut {
-        doing: &'static str,
-        path: String,
-        attempts: u32,
-        limit: Duration,
-    },
+    Denied { doing: &'static str, path: String, source: Box<object_store::Error> },
+    #[error(
+        "could not {doing} object `{path}` in {attempts} attempts of at most {limit:?}: see that the object store answers"
+    )]
+    TimedOut { doing: &'static str, path: String, attempts: u32, limit: Duration },
     #[error("could not {doing} object `{path}` in {attempts} attempts: see that the object store is well")]
-    Failed {
-        doing: &'static str,
-        path: String,
-        attempts: u32,
-        source: Box<object_store::Error>,
-    },
+    Failed { doing: &'static str, path: String, attempts: u32, source: Box<object_store::Error> },
     #[error("object store folder `{folder}` cannot be used: see that it can be created and written to")]
     Folder { folder: String, source: io::Error },
 }
@@ -48,12 +33,7 @@ impl StoreError {
         matches!(self, Self::Full { .. } | Self::TimedOut { .. } | Self::Failed { .. })
     }
 
-    pub(super) fn from_store(
-        doing: &'static str,
-        path: &Path,
-        attempts: u32,
-        source: object_store::Error,
-    ) -> Self {
+    pub(super) fn from_store(doing: &'static str, path: &Path, attempts: u32, source: object_store::Error) -> Self {
         let path = path.to_string();
         let kind = io_kind(&source);
         match source {

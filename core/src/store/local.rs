@@ -74,18 +74,13 @@ fn stage(folder: &FilePath) -> io::Result<(File, PathBuf)> {
 
 fn place(root: &FilePath, staged: &FilePath, file: &FilePath, mode: &PutMode) -> io::Result<()> {
     let folder = file.parent().unwrap_or(root);
-    let is_new = !folder.is_dir();
     fs::create_dir_all(folder)?;
     match mode {
         PutMode::Create => fs::hard_link(staged, file)?,
         PutMode::Overwrite | PutMode::Update(_) => fs::rename(staged, file)?,
     }
-    sync_folder(folder)?;
-    if is_new {
-        let above = folder.ancestors().skip(1).take_while(|above| above.starts_with(root));
-        above.into_iter().try_for_each(sync_folder)?;
-    }
-    Ok(())
+    // Up to the root, because the folders may be new too; those that are not cost nothing.
+    folder.ancestors().take_while(|folder| folder.starts_with(root)).try_for_each(sync_folder)
 }
 
 fn sync_folder(folder: &FilePath) -> io::Result<()> {

@@ -8,9 +8,10 @@
 //! ```
 //! A range alone does not name a segment: a zombie, or a process that died between put and record, may leave an
 //! object of the same range with other content. So every writer takes a number of its own from the catalog
-//! ([`crate::catalog::Catalog::next_writer_number`]) and counts its objects. No two writers ever share a path: an
-//! object that its writer could not record can be deleted by that writer without looking. Generation numbers are
-//! never handed out twice either, so what is below one was written by one run.
+//! ([`crate::catalog::Catalog::next_writer_number`]) and counts its objects. No two writers ever share a path, not
+//! even for the same bytes, so a writer that lost may throw its object away
+//! ([`crate::catalog::Catalog::add_garbage`]) and never hits the winner's. Generation numbers are never handed out
+//! twice either: what is below one was written by one run.
 
 use std::fmt;
 

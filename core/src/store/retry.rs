@@ -55,9 +55,9 @@ where
             Ok(Err(error)) if last || !is_worth_retrying(&error) => {
                 return Err(StoreError::from_store(doing, path, attempt, error));
             }
-            Ok(Err(error)) => warn!(%path, attempt, %error, "object store failed to {doing}, trying again"),
+            Ok(Err(error)) => warn!(%path, doing, attempt, %error, "object store failed, trying again"),
             Err(_) if last => return Err(timed_out(settings, doing, path, attempt)),
-            Err(_) => warn!(%path, attempt, limit = ?settings.timeout, "object store is slow to {doing}, trying again"),
+            Err(_) => warn!(%path, doing, attempt, limit = ?settings.timeout, "object store is slow, trying again"),
         }
         sleep(settings.pause_after(attempt)).await;
         attempt += 1;

@@ -11,6 +11,8 @@ use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_plan::aggregates::{AggregateExec, PhysicalGroupBy};
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
+use super::extremes;
+
 /// Planned once per view, shared by every [`super::table::Table`].
 #[derive(Debug)]
 pub(super) struct Aggregation {
@@ -36,9 +38,17 @@ pub(super) struct Function {
 }
 
 impl Function {
-    pub(super) fn accumulator(&self) -> Result<Box<dyn GroupsAccumulator>> {
-        if self.expr.groups_accumulator_supported() {
-            return self.expr.create_groups_accumulator();
+    /// Without group columns DataFusion aggregates with another implementation, which differs in what it makes of
+    /// NaN; so does this.
+    pub(super) fn accumulator(&self, grouped: bool) -> Result<Box<dyn GroupsAccumulator>> {
+        if grouped {
+            let value = self.expr.field();
+            if let Some(total_order) = extremes::accumulator(self.expr.fun().name(), value.data_type()) {
+                return Ok(total_order);
+            }
+            if self.expr.groups_accumulator_supported() {
+                return self.expr.create_groups_accumulator();
+            }
         }
         let expr = Arc::clone(&self.expr);
         Ok(Box::new(GroupsAccumulatorAdapter::new(move || expr.create_accumulator())))

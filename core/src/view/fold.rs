@@ -28,6 +28,8 @@ pub(super) struct FoldPlan {
     pub(super) logical: LogicalPlan,
     /// Over [`BatchInput`], one partition.
     pub(super) physical: Arc<dyn ExecutionPlan>,
+    /// Whether it can run on the next batch as it is, see [`super::joins`].
+    pub(super) keeps_nothing: bool,
     pub(super) context: Arc<TaskContext>,
     /// The state's schema when the view has no aggregate.
     pub(super) rows_schema: SchemaRef,
@@ -91,7 +93,7 @@ impl Folder {
             return Ok(());
         }
         self.runs += 1;
-        if self.runs.is_multiple_of(RUNS_PER_PLAN) {
+        if !self.view.fold.keeps_nothing || self.runs.is_multiple_of(RUNS_PER_PLAN) {
             self.plan = reset_plan_states(Arc::clone(&self.plan))?;
         }
         let context = with_batch(&self.view.fold.context, rows.clone());

@@ -131,7 +131,6 @@ impl Walk<'_> {
 
 fn hint_below_aggregate(what: &str) -> &'static str {
     match what {
-        "ORDER BY" => "leave it out, or write the order into the aggregate: first_value(x ORDER BY y)",
         "LIMIT" => "limit the view's result, above the aggregate",
         _ => "use the window function above the aggregate, or last_value(x ORDER BY _offset) per key",
     }

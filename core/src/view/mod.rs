@@ -19,8 +19,10 @@
 mod aggregation;
 mod compare;
 mod exactness;
+mod extremes;
 mod fold;
 mod foldable;
+mod joins;
 mod order;
 mod planner;
 mod split;

@@ -20,6 +20,7 @@ use super::aggregation::{Aggregation, nullable_schema};
 use super::exactness::{Exactness, function};
 use super::fold::{BatchInput, FoldPlan};
 use super::foldable::{CutPoint, Refusal, cut_point, node, replace, stream_input};
+use super::joins::{probe_with_stream, runs_again};
 use super::order::break_ties;
 use super::split::{leaf_column, leaf_in_place_of, only_columns_of, scanned_tables};
 use super::{DerivedView, View};
@@ -223,7 +224,10 @@ impl Planner {
         let expressions: Vec<Expr> = ordered.group_expr.iter().chain(&ordered.aggr_expr).cloned().collect();
         let input = only_columns_of(ordered.input.as_ref().clone(), &expressions)?;
         let fold = self.fold_plan(input.clone()).await?;
-        let lowered = Aggregate::try_new(Arc::new(input), ordered.group_expr, ordered.aggr_expr)?;
+        // Only the aggregate's own expressions are wanted here; what is below may need the optimiser to be planned.
+        let below = Arc::new(EmptyTable::new(leaf_schema(fields_of(&input).iter())));
+        let below = leaf_in_place_of(&input, below)?;
+        let lowered = Aggregate::try_new(Arc::new(below), ordered.group_expr, ordered.aggr_expr)?;
         let aggregation = Aggregation::from_plan(&self.plan_as_written(&LogicalPlan::Aggregate(lowered)).await?)?;
         let leaf_schema = leaf_schema(aggregation.answer_fields().iter());
         let finish_plan = finish_over(plan, at, &leaf_schema)?;
@@ -233,7 +237,7 @@ impl Planner {
 
     async fn cut_rows(&self, plan: &LogicalPlan, rows: &LogicalPlan) -> Result<Parts, ViewError> {
         let fold = self.fold_plan(rows.clone()).await?;
-        let fields: Vec<Field> = rows.schema().fields().iter().map(|f| f.as_ref().clone()).collect();
+        let fields = fields_of(rows);
         let leaf_schema = leaf_schema(fields.iter());
         let finish_plan = finish_over(plan, rows, &leaf_schema)?;
         let state_schema = nullable_schema(fields);
@@ -244,9 +248,10 @@ impl Planner {
     /// Plans what is below the cut, over a batch of the stream.
     async fn fold_plan(&self, logical: LogicalPlan) -> Result<FoldPlan> {
         let state = self.context.state();
-        let physical = state.create_physical_plan(&logical).await?;
-        let rows_schema = nullable_schema(logical.schema().fields().iter().map(|f| f.as_ref().clone()).collect());
-        Ok(FoldPlan { logical, physical, context: self.context.task_ctx(), rows_schema })
+        let physical = probe_with_stream(state.create_physical_plan(&logical).await?)?;
+        let keeps_nothing = runs_again(&physical);
+        let rows_schema = nullable_schema(fields_of(&logical));
+        Ok(FoldPlan { logical, physical, keeps_nothing, context: self.context.task_ctx(), rows_schema })
     }
 
     /// Plans an aggregate without any rule that could give it another shape.
@@ -292,6 +297,10 @@ fn exactness_of(aggregate: &Aggregate) -> Result<Exactness> {
         least = least.max(Exactness::of(function, argument.as_ref(), &expression.get_type(input)?));
     }
     Ok(least)
+}
+
+fn fields_of(plan: &LogicalPlan) -> Vec<Field> {
+    plan.schema().fields().iter().map(|f| f.as_ref().clone()).collect()
 }
 
 fn leaf_schema<'a>(fields: impl Iterator<Item = &'a Field>) -> SchemaRef {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, UInt64Array};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, UInt64Array, new_empty_array, new_null_array};
 use arrow::compute::{SortColumn, lexsort_to_indices, take, take_arrays};
 use datafusion::common::Result;
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
@@ -39,7 +39,7 @@ impl Table {
             .functions
             .iter()
             .enumerate()
-            .map(|(i, function)| wanted(i).then(|| function.accumulator()).transpose())
+            .map(|(i, function)| wanted(i).then(|| function.accumulator(aggregation.group_columns() > 0)).transpose())
             .collect::<Result<_>>()?;
         let groups = match aggregation.group_columns() {
             0 => None,
@@ -118,6 +118,9 @@ impl Table {
     /// The state of everything folded and merged so far; the table is empty afterwards.
     pub(super) fn take_state(&mut self) -> Result<RecordBatch> {
         self.ensure_single_group()?;
+        if self.len() == 0 {
+            return Ok(RecordBatch::new_empty(Arc::clone(&self.aggregation.state_schema)));
+        }
         let mut columns = self.emit_groups()?;
         for accumulator in self.accumulators.iter_mut().flatten() {
             columns.extend(accumulator.state(EmitTo::All)?);
@@ -129,12 +132,16 @@ impl Table {
     pub(super) fn finish(&mut self) -> Result<Vec<ArrayRef>> {
         self.ensure_single_group()?;
         let rows = self.len();
+        if rows == 0 {
+            let fields = self.aggregation.answer_fields();
+            return Ok(fields.iter().map(|field| new_empty_array(field.data_type())).collect());
+        }
         let mut columns = self.emit_groups()?;
         let values = self.aggregation.answer_fields().split_off(self.aggregation.group_columns());
         for (accumulator, field) in self.accumulators.iter_mut().zip(values) {
             columns.push(match accumulator {
                 Some(accumulator) => accumulator.evaluate(EmitTo::All)?,
-                None => arrow::array::new_null_array(field.data_type(), rows),
+                None => new_null_array(field.data_type(), rows),
             });
         }
         Ok(columns)

@@ -1,4 +1,9 @@
-//! arrow-json's decoder, with exactly as many rows as asked for or an error.
+//! arrow-json's decoder, with exactly one row for each value or an error.
+//!
+//! The decoder reads a text of many objects and does not care where it is cut, so values could lean on each other:
+//! `{"a":1}{"b":2}`, then `{"a":"}`, then `{"}` are three rows in three values, but not one in each. So every
+//! value is a call of its own, and has to leave one more row behind, whole. (That costs nothing: the parser's
+//! state stays warm, and rows are only built at the end.)
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,26 +35,31 @@ impl Batcher {
         Ok(Self { schema, capacity, decoder })
     }
 
-    /// Decodes `text`, which has to hold `rows` objects, at least one.
-    pub(super) fn decode(&mut self, text: &[u8], rows: usize) -> Result<RecordBatch, ArrowError> {
-        if rows > self.capacity {
-            self.capacity = rows.next_power_of_two();
+    /// Decodes `values`, at least one, into a row each.
+    pub(super) fn decode<'a>(
+        &mut self,
+        values: impl ExactSizeIterator<Item = &'a [u8]>,
+    ) -> Result<RecordBatch, ArrowError> {
+        if values.len() > self.capacity {
+            self.capacity = values.len().next_power_of_two();
             self.decoder = build(&self.schema, self.capacity)?;
         }
-        let batch = self.try_decode(text, rows);
+        let batch = self.try_decode(values);
         if batch.is_err() {
-            // What was parsed of the text is still in there and cannot be cleared.
+            // What was parsed is still in there and cannot be cleared.
             self.decoder = build(&self.schema, self.capacity)?;
         }
         batch
     }
 
-    fn try_decode(&mut self, text: &[u8], rows: usize) -> Result<RecordBatch, ArrowError> {
-        let read = self.decoder.decode(text)?;
-        if read != text.len() || self.decoder.has_partial_record() || self.decoder.len() != rows {
-            return Err(ArrowError::JsonError(format!("not {rows} whole objects")));
+    fn try_decode<'a>(&mut self, values: impl Iterator<Item = &'a [u8]>) -> Result<RecordBatch, ArrowError> {
+        for (row, value) in values.enumerate() {
+            let read = self.decoder.decode(value)?;
+            if read != value.len() || self.decoder.len() != row + 1 || self.decoder.has_partial_record() {
+                return Err(ArrowError::JsonError(format!("value {row} is not one JSON object")));
+            }
         }
-        self.decoder.flush()?.ok_or_else(|| ArrowError::JsonError("nothing to decode".to_owned()))
+        self.decoder.flush()?.ok_or_else(|| ArrowError::JsonError("there is no value".to_owned()))
     }
 }
 

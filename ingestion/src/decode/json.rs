@@ -1,17 +1,17 @@
-//! JSON values -> raw columns: one text for all values when they are all good, else run by run.
+//! JSON values -> raw columns: all at once when they are all good, else run by run.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow::array::{Array, BinaryArray};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Field, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
-use std::sync::Arc;
 
-use super::align::stands_alone;
 use super::batcher::Batcher;
 use super::normalise::{self, Reject, normalise};
+use super::shape::looks_like_object;
 use super::types::raw_schema;
 use super::{DeadRow, Parsed};
 
@@ -25,9 +25,8 @@ pub(super) struct Json {
     raw: SchemaRef,
     whole: Batcher,
     run: Batcher,
-    one: Batcher,
-    /// Per value of the batch at hand, whether it can be decoded between others.
-    alone: Vec<bool>,
+    /// Per value of the batch at hand, whether the fast decoder may see it.
+    plain: Vec<bool>,
     /// Rewritten values, end to end.
     rewritten: Vec<u8>,
 }
@@ -39,9 +38,8 @@ impl Json {
         Ok(Self {
             whole: batcher(1024)?,
             run: batcher(RUN)?,
-            one: batcher(1)?,
             fields: columns.fields().clone(),
-            alone: Vec::new(),
+            plain: Vec::new(),
             rewritten: Vec::new(),
             raw,
         })
@@ -49,11 +47,11 @@ impl Json {
 
     /// Raw columns of the values that decode, and why the others do not.
     pub(super) fn parse(&mut self, values: &BinaryArray) -> Result<Parsed, ArrowError> {
-        self.alone.clear();
-        self.alone.extend((0..values.len()).map(|row| values.is_valid(row) && stands_alone(values.value(row))));
+        self.plain.clear();
+        self.plain.extend((0..values.len()).map(|row| values.is_valid(row) && looks_like_object(values.value(row))));
         if !values.is_empty()
-            && self.alone.iter().all(|&alone| alone)
-            && let Ok(batch) = self.whole.decode(text(values, 0..values.len()), values.len())
+            && self.plain.iter().all(|&plain| plain)
+            && let Ok(batch) = self.whole.decode((0..values.len()).map(|row| values.value(row)))
         {
             return Ok(Parsed { batch, dead: Vec::new() });
         }
@@ -66,10 +64,10 @@ impl Json {
         let mut batches = Vec::new();
         let mut start = 0;
         while start < values.len() {
-            let alone = self.alone[start];
-            let len = self.alone[start..].iter().take(RUN).take_while(|&&other| other == alone).count();
+            let plain = self.plain[start];
+            let len = self.plain[start..].iter().take(RUN).take_while(|&&other| other == plain).count();
             let rows = start..start + len;
-            match alone.then(|| self.run.decode(text(values, rows.clone()), len)) {
+            match plain.then(|| self.run.decode(rows.clone().map(|row| values.value(row)))) {
                 Some(Ok(batch)) => batches.push(batch),
                 _ => self.parse_rewritten(values, rows, &mut batches, &mut dead),
             }
@@ -101,21 +99,30 @@ impl Json {
                 }
             }
         }
-        if kept.is_empty() {
-            return;
-        }
-        // Each rewritten value is one whole object, so the text needs no other proof.
-        if let Ok(batch) = self.run.decode(&self.rewritten, kept.len()) {
-            batches.push(batch);
-            return;
-        }
-        for (row, range) in kept {
-            match self.one.decode(&self.rewritten[range], 1) {
-                Ok(batch) => batches.push(batch),
-                Err(e) => dead.push(DeadRow { row, why: explain(values.value(row), &self.fields, &e) }),
+        self.halve(values, &kept, batches, dead);
+        dead[first_dead..].sort_by_key(|dead| dead.row);
+    }
+
+    /// Decodes the rewritten values `kept`, at least one, by halves until what does not decode is found.
+    fn halve(
+        &mut self,
+        values: &BinaryArray,
+        kept: &[(usize, Range<usize>)],
+        batches: &mut Vec<RecordBatch>,
+        dead: &mut Vec<DeadRow>,
+    ) {
+        let [(first, _), others @ ..] = kept else { return };
+        match self.run.decode(kept.iter().map(|(_, range)| &self.rewritten[range.clone()])) {
+            Ok(batch) => batches.push(batch),
+            Err(e) if others.is_empty() => {
+                dead.push(DeadRow { row: *first, why: explain(values.value(*first), &self.fields, &e) });
+            }
+            Err(_) => {
+                let (low, high) = kept.split_at(kept.len() / 2);
+                self.halve(values, low, batches, dead);
+                self.halve(values, high, batches, dead);
             }
         }
-        dead[first_dead..].sort_by_key(|dead| dead.row);
     }
 
     /// Appends the rewritten value; the error says why there is none.
@@ -130,7 +137,7 @@ impl Json {
             Err(Reject::Column(why)) => Err(why),
             // The fast decoder overlooks more, a missing comma for one: what it takes in a good batch, it takes here.
             Err(Reject::Syntax(why)) => {
-                if !self.alone[row] || self.one.decode(text.as_bytes(), 1).is_err() {
+                if !self.plain[row] || self.run.decode([text.as_bytes()].into_iter()).is_err() {
                     return Err(why);
                 }
                 self.rewritten.truncate(start);
@@ -151,12 +158,6 @@ pub(super) fn utf8(value: &[u8]) -> Result<&str, String> {
     }
 }
 
-/// The values of `rows`, end to end, as they lie in the buffer. None of them may be null.
-fn text(values: &BinaryArray, rows: Range<usize>) -> &[u8] {
-    let offsets = values.value_offsets();
-    &values.value_data()[offsets[rows.start] as usize..offsets[rows.end] as usize]
-}
-
 /// Names the first column that does not decode by itself.
 fn explain(value: &[u8], fields: &Fields, error: &ArrowError) -> String {
     utf8(value)
@@ -171,5 +172,6 @@ fn decodes(field: &Arc<Field>, value: &str) -> bool {
     let Ok(name) = serde_json::to_string(field.name()) else { return false };
     let mut object = Vec::new();
     normalise(&format!("{{{name}:{value}}}"), &fields, &mut object).is_ok()
-        && Batcher::new(raw_schema(&Schema::new(fields)), 1).is_ok_and(|mut one| one.decode(&object, 1).is_ok())
+        && Batcher::new(raw_schema(&Schema::new(fields)), 1)
+            .is_ok_and(|mut one| one.decode([object.as_slice()].into_iter()).is_ok())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Int32Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, BinaryArray, BooleanArray, Int32Array, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::filter;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -15,12 +15,12 @@ use self::csv::Csv;
 use self::json::Json;
 use self::timestamp::Timestamps;
 
-mod align;
 mod batcher;
 mod csv;
 mod decimal;
 mod json;
 mod normalise;
+mod shape;
 mod text;
 mod timestamp;
 mod types;
@@ -57,7 +57,7 @@ pub enum DecodeError {
     #[error("stream `{stream}`: column `{column}` cannot be decoded: {why}")]
     Column { stream: String, column: String, why: String },
     #[error("decoding failed")]
-    Arrow(#[from] arrow::error::ArrowError),
+    Arrow(#[from] ArrowError),
 }
 
 /// Decodes one stream's records. Planned once, used by one task at a time.
@@ -113,11 +113,8 @@ impl Decoder {
     /// Plans the decoding of `stream`; fails when a column's type cannot be decoded from its format.
     pub fn new(stream: Arc<Stream>) -> Result<Self, DecodeError> {
         let columns = stream.columns.fields();
-        let error = |column: &str, why| DecodeError::Column {
-            stream: stream.name.to_string(),
-            column: column.to_owned(),
-            why,
-        };
+        let error =
+            |column: &str, why| DecodeError::Column { stream: stream.name.to_string(), column: column.to_owned(), why };
         for field in columns {
             if let Some(why) = types::refusal(field.data_type(), stream.format) {
                 return Err(error(field.name(), why));
@@ -178,7 +175,9 @@ fn convert(
     let name = field.name();
     let mut bad_texts = Vec::new();
     let column = text::convert(raw, field.data_type(), timestamps, &mut bad_texts)?;
-    bad.extend(bad_texts.into_iter().map(|text| DeadRow { row: text.row, why: format!("column `{name}`: {}", text.why) }));
+    bad.extend(
+        bad_texts.into_iter().map(|text| DeadRow { row: text.row, why: format!("column `{name}`: {}", text.why) }),
+    );
     if !field.is_nullable() && column.null_count() > 0 {
         // After the texts: a bad one has become null here, and the first of a row's errors is kept.
         let absent = (0..column.len()).filter(|&row| column.is_null(row));
@@ -222,7 +221,7 @@ fn own_columns(partition: i32, fetched: &Fetched, dead: &[DeadRow]) -> Result<Ve
 
 fn dead_letter(fetched: &Fetched, dead: DeadRow) -> DeadLetter {
     let records = &fetched.records;
-    let bytes = |array: &arrow::array::BinaryArray| array.is_valid(dead.row).then(|| array.value(dead.row).to_vec());
+    let bytes = |array: &BinaryArray| array.is_valid(dead.row).then(|| array.value(dead.row).to_vec());
     DeadLetter {
         offset: fetched.offsets.value(dead.row),
         timestamp_ms: records.timestamps.value(dead.row),

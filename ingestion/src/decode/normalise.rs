@@ -100,7 +100,9 @@ fn value(text: &str, data_type: &DataType, out: &mut Vec<u8>) -> Option<()> {
         }
         Struct(_) | List(_) | LargeList(_) => return None,
         _ if matches!(first, b'{' | b'[') => return None,
-        Boolean if matches!(text, r#""true""# | r#""false""#) => out.extend_from_slice(text.trim_matches('"').as_bytes()),
+        Boolean if matches!(text, r#""true""# | r#""false""#) => {
+            out.extend_from_slice(text.trim_matches('"').as_bytes())
+        }
         _ => out.extend_from_slice(text.as_bytes()),
     }
     Some(())

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, GenericListArray, OffsetSizeTrait, PrimitiveArray, PrimitiveBuilder, StringArray, StructArray,
+    Array, ArrayRef, AsArray, GenericListArray, OffsetSizeTrait, PrimitiveArray, PrimitiveBuilder, StringArray,
+    StructArray,
 };
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{
@@ -12,9 +13,9 @@ use arrow::datatypes::{
 };
 use arrow::error::ArrowError;
 
-use super::{DeadRow, decimal};
 use super::timestamp::{Timestamps, Unreadable};
 use super::types::sql_type;
+use super::{DeadRow, decimal};
 
 /// Turns what is still text in `raw` into `data_type`; `""` becomes null. Rows that cannot be turned become
 /// null and are added to `bad`.

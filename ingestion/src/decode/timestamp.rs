@@ -54,7 +54,8 @@ enum Reading {
 impl Timestamps {
     /// The error is the first of the stream's formats that is none.
     pub(super) fn new(options: &StreamOptions) -> Result<Self, String> {
-        let formats = options.timestamp_formats.iter().map(|format| TimeFormat::new(format)).collect::<Result<_, _>>()?;
+        let formats =
+            options.timestamp_formats.iter().map(|format| TimeFormat::new(format)).collect::<Result<_, _>>()?;
         Ok(Self { zone: options.timezone.map(Zone::new), formats, unit: options.timestamp_unit })
     }
 
@@ -236,10 +237,10 @@ fn number(text: &str, unit: TimeUnit) -> Option<Reading> {
     }
     let is_number = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
     let count = text.parse::<f64>().ok().filter(|count| is_number && count.is_finite())?;
-    // Whole units first: a double holds today in whole milliseconds exactly, and its fraction to the microsecond.
-    let (whole, fraction) = (count.floor(), count - count.floor());
-    let nanos_per_unit = (NANOS / per_second) as f64;
-    let whole = whole as i128 * i128::from(NANOS / per_second) + (fraction * nanos_per_unit) as i128;
+    // Apart, as a double holds today's whole units exactly, but not their nanoseconds.
+    let nanos_per_unit = NANOS / per_second;
+    let fraction = ((count - count.floor()) * nanos_per_unit as f64) as i128;
+    let whole = (count.floor() as i128).checked_mul(i128::from(nanos_per_unit))?.checked_add(fraction)?;
     let seconds = i64::try_from(whole.div_euclid(i128::from(NANOS))).ok()?;
     Some(Reading::Instant(seconds, whole.rem_euclid(i128::from(NANOS)) as u32))
 }

@@ -7,7 +7,7 @@
 //! | never | the clocks went forward over it | as if they had not yet: 02:30 is the instant that reads 03:30 |
 
 use chrono::{DateTime, MappedLocalTime, Offset, TimeZone};
-use chrono_tz::{GapInfo, Tz};
+use chrono_tz::{GapInfo, Tz, TzOffset};
 
 const HOUR: i64 = 3600;
 const SLOTS: usize = 256;
@@ -47,20 +47,20 @@ impl Zone {
 /// Seconds ahead of UTC when the local time exists exactly once.
 fn single(tz: Tz, local: i64) -> Option<i64> {
     let naive = DateTime::from_timestamp(local, 0)?.naive_utc();
-    tz.offset_from_local_datetime(&naive).single().map(|offset| i64::from(offset.fix().local_minus_utc()))
+    tz.offset_from_local_datetime(&naive).single().as_ref().map(seconds)
+}
+
+fn seconds(offset: &TzOffset) -> i64 {
+    i64::from(offset.fix().local_minus_utc())
 }
 
 /// [`Zone::instant`] without a memory.
 pub(super) fn instant(tz: Tz, local: i64) -> Option<i64> {
     let naive = DateTime::from_timestamp(local, 0)?.naive_utc();
-    let seconds = |offset: &dyn Offset| i64::from(offset.fix().local_minus_utc());
     let ahead = match tz.offset_from_local_datetime(&naive) {
         MappedLocalTime::Single(offset) => seconds(&offset),
         MappedLocalTime::Ambiguous(one, other) => seconds(&one).max(seconds(&other)),
-        MappedLocalTime::None => match GapInfo::new(&naive, &tz)?.begin {
-            Some((_, before)) => seconds(&before),
-            None => return None,
-        },
+        MappedLocalTime::None => seconds(&GapInfo::new(&naive, &tz)?.begin?.1),
     };
     Some(local - ahead)
 }

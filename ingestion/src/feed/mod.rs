@@ -3,6 +3,8 @@
 //! Layers read at their own pace and know nothing of each other. Whoever is first decodes; the other finds the
 //! batch in a bounded cache, or decodes again when it is too far behind. A layer that stalls delays nobody.
 
+mod slice;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 

@@ -38,7 +38,9 @@ pub enum LogError {
     Trimmed { topic: String, partition: i32, offset: i64, first: i64 },
     #[error("{topic}/{partition}: offset {offset} is past the log's end {end}")]
     PastEnd { topic: String, partition: i32, offset: i64, end: i64 },
-    #[error("{topic}/{partition}: source `{source_id}` overlaps what it appended before: record {first} came again, {appended} was the last")]
+    #[error(
+        "{topic}/{partition}: source `{source_id}` overlaps what it appended before: record {first} came again, {appended} was the last"
+    )]
     SourceOverlap { topic: String, partition: i32, source_id: String, first: u64, appended: u64 },
     #[error("{topic}/{partition}: batch at offset {offset} is damaged: {why}")]
     Damaged { topic: String, partition: i32, offset: i64, why: String },
@@ -46,12 +48,19 @@ pub enum LogError {
     NoPartitions { topic: String },
     #[error("the name `{name}..` is longer than {most} bytes; use a shorter one")]
     NameTooLong { name: String, most: usize },
-    #[error("{topic}/{partition}: a record of {bytes} bytes is more than the log takes, {most}; store it elsewhere and append a reference")]
+    #[error(
+        "{topic}/{partition}: a record of {bytes} bytes is more than the log takes, {most}; store it elsewhere and append a reference"
+    )]
     RecordTooLarge { topic: String, partition: i32, bytes: usize, most: usize },
     #[error("the log in `{path}` is open in another process; stop that one, or use another folder", path = .path.display())]
     InUse { path: PathBuf },
     #[error("the log in `{path}` cannot be opened; see if the folder can be written and was made by this version", path = .path.display())]
     Open { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error(
+        "the journal of the log in `{path}` is damaged ({why}); restore the folder from a copy, or move it away and ingest again",
+        path = .path.display()
+    )]
+    DamagedJournal { path: PathBuf, why: String },
     #[error("the log is shutting down")]
     Closed,
     #[error("the log's store failed; see if the disk is full or read-only")]

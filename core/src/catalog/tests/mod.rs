@@ -1,1 +1,196 @@
+//! Each operation against a real database file, alone and against a rival.
 
+mod compaction;
+mod generations;
+mod landing;
+mod locking;
+mod property;
+mod runs;
+
+use std::collections::BTreeMap;
+
+use tempfile::TempDir;
+
+use crate::manifest::{Manifest, StateFile, ViewStates};
+use crate::name::{Generation, StreamName, ViewName};
+use crate::offsets::{Cut, OffsetRange};
+
+use super::*;
+
+const TOPIC: &str = "clicks";
+
+/// A catalog in a file, and the folder that holds it.
+async fn catalog() -> (Catalog, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = Catalog::open(&url(&folder)).await.unwrap();
+    (catalog, folder)
+}
+
+fn url(folder: &TempDir) -> String {
+    format!("sqlite:{}", folder.path().join("catalog.db").display())
+}
+
+/// A segment of partition 0 whose path is its writer's own.
+fn segment(start: i64, end: i64, writer: &str) -> Segment {
+    Segment {
+        topic: TOPIC.to_owned(),
+        partition: 0,
+        range: OffsetRange::new(start, end),
+        path: format!("segments/{start}-{end}-{writer}"),
+        rows: (end - start).unsigned_abs(),
+        dead: 1,
+        dead_path: Some(format!("dead/{start}-{end}-{writer}")),
+        bytes: 100,
+        schema: "s1".to_owned(),
+        first_timestamp_ms: Some(5),
+        last_timestamp_ms: None,
+        created_ms: 1_000,
+    }
+}
+
+fn view(name: &str) -> ViewName {
+    ViewName::parse(name).unwrap()
+}
+
+fn new_run(owner: &str, started_ms: i64) -> NewRun {
+    let cut = Cut([(0, 10), (1, 20)].into_iter().collect());
+    NewRun {
+        kind: RunKind::Incremental,
+        trigger: Trigger::Memory,
+        views: vec![view("by_day"), view("by_user")],
+        cuts: BTreeMap::from([(StreamName::parse("clicks").unwrap(), cut)]),
+        owner: owner.to_owned(),
+        started_ms,
+        lease_until_ms: started_ms + 100,
+    }
+}
+
+/// A generation whose only view has the given files.
+fn generation(number: u64, run_id: i64, files: &[&str]) -> PublishedGeneration {
+    let file = |path: &&str| StateFile { path: (*path).to_owned(), bytes: 1, rows: 1 };
+    let states = ViewStates {
+        fingerprint: "f".to_owned(),
+        stream: StreamName::parse("clicks").unwrap(),
+        topic: TOPIC.to_owned(),
+        cut: Cut::default(),
+        rows: 1,
+        groups: 1,
+        files: files.iter().map(file).collect(),
+    };
+    let manifest = Manifest {
+        generation: Generation(number),
+        run_id,
+        created_ms: 1,
+        engine: "0".to_owned(),
+        views: [(view("by_day"), states)].into(),
+    };
+    PublishedGeneration {
+        generation: Generation(number),
+        run_id,
+        manifest_path: format!("generations/{number}/manifest.json"),
+        manifest: manifest.to_json().unwrap(),
+        published_ms: 2_000,
+    }
+}
+
+/// Starts a run and publishes the next generation with it.
+async fn publish(catalog: &Catalog, previous: u64, files: &[&str]) -> PublishedGeneration {
+    let run = catalog.start_run(&new_run("test", 0)).await.unwrap();
+    let number = catalog.next_generation_number().await.unwrap();
+    let new = generation(number.0, run.id, files);
+    catalog.publish(&new, Generation(previous)).await.unwrap();
+    new
+}
+
+#[tokio::test]
+async fn what_was_recorded_is_there_after_reopening() {
+    let (catalog, folder) = catalog().await;
+    catalog.init_partition(TOPIC, 0, 0).await.unwrap();
+    catalog.record_segment(&segment(0, 10, "a")).await.unwrap();
+    let published = publish(&catalog, 0, &["f"]).await;
+    catalog.close().await;
+
+    let catalog = Catalog::open(&url(&folder)).await.unwrap();
+    assert_eq!(catalog.next_offset(TOPIC, 0).await.unwrap(), 10);
+    assert_eq!(catalog.segments(TOPIC).await.unwrap(), [segment(0, 10, "a")]);
+    assert_eq!(catalog.current().await.unwrap().unwrap().manifest, published.manifest);
+    assert!(catalog.next_generation_number().await.unwrap() > published.generation);
+}
+
+#[tokio::test]
+async fn a_catalog_in_memory_works_and_is_its_own() {
+    let one = Catalog::open("sqlite::memory:").await.unwrap();
+    let other = Catalog::open("sqlite::memory:").await.unwrap();
+    one.init_partition(TOPIC, 0, 3).await.unwrap();
+    assert_eq!(one.next_offset(TOPIC, 0).await.unwrap(), 3);
+    assert!(matches!(other.next_offset(TOPIC, 0).await, Err(CatalogError::Missing { .. })));
+}
+
+#[tokio::test]
+async fn streams_and_views_are_registered_by_name() {
+    let (catalog, _folder) = catalog().await;
+    let name = StreamName::parse("clicks").unwrap();
+    let mut stream = StreamRow { name, topic: "a".to_owned(), schema_fingerprint: "1".to_owned() };
+    catalog.register_stream(&stream).await.unwrap();
+    stream.topic = "b".to_owned();
+    catalog.register_stream(&stream).await.unwrap();
+    assert_eq!(catalog.streams().await.unwrap(), [stream]);
+
+    let row = |fingerprint: &str, created_ms| ViewRow {
+        name: view("by_day"),
+        fingerprint: fingerprint.to_owned(),
+        sql: "SELECT 1".to_owned(),
+        created_ms,
+    };
+    catalog.register_view(&row("1", 5)).await.unwrap();
+    catalog.register_view(&row("1", 9)).await.unwrap();
+    assert_eq!(catalog.views().await.unwrap(), [row("1", 5)], "unchanged, so as old as it was");
+    catalog.register_view(&row("2", 9)).await.unwrap();
+    assert_eq!(catalog.views().await.unwrap(), [row("2", 9)]);
+}
+
+#[tokio::test]
+async fn drifts_are_kept_per_run_and_view() {
+    let (catalog, _folder) = catalog().await;
+    let run_id = catalog.start_run(&new_run("test", 0)).await.unwrap().id;
+    let drift = |name: &str, drift| Drift {
+        run_id,
+        generation: Generation(1),
+        view: view(name),
+        drift,
+        compared_rows: 7,
+        detail: "sum(x)".to_owned(),
+    };
+    catalog.record_drift(&drift("by_day", 1.0)).await.unwrap();
+    catalog.record_drift(&drift("by_day", 0.25)).await.unwrap();
+    catalog.record_drift(&drift("by_user", f64::NAN)).await.unwrap();
+    let found = catalog.drifts(10).await.unwrap();
+    assert_eq!(found[0], drift("by_day", 0.25));
+    assert!(found[1].drift.is_nan() && found.len() == 2);
+}
+
+#[tokio::test]
+async fn numbers_are_handed_out_once() {
+    let (catalog, folder) = catalog().await;
+    let rival = Catalog::open(&url(&folder)).await.unwrap();
+    let numbers = futures::future::join_all((0..20).map(|i| {
+        let catalog = if i % 2 == 0 { &catalog } else { &rival };
+        async { catalog.next_writer_number().await.unwrap() }
+    }));
+    let mut numbers = numbers.await;
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=20).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn operations_can_run_on_any_thread() {
+    fn movable<T: Send>(future: T) -> T {
+        future
+    }
+    let (catalog, _folder) = catalog().await;
+    movable(catalog.init_partition(TOPIC, 0, 0)).await.unwrap();
+    movable(catalog.record_segment(&segment(0, 10, "a"))).await.unwrap();
+    let run = movable(catalog.start_run(&new_run("a", 0))).await.unwrap();
+    movable(catalog.publish(&generation(1, run.id, &["f"]), Generation(0))).await.unwrap();
+    assert!(movable(catalog.retire(Generation(1), 0)).await.is_err());
+}

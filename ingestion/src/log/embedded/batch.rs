@@ -11,10 +11,10 @@
 //! Numbers are little-endian. There is no checksum here: the store has one on every value, in its journal and in
 //! its files. Decoding copies numbers and bitmaps but never keys, headers or values: those stay where they are.
 
+use arrow::array::Array;
 use arrow::array::types::{BinaryType, ByteArrayType, Utf8Type};
 use arrow::array::{GenericByteArray, NullBufferBuilder, TimestampMillisecondArray};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
-use arrow::array::Array;
 use bytes::Bytes;
 use dovetail_core::record::Records;
 

@@ -23,6 +23,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use self::group::Append;
+use self::limits::{check_name, check_sizes};
 use self::page::{Page, bytes_of_first};
 use self::store::{Store, failed};
 use self::tail::Tails;
@@ -34,6 +35,7 @@ use super::{Log, LogError, SourceMark};
 mod batch;
 mod group;
 mod keys;
+mod limits;
 mod page;
 mod store;
 mod tail;
@@ -44,10 +46,6 @@ mod topics;
 mod trim;
 mod writer;
 
-/// No record may be larger: a batch holds it whole.
-const RECORD_BYTES: usize = 64 << 20;
-/// No name of a topic or a source may be longer: it is part of a key.
-const NAME_BYTES: usize = 4096;
 /// What an append occupies besides its records.
 const APPEND_BYTES: usize = 512;
 /// What a record occupies besides its payload: a timestamp and the ends of key, headers and value.
@@ -255,28 +253,4 @@ async fn blocking<T: Send + 'static>(
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn check_name(name: &str) -> Result<(), LogError> {
-    if name.len() <= NAME_BYTES {
-        return Ok(());
-    }
-    let name = name.chars().take(40).collect();
-    Err(LogError::NameTooLong { name, most: NAME_BYTES })
-}
-
-fn check_sizes(partition: &Partition, records: &Records) -> Result<(), LogError> {
-    if bytes_of_first(records, records.len()) <= RECORD_BYTES {
-        return Ok(());
-    }
-    let sizes = (0..records.len()).map(|i| bytes_of_first(&records.slice(i, 1), 1));
-    match sizes.max() {
-        Some(bytes) if bytes > RECORD_BYTES => Err(LogError::RecordTooLarge {
-            topic: partition.topic.to_string(),
-            partition: partition.number(),
-            bytes,
-            most: RECORD_BYTES,
-        }),
-        _ => Ok(()),
-    }
 }

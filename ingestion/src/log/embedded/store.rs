@@ -48,6 +48,9 @@ impl Store {
         };
         open().map_err(|error| match error {
             fjall::Error::Locked => LogError::InUse { path: path.to_owned() },
+            fjall::Error::JournalRecovery(why) => {
+                LogError::DamagedJournal { path: path.to_owned(), why: format!("{why:?}") }
+            }
             error => LogError::Open { path: path.to_owned(), source: Box::new(error) },
         })
     }

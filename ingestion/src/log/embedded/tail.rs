@@ -11,6 +11,9 @@ use dovetail_core::record::Records;
 use super::page::Page;
 use super::topic::Partition;
 
+/// What a batch occupies besides its bytes: the arrays around them.
+const BATCH_BYTES: usize = 1024;
+
 /// The newest batches of one partition.
 #[derive(Debug, Default)]
 pub(super) struct Tail(Mutex<VecDeque<(i64, Records)>>);
@@ -57,8 +60,9 @@ impl Tails {
         Self { most_bytes, bytes: 0, order: VecDeque::new() }
     }
 
-    /// Adds a batch that occupies `bytes`, and drops the oldest ones beyond the bound.
+    /// Adds a batch of `bytes` encoded, and drops the oldest ones beyond the bound.
     pub(super) fn push(&mut self, partition: &Arc<Partition>, first: i64, records: Records, bytes: usize) {
+        let bytes = bytes + BATCH_BYTES;
         partition.tail.push(first, records);
         self.order.push_back((Arc::clone(partition), bytes));
         self.bytes += bytes;

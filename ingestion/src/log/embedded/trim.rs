@@ -28,13 +28,17 @@ pub(super) fn trim(store: &Store, partition: &Partition, before: i64) -> Result<
     if first <= old.start {
         return Ok(());
     }
-    let mut step = store.db.batch().durability(Some(PersistMode::SyncData));
-    step.insert(&store.data, keys::first(partition.id), first.to_be_bytes());
-    step.commit().map_err(failed)?;
+    write_first(store, partition, first)?;
     partition.bounds.send_modify(|bounds| bounds.start = first);
 
     remove_below(store, partition, first)?;
-    give_back(store)
+    give_back(store, || write_first(store, partition, first))
+}
+
+fn write_first(store: &Store, partition: &Partition, first: i64) -> Result<(), LogError> {
+    let mut step = store.db.batch().durability(Some(PersistMode::SyncData));
+    step.insert(&store.data, keys::first(partition.id), first.to_be_bytes());
+    step.commit().map_err(failed)
 }
 
 /// First offset of the batch that holds `before`, or the log's end.
@@ -60,8 +64,11 @@ fn remove_below(store: &Store, partition: &Partition, first: i64) -> Result<(), 
 
 /// Has the store find out which of its files hold nothing any more, and delete them.
 ///
-/// It would do so by itself after some more flushes, but a log that nobody appends to has none.
-fn give_back(store: &Store) -> Result<(), LogError> {
+/// It would do so by itself after some more flushes, but a log that nobody appends to has none. What the store
+/// drops has to be older than its last write, in each of two steps: first the batches leave their files, then the
+/// files that nobody reads any more leave the disk. `write` is any write.
+fn give_back(store: &Store, write: impl Fn() -> Result<(), LogError>) -> Result<(), LogError> {
+    write()?;
     store.data.rotate_memtable().map_err(failed)?;
     let since = Instant::now();
     while store.data.sealed_memtable_count() > 0 {
@@ -71,5 +78,10 @@ fn give_back(store: &Store) -> Result<(), LogError> {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    store.data.major_compact().map_err(failed)
+    // The first counts what each file no longer holds, the second acts on it.
+    store.data.major_compact().map_err(failed)?;
+    store.data.major_compact().map_err(failed)?;
+    write()?;
+    store.data.rotate_memtable().map_err(failed)?;
+    Ok(())
 }

@@ -1,0 +1,42 @@
+//! Pauses between attempts: they double up to a longest one, and start over after a success.
+
+use std::time::Duration;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Backoff {
+    first: Duration,
+    longest: Duration,
+    next: Duration,
+}
+
+impl Backoff {
+    pub(crate) fn new(first: Duration, longest: Duration) -> Self {
+        Self { first, longest, next: first }
+    }
+
+    /// How long to pause now.
+    pub(crate) fn pause(&mut self) -> Duration {
+        let pause = self.next.min(self.longest);
+        self.next = self.next.saturating_mul(2).min(self.longest);
+        pause
+    }
+
+    /// Starts over.
+    pub(crate) fn reset(&mut self) {
+        self.next = self.first;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(350));
+        let pauses: Vec<u128> = (0..4).map(|_| backoff.pause().as_millis()).collect();
+        assert_eq!(pauses, [100, 200, 350, 350]);
+        backoff.reset();
+        assert_eq!(backoff.pause().as_millis(), 100);
+    }
+}

@@ -1,0 +1,83 @@
+//! How Parquet is written: segments for speed, states for finding one group again.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use dovetail_core::record::column;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::schema::types::ColumnPath;
+
+/// Large enough to compress, small enough that several cores find work in one segment.
+const SEGMENT_ROW_GROUP: usize = 1 << 20;
+/// A reader of one group decodes one row group of its view's states.
+pub(crate) const STATE_ROW_GROUP: usize = 1 << 16;
+
+/// A Parquet file that is being written to memory.
+pub(crate) type Encoder = ArrowWriter<Vec<u8>>;
+
+/// An encoder of a segment's rows.
+pub(crate) fn segment(schema: SchemaRef) -> Result<Encoder, ParquetError> {
+    Encoder::try_new(vec![], schema, Some(segment_properties().build()))
+}
+
+/// An encoder of dead letters.
+pub(crate) fn dead_letters() -> Result<Encoder, ParquetError> {
+    let value = ColumnPath::from("value");
+    let properties = base(SEGMENT_ROW_GROUP)
+        .set_column_dictionary_enabled(value.clone(), false)
+        .set_column_statistics_enabled(value, EnabledStatistics::None);
+    Encoder::try_new(vec![], crate::dead::dead_letter_schema(), Some(properties.build()))
+}
+
+/// An encoder of a view's states, whose first `groups` columns are filtered by.
+pub(crate) fn states(schema: SchemaRef, groups: usize, about: Vec<KeyValue>) -> Result<Encoder, ParquetError> {
+    let mut properties = base(STATE_ROW_GROUP)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_key_value_metadata(Some(about));
+    for field in schema.fields().iter().take(groups) {
+        let path = ColumnPath::from(field.name().as_str());
+        properties = properties.set_column_statistics_enabled(path, EnabledStatistics::Chunk);
+    }
+    Encoder::try_new(vec![], schema, Some(properties.build()))
+}
+
+/// The file's bytes.
+pub(crate) fn finish(encoder: Encoder) -> Result<Bytes, ParquetError> {
+    Ok(Bytes::from(encoder.into_inner()?))
+}
+
+/// `batch` with its columns renamed and made nullable as in `schema`; their types are the same.
+pub(crate) fn relabelled(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ParquetError> {
+    Ok(RecordBatch::try_new(SchemaRef::clone(schema), batch.columns().to_vec())?)
+}
+
+/// No page index: with row groups as small as these it costs more than it saves.
+fn base(row_group: usize) -> WriterPropertiesBuilder {
+    WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_offset_index_disabled(true)
+        .set_max_row_group_row_count(Some(row_group))
+}
+
+/// The raw bytes are most of a segment: they are compressed with what is fast rather than small. Offsets and times
+/// grow steadily, so their differences are small.
+fn segment_properties() -> WriterPropertiesBuilder {
+    let mut properties = base(SEGMENT_ROW_GROUP);
+    for steady in [column::OFFSET, column::TIMESTAMP].map(ColumnPath::from) {
+        properties = properties
+            .set_column_dictionary_enabled(steady.clone(), false)
+            .set_column_encoding(steady, Encoding::DELTA_BINARY_PACKED);
+    }
+    for opaque in [column::VALUE, column::HEADERS].map(ColumnPath::from) {
+        properties = properties.set_column_statistics_enabled(opaque, EnabledStatistics::None);
+    }
+    let value = ColumnPath::from(column::VALUE);
+    properties
+        .set_column_dictionary_enabled(value.clone(), false)
+        .set_column_compression(value, Compression::LZ4_RAW)
+}

@@ -1,0 +1,54 @@
+//! Why a step of the landing did not happen.
+
+use dovetail_core::catalog::CatalogError;
+use dovetail_core::store::StoreError;
+use dovetail_ingestion::feed::FeedError;
+use dovetail_ingestion::log::LogError;
+use parquet::errors::ParquetError;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LandError {
+    #[error(transparent)]
+    Feed(#[from] FeedError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    #[error("a segment cannot be encoded")]
+    Encode(#[from] ParquetError),
+    #[error("encoding a segment did not end")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+impl LandError {
+    /// Whether waiting cannot help: the log and the landing no longer fit together, and going on would leave out
+    /// records in silence.
+    pub(crate) fn is_final(&self) -> bool {
+        match self {
+            Self::Feed(FeedError::Log(error)) => matches!(
+                error,
+                LogError::Trimmed { .. } | LogError::PastEnd { .. } | LogError::NoSuchPartition { .. }
+            ),
+            _ => false,
+        }
+    }
+
+    /// Whether the log is being closed, as a process does when it ends.
+    pub(crate) fn is_end(&self) -> bool {
+        matches!(self, Self::Feed(FeedError::Log(LogError::Closed)))
+    }
+
+    /// The error and what caused it, in one line.
+    pub(crate) fn reason(&self) -> String {
+        let mut reason = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !reason.contains(&text) {
+                reason = format!("{reason}: {text}");
+            }
+            cause = error.source();
+        }
+        reason
+    }
+}

@@ -1,0 +1,317 @@
+//! One partition's landing: fill a segment, write it, record it, and again.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use dovetail_core::catalog::{CatalogError, Segment};
+use dovetail_core::pipeline::OnBadRecord;
+use dovetail_core::store::path;
+use dovetail_ingestion::decode::{DeadLetter, Decoded};
+use dovetail_ingestion::feed::Feed;
+use metrics::counter;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tracing::{debug, error, info, warn};
+
+use super::error::LandError;
+use super::segment::{Buffer, Sealed, before_first_dead, payload_bytes};
+use super::{Landing, LandingState, SegmentEnd};
+use crate::backoff::Backoff;
+
+/// Lands one partition until the process ends or the partition stops.
+#[derive(Debug)]
+pub(crate) struct Lander {
+    landing: Arc<Landing>,
+    feed: Arc<Feed>,
+    partition: i32,
+    schema: SchemaRef,
+    fingerprint: String,
+}
+
+/// Why a lander ends.
+#[derive(Debug)]
+enum End {
+    Shutdown,
+    Stopped { offset: i64, error: String },
+}
+
+/// A segment whose end is decided.
+struct Filled {
+    buffer: Buffer,
+    /// The record behind it, where the stream says to stop at a bad one.
+    bad: Option<DeadLetter>,
+}
+
+impl Lander {
+    pub(super) fn new(landing: Arc<Landing>, feed: Arc<Feed>, partition: i32) -> Self {
+        let stream = feed.stream();
+        landing.board.add(&stream.name, partition, &stream.topic, landing.clock.now_ms());
+        let (schema, fingerprint) = (stream.decoded_schema(), stream.fingerprint());
+        Self { landing, feed, partition, schema, fingerprint }
+    }
+
+    pub(crate) async fn run(self) {
+        let end = self.land_all().await;
+        let state = match end {
+            End::Shutdown => LandingState::Ended,
+            End::Stopped { offset, error } => {
+                error!(topic = self.topic(), partition = self.partition, offset, error, "landing stopped");
+                LandingState::Stopped { offset, error }
+            }
+        };
+        self.set_state(state);
+    }
+
+    async fn land_all(&self) -> End {
+        let mut next = match self.persist(0, || self.first()).await {
+            Ok(next) => next,
+            Err(end) => return end,
+        };
+        loop {
+            self.landing.board.set_next_offset(&self.feed.stream().name, self.partition, next);
+            self.set_state(LandingState::Landing);
+            match self.land_next(next).await {
+                Ok(landed) => next = landed,
+                Err(end) => return end,
+            }
+        }
+    }
+
+    /// Where to continue: at the log's first offset when nothing is landed.
+    async fn first(&self) -> Result<i64, LandError> {
+        let first = self.feed.log().bounds(self.topic(), self.partition).await;
+        let first = first.map_err(|error| LandError::Feed(error.into()))?.start;
+        Ok(self.landing.catalog.init_partition(self.topic(), self.partition, first).await?)
+    }
+
+    /// Lands the segment that starts at `next`; returns where the following one starts.
+    async fn land_next(&self, next: i64) -> Result<i64, End> {
+        let Filled { buffer, bad } = self.fill(next).await?;
+        let range = buffer.range();
+        let mut landed = range.end;
+        if !range.is_empty() {
+            let sealed = self.seal(buffer).await?;
+            let segment = self.persist(range.start, || self.describe(&sealed)).await?;
+            landed = self.persist(range.start, || self.record(&segment, &sealed)).await?;
+        }
+        match bad {
+            // After a fence, whoever landed the range decides about the bad record too.
+            Some(bad) if landed == range.end => {
+                self.landing.board.set_next_offset(&self.feed.stream().name, self.partition, landed);
+                Err(End::Stopped { offset: bad.offset, error: bad.error })
+            }
+            _ => Ok(landed),
+        }
+    }
+
+    /// Reads until the segment is large or old enough.
+    async fn fill(&self, start: i64) -> Result<Filled, End> {
+        let config = &self.landing.config;
+        let mut buffer = self.buffer(start).await?;
+        let mut deadline = None;
+        while buffer.payload_bytes() < config.segment_bytes {
+            let decoded = tokio::select! {
+                biased;
+                () = self.landing.shutdown.cancelled() => return Err(self.land_at_once(buffer).await),
+                () = reached(deadline) => break,
+                read = self.persist(buffer.range().end, || self.read(buffer.range().end)) => read?,
+            };
+            if self.feed.stream().options.on_bad_record == OnBadRecord::Stop
+                && let Some((good, bad)) = before_first_dead(&decoded)
+            {
+                let bad = bad.clone();
+                buffer = self.add(buffer, Arc::new(good)).await?;
+                self.announce(buffer.range().end);
+                return Ok(Filled { buffer, bad: Some(bad) });
+            }
+            deadline.get_or_insert_with(|| Instant::now() + config.segment_age);
+            if buffer.payload_bytes() + payload_bytes(&decoded) >= config.segment_bytes {
+                self.announce(decoded.range.end);
+            }
+            buffer = self.add(buffer, decoded).await?;
+        }
+        if buffer.payload_bytes() < config.segment_bytes {
+            self.announce(buffer.range().end);
+        }
+        Ok(Filled { buffer, bad: None })
+    }
+
+    async fn buffer(&self, start: i64) -> Result<Buffer, End> {
+        let new = || async { Ok(Buffer::new(self.partition, start, SchemaRef::clone(&self.schema))?) };
+        self.persist(start, new).await
+    }
+
+    /// Records at or after `from`, as soon as there are some.
+    async fn read(&self, from: i64) -> Result<Arc<Decoded>, LandError> {
+        loop {
+            let decoded = self.feed.read(self.partition, from).await?;
+            if !decoded.range.is_empty() {
+                return Ok(decoded);
+            }
+            self.feed.wait(self.partition, from).await?;
+        }
+    }
+
+    /// Encoding is heavy: it stays off the threads that answer others.
+    async fn add(&self, mut buffer: Buffer, decoded: Arc<Decoded>) -> Result<Buffer, End> {
+        let at = buffer.range().end;
+        let added = spawn_blocking(move || buffer.add(&decoded).map(|()| buffer)).await;
+        self.encoded(at, added)
+    }
+
+    async fn seal(&self, buffer: Buffer) -> Result<Sealed, End> {
+        let at = buffer.range().start;
+        let sealed = spawn_blocking(move || buffer.seal()).await;
+        self.encoded(at, sealed)
+    }
+
+    /// Rows that cannot be encoded will not be the next time either.
+    fn encoded<T>(
+        &self,
+        offset: i64,
+        result: Result<Result<T, parquet::errors::ParquetError>, tokio::task::JoinError>,
+    ) -> Result<T, End> {
+        let result = result.map_err(LandError::from).and_then(|encoded| Ok(encoded?));
+        result.map_err(|error| End::Stopped { offset, error: error.reason() })
+    }
+
+    fn announce(&self, end: i64) {
+        let end = SegmentEnd { topic: self.topic().to_owned(), partition: self.partition, end };
+        // Nobody has to listen.
+        let _ = self.landing.ends.send(end);
+    }
+
+    /// The segment's row in the catalog, with paths that nobody else ever used.
+    async fn describe(&self, sealed: &Sealed) -> Result<Segment, LandError> {
+        let unique = self.landing.writer.unique(&self.landing.catalog).await?;
+        let (topic, partition, range) = (self.topic(), self.partition, sealed.range);
+        let dead_path = sealed.dead.as_ref().map(|_| path::dead_letters(topic, partition, range, unique).to_string());
+        Ok(Segment {
+            topic: topic.to_owned(),
+            partition,
+            range,
+            path: path::segment(topic, partition, range, unique).to_string(),
+            rows: sealed.row_count,
+            dead: sealed.dead_count,
+            dead_path,
+            bytes: sealed.rows.len() as u64,
+            schema: self.fingerprint.clone(),
+            first_timestamp_ms: sealed.times.first,
+            last_timestamp_ms: sealed.times.last,
+            created_ms: self.landing.clock.now_ms(),
+        })
+    }
+
+    /// Writes the segment's objects, then records it. Repeating it after any failure is safe.
+    async fn record(&self, segment: &Segment, sealed: &Sealed) -> Result<i64, LandError> {
+        let Landing { store, catalog, .. } = self.landing.as_ref();
+        store.put_new(&segment.path.as_str().into(), sealed.rows.clone()).await?;
+        if let (Some(path), Some(dead)) = (&segment.dead_path, &sealed.dead) {
+            store.put_new(&path.as_str().into(), dead.clone()).await?;
+        }
+        match catalog.record_segment(segment).await {
+            Ok(()) => {
+                self.count(segment, sealed);
+                Ok(segment.range.end)
+            }
+            Err(CatalogError::Fenced { found, .. }) => {
+                warn!(topic = self.topic(), partition = self.partition, range = %segment.range, found, "fenced, reading on from where another lander is");
+                self.discard(segment).await?;
+                Ok(found)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn discard(&self, segment: &Segment) -> Result<(), LandError> {
+        let now_ms = self.landing.clock.now_ms();
+        for path in [Some(&segment.path), segment.dead_path.as_ref()].into_iter().flatten() {
+            self.landing.catalog.add_garbage(path, now_ms).await?;
+        }
+        Ok(())
+    }
+
+    fn count(&self, segment: &Segment, sealed: &Sealed) {
+        let topic = || self.topic().to_owned();
+        counter!("dovetail_landed_records_total", "topic" => topic()).increment(segment.rows + segment.dead);
+        counter!("dovetail_landed_bytes_total", "topic" => topic()).increment(sealed.payload_bytes as u64);
+        counter!("dovetail_segments_total", "topic" => topic()).increment(1);
+        counter!("dovetail_dead_letters_total", "topic" => topic()).increment(segment.dead);
+        debug!(topic = self.topic(), partition = self.partition, range = %segment.range, rows = segment.rows, dead = segment.dead, bytes = segment.bytes, "landed segment");
+    }
+
+    /// A stopping process lands what it holds if that is quick: the next one would read it again.
+    async fn land_at_once(&self, buffer: Buffer) -> End {
+        if buffer.range().is_empty() {
+            return End::Shutdown;
+        }
+        let range = buffer.range();
+        self.announce(range.end);
+        let land = async {
+            let sealed = spawn_blocking(move || buffer.seal()).await??;
+            let segment = self.describe(&sealed).await?;
+            self.record(&segment, &sealed).await
+        };
+        match timeout(self.landing.config.stop_grace, land).await {
+            Ok(Ok(next)) => self.landing.board.set_next_offset(&self.feed.stream().name, self.partition, next),
+            Ok(Err(error)) => info!(topic = self.topic(), partition = self.partition, %range, reason = error.reason(), "left to be read again"),
+            Err(_) => info!(topic = self.topic(), partition = self.partition, %range, "left to be read again"),
+        }
+        End::Shutdown
+    }
+
+    /// Repeats `attempt` until it succeeds, with growing pauses and with the reason on the board.
+    async fn persist<T, F>(&self, offset: i64, attempt: impl Fn() -> F) -> Result<T, End>
+    where
+        F: Future<Output = Result<T, LandError>>,
+    {
+        let config = &self.landing.config;
+        let mut backoff = Backoff::new(config.first_pause, config.longest_pause);
+        loop {
+            let attempted = tokio::select! {
+                biased;
+                attempted = attempt() => attempted,
+                () = self.out_of_grace() => return Err(End::Shutdown),
+            };
+            let error = match attempted {
+                Ok(value) => {
+                    self.set_state(LandingState::Landing);
+                    return Ok(value);
+                }
+                Err(error) if error.is_end() => return Err(End::Shutdown),
+                Err(error) if error.is_final() => return Err(End::Stopped { offset, error: error.reason() }),
+                Err(error) => error,
+            };
+            let (reason, pause) = (error.reason(), backoff.pause());
+            warn!(topic = self.topic(), partition = self.partition, reason, ?pause, "landing stalled");
+            self.set_state(LandingState::Stalled { reason });
+            tokio::select! {
+                () = self.landing.shutdown.cancelled() => return Err(End::Shutdown),
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    /// A store that does not answer must not keep the process from ending.
+    async fn out_of_grace(&self) {
+        self.landing.shutdown.cancelled().await;
+        sleep(self.landing.config.stop_grace).await;
+    }
+
+    fn topic(&self) -> &str {
+        &self.feed.stream().topic
+    }
+
+    fn set_state(&self, state: LandingState) {
+        let now_ms = self.landing.clock.now_ms();
+        self.landing.board.set_state(&self.feed.stream().name, self.partition, state, now_ms);
+    }
+}
+
+/// Never, when there is no deadline.
+async fn reached(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

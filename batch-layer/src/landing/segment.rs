@@ -1,0 +1,155 @@
+//! A segment while it is buffered: encoded as it grows, so that memory holds compressed bytes, not rows.
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::{max, min};
+use arrow::datatypes::{Int64Type, SchemaRef, TimestampMillisecondType};
+use bytes::Bytes;
+use dovetail_core::offsets::OffsetRange;
+use dovetail_core::record::column;
+use dovetail_ingestion::decode::{DeadLetter, Decoded};
+use parquet::errors::ParquetError;
+
+use crate::dead;
+use crate::encode::{self, Encoder};
+
+/// A segment that grows.
+pub(crate) struct Buffer {
+    partition: i32,
+    range: OffsetRange,
+    schema: SchemaRef,
+    rows: Encoder,
+    /// Made for the first dead letter.
+    dead: Option<Encoder>,
+    row_count: u64,
+    dead_count: u64,
+    payload_bytes: usize,
+    times: Times,
+}
+
+/// A segment as it is written.
+#[derive(Debug, Clone)]
+pub(crate) struct Sealed {
+    pub(crate) range: OffsetRange,
+    pub(crate) rows: Bytes,
+    pub(crate) dead: Option<Bytes>,
+    pub(crate) row_count: u64,
+    pub(crate) dead_count: u64,
+    pub(crate) payload_bytes: usize,
+    pub(crate) times: Times,
+}
+
+/// Least and greatest time of a segment's records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Times {
+    pub(crate) first: Option<i64>,
+    pub(crate) last: Option<i64>,
+}
+
+impl Times {
+    pub(crate) fn add(&mut self, first: Option<i64>, last: Option<i64>) {
+        self.first = self.first.into_iter().chain(first).min();
+        self.last = self.last.into_iter().chain(last).max();
+    }
+}
+
+impl Buffer {
+    /// An empty segment that starts at `start`; `schema` is the stream's decoded one.
+    pub(crate) fn new(partition: i32, start: i64, schema: SchemaRef) -> Result<Self, ParquetError> {
+        Ok(Self {
+            partition,
+            range: OffsetRange::new(start, start),
+            rows: encode::segment(SchemaRef::clone(&schema))?,
+            schema,
+            dead: None,
+            row_count: 0,
+            dead_count: 0,
+            payload_bytes: 0,
+            times: Times::default(),
+        })
+    }
+
+    pub(crate) fn range(&self) -> OffsetRange {
+        self.range
+    }
+
+    /// Bytes of keys and values so far.
+    pub(crate) fn payload_bytes(&self) -> usize {
+        self.payload_bytes
+    }
+
+    /// Adds what follows.
+    ///
+    /// # Panics
+    /// When `decoded` does not start where the segment ends: whoever reads asks for exactly that.
+    pub(crate) fn add(&mut self, decoded: &Decoded) -> Result<(), ParquetError> {
+        assert_eq!(decoded.range.start, self.range.end, "records were read from another offset");
+        let rows = &decoded.rows;
+        if rows.num_rows() > 0 {
+            self.rows.write(&encode::relabelled(rows, &self.schema)?)?;
+            let times = rows.column_by_name(column::TIMESTAMP);
+            let times = times.and_then(|times| times.as_primitive_opt::<TimestampMillisecondType>());
+            self.times.add(times.and_then(min), times.and_then(max));
+        }
+        self.add_dead(&decoded.dead)?;
+        self.row_count += rows.num_rows() as u64;
+        self.payload_bytes += payload_bytes(decoded);
+        self.range.end = decoded.range.end;
+        Ok(())
+    }
+
+    fn add_dead(&mut self, dead: &[DeadLetter]) -> Result<(), ParquetError> {
+        if dead.is_empty() {
+            return Ok(());
+        }
+        let encoder = match &mut self.dead {
+            Some(encoder) => encoder,
+            none => none.insert(encode::dead_letters()?),
+        };
+        encoder.write(&dead::to_batch(self.partition, dead)?)?;
+        let times = dead.iter().map(|letter| letter.timestamp_ms);
+        self.times.add(times.clone().min(), times.max());
+        self.dead_count += dead.len() as u64;
+        Ok(())
+    }
+
+    /// Closes the segment.
+    pub(crate) fn seal(self) -> Result<Sealed, ParquetError> {
+        Ok(Sealed {
+            range: self.range,
+            rows: encode::finish(self.rows)?,
+            dead: self.dead.map(encode::finish).transpose()?,
+            row_count: self.row_count,
+            dead_count: self.dead_count,
+            payload_bytes: self.payload_bytes,
+            times: self.times,
+        })
+    }
+}
+
+/// Bytes of keys and values.
+pub(crate) fn payload_bytes(decoded: &Decoded) -> usize {
+    let bytes = |name| decoded.rows.column_by_name(name).and_then(|c| c.as_binary_opt::<i32>()).map_or(0, span);
+    bytes(column::KEY) + bytes(column::VALUE) + dead::payload_bytes(&decoded.dead)
+}
+
+fn span(values: &arrow::array::BinaryArray) -> usize {
+    match values.value_offsets() {
+        [first, .., last] => usize::try_from(last - first).unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// What of `decoded` lies before its first dead letter.
+pub(crate) fn before_first_dead(decoded: &Decoded) -> Option<(Decoded, &DeadLetter)> {
+    let bad = decoded.dead.first()?;
+    let rows: &RecordBatch = &decoded.rows;
+    let offsets = rows.column_by_name(column::OFFSET).and_then(|c| c.as_primitive_opt::<Int64Type>());
+    let good = offsets.map_or(0, |offsets| offsets.values().partition_point(|&offset| offset < bad.offset));
+    let before = Decoded {
+        partition: decoded.partition,
+        range: OffsetRange::new(decoded.range.start, bad.offset),
+        rows: rows.slice(0, good),
+        dead: vec![],
+    };
+    Some((before, bad))
+}

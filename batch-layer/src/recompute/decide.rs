@@ -1,0 +1,153 @@
+//! What a run has to do: which cut, and for each view which segments on top of which earlier states.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dovetail_core::catalog::{Partition, RunKind, Segment};
+use dovetail_core::manifest::{Manifest, ViewStates};
+use dovetail_core::name::{StreamName, ViewName};
+use dovetail_core::offsets::{Cut, Offsets};
+use dovetail_core::view::View;
+
+/// A view of rows gets one more file with every incremental run; at so many it is written anew.
+const MAX_FILES: usize = 64;
+
+/// A stream's landing as the catalog has it.
+#[derive(Debug, Clone)]
+pub(crate) struct Landed {
+    pub(crate) topic: String,
+    /// By partition and offset.
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) partitions: Vec<Partition>,
+}
+
+/// What the decision depends on.
+#[derive(Debug)]
+pub(crate) struct Situation<'a> {
+    pub(crate) kind: RunKind,
+    /// `None`: all.
+    pub(crate) wanted: Option<&'a [ViewName]>,
+    /// Of the pipeline.
+    pub(crate) views: &'a [Arc<View>],
+    pub(crate) landed: &'a BTreeMap<StreamName, Landed>,
+    /// The current generation.
+    pub(crate) current: Option<&'a Manifest>,
+}
+
+/// What a run does. Without folds there is nothing to do.
+#[derive(Debug, Default)]
+pub(crate) struct Choice {
+    /// Of the streams that are folded.
+    pub(crate) cuts: BTreeMap<StreamName, Cut>,
+    pub(crate) folds: Vec<ViewFold>,
+    /// Views that keep their states.
+    pub(crate) kept: BTreeMap<ViewName, ViewStates>,
+}
+
+/// `states = merge(base, fold(segments))`
+#[derive(Debug, Clone)]
+pub(crate) struct ViewFold {
+    pub(crate) view: Arc<View>,
+    pub(crate) topic: String,
+    pub(crate) cut: Cut,
+    pub(crate) base: Option<ViewStates>,
+    pub(crate) segments: Vec<Segment>,
+}
+
+impl ViewFold {
+    /// Rows to read.
+    pub(crate) fn rows(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.rows).sum()
+    }
+}
+
+impl Landed {
+    /// The end of all that is landed. The segments decide: a partition may have moved on since they were read.
+    pub(crate) fn cut(&self) -> Cut {
+        let mut cut: Offsets = self.partitions.iter().map(|p| (p.partition, p.first_offset)).collect();
+        for segment in &self.segments {
+            cut.set(segment.partition, segment.range.end);
+        }
+        Cut(cut)
+    }
+
+    /// The segments from `base` on; `None` when a segment lies on both sides of it, or between them is a hole.
+    fn since(&self, base: &Cut) -> Option<Vec<Segment>> {
+        let mut expected: BTreeMap<i32, i64> = base.0.iter().collect();
+        let mut since = vec![];
+        for segment in &self.segments {
+            let at = *expected.entry(segment.partition).or_insert(segment.range.start);
+            if segment.range.end <= at {
+                continue;
+            }
+            if segment.range.start != at {
+                return None;
+            }
+            expected.insert(segment.partition, segment.range.end);
+            since.push(segment.clone());
+        }
+        // A base that reaches beyond the landing is not of this landing.
+        let cut = self.cut();
+        base.0.iter().all(|(partition, offset)| offset <= cut.get(partition)).then_some(since)
+    }
+}
+
+/// Decides what to do.
+///
+/// | view                                   | full              | incremental                     |
+/// |----------------------------------------|-------------------|---------------------------------|
+/// | has states of its fingerprint          | all segments      | states + segments since         |
+/// | .. and nothing landed since            | all segments      | keeps its states                |
+/// | has none, or its cut is no boundary    | all segments      | all segments                    |
+/// | is not wanted, has states              | keeps its states  | keeps its states                |
+/// | is no longer in the pipeline           | drops out         | drops out                       |
+pub(crate) fn choose(situation: &Situation<'_>) -> Choice {
+    let mut choice = Choice::default();
+    for view in situation.views {
+        let Some(landed) = situation.landed.get(&view.stream) else { continue };
+        let states = states_of(view, situation.current);
+        let wanted = situation.wanted.is_none_or(|wanted| wanted.contains(&view.name));
+        match (wanted, states) {
+            (false, Some(states)) => drop(choice.kept.insert(view.name.clone(), states.clone())),
+            (false, None) => {}
+            (true, states) => choice.add(view, landed, states, situation.kind),
+        }
+    }
+    // Views that were never filled over a log of which nothing is landed have nothing to publish.
+    let nothing_landed = choice.folds.iter().all(|fold| fold.base.is_none() && fold.segments.is_empty());
+    if nothing_landed && situation.current.is_none() {
+        choice.folds.clear();
+        choice.cuts.clear();
+    }
+    choice
+}
+
+impl Choice {
+    fn add(&mut self, view: &Arc<View>, landed: &Landed, states: Option<&ViewStates>, kind: RunKind) {
+        let base = states.filter(|states| kind == RunKind::Incremental && states.files.len() < MAX_FILES);
+        let since = base.and_then(|base| Some((base, landed.since(&base.cut)?)));
+        let (base, segments) = match since {
+            Some((base, since)) if since.is_empty() => {
+                self.kept.insert(view.name.clone(), base.clone());
+                return;
+            }
+            Some((base, since)) => (Some(base.clone()), since),
+            None => (None, landed.segments.clone()),
+        };
+        let cut = landed.cut();
+        self.cuts.insert(view.stream.clone(), cut.clone());
+        self.folds.push(ViewFold { view: Arc::clone(view), topic: landed.topic.clone(), cut, base, segments });
+    }
+}
+
+/// The states of exactly this view.
+fn states_of<'m>(view: &View, current: Option<&'m Manifest>) -> Option<&'m ViewStates> {
+    let states = current?.views.get(&view.name)?;
+    (states.fingerprint == view.fingerprint).then_some(states)
+}
+
+/// The views that have no states yet.
+pub(crate) fn unfilled(views: &[Arc<View>], current: Option<&Manifest>) -> Vec<ViewName> {
+    let unfilled = views.iter().filter(|view| states_of(view, current).is_none());
+    unfilled.map(|view| view.name.clone()).collect()
+}

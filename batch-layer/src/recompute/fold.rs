@@ -1,0 +1,102 @@
+//! Folding one view's segments into the files of its states.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::common::DataFusionError;
+use datafusion::execution::context::SessionContext;
+use dovetail_core::manifest::ViewStates;
+use dovetail_core::pipeline::Stream;
+use dovetail_core::view::fold_table;
+use futures::TryStreamExt;
+use metrics::counter;
+use tokio::time::interval;
+
+use super::RunError;
+use super::check::find_damaged;
+use super::decide::ViewFold;
+use super::progress::{Reporter, RowsRead};
+use super::scan::LandedTable;
+use super::states::{self, Output, StateWriter};
+
+/// How often progress is looked at.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// Folds what `fold` says and writes the states. Dropping it stops the work.
+pub(crate) async fn fold_view(
+    fold: &ViewFold,
+    stream: &Arc<Stream>,
+    output: &Output<'_>,
+    context: &SessionContext,
+    cores: usize,
+    reporter: &Reporter,
+) -> Result<ViewStates, RunError> {
+    reporter.view(&fold.view.name);
+    let table = LandedTable::new(stream, output.store, &fold.segments, cores);
+    let rows_read = table.rows_read();
+    let folding = fold_segments(fold, table, output, context);
+    let states = tokio::select! {
+        states = folding => states,
+        never = glance(fold, &rows_read, reporter) => match never {},
+    };
+    let states = match states {
+        Err(RunError::Fold { view, why }) => {
+            let damaged = find_damaged(output.store, &fold.segments).await;
+            return Err(damaged.unwrap_or(RunError::Fold { view, why }));
+        }
+        states => states?,
+    };
+    counter!("dovetail_recompute_rows_total", "view" => fold.view.name.to_string()).increment(fold.rows());
+    reporter.view_done(fold.rows(), fold.segments.len());
+    Ok(states)
+}
+
+async fn glance(fold: &ViewFold, rows_read: &RowsRead, reporter: &Reporter) -> std::convert::Infallible {
+    let mut glances = interval(GLANCE);
+    loop {
+        glances.tick().await;
+        reporter.read(rows_read.get(), fold.rows(), fold.segments.len());
+    }
+}
+
+async fn fold_segments(
+    fold: &ViewFold,
+    table: LandedTable,
+    output: &Output<'_>,
+    context: &SessionContext,
+) -> Result<ViewStates, RunError> {
+    let view = &fold.view;
+    let failed = |error: DataFusionError| RunError::fold(&view.name, &error);
+    let mut writer = StateWriter::new(output, view, &fold.cut);
+    let mut base_files = vec![];
+    let mut folded = fold_table(view, Arc::new(table), context).await.map_err(failed)?;
+    if view.is_aggregate() {
+        let mut pieces = match &fold.base {
+            Some(base) => states::read(output.store, view, base).await?,
+            None => vec![],
+        };
+        while let Some(state) = folded.try_next().await.map_err(failed)? {
+            pieces.push(state);
+        }
+        let of = Arc::clone(view);
+        let merged = tokio::task::spawn_blocking(move || states::merged(&of, &pieces)).await?;
+        writer.add(merged.map_err(failed)?).await?;
+    } else {
+        // States of rows are put one after the other: the earlier files stay as they are.
+        base_files.extend(fold.base.iter().flat_map(|base| base.files.clone()));
+        while let Some(rows) = folded.try_next().await.map_err(failed)? {
+            writer.add(vec![rows]).await?;
+        }
+    }
+    let files = writer.finish().await?;
+    let files: Vec<_> = base_files.into_iter().chain(files).collect();
+    Ok(ViewStates {
+        fingerprint: view.fingerprint.clone(),
+        stream: view.stream.clone(),
+        topic: fold.topic.clone(),
+        cut: fold.cut.clone(),
+        rows: fold.base.as_ref().map_or(0, |base| base.rows) + fold.rows(),
+        groups: files.iter().map(|file| file.rows).sum(),
+        files,
+    })
+}

@@ -1,0 +1,266 @@
+//! A run: choose a cut, fold the segments below it, publish the states of all its views at once.
+//!
+//! ```text
+//! decide ─► start the run ─► fold each view ─► states ─► manifest ─► publish
+//!                 └ lease renewed, cancel heard ┘          └ nothing interrupts ┘
+//! ```
+//! Until the last step nothing that is served has changed; whatever a failed run wrote becomes garbage.
+
+mod check;
+mod decide;
+mod error;
+mod fold;
+mod progress;
+mod publish;
+mod redecode;
+mod scan;
+mod states;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::execution::context::SessionContext;
+use datafusion::prelude::SessionConfig;
+use dovetail_core::catalog::{Catalog, CatalogError, GenerationRow, NewRun, Run, RunEnd, RunKind, Trigger};
+use dovetail_core::clock::Clock;
+use dovetail_core::manifest::{Manifest, ViewStates};
+use dovetail_core::name::{Generation, StreamName, ViewName};
+use dovetail_core::pipeline::Stream;
+use dovetail_core::store::Store;
+use dovetail_core::view::View;
+use metrics::{counter, histogram};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use self::decide::{Choice, Landed, Situation};
+use self::states::{Output, Written};
+use crate::config::RunConfig;
+
+pub(crate) use self::decide::unfilled;
+pub use self::error::RunError;
+pub(crate) use self::progress::Reporter;
+pub use self::progress::{Phase, Progress};
+
+/// What runs work with.
+#[derive(Debug)]
+pub(crate) struct Recompute {
+    pub(crate) streams: HashMap<StreamName, Arc<Stream>>,
+    pub(crate) views: Vec<Arc<View>>,
+    pub(crate) catalog: Catalog,
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) config: RunConfig,
+    pub(crate) reporter: Reporter,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) kind: RunKind,
+    /// `None`: all.
+    pub(crate) views: Option<Vec<ViewName>>,
+    pub(crate) trigger: Trigger,
+}
+
+/// How a run ended that did not fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Published(Run),
+    /// Every view holds all that is landed: there was nothing to publish.
+    NothingNew,
+}
+
+impl Recompute {
+    /// Does what `request` asks for, unless another run is in progress.
+    pub(crate) async fn run(&self, request: &Request, cancel: &CancellationToken) -> Result<Outcome, RunError> {
+        self.know_views(request)?;
+        self.catalog.expire_runs(self.clock.now_ms()).await?;
+        let (current, manifest) = self.current().await?;
+        let landed = self.landed().await?;
+        let choice = decide::choose(&Situation {
+            kind: request.kind,
+            wanted: request.views.as_deref(),
+            views: &self.views,
+            landed: &landed,
+            current: manifest.as_ref(),
+        });
+        if choice.folds.is_empty() {
+            return Ok(Outcome::NothingNew);
+        }
+        let started = Instant::now();
+        let run = self.start(request, &choice).await?;
+        let (run_id, kind) = (run.id, run.kind);
+        info!(run = run_id, %kind, trigger = %run.trigger, views = choice.folds.len(), "run started");
+        let written = Written::default();
+        let ended = self.work(run, choice, current, &written, cancel).await;
+        self.reporter.phase(Phase::Ended);
+        histogram!("dovetail_recompute_seconds", "kind" => kind.as_str()).record(started.elapsed().as_secs_f64());
+        match ended {
+            Ok(run) => {
+                counter!("dovetail_runs_total", "state" => run.state.as_str()).increment(1);
+                Ok(Outcome::Published(run))
+            }
+            Err(error) => self.give_up(run_id, error, &written).await,
+        }
+    }
+
+    /// The current generation and its manifest.
+    pub(crate) async fn current(&self) -> Result<(Generation, Option<Manifest>), RunError> {
+        match self.catalog.current().await? {
+            Some(row) => Ok((row.generation, Some(manifest_of(&row)?))),
+            None => Ok((Generation::default(), None)),
+        }
+    }
+
+    fn know_views(&self, request: &Request) -> Result<(), RunError> {
+        let known = |name: &ViewName| self.views.iter().any(|view| view.name == *name);
+        match request.views.iter().flatten().find(|name| !known(name)) {
+            Some(unknown) => Err(RunError::UnknownView(unknown.clone())),
+            None => Ok(()),
+        }
+    }
+
+    async fn landed(&self) -> Result<BTreeMap<StreamName, Landed>, RunError> {
+        let mut landed = BTreeMap::new();
+        for view in &self.views {
+            if landed.contains_key(&view.stream) {
+                continue;
+            }
+            let topic = self.stream(&view.stream)?.topic.clone();
+            let partitions = self.catalog.partitions(&topic).await?;
+            let segments = self.catalog.segments(&topic).await?;
+            landed.insert(view.stream.clone(), Landed { topic, segments, partitions });
+        }
+        Ok(landed)
+    }
+
+    fn stream(&self, name: &StreamName) -> Result<&Arc<Stream>, RunError> {
+        self.streams.get(name).ok_or_else(|| RunError::UnknownStream(name.clone()))
+    }
+
+    async fn start(&self, request: &Request, choice: &Choice) -> Result<Run, RunError> {
+        let started_ms = self.clock.now_ms();
+        let new = NewRun {
+            kind: request.kind,
+            trigger: request.trigger,
+            views: choice.folds.iter().map(|fold| fold.view.name.clone()).collect(),
+            cuts: choice.cuts.clone(),
+            owner: self.config.owner.clone(),
+            started_ms,
+            lease_until_ms: self.lease_until_ms(),
+        };
+        let run = self.catalog.start_run(&new).await?;
+        self.reporter.begin(run.id, choice, started_ms);
+        Ok(run)
+    }
+
+    fn lease_until_ms(&self) -> i64 {
+        let lease_ms = i64::try_from(self.config.lease.as_millis()).unwrap_or(i64::MAX);
+        self.clock.now_ms().saturating_add(lease_ms)
+    }
+
+    /// Everything between the run's start and its end.
+    async fn work(
+        &self,
+        run: Run,
+        choice: Choice,
+        expected_previous: Generation,
+        written: &Written,
+        cancel: &CancellationToken,
+    ) -> Result<Run, RunError> {
+        let generation = self.catalog.next_generation_number().await?;
+        let output = Output { store: &self.store, generation, written };
+        let folded = tokio::select! {
+            biased;
+            () = cancel.cancelled() => Err(RunError::Cancelled { run_id: run.id }),
+            lost = self.keep_lease(run.id) => Err(lost),
+            folded = self.fold_all(&choice, &output) => folded,
+        };
+        let views = choice.kept.into_iter().chain(folded?).collect();
+        self.reporter.phase(Phase::Publishing);
+        self.note_progress(run.id).await;
+        self.publish(run.id, views, &output, expected_previous).await
+    }
+
+    async fn fold_all(&self, choice: &Choice, output: &Output<'_>) -> Result<Vec<(ViewName, ViewStates)>, RunError> {
+        check::check_sizes(&self.store, choice.folds.iter().flat_map(|fold| &fold.segments)).await?;
+        let context = self.context();
+        let mut views = vec![];
+        for fold in &choice.folds {
+            let stream = self.stream(&fold.view.stream)?;
+            let states = fold::fold_view(fold, stream, output, &context, self.config.cores, &self.reporter).await?;
+            views.push((fold.view.name.clone(), states));
+        }
+        Ok(views)
+    }
+
+    fn context(&self) -> SessionContext {
+        let mut config = SessionConfig::new().with_target_partitions(self.config.cores.max(1));
+        // What is read must have the types that the views were planned with.
+        config.options_mut().execution.parquet.schema_force_view_types = false;
+        let context = SessionContext::new_with_config(config);
+        self.store.register(&context.runtime_env());
+        context
+    }
+
+    /// Shows that the run lives until it is no longer this process's; returns why.
+    async fn keep_lease(&self, run_id: i64) -> RunError {
+        let pause = (self.config.lease / 3).max(Duration::from_millis(10));
+        loop {
+            sleep(pause).await;
+            match self.catalog.renew_lease(run_id, self.lease_until_ms()).await {
+                Ok(()) => self.note_progress(run_id).await,
+                Err(lost @ CatalogError::RunEnded { .. }) => return lost.into(),
+                Err(error) => warn!(run = run_id, %error, "a run's lease could not be renewed, trying again"),
+            }
+        }
+    }
+
+    async fn note_progress(&self, run_id: i64) {
+        let Progress { rows_done, segments_done, .. } = self.reporter.now();
+        if let Err(error) = self.catalog.note_progress(run_id, rows_done, segments_done as u64).await {
+            warn!(run = run_id, %error, "a run's progress could not be noted");
+        }
+    }
+
+    /// Ends a run that does not publish.
+    async fn give_up(&self, run_id: i64, error: RunError, written: &Written) -> Result<Outcome, RunError> {
+        let end = match &error {
+            RunError::Cancelled { .. } => RunEnd::Cancelled,
+            error => RunEnd::Failed { error: error.text() },
+        };
+        match self.end(run_id, &end).await {
+            // The answer to its publishing was lost, not the publishing.
+            Ok(Some(run)) => return Ok(Outcome::Published(run)),
+            Ok(None) => self.discard(written).await,
+            // Whether it was published is not known: its objects stay.
+            Err(ending) => warn!(run = run_id, %ending, "the end of a run could not be recorded"),
+        }
+        match &error {
+            RunError::Cancelled { .. } => info!(run = run_id, "run cancelled"),
+            error => error!(run = run_id, error = error.text(), "run failed"),
+        }
+        let state = if matches!(end, RunEnd::Cancelled) { "cancelled" } else { "failed" };
+        counter!("dovetail_runs_total", "state" => state).increment(1);
+        Err(error)
+    }
+
+    async fn discard(&self, written: &Written) {
+        let now_ms = self.clock.now_ms();
+        for path in written.take() {
+            if let Err(error) = self.catalog.add_garbage(&path, now_ms).await {
+                warn!(path, %error, "an object of a run that did not publish could not be noted as garbage");
+            }
+        }
+    }
+}
+
+pub(crate) fn manifest_of(row: &GenerationRow) -> Result<Manifest, RunError> {
+    let unusable = |source| RunError::Manifest { generation: row.generation.0, source };
+    Manifest::from_json(&row.manifest).map_err(unusable)
+}

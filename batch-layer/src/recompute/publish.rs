@@ -1,0 +1,82 @@
+//! Publishing: the manifest is written create-only, then the catalog's pointer moves for all views at once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dovetail_core::catalog::{CatalogError, PublishedGeneration, Run, RunEnd, RunState};
+use dovetail_core::manifest::{Manifest, ViewStates};
+use dovetail_core::name::{Generation, ViewName};
+use dovetail_core::store::path;
+use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
+
+use super::states::Output;
+use super::{Recompute, RunError};
+use crate::backoff::Backoff;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+impl Recompute {
+    pub(super) async fn publish(
+        &self,
+        run_id: i64,
+        views: BTreeMap<ViewName, ViewStates>,
+        output: &Output<'_>,
+        expected_previous: Generation,
+    ) -> Result<Run, RunError> {
+        let generation = output.generation;
+        let now_ms = self.clock.now_ms();
+        let engine = env!("CARGO_PKG_VERSION").to_owned();
+        let manifest = Manifest { generation, run_id, created_ms: now_ms, engine, views };
+        let unwritable = |source| RunError::Manifest { generation: generation.0, source };
+        let text = manifest.to_json().map_err(unwritable)?;
+        let path = path::manifest(generation);
+        output.put(&path, Bytes::from(text.clone())).await?;
+        let published_ms = self.clock.now_ms();
+        let new =
+            PublishedGeneration { generation, run_id, manifest_path: path.to_string(), manifest: text, published_ms };
+        self.patiently(|| self.catalog.publish(&new, expected_previous)).await?;
+        let run = self.catalog.run(run_id).await?;
+        for (view, states) in &manifest.views {
+            let (rows, groups) = (states.rows, states.groups);
+            info!(%view, %generation, cut = %states.cut, rows, groups, "published batch view");
+        }
+        Ok(run)
+    }
+
+    /// Ends a run without publishing it. Should it turn out to be published after all, returns it.
+    pub(super) async fn end(&self, run_id: i64, end: &RunEnd) -> Result<Option<Run>, CatalogError> {
+        let now_ms = self.clock.now_ms();
+        match self.patiently(|| self.catalog.finish_run(run_id, end, now_ms)).await {
+            Err(CatalogError::RunEnded { state: RunState::Published, .. }) => Ok(Some(self.catalog.run(run_id).await?)),
+            // Somebody else gave it up: that stands.
+            Ok(()) | Err(CatalogError::RunEnded { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Repeats a change of the catalog while it may still go through, for as long as a lease lasts.
+    async fn patiently<T, F>(&self, change: impl Fn() -> F) -> Result<T, CatalogError>
+    where
+        F: Future<Output = Result<T, CatalogError>>,
+    {
+        let give_up = Instant::now() + self.config.lease;
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        loop {
+            match change().await {
+                Err(error) if is_outage(&error) && Instant::now() < give_up => {
+                    warn!(%error, "the catalog does not take a change, trying again");
+                    sleep(backoff.pause()).await;
+                }
+                result => return result,
+            }
+        }
+    }
+}
+
+/// Whether the change may go through later, or may even have: its answer can be what was lost.
+fn is_outage(error: &CatalogError) -> bool {
+    error.is_transient() || matches!(error, CatalogError::Store { .. })
+}

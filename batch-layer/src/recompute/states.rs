@@ -1,0 +1,155 @@
+//! States as Parquet files: each says in its metadata which view's they are.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use dovetail_core::manifest::{StateFile, ViewStates};
+use dovetail_core::name::Generation;
+use dovetail_core::offsets::Cut;
+use dovetail_core::store::{Store, path};
+use dovetail_core::view::{View, sort_state};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+
+use super::RunError;
+use crate::encode::{self, Encoder};
+
+/// A file of states is closed at about this size.
+const FILE_BYTES: usize = 64 << 20;
+
+const VIEW: &str = "dovetail.view";
+const FINGERPRINT: &str = "dovetail.fingerprint";
+const CUT: &str = "dovetail.cut";
+const GENERATION: &str = "dovetail.generation";
+
+/// Objects that a run has written, or tried to: garbage, should it not publish.
+#[derive(Debug, Default)]
+pub(crate) struct Written(Mutex<Vec<String>>);
+
+impl Written {
+    fn add(&self, path: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
+    }
+
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Where a run writes.
+#[derive(Debug)]
+pub(crate) struct Output<'r> {
+    pub(crate) store: &'r Store,
+    pub(crate) generation: Generation,
+    pub(crate) written: &'r Written,
+}
+
+impl Output<'_> {
+    /// Writes an object under a path that only this run has.
+    pub(crate) async fn put(&self, path: &object_store::path::Path, content: Bytes) -> Result<(), RunError> {
+        self.written.add(path.as_ref());
+        Ok(self.store.put_new(path, content).await?)
+    }
+}
+
+/// One view's files while they are written.
+pub(crate) struct StateWriter<'r> {
+    output: &'r Output<'r>,
+    view: &'r View,
+    about: Vec<KeyValue>,
+    encoder: Option<Encoder>,
+    files: Vec<StateFile>,
+    /// Rows in the file at hand.
+    rows: u64,
+}
+
+impl<'r> StateWriter<'r> {
+    pub(crate) fn new(output: &'r Output<'r>, view: &'r View, cut: &Cut) -> Self {
+        let about = [
+            (VIEW, view.name.to_string()),
+            (FINGERPRINT, view.fingerprint.clone()),
+            (CUT, cut.to_string()),
+            (GENERATION, output.generation.to_string()),
+        ];
+        let about = about.map(|(key, value)| KeyValue::new(key.to_owned(), value)).to_vec();
+        Self { output, view, about, encoder: None, files: vec![], rows: 0 }
+    }
+
+    /// Adds states; encoding is heavy and stays off the threads that fold.
+    pub(crate) async fn add(&mut self, states: Vec<RecordBatch>) -> Result<(), RunError> {
+        let rows: usize = states.iter().map(RecordBatch::num_rows).sum();
+        if rows == 0 {
+            return Ok(());
+        }
+        let (view, about) = (self.view, self.about.clone());
+        let encoder = match self.encoder.take() {
+            Some(encoder) => Ok(encoder),
+            None => encode::states(view.state_schema(), view.group_columns(), about),
+        };
+        let mut encoder = encoder.map_err(|error| self.failed(&error))?;
+        let encoded = tokio::task::spawn_blocking(move || {
+            states.iter().try_for_each(|state| encoder.write(state)).map(|()| encoder)
+        });
+        let encoder = encoded.await?.map_err(|error| self.failed(&error))?;
+        let size = encoder.bytes_written() + encoder.in_progress_size();
+        self.encoder = Some(encoder);
+        self.rows += rows as u64;
+        if size >= FILE_BYTES { self.close_file().await } else { Ok(()) }
+    }
+
+    /// The files, all of them written.
+    pub(crate) async fn finish(mut self) -> Result<Vec<StateFile>, RunError> {
+        self.close_file().await?;
+        Ok(self.files)
+    }
+
+    async fn close_file(&mut self) -> Result<(), RunError> {
+        let Some(encoder) = self.encoder.take() else { return Ok(()) };
+        let content = tokio::task::spawn_blocking(move || encode::finish(encoder)).await?;
+        let content = content.map_err(|error| self.failed(&error))?;
+        let n = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
+        let path = path::states(self.output.generation, &self.view.name, n);
+        let bytes = content.len() as u64;
+        self.output.put(&path, content).await?;
+        self.files.push(StateFile { path: path.to_string(), bytes, rows: std::mem::take(&mut self.rows) });
+        Ok(())
+    }
+
+    fn failed(&self, error: &ParquetError) -> RunError {
+        RunError::Fold { view: self.view.name.clone(), why: format!("its states cannot be encoded: {error}") }
+    }
+}
+
+/// States of one view as one, sorted for Parquet.
+pub(crate) fn merged(view: &View, states: &[RecordBatch]) -> datafusion::common::Result<Vec<RecordBatch>> {
+    sort_state(view, &view.merge(states)?)
+}
+
+/// Reads a batch view's states, all of them into memory.
+pub(crate) async fn read(store: &Store, view: &View, states: &ViewStates) -> Result<Vec<RecordBatch>, RunError> {
+    let mut batches = vec![];
+    for file in &states.files {
+        let content = store.get(&file.path.as_str().into()).await;
+        let content = content.map_err(|error| RunError::states(&view.name, &file.path, error))?;
+        let (schema, fingerprint) = (view.state_schema(), view.fingerprint.clone());
+        let read = tokio::task::spawn_blocking(move || decode(content, &schema, &fingerprint)).await?;
+        batches.extend(read.map_err(|why| RunError::states(&view.name, &file.path, why))?);
+    }
+    Ok(batches)
+}
+
+fn decode(content: Bytes, schema: &SchemaRef, fingerprint: &str) -> Result<Vec<RecordBatch>, String> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(content).map_err(|error| error.to_string())?;
+    let about = builder.metadata().file_metadata().key_value_metadata();
+    let found = about.into_iter().flatten().find(|pair| pair.key == FINGERPRINT).and_then(|pair| pair.value.as_deref());
+    if found != Some(fingerprint) {
+        return Err(format!("they are of fingerprint `{}`, the view is `{fingerprint}`", found.unwrap_or_default()));
+    }
+    let rows = builder.with_batch_size(encode::STATE_ROW_GROUP).build().map_err(|error| error.to_string())?;
+    let relabel = |batch: RecordBatch| RecordBatch::try_new(SchemaRef::clone(schema), batch.columns().to_vec());
+    rows.map(|batch| batch.and_then(relabel).map_err(|error| error.to_string())).collect()
+}

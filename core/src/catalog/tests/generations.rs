@@ -1,0 +1,101 @@
+use super::*;
+
+async fn current(catalog: &Catalog) -> u64 {
+    catalog.current().await.unwrap().map_or(0, |row| row.generation.0)
+}
+
+#[tokio::test]
+async fn publishing_moves_the_pointer_and_ends_the_run() {
+    let (catalog, _folder) = catalog().await;
+    let changes = catalog.changes();
+    let first = publish(&catalog, 0, &["f1"]).await;
+    assert!(changes.has_changed().unwrap());
+    catalog.publish(&first, Generation(0)).await.unwrap();
+    let run = catalog.run(first.run_id).await.unwrap();
+    assert_eq!((run.state, run.generation, run.finished_ms), (RunState::Published, Some(Generation(1)), Some(2_000)));
+    publish(&catalog, 1, &["f2"]).await;
+    assert_eq!(current(&catalog).await, 2);
+    let numbers = catalog.generations(10).await.unwrap().into_iter().map(|row| row.generation.0);
+    assert_eq!(numbers.collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(catalog.generation(Generation(1)).await.unwrap().manifest, first.manifest);
+    assert!(matches!(catalog.generation(Generation(9)).await, Err(CatalogError::Missing { .. })));
+}
+
+#[tokio::test]
+async fn publishing_upon_what_is_no_longer_current_changes_nothing() {
+    let (catalog, _folder) = catalog().await;
+    publish(&catalog, 0, &["f1"]).await;
+    let run = catalog.start_run(&new_run("late", 0)).await.unwrap();
+    let late = catalog.publish(&generation(2, run.id, &["f2"]), Generation(0)).await.unwrap_err();
+    assert!(matches!(late, CatalogError::PublishConflict { expected: Generation(0), found: Generation(1) }), "{late}");
+    assert_eq!(current(&catalog).await, 1);
+    assert_eq!(catalog.generations(10).await.unwrap().len(), 1);
+    assert_eq!(catalog.run(run.id).await.unwrap().state, RunState::Running);
+}
+
+#[tokio::test]
+async fn a_run_given_up_for_dead_cannot_publish() {
+    let (catalog, folder) = catalog().await;
+    let rival = Catalog::open(&url(&folder)).await.unwrap();
+    let zombie = catalog.start_run(&new_run("zombie", 0)).await.unwrap();
+    let living = rival.start_run(&new_run("living", 500)).await.unwrap();
+    let (late, next) = (generation(1, zombie.id, &["z"]), generation(2, living.id, &["l"]));
+    let (one, other) = tokio::join!(catalog.publish(&late, Generation(0)), rival.publish(&next, Generation(0)));
+    assert!(matches!(one, Err(CatalogError::RunEnded { .. })), "{one:?}");
+    other.unwrap();
+    assert_eq!(current(&catalog).await, 2);
+}
+
+#[tokio::test]
+async fn rolling_back_and_forth() {
+    let (catalog, _folder) = catalog().await;
+    for previous in 0..3 {
+        publish(&catalog, previous, &["f"]).await;
+    }
+    let conflict = catalog.rollback(Generation(1), Generation(2)).await;
+    assert!(matches!(conflict, Err(CatalogError::PublishConflict { .. })), "{conflict:?}");
+    let changes = catalog.changes();
+    catalog.rollback(Generation(1), Generation(3)).await.unwrap();
+    assert!(changes.has_changed().unwrap());
+    assert_eq!(current(&catalog).await, 1);
+    assert!(matches!(catalog.rollback(Generation(7), Generation(1)).await, Err(CatalogError::Missing { .. })));
+
+    catalog.retire(Generation(3), 0).await.unwrap();
+    assert!(matches!(catalog.rollback(Generation(3), Generation(1)).await, Err(CatalogError::Retired { .. })));
+    catalog.rollback(Generation(2), Generation(1)).await.unwrap();
+    assert_eq!(current(&catalog).await, 2);
+    assert_eq!(publish(&catalog, 2, &["f"]).await.generation, Generation(4), "numbers are not used again");
+}
+
+#[tokio::test]
+async fn retiring_leaves_what_other_generations_name() {
+    let (catalog, _folder) = catalog().await;
+    publish(&catalog, 0, &["only1", "carried"]).await;
+    publish(&catalog, 1, &["only2", "carried"]).await;
+    publish(&catalog, 2, &["only3"]).await;
+    let current = catalog.retire(Generation(3), 10).await;
+    assert!(matches!(current, Err(CatalogError::StillCurrent { .. })), "{current:?}");
+
+    catalog.retire(Generation(1), 10).await.unwrap();
+    catalog.retire(Generation(1), 99).await.unwrap();
+    assert_eq!(catalog.generation(Generation(1)).await.unwrap().retired_ms, Some(10));
+    assert_eq!(catalog.garbage_before(11).await.unwrap(), ["generations/1/manifest.json", "only1"]);
+    catalog.retire(Generation(2), 20).await.unwrap();
+    let garbage = catalog.garbage_before(21).await.unwrap();
+    assert_eq!(garbage[2..], ["carried", "generations/2/manifest.json", "only2"]);
+}
+
+#[tokio::test]
+async fn only_what_nothing_names_becomes_garbage() {
+    let (catalog, _folder) = catalog().await;
+    catalog.init_partition(TOPIC, 0, 0).await.unwrap();
+    catalog.record_segment(&segment(0, 10, "a")).await.unwrap();
+    publish(&catalog, 0, &["f1"]).await;
+    for named in ["segments/0-10-a", "dead/0-10-a", "f1", "generations/1/manifest.json"] {
+        assert!(!catalog.add_garbage(named, 5).await.unwrap(), "{named}");
+    }
+    for _ in 0..2 {
+        assert!(catalog.add_garbage("segments/0-10-b", 5).await.unwrap());
+    }
+    assert_eq!(catalog.garbage_before(6).await.unwrap(), ["segments/0-10-b"]);
+}

@@ -1,0 +1,81 @@
+use super::*;
+
+#[tokio::test]
+async fn a_partition_begins_at_the_logs_first_offset_and_once() {
+    let (catalog, _folder) = catalog().await;
+    let unknown = catalog.next_offset(TOPIC, 1).await.unwrap_err();
+    assert_eq!(unknown.to_string(), "partition 1 of topic `clicks` is not in the catalog");
+    assert_eq!(catalog.init_partition(TOPIC, 1, 40).await.unwrap(), 40);
+    assert_eq!(catalog.init_partition(TOPIC, 1, 90).await.unwrap(), 40);
+    catalog.init_partition(TOPIC, 0, 7).await.unwrap();
+    assert_eq!(catalog.next_offsets(TOPIC).await.unwrap(), [(0, 7), (1, 40)].into_iter().collect());
+}
+
+#[tokio::test]
+async fn a_segment_moves_the_next_offset() {
+    let (catalog, _folder) = catalog().await;
+    catalog.init_partition(TOPIC, 0, 0).await.unwrap();
+    let mut changes = catalog.changes();
+    catalog.record_segment(&segment(0, 10, "a")).await.unwrap();
+    assert!(changes.has_changed().unwrap());
+    changes.mark_unchanged();
+    catalog.record_segment(&segment(10, 30, "a")).await.unwrap();
+    assert!(changes.has_changed().unwrap());
+
+    assert_eq!(catalog.next_offset(TOPIC, 0).await.unwrap(), 30);
+    let all = [segment(0, 10, "a"), segment(10, 30, "a")];
+    assert_eq!(catalog.segments(TOPIC).await.unwrap(), all);
+    let within = async |start, end| catalog.segments_in(TOPIC, 0, OffsetRange::new(start, end)).await.unwrap();
+    assert_eq!(within(0, 10).await, all[..1]);
+    assert_eq!(within(9, 11).await, all);
+    assert_eq!(within(10, 30).await, all[1..]);
+    assert_eq!(within(30, 40).await, []);
+    let totals = LandedTotals { rows: 30, dead: 2, bytes: 200, segments: 2 };
+    assert_eq!(catalog.landed_totals(TOPIC).await.unwrap(), totals);
+    assert_eq!(catalog.landed_totals("other").await.unwrap().segments, 0);
+}
+
+#[tokio::test]
+async fn a_gap_and_an_overlap_are_fenced() {
+    let (catalog, _folder) = catalog().await;
+    catalog.init_partition(TOPIC, 0, 0).await.unwrap();
+    catalog.record_segment(&segment(0, 10, "a")).await.unwrap();
+    let changes = catalog.changes();
+    for start in [0, 5, 11] {
+        let error = catalog.record_segment(&segment(start, 20, "b")).await.unwrap_err();
+        assert!(matches!(error, CatalogError::Fenced { expected, found: 10, .. } if expected == start), "{error}");
+    }
+    assert!(!changes.has_changed().unwrap());
+    assert_eq!(catalog.segments(TOPIC).await.unwrap(), [segment(0, 10, "a")]);
+    let nowhere = Segment { partition: 9, ..segment(0, 10, "z") };
+    assert!(matches!(catalog.record_segment(&nowhere).await, Err(CatalogError::Missing { .. })));
+}
+
+#[tokio::test]
+async fn recording_again_succeeds_where_the_answer_was_lost() {
+    let (catalog, _folder) = catalog().await;
+    catalog.init_partition(TOPIC, 0, 0).await.unwrap();
+    catalog.record_segment(&segment(0, 10, "a")).await.unwrap();
+    catalog.record_segment(&segment(0, 10, "a")).await.unwrap();
+    assert_eq!(catalog.landed_totals(TOPIC).await.unwrap().segments, 1);
+    let rival = catalog.record_segment(&segment(0, 10, "b")).await;
+    assert!(matches!(rival, Err(CatalogError::Fenced { .. })));
+}
+
+#[tokio::test]
+async fn of_two_writers_at_one_offset_exactly_one_wins() {
+    let (catalog, folder) = catalog().await;
+    let rival = Catalog::open(&url(&folder)).await.unwrap();
+    catalog.init_partition(TOPIC, 0, 0).await.unwrap();
+    for round in 0..10 {
+        let (start, end) = (round * 10, round * 10 + 10);
+        let (ours, theirs) = (segment(start, end, "a"), segment(start, end, "b"));
+        let (one, other) = tokio::join!(catalog.record_segment(&ours), rival.record_segment(&theirs));
+        let lost = match (one, other) {
+            (Ok(()), Err(lost)) | (Err(lost), Ok(())) => lost,
+            both => panic!("{both:?}"),
+        };
+        assert!(matches!(lost, CatalogError::Fenced { found, .. } if found == end), "{lost}");
+    }
+    assert_eq!(catalog.segments(TOPIC).await.unwrap().len(), 10);
+}

@@ -1,0 +1,130 @@
+//! `finish([fold(a ++ b)]) == finish([fold(a), fold(b)])`, for every supported aggregate, random rows, random
+//! cuts, random merge orders, with states that went through Parquet; and equal to plain DataFusion.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::super::compare_answers;
+use super::rows::{Row, answer, batch, fold, one_shot, row, through_parquet, view};
+
+/// Every aggregate that has a state which merges, with and without groups, filters and DISTINCT.
+const VIEWS: &[&str] = &[
+    "SELECT k, count(*) AS n, count(i) AS ni, sum(i) AS s, min(i) AS lo, max(i) AS hi, avg(i) AS m FROM s GROUP BY k",
+    "SELECT count(*) AS n, sum(dec) AS s, avg(dec) AS m, min(f) AS lo, max(f) AS hi FROM s",
+    "SELECT k, g, min(k) AS lo, max(k) AS hi, min(t) AS first, max(t) AS last FROM s GROUP BY k, g",
+    "SELECT k, sum(f) AS s, avg(f) AS m FROM s WHERE f = f GROUP BY k",
+    "SELECT g, stddev(i) AS a, stddev_pop(i) AS b, var_samp(i) AS c, var_pop(i) AS d FROM s GROUP BY g",
+    "SELECT g, covar_pop(i, g) AS a, covar_samp(i, g) AS b FROM s GROUP BY g",
+    "SELECT k, bool_and(b) AS a, bool_or(b) AS o, bit_and(i) AS x, bit_or(i) AS y, bit_xor(i) AS z FROM s GROUP BY k",
+    "SELECT k, approx_distinct(i) AS d, approx_distinct(k) AS e FROM s GROUP BY k",
+    "SELECT approx_distinct(i) AS d FROM s",
+    "SELECT k, count(DISTINCT i) AS d, count(DISTINCT k) AS e, sum(DISTINCT i) AS s FROM s GROUP BY k",
+    "SELECT count(DISTINCT i) AS d, count(*) FILTER (WHERE b) AS n FROM s",
+    "SELECT k, median(i) AS m, median(f) AS n FROM s WHERE f = f GROUP BY k",
+    "SELECT k, percentile_cont(0.9) WITHIN GROUP (ORDER BY i) AS p FROM s GROUP BY k",
+    "SELECT k, first_value(i ORDER BY t) AS a, last_value(i ORDER BY t, i) AS b, last_value(f ORDER BY _offset) AS c FROM s GROUP BY k",
+    "SELECT first_value(k ORDER BY _offset DESC) AS a, nth_value(i, 2 ORDER BY _offset) AS b FROM s",
+    "SELECT k, array_agg(i ORDER BY t, i) AS a, string_agg(k, ',' ORDER BY _offset) AS b FROM s GROUP BY k",
+    "SELECT k, sum(i) FILTER (WHERE g > 1) AS a, min(f) FILTER (WHERE f > 0 AND f < 1e7) AS c FROM s GROUP BY k",
+    "SELECT k, i % 3 AS r, CASE WHEN f > 0 THEN 'pos' WHEN f < 0 THEN 'neg' ELSE 'none' END AS c, count(*) AS n FROM s GROUP BY 1, 2, 3",
+    "SELECT date_bin(interval '1 hour', t) AS hour, count(*) AS n FROM s WHERE t IS NOT NULL GROUP BY 1",
+    "SELECT date_trunc('day', t) AS day, k, max(i) AS m FROM s GROUP BY 1, 2 HAVING count(*) > 1",
+    "SELECT tag, count(*) AS n, sum(i) AS s FROM (SELECT i, unnest(tags) AS tag FROM s) GROUP BY tag",
+    "SELECT w, count(*) AS n FROM (SELECT unnest([date_trunc('hour', t), date_trunc('hour', t) - interval '1 hour']) AS w FROM s) GROUP BY w",
+    "SELECT n.name, count(*) AS c, sum(s.i) AS t FROM s LEFT JOIN names n ON s.k = n.k GROUP BY n.name",
+    "SELECT s.k, count(*) AS c FROM s JOIN names n ON s.k = n.k WHERE n.name LIKE 'A%' GROUP BY s.k",
+    "SELECT k, count(*) AS c FROM s WHERE k IN (SELECT k FROM names) GROUP BY k",
+    "SELECT DISTINCT k, b FROM s",
+    "SELECT avg(n) AS m, count(*) AS groups FROM (SELECT k, count(*) AS n FROM s GROUP BY k)",
+    "SELECT k, n, rank() OVER (ORDER BY n DESC, k) AS r FROM (SELECT k, count(*) AS n FROM s GROUP BY k)",
+    "SELECT k, count(*) AS n FROM s GROUP BY k ORDER BY n DESC, k LIMIT 2",
+    "SELECT k, sum(i) * 2 + count(*) AS x, sum(i) > 10 AS big FROM s GROUP BY k HAVING sum(i) IS NOT NULL",
+    "SELECT k, g, count(*) AS n, grouping(k) AS gk FROM s WHERE i > -2000 GROUP BY GROUPING SETS ((k, g), (k)) ",
+    "SELECT k, i, upper(k) AS u, _offset FROM s WHERE i > 0",
+    "SELECT k, i, _offset FROM s ORDER BY i DESC, _offset LIMIT 5",
+    "SELECT k, count(*) AS n FROM (SELECT k FROM s WHERE b UNION ALL SELECT k FROM s WHERE i > 0) GROUP BY k",
+];
+
+/// Sketches are compared with the exact quantile of few values, where they are exact.
+const SKETCHES: &[&str] = &[
+    "SELECT k, approx_percentile_cont(0.5) WITHIN GROUP (ORDER BY i) AS p, approx_median(i) AS m FROM s GROUP BY k",
+];
+
+/// Where to cut, and which two pieces to merge next.
+#[derive(Debug, Clone)]
+struct Cutting {
+    cuts: Vec<prop::sample::Index>,
+    merges: Vec<prop::sample::Index>,
+    parquet: bool,
+}
+
+fn cutting() -> impl Strategy<Value = Cutting> {
+    let indices = || prop::collection::vec(any::<prop::sample::Index>(), 0..6);
+    (indices(), indices(), any::<bool>()).prop_map(|(cuts, merges, parquet)| Cutting { cuts, merges, parquet })
+}
+
+fn pieces(rows: &RecordBatch, cuts: &[prop::sample::Index]) -> Vec<RecordBatch> {
+    let mut ends: Vec<usize> = cuts.iter().map(|c| c.index(rows.num_rows() + 1)).collect();
+    ends.push(rows.num_rows());
+    ends.sort_unstable();
+    let mut from = 0;
+    let cut = |end| {
+        let piece = rows.slice(from, end - from);
+        from = end;
+        piece
+    };
+    ends.into_iter().map(cut).collect()
+}
+
+async fn check(sql: &str, rows: &[Row], cutting: &Cutting) -> Result<(), TestCaseError> {
+    let view = view(sql).await;
+    let rows = batch(rows);
+    let mut states = vec![];
+    for piece in pieces(&rows, &cutting.cuts) {
+        states.push(fold(&view, &piece).await);
+    }
+    for pick in &cutting.merges {
+        let left = states.swap_remove(pick.index(states.len()));
+        let Some(right) = states.pop() else {
+            states.push(left);
+            break;
+        };
+        let merged = view.merge(&[right, left].concat()).unwrap();
+        states.push(if cutting.parquet { through_parquet(&view, &merged) } else { merged });
+    }
+    let answered = answer(&view, &states.concat()).await;
+    let expected = one_shot(sql, &rows).await;
+    let schema = answered.first().or(expected.first()).map_or_else(|| view.answer_schema(), RecordBatch::schema);
+    let expected: Vec<RecordBatch> = expected
+        .iter()
+        .map(|b| RecordBatch::try_new(Arc::clone(&schema), b.columns().to_vec()).unwrap())
+        .collect();
+    let different = compare_answers(&schema, &expected, &answered, view.exactness).unwrap();
+    prop_assert!(different.is_empty(), "{sql}\nplain DataFusion | fold, merge, finish:\n{different:#?}");
+    Ok(())
+}
+
+fn run(views: &[&str], cases: u32) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut failures = vec![];
+    for sql in views {
+        let config = Config { cases, failure_persistence: None, ..Config::default() };
+        let inputs = (prop::collection::vec(row(), 0..60), cutting());
+        let outcome = TestRunner::new(config).run(&inputs, |(rows, cutting)| runtime.block_on(check(sql, &rows, &cutting)));
+        failures.extend(outcome.err().map(|failed| format!("{sql}\n{failed}")));
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+#[test]
+fn folding_in_pieces_is_folding_at_once() {
+    run(VIEWS, 24);
+}
+
+#[test]
+fn sketches_agree_within_their_error() {
+    run(SKETCHES, 24);
+}

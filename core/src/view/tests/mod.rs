@@ -1,0 +1,3 @@
+mod law;
+mod refusals;
+mod rows;

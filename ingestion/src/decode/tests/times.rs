@@ -1,0 +1,114 @@
+//! Timestamps as they are written.
+
+use super::*;
+
+fn at(unit: TimeUnit, zone: Option<Tz>) -> Stream {
+    let stream = json_x(DataType::Timestamp(unit, zone.map(|tz| tz.name().into())));
+    match zone {
+        Some(tz) => in_zone(stream, tz),
+        None => stream,
+    }
+}
+
+#[test]
+fn iso_texts_and_numbers() {
+    check(
+        &mut decoder(at(MS, None)),
+        &[
+            (r#"{"x":"2011-02-06T14:02:42.123Z"}"#, Ok("2011-02-06T14:02:42.123")),
+            (r#"{"x":"2011-02-06T14:02:42.1239"}"#, Ok("2011-02-06T14:02:42.123")),
+            (r#"{"x":"2011-02-06 14:02:42"}"#, Ok("2011-02-06T14:02:42")),
+            (r#"{"x":"2011-02-06T14:02"}"#, Ok("2011-02-06T14:02:00")),
+            (r#"{"x":"2011-02-06"}"#, Ok("2011-02-06T00:00:00")),
+            (r#"{"x":"2011-02-06T14:02:42-05:00"}"#, Ok("2011-02-06T19:02:42")),
+            (r#"{"x":"2011-02-06T14:02:42+0530"}"#, Ok("2011-02-06T08:32:42")),
+            (r#"{"x":"2011-02-06 14:02:42 -08"}"#, Ok("2011-02-06T22:02:42")),
+            (r#"{"x":"2011-02-06 14:02:42 America/New_York"}"#, Ok("2011-02-06T19:02:42")),
+            (r#"{"x":"2016-12-31T23:59:60Z"}"#, Ok("2017-01-01T00:00:00")),
+            (r#"{"x":"1969-12-31T23:59:59.999Z"}"#, Ok("1969-12-31T23:59:59.999")),
+            (r#"{"x":1297000962123}"#, Ok("2011-02-06T14:02:42.123")),
+            (r#"{"x":"1297000962123"}"#, Ok("2011-02-06T14:02:42.123")),
+            (r#"{"x":1.297000962123e12}"#, Ok("2011-02-06T14:02:42.123")),
+            (r#"{"x":-1}"#, Ok("1969-12-31T23:59:59.999")),
+            (r#"{"x":""}"#, Ok("null")),
+            (r#"{"x":null}"#, Ok("null")),
+            (r#"{"x":"2011-02-30"}"#, Err(r#"column `x`: "2011-02-30" is not a TIMESTAMP(3)"#)),
+            (r#"{"x":"2011-02-06T24:00:00"}"#, Err("is not a TIMESTAMP(3)")),
+            (r#"{"x":"2011-02-06T14:02:42.Z"}"#, Err("is not a TIMESTAMP(3)")),
+            (r#"{"x":"2011-02-06T14:02:42é"}"#, Err("is not a TIMESTAMP(3)")),
+            (r#"{"x":"2011-02-0é"}"#, Err("is not a TIMESTAMP(3)")),
+            (r#"{"x":"02/06/2011"}"#, Err("is not a TIMESTAMP(3)")),
+            (r#"{"x":true}"#, Err(r#"column `x`: "true" is not a TIMESTAMP(3)"#)),
+            (r#"{"x":{"a":1}}"#, Err(r#"column `x`: {"a":1} is not a TIMESTAMP(3)"#)),
+        ],
+    );
+}
+
+#[test]
+fn numbers_count_the_streams_unit() {
+    let mut seconds = at(TimeUnit::Nanosecond, None);
+    seconds.options.timestamp_unit = TimeUnit::Second;
+    check(
+        &mut decoder(seconds),
+        &[
+            (r#"{"x":1297000962}"#, Ok("2011-02-06T14:02:42")),
+            (r#"{"x":1297000962.5}"#, Ok("2011-02-06T14:02:42.500")),
+            (r#"{"x":-0.5}"#, Ok("1969-12-31T23:59:59.500")),
+            (r#"{"x":1e300}"#, Err("is not a TIMESTAMP")),
+        ],
+    );
+}
+
+#[test]
+fn nanoseconds_end_in_2262() {
+    let mut nanos = decoder(at(TimeUnit::Nanosecond, None));
+    check(
+        &mut nanos,
+        &[
+            (r#"{"x":"2262-04-11T23:47:16.854775807Z"}"#, Ok("2262-04-11T23:47:16.854775807")),
+            (r#"{"x":"1677-09-21T00:12:43.145224192Z"}"#, Ok("1677-09-21T00:12:43.145224192")),
+            (r#"{"x":"1677-09-21T00:12:43.145224191Z"}"#, Err("beyond the years 1677 to 2262")),
+            (r#"{"x":"9999-12-31"}"#, Err("declare the column TIMESTAMP(6) or TIMESTAMP(3)")),
+        ],
+    );
+    check(&mut decoder(at(TimeUnit::Microsecond, None)), &[(r#"{"x":"9999-12-31"}"#, Ok("9999-12-31T00:00:00"))]);
+}
+
+#[test]
+fn naive_times_are_local_to_the_streams_zone() {
+    check(
+        &mut decoder(at(MS, Some(America::New_York))),
+        &[
+            (r#"{"x":"2011-02-06T14:02:42.000"}"#, Ok("2011-02-06T14:02:42-05:00")),
+            (r#"{"x":"2011-07-06"}"#, Ok("2011-07-06T00:00:00-04:00")),
+            (r#"{"x":"2011-02-06T14:02:42Z"}"#, Ok("2011-02-06T09:02:42-05:00")),
+            (r#"{"x":0}"#, Ok("1969-12-31T19:00:00-05:00")),
+            // The clocks go back over it: the earlier one, still summer time.
+            (r#"{"x":"2013-11-03T01:30:00"}"#, Ok("2013-11-03T01:30:00-04:00")),
+            // They go forward over it: so does the time.
+            (r#"{"x":"2013-03-10T02:30:00"}"#, Ok("2013-03-10T03:30:00-04:00")),
+        ],
+    );
+}
+
+#[test]
+fn the_streams_formats_come_first() {
+    let mut stream = at(MS, Some(America::New_York));
+    stream.options.timestamp_formats =
+        ["%m/%d/%Y %I:%M:%S %p", "%Y%m%d", "%d %b %Y %H:%M %z", "@%s"].map(str::to_owned).to_vec();
+    check(
+        &mut decoder(stream),
+        &[
+            (r#"{"x":"02/06/2011 02:02:42 PM"}"#, Ok("2011-02-06T14:02:42-05:00")),
+            (r#"{"x":"20110206"}"#, Ok("2011-02-06T00:00:00-05:00")),
+            (r#"{"x":"06 Feb 2011 14:02 +0000"}"#, Ok("2011-02-06T09:02:00-05:00")),
+            (r#"{"x":"@0"}"#, Ok("1969-12-31T19:00:00-05:00")),
+            (r#"{"x":"2011-02-06T14:02:42"}"#, Ok("2011-02-06T14:02:42-05:00")),
+            (r#"{"x":"1297000962123"}"#, Ok("2011-02-06T09:02:42.123-05:00")),
+        ],
+    );
+    let mut bad = at(MS, None);
+    bad.options.timestamp_formats = vec!["%Q".to_owned()];
+    let error = Decoder::new(Arc::new(bad)).unwrap_err().to_string();
+    assert!(error.contains("column `x`") && error.contains("`%Q`"), "{error}");
+}

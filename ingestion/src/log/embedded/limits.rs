@@ -1,0 +1,38 @@
+//! What the embedded log takes: sizes beyond which it refuses.
+
+use dovetail_core::record::Records;
+
+use super::page::bytes_of_first;
+use super::topic::Partition;
+use crate::log::LogError;
+
+/// No record may be larger: a batch holds it whole.
+pub(super) const RECORD_BYTES: usize = 64 << 20;
+/// No name of a topic or a source may be longer: it is part of a key.
+const NAME_BYTES: usize = 4096;
+
+/// Refuses the name of a topic or a source that is too long.
+pub(super) fn check_name(name: &str) -> Result<(), LogError> {
+    if name.len() <= NAME_BYTES {
+        return Ok(());
+    }
+    let name = name.chars().take(40).collect();
+    Err(LogError::NameTooLong { name, most: NAME_BYTES })
+}
+
+/// Refuses records of which one is too large.
+pub(super) fn check_sizes(partition: &Partition, records: &Records) -> Result<(), LogError> {
+    if bytes_of_first(records, records.len()) <= RECORD_BYTES {
+        return Ok(());
+    }
+    let sizes = (0..records.len()).map(|i| bytes_of_first(&records.slice(i, 1), 1));
+    match sizes.max() {
+        Some(bytes) if bytes > RECORD_BYTES => Err(LogError::RecordTooLarge {
+            topic: partition.topic.to_string(),
+            partition: partition.number(),
+            bytes,
+            most: RECORD_BYTES,
+        }),
+        _ => Ok(()),
+    }
+}

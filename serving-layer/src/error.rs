@@ -1,0 +1,239 @@
+//! Why a query was not answered, in words and as codes of both interfaces.
+
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::{DataFusionError, SchemaError};
+use datafusion::sql::sqlparser::parser::ParserError;
+use dovetail_core::catalog::CatalogError;
+use dovetail_core::store::StoreError;
+
+use crate::position::{Position, cut_position};
+
+/// The kinds of failure that callers tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    Syntax,
+    UndefinedTable,
+    UndefinedColumn,
+    UndefinedFunction,
+    /// The statement is understood and wrong.
+    Invalid,
+    /// The values it met are wrong: a cast, a division by zero.
+    Data,
+    DivisionByZero,
+    Unsupported,
+    ReadOnly,
+    Timeout,
+    Memory,
+    TooMany,
+    /// Ask again later.
+    NotReady,
+    /// An object or the catalog cannot be read.
+    Storage,
+    Internal,
+}
+
+impl Reason {
+    /// The SQLSTATE.
+    pub fn sqlstate(self) -> &'static str {
+        match self {
+            Self::Syntax => "42601",
+            Self::UndefinedTable => "42P01",
+            Self::UndefinedColumn => "42703",
+            Self::UndefinedFunction => "42883",
+            Self::Invalid => "42000",
+            Self::Data => "22000",
+            Self::DivisionByZero => "22012",
+            Self::Unsupported => "0A000",
+            Self::ReadOnly => "25006",
+            Self::Timeout => "57014",
+            Self::Memory => "53200",
+            Self::TooMany => "53300",
+            Self::NotReady => "55000",
+            Self::Storage => "58030",
+            Self::Internal => "XX000",
+        }
+    }
+
+    /// The status of an HTTP answer.
+    pub fn http_status(self) -> u16 {
+        match self {
+            Self::ReadOnly => 403,
+            Self::Timeout => 408,
+            Self::Internal => 500,
+            Self::TooMany | Self::NotReady | Self::Storage => 503,
+            Self::Memory => 507,
+            _ => 400,
+        }
+    }
+}
+
+/// Why a query was not answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct QueryError {
+    pub reason: Reason,
+    pub message: String,
+    pub hint: Option<String>,
+    /// Where in the statement, when that is known.
+    pub position: Option<Position>,
+}
+
+impl QueryError {
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), hint: None, position: None }
+    }
+
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn at(mut self, position: Option<Position>) -> Self {
+        self.position = self.position.or(position);
+        self
+    }
+
+    pub(crate) fn read_only(what: &str) -> Self {
+        Self::new(Reason::ReadOnly, format!("dovetail serves read-only views: {what} is refused"))
+            .with_hint("records enter through `dovetail ingest` or `POST /v1/streams/{stream}/records`")
+    }
+
+    pub(crate) fn timeout(limit: std::time::Duration) -> Self {
+        Self::new(Reason::Timeout, format!("canceling statement due to statement timeout ({limit:?})"))
+    }
+
+    pub(crate) fn panicked() -> Self {
+        Self::new(Reason::Internal, "the query met a bug and was ended; the server goes on")
+    }
+}
+
+impl From<QueryError> for DataFusionError {
+    fn from(error: QueryError) -> Self {
+        Self::External(Box::new(error))
+    }
+}
+
+impl From<CatalogError> for QueryError {
+    fn from(error: CatalogError) -> Self {
+        Self::new(Reason::Storage, error.to_string())
+    }
+}
+
+impl From<StoreError> for QueryError {
+    fn from(error: StoreError) -> Self {
+        Self::new(Reason::Storage, error.to_string())
+    }
+}
+
+impl From<ParserError> for QueryError {
+    fn from(error: ParserError) -> Self {
+        let text = match &error {
+            ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.clone(),
+            ParserError::RecursionLimitExceeded => "the statement is nested too deeply".to_owned(),
+        };
+        let (message, position) = cut_position(&text);
+        Self::new(Reason::Syntax, lower_first(message)).at(position)
+    }
+}
+
+impl From<DataFusionError> for QueryError {
+    fn from(error: DataFusionError) -> Self {
+        if let Some(own) = own(&error) {
+            return own.clone();
+        }
+        let (position, note) = match error.diagnostic() {
+            Some(diagnostic) => {
+                let notes = diagnostic.notes.iter().map(|n| &n.message);
+                let hint = notes.chain(diagnostic.helps.iter().map(|h| &h.message)).next().cloned();
+                (diagnostic.span.map(|span| Position { line: span.start.line, column: span.start.column }), hint)
+            }
+            None => (None, None),
+        };
+        let mut found = classified(error.find_root()).at(position);
+        if found.hint.is_none() {
+            found.hint = note;
+        }
+        found
+    }
+}
+
+/// The error of ours that travelled through DataFusion, if it was one.
+fn own(error: &DataFusionError) -> Option<&QueryError> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(own) = error.downcast_ref::<QueryError>() {
+            return Some(own);
+        }
+        cause = match error.downcast_ref::<DataFusionError>() {
+            Some(DataFusionError::External(inner)) => Some(inner.as_ref()),
+            Some(DataFusionError::Shared(inner)) => Some(inner.as_ref()),
+            _ => error.source(),
+        };
+    }
+    None
+}
+
+fn classified(root: &DataFusionError) -> QueryError {
+    let text = root.strip_backtrace();
+    let reason = match root {
+        DataFusionError::SQL(error, _) => return (**error).clone().into(),
+        DataFusionError::SchemaError(error, _) => match **error {
+            SchemaError::FieldNotFound { .. } => Reason::UndefinedColumn,
+            _ => Reason::Invalid,
+        },
+        DataFusionError::Plan(text) => planning(text),
+        DataFusionError::ResourcesExhausted(_) => Reason::Memory,
+        DataFusionError::NotImplemented(_) => Reason::Unsupported,
+        DataFusionError::ArrowError(error, _) => match **error {
+            ArrowError::DivideByZero => Reason::DivisionByZero,
+            _ => Reason::Data,
+        },
+        DataFusionError::Execution(_) => Reason::Data,
+        DataFusionError::ObjectStore(_) | DataFusionError::ParquetError(_) | DataFusionError::IoError(_) => {
+            Reason::Storage
+        }
+        DataFusionError::ExecutionJoin(_) => return QueryError::panicked(),
+        DataFusionError::Configuration(_) => Reason::Invalid,
+        _ => Reason::Internal,
+    };
+    let message = match root {
+        DataFusionError::Plan(text) | DataFusionError::Execution(text) | DataFusionError::NotImplemented(text) => {
+            first_part(text)
+        }
+        DataFusionError::ResourcesExhausted(_) => "the query needs more memory than it may use".to_owned(),
+        DataFusionError::SchemaError(error, _) => error.to_string(),
+        _ => text.clone(),
+    };
+    let error = QueryError::new(reason, lower_first(&message));
+    match reason {
+        Reason::Memory => error.with_hint("filter or aggregate more, or raise the limit of one query's memory"),
+        _ => error,
+    }
+}
+
+fn planning(text: &str) -> Reason {
+    let text = text.to_ascii_lowercase();
+    if text.contains("table '") && text.contains("not found") {
+        Reason::UndefinedTable
+    } else if text.contains("invalid function") || text.contains("function") && text.contains("not found") {
+        Reason::UndefinedFunction
+    } else {
+        Reason::Invalid
+    }
+}
+
+/// Without the backtrace that a debug build appends.
+fn first_part(text: &str) -> String {
+    text.split(DataFusionError::BACK_TRACE_SEP).next().unwrap_or(text).to_owned()
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        // `HAVING ..` and the like stay as they are.
+        (Some(first), Some(second)) if first.is_uppercase() && !second.is_uppercase() => {
+            first.to_lowercase().chain(text.chars().skip(1)).collect()
+        }
+        _ => text.to_owned(),
+    }
+}

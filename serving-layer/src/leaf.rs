@@ -1,0 +1,253 @@
+//! Filter, merge and finish, as an operator of a query's plan.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, internal_err};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
+};
+use dovetail_core::view::{View, split_state};
+use futures::{StreamExt, TryStreamExt};
+
+use crate::error::QueryError;
+use crate::provider::group_schema;
+use crate::serving::Inner;
+use crate::snapshot::Tail;
+use crate::states::States;
+
+/// Rows of one batch that leaves the operator.
+const BATCH_ROWS: usize = 8192;
+
+/// What is merged: batch states, realtime states or both.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) view: Arc<View>,
+    pub(crate) states: Option<Arc<States>>,
+    pub(crate) tail: Option<Arc<Tail>>,
+}
+
+impl Source {
+    /// All states, merged as far as that was done before.
+    fn pieces(&self) -> Vec<RecordBatch> {
+        match (&self.states, &self.tail) {
+            (Some(states), Some(tail)) => self.inner.bases.pieces(&self.view, states, tail).batches,
+            (Some(states), None) => states.batches.clone(),
+            (None, Some(tail)) => tail.slices.iter().flat_map(|slice| slice.state.iter().cloned()).collect(),
+            (None, None) => vec![],
+        }
+    }
+
+    fn kept_answer(&self, columns: &[usize]) -> Option<Arc<Vec<RecordBatch>>> {
+        let (states, tail) = (self.states.as_ref()?, self.tail.as_ref()?);
+        self.inner.bases.answer(&self.view, states, tail, columns)
+    }
+
+    fn keep_answer(&self, columns: &[usize], answer: &Arc<Vec<RecordBatch>>) {
+        if let (Some(states), Some(tail)) = (&self.states, &self.tail) {
+            self.inner.bases.keep(&self.view, states, tail, columns, answer);
+        }
+    }
+}
+
+/// Finishes the states of one snapshot.
+#[derive(Debug)]
+pub(crate) struct LeafExec {
+    source: Source,
+    /// Columns of the leaf, in the order in which they leave.
+    columns: Vec<usize>,
+    filter: Option<Arc<dyn PhysicalExpr>>,
+    /// Only honoured where rows can be left out: a view of rows without a filter.
+    limit: Option<usize>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl LeafExec {
+    pub(crate) fn new(
+        source: Source,
+        projection: Option<&Vec<usize>>,
+        filter: Option<Arc<dyn PhysicalExpr>>,
+        limit: Option<usize>,
+    ) -> Result<Self> {
+        let leaf = source.view.leaf_schema();
+        let columns = projection.cloned().unwrap_or_else(|| (0..leaf.fields().len()).collect());
+        let schema: SchemaRef = Arc::new(leaf.project(&columns)?);
+        let properties = Arc::new(PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        ));
+        Ok(Self { source, columns, filter, limit, properties, metrics: ExecutionPlanMetricsSet::new() })
+    }
+
+    fn job(&self, reservation: MemoryReservation) -> Job {
+        Job {
+            source: self.source.clone(),
+            columns: self.columns.clone(),
+            filter: self.filter.clone(),
+            limit: self.limit,
+            schema: self.schema(),
+            merged: MetricBuilder::new(&self.metrics).counter("state_rows", 0),
+            reservation,
+        }
+    }
+}
+
+impl DisplayAs for LeafExec {
+    fn fmt_as(&self, _kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LeafExec: view={}, columns={:?}", self.source.view.name, self.columns)?;
+        match &self.filter {
+            Some(filter) => write!(f, ", filter={filter}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ExecutionPlan for LeafExec {
+    fn name(&self) -> &'static str {
+        "LeafExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![]
+    }
+
+    fn apply_expressions(
+        &self,
+        visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.filter.as_ref().map_or(Ok(TreeNodeRecursion::Continue), visit)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() { Ok(self) } else { internal_err!("a leaf has no children") }
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() { Ok(self) } else { internal_err!("a leaf has no children") }
+    }
+
+    /// Merging is work for a thread of its own: the tasks that serve connections go on meanwhile.
+    fn execute(&self, _partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let consumer = MemoryConsumer::new(format!("finish {}", self.source.view.name));
+        let job = self.job(consumer.register(context.memory_pool()));
+        let finished = async move {
+            let finished = SpawnedTask::spawn_blocking(move || job.run()).await;
+            let (answer, reservation) = finished.map_err(|_| QueryError::panicked())??;
+            let count = answer.len();
+            let batches = futures::stream::iter((0..count).flat_map(move |i| {
+                // The memory is given back when the last batch has left.
+                let _held = &reservation;
+                split_state(&answer[i], BATCH_ROWS).collect::<Vec<_>>()
+            }));
+            Ok::<_, datafusion::common::DataFusionError>(batches.map(Ok))
+        };
+        let batches = futures::stream::once(finished).try_flatten();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}
+
+/// One run of the operator, on a thread that may block.
+struct Job {
+    source: Source,
+    columns: Vec<usize>,
+    filter: Option<Arc<dyn PhysicalExpr>>,
+    limit: Option<usize>,
+    schema: SchemaRef,
+    merged: Count,
+    reservation: MemoryReservation,
+}
+
+impl Job {
+    fn run(self) -> Result<(Arc<Vec<RecordBatch>>, MemoryReservation)> {
+        if self.filter.is_none()
+            && let Some(answer) = self.source.kept_answer(&self.columns)
+        {
+            return Ok((answer, self.reservation));
+        }
+        let view = &self.source.view;
+        let mut states = self.source.pieces();
+        if let Some(filter) = &self.filter {
+            states = filtered(view, &states, filter)?;
+        } else if let Some(limit) = self.limit.filter(|_| !view.is_aggregate()) {
+            states = first_rows(&states, limit);
+        }
+        self.merged.add(states.iter().map(RecordBatch::num_rows).sum());
+        if view.is_aggregate() {
+            // Merging builds a table of all groups and then the answer: about as much again, twice.
+            let bytes: usize = states.iter().map(RecordBatch::get_array_memory_size).sum();
+            self.reservation.try_grow(bytes.saturating_mul(2))?;
+        }
+        let answer = Arc::new(named(&self.schema, view.finish(&states, Some(&self.columns))?)?);
+        if view.is_aggregate() {
+            self.reservation.try_resize(answer.iter().map(RecordBatch::get_array_memory_size).sum())?;
+            if self.filter.is_none() {
+                self.source.keep_answer(&self.columns, &answer);
+            }
+        }
+        Ok((answer, self.reservation))
+    }
+}
+
+/// An answer without columns still has rows; those of a leaf are named alike.
+fn named(schema: &SchemaRef, answer: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
+    let named = |batch: RecordBatch| {
+        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(Arc::clone(schema), batch.columns().to_vec(), &options)
+    };
+    Ok(answer.into_iter().map(named).collect::<Result<_, _>>()?)
+}
+
+/// The states whose groups pass.
+fn filtered(view: &View, states: &[RecordBatch], filter: &Arc<dyn PhysicalExpr>) -> Result<Vec<RecordBatch>> {
+    let schema = group_schema(view);
+    let mut passed = vec![];
+    for state in states.iter().filter(|state| state.num_rows() > 0) {
+        let groups = RecordBatch::try_new(Arc::clone(&schema), state.columns()[..view.group_columns()].to_vec())?;
+        let mask = filter.evaluate(&groups)?.into_array(state.num_rows())?;
+        let state = filter_record_batch(state, mask.as_boolean())?;
+        if state.num_rows() > 0 {
+            passed.push(state);
+        }
+    }
+    Ok(passed)
+}
+
+fn first_rows(states: &[RecordBatch], limit: usize) -> Vec<RecordBatch> {
+    let mut left = limit;
+    let mut first = vec![];
+    for state in states {
+        let rows = state.num_rows().min(left);
+        if rows > 0 {
+            first.push(state.slice(0, rows));
+            left -= rows;
+        }
+    }
+    first
+}

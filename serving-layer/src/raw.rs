@@ -1,0 +1,163 @@
+//! `raw.<stream>`: the landed segments as one table, as the catalog lists them when the query is planned.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use async_trait::async_trait;
+use bytes::Bytes;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{DFSchema, Result};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::{DefaultParquetFileReaderFactory, ParquetFileReaderFactory};
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use dovetail_core::catalog::Segment;
+use dovetail_core::pipeline::Stream;
+use futures::future::BoxFuture;
+use futures::{FutureExt, TryFutureExt};
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
+
+use crate::error::QueryError;
+use crate::serving::Inner;
+
+/// The segments of one stream.
+#[derive(Debug)]
+pub(crate) struct RawTable {
+    inner: Arc<Inner>,
+    stream: Arc<Stream>,
+    schema: SchemaRef,
+}
+
+impl RawTable {
+    pub(crate) fn new(inner: &Arc<Inner>, stream: &Arc<Stream>) -> Self {
+        Self { inner: Arc::clone(inner), stream: Arc::clone(stream), schema: stream.decoded_schema() }
+    }
+
+    fn source(&self, session: &dyn Session, filters: &[Expr]) -> Result<ParquetSource> {
+        let reader = NamingReaders(DefaultParquetFileReaderFactory::new(self.inner.store.object_store()));
+        let options = session.config_options().execution.parquet.clone();
+        let source = ParquetSource::new(Arc::clone(&self.schema))
+            .with_table_parquet_options(datafusion::config::TableParquetOptions { global: options, ..Default::default() })
+            .with_parquet_file_reader_factory(Arc::new(reader));
+        let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(source) };
+        let schema = DFSchema::try_from(self.schema.as_ref().clone())?;
+        Ok(source.with_predicate(session.create_physical_expr(filter, &schema)?))
+    }
+}
+
+#[async_trait]
+impl TableProvider for RawTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    /// Row groups whose statistics rule a filter out are skipped; the rows are filtered above.
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let segments = self.inner.catalog.segments(&self.stream.topic).await.map_err(QueryError::from)?;
+        let source = Arc::new(self.source(session, filters)?);
+        let groups = groups(segments, session.config().target_partitions());
+        let scan = FileScanConfigBuilder::new(self.inner.store.url(), source)
+            .with_file_groups(groups)
+            .with_limit(limit)
+            .with_projection_indices(projection.cloned())?
+            .build();
+        Ok(DataSourceExec::from_data_source(scan))
+    }
+}
+
+/// Segments with records, dealt to at most `n` groups of about the same size.
+fn groups(segments: Vec<Segment>, n: usize) -> Vec<FileGroup> {
+    let mut with_rows: Vec<Segment> = segments.into_iter().filter(|segment| segment.rows > 0).collect();
+    with_rows.sort_by_key(|segment| std::cmp::Reverse(segment.bytes));
+    let mut groups: Vec<(u64, Vec<PartitionedFile>)> = vec![(0, vec![]); n.clamp(1, with_rows.len().max(1))];
+    for segment in with_rows {
+        if let Some((bytes, files)) = groups.iter_mut().min_by_key(|(bytes, _)| *bytes) {
+            *bytes += segment.bytes;
+            files.push(PartitionedFile::new(segment.path, segment.bytes));
+        }
+    }
+    groups.into_iter().map(|(_, files)| FileGroup::new(files)).collect()
+}
+
+/// Readers whose errors name the object.
+#[derive(Debug)]
+struct NamingReaders(DefaultParquetFileReaderFactory);
+
+impl ParquetFileReaderFactory for NamingReaders {
+    fn create_reader(
+        &self,
+        partition: usize,
+        file: PartitionedFile,
+        hint: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> Result<Box<dyn AsyncFileReader + Send>> {
+        let path = file.object_meta.location.to_string();
+        let reader = self.0.create_reader(partition, file, hint, metrics)?;
+        Ok(Box::new(Naming { reader, path }))
+    }
+}
+
+struct Naming {
+    reader: Box<dyn AsyncFileReader + Send>,
+    path: String,
+}
+
+fn named(path: &str, error: &ParquetError) -> ParquetError {
+    ParquetError::General(format!(
+        "segment `{path}` cannot be read: {error}; restore the object from a copy, other segments can still be read with a filter on `_offset`"
+    ))
+}
+
+impl AsyncFileReader for Naming {
+    fn get_bytes(&mut self, range: std::ops::Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
+        let path = &self.path;
+        self.reader.get_bytes(range).map_err(move |error| named(path, &error)).boxed()
+    }
+
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<std::ops::Range<u64>>,
+    ) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
+        let path = &self.path;
+        self.reader.get_byte_ranges(ranges).map_err(move |error| named(path, &error)).boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
+        let path = &self.path;
+        self.reader.get_metadata(options).map_err(move |error| named(path, &error)).boxed()
+    }
+}
+
+/// The columns of a timestamp in `sys` tables.
+pub(crate) fn instant(name: &str, nullable: bool) -> Field {
+    Field::new(name, DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())), nullable)
+}
+
+/// A schema of such fields.
+pub(crate) fn schema(fields: Vec<Field>) -> SchemaRef {
+    Arc::new(Schema::new(fields))
+}

@@ -1,0 +1,189 @@
+//! The names that queries see: one catalog with a schema per layer, all bound to one query's snapshot.
+//!
+//! ```text
+//! public   merged views, derived views, lookups
+//! batch    the generation's states          raw   landed segments
+//! speed    realtime states                  sys   what the engine knows about itself
+//! ```
+//! Nothing can be registered here by a query: that a write is impossible does not rest on the parser.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::datasource::ViewTable;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::{EmptyRelation, LogicalPlan, TableType};
+use dovetail_core::view::{DerivedView, Planned};
+
+use crate::provider::{Layer, LeafTable};
+use crate::raw::RawTable;
+use crate::serving::Inner;
+use crate::snapshot::Pin;
+use crate::sys;
+
+/// The name of the catalog, and so of the database.
+pub(crate) const CATALOG: &str = "dovetail";
+pub(crate) const PUBLIC: &str = "public";
+
+/// Schemas that others bring: `pg_catalog`.
+type Others = Arc<RwLock<BTreeMap<String, Arc<dyn SchemaProvider>>>>;
+
+/// The catalog as one query sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Catalogs {
+    inner: Arc<Inner>,
+    /// `None` where only schemas are asked for.
+    pin: Option<Arc<Pin>>,
+    others: Others,
+    /// Plans derived views.
+    template: Option<Arc<SessionState>>,
+}
+
+impl Catalogs {
+    /// Names and schemas only: nothing can be scanned.
+    pub(crate) fn unpinned(inner: &Arc<Inner>) -> Self {
+        Self { inner: Arc::clone(inner), pin: None, others: Others::default(), template: None }
+    }
+
+    /// The same names over one query's snapshot.
+    pub(crate) fn pinned(&self, pin: &Arc<Pin>, template: Arc<SessionState>) -> Self {
+        Self { pin: Some(Arc::clone(pin)), template: Some(template), ..self.clone() }
+    }
+
+    async fn view(&self, view: &Planned, layer: Layer) -> Result<Arc<dyn TableProvider>> {
+        match view {
+            Planned::Folded(view) => {
+                let leaf = LeafTable::new(view, layer, self.pin.as_ref());
+                let plan = view.answer_plan(Arc::new(leaf))?;
+                Ok(Arc::new(ViewTable::new(plan, Some(view.sql.clone()))))
+            }
+            Planned::Derived(view) => self.derived(view, layer).await,
+        }
+    }
+
+    async fn derived(&self, view: &DerivedView, layer: Layer) -> Result<Arc<dyn TableProvider>> {
+        let Some(template) = &self.template else {
+            let schema = Arc::new(view.schema.as_ref().clone().try_into()?);
+            let nothing = LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema });
+            return Ok(Arc::new(ViewTable::new(nothing, Some(view.sql.clone()))));
+        };
+        let mut config = template.config().clone();
+        config.options_mut().catalog.default_schema = schema_of(layer).to_owned();
+        let state = SessionStateBuilder::new_from_existing(template.as_ref().clone())
+            .with_config(config)
+            .with_catalog_list(Arc::new(self.clone()))
+            .build();
+        let plan = Box::pin(state.create_logical_plan(&view.sql)).await?;
+        Ok(Arc::new(ViewTable::new(plan, Some(view.sql.clone()))))
+    }
+}
+
+fn schema_of(layer: Layer) -> &'static str {
+    match layer {
+        Layer::Merged => PUBLIC,
+        Layer::Batch => "batch",
+        Layer::Speed => "speed",
+    }
+}
+
+impl CatalogProviderList for Catalogs {
+    fn register_catalog(&self, _name: String, _catalog: Arc<dyn CatalogProvider>) -> Option<Arc<dyn CatalogProvider>> {
+        None
+    }
+
+    fn catalog_names(&self) -> Vec<String> {
+        vec![CATALOG.to_owned()]
+    }
+
+    fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
+        (name == CATALOG).then(|| Arc::new(self.clone()) as Arc<dyn CatalogProvider>)
+    }
+}
+
+impl CatalogProvider for Catalogs {
+    fn schema_names(&self) -> Vec<String> {
+        let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
+        let own = [PUBLIC, "batch", "speed", "raw", "sys"].map(str::to_owned);
+        own.into_iter().chain(others.keys().cloned()).collect()
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        let of = |kind| Some(Arc::new(Schema { catalogs: self.clone(), kind }) as Arc<dyn SchemaProvider>);
+        match name {
+            PUBLIC => of(Kind::Views(Layer::Merged)),
+            "batch" => of(Kind::Views(Layer::Batch)),
+            "speed" => of(Kind::Views(Layer::Speed)),
+            "raw" => of(Kind::Raw),
+            "sys" => of(Kind::Sys),
+            other => self.others.read().unwrap_or_else(PoisonError::into_inner).get(other).cloned(),
+        }
+    }
+
+    /// Only for what is set up before the first query.
+    fn register_schema(&self, name: &str, schema: Arc<dyn SchemaProvider>) -> Result<Option<Arc<dyn SchemaProvider>>> {
+        let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
+        if self.pin.is_some() {
+            return Err(crate::error::QueryError::read_only("CREATE SCHEMA").into());
+        }
+        Ok(others.insert(name.to_owned(), schema))
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Views(Layer),
+    Raw,
+    Sys,
+}
+
+/// One schema of the catalog.
+#[derive(Debug)]
+struct Schema {
+    catalogs: Catalogs,
+    kind: Kind,
+}
+
+#[async_trait]
+impl SchemaProvider for Schema {
+    fn table_names(&self) -> Vec<String> {
+        let inner = &self.catalogs.inner;
+        let views = inner.views.iter().map(|view| view.name().to_string());
+        match self.kind {
+            Kind::Views(Layer::Merged) => views.chain(inner.lookups.names().cloned()).collect(),
+            Kind::Views(_) => views.collect(),
+            Kind::Raw => inner.streams.iter().map(|stream| stream.name.to_string()).collect(),
+            Kind::Sys => sys::names().map(str::to_owned).collect(),
+        }
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        let inner = &self.catalogs.inner;
+        match self.kind {
+            Kind::Views(layer) => match inner.view(name) {
+                Some(view) => self.catalogs.view(view, layer).await.map(Some),
+                // Derived views read lookups in every layer.
+                None => Ok(inner.lookups.get(name)),
+            },
+            Kind::Raw => {
+                let stream = inner.streams.iter().find(|stream| stream.name.as_str() == name);
+                Ok(stream.map(|stream| Arc::new(RawTable::new(inner, stream)) as _))
+            }
+            Kind::Sys => Ok(sys::table(name, inner, self.catalogs.pin.as_ref())),
+        }
+    }
+
+    async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
+        Ok(self.table_exist(name).then(|| match self.kind {
+            Kind::Views(_) if self.catalogs.inner.lookups.get(name).is_none() => TableType::View,
+            _ => TableType::Base,
+        }))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.table_names().iter().any(|known| known == name)
+    }
+}

@@ -1,0 +1,99 @@
+//! Which generation is served: the current one, as soon as the speed layer has reached its cuts.
+
+use std::sync::Arc;
+
+use dovetail_core::catalog::GenerationRow;
+use dovetail_core::manifest::{Manifest, ViewStates};
+use dovetail_core::name::Generation;
+use dovetail_core::realtime::RealtimeError;
+use dovetail_core::view::View;
+use tracing::{debug, warn};
+
+use crate::error::{QueryError, Reason};
+use crate::serving::Inner;
+
+/// A generation, or none before the first; immutable.
+#[derive(Debug, Default)]
+pub(crate) struct Served {
+    pub(crate) manifest: Option<Manifest>,
+}
+
+/// What batch states a view has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Filled<'s> {
+    /// Nothing is published at all: everything is in the speed layer.
+    Nothing,
+    States(&'s ViewStates),
+    /// A generation is published, but not with this view as it is now.
+    NotYet,
+}
+
+impl Served {
+    pub(crate) fn generation(&self) -> Generation {
+        self.manifest.as_ref().map_or(Generation(0), |manifest| manifest.generation)
+    }
+
+    /// States of another fingerprint are those of another view.
+    pub(crate) fn filled(&self, view: &View) -> Filled<'_> {
+        let Some(manifest) = &self.manifest else { return Filled::Nothing };
+        match manifest.views.get(&view.name) {
+            Some(states) if states.fingerprint == view.fingerprint => Filled::States(states),
+            _ => Filled::NotYet,
+        }
+    }
+}
+
+impl Inner {
+    /// Looks at the catalog and moves on to its current generation, if the speed layer can meet it.
+    ///
+    /// While it cannot, the generation before stays, as long as that one can be met. States are read before the
+    /// move, so that no query waits for them; those that cannot be read fail their own view only.
+    pub(crate) async fn follow(&self) -> Result<bool, QueryError> {
+        let _one_at_a_time = self.following.lock().await;
+        let current = self.catalog.current().await?;
+        let served = self.served();
+        let number = current.as_ref().map_or(Generation(0), |row| row.generation);
+        if number == served.generation() {
+            return Ok(true);
+        }
+        let next = Arc::new(read(current)?);
+        if self.behind(&next).await && !self.behind(&served).await {
+            debug!(generation = %next.generation(), "speed layer has not reached the new cut yet");
+            return Ok(false);
+        }
+        self.warm(&next).await;
+        metrics::gauge!("dovetail_snapshot_generation").set(next.generation().0 as f64);
+        self.serve(next);
+        Ok(true)
+    }
+
+    /// Whether the speed layer is still on its way to a cut of `served`.
+    async fn behind(&self, served: &Served) -> bool {
+        for view in self.folded() {
+            if let Filled::States(states) = served.filled(view)
+                && let Err(RealtimeError::CatchingUp { .. }) = self.realtime.read(&view.name, &states.cut).await
+            {
+                return true;
+            }
+        }
+        false
+    }
+
+    async fn warm(&self, served: &Served) {
+        for view in self.folded() {
+            if let Filled::States(states) = served.filled(view)
+                && let Err(error) = self.states.get(view, states).await
+            {
+                warn!(view = %view.name, generation = %served.generation(), %error, "batch states cannot be read");
+            }
+        }
+    }
+}
+
+fn read(row: Option<GenerationRow>) -> Result<Served, QueryError> {
+    let Some(row) = row else { return Ok(Served::default()) };
+    let manifest = Manifest::from_json(&row.manifest).map_err(|error| {
+        QueryError::new(Reason::Storage, format!("manifest `{}` cannot be read: {error}", row.manifest_path))
+    })?;
+    Ok(Served { manifest: Some(manifest) })
+}

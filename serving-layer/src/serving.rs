@@ -1,0 +1,214 @@
+//! The serving layer: what it holds for as long as the process lives.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use datafusion::execution::context::SessionContext;
+use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
+use dovetail_core::catalog::{Catalog, Run, RunState};
+use dovetail_core::clock::Clock;
+use dovetail_core::name::{Generation, StreamName, ViewName};
+use dovetail_core::pipeline::Stream;
+use dovetail_core::realtime::Realtime;
+use dovetail_core::store::Store;
+use dovetail_core::view::{Planned, View};
+use dovetail_ingestion::log::Log;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+use crate::base::Bases;
+use crate::config::{ServingConfig, ServingParts};
+use crate::drift;
+use crate::error::QueryError;
+use crate::lookups::Lookups;
+use crate::served::Served;
+use crate::session;
+use crate::states::StateCache;
+
+/// The catalog is looked at this often besides when this process changes it: others may publish too.
+const LOOK: Duration = Duration::from_millis(500);
+/// Pause before a generation that the speed layer could not meet is tried again.
+const AGAIN: Duration = Duration::from_millis(25);
+
+/// Answers queries. Cheap to share.
+#[derive(Debug)]
+pub struct Serving {
+    pub(crate) inner: Arc<Inner>,
+    /// Everything but the tables, which each query brings.
+    pub(crate) template: SessionContext,
+}
+
+/// What snapshots are made of.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) views: Vec<Planned>,
+    pub(crate) streams: Vec<Arc<Stream>>,
+    pub(crate) lookups: Lookups,
+    pub(crate) catalog: Catalog,
+    pub(crate) store: Store,
+    pub(crate) realtime: Arc<dyn Realtime>,
+    pub(crate) log: Option<Arc<dyn Log>>,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Option<PrometheusHandle>,
+    pub(crate) config: ServingConfig,
+    pub(crate) states: StateCache,
+    pub(crate) bases: Bases,
+    pub(crate) memory: Arc<dyn MemoryPool>,
+    pub(crate) turns: Arc<Semaphore>,
+    pub(crate) following: tokio::sync::Mutex<()>,
+    pub(crate) started_ms: i64,
+    served: RwLock<Arc<Served>>,
+    partitions: RwLock<HashMap<StreamName, u32>>,
+}
+
+impl Serving {
+    /// Makes the serving layer and takes up the catalog's current generation.
+    ///
+    /// # Errors
+    /// When the lookups cannot be taken over or the catalog cannot be read.
+    pub async fn new(parts: ServingParts) -> Result<Arc<Self>, QueryError> {
+        let lookups = Lookups::take(&parts).await?;
+        let folded = parts.views.iter().map(|view| view.name().clone());
+        let bases = Bases::new(folded, TaskTracker::new(), parts.config.state_cache_bytes / 8);
+        let inner = Arc::new(Inner {
+            states: StateCache::new(parts.store.clone(), parts.config.state_cache_bytes),
+            bases,
+            memory: Arc::new(GreedyMemoryPool::new(parts.config.total_memory)),
+            turns: Arc::new(Semaphore::new(parts.config.max_queries.max(1))),
+            following: tokio::sync::Mutex::default(),
+            started_ms: parts.clock.now_ms(),
+            served: RwLock::default(),
+            partitions: RwLock::default(),
+            views: parts.views,
+            streams: parts.streams,
+            lookups,
+            catalog: parts.catalog,
+            store: parts.store,
+            realtime: parts.realtime,
+            log: parts.log,
+            clock: parts.clock,
+            metrics: parts.metrics,
+            config: parts.config,
+        });
+        inner.follow().await?;
+        let template = session::template(&inner)?;
+        Ok(Arc::new(Self { inner, template }))
+    }
+
+    /// Starts what runs beside the queries: following the catalog's current generation, and comparing the layers
+    /// when it moves. Ends when `shutdown` is cancelled.
+    pub fn run(self: &Arc<Self>, tracker: &TaskTracker, shutdown: CancellationToken) {
+        let inner = Arc::clone(&self.inner);
+        tracker.spawn(follow(inner, shutdown.clone()));
+        tracker.spawn(drift::watch(Arc::clone(&self.inner), shutdown));
+    }
+
+    /// Moves on to the catalog's current generation now, as [`Serving::run`] does by itself.
+    ///
+    /// Returns whether it is served: not while the speed layer is on its way to its cut.
+    pub async fn follow(&self) -> Result<bool, QueryError> {
+        self.inner.follow().await
+    }
+
+    /// The generation that is served.
+    pub fn generation(&self) -> Generation {
+        self.inner.served().generation()
+    }
+}
+
+async fn follow(inner: Arc<Inner>, shutdown: CancellationToken) {
+    let mut changes = inner.catalog.changes();
+    loop {
+        let pause = match inner.follow().await {
+            Ok(true) => LOOK,
+            Ok(false) => AGAIN,
+            Err(error) => {
+                warn!(%error, "the current generation cannot be followed");
+                LOOK
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+            changed = changes.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+impl Inner {
+    pub(crate) fn served(&self) -> Arc<Served> {
+        Arc::clone(&self.served.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn serve(&self, served: Arc<Served>) {
+        *self.served.write().unwrap_or_else(PoisonError::into_inner) = served;
+    }
+
+    /// The views that have states.
+    pub(crate) fn folded(&self) -> impl Iterator<Item = &Arc<View>> {
+        self.views.iter().filter_map(|view| match view {
+            Planned::Folded(view) => Some(view),
+            Planned::Derived(_) => None,
+        })
+    }
+
+    pub(crate) fn view(&self, name: &str) -> Option<&Planned> {
+        self.views.iter().find(|view| view.name().as_str() == name)
+    }
+
+    pub(crate) fn stream(&self, name: &StreamName) -> Option<&Arc<Stream>> {
+        self.streams.iter().find(|stream| stream.name == *name)
+    }
+
+    /// How many partitions the stream of `view` has.
+    pub(crate) async fn partitions(&self, view: &View) -> Result<u32, QueryError> {
+        if let Some(&known) = self.partitions.read().unwrap_or_else(PoisonError::into_inner).get(&view.stream) {
+            return Ok(known);
+        }
+        let Some(stream) = self.stream(&view.stream) else { return Ok(0) };
+        let partitions = self.partitions_of(stream).await?;
+        let mut known = self.partitions.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(view.stream.clone(), partitions);
+        Ok(partitions)
+    }
+
+    pub(crate) async fn partitions_of(&self, stream: &Stream) -> Result<u32, QueryError> {
+        match &self.log {
+            Some(log) => log.partitions(&stream.topic).await.map_err(|error| {
+                QueryError::new(crate::error::Reason::NotReady, error.to_string())
+            }),
+            None => Ok(stream.options.partitions),
+        }
+    }
+
+    /// How far the run has come that fills `view`, in words.
+    pub(crate) async fn filling(&self, view: &View) -> Option<String> {
+        let run = self.running().await.filter(|run| run.views.is_empty() || names(run, &view.name))?;
+        let landed = match self.stream(&view.stream) {
+            Some(stream) => self.catalog.landed_totals(&stream.topic).await.ok(),
+            None => None,
+        };
+        let Run { id, rows, segments, .. } = run;
+        Some(match landed {
+            Some(all) => {
+                let percent = if all.rows == 0 { 100 } else { (rows.saturating_mul(100) / all.rows).min(100) };
+                format!("run {id} has folded {rows} of {} rows ({percent} %), {segments} of {} segments", all.rows, all.segments)
+            }
+            None => format!("run {id} has folded {rows} rows of {segments} segments"),
+        })
+    }
+
+    /// The run in progress.
+    pub(crate) async fn running(&self) -> Option<Run> {
+        let runs = self.catalog.runs(1).await.ok()?;
+        runs.into_iter().find(|run| run.state == RunState::Running)
+    }
+}
+
+fn names(run: &Run, view: &ViewName) -> bool {
+    run.views.contains(view)
+}

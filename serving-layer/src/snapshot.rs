@@ -1,0 +1,139 @@
+//! Snapshots: one generation, and for each view the realtime states that meet it.
+//!
+//! A query holds one [`Pin`]. Whatever it scans, and however often, comes from the same generation and, view by
+//! view, from the same slices.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use dovetail_core::name::{Generation, ViewName};
+use dovetail_core::offsets::{Cut, Offsets};
+use dovetail_core::realtime::{RealtimeError, Slice};
+use dovetail_core::snapshot::{MeetError, Met, meet};
+use dovetail_core::view::View;
+use serde::Serialize;
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, sleep};
+
+use crate::error::{QueryError, Reason};
+use crate::serving::Inner;
+use crate::served::{Filled, Served};
+use crate::states::States;
+
+/// Pause between two questions to a speed layer that is catching up.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The realtime states of one view, met with a generation's cut.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    pub(crate) met: Met,
+    /// By partition, ascending, in order and without a gap.
+    pub(crate) slices: Vec<Slice>,
+}
+
+/// What one view's answer is as of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AsOf {
+    pub view: ViewName,
+    pub generation: Generation,
+    /// The batch layer holds everything below.
+    pub cut: Cut,
+    /// Everything below is in the answer.
+    pub head: Offsets,
+}
+
+/// One query's hold on what it reads.
+#[derive(Debug)]
+pub(crate) struct Pin {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) served: Arc<Served>,
+    tails: Mutex<HashMap<ViewName, Arc<OnceCell<Arc<Tail>>>>>,
+}
+
+impl Pin {
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+        let served = inner.served();
+        Self { inner, served, tails: Mutex::default() }
+    }
+
+    /// The batch states of `view`; none at all before the first generation.
+    pub(crate) async fn states(&self, view: &Arc<View>) -> Result<Arc<States>, QueryError> {
+        match self.served.filled(view) {
+            Filled::Nothing => Ok(States::none()),
+            Filled::States(states) => self.inner.states.get(view, states).await,
+            Filled::NotYet => Err(self.not_filled(view).await),
+        }
+    }
+
+    /// The realtime states of `view` from this generation's cut.
+    pub(crate) async fn tail(&self, view: &Arc<View>) -> Result<Arc<Tail>, QueryError> {
+        let cell = {
+            let mut tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(tails.entry(view.name.clone()).or_default())
+        };
+        cell.get_or_try_init(|| self.read(view)).await.cloned()
+    }
+
+    async fn read(&self, view: &Arc<View>) -> Result<Arc<Tail>, QueryError> {
+        let cut = match self.served.filled(view) {
+            Filled::Nothing => Cut::default(),
+            Filled::States(states) => states.cut.clone(),
+            Filled::NotYet => return Err(self.not_filled(view).await),
+        };
+        let partitions = self.inner.partitions(view).await?;
+        let give_up = Instant::now() + self.inner.config.catch_up;
+        loop {
+            let error = match self.inner.realtime.read(&view.name, &cut).await {
+                Ok(realtime) => match meet(&cut, &realtime, partitions) {
+                    Ok(met) => return Ok(Arc::new(Tail { met, slices: realtime.slices })),
+                    // A partition that has only just been taken up.
+                    Err(error @ MeetError::Missing { .. }) => not_met(view, &error),
+                    Err(error) => return Err(not_met(view, &error)),
+                },
+                Err(RealtimeError::Unfilled(_)) => return Err(self.not_filled(view).await),
+                Err(error @ RealtimeError::CatchingUp { .. }) => not_ready(error.to_string()),
+                Err(error) => return Err(QueryError::new(Reason::NotReady, error.to_string())),
+            };
+            if Instant::now() >= give_up {
+                return Err(error);
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// What was read so far, by view.
+    pub(crate) fn as_of(&self) -> Vec<AsOf> {
+        let tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<AsOf> = tails
+            .iter()
+            .filter_map(|(view, cell)| Some((view, cell.get()?)))
+            .map(|(view, tail)| AsOf {
+                view: view.clone(),
+                generation: self.served.generation(),
+                cut: tail.met.cut.clone(),
+                head: tail.met.head.clone(),
+            })
+            .collect();
+        all.sort_by(|a, b| a.view.cmp(&b.view));
+        all
+    }
+
+    async fn not_filled(&self, view: &View) -> QueryError {
+        let mut message = format!("view `{}` is not filled yet", view.name);
+        match self.inner.filling(view).await {
+            Some(progress) => message.push_str(&format!(": {progress}")),
+            None => message.push_str(" and no batch run is filling it"),
+        }
+        let hint = format!("it is answered once a batch run that fills it is published: `dovetail recompute {}`", view.name);
+        QueryError::new(Reason::NotReady, message).with_hint(hint)
+    }
+}
+
+fn not_ready(message: String) -> QueryError {
+    QueryError::new(Reason::NotReady, message).with_hint("ask again in a moment")
+}
+
+fn not_met(view: &View, error: &MeetError) -> QueryError {
+    not_ready(format!("view `{}` cannot be put together: {error}", view.name))
+}

@@ -1,0 +1,139 @@
+//! Statements: parsed with their positions, and let through only if they read.
+
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SQLOptions;
+use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
+
+use crate::error::{QueryError, Reason};
+
+/// What a statement that is let through does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Does {
+    /// Answers rows.
+    Read,
+    /// Changes the session only: `SET`, `BEGIN`, a cursor.
+    Session,
+}
+
+/// Parses statements as PostgreSQL's clients write them.
+#[derive(Debug)]
+pub(crate) struct Dialect(PostgresCompatibilityParser);
+
+impl Dialect {
+    pub(crate) fn new() -> Self {
+        Self(PostgresCompatibilityParser::new())
+    }
+
+    /// The statements of `sql`, none when it is empty.
+    ///
+    /// Clients' questions to `pg_catalog` are replaced by ones that DataFusion can answer, which costs their
+    /// positions; all other statements keep them.
+    pub(crate) fn parse(&self, sql: &str) -> Result<Vec<Statement>, QueryError> {
+        if sql.to_ascii_lowercase().contains("pg_") {
+            return Ok(self.0.parse(sql).or_else(|_| plain(sql))?);
+        }
+        match plain(sql) {
+            Ok(statements) => Ok(statements.into_iter().map(|statement| self.0.rewrite(statement)).collect()),
+            Err(error) => self.0.parse(sql).map_err(|_| error.into()),
+        }
+    }
+
+    /// The only statement of `sql`.
+    pub(crate) fn parse_one(&self, sql: &str) -> Result<Statement, QueryError> {
+        let mut statements = self.parse(sql)?;
+        match (statements.pop(), statements.len()) {
+            (Some(statement), 0) => Ok(statement),
+            (None, _) => Err(QueryError::new(Reason::Syntax, "there is no statement")),
+            (Some(_), more) => {
+                let message = format!("there are {} statements, send one", more + 1);
+                Err(QueryError::new(Reason::Syntax, message))
+            }
+        }
+    }
+}
+
+fn plain(sql: &str) -> Result<Vec<Statement>, datafusion::sql::sqlparser::parser::ParserError> {
+    Parser::new(&PostgreSqlDialect {}).try_with_sql(sql)?.parse_statements()
+}
+
+/// Lets statements through that read or change nothing but the session.
+///
+/// # Errors
+/// [`Reason::ReadOnly`] for all others.
+pub(crate) fn check(statement: &Statement) -> Result<Does, QueryError> {
+    match statement {
+        Statement::Query(query) => check_query(query).map(|()| Does::Read),
+        Statement::Explain { statement, .. } => match check(statement)? {
+            Does::Read => Ok(Does::Read),
+            Does::Session => Err(refused(statement)),
+        },
+        Statement::ExplainTable { .. }
+        | Statement::ShowTables { .. }
+        | Statement::ShowColumns { .. }
+        | Statement::ShowFunctions { .. }
+        | Statement::ShowSchemas { .. } => Ok(Does::Read),
+        Statement::Declare { stmts } => {
+            stmts.iter().filter_map(|d| d.for_query.as_deref()).try_for_each(check_query)?;
+            Ok(Does::Session)
+        }
+        Statement::Set(_)
+        | Statement::Reset(_)
+        | Statement::ShowVariable { .. }
+        | Statement::ShowVariables { .. }
+        | Statement::StartTransaction { .. }
+        | Statement::Commit { .. }
+        | Statement::Rollback { .. }
+        | Statement::Savepoint { .. }
+        | Statement::ReleaseSavepoint { .. }
+        | Statement::Discard { .. }
+        | Statement::Deallocate { .. }
+        | Statement::Fetch { .. }
+        | Statement::Close { .. }
+        | Statement::LISTEN { .. }
+        | Statement::UNLISTEN { .. } => Ok(Does::Session),
+        Statement::Prepare { statement, .. } => check(statement).map(|_| Does::Session),
+        Statement::Execute { .. } => Ok(Does::Session),
+        other => Err(refused(other)),
+    }
+}
+
+fn check_query(query: &Query) -> Result<(), QueryError> {
+    for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
+        check_query(&cte.query)?;
+    }
+    if !query.locks.is_empty() {
+        return Err(QueryError::read_only("FOR UPDATE"));
+    }
+    check_body(&query.body)
+}
+
+fn check_body(body: &SetExpr) -> Result<(), QueryError> {
+    match body {
+        SetExpr::Select(select) if select.into.is_some() => Err(QueryError::read_only("SELECT INTO")),
+        SetExpr::Select(_) | SetExpr::Values(_) | SetExpr::Table(_) => Ok(()),
+        SetExpr::Query(query) => check_query(query),
+        SetExpr::SetOperation { left, right, .. } => check_body(left).and_then(|()| check_body(right)),
+        SetExpr::Insert(statement)
+        | SetExpr::Update(statement)
+        | SetExpr::Delete(statement)
+        | SetExpr::Merge(statement) => Err(refused(statement)),
+    }
+}
+
+/// The second look, at the plan: whatever the parser let through, a plan that writes is not run.
+pub(crate) fn check_plan(plan: &LogicalPlan) -> Result<(), QueryError> {
+    let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    options.verify_plan(plan).map_err(|_| QueryError::read_only("a statement that writes"))
+}
+
+fn refused(statement: &Statement) -> QueryError {
+    let text = statement.to_string();
+    let words: Vec<&str> = text.split_whitespace().take_while(|w| w.chars().all(|c| c.is_ascii_uppercase())).take(3).collect();
+    match words.is_empty() {
+        true => QueryError::read_only("this statement"),
+        false => QueryError::read_only(&words.join(" ")),
+    }
+}

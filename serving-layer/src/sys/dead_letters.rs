@@ -1,0 +1,175 @@
+//! `sys.dead_letters`: the records that did not decode, from the objects that hold them.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::streaming::StreamingTable;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::common::{DFSchema, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::PartitionStream;
+use dovetail_core::catalog::Segment;
+use dovetail_core::store::Store;
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::column;
+use crate::error::{QueryError, Reason};
+use crate::raw::{instant, schema};
+use crate::serving::Inner;
+
+/// The dead letters of all streams.
+#[derive(Debug)]
+pub(super) struct DeadLetters {
+    inner: Arc<Inner>,
+    schema: SchemaRef,
+}
+
+impl DeadLetters {
+    pub(super) fn new(inner: &Arc<Inner>) -> Self {
+        let schema = schema(vec![
+            Field::new("topic", DataType::Utf8, false),
+            Field::new("partition", DataType::Int32, false),
+            Field::new("offset", DataType::Int64, false),
+            instant("timestamp", true),
+            Field::new("key", DataType::Binary, true),
+            Field::new("value", DataType::Binary, true),
+            Field::new("error", DataType::Utf8, true),
+        ]);
+        Self { inner: Arc::clone(inner), schema }
+    }
+
+    /// The segments whose dead letters may pass `filters`, by topic and partition.
+    fn wanted(&self, session: &dyn Session, filters: &[Expr], segments: Vec<Segment>) -> Result<Vec<Segment>> {
+        let place = schema(self.schema.fields()[..2].iter().map(|field| field.as_ref().clone()).collect());
+        let names = DFSchema::try_from(Arc::clone(&place))?;
+        let columns: Vec<ArrayRef> = vec![
+            column::text(segments.iter().map(|segment| Some(&segment.topic))),
+            column::int32(segments.iter().map(|segment| segment.partition)),
+        ];
+        let places = RecordBatch::try_new(place, columns)?;
+        let mut pass = BooleanArray::from(vec![true; segments.len()]);
+        for filter in filters.iter().filter(|filter| only_place(filter)) {
+            let mask = session.create_physical_expr(filter.clone(), &names)?.evaluate(&places)?;
+            let mask = mask.into_array(segments.len())?;
+            pass = arrow::compute::and_kleene(&pass, arrow::array::AsArray::as_boolean(&mask))?;
+        }
+        let passes = |i: usize| arrow::array::Array::is_valid(&pass, i) && pass.value(i);
+        Ok(segments.into_iter().enumerate().filter(|(i, _)| passes(*i)).map(|(_, segment)| segment).collect())
+    }
+}
+
+fn only_place(filter: &Expr) -> bool {
+    let columns = filter.column_refs();
+    !columns.is_empty() && columns.iter().all(|column| matches!(column.name.as_str(), "topic" | "partition"))
+}
+
+#[async_trait]
+impl TableProvider for DeadLetters {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    /// Objects of other topics and partitions are not read; the rows are filtered above.
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let pushdown = |filter: &&Expr| match only_place(filter) {
+            true => TableProviderFilterPushDown::Inexact,
+            false => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(pushdown).collect())
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let mut segments = vec![];
+        for stream in &self.inner.streams {
+            let all = self.inner.catalog.segments(&stream.topic).await.map_err(QueryError::from)?;
+            segments.extend(all.into_iter().filter(|segment| segment.dead_path.is_some()));
+        }
+        let segments = self.wanted(session, filters, segments)?;
+        let objects = Objects { schema: self.schema(), store: self.inner.store.clone(), segments };
+        let table = StreamingTable::try_new(self.schema(), vec![Arc::new(objects)])?;
+        table.scan(session, projection, filters, limit).await
+    }
+}
+
+/// Reads one object after the other, as rows are asked for.
+#[derive(Debug)]
+struct Objects {
+    schema: SchemaRef,
+    store: Store,
+    segments: Vec<Segment>,
+}
+
+impl PartitionStream for Objects {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let (store, schema) = (self.store.clone(), Arc::clone(&self.schema));
+        let objects = futures::stream::iter(self.segments.clone()).then(move |segment| {
+            let (store, schema) = (store.clone(), Arc::clone(&schema));
+            async move {
+                let batches = read(&store, &segment, schema).await?;
+                Ok::<_, datafusion::common::DataFusionError>(futures::stream::iter(batches.into_iter().map(Ok)))
+            }
+        });
+        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), objects.try_flatten()))
+    }
+}
+
+async fn read(store: &Store, segment: &Segment, schema: SchemaRef) -> Result<Vec<RecordBatch>, QueryError> {
+    let Some(path) = &segment.dead_path else { return Ok(vec![]) };
+    let bytes = store.get(&Path::from(path.as_str())).await?;
+    let (path, topic, partition) = (path.clone(), segment.topic.clone(), segment.partition);
+    let decoded = SpawnedTask::spawn_blocking(move || {
+        let damaged = |error: &dyn std::fmt::Display| {
+            QueryError::new(Reason::Storage, format!("dead letters `{path}` cannot be read: {error}"))
+        };
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| damaged(&e))?;
+        let mut batches = vec![];
+        for batch in reader.build().map_err(|e| damaged(&e))? {
+            let batch = batch.map_err(|e| damaged(&e))?;
+            batches.push(letters(&batch, &topic, partition, &schema).map_err(|e| damaged(&e))?);
+        }
+        Ok(batches)
+    });
+    decoded.await.map_err(|_| QueryError::panicked())?
+}
+
+/// The object's columns under this table's names; a leading `_` of theirs does not matter.
+fn letters(batch: &RecordBatch, topic: &str, partition: i32, schema: &SchemaRef) -> Result<RecordBatch> {
+    let rows = batch.num_rows();
+    let found = |name: &str| {
+        let underscored = format!("_{name}");
+        batch.column_by_name(name).or_else(|| batch.column_by_name(&underscored)).cloned()
+    };
+    let mut columns: Vec<ArrayRef> =
+        vec![column::text(vec![Some(topic); rows]), column::int32(std::iter::repeat_n(partition, rows))];
+    for field in &schema.fields()[2..] {
+        let column = found(field.name()).or_else(|| found(&format!("{}_ms", field.name())));
+        columns.push(match column {
+            Some(column) => cast(&column, field.data_type())?,
+            None => arrow::array::new_null_array(field.data_type(), rows),
+        });
+    }
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+}

@@ -1,0 +1,127 @@
+//! `sys.*`: what the engine knows about itself, read when a query asks.
+
+mod batch;
+mod column;
+mod dead_letters;
+mod partitions;
+mod tables;
+mod views;
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{MemTable, Session, TableProvider};
+use datafusion::common::Result;
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+
+use crate::error::{QueryError, Reason};
+use crate::serving::Inner;
+use crate::snapshot::Pin;
+
+pub(crate) use partitions::{PartitionState, partitions};
+pub(crate) use views::{ViewState, views};
+
+/// A small table of `sys`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Streams,
+    Views,
+    Partitions,
+    Segments,
+    BatchRuns,
+    Generations,
+    Drift,
+    Sources,
+}
+
+const KINDS: [(&str, Kind); 8] = [
+    ("streams", Kind::Streams),
+    ("views", Kind::Views),
+    ("partitions", Kind::Partitions),
+    ("segments", Kind::Segments),
+    ("batch_runs", Kind::BatchRuns),
+    ("generations", Kind::Generations),
+    ("drift", Kind::Drift),
+    ("sources", Kind::Sources),
+];
+
+const DEAD_LETTERS: &str = "dead_letters";
+
+/// The tables' names.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    KINDS.into_iter().map(|(name, _)| name).chain([DEAD_LETTERS])
+}
+
+/// The table called `name`; without `pin` it can only be described.
+pub(crate) fn table(name: &str, inner: &Arc<Inner>, pin: Option<&Arc<Pin>>) -> Option<Arc<dyn TableProvider>> {
+    if name == DEAD_LETTERS {
+        return Some(Arc::new(dead_letters::DeadLetters::new(inner)));
+    }
+    let (_, kind) = KINDS.into_iter().find(|(known, _)| *known == name)?;
+    Some(Arc::new(SysTable { kind, schema: kind.schema(), pin: pin.cloned() }))
+}
+
+#[derive(Debug)]
+struct SysTable {
+    kind: Kind,
+    schema: SchemaRef,
+    pin: Option<Arc<Pin>>,
+}
+
+impl Kind {
+    fn schema(self) -> SchemaRef {
+        match self {
+            Self::Streams => tables::streams_schema(),
+            Self::Views => views::schema(),
+            Self::Partitions => partitions::schema(),
+            Self::Segments => tables::segments_schema(),
+            Self::BatchRuns => batch::runs_schema(),
+            Self::Generations => batch::generations_schema(),
+            Self::Drift => batch::drift_schema(),
+            Self::Sources => tables::sources_schema(),
+        }
+    }
+
+    async fn rows(self, pin: &Arc<Pin>) -> Result<RecordBatch, QueryError> {
+        let inner = &pin.inner;
+        match self {
+            Self::Streams => tables::streams(inner).await,
+            Self::Views => views::rows(pin).await,
+            Self::Partitions => partitions::rows(inner).await,
+            Self::Segments => tables::segments(inner).await,
+            Self::BatchRuns => batch::runs(inner).await,
+            Self::Generations => batch::generations(inner).await,
+            Self::Drift => batch::drift(inner).await,
+            Self::Sources => tables::sources(inner),
+        }
+    }
+}
+
+#[async_trait]
+impl TableProvider for SysTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let Some(pin) = &self.pin else {
+            return Err(QueryError::new(Reason::Internal, "a schema was scanned without a snapshot").into());
+        };
+        let rows = self.kind.rows(pin).await?;
+        let table = MemTable::try_new(Arc::clone(&self.schema), vec![vec![rows]])?;
+        table.scan(session, projection, filters, limit).await
+    }
+}

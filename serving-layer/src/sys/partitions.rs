@@ -1,0 +1,160 @@
+//! `sys.partitions`: where every layer stands in every partition, and how far it lags behind the log.
+
+use std::collections::BTreeMap;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, SchemaRef};
+use dovetail_core::catalog::Partition;
+use dovetail_core::pipeline::Stream;
+use serde::Serialize;
+
+use super::column;
+use crate::error::QueryError;
+use crate::raw;
+use crate::served::Filled;
+use crate::serving::Inner;
+
+/// One partition as it stands. Offsets are the next to read.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct PartitionState {
+    pub(crate) stream: String,
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    /// Where the log begins.
+    pub(crate) first: Option<i64>,
+    pub(crate) landed: Option<i64>,
+    /// Where the batch views of this stream end, the least of them.
+    pub(crate) cut: Option<i64>,
+    /// How far the speed layer has folded, the least of its views.
+    pub(crate) head: Option<i64>,
+    pub(crate) log_end: Option<i64>,
+    /// Records that are in the log and in no answer.
+    pub(crate) lag_records: Option<i64>,
+    /// Age of the first of them; 0 when there is none.
+    pub(crate) lag_ms: Option<i64>,
+    /// `reading`, `behind` or `stopped`.
+    pub(crate) state: &'static str,
+    pub(crate) error: Option<String>,
+}
+
+/// All partitions of all streams.
+pub(crate) async fn partitions(inner: &Inner) -> Result<Vec<PartitionState>, QueryError> {
+    let mut all = vec![];
+    for stream in &inner.streams {
+        let known = inner.catalog.partitions(&stream.topic).await?;
+        let landed: BTreeMap<i32, Partition> = known.into_iter().map(|p| (p.partition, p)).collect();
+        let partitions = inner.partitions_of(stream).await.unwrap_or(stream.options.partitions);
+        for partition in 0..partitions.cast_signed() {
+            all.push(state(inner, stream, partition, landed.get(&partition)).await);
+        }
+    }
+    Ok(all)
+}
+
+async fn state(inner: &Inner, stream: &Stream, partition: i32, landed: Option<&Partition>) -> PartitionState {
+    let bounds = match &inner.log {
+        Some(log) => Some(log.bounds(&stream.topic, partition).await),
+        None => None,
+    };
+    let (bounds, unknown) = match bounds {
+        Some(Ok(bounds)) => (Some(bounds), None),
+        Some(Err(error)) => (None, Some(error.to_string())),
+        None => (None, None),
+    };
+    let (head, stopped) = head(inner, stream, partition);
+    let log_end = bounds.map(|bounds| bounds.end);
+    let lag_records = log_end.zip(head).map(|(end, head)| (end - head).max(0));
+    let lag_ms = match (lag_records, head) {
+        (Some(0), _) => Some(0),
+        (Some(_), Some(head)) => age(inner, stream, partition, head).await,
+        _ => None,
+    };
+    let error = stopped.or(unknown);
+    let state = match (&error, lag_records) {
+        (Some(_), _) => "stopped",
+        (None, Some(1..)) => "behind",
+        _ => "reading",
+    };
+    PartitionState {
+        stream: stream.name.to_string(),
+        topic: stream.topic.clone(),
+        partition,
+        first: bounds.map(|bounds| bounds.start).or(landed.map(|landed| landed.first_offset)),
+        landed: landed.map(|landed| landed.next_offset),
+        cut: cut(inner, stream, partition),
+        head,
+        log_end,
+        lag_records,
+        lag_ms,
+        state,
+        error,
+    }
+}
+
+fn cut(inner: &Inner, stream: &Stream, partition: i32) -> Option<i64> {
+    let served = inner.served();
+    let cuts = inner.folded().filter(|view| view.stream == stream.name).filter_map(|view| match served.filled(view) {
+        Filled::States(states) => Some(states.cut.get(partition)),
+        _ => None,
+    });
+    cuts.min()
+}
+
+fn head(inner: &Inner, stream: &Stream, partition: i32) -> (Option<i64>, Option<String>) {
+    let mut least: Option<i64> = None;
+    for view in inner.folded().filter(|view| view.stream == stream.name) {
+        match inner.realtime.head(&view.name) {
+            Ok(head) => {
+                let here = head.get(partition);
+                least = Some(least.map_or(here, |least| least.min(here)));
+            }
+            Err(error) => return (least, Some(error.to_string())),
+        }
+    }
+    (least, None)
+}
+
+/// How long ago the record at `offset` was produced.
+async fn age(inner: &Inner, stream: &Stream, partition: i32, offset: i64) -> Option<i64> {
+    let fetched = inner.log.as_ref()?.read(&stream.topic, partition, offset, 1).await.ok()?;
+    let produced = fetched.records.timestamps.values().first().copied()?;
+    Some((inner.clock.now_ms() - produced).max(0))
+}
+
+pub(super) fn schema() -> SchemaRef {
+    raw::schema(vec![
+        Field::new("stream", DataType::Utf8, false),
+        Field::new("topic", DataType::Utf8, false),
+        Field::new("partition", DataType::Int32, false),
+        Field::new("first", DataType::Int64, true),
+        Field::new("landed", DataType::Int64, true),
+        Field::new("cut", DataType::Int64, true),
+        Field::new("head", DataType::Int64, true),
+        Field::new("log_end", DataType::Int64, true),
+        Field::new("lag_records", DataType::Int64, true),
+        Field::new("lag_ms", DataType::Int64, true),
+        Field::new("state", DataType::Utf8, false),
+        Field::new("error", DataType::Utf8, true),
+    ])
+}
+
+pub(super) async fn rows(inner: &Inner) -> Result<RecordBatch, QueryError> {
+    let all = partitions(inner).await?;
+    column::batch(
+        schema(),
+        vec![
+            column::text(all.iter().map(|p| Some(&p.stream))),
+            column::text(all.iter().map(|p| Some(&p.topic))),
+            column::int32(all.iter().map(|p| p.partition)),
+            column::int64(all.iter().map(|p| p.first)),
+            column::int64(all.iter().map(|p| p.landed)),
+            column::int64(all.iter().map(|p| p.cut)),
+            column::int64(all.iter().map(|p| p.head)),
+            column::int64(all.iter().map(|p| p.log_end)),
+            column::int64(all.iter().map(|p| p.lag_records)),
+            column::int64(all.iter().map(|p| p.lag_ms)),
+            column::text(all.iter().map(|p| Some(p.state))),
+            column::text(all.iter().map(|p| p.error.as_ref())),
+        ],
+    )
+}
