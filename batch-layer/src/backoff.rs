@@ -1,17 +1,16 @@
-//! Pauses between attempts: they double up to a longest one, and start over after a success.
+//! Pauses between attempts: they double from a first one up to a longest one.
 
 use std::time::Duration;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Backoff {
-    first: Duration,
     longest: Duration,
     next: Duration,
 }
 
 impl Backoff {
     pub(crate) fn new(first: Duration, longest: Duration) -> Self {
-        Self { first, longest, next: first }
+        Self { longest, next: first }
     }
 
     /// How long to pause now.
@@ -19,11 +18,6 @@ impl Backoff {
         let pause = self.next.min(self.longest);
         self.next = self.next.saturating_mul(2).min(self.longest);
         pause
-    }
-
-    /// Starts over.
-    pub(crate) fn reset(&mut self) {
-        self.next = self.first;
     }
 }
 
@@ -36,7 +30,5 @@ mod tests {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(350));
         let pauses: Vec<u128> = (0..4).map(|_| backoff.pause().as_millis()).collect();
         assert_eq!(pauses, [100, 200, 350, 350]);
-        backoff.reset();
-        assert_eq!(backoff.pause().as_millis(), 100);
     }
 }

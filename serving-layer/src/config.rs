@@ -33,7 +33,6 @@ pub struct ServingConfig {
 }
 
 /// What the serving layer reads from.
-#[derive(Debug)]
 pub struct ServingParts {
     /// In the pipeline's order.
     pub views: Vec<Planned>,
@@ -49,4 +48,10 @@ pub struct ServingParts {
     /// Renders `/metrics`; without it that is empty.
     pub metrics: Option<PrometheusHandle>,
     pub config: ServingConfig,
+}
+
+impl std::fmt::Debug for ServingParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServingParts").field("views", &self.views).field("config", &self.config).finish_non_exhaustive()
+    }
 }

@@ -110,7 +110,7 @@ impl Serving {
             stream: Some(stream),
             sleep: Box::pin(tokio::time::sleep_until(clock.deadline)),
             clock: clock.clone(),
-            _turn: turn,
+            turn: Some(turn),
         };
         Ok(Answer { schema, as_of: pin.as_of(), batches })
     }
@@ -154,7 +154,8 @@ pub struct Batches {
     stream: Option<SendableRecordBatchStream>,
     sleep: Pinned<Box<Sleep>>,
     clock: Clocked,
-    _turn: OwnedSemaphorePermit,
+    /// Given back with the first rows: what follows is only sent, as fast as the client takes it.
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 impl std::fmt::Debug for Batches {
@@ -176,7 +177,10 @@ impl Stream for Batches {
         let polled = std::panic::catch_unwind(AssertUnwindSafe(|| stream.poll_next_unpin(context)));
         match polled {
             Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(Some(Ok(batch)))) => Poll::Ready(Some(Ok(batch))),
+            Ok(Poll::Ready(Some(Ok(batch)))) => {
+                this.turn = None;
+                Poll::Ready(Some(Ok(batch)))
+            }
             Ok(Poll::Ready(Some(Err(error)))) => Poll::Ready(this.end(Some(error.into()))),
             Ok(Poll::Ready(None)) => Poll::Ready(this.end(None)),
             Err(_panic) => Poll::Ready(this.end(Some(QueryError::panicked()))),
@@ -187,6 +191,7 @@ impl Stream for Batches {
 impl Batches {
     fn end(&mut self, error: Option<QueryError>) -> Option<Result<RecordBatch, QueryError>> {
         self.stream = None;
+        self.turn = None;
         self.clock.ended(error.as_ref().map(|error| error.reason));
         error.map(Err)
     }

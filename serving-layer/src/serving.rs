@@ -34,12 +34,17 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Pause before a generation that the speed layer could not meet is tried again.
 const AGAIN: Duration = Duration::from_millis(25);
 
-/// Answers queries. Cheap to share.
-#[derive(Debug)]
+/// Answers queries.
 pub struct Serving {
     pub(crate) inner: Arc<Inner>,
     /// Everything but the tables, which each query brings.
     pub(crate) template: SessionContext,
+}
+
+impl std::fmt::Debug for Serving {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Serving").field("generation", &self.generation()).finish_non_exhaustive()
+    }
 }
 
 /// What snapshots are made of.

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::SpeedConfig;
-use crate::partition::{FoldState, PartitionFold, ReadRequest, Shared, Views};
+use crate::partition::{FoldState, Message, PartitionFold, ReadRequest, Shared, Views};
 use crate::target::{self, Targets};
 
 /// What the layer is made of.
@@ -54,12 +54,12 @@ pub struct SpeedLayer {
 /// How to reach a partition's task.
 #[derive(Debug)]
 struct Door {
-    requests: mpsc::Sender<ReadRequest>,
+    inbox: mpsc::Sender<Message>,
     shared: Arc<Shared>,
 }
 
-/// Readers that may wait for one partition at a time.
-const WAITING_READERS: usize = 256;
+/// Messages that may wait for one partition at a time.
+const WAITING: usize = 256;
 
 impl SpeedLayer {
     /// Starts folding at the cuts of the current generation.
@@ -73,7 +73,7 @@ impl SpeedLayer {
     ) -> Result<Arc<Self>, CatalogError> {
         let SpeedParts { views, feeds, catalog, config } = parts;
         let first = target::read(&catalog, &views, &Targets::default()).await?;
-        let (sender, targets) = watch::channel(first);
+        let (aim, targets) = watch::channel(first);
         let total_bytes = Arc::new(AtomicUsize::new(0));
         let mut layer = Self {
             views: HashMap::new(),
@@ -88,13 +88,13 @@ impl SpeedLayer {
             }
             let mut doors = vec![];
             for partition in 0..feed.partitions().cast_signed() {
-                let (requests, inbox) = mpsc::channel(WAITING_READERS);
+                let (sender, inbox) = mpsc::channel(WAITING);
                 let state = watch::Sender::new(FoldState::Folding);
                 let shared = Arc::new(Shared { head: AtomicI64::new(0), bytes: AtomicUsize::new(0), state });
                 let fold = PartitionFold {
                     feed: Arc::clone(&feed),
                     partition,
-                    requests: inbox,
+                    inbox,
                     targets: targets.clone(),
                     shared: Arc::clone(&shared),
                     total_bytes: Arc::clone(&total_bytes),
@@ -103,12 +103,12 @@ impl SpeedLayer {
                     shutdown: shutdown.clone(),
                 };
                 tracker.spawn(fold.run(Views::new(&mine, partition)));
-                doors.push(Door { requests, shared });
+                doors.push(Door { inbox: sender, shared });
             }
             layer.streams.insert(stream, doors);
         }
         let layer = Arc::new(layer);
-        let follow = Follow { layer: Arc::clone(&layer), catalog, views, config, sender };
+        let follow = Follow { layer: Arc::clone(&layer), catalog, views, config, aim };
         tracker.spawn(follow.run(shutdown.clone()));
         Ok(layer)
     }
@@ -122,6 +122,17 @@ impl SpeedLayer {
     /// Bytes of all states.
     pub fn bytes(&self) -> usize {
         self.total_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Tells of the end of a segment that is about to be landed: the next cut may fall there, and a slice that
+    /// ends there need not be folded again. Telling is a help, never needed, so it does not wait.
+    pub fn expect_boundary(&self, stream: &StreamName, partition: i32, end: i64) {
+        let door = self.streams.get(stream).zip(usize::try_from(partition).ok()).and_then(|(doors, p)| doors.get(p));
+        if let Some(door) = door
+            && door.inbox.try_send(Message::Boundary(end)).is_err()
+        {
+            tracing::debug!(%stream, partition, end, "partition is too busy to note a boundary");
+        }
     }
 
     /// How every partition is doing.
@@ -156,7 +167,7 @@ impl Realtime for SpeedLayer {
         for (partition, door) in (0..).zip(doors) {
             let (answer, receive) = oneshot::channel();
             let request = ReadRequest { view: number, floor: floor.get(partition), answer };
-            let sent = door.requests.send(request).await;
+            let sent = door.inbox.send(Message::Read(request)).await;
             sent.map_err(|_| stopped(view, partition, "the speed layer is shutting down"))?;
             answers.push(receive);
         }
@@ -187,7 +198,7 @@ struct Follow {
     catalog: Catalog,
     views: Vec<Arc<View>>,
     config: SpeedConfig,
-    sender: watch::Sender<Targets>,
+    aim: watch::Sender<Targets>,
 }
 
 impl Follow {
@@ -199,10 +210,10 @@ impl Follow {
                 _ = changes.changed() => {}
                 () = tokio::time::sleep(self.config.poll_interval) => {}
             }
-            let before = self.sender.borrow().clone();
+            let before = self.aim.borrow().clone();
             match target::read(&self.catalog, &self.views, &before).await {
                 Ok(targets) => {
-                    self.sender.send_if_modified(|old| std::mem::replace(old, targets.clone()) != targets);
+                    self.aim.send_if_modified(|old| std::mem::replace(old, targets.clone()) != targets);
                 }
                 Err(error) => tracing::warn!(%error, "cannot read the catalog; the speed layer keeps its slices"),
             }

@@ -16,6 +16,13 @@ use tokio_util::sync::CancellationToken;
 use crate::target::Targets;
 use crate::view_fold::ViewFold;
 
+/// What a partition's task is told.
+pub(crate) enum Message {
+    Read(ReadRequest),
+    /// A segment of the landing will end at this offset: a cut may fall there.
+    Boundary(i64),
+}
+
 /// A reader's question: the slices of view number `view` from `floor`.
 pub(crate) struct ReadRequest {
     pub(crate) view: usize,
@@ -48,7 +55,7 @@ pub(crate) struct Shared {
 pub(crate) struct PartitionFold {
     pub(crate) feed: Arc<Feed>,
     pub(crate) partition: i32,
-    pub(crate) requests: mpsc::Receiver<ReadRequest>,
+    pub(crate) inbox: mpsc::Receiver<Message>,
     pub(crate) targets: watch::Receiver<Targets>,
     pub(crate) shared: Arc<Shared>,
     /// Total of all partitions, and how much it may be before folding pauses.
@@ -91,8 +98,9 @@ impl PartitionFold {
             tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return,
-                request = self.requests.recv() => match request {
-                    Some(request) => self.answer(&mut views, request),
+                message = self.inbox.recv() => match message {
+                    Some(Message::Read(request)) => self.answer(&mut views, request),
+                    Some(Message::Boundary(end)) => self.expect(&mut views, end),
                     None => return,
                 },
                 changed = self.targets.changed() => match changed {
@@ -176,6 +184,14 @@ impl PartitionFold {
             at = decoded.range.end;
         }
         Ok(folder)
+    }
+
+    fn expect(&self, views: &mut Views, end: i64) {
+        for fold in &mut views.folds {
+            if let Err(error) = fold.expect(end) {
+                self.set(FoldState::Stalled(error.strip_backtrace()));
+            }
+        }
     }
 
     fn answer(&self, views: &mut Views, request: ReadRequest) {

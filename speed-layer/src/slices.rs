@@ -58,10 +58,6 @@ impl Slices {
         self.slices.retain(|s| s.slice.range.end > floor);
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.slices.clear();
-    }
-
     pub(crate) fn bytes(&self) -> usize {
         self.slices.iter().map(|s| s.bytes).sum()
     }

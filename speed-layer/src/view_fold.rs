@@ -1,5 +1,6 @@
 //! One view in one partition: its open state, its slices, and where it stands.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::common::Result;
@@ -10,12 +11,17 @@ use dovetail_ingestion::decode::Decoded;
 
 use crate::target::{Start, Target};
 
+/// How many segment ends are kept in mind. A cut at an older one costs folding a slice again.
+const EXPECTED: usize = 8;
+
 /// Folds one view's rows of one partition.
 #[derive(Debug)]
 pub(crate) struct ViewFold {
     pub(crate) view: Arc<View>,
     partition: i32,
     target: Target,
+    /// Ends of the latest segments of the landing, where the next cut may fall.
+    expected: BTreeSet<i64>,
     /// `None` while the view is unfilled.
     held: Option<Held>,
 }
@@ -33,7 +39,7 @@ struct Held {
 impl ViewFold {
     pub(crate) fn new(view: Arc<View>, partition: i32) -> Self {
         let target = Target { start: Start::Unfilled, previous: None, coming: vec![] };
-        Self { view, partition, target, held: None }
+        Self { view, partition, target, expected: BTreeSet::new(), held: None }
     }
 
     /// Next offset to fold; `None` while there is nothing to do.
@@ -43,6 +49,25 @@ impl ViewFold {
 
     pub(crate) fn bytes(&self) -> usize {
         self.held.as_ref().map_or(0, |held| held.slices.bytes() + held.folder.size())
+    }
+
+    /// A segment will end at `end`: when it is still ahead, a slice will end there too.
+    pub(crate) fn expect(&mut self, end: i64) -> Result<()> {
+        self.expected.insert(end);
+        while self.expected.len() > EXPECTED {
+            self.expected.pop_first();
+        }
+        // When it is behind, what is folded from here on at least does not add to the slice around it.
+        if self.head().is_some_and(|head| end <= head) {
+            self.seal()?;
+        }
+        Ok(())
+    }
+
+    fn pinned(&self) -> BTreeSet<i64> {
+        let mut pinned = self.target.pinned(self.partition);
+        pinned.extend(&self.expected);
+        pinned
     }
 
     /// Takes over what the catalog says. `log_start` is the first offset that the log still has.
@@ -108,12 +133,9 @@ impl ViewFold {
 
     /// Folds the rows of `decoded` that this view has not folded yet.
     pub(crate) async fn fold(&mut self, decoded: &Arc<Decoded>) -> Result<()> {
-        let Some(held) = &mut self.held else { return Ok(()) };
-        if !decoded.range.contains(held.head) {
-            return Ok(());
-        }
-        let pinned = self.target.pinned(self.partition);
-        let mut boundaries: Vec<i64> = pinned.into_iter().filter(|&b| held.head < b && b < decoded.range.end).collect();
+        let Some(head) = self.head().filter(|&head| decoded.range.contains(head)) else { return Ok(()) };
+        let ahead = self.pinned().into_iter().filter(|&b| head < b && b < decoded.range.end);
+        let mut boundaries: Vec<i64> = ahead.collect();
         boundaries.push(decoded.range.end);
         for end in boundaries {
             self.fold_until(decoded, end).await?;
@@ -134,7 +156,7 @@ impl ViewFold {
 
     /// Closes the open state into a slice.
     pub(crate) fn seal(&mut self) -> Result<()> {
-        let pinned = self.target.pinned(self.partition);
+        let pinned = self.pinned();
         let Some(held) = &mut self.held else { return Ok(()) };
         if held.open < held.head {
             let range = OffsetRange::new(held.open, held.head);

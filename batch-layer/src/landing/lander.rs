@@ -110,11 +110,12 @@ impl Lander {
         let mut buffer = self.buffer(start).await?;
         let mut deadline = None;
         while buffer.payload_bytes() < config.segment_bytes {
+            let from = buffer.range().end;
             let decoded = tokio::select! {
                 biased;
                 () = self.landing.shutdown.cancelled() => return Err(self.land_at_once(buffer).await),
                 () = reached(deadline) => break,
-                read = self.persist(buffer.range().end, || self.read(buffer.range().end)) => read?,
+                read = self.persist(from, || self.read(from)) => read?,
             };
             if self.feed.stream().options.on_bad_record == OnBadRecord::Stop
                 && let Some((good, bad)) = before_first_dead(&decoded)

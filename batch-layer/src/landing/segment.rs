@@ -1,6 +1,6 @@
 //! A segment while it is buffered: encoded as it grows, so that memory holds compressed bytes, not rows.
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::{max, min};
 use arrow::datatypes::{Int64Type, SchemaRef, TimestampMillisecondType};
 use bytes::Bytes;

@@ -12,18 +12,18 @@ use super::RunError;
 /// Objects that are looked at at the same time.
 const AT_ONCE: usize = 16;
 
-/// Looks whether every segment is there in full.
-pub(crate) async fn check_sizes(store: &Store, segments: impl Iterator<Item = &Segment>) -> Result<(), RunError> {
-    let distinct: BTreeMap<&str, u64> = segments.map(|segment| (segment.path.as_str(), segment.bytes)).collect();
-    let checks = distinct.into_iter().map(|(path, bytes)| check_size(store, path, bytes));
+/// Looks whether every object is there in full: paths and how many bytes they have.
+pub(crate) async fn check_sizes(store: &Store, bytes_of: BTreeMap<String, u64>) -> Result<(), RunError> {
+    let store = store.clone();
+    let checks = bytes_of.into_iter().map(move |(path, bytes)| check_size(store.clone(), path, bytes));
     stream::iter(checks).buffer_unordered(AT_ONCE).try_collect().await
 }
 
-async fn check_size(store: &Store, path: &str, expected: u64) -> Result<(), RunError> {
-    match store.size(&path.into()).await {
+async fn check_size(store: Store, path: String, expected: u64) -> Result<(), RunError> {
+    match store.size(&path.as_str().into()).await {
         Ok(found) if found == expected => Ok(()),
-        Ok(found) => Err(RunError::SegmentTruncated { path: path.to_owned(), expected, found }),
-        Err(StoreError::Missing { .. }) => Err(RunError::SegmentMissing { path: path.to_owned() }),
+        Ok(found) => Err(RunError::SegmentTruncated { path, expected, found }),
+        Err(StoreError::Missing { .. }) => Err(RunError::SegmentMissing { path }),
         Err(error) => Err(error.into()),
     }
 }

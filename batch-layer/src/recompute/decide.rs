@@ -123,6 +123,12 @@ pub(crate) fn choose(situation: &Situation<'_>) -> Choice {
 }
 
 impl Choice {
+    /// The objects to read and how many bytes they have.
+    pub(crate) fn sizes(&self) -> BTreeMap<String, u64> {
+        let segments = self.folds.iter().flat_map(|fold| &fold.segments);
+        segments.map(|segment| (segment.path.clone(), segment.bytes)).collect()
+    }
+
     fn add(&mut self, view: &Arc<View>, landed: &Landed, states: Option<&ViewStates>, kind: RunKind) {
         let base = states.filter(|states| kind == RunKind::Incremental && states.files.len() < MAX_FILES);
         let since = base.and_then(|base| Some((base, landed.since(&base.cut)?)));

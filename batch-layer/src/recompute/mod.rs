@@ -45,6 +45,8 @@ pub(crate) use self::decide::unfilled;
 pub use self::error::RunError;
 pub(crate) use self::progress::Reporter;
 pub use self::progress::{Phase, Progress};
+#[cfg(test)]
+pub(crate) use self::states::read as read_states;
 
 /// What runs work with.
 #[derive(Debug)]
@@ -188,7 +190,7 @@ impl Recompute {
     }
 
     async fn fold_all(&self, choice: &Choice, output: &Output<'_>) -> Result<Vec<(ViewName, ViewStates)>, RunError> {
-        check::check_sizes(&self.store, choice.folds.iter().flat_map(|fold| &fold.segments)).await?;
+        check::check_sizes(&self.store, choice.sizes()).await?;
         let context = self.context();
         let mut views = vec![];
         for fold in &choice.folds {

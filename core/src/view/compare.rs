@@ -20,14 +20,14 @@ pub struct Difference {
 }
 
 /// Relative difference up to which float sums count as equal.
-pub const FLOAT_TOLERANCE: f64 = 1e-9;
+const FLOAT_TOLERANCE: f64 = 1e-9;
 /// Relative difference up to which quantiles of a t-digest count as equal.
-pub const SKETCH_TOLERANCE: f64 = 0.05;
+const SKETCH_TOLERANCE: f64 = 0.05;
 
 /// Rows of `left` and `right` that differ, as multisets.
 ///
 /// Bit-exact answers must have equal rows. Otherwise rows are matched by their columns that are not floats, and
-/// floats may differ by [`FLOAT_TOLERANCE`] or [`SKETCH_TOLERANCE`], relatively.
+/// floats may differ by `FLOAT_TOLERANCE` or `SKETCH_TOLERANCE`, relatively.
 pub fn compare_answers(
     schema: &SchemaRef,
     left: &[RecordBatch],

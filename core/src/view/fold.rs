@@ -31,8 +31,6 @@ pub(super) struct FoldPlan {
     /// Whether it can run on the next batch as it is, see [`super::joins`].
     pub(super) keeps_nothing: bool,
     pub(super) context: Arc<TaskContext>,
-    /// The state's schema when the view has no aggregate.
-    pub(super) rows_schema: SchemaRef,
 }
 
 /// The leaf of a fold plan: yields the batch that the task context carries.

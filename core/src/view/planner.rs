@@ -24,7 +24,6 @@ use super::joins::{probe_with_stream, runs_again};
 use super::order::break_ties;
 use super::split::{leaf_column, leaf_in_place_of, only_columns_of, scanned_tables};
 use super::{DerivedView, View};
-use crate::name::StreamName;
 use crate::pipeline::{Pipeline, PipelineErrors, Stream, ViewSql, register_lookups};
 
 /// Why a view was refused.
@@ -80,7 +79,7 @@ pub struct Planner {
 
 /// Settings under which views are planned: one partition, plain strings, no rule that reshapes an aggregate or
 /// lets a plan remember one batch when it runs on the next.
-pub fn planning_config() -> SessionConfig {
+pub(super) fn planning_config() -> SessionConfig {
     let mut config = SessionConfig::new().with_target_partitions(1);
     let options = config.options_mut();
     options.sql_parser.map_string_types_to_utf8view = false;
@@ -250,8 +249,7 @@ impl Planner {
         let state = self.context.state();
         let physical = probe_with_stream(state.create_physical_plan(&logical).await?)?;
         let keeps_nothing = runs_again(&physical);
-        let rows_schema = nullable_schema(fields_of(&logical));
-        Ok(FoldPlan { logical, physical, keeps_nothing, context: self.context.task_ctx(), rows_schema })
+        Ok(FoldPlan { logical, physical, keeps_nothing, context: self.context.task_ctx() })
     }
 
     /// Plans an aggregate without any rule that could give it another shape.
@@ -311,9 +309,4 @@ fn leaf_schema<'a>(fields: impl Iterator<Item = &'a Field>) -> SchemaRef {
 
 fn finish_over(plan: &LogicalPlan, at: *const LogicalPlan, leaf: &SchemaRef) -> Result<LogicalPlan> {
     replace(plan, at, &|replaced| leaf_in_place_of(replaced, Arc::new(EmptyTable::new(Arc::clone(leaf)))))
-}
-
-/// The streams that `views` read.
-pub fn streams_of<'a>(views: impl IntoIterator<Item = &'a Arc<View>>) -> HashSet<StreamName> {
-    views.into_iter().map(|view| view.stream.clone()).collect()
 }

@@ -26,8 +26,7 @@ use weather::Weather;
 pub const DEFAULT_START_MS: i64 = 1_772_323_200_000;
 
 /// How late a late record is, from half a minute to three days, most by minutes.
-const LATENESS_MS: &[u64] =
-    &[30_000, 60_000, 120_000, 240_000, 480_000, 1_200_000, 3_600_000, 14_400_000, 259_200_000];
+const LATENESS_MS: &[u64] = &[30_000, 60_000, 120_000, 240_000, 480_000, 1_200_000, 3_600_000, 14_400_000, 259_200_000];
 
 /// What is generated; each has its pipeline in `data/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::random::{Random, Weighted};
 
 mod tables;
 
-use tables::{AGENCIES, BOROUGHS, COMPLAINTS, Complaint, Borough};
+use tables::{AGENCIES, BOROUGHS, Borough, COMPLAINTS, Complaint};
 
 const FIRST_KEY: u64 = 64_000_000;
 
@@ -22,9 +22,22 @@ const GAP: &[u64] = &[0, 134, 288, 470, 693, 981, 1_386, 2_079, 8_000];
 const CHANNELS: &[&str] = &["ONLINE", "ONLINE", "ONLINE", "PHONE", "PHONE", "PHONE", "MOBILE", "MOBILE", "UNKNOWN"];
 const OPEN_STATUSES: &[&str] = &["In Progress", "In Progress", "In Progress", "Open", "Open", "Assigned", "Pending"];
 const STREETS: &[&str] = &[
-    "MAIN STREET", "BROADWAY", "PARK AVENUE", "OCEAN PARKWAY", "GRAND CONCOURSE", "ATLANTIC AVENUE", "VICTORY BOULEVARD",
-    "NORTHERN BOULEVARD", "FLATBUSH AVENUE", "WEST 23 STREET", "EAST 96 STREET", "AMSTERDAM AVENUE", "BAY STREET",
-    "LINDEN BOULEVARD", "JEROME AVENUE", "NOSTRAND AVENUE",
+    "MAIN STREET",
+    "BROADWAY",
+    "PARK AVENUE",
+    "OCEAN PARKWAY",
+    "GRAND CONCOURSE",
+    "ATLANTIC AVENUE",
+    "VICTORY BOULEVARD",
+    "NORTHERN BOULEVARD",
+    "FLATBUSH AVENUE",
+    "WEST 23 STREET",
+    "EAST 96 STREET",
+    "AMSTERDAM AVENUE",
+    "BAY STREET",
+    "LINDEN BOULEVARD",
+    "JEROME AVENUE",
+    "NOSTRAND AVENUE",
 ];
 
 #[derive(Debug)]

@@ -8,21 +8,41 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     #[error("cannot open `{name}`")]
-    Open { name: String, #[source] error: io::Error },
+    Open {
+        name: String,
+        #[source]
+        error: io::Error,
+    },
     #[error("`{name}` is empty; nothing was appended")]
     Empty { name: String },
     #[error("`{name}` looks like {looks_like}, not like records; {advice}; nothing was appended")]
     NotData { name: String, looks_like: &'static str, advice: &'static str },
-    #[error("`{name}` holds JSON, but stream `{stream}` is declared `STORED AS CSV`; convert the file or declare the stream `STORED AS JSON`")]
+    #[error(
+        "`{name}` holds JSON, but stream `{stream}` is declared `STORED AS CSV`; convert the file or declare the stream `STORED AS JSON`"
+    )]
     JsonForCsv { name: String, stream: String },
-    #[error("no header of `{name}` is a column of stream `{stream}`: it has {found}, the stream {wanted}; set the stream's option `header` to 'snake_case', or map single headers with 'header.NAME' 'column'")]
+    #[error(
+        "no header of `{name}` is a column of stream `{stream}`: it has {found}, the stream {wanted}; set the stream's option `header` to 'snake_case', or map single headers with 'header.NAME' 'column'"
+    )]
     NoHeaderMatches { name: String, stream: String, found: String, wanted: String },
-    #[error("`{name}` ends in the middle of {what} (line {line}, byte {byte}); get the whole file and start again: what was read before is kept")]
+    #[error(
+        "`{name}` ends in the middle of {what} (line {line}, byte {byte}); get the whole file and start again: what was read before is kept"
+    )]
     Truncated { name: String, what: &'static str, line: u64, byte: u64 },
-    #[error("`{name}` goes on after the end of its JSON array (line {line}, byte {byte}); write one array, or one object a line")]
+    #[error(
+        "`{name}` goes on after the end of its JSON array (line {line}, byte {byte}); write one array, or one object a line"
+    )]
     AfterArray { name: String, line: u64, byte: u64 },
-    #[error("`{name}`: the record at line {line} (byte {byte}) is longer than {limit} bytes; see if a quote or a bracket is left open there")]
+    #[error(
+        "`{name}`: the record at line {line} (byte {byte}) is longer than {limit} bytes; see if a quote or a bracket is left open there"
+    )]
     TooLong { name: String, line: u64, byte: u64, limit: usize },
     #[error("cannot read `{name}` past line {line} (byte {byte})")]
-    Read { name: String, line: u64, byte: u64, #[source] error: io::Error },
+    Read {
+        name: String,
+        line: u64,
+        byte: u64,
+        #[source]
+        error: io::Error,
+    },
 }

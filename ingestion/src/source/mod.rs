@@ -43,7 +43,7 @@ use values::Values;
 pub struct SourceOptions {
     /// The stream that the records are for: its options map headers, its format decides what a CSV row becomes.
     pub stream: Arc<Stream>,
-    /// Instead of what the name and the content say.
+    /// Instead of what the name and the content say; nothing but an empty source is refused then.
     pub format: Option<FileFormat>,
 }
 
@@ -126,18 +126,19 @@ fn read(
 
 fn format(name: &str, prefix: &[u8], options: &SourceOptions) -> Result<FileFormat, SourceError> {
     let name = || name.to_owned();
+    let seen = sniff::look(&name(), prefix);
+    let format = match (seen, options.format) {
+        (Look::Empty, _) => return Err(SourceError::Empty { name: name() }),
+        (_, Some(format)) | (Look::Data(format), None) => format,
+        (Look::NotData { looks_like, advice }, None) => {
+            return Err(SourceError::NotData { name: name(), looks_like, advice });
+        }
+    };
     let stream = &options.stream;
-    match sniff::look(&name(), prefix) {
-        Look::Empty => Err(SourceError::Empty { name: name() }),
-        Look::NotData { looks_like, advice } => Err(SourceError::NotData { name: name(), looks_like, advice }),
-        Look::Data(seen) => match options.format.unwrap_or(seen) {
-            FileFormat::Csv => Ok(FileFormat::Csv),
-            _ if stream.format == Format::Csv => {
-                Err(SourceError::JsonForCsv { name: name(), stream: stream.name.to_string() })
-            }
-            json => Ok(json),
-        },
+    if format != FileFormat::Csv && stream.format == Format::Csv {
+        return Err(SourceError::JsonForCsv { name: name(), stream: stream.name.to_string() });
     }
+    Ok(format)
 }
 
 impl SourceReader {

@@ -9,7 +9,9 @@ pub enum Pace {
     /// This many records a second.
     Rate(f64),
     /// As the events happened, `factor` times as fast. Needs the stream's option `event_time`.
-    AsRecorded { factor: f64 },
+    AsRecorded {
+        factor: f64,
+    },
 }
 
 /// Says when each record is due, counted from the start of sending.

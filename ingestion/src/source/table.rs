@@ -6,7 +6,10 @@
 use csv_core::ReadRecordResult;
 use dovetail_core::pipeline::{Format, Stream};
 
-use super::{Raw, SourceError, header, text::{self, Text}};
+use super::{
+    Raw, SourceError, header,
+    text::{self, Text},
+};
 
 /// The rows of a CSV file below its header.
 pub(super) struct Table {

@@ -102,11 +102,11 @@ fn pretty_printed_objects_need_no_array() {
 #[test]
 fn rows_become_objects_of_strings_in_header_order() {
     let content = "\u{feff}B,A,Other One\r\n1,\"x\n\"\"y\"\"\",ü\r\n\r\n,2,\r\n,,\n";
-    check("x.csv", content, &[
-        ("{\"b\":\"1\",\"a\":\"x\\n\\\"y\\\"\",\"other_one\":\"ü\"}", 2),
-        ("{\"a\":\"2\"}", 5),
-        ("{}", 6),
-    ]);
+    check(
+        "x.csv",
+        content,
+        &[("{\"b\":\"1\",\"a\":\"x\\n\\\"y\\\"\",\"other_one\":\"ü\"}", 2), ("{\"a\":\"2\"}", 5), ("{}", 6)],
+    );
     check("x.csv", "a;b\n1;2", &[("{\"a\":\"1\",\"b\":\"2\"}", 2)]);
     check("x.csv", "a,b\n", &[]);
 }
@@ -155,13 +155,22 @@ fn what_does_not_fit_the_stream_is_refused() {
 }
 
 #[test]
+fn a_format_that_is_named_is_not_doubted() {
+    let options = |format| SourceOptions { stream: Arc::new(stream(Format::Json, &["a"])), format };
+    let read = |format| from_bytes("x.json", b"<p>\n\"a\"\n", &options(format)).map(Iterator::count);
+    assert!(matches!(read(None), Err(SourceError::NotData { .. })));
+    assert_eq!(read(Some(FileFormat::Lines)).unwrap(), 2);
+    assert!(matches!(read(Some(FileFormat::Csv)), Err(SourceError::NoHeaderMatches { .. })));
+}
+
+#[test]
 fn a_cut_off_array_gives_what_came_before() {
     let (values, error) =
         read_all(reader("x.json", "[{\"a\":1},\n{\"a\":2},\n{\"a\"", stream(Format::Json, &["a"])).unwrap());
     assert_eq!(values.len(), 2);
     assert_eq!(
         error.unwrap().to_string(),
-        "`x.json` ends in the middle of its JSON array (line 3, byte 24); get the whole file and start again: \
+        "`x.json` ends in the middle of its JSON array (line 3, byte 23); get the whole file and start again: \
          what was read before is kept"
     );
 }

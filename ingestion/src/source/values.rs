@@ -3,7 +3,10 @@
 //! A value is not parsed: numbers and strings keep their bytes, and a value that is not JSON is passed on to become
 //! a dead letter. White space between its tokens goes, so that a pretty-printed value becomes one line.
 
-use super::{Raw, SourceError, text::{self, Text}};
+use super::{
+    Raw, SourceError,
+    text::{self, Text},
+};
 
 pub(super) struct Values {
     text: Text,

@@ -21,7 +21,7 @@ use crate::error::{QueryError, Reason};
 use crate::serving::Inner;
 use crate::snapshot::Pin;
 
-pub(crate) use partitions::{PartitionState, partitions};
+pub(crate) use partitions::partitions;
 pub(crate) use views::{ViewState, views};
 
 /// A small table of `sys`.

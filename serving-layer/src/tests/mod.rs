@@ -1,0 +1,11 @@
+//! The serving layer over a hand-made speed layer and hand-made generations.
+
+mod answers;
+mod consistency;
+mod drift;
+mod http;
+mod limits;
+mod postgres;
+mod psql;
+mod read_only;
+mod world;

@@ -120,7 +120,12 @@ const fn works(
 
 /// Types of complaint with their weight in thousandths or so.
 pub(super) const COMPLAINTS: &[Complaint] = &[
-    patrol("Illegal Parking", 150, &["Blocked Hydrant", "Double Parked", "Blocked Sidewalk", "Blocked Bike Lane"], STREET),
+    patrol(
+        "Illegal Parking",
+        150,
+        &["Blocked Hydrant", "Double Parked", "Blocked Sidewalk", "Blocked Bike Lane"],
+        STREET,
+    ),
     patrol("Noise - Residential", 125, &["Loud Music/Party", "Banging/Pounding", "Loud Television"], "House"),
     patrol("Blocked Driveway", 55, &["No Access", "Partial Access"], STREET),
     patrol("Noise - Street/Sidewalk", 52, &["Loud Music/Party", "Loud Talking"], STREET),

@@ -1,0 +1,227 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::Int64Type;
+use dovetail_core::catalog::Segment;
+use dovetail_core::offsets::OffsetRange;
+use dovetail_core::record::column;
+use dovetail_core::store::path::{self, Unique};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use tokio_util::task::TaskTracker;
+
+use super::{Landing, LandingState, SegmentEnd};
+use crate::config::LandingConfig;
+use crate::tests::{CLICKS, Fault, Rig, small_segments};
+
+async fn parquet(rig: &Rig, path: &str) -> Vec<RecordBatch> {
+    let content = rig.store.get(&path.into()).await.unwrap();
+    let rows = ParquetRecordBatchReaderBuilder::try_new(content).unwrap().build().unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+async fn segments(rig: &Rig, partition: i32) -> Vec<Segment> {
+    let all = rig.catalog.segments(rig.topic()).await.unwrap();
+    all.into_iter().filter(|segment| segment.partition == partition).collect()
+}
+
+/// Segments lie end to end and hold every record of the log: its row as decoded, or its dead letter.
+async fn check_exact(rig: &Rig) {
+    let mut landed = vec![];
+    for partition in 0..rig.feed.partitions().cast_signed() {
+        let mut at = 0;
+        let mut offsets: Vec<i64> = vec![];
+        for segment in segments(rig, partition).await {
+            assert_eq!(segment.range.start, at);
+            at = segment.range.end;
+            let rows = parquet(rig, &segment.path).await;
+            assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>() as u64, segment.rows);
+            landed.extend(rows.clone());
+            for batch in &rows {
+                offsets.extend(batch[column::OFFSET].as_primitive::<Int64Type>().values());
+            }
+            let Some(dead) = &segment.dead_path else { continue };
+            for batch in parquet(rig, dead).await {
+                offsets.extend(batch["offset"].as_primitive::<Int64Type>().values());
+                assert!(batch["error"].as_string::<i32>().iter().all(|error| error.is_some_and(|e| !e.is_empty())));
+            }
+        }
+        offsets.sort_unstable();
+        let end = rig.log.bounds(rig.topic(), partition).await.unwrap().end;
+        assert_eq!(offsets, (0..end).collect::<Vec<_>>(), "partition {partition}");
+    }
+    let schema = rig.streams[0].decoded_schema();
+    let expected = concat_batches(&schema, &rig.log_rows().await).unwrap();
+    assert_eq!(concat_batches(&schema, &landed).unwrap(), expected);
+}
+
+fn spawn(rig: &Rig, landing: &Arc<Landing>) -> TaskTracker {
+    let tracker = TaskTracker::new();
+    landing.landers(&rig.feed).into_iter().for_each(|lander| drop(tracker.spawn(lander.run())));
+    tracker.close();
+    tracker
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_is_landed_once() {
+    let rig = Rig::new(CLICKS).await;
+    rig.append_clicks(0, 700).await;
+    let landing = rig.landing(small_segments());
+    let mut announced = landing.ends.subscribe();
+    let tracker = spawn(&rig, &landing);
+    rig.landed().await;
+    rig.append_clicks(700, 30).await;
+    rig.landed().await;
+    landing.shutdown.cancel();
+    tracker.wait().await;
+    check_exact(&rig).await;
+    for partition in 0..2 {
+        assert!(segments(&rig, partition).await.len() > 5, "segments are closed by size");
+    }
+    let mut ends = vec![];
+    while let Ok(SegmentEnd { partition, end, .. }) = announced.try_recv() {
+        ends.push((partition, end));
+    }
+    ends.sort_unstable();
+    let recorded = rig.catalog.segments(rig.topic()).await.unwrap();
+    assert_eq!(ends, recorded.iter().map(|s| (s.partition, s.range.end)).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_landers_of_one_partition_fence_each_other() {
+    let rig = Rig::new(CLICKS).await;
+    let landings = [rig.landing(small_segments()), rig.landing(small_segments())];
+    let trackers = landings.each_ref().map(|landing| spawn(&rig, landing));
+    for from in 0..8 {
+        rig.append_clicks(from * 100, 100).await;
+    }
+    rig.landed().await;
+    for (landing, tracker) in landings.iter().zip(&trackers) {
+        landing.shutdown.cancel();
+        tracker.wait().await;
+    }
+    check_exact(&rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_writer_left_is_ignored() {
+    let rig = Rig::new(CLICKS).await;
+    rig.append_clicks(0, 50).await;
+    let unique = Unique { writer: 999, sequence: 0 };
+    let left = path::segment(rig.topic(), 0, OffsetRange::new(0, 37), unique);
+    rig.store.put_new(&left, bytes::Bytes::from_static(b"half a segment")).await.unwrap();
+    rig.land().await;
+    check_exact(&rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_store_stalls_the_landing_and_loses_nothing() {
+    let rig = Rig::new(CLICKS).await;
+    rig.faulty.set(Fault::Full);
+    rig.append_clicks(0, 300).await;
+    let landing = rig.landing(small_segments());
+    let mut status = landing.board.subscribe();
+    let tracker = spawn(&rig, &landing);
+    let is_stalled = |state: &LandingState| matches!(state, LandingState::Stalled { reason } if reason.contains("no space left"));
+    status.wait_for(|status| status.values().all(|landing| is_stalled(&landing.state))).await.unwrap();
+    assert!(rig.catalog.segments(rig.topic()).await.unwrap().is_empty());
+    rig.faulty.set(Fault::None);
+    rig.landed().await;
+    status.wait_for(|status| status.values().all(|landing| landing.state == LandingState::Landing)).await.unwrap();
+    landing.shutdown.cancel();
+    tracker.wait().await;
+    check_exact(&rig).await;
+    let sizes = rig.faulty.puts().len();
+    let recorded = rig.catalog.segments(rig.topic()).await.unwrap();
+    let objects: usize = recorded.iter().map(|s| 1 + usize::from(s.dead_path.is_some())).sum();
+    assert_eq!(sizes, objects, "an attempt that failed is repeated under the same path");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_hangs_does_not_keep_the_process() {
+    let rig = Rig::new(CLICKS).await;
+    rig.faulty.set(Fault::HangOn("segments/"));
+    rig.append_clicks(0, 300).await;
+    let landing = rig.landing(small_segments());
+    let tracker = spawn(&rig, &landing);
+    rig.faulty.met().await;
+    landing.shutdown.cancel();
+    tracker.wait().await;
+    rig.faulty.set(Fault::None);
+    rig.land().await;
+    check_exact(&rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopping_process_lands_what_it_holds() {
+    let rig = Rig::new(CLICKS).await;
+    rig.append_clicks(0, 20).await;
+    let patient = LandingConfig {
+        segment_bytes: 1 << 20,
+        segment_age: Duration::from_secs(3600),
+        stop_grace: Duration::from_secs(60),
+        ..small_segments()
+    };
+    let landing = rig.landing(patient);
+    let tracker = spawn(&rig, &landing);
+    let mut status = landing.board.subscribe();
+    status.wait_for(|status| status.values().all(|landing| landing.state == LandingState::Landing)).await.unwrap();
+    landing.shutdown.cancel();
+    tracker.wait().await;
+    rig.land().await;
+    check_exact(&rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_record_stops_its_partition_where_the_stream_says_so() {
+    let rig = Rig::new(&CLICKS.replace("'partitions' '2'", "'partitions' '2', 'on_bad_record' 'stop'")).await;
+    let good = r#"{"user_id": 1}"#.to_owned();
+    rig.append(0, &[good.clone(), good.clone(), "oops".to_owned(), good.clone()]).await;
+    rig.append(1, &[good.clone(), good]).await;
+    let landing = rig.landing(small_segments());
+    let mut status = landing.board.subscribe();
+    let tracker = spawn(&rig, &landing);
+    let stopped = |state: &LandingState| matches!(state, LandingState::Stopped { offset: 2, error } if !error.is_empty());
+    status.wait_for(|status| status.values().any(|landing| stopped(&landing.state))).await.unwrap();
+    let mut changes = rig.catalog.changes();
+    while rig.catalog.next_offsets(rig.topic()).await.unwrap().total() < 4 {
+        changes.changed().await.unwrap();
+    }
+    landing.shutdown.cancel();
+    tracker.wait().await;
+    let next = rig.catalog.next_offsets(rig.topic()).await.unwrap();
+    assert_eq!((next.get(0), next.get(1)), (2, 2));
+    let status = status.borrow();
+    let stopped = status.values().find(|landing| stopped(&landing.state)).unwrap();
+    assert_eq!(stopped.next_offset, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_of_nothing_but_dead_letters_is_covered() {
+    let rig = Rig::new(CLICKS).await;
+    rig.append(0, &["x".to_owned(), "y".to_owned()]).await;
+    rig.land().await;
+    let segments = segments(&rig, 0).await;
+    assert_eq!(segments.iter().map(|s| (s.rows, s.dead)).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1)), (0, 2));
+    check_exact(&rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_are_gone_are_not_skipped_in_silence() {
+    let rig = Rig::new(CLICKS).await;
+    rig.append_clicks(0, 100).await;
+    rig.land().await;
+    rig.append_clicks(100, 100).await;
+    for partition in 0..2 {
+        rig.log.trim(rig.topic(), partition, 200).await.unwrap();
+        assert!(rig.log.bounds(rig.topic(), partition).await.unwrap().start > 100);
+    }
+    let landing = rig.landing(small_segments());
+    let tracker = spawn(&rig, &landing);
+    tracker.wait().await;
+    let status = landing.board.subscribe().borrow().clone();
+    let gone = |state: &LandingState| matches!(state, LandingState::Stopped { offset: 100, error } if error.contains("is gone"));
+    assert!(status.values().all(|landing| gone(&landing.state)), "{status:?}");
+    assert!(rig.folder().exists());
+}

@@ -1,0 +1,168 @@
+//! Starting the batch layer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use dovetail_core::catalog::{Catalog, RunKind};
+use dovetail_core::clock::Clock;
+use dovetail_core::name::StreamName;
+use dovetail_core::pipeline::Stream;
+use dovetail_core::store::Store;
+use dovetail_core::view::View;
+use dovetail_ingestion::feed::Feed;
+use tokio::runtime::Handle;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+use crate::config::{BatchConfig, LandingConfig, RunConfig};
+use crate::handle::{BatchHandle, Inner};
+use crate::landing::{Board, Landing, LandingStatus, SegmentEnd};
+use crate::recompute::{Recompute, Reporter};
+use crate::runner::{Command, InProgress, Runner};
+use crate::schedule::{self, ScheduleError};
+use crate::upkeep::Upkeep;
+use crate::writer::Writer;
+
+/// Requests that wait for their turn.
+const WAITING: usize = 16;
+/// Boundaries that a slow listener may be behind.
+const ENDS: usize = 4096;
+
+/// What the batch layer is made of.
+#[derive(Debug)]
+pub struct BatchParts {
+    /// Of the pipeline.
+    pub streams: Vec<Arc<Stream>>,
+    /// Those that are folded.
+    pub views: Vec<Arc<View>>,
+    /// Of the streams to land.
+    pub feeds: HashMap<StreamName, Arc<Feed>>,
+    pub catalog: Catalog,
+    pub store: Store,
+    pub clock: Clock,
+    /// Where runs fold: on a runtime of their own they cannot delay those who answer queries.
+    pub work: Handle,
+    pub config: BatchConfig,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+}
+
+/// The batch layer of one process.
+#[derive(Debug)]
+pub struct BatchLayer;
+
+impl BatchLayer {
+    /// Starts landers, runs and upkeep on `tracker`; all of it ends after `shutdown`.
+    pub async fn start(
+        parts: BatchParts,
+        tracker: &TaskTracker,
+        shutdown: CancellationToken,
+    ) -> Result<BatchHandle, StartError> {
+        let writer = Arc::new(Writer::default());
+        let (ends, _) = broadcast::channel(ENDS);
+        let landing = match &parts.config.landing {
+            Some(config) => start_landing(&parts, config, &writer, &ends, tracker, &shutdown),
+            None => watch::channel(LandingStatus::new()).1,
+        };
+        let (commands, waiting) = mpsc::channel(WAITING);
+        let in_progress = InProgress::default();
+        let progress = match &parts.config.runs {
+            Some(config) => {
+                start_schedule(config, &commands, tracker, &shutdown).await?;
+                start_runs(&parts, config, &writer, waiting, &in_progress, tracker, shutdown)
+            }
+            None => Reporter::new().subscribe(),
+        };
+        let BatchParts { catalog, store, .. } = parts;
+        let inner = Inner { catalog, store, commands, in_progress, progress, landing, ends };
+        Ok(BatchHandle { inner: Arc::new(inner) })
+    }
+}
+
+fn start_landing(
+    parts: &BatchParts,
+    config: &LandingConfig,
+    writer: &Arc<Writer>,
+    ends: &broadcast::Sender<SegmentEnd>,
+    tracker: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> watch::Receiver<LandingStatus> {
+    let landing = Arc::new(Landing {
+        catalog: parts.catalog.clone(),
+        store: parts.store.clone(),
+        clock: parts.clock.clone(),
+        config: config.clone(),
+        writer: Arc::clone(writer),
+        board: Board::new(),
+        ends: ends.clone(),
+        shutdown: shutdown.clone(),
+    });
+    for feed in parts.feeds.values() {
+        for lander in landing.landers(feed) {
+            tracker.spawn(lander.run());
+        }
+    }
+    landing.board.subscribe()
+}
+
+fn start_runs(
+    parts: &BatchParts,
+    config: &RunConfig,
+    writer: &Arc<Writer>,
+    commands: mpsc::Receiver<Command>,
+    in_progress: &InProgress,
+    tracker: &TaskTracker,
+    shutdown: CancellationToken,
+) -> watch::Receiver<crate::recompute::Progress> {
+    let BatchParts { streams, views, catalog, store, clock, .. } = parts;
+    let reporter = Reporter::new();
+    let progress = reporter.subscribe();
+    let recompute = Recompute {
+        streams: streams.iter().map(|stream| (stream.name.clone(), Arc::clone(stream))).collect(),
+        views: views.clone(),
+        catalog: catalog.clone(),
+        store: store.clone(),
+        clock: clock.clone(),
+        config: config.clone(),
+        reporter,
+    };
+    let upkeep = Upkeep {
+        streams: streams.clone(),
+        catalog: catalog.clone(),
+        store: store.clone(),
+        clock: clock.clone(),
+        config: config.clone(),
+        writer: Arc::clone(writer),
+    };
+    let in_progress = in_progress.clone();
+    let runner = Runner { recompute: Arc::new(recompute), upkeep, commands, in_progress, shutdown };
+    tracker.spawn_on(runner.run(), &parts.work);
+    progress
+}
+
+async fn start_schedule(
+    config: &RunConfig,
+    commands: &mpsc::Sender<Command>,
+    tracker: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> Result<(), StartError> {
+    let schedules = [(RunKind::Incremental, config.incremental.as_ref()), (RunKind::Full, config.full.as_ref())];
+    if schedules.iter().all(|(_, schedule)| schedule.is_none()) {
+        return Ok(());
+    }
+    let mut scheduler = schedule::start(schedules, commands).await?;
+    let shutdown = shutdown.clone();
+    tracker.spawn(async move {
+        shutdown.cancelled().await;
+        if let Err(error) = scheduler.shutdown().await {
+            warn!(%error, "the scheduler did not end");
+        }
+    });
+    Ok(())
+}

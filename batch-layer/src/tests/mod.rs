@@ -1,0 +1,291 @@
+//! A pipeline over an embedded log, an in-memory object store that can be made to fail, and what tests ask of them.
+
+mod faulty;
+mod layer;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::util::display::array_value_to_string;
+use datafusion::datasource::MemTable;
+use datafusion::prelude::SessionContext;
+use dovetail_core::catalog::{Catalog, RunKind, Trigger};
+use dovetail_core::clock::Clock;
+use dovetail_core::name::ViewName;
+use dovetail_core::pipeline::{Pipeline, Stream};
+use dovetail_core::record::Records;
+use dovetail_core::store::{Store, StoreSettings};
+use dovetail_core::view::{Planned, Planner, View};
+use dovetail_ingestion::feed::{Feed, FeedConfig};
+use dovetail_ingestion::log::Log;
+use dovetail_ingestion::log::embedded::{EmbeddedLog, EmbeddedLogConfig};
+use tempfile::TempDir;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub(crate) use self::faulty::{Fault, Faulty};
+use crate::config::{LandingConfig, RunConfig};
+use crate::landing::{Board, Landing};
+use crate::recompute::{Outcome, Recompute, Reporter, Request, RunError};
+use crate::upkeep::Upkeep;
+use crate::writer::Writer;
+
+pub(crate) const CLICKS: &str = "
+CREATE EXTERNAL TABLE clicks (user_id BIGINT NOT NULL, page VARCHAR, ms DOUBLE)
+STORED AS JSON LOCATION 'kafka://Clicks' OPTIONS ('partitions' '2');
+CREATE VIEW per_page AS SELECT page, count(*) AS n, sum(user_id) AS s, max(ms) AS m FROM clicks GROUP BY page;
+CREATE VIEW total AS SELECT count(*) AS n, count(DISTINCT user_id) AS users FROM clicks;
+CREATE VIEW slow AS SELECT _partition, _offset, page FROM clicks WHERE ms > 50;
+";
+
+pub(crate) struct Rig {
+    folder: TempDir,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) faulty: Arc<Faulty>,
+    pub(crate) catalog: Catalog,
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) streams: Vec<Arc<Stream>>,
+    pub(crate) views: Vec<Arc<View>>,
+    pub(crate) feed: Arc<Feed>,
+}
+
+impl Rig {
+    pub(crate) async fn new(sql: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = EmbeddedLogConfig { queue_bytes: 1 << 20, tail_bytes: 1 << 20 };
+        let log: Arc<dyn Log> = Arc::new(EmbeddedLog::open(&folder.path().join("log"), &config).unwrap());
+        let url = format!("sqlite:{}", folder.path().join("catalog.db").display());
+        let catalog = Catalog::open(&url).await.unwrap();
+        let faulty = Arc::new(Faulty::default());
+        let settings = StoreSettings {
+            timeout: Duration::from_secs(60),
+            attempts: 1,
+            first_pause: Duration::from_millis(1),
+            longest_pause: Duration::from_millis(1),
+        };
+        let store = Store::new(Arc::clone(&faulty) as _).with_settings(settings);
+        let (streams, views) = planned(sql).await;
+        let stream = Arc::clone(&streams[0]);
+        log.create_topic(&stream.topic, stream.options.partitions).await.unwrap();
+        let feed = feed(&log, stream).await;
+        Self { folder, log, faulty, catalog, store, clock: Clock::manual(1_000_000), streams, views, feed }
+    }
+
+    /// The same log, catalog and store under another pipeline, as after a restart.
+    pub(crate) async fn with_pipeline(self, sql: &str) -> Self {
+        let (streams, views) = planned(sql).await;
+        let feed = feed(&self.log, Arc::clone(&streams[0])).await;
+        Self { streams, views, feed, ..self }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn topic(&self) -> &str {
+        &self.streams[0].topic
+    }
+
+    pub(crate) async fn append(&self, partition: i32, lines: &[String]) {
+        let records = Records::from_values(1_000, lines.iter().map(String::as_bytes));
+        self.log.append(self.topic(), partition, records, None).await.unwrap();
+    }
+
+    /// `n` clicks to each partition, every 50th of them bad, several appends.
+    pub(crate) async fn append_clicks(&self, from: usize, n: usize) {
+        for partition in 0..2 {
+            let lines: Vec<String> = (from..from + n).map(|i| click(i * 2 + partition)).collect();
+            for lines in lines.chunks(37) {
+                self.append(i32::try_from(partition).unwrap(), lines).await;
+            }
+        }
+    }
+
+    pub(crate) fn landing(&self, config: LandingConfig) -> Arc<Landing> {
+        Arc::new(Landing {
+            catalog: self.catalog.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            config,
+            writer: Arc::new(Writer::default()),
+            board: Board::new(),
+            ends: broadcast::channel(1000).0,
+            shutdown: CancellationToken::new(),
+        })
+    }
+
+    /// Lands everything that is in the log.
+    pub(crate) async fn land(&self) {
+        let landing = self.landing(small_segments());
+        let tracker = TaskTracker::new();
+        landing.landers(&self.feed).into_iter().for_each(|lander| drop(tracker.spawn(lander.run())));
+        self.landed().await;
+        landing.shutdown.cancel();
+        tracker.close();
+        tracker.wait().await;
+    }
+
+    /// Returns once the landing has reached the log's end.
+    pub(crate) async fn landed(&self) {
+        let mut changes = self.catalog.changes();
+        loop {
+            let next = self.catalog.next_offsets(self.topic()).await.unwrap();
+            let mut behind = false;
+            for partition in 0..self.feed.partitions().cast_signed() {
+                let end = self.log.bounds(self.topic(), partition).await.unwrap().end;
+                behind |= next.get(partition) < end;
+            }
+            if !behind {
+                return;
+            }
+            changes.changed().await.unwrap();
+        }
+    }
+
+    pub(crate) fn recompute(&self) -> Recompute {
+        Recompute {
+            streams: self.streams.iter().map(|stream| (stream.name.clone(), Arc::clone(stream))).collect(),
+            views: self.views.clone(),
+            catalog: self.catalog.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            config: runs(),
+            reporter: Reporter::new(),
+        }
+    }
+
+    pub(crate) fn upkeep(&self) -> Upkeep {
+        Upkeep {
+            streams: self.streams.clone(),
+            catalog: self.catalog.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            config: runs(),
+            writer: Arc::new(Writer::default()),
+        }
+    }
+
+    pub(crate) async fn run(&self, kind: RunKind) -> Result<Outcome, RunError> {
+        let request = Request { kind, views: None, trigger: Trigger::Demand };
+        self.recompute().run(&request, &CancellationToken::new()).await
+    }
+
+    /// The answer of a published view, as sorted lines.
+    pub(crate) async fn batch_answer(&self, view: &str) -> Vec<String> {
+        let view = self.view(view);
+        let (_, manifest) = self.recompute().current().await.unwrap();
+        let states = &manifest.unwrap().views[&view.name];
+        let states = crate::recompute::read_states(&self.store, view, states).await.unwrap();
+        let finished = view.finish(&states, None).unwrap();
+        let leaf = MemTable::try_new(view.leaf_schema(), vec![finished]).unwrap();
+        let context = SessionContext::new();
+        let plan = view.answer_plan(Arc::new(leaf)).unwrap();
+        lines(&context.execute_logical_plan(plan).await.unwrap().collect().await.unwrap())
+    }
+
+    /// The answer that plain DataFusion gives over everything in the log, as sorted lines.
+    pub(crate) async fn one_shot_answer(&self, view: &str) -> Vec<String> {
+        let table = MemTable::try_new(self.streams[0].decoded_schema(), vec![self.log_rows().await]).unwrap();
+        let context = SessionContext::new();
+        context.register_table(self.streams[0].name.as_str(), Arc::new(table)).unwrap();
+        lines(&context.sql(&self.view(view).sql).await.unwrap().collect().await.unwrap())
+    }
+
+    /// Every row of the log that decodes.
+    pub(crate) async fn log_rows(&self) -> Vec<RecordBatch> {
+        let mut rows = vec![];
+        for partition in 0..self.feed.partitions().cast_signed() {
+            let bounds = self.log.bounds(self.topic(), partition).await.unwrap();
+            let mut at = bounds.start;
+            while at < bounds.end {
+                let decoded = self.feed.read(partition, at).await.unwrap();
+                at = decoded.range.end;
+                rows.push(crate::encode::relabelled(&decoded.rows, &self.streams[0].decoded_schema()).unwrap());
+            }
+        }
+        rows
+    }
+
+    pub(crate) async fn check_answers(&self) {
+        for view in &self.views {
+            let name = view.name.as_str();
+            assert_eq!(self.batch_answer(name).await, self.one_shot_answer(name).await, "{name}");
+        }
+    }
+
+    pub(crate) fn view(&self, name: &str) -> &Arc<View> {
+        self.views.iter().find(|view| view.name.as_str() == name).unwrap()
+    }
+}
+
+pub(crate) fn click(i: usize) -> String {
+    if i % 50 == 7 {
+        return format!("{{\"user_id\": \"nobody {i}\"");
+    }
+    format!(r#"{{"user_id": {}, "page": "/p{}", "ms": {}.5}}"#, i % 97, i % 11, i % 101)
+}
+
+pub(crate) fn name(view: &str) -> ViewName {
+    ViewName::parse(view).unwrap()
+}
+
+pub(crate) fn small_segments() -> LandingConfig {
+    LandingConfig {
+        segment_bytes: 4000,
+        segment_age: Duration::from_millis(5),
+        first_pause: Duration::from_millis(1),
+        longest_pause: Duration::from_millis(5),
+        stop_grace: Duration::from_millis(200),
+    }
+}
+
+pub(crate) fn runs() -> RunConfig {
+    RunConfig {
+        incremental: None,
+        full: None,
+        cores: 2,
+        owner: "test".to_owned(),
+        lease: Duration::from_secs(60),
+        keep_generations: 2,
+        garbage_grace: Duration::from_secs(300),
+        orphan_age: Duration::from_secs(3600),
+        compact_to_bytes: 1 << 20,
+        upkeep_every: Duration::from_secs(3600),
+    }
+}
+
+pub(crate) fn lines(batches: &[RecordBatch]) -> Vec<String> {
+    let row = |batch: &RecordBatch, i| {
+        let values = batch.columns().iter().map(|column| array_value_to_string(column, i).unwrap());
+        values.collect::<Vec<_>>().join(" | ")
+    };
+    let mut lines: Vec<String> = batches.iter().flat_map(|b| (0..b.num_rows()).map(move |i| row(b, i))).collect();
+    lines.sort();
+    lines
+}
+
+async fn planned(sql: &str) -> (Vec<Arc<Stream>>, Vec<Arc<View>>) {
+    let pipeline = Pipeline::parse(sql, Path::new("/test.sql")).unwrap();
+    let mut planner = Planner::new(&pipeline).await.unwrap();
+    let mut views = vec![];
+    for definition in &pipeline.views {
+        if let Planned::Folded(view) = planner.plan(definition).await.unwrap() {
+            views.push(view);
+        }
+    }
+    (pipeline.streams.into_iter().map(Arc::new).collect(), views)
+}
+
+async fn feed(log: &Arc<dyn Log>, stream: Arc<Stream>) -> Arc<Feed> {
+    let config = FeedConfig { batch_bytes: 2000, cache_bytes: 100_000 };
+    Arc::new(Feed::open(Arc::clone(log), stream, config).await.unwrap())
+}
+
+pub(crate) fn feeds(rig: &Rig) -> HashMap<dovetail_core::name::StreamName, Arc<Feed>> {
+    [(rig.streams[0].name.clone(), Arc::clone(&rig.feed))].into()
+}

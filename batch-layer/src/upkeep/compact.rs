@@ -1,0 +1,184 @@
+//! Compaction: adjacent small segments become one. No boundary that a cut stands on is lost.
+//!
+//! ```text
+//! before   | 40 kB | 35 kB | 50 kB ¦ 41 kB | 38 kB | 44 kB |      ¦ the cut of a generation that is kept
+//! after    |        125 kB         ¦        123 kB         |
+//! ```
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use dovetail_core::catalog::{CatalogError, Segment};
+use dovetail_core::manifest::Manifest;
+use dovetail_core::offsets::OffsetRange;
+use dovetail_core::pipeline::Stream;
+use dovetail_core::store::path;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::errors::ParquetError;
+use tracing::{info, warn};
+
+use super::{Upkeep, UpkeepError};
+use crate::encode::{self, Encoder};
+
+/// Fewer than this are left until more have come.
+const FEWEST: usize = 4;
+/// At most so many are merged at once.
+const MOST: usize = 256;
+const BATCH_ROWS: usize = 8192;
+const RECENT: u32 = 1000;
+
+impl Upkeep {
+    pub(super) async fn compact(&self) -> Result<(), UpkeepError> {
+        if self.config.compact_to_bytes == 0 {
+            return Ok(());
+        }
+        for stream in &self.streams {
+            let segments = self.catalog.segments(&stream.topic).await?;
+            let boundaries = self.boundaries(&stream.topic).await?;
+            for group in choose(&segments, &boundaries, self.config.compact_to_bytes) {
+                // Only what was written under the schema of today can be written again: the others keep their bytes.
+                if group.iter().all(|segment| segment.schema == stream.fingerprint()) {
+                    self.merge(stream, group).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where generations that are kept cut the topic's partitions.
+    async fn boundaries(&self, topic: &str) -> Result<BTreeSet<(i32, i64)>, UpkeepError> {
+        let mut boundaries = BTreeSet::new();
+        for row in self.catalog.generations(RECENT).await?.iter().filter(|row| row.retired_ms.is_none()) {
+            let manifest = Manifest::from_json(&row.manifest)?;
+            for states in manifest.views.values().filter(|states| states.topic == topic) {
+                boundaries.extend(states.cut.0.iter());
+            }
+        }
+        Ok(boundaries)
+    }
+
+    async fn merge(&self, stream: &Stream, group: &[Segment]) -> Result<(), UpkeepError> {
+        let (Some(first), Some(last)) = (group.first(), group.last()) else { return Ok(()) };
+        let range = OffsetRange::new(first.range.start, last.range.end);
+        let (topic, partition) = (&first.topic, first.partition);
+        let unique = self.writer.unique(&self.catalog).await?;
+        let rows = encode::segment(stream.decoded_schema())?;
+        let rows = self.merged(rows, group.iter().map(|segment| segment.path.clone()).collect()).await?;
+        let dead_path = group.iter().any(|segment| segment.dead_path.is_some());
+        let dead_path = dead_path.then(|| path::dead_letters(topic, partition, range, unique).to_string());
+        let new = Segment {
+            topic: topic.clone(),
+            partition,
+            range,
+            path: path::segment(topic, partition, range, unique).to_string(),
+            rows: group.iter().map(|segment| segment.rows).sum(),
+            dead: group.iter().map(|segment| segment.dead).sum(),
+            dead_path,
+            bytes: rows.len() as u64,
+            schema: first.schema.clone(),
+            first_timestamp_ms: group.iter().filter_map(|segment| segment.first_timestamp_ms).min(),
+            last_timestamp_ms: group.iter().filter_map(|segment| segment.last_timestamp_ms).max(),
+            created_ms: self.clock.now_ms(),
+        };
+        let replaced = self.replace(group, &new, rows).await;
+        if let Err(error) = replaced {
+            self.give_up(&new, error).await?;
+            return Ok(());
+        }
+        info!(topic, partition, %range, segments = group.len(), bytes = new.bytes, "compacted segments");
+        Ok(())
+    }
+
+    async fn replace(&self, group: &[Segment], new: &Segment, rows: Bytes) -> Result<(), UpkeepError> {
+        self.store.put_new(&new.path.as_str().into(), rows).await?;
+        if let Some(path) = &new.dead_path {
+            let dead = group.iter().filter_map(|segment| segment.dead_path.clone()).collect();
+            let dead = self.merged(encode::dead_letters()?, dead).await?;
+            self.store.put_new(&path.as_str().into(), dead).await?;
+        }
+        Ok(self.catalog.replace_segments(group, new).await?)
+    }
+
+    /// What was written is garbage only if it is certain that it was not recorded.
+    async fn give_up(&self, new: &Segment, error: UpkeepError) -> Result<(), UpkeepError> {
+        if matches!(error, UpkeepError::Catalog(CatalogError::SegmentsChanged { .. }) | UpkeepError::Store(_)) {
+            let now_ms = self.clock.now_ms();
+            for path in [Some(&new.path), new.dead_path.as_ref()].into_iter().flatten() {
+                self.catalog.add_garbage(path, now_ms).await?;
+            }
+        }
+        match error {
+            UpkeepError::Catalog(error @ CatalogError::SegmentsChanged { .. }) => {
+                warn!(%error, "segments changed while they were compacted");
+                Ok(())
+            }
+            error => Err(error),
+        }
+    }
+
+    /// All rows of `paths`, in order, in one file.
+    async fn merged(
+        &self,
+        mut encoder: Encoder,
+        paths: Vec<String>,
+    ) -> Result<Bytes, UpkeepError> {
+        for path in paths {
+            let object = self.store.get(&path.as_str().into()).await?;
+            encoder = tokio::task::spawn_blocking(move || append(encoder, object)).await??;
+        }
+        Ok(tokio::task::spawn_blocking(move || encode::finish(encoder)).await??)
+    }
+}
+
+fn append(mut encoder: Encoder, object: Bytes) -> Result<Encoder, ParquetError> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(object)?;
+    for batch in builder.with_batch_size(BATCH_ROWS).build()? {
+        encoder.write(&batch?)?;
+    }
+    Ok(encoder)
+}
+
+/// Runs of adjacent segments to merge. `segments` are ordered by partition and offset.
+///
+/// A run has at least [`FEWEST`] segments, stays within `target` bytes, and is at least twice as large as its largest
+/// member: so a record is written again only as often as its segment doubles.
+pub(super) fn choose<'s>(
+    segments: &'s [Segment],
+    boundaries: &BTreeSet<(i32, i64)>,
+    target: u64,
+) -> Vec<&'s [Segment]> {
+    let mut chosen = vec![];
+    let mut at = 0;
+    while at < segments.len() {
+        let run = longest_run(&segments[at..], boundaries, target);
+        if is_worth_it(run) {
+            chosen.push(run);
+            at += run.len();
+        } else {
+            at += 1;
+        }
+    }
+    chosen
+}
+
+fn longest_run<'s>(segments: &'s [Segment], boundaries: &BTreeSet<(i32, i64)>, target: u64) -> &'s [Segment] {
+    let mut bytes = segments.first().map_or(0, |segment| segment.bytes);
+    let mut end = 1;
+    for pair in segments.windows(2).take(MOST - 1) {
+        let [before, after] = pair else { break };
+        let adjacent = before.partition == after.partition && before.range.end == after.range.start;
+        let alike = before.schema == after.schema;
+        bytes += after.bytes;
+        if !adjacent || !alike || bytes > target || boundaries.contains(&(after.partition, after.range.start)) {
+            break;
+        }
+        end += 1;
+    }
+    &segments[..end.min(segments.len())]
+}
+
+fn is_worth_it(run: &[Segment]) -> bool {
+    let total: u64 = run.iter().map(|segment| segment.bytes).sum();
+    let largest = run.iter().map(|segment| segment.bytes).max().unwrap_or(0);
+    run.len() >= FEWEST && largest.saturating_mul(2) <= total
+}

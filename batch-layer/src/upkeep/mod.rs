@@ -1,0 +1,63 @@
+//! Upkeep: what keeps the landing and the generations from growing for ever. Nothing here changes an answer.
+
+mod compact;
+mod garbage;
+mod retire;
+mod rollback;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use dovetail_core::catalog::Catalog;
+use dovetail_core::clock::Clock;
+use dovetail_core::pipeline::Stream;
+use dovetail_core::store::Store;
+use tracing::warn;
+
+pub use self::rollback::RollbackError;
+pub(crate) use self::rollback::rollback;
+use crate::config::RunConfig;
+use crate::writer::Writer;
+
+#[derive(Debug)]
+pub(crate) struct Upkeep {
+    pub(crate) streams: Vec<Arc<Stream>>,
+    pub(crate) catalog: Catalog,
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) config: RunConfig,
+    pub(crate) writer: Arc<Writer>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UpkeepError {
+    #[error(transparent)]
+    Catalog(#[from] dovetail_core::catalog::CatalogError),
+    #[error(transparent)]
+    Store(#[from] dovetail_core::store::StoreError),
+    #[error(transparent)]
+    Manifest(#[from] dovetail_core::manifest::ManifestError),
+    #[error("segments cannot be merged")]
+    Parquet(#[from] parquet::errors::ParquetError),
+    #[error("a task of the upkeep did not finish")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+impl Upkeep {
+    /// Does all of it once. What fails is tried again the next time.
+    pub(crate) async fn run(&self) {
+        report("retire generations", self.retire().await);
+        report("compact segments", self.compact().await);
+        report("look for orphans", self.note_orphans().await);
+        report("delete garbage", self.delete_garbage().await);
+    }
+}
+
+fn report(doing: &'static str, done: Result<(), UpkeepError>) {
+    if let Err(error) = done {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        warn!(%error, cause, "could not {doing}, trying again later");
+    }
+}

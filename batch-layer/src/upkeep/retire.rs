@@ -1,0 +1,31 @@
+//! Retiring: old generations give up their objects.
+
+use dovetail_core::catalog::GenerationRow;
+use dovetail_core::name::Generation;
+use tracing::info;
+
+use super::{Upkeep, UpkeepError};
+
+/// How far back generations are looked at: retiring comes around often.
+const RECENT: u32 = 1000;
+
+impl Upkeep {
+    pub(super) async fn retire(&self) -> Result<(), UpkeepError> {
+        let Some(current) = self.catalog.current().await? else { return Ok(()) };
+        let rows = self.catalog.generations(RECENT).await?;
+        for generation in to_retire(&rows, current.generation, self.config.keep_generations) {
+            self.catalog.retire(generation, self.clock.now_ms()).await?;
+            info!(%generation, "retired generation");
+        }
+        Ok(())
+    }
+}
+
+/// All but the current one and the newest `keep`, oldest first. `rows` are newest first.
+pub(super) fn to_retire(rows: &[GenerationRow], current: Generation, keep: usize) -> Vec<Generation> {
+    let kept = rows.iter().filter(|row| row.retired_ms.is_none());
+    let old = kept.skip(keep.max(1)).map(|row| row.generation).filter(|&generation| generation != current);
+    let mut old: Vec<_> = old.collect();
+    old.reverse();
+    old
+}

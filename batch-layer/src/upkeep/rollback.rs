@@ -1,0 +1,45 @@
+//! Rolling back: an earlier generation becomes current again, if all its objects are still there.
+
+use dovetail_core::catalog::{Catalog, CatalogError, GenerationRow};
+use dovetail_core::manifest::{Manifest, ManifestError};
+use dovetail_core::name::Generation;
+use dovetail_core::store::{Store, StoreError};
+use tracing::info;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RollbackError {
+    #[error("generation {generation} lacks the object `{path}`: choose another, or restore the object from a copy")]
+    ObjectMissing { generation: Generation, path: String },
+    #[error("nothing is published yet: there is nothing to roll back from")]
+    NothingPublished,
+    #[error("generation {generation} is current already")]
+    AlreadyCurrent { generation: Generation },
+    #[error("the manifest of generation {generation} cannot be used")]
+    Manifest { generation: Generation, source: ManifestError },
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Makes `to` current; returns its row.
+pub(crate) async fn rollback(catalog: &Catalog, store: &Store, to: Generation) -> Result<GenerationRow, RollbackError> {
+    let current = catalog.current().await?.ok_or(RollbackError::NothingPublished)?.generation;
+    if current == to {
+        return Err(RollbackError::AlreadyCurrent { generation: to });
+    }
+    let row = catalog.generation(to).await?;
+    if row.retired_ms.is_some() {
+        return Err(CatalogError::Retired { generation: to }.into());
+    }
+    let manifest = Manifest::from_json(&row.manifest);
+    let manifest = manifest.map_err(|source| RollbackError::Manifest { generation: to, source })?;
+    for file in manifest.views.values().flat_map(|states| &states.files) {
+        if !store.exists(&file.path.as_str().into()).await? {
+            return Err(RollbackError::ObjectMissing { generation: to, path: file.path.clone() });
+        }
+    }
+    catalog.rollback(to, current).await?;
+    info!(from = %current, generation = %to, "rolled back");
+    Ok(row)
+}

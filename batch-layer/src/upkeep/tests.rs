@@ -1,0 +1,158 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::DateTime;
+use dovetail_core::catalog::{GenerationRow, RunKind, Segment};
+use dovetail_core::name::Generation;
+use dovetail_core::offsets::OffsetRange;
+use object_store::ObjectMeta;
+
+use super::RollbackError;
+use super::compact::choose;
+use super::garbage::orphans;
+use super::retire::to_retire;
+use super::rollback::rollback;
+use crate::tests::{CLICKS, Rig};
+
+fn row(generation: u64, retired: bool) -> GenerationRow {
+    GenerationRow {
+        generation: Generation(generation),
+        run_id: 1,
+        manifest_path: String::new(),
+        manifest: String::new(),
+        published_ms: 0,
+        retired_ms: retired.then_some(1),
+    }
+}
+
+#[test]
+fn the_newest_generations_and_the_current_one_are_kept() {
+    let rows = [row(9, false), row(7, false), row(5, false), row(4, false), row(2, true)];
+    assert_eq!(to_retire(&rows, Generation(9), 2), [Generation(4), Generation(5)]);
+    assert_eq!(to_retire(&rows, Generation(4), 2), [Generation(5)]);
+    assert_eq!(to_retire(&rows, Generation(9), 0), [Generation(4), Generation(5), Generation(7)]);
+    assert!(to_retire(&rows, Generation(9), 4).is_empty());
+}
+
+fn segments(partition: i32, sizes: &[u64]) -> Vec<Segment> {
+    let segment = |(i, &bytes): (usize, &u64)| Segment {
+        topic: "t".to_owned(),
+        partition,
+        range: OffsetRange::new(i as i64 * 10, i as i64 * 10 + 10),
+        path: format!("{partition}/{i}"),
+        rows: 10,
+        dead: 0,
+        dead_path: None,
+        bytes,
+        schema: "s".to_owned(),
+        first_timestamp_ms: None,
+        last_timestamp_ms: None,
+        created_ms: 0,
+    };
+    sizes.iter().enumerate().map(segment).collect()
+}
+
+fn chosen(segments: &[Segment], boundaries: &[(i32, i64)]) -> Vec<(i64, i64)> {
+    let chosen = choose(segments, &boundaries.iter().copied().collect(), 100);
+    chosen.iter().map(|run| (run[0].range.start, run[run.len() - 1].range.end)).collect()
+}
+
+#[test]
+fn runs_of_small_segments_are_chosen() {
+    let small = segments(0, &[10, 10, 10, 10, 10, 10, 10, 10]);
+    assert_eq!(chosen(&small, &[]), [(0, 80)]);
+    assert_eq!(chosen(&small, &[(0, 40), (1, 20)]), [(0, 40), (40, 80)], "a cut stays a boundary");
+    assert_eq!(chosen(&small, &[(0, 20), (0, 50)]), [], "too few on either side");
+    assert_eq!(chosen(&segments(0, &[90, 10, 10, 10, 10]), &[]), [(10, 50)], "the large one is not written again");
+    assert_eq!(chosen(&segments(0, &[30, 30, 30, 10, 30, 30, 30, 10]), &[]), [(0, 40), (40, 80)]);
+    let mut two = segments(0, &[10, 10]);
+    two.extend(segments(1, &[10, 10]));
+    assert_eq!(chosen(&two, &[]), [], "partitions are apart");
+    let mut schemas = segments(0, &[10, 10, 10, 10]);
+    schemas[2].schema = "other".to_owned();
+    assert_eq!(chosen(&schemas, &[]), []);
+}
+
+#[test]
+fn only_what_can_never_be_recorded_is_an_orphan() {
+    let object = |start: i64, at_ms: i64| ObjectMeta {
+        location: format!("segments/t/0/{start:020}-{:020}-1-0.parquet", start + 10).into(),
+        last_modified: DateTime::from_timestamp_millis(at_ms).unwrap(),
+        size: 1,
+        e_tag: None,
+        version: None,
+    };
+    let objects = [object(0, 5), object(10, 5), object(20, 99), object(30, 5)];
+    let recorded = BTreeSet::from([objects[0].location.as_ref()]);
+    let found = orphans(&objects, &recorded, &BTreeMap::from([(0, 30)]), 50);
+    assert_eq!(found, [&objects[1].location], "not: recorded, too young, at the next offset");
+    assert!(orphans(&objects, &recorded, &BTreeMap::new(), 50).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compaction_changes_no_answer_and_no_boundary() {
+    let rig = Rig::new(CLICKS).await;
+    rig.append_clicks(0, 400).await;
+    rig.land().await;
+    rig.run(RunKind::Full).await.unwrap();
+    let (_, manifest) = rig.recompute().current().await.unwrap();
+    let cut = manifest.unwrap().views.values().next().unwrap().cut.clone();
+    rig.append_clicks(400, 400).await;
+    rig.land().await;
+    let before = rig.catalog.segments(rig.topic()).await.unwrap();
+    let totals = rig.catalog.landed_totals(rig.topic()).await.unwrap();
+    let upkeep = rig.upkeep();
+    upkeep.compact().await.unwrap();
+    let after = rig.catalog.segments(rig.topic()).await.unwrap();
+    assert!(after.len() < before.len() && after.len() >= 4, "{} -> {}", before.len(), after.len());
+    for partition in 0..2 {
+        assert!(after.iter().all(|s| s.partition != partition || !s.range.is_cut_by(cut.get(partition))));
+    }
+    let compacted = rig.catalog.landed_totals(rig.topic()).await.unwrap();
+    assert_eq!((compacted.rows, compacted.dead), (totals.rows, totals.dead));
+    assert!(compacted.dead > 0);
+    rig.run(RunKind::Incremental).await.unwrap();
+    rig.check_answers().await;
+    rig.run(RunKind::Full).await.unwrap();
+    rig.check_answers().await;
+    upkeep.compact().await.unwrap();
+    assert_eq!(rig.catalog.segments(rig.topic()).await.unwrap(), after, "once is enough");
+
+    rig.clock.advance_ms(300_001);
+    upkeep.delete_garbage().await.unwrap();
+    assert!(!rig.store.exists(&before[0].path.as_str().into()).await.unwrap());
+    rig.run(RunKind::Full).await.unwrap();
+    rig.check_answers().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retired_generations_lose_their_objects_after_the_grace() {
+    let rig = Rig::new(CLICKS).await;
+    for from in [0, 100, 200, 300] {
+        rig.append_clicks(from, 100).await;
+        rig.land().await;
+        rig.run(RunKind::Incremental).await.unwrap();
+    }
+    let upkeep = rig.upkeep();
+    upkeep.run().await;
+    let first = rig.catalog.generation(Generation(1)).await.unwrap();
+    assert!(first.retired_ms.is_some());
+    assert!(rig.store.exists(&first.manifest_path.as_str().into()).await.unwrap(), "readers have time");
+    rig.clock.advance_ms(300_001);
+    upkeep.run().await;
+    assert!(!rig.store.exists(&first.manifest_path.as_str().into()).await.unwrap());
+    assert!(rig.catalog.garbage_before(i64::MAX).await.unwrap().is_empty());
+    // A view of rows keeps the files of retired generations: they are still part of its states.
+    rig.check_answers().await;
+
+    let refused = rollback(&rig.catalog, &rig.store, Generation(1)).await;
+    assert!(refused.unwrap_err().to_string().contains("is retired"));
+    rollback(&rig.catalog, &rig.store, Generation(3)).await.unwrap();
+    rig.run(RunKind::Incremental).await.unwrap();
+    rig.check_answers().await;
+    let states = rig.catalog.generation(Generation(4)).await.unwrap();
+    let manifest = crate::recompute::manifest_of(&states).unwrap();
+    let lost = &manifest.views.values().next().unwrap().files[0].path;
+    rig.faulty.remove(lost).await;
+    let refused = rollback(&rig.catalog, &rig.store, Generation(4)).await;
+    assert!(matches!(refused, Err(RollbackError::ObjectMissing { path, .. }) if path == *lost));
+}

@@ -1,0 +1,249 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// A view is written once, in SQL; a batch layer and a speed layer fold it; queries get both, joined exactly.
+#[derive(Debug, Parser)]
+#[command(name = "dovetail", version, max_term_width = 100)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start everything on a generated feed and watch batch, speed and merged rows move.
+    Demo(Demo),
+    /// Start ingestion, batch, speed and serving in one process, on an embedded log.
+    Up(Up),
+    /// Check a pipeline file: every error with its line and a hint. Exit code 1 if there is one.
+    Check {
+        /// The pipeline's SQL file.
+        pipeline: PathBuf,
+    },
+    /// Append a file's records to a stream; an interrupted ingest continues where it stopped.
+    Ingest(Ingest),
+    /// Write generated records as NDJSON to standard output; the same seed writes the same records.
+    Generate(Generate),
+    /// Fold the landed segments into batch views and publish them.
+    Recompute(Recompute),
+    /// Run a query over the merged views, or over `batch.VIEW`, `speed.VIEW`, `raw.STREAM` and `sys.*`.
+    Query {
+        /// The SQL, or `-` for standard input.
+        sql: String,
+        #[command(flatten)]
+        server: Server,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// What is landed, folded and published, and how far each partition is behind.
+    Status {
+        #[command(flatten)]
+        server: Server,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Fold the whole log again from scratch and compare with what is served, row by row. Exit code 2 on a
+    /// difference.
+    Verify {
+        /// Views to verify; all if none is named.
+        views: Vec<String>,
+        #[command(flatten)]
+        server: Server,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// List the published generations.
+    Generations {
+        #[command(flatten)]
+        server: Server,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Serve an earlier generation again. What came since is folded from the log.
+    Rollback {
+        /// Number of a generation that `dovetail generations` lists as kept.
+        generation: u64,
+        #[command(flatten)]
+        server: Server,
+    },
+}
+
+/// Where the server is.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Server {
+    /// The server's HTTP address.
+    #[arg(long, env = "DOVETAIL_SERVER", default_value = "http://127.0.0.1:8311", value_name = "URL")]
+    pub server: String,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, ClapArgs)]
+pub struct Format {
+    /// How to print the result.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    pub format: OutputFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    Table,
+    Csv,
+    Json,
+}
+
+/// Options of `up` and `demo` about where things run.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub struct Place {
+    /// Settings; without it, `dovetail.toml` in the working directory if there is one.
+    #[arg(long, env = "DOVETAIL_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder for the log, the catalog and the landing.
+    #[arg(long, env = "DOVETAIL_DATA_DIR", value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+    /// Address of the HTTP server.
+    #[arg(long, env = "DOVETAIL_HTTP_LISTEN", value_name = "ADDRESS")]
+    pub http: Option<String>,
+    /// Address of the PostgreSQL wire.
+    #[arg(long, env = "DOVETAIL_POSTGRES_LISTEN", value_name = "ADDRESS")]
+    pub postgres: Option<String>,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Up {
+    /// The pipeline's SQL file.
+    pub pipeline: PathBuf,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Demo {
+    /// How many records to stream.
+    #[arg(long, default_value_t = 200_000)]
+    pub events: u64,
+    /// Records a second.
+    #[arg(long, default_value_t = 5_000.0)]
+    pub rate: f64,
+    /// Seed of the generated records.
+    #[arg(long, default_value_t = 311)]
+    pub seed: u64,
+    /// How often to recompute.
+    #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
+    pub recompute: std::time::Duration,
+    /// Stop once all records are streamed, verify, and exit with the result. With a time, stop after that long.
+    #[arg(long, num_args = 0..=1, default_missing_value = "9999h", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub exit_after: Option<std::time::Duration>,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Ingest {
+    /// The stream's name in the pipeline.
+    pub stream: String,
+    /// CSV with a header row, NDJSON or a JSON array, plain or gzip; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub from: String,
+    /// Records a second.
+    #[arg(long, conflicts_with = "as_recorded")]
+    pub rate: Option<f64>,
+    /// Pace by the event time, so many times as fast: `60x` plays an hour in a minute.
+    #[arg(long, value_name = "FACTOR", value_parser = parse_factor)]
+    pub as_recorded: Option<f64>,
+    /// Name of the source, by which an interrupted ingest continues; by default made from the file's path and
+    /// first bytes. Standard input has none unless it is named.
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+    /// Read the input as this, whatever its name and first bytes say.
+    #[arg(long, value_enum)]
+    pub input_format: Option<InputFormat>,
+    #[command(flatten)]
+    pub server: Server,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InputFormat {
+    Csv,
+    Ndjson,
+    Array,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Generate {
+    #[arg(value_enum)]
+    pub kind: Kind,
+    /// How many records.
+    #[arg(long)]
+    pub events: u64,
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Share of late records, as `5%` or `0.05`.
+    #[arg(long, default_value = "0", value_parser = parse_share)]
+    pub late: f64,
+    /// Share of broken records, as `0.1%` or `0.001`.
+    #[arg(long, default_value = "0", value_parser = parse_share)]
+    pub bad: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    Nyc311,
+    Clicks,
+    Weather,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Recompute {
+    /// Views to recompute; all if none is named.
+    pub views: Vec<String>,
+    /// Fold the whole landing again instead of what landed since the current generation.
+    #[arg(long, conflicts_with = "cancel")]
+    pub full: bool,
+    /// Cancel the run in progress.
+    #[arg(long)]
+    pub cancel: bool,
+    #[command(flatten)]
+    pub server: Server,
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    let (number, scale) = match text.strip_suffix('%') {
+        Some(percent) => (percent, 100.0),
+        None => (text, 1.0),
+    };
+    match number.trim().parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&(share / scale)) => Ok(share / scale),
+        _ => Err(format!("`{text}` is no share: write `5%` or `0.05`")),
+    }
+}
+
+fn parse_factor(text: &str) -> Result<f64, String> {
+    match text.trim_end_matches('x').parse::<f64>() {
+        Ok(factor) if factor > 0.0 && factor.is_finite() => Ok(factor),
+        _ => Err(format!("`{text}` is no factor: write `60x`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn shares_and_factors_are_parsed() {
+        assert_eq!(parse_share("5%"), Ok(0.05));
+        assert_eq!(parse_share("0.001"), Ok(0.001));
+        assert!(parse_share("5").is_err());
+        assert_eq!(parse_factor("60x"), Ok(60.0));
+        assert!(parse_factor("0x").is_err());
+    }
+}

@@ -1,0 +1,37 @@
+//! `dovetail generate`.
+
+use std::io::{BufWriter, ErrorKind, Write};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use dovetail_ingestion::generate::{GenerateOptions, Kind as Generated, generate};
+
+use crate::args::{Generate, Kind};
+
+pub(super) fn run(args: &Generate) -> Result<ExitCode> {
+    let options =
+        GenerateOptions { events: args.events, seed: args.seed, late: args.late, bad: args.bad, start_ms: None };
+    let mut generator = generate(kind(args.kind), &options);
+    let mut out = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
+    let mut line = vec![];
+    while generator.write_next(&mut line) {
+        line.push(b'\n');
+        match out.write_all(&line) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
+            written => written?,
+        }
+        line.clear();
+    }
+    match out.flush() {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        flushed => Ok(flushed.map(|()| ExitCode::SUCCESS)?),
+    }
+}
+
+fn kind(kind: Kind) -> Generated {
+    match kind {
+        Kind::Nyc311 => Generated::Nyc311,
+        Kind::Clicks => Generated::Clicks,
+        Kind::Weather => Generated::Weather,
+    }
+}

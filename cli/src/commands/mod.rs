@@ -1,0 +1,52 @@
+//! A file per command.
+
+mod check;
+mod demo;
+mod generate;
+mod ingest;
+mod query;
+mod recompute;
+mod rollback;
+mod status;
+mod up;
+mod verify;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::args::{Args, Command};
+
+/// Runs a command; the exit code says how it went: 0 done, 1 an error, 2 a difference found.
+pub fn run(args: Args) -> Result<ExitCode> {
+    let level = if matches!(args.command, Command::Up(_)) { "info" } else { "error" };
+    start_logging(level);
+    match args.command {
+        Command::Up(up) => up::run(&up),
+        Command::Demo(demo) => demo::run(&demo),
+        Command::Generate(generate) => generate::run(&generate),
+        Command::Check { pipeline } => on_one_thread(check::run(&pipeline)),
+        Command::Ingest(ingest) => on_one_thread(ingest::run(&ingest)),
+        Command::Recompute(recompute) => on_one_thread(recompute::run(&recompute)),
+        Command::Query { sql, server, format } => on_one_thread(query::run(&sql, &server, format.format)),
+        Command::Status { server, format } => on_one_thread(status::run(&server, format.format)),
+        Command::Verify { views, server, format } => on_one_thread(verify::run(views, &server, format.format)),
+        Command::Generations { server, format } => on_one_thread(query::run(GENERATIONS, &server, format.format)),
+        Command::Rollback { generation, server } => on_one_thread(rollback::run(generation, &server)),
+    }
+}
+
+const GENERATIONS: &str = "SELECT * FROM sys.generations ORDER BY generation DESC";
+
+fn on_one_thread(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(command)
+}
+
+fn start_logging(default: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("warn,dovetail={default}")));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if subscriber.try_init().is_err() {
+        tracing::debug!("logging was started before");
+    }
+}

@@ -1,0 +1,13 @@
+//! One process with everything in it, and the commands that talk to it.
+//!
+//! [`engine`] puts the layers together; [`http`] adds the routes that change something to those of the serving
+//! layer; [`commands`] has a file per command; [`client`] is how commands reach a server.
+
+pub mod args;
+pub mod client;
+pub mod commands;
+pub mod config;
+pub mod engine;
+pub mod http;
+mod output;
+mod verify;

@@ -1,0 +1,39 @@
+//! Printing results: a table for people, CSV and JSON for programs.
+
+use std::io::Write;
+
+use anyhow::Result;
+use arrow::array::RecordBatch;
+use arrow::csv::WriterBuilder;
+use arrow::datatypes::SchemaRef;
+use arrow::json::ArrayWriter;
+use arrow::util::pretty::pretty_format_batches_with_schema;
+
+use crate::args::OutputFormat;
+
+/// Writes rows to standard output.
+pub(crate) fn print(schema: &SchemaRef, batches: &[RecordBatch], format: OutputFormat) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match format {
+        OutputFormat::Table => {
+            let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+            let table = pretty_format_batches_with_schema(schema.clone(), batches)?;
+            writeln!(out, "{table}\n({rows} {})", if rows == 1 { "row" } else { "rows" })?;
+        }
+        OutputFormat::Csv => {
+            let mut writer = WriterBuilder::new().with_header(true).build(&mut out);
+            writer.write(&RecordBatch::new_empty(schema.clone()))?;
+            for batch in batches {
+                writer.write(batch)?;
+            }
+        }
+        OutputFormat::Json => {
+            let mut writer = ArrayWriter::new(&mut out);
+            writer.write_batches(&batches.iter().collect::<Vec<_>>())?;
+            writer.finish()?;
+            drop(writer);
+            writeln!(out)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! Folding the whole log again from scratch, at a frozen head, and comparing with what is served.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use datafusion::datasource::MemTable;
+use datafusion::prelude::SessionContext;
+use dovetail_core::offsets::Offsets;
+use dovetail_core::pipeline::Stream;
+use dovetail_core::view::{Difference, Folder, View, compare_answers};
+use dovetail_ingestion::decode::Decoder;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::Engine;
+
+/// What became of one view.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Verdict {
+    pub view: String,
+    /// Generation that was served.
+    pub generation: u64,
+    /// Up to where both were folded.
+    pub head: Offsets,
+    /// Records of the log below the head.
+    pub records: u64,
+    /// Rows of the answer.
+    pub rows: u64,
+    /// Rows that differ.
+    pub differences: u64,
+    /// The first few of them: served, then folded from scratch.
+    pub examples: Vec<(Option<String>, Option<String>)>,
+}
+
+const EXAMPLES: usize = 5;
+/// Payload bytes per read.
+const READ: usize = 4 << 20;
+
+/// Verifies one view.
+pub(crate) async fn verify(engine: &Arc<Engine>, view: &Arc<View>) -> Result<Verdict> {
+    let served = engine.serving.query(&format!("SELECT * FROM public.{}", view.name)).await?;
+    let Some(as_of) = served.as_of.iter().find(|as_of| as_of.view == view.name).cloned() else {
+        bail!("the answer of `{}` does not say what it is as of", view.name);
+    };
+    let served = served.collect().await?;
+    let Some(stream) = engine.streams.iter().find(|s| s.name == view.stream) else {
+        bail!("view `{}` reads a stream that is gone", view.name);
+    };
+    let (folded, records) = fold_again(engine, view, stream, &as_of.head).await?;
+    let schema = view.answer_schema();
+    let renamed = |batches: Vec<arrow::array::RecordBatch>| -> Result<Vec<_>> {
+        let all = batches.into_iter().map(|b| arrow::array::RecordBatch::try_new(nullable(&schema), b.columns().to_vec()));
+        Ok(all.collect::<Result<_, _>>()?)
+    };
+    let (served, folded) = (renamed(served)?, renamed(folded)?);
+    let rows = served.iter().map(|b| b.num_rows() as u64).sum();
+    let different = compare_answers(&nullable(&schema), &served, &folded, view.exactness)?;
+    let examples = different.iter().take(EXAMPLES).map(|Difference { left, right }| (left.clone(), right.clone()));
+    Ok(Verdict {
+        view: view.name.to_string(),
+        generation: as_of.generation.0,
+        head: as_of.head,
+        records,
+        rows,
+        differences: different.len() as u64,
+        examples: examples.collect(),
+    })
+}
+
+fn nullable(schema: &arrow::datatypes::SchemaRef) -> arrow::datatypes::SchemaRef {
+    let fields = schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true));
+    Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// The view's answer over all records below `head`, read from the log's beginning.
+async fn fold_again(
+    engine: &Arc<Engine>,
+    view: &Arc<View>,
+    stream: &Arc<Stream>,
+    head: &Offsets,
+) -> Result<(Vec<arrow::array::RecordBatch>, u64)> {
+    let mut decoder = Decoder::new(Arc::clone(stream))?;
+    let mut states = vec![];
+    let mut records = 0;
+    for (partition, end) in head.iter() {
+        let mut folder = Folder::new(view)?;
+        let mut at = engine.log.bounds(&stream.topic, partition).await?.start;
+        while at < end {
+            let fetched = engine.log.read(&stream.topic, partition, at, READ).await?;
+            let next = fetched.range.end;
+            if next <= at {
+                bail!("the log of `{}` partition {partition} ends at {at}, before {end}", stream.topic);
+            }
+            let decoded = Arc::new(decoder.decode(partition, &fetched)?).between(at, end);
+            records += (decoded.rows.num_rows() + decoded.dead.len()) as u64;
+            folder.fold(&decoded.rows).await?;
+            at = next;
+        }
+        states.extend(folder.take_state()?);
+    }
+    let finished = view.finish(&states, None)?;
+    let leaf = MemTable::try_new(view.leaf_schema(), vec![finished])?;
+    let context = SessionContext::new();
+    let plan = view.answer_plan(Arc::new(leaf))?;
+    let answer = context.execute_logical_plan(plan).await?.collect().await;
+    Ok((answer.with_context(|| format!("view `{}`", view.name))?, records))
+}

@@ -1,0 +1,163 @@
+//! Rows as JSON, NDJSON, CSV or Arrow, batch by batch.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::ipc::writer::StreamWriter;
+use arrow::json::writer::{JsonArray, LineDelimited, WriterBuilder};
+use serde_json::json;
+
+use crate::error::{QueryError, Reason};
+use crate::query::Answer;
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// `{"as_of": [..], "columns": [{"name", "type"}], "rows": [{..}]}`
+    Json,
+    Ndjson,
+    Csv,
+    Arrow,
+}
+
+impl Format {
+    /// The first of the wanted types that is known; JSON when anything will do.
+    pub(super) fn accepted(accept: Option<&str>) -> Result<Self, QueryError> {
+        let Some(accept) = accept else { return Ok(Self::Json) };
+        for wanted in accept.split(',').filter_map(|range| range.split(';').next()) {
+            match wanted.trim() {
+                "application/json" | "application/*" | "*/*" | "" => return Ok(Self::Json),
+                "application/x-ndjson" | "application/jsonl" => return Ok(Self::Ndjson),
+                "text/csv" | "text/*" => return Ok(Self::Csv),
+                "application/vnd.apache.arrow.stream" => return Ok(Self::Arrow),
+                _ => {}
+            }
+        }
+        Err(QueryError::new(Reason::Unsupported, format!("`{accept}` cannot be written")).with_hint(
+            "accept application/json, application/x-ndjson, text/csv or application/vnd.apache.arrow.stream",
+        ))
+    }
+
+    pub(super) fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Ndjson => "application/x-ndjson",
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Arrow => "application/vnd.apache.arrow.stream",
+        }
+    }
+}
+
+/// Writes one answer; what comes out is sent as it comes.
+pub(super) struct Writer {
+    schema: SchemaRef,
+    kind: Kind,
+}
+
+enum Kind {
+    Json { head: Option<String>, rows: bool },
+    Ndjson,
+    Csv { header: bool },
+    Arrow(Box<StreamWriter<Vec<u8>>>),
+}
+
+impl Writer {
+    pub(super) fn new(format: Format, answer: &Answer) -> Result<Self, QueryError> {
+        let schema = distinct_names(&answer.schema);
+        let kind = match format {
+            Format::Json => Kind::Json { head: Some(head(&schema, answer)), rows: false },
+            Format::Ndjson => Kind::Ndjson,
+            Format::Csv => Kind::Csv { header: false },
+            Format::Arrow => Kind::Arrow(Box::new(StreamWriter::try_new(vec![], &schema).map_err(unwritable)?)),
+        };
+        Ok(Self { schema, kind })
+    }
+
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<Vec<u8>, QueryError> {
+        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let batch = RecordBatch::try_new_with_options(self.schema.clone(), batch.columns().to_vec(), &options);
+        let batch = batch.map_err(unwritable)?;
+        if batch.num_rows() == 0 {
+            return Ok(vec![]);
+        }
+        match &mut self.kind {
+            Kind::Json { head, rows } => {
+                let mut out = head.take().unwrap_or_default().into_bytes();
+                let array = json_array(&batch)?;
+                // `[{..},{..}]` without its brackets.
+                let inside = array.get(1..array.len().saturating_sub(1)).unwrap_or_default();
+                if std::mem::replace(rows, true) {
+                    out.push(b',');
+                }
+                out.extend_from_slice(inside);
+                Ok(out)
+            }
+            Kind::Ndjson => {
+                let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(vec![]);
+                writer.write(&batch).map_err(unwritable)?;
+                writer.finish().map_err(unwritable)?;
+                Ok(writer.into_inner())
+            }
+            Kind::Csv { header } => {
+                let first = !std::mem::replace(header, true);
+                csv(&batch, first)
+            }
+            Kind::Arrow(writer) => {
+                writer.write(&batch).map_err(unwritable)?;
+                Ok(std::mem::take(writer.get_mut()))
+            }
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Result<Vec<u8>, QueryError> {
+        match &mut self.kind {
+            Kind::Json { head, .. } => Ok([head.take().unwrap_or_default().as_bytes(), b"]}\n"].concat()),
+            Kind::Ndjson | Kind::Csv { header: true } => Ok(vec![]),
+            Kind::Csv { header: false } => csv(&RecordBatch::new_empty(self.schema), true),
+            Kind::Arrow(writer) => {
+                writer.finish().map_err(unwritable)?;
+                Ok(std::mem::take(writer.get_mut()))
+            }
+        }
+    }
+}
+
+fn head(schema: &Schema, answer: &Answer) -> String {
+    let columns: Vec<_> =
+        schema.fields().iter().map(|f| json!({ "name": f.name(), "type": f.data_type().to_string() })).collect();
+    let as_of = serde_json::to_value(&answer.as_of).unwrap_or_default();
+    format!("{{\"as_of\":{as_of},\"columns\":{},\"rows\":[", serde_json::Value::from(columns))
+}
+
+fn json_array(batch: &RecordBatch) -> Result<Vec<u8>, QueryError> {
+    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, JsonArray>(vec![]);
+    writer.write(batch).map_err(unwritable)?;
+    writer.finish().map_err(unwritable)?;
+    Ok(writer.into_inner())
+}
+
+fn csv(batch: &RecordBatch, header: bool) -> Result<Vec<u8>, QueryError> {
+    let mut out = vec![];
+    let mut writer = arrow::csv::WriterBuilder::new().with_header(header).build(&mut out);
+    writer.write(batch).map_err(unwritable)?;
+    drop(writer);
+    Ok(out)
+}
+
+/// JSON objects have a name once: the second `x` becomes `x_2`.
+fn distinct_names(schema: &SchemaRef) -> SchemaRef {
+    let mut seen = std::collections::HashMap::<String, usize>::new();
+    let fields = schema.fields().iter().map(|field| {
+        let n = seen.entry(field.name().clone()).or_default();
+        *n += 1;
+        match *n {
+            1 => field.as_ref().clone(),
+            n => Field::clone(field).with_name(format!("{}_{n}", field.name())),
+        }
+    });
+    std::sync::Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+fn unwritable(error: arrow::error::ArrowError) -> QueryError {
+    QueryError::new(Reason::Unsupported, format!("the answer cannot be written: {error}"))
+        .with_hint("cast the column to a type that this format has, for example VARCHAR")
+}

@@ -1,0 +1,142 @@
+//! What there is, how it stands, and whether it can be asked.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use crate::error::QueryError;
+use crate::serving::Serving;
+use crate::snapshot::Pin;
+use crate::sys::{ViewState, partitions, views as view_states};
+
+pub(super) async fn views(State(serving): State<Arc<Serving>>) -> Json<Value> {
+    let pin = Arc::new(Pin::new(Arc::clone(&serving.inner)));
+    let views: Vec<Value> = view_states(&pin).await.iter().map(view_json).collect();
+    Json(json!({ "views": views }))
+}
+
+pub(super) async fn view(State(serving): State<Arc<Serving>>, Path(name): Path<String>) -> Response {
+    let pin = Arc::new(Pin::new(Arc::clone(&serving.inner)));
+    match view_states(&pin).await.iter().find(|view| view.name == name) {
+        Some(view) => Json(view_json(view)).into_response(),
+        None => {
+            let known: Vec<&str> = serving.inner.views.iter().map(|view| view.name().as_str()).collect();
+            let error = json!({ "message": format!("there is no view `{name}`"), "hint": format!("there are: {}", known.join(", ")) });
+            (StatusCode::NOT_FOUND, Json(json!({ "error": error }))).into_response()
+        }
+    }
+}
+
+fn view_json(view: &ViewState) -> Value {
+    let columns: Vec<Value> = view
+        .columns
+        .fields()
+        .iter()
+        .map(|field| json!({ "name": field.name(), "type": field.data_type().to_string() }))
+        .collect();
+    let mut out = json!({ "name": view.name, "state": view.state, "sql": view.sql, "columns": columns });
+    if let Some(folded) = &view.folded {
+        out["stream"] = json!(folded.stream);
+        out["generation"] = json!(folded.generation);
+        out["cut"] = json!(folded.cut);
+        out["head"] = json!(folded.head);
+        out["batch_groups"] = json!(folded.batch_groups);
+        out["exactness"] = json!(folded.exactness);
+        out["fingerprint"] = json!(folded.fingerprint);
+    }
+    if let Some(error) = &view.error {
+        out["error"] = json!(error);
+    }
+    out
+}
+
+pub(super) async fn status(State(serving): State<Arc<Serving>>) -> Response {
+    match status_json(&serving).await {
+        Ok(status) => Json(status).into_response(),
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn status_json(serving: &Serving) -> Result<Value, QueryError> {
+    let inner = &serving.inner;
+    let pin = Arc::new(Pin::new(Arc::clone(inner)));
+    let views = view_states(&pin).await;
+    let partitions = partitions(inner).await?;
+    let runs: Vec<Value> = inner.catalog.runs(5).await?.iter().map(run_json).collect();
+    let current = inner.catalog.current().await?.map(|row| row.generation);
+    let waiting = views.iter().any(|view| view.error.is_some());
+    let stopped = partitions.iter().any(|partition| partition.error.is_some());
+    let health = |bad: bool, word: &'static str| if bad { word } else { "ok" };
+    let last_failed = runs.first().is_some_and(|run| run["state"] == "failed");
+    let cuts: serde_json::Map<String, Value> = views
+        .iter()
+        .filter_map(|view| Some((view.name.clone(), json!(view.folded.as_ref()?.cut.as_ref()?))))
+        .collect();
+    Ok(json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_ms": inner.clock.now_ms() - inner.started_ms,
+        "generation": pin.served.generation(),
+        "current_generation": current,
+        "cut": cuts,
+        "layers": {
+            "batch": health(last_failed, "last run failed"),
+            "speed": health(stopped, "a partition has stopped"),
+            "serving": health(waiting, "a view cannot be answered"),
+        },
+        "views": views.iter().map(view_json).collect::<Vec<_>>(),
+        "partitions": partitions,
+        "lag_records": partitions.iter().filter_map(|p| p.lag_records).sum::<i64>(),
+        "lag_ms": partitions.iter().filter_map(|p| p.lag_ms).max(),
+        "runs": runs,
+        "memory": {
+            "queries_bytes": inner.memory.reserved(),
+            "queries_limit_bytes": inner.config.total_memory,
+            "state_cache_bytes": inner.states.bytes(),
+            "state_cache_limit_bytes": inner.config.state_cache_bytes,
+        },
+    }))
+}
+
+fn run_json(run: &dovetail_core::catalog::Run) -> Value {
+    json!({
+        "id": run.id,
+        "kind": run.kind.as_str(),
+        "started_by": run.trigger.as_str(),
+        "state": run.state.as_str(),
+        "views": run.views,
+        "started_ms": run.started_ms,
+        "finished_ms": run.finished_ms,
+        "rows": run.rows,
+        "segments": run.segments,
+        "generation": run.generation,
+        "error": run.error,
+    })
+}
+
+/// 200 once every view can be answered, else 503 with the reasons.
+pub(super) async fn readyz(State(serving): State<Arc<Serving>>) -> Response {
+    let pin = Arc::new(Pin::new(Arc::clone(&serving.inner)));
+    let reasons: Vec<String> = view_states(&pin).await.into_iter().filter_map(|view| view.error).collect();
+    match reasons.is_empty() {
+        true => (StatusCode::OK, "ready\n").into_response(),
+        false => (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n").into_response(),
+    }
+}
+
+/// For Prometheus.
+pub(super) async fn metrics(State(serving): State<Arc<Serving>>) -> Response {
+    let inner = &serving.inner;
+    metrics::gauge!("dovetail_query_memory_bytes").set(inner.memory.reserved() as f64);
+    if let Ok(partitions) = partitions(inner).await {
+        for partition in partitions {
+            let labels = [("topic", partition.topic), ("partition", partition.partition.to_string())];
+            metrics::gauge!("dovetail_lag_records", &labels).set(partition.lag_records.unwrap_or(0) as f64);
+        }
+    }
+    let text = inner.metrics.as_ref().map(|handle| handle.render()).unwrap_or_default();
+    ([(axum::http::header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}

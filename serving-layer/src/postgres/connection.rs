@@ -1,0 +1,86 @@
+//! What handles the messages of a connection.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion_postgres::pgwire::api::auth::StartupHandler;
+use datafusion_postgres::pgwire::api::auth::noop::NoopStartupHandler;
+use datafusion_postgres::pgwire::api::cancel::{CancelHandler, DefaultCancelHandler};
+use datafusion_postgres::pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
+use datafusion_postgres::pgwire::api::{ClientInfo, ConnectionManager, PgWireServerHandlers};
+use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use datafusion_postgres::pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
+use futures::Sink;
+
+use super::extended::Parser;
+use crate::serving::Serving;
+use crate::sql::Dialect;
+
+/// Handlers of one connection.
+pub(super) struct Handlers {
+    service: Arc<Service>,
+    startup: Arc<Startup>,
+    cancel: Arc<DefaultCancelHandler>,
+}
+
+/// Answers statements.
+pub(super) struct Service {
+    pub(super) serving: Arc<Serving>,
+    pub(super) parser: Arc<Parser>,
+}
+
+/// Lets everybody in while there is a place.
+pub(super) struct Startup {
+    manager: Arc<ConnectionManager>,
+    has_place: bool,
+}
+
+impl Handlers {
+    pub(super) fn new(serving: &Arc<Serving>, manager: &Arc<ConnectionManager>, has_place: bool) -> Self {
+        let parser = Arc::new(Parser { serving: Arc::clone(serving), dialect: Dialect::new() });
+        Self {
+            service: Arc::new(Service { serving: Arc::clone(serving), parser }),
+            startup: Arc::new(Startup { manager: Arc::clone(manager), has_place }),
+            cancel: Arc::new(DefaultCancelHandler::new(Arc::clone(manager))),
+        }
+    }
+}
+
+#[async_trait]
+impl NoopStartupHandler for Startup {
+    fn connection_manager(&self) -> Option<Arc<ConnectionManager>> {
+        Some(Arc::clone(&self.manager))
+    }
+
+    async fn post_startup<C>(&self, _client: &mut C, _message: PgWireFrontendMessage) -> PgWireResult<()>
+    where
+        C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        if self.has_place {
+            return Ok(());
+        }
+        let info = ErrorInfo::new("FATAL".to_owned(), "53300".to_owned(), "too many connections".to_owned());
+        Err(PgWireError::UserError(Box::new(info)))
+    }
+}
+
+impl PgWireServerHandlers for Handlers {
+    fn simple_query_handler(&self) -> Arc<impl SimpleQueryHandler> {
+        Arc::clone(&self.service)
+    }
+
+    fn extended_query_handler(&self) -> Arc<impl ExtendedQueryHandler> {
+        Arc::clone(&self.service)
+    }
+
+    fn startup_handler(&self) -> Arc<impl StartupHandler> {
+        Arc::clone(&self.startup)
+    }
+
+    fn cancel_handler(&self) -> Arc<impl CancelHandler> {
+        Arc::clone(&self.cancel)
+    }
+}

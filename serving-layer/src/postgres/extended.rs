@@ -1,0 +1,119 @@
+//! Prepared statements: described once without a snapshot, planned anew on a fresh one each time they run.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::common::ParamValues;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::parser::Statement as DfStatement;
+use datafusion::sql::sqlparser::ast::Statement;
+use datafusion_postgres::arrow_pg::datatypes::arrow_schema_to_pg_fields;
+use datafusion_postgres::pgwire::api::portal::{Format, Portal};
+use datafusion_postgres::pgwire::api::query::ExtendedQueryHandler;
+use datafusion_postgres::pgwire::api::results::{FieldInfo, Response};
+use datafusion_postgres::pgwire::api::stmt::QueryParser;
+use datafusion_postgres::pgwire::api::store::PortalStore;
+use datafusion_postgres::pgwire::api::{ClientInfo, ClientPortalStore, Type};
+use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
+use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
+use datafusion_postgres::pgwire::types::format::FormatOptions;
+use futures::Sink;
+
+use super::bind;
+use super::connection::Service;
+use super::respond::{rows, wire_error};
+use super::session::{described, settings};
+use crate::error::{QueryError, Reason};
+use crate::serving::Serving;
+use crate::session::Settings;
+use crate::sql::{Dialect, Does, check, check_plan};
+
+/// The statement's text, and what it was parsed and planned to. (Cursors of `datafusion-postgres` fix this shape.)
+pub(super) type Prepared = (String, Option<(Statement, LogicalPlan)>);
+
+/// Parses and describes.
+pub(super) struct Parser {
+    pub(super) serving: Arc<Serving>,
+    pub(super) dialect: Dialect,
+}
+
+impl Parser {
+    async fn describe(&self, sql: &str, settings: &Settings) -> Result<Option<Prepared>, QueryError> {
+        let mut statements = self.dialect.parse(sql)?;
+        let Some(statement) = statements.pop() else { return Ok(None) };
+        if !statements.is_empty() {
+            let message = "cannot insert multiple commands into a prepared statement";
+            return Err(QueryError::new(Reason::Syntax, message));
+        }
+        let plan = match check(&statement)? {
+            Does::Session => described(&statement),
+            Does::Read => self.plan(&statement, settings).await?,
+        };
+        Ok(Some((sql.to_owned(), Some((statement, plan)))))
+    }
+
+    async fn plan(&self, statement: &Statement, settings: &Settings) -> Result<LogicalPlan, QueryError> {
+        let mut state = self.serving.template.state();
+        if let Some(schema) = &settings.schema {
+            let mut config = state.config().clone();
+            config.options_mut().catalog.default_schema.clone_from(schema);
+            state = SessionStateBuilder::new_from_existing(state).with_config(config).build();
+        }
+        let plan = Box::pin(state.statement_to_plan(DfStatement::Statement(Box::new(statement.clone())))).await?;
+        check_plan(&plan)?;
+        Ok(plan)
+    }
+}
+
+#[async_trait]
+impl QueryParser for Parser {
+    type Statement = Prepared;
+
+    async fn parse_sql<C>(&self, client: &C, sql: &str, _types: &[Option<Type>]) -> PgWireResult<Option<Prepared>>
+    where
+        C: ClientInfo + Unpin + Send + Sync,
+    {
+        let settings = settings(client.metadata());
+        self.describe(sql, &settings).await.map_err(|error| wire_error(error, sql))
+    }
+
+    fn get_parameter_types(&self, statement: &Prepared) -> PgWireResult<Vec<Type>> {
+        statement.1.as_ref().map_or(Ok(vec![]), |(_, plan)| bind::wire_types(plan))
+    }
+
+    fn get_result_schema(&self, statement: &Prepared, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
+        let Some((_, plan)) = &statement.1 else { return Ok(vec![]) };
+        arrow_schema_to_pg_fields(plan.schema().as_arrow(), format.unwrap_or(&Format::UnifiedText), None)
+    }
+}
+
+#[async_trait]
+impl ExtendedQueryHandler for Service {
+    type Statement = Prepared;
+    type QueryParser = Parser;
+
+    fn query_parser(&self) -> Arc<Parser> {
+        Arc::clone(&self.parser)
+    }
+
+    async fn do_query<C>(&self, client: &mut C, portal: &Portal<Prepared>, _max_rows: usize) -> PgWireResult<Response>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Prepared>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let (sql, Some((statement, _))) = &portal.statement.statement else { return Ok(Response::EmptyQuery) };
+        if let Some(response) = self.session_statement(client, statement).await {
+            return response;
+        }
+        let settings = settings(client.metadata());
+        let bind = |plan: &LogicalPlan| -> Result<ParamValues, QueryError> { bind::values(portal, plan) };
+        let answer = Box::pin(self.serving.start(statement, &settings, Some(&bind), "postgres")).await;
+        let answer = answer.map_err(|error| wire_error(error, sql))?;
+        let options = FormatOptions::from_client_metadata(client.metadata());
+        rows(answer, &portal.result_column_format, options).await.map(Response::Query)
+    }
+}

@@ -1,0 +1,60 @@
+//! Answers and errors as the wire has them.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion_postgres::arrow_pg::datatypes::{arrow_schema_to_pg_fields, encode_recordbatch};
+use datafusion_postgres::pgwire::api::portal::Format;
+use datafusion_postgres::pgwire::api::results::{FieldInfo, QueryResponse, Response, Tag};
+use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use datafusion_postgres::pgwire::messages::data::DataRow;
+use datafusion_postgres::pgwire::types::format::FormatOptions;
+use futures::{Stream, StreamExt};
+
+use crate::error::QueryError;
+use crate::query::Answer;
+
+/// The error with its position in `sql`.
+pub(super) fn wire_error(error: QueryError, sql: &str) -> PgWireError {
+    let mut info = ErrorInfo::new("ERROR".to_owned(), error.reason.sqlstate().to_owned(), error.message);
+    info.severity_nonlocalized = Some("ERROR".to_owned());
+    info.hint = error.hint;
+    info.position = error.position.map(|position| position.character(sql).to_string());
+    PgWireError::UserError(Box::new(info))
+}
+
+/// An error of the session itself.
+pub(super) fn session_error(code: &str, message: impl Into<String>) -> PgWireError {
+    PgWireError::UserError(Box::new(ErrorInfo::new("ERROR".to_owned(), code.to_owned(), message.into())))
+}
+
+/// A statement that has no rows was done.
+pub(super) fn done(tag: &str) -> Response {
+    Response::Execution(Tag::new(tag))
+}
+
+/// Sends the answer's rows, the first of which have been computed when this returns: until then the statement can
+/// be cancelled.
+pub(super) async fn rows(mut answer: Answer, format: &Format, options: FormatOptions) -> PgWireResult<QueryResponse> {
+    let options = Some(Arc::new(options));
+    let fields = Arc::new(arrow_schema_to_pg_fields(&answer.schema, format, options)?);
+    let first = match answer.batches.next().await {
+        Some(Err(error)) => return Err(wire_error(error, "")),
+        first => first,
+    };
+    let batches = futures::stream::iter(first).chain(answer.batches);
+    Ok(QueryResponse::new(Arc::clone(&fields), encoded(fields, batches)))
+}
+
+fn encoded(
+    fields: Arc<Vec<FieldInfo>>,
+    batches: impl Stream<Item = Result<RecordBatch, QueryError>> + Send + 'static,
+) -> impl Stream<Item = PgWireResult<DataRow>> + Send + 'static {
+    batches.flat_map(move |batch| {
+        let rows: Box<dyn Iterator<Item = PgWireResult<DataRow>> + Send + Sync> = match batch {
+            Ok(batch) => encode_recordbatch(Arc::clone(&fields), batch),
+            Err(error) => Box::new(std::iter::once(Err(wire_error(error, "")))),
+        };
+        futures::stream::iter(rows)
+    })
+}

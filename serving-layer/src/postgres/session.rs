@@ -1,0 +1,244 @@
+//! Statements that only concern the session: settings, transactions that change nothing, housekeeping.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::common::{DFSchema, ToDFSchema};
+use datafusion::logical_expr::{EmptyRelation, LogicalPlan};
+use datafusion::sql::sqlparser::ast::{Expr, Reset, ResetStatement, Set, Statement};
+use datafusion_postgres::pgwire::api::Type;
+use datafusion_postgres::pgwire::api::results::{DataRowEncoder, FieldFormat, FieldInfo, QueryResponse, Response, Tag};
+use datafusion_postgres::pgwire::error::PgWireResult;
+use datafusion_postgres::pgwire::messages::response::TransactionStatus;
+
+use super::respond::{done, session_error};
+use crate::functions::SERVER_VERSION;
+use crate::session::Settings;
+
+/// What a client may set, and what `SHOW` says before it does.
+const KNOWN: [(&str, &str); 26] = [
+    ("application_name", ""),
+    ("bytea_output", "hex"),
+    ("client_encoding", "UTF8"),
+    ("client_min_messages", "notice"),
+    ("datestyle", "ISO, YMD"),
+    ("default_transaction_isolation", "read committed"),
+    ("default_transaction_read_only", "on"),
+    ("extra_float_digits", "1"),
+    ("idle_in_transaction_session_timeout", "0"),
+    ("integer_datetimes", "on"),
+    ("intervalstyle", "postgres"),
+    ("jit", "off"),
+    ("lock_timeout", "0"),
+    ("max_identifier_length", "63"),
+    ("search_path", "public"),
+    ("server_encoding", "UTF8"),
+    ("server_version", SERVER_VERSION),
+    ("server_version_num", "160006"),
+    ("session_authorization", "dovetail"),
+    ("standard_conforming_strings", "on"),
+    ("statement_timeout", "0"),
+    ("timezone", "UTC"),
+    ("transaction_isolation", "read committed"),
+    ("transaction_read_only", "on"),
+    ("is_superuser", "off"),
+    ("row_security", "off"),
+];
+
+/// Settings as the connection keeps them, by lower-case name.
+type Metadata = HashMap<String, String>;
+
+fn value(metadata: &Metadata, name: &str) -> Option<String> {
+    if let Some(value) = metadata.get(name) {
+        return Some(value.clone());
+    }
+    // `psql "options=-c search_path=batch"`.
+    let options = metadata.get("options").map(String::as_str).unwrap_or_default();
+    options.split_whitespace().filter_map(|word| word.trim_start_matches("-c").trim_start_matches("--").split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+}
+
+/// What the session's settings mean for a query.
+pub(super) fn settings(metadata: &Metadata) -> Settings {
+    let path = value(metadata, "search_path");
+    let first = |path: String| {
+        let names = path.split(',').map(|name| name.trim().trim_matches(['"', '\'']).to_owned());
+        names.into_iter().find(|name| !name.is_empty() && name != "$user")
+    };
+    Settings {
+        schema: path.and_then(first),
+        time_zone: value(metadata, "timezone").filter(|zone| !zone.eq_ignore_ascii_case("utc")),
+        timeout: value(metadata, "statement_timeout").and_then(|text| milliseconds(&text)).filter(|t| !t.is_zero()),
+    }
+}
+
+/// `250`, `250ms`, `5s`, `1min`.
+fn milliseconds(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    let number: u64 = digits.parse().ok()?;
+    let factor = match text[digits.len()..].trim() {
+        "" | "ms" => 1,
+        "s" => 1000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    Some(Duration::from_millis(number.saturating_mul(factor)))
+}
+
+/// The plan that a statement of the session is described by.
+pub(super) fn described(statement: &Statement) -> LogicalPlan {
+    let fields: Vec<Field> = match shown(statement) {
+        Some(name) if name == "all" => {
+            ["name", "setting"].map(|column| Field::new(column, DataType::Utf8, false)).into()
+        }
+        Some(name) => vec![Field::new(name, DataType::Utf8, false)],
+        None => vec![],
+    };
+    let schema = Schema::new(fields).to_dfschema_ref().unwrap_or_else(|_| Arc::new(DFSchema::empty()));
+    LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema })
+}
+
+/// The setting that a `SHOW` asks for.
+fn shown(statement: &Statement) -> Option<String> {
+    let Statement::ShowVariable { variable } = statement else { return None };
+    let words: Vec<String> = variable.iter().map(|word| word.value.to_lowercase()).collect();
+    Some(match words.join(" ").as_str() {
+        "time zone" => "timezone".to_owned(),
+        "transaction isolation level" => "transaction_isolation".to_owned(),
+        "session authorization" => "session_authorization".to_owned(),
+        name => name.to_owned(),
+    })
+}
+
+/// What the statement does to the session; `None` when it is none of these.
+pub(super) fn run(
+    statement: &Statement,
+    metadata: &mut Metadata,
+    transaction: TransactionStatus,
+) -> Option<PgWireResult<Response>> {
+    Some(match statement {
+        Statement::Set(set) => assign(set, metadata),
+        Statement::Reset(ResetStatement { reset: Reset::ALL }) => {
+            clear(metadata);
+            Ok(done("RESET"))
+        }
+        Statement::Reset(ResetStatement { reset: Reset::ConfigurationParameter(name) }) => {
+            metadata.remove(&name.to_string().to_lowercase());
+            Ok(done("RESET"))
+        }
+        Statement::ShowVariable { .. } | Statement::ShowVariables { .. } => show(statement, metadata),
+        Statement::StartTransaction { .. } if transaction == TransactionStatus::Idle => {
+            Ok(Response::TransactionStart(Tag::new("BEGIN")))
+        }
+        Statement::StartTransaction { .. } => Ok(done("BEGIN")),
+        Statement::Commit { .. } if transaction == TransactionStatus::Error => {
+            Ok(Response::TransactionEnd(Tag::new("ROLLBACK")))
+        }
+        Statement::Commit { .. } => Ok(Response::TransactionEnd(Tag::new("COMMIT"))),
+        // Nothing is undone, but the transaction goes on.
+        Statement::Rollback { savepoint: Some(_), .. } => Ok(Response::TransactionStart(Tag::new("ROLLBACK"))),
+        Statement::Rollback { .. } => Ok(Response::TransactionEnd(Tag::new("ROLLBACK"))),
+        _ if transaction == TransactionStatus::Error => {
+            let message = "current transaction is aborted, commands ignored until end of transaction block";
+            Err(session_error("25P02", message))
+        }
+        Statement::Savepoint { .. } => Ok(done("SAVEPOINT")),
+        Statement::ReleaseSavepoint { .. } => Ok(done("RELEASE")),
+        Statement::Discard { .. } => {
+            clear(metadata);
+            Ok(done("DISCARD ALL"))
+        }
+        Statement::Deallocate { .. } => Ok(done("DEALLOCATE")),
+        Statement::LISTEN { .. } => Ok(done("LISTEN")),
+        Statement::UNLISTEN { .. } => Ok(done("UNLISTEN")),
+        Statement::Prepare { .. } | Statement::Execute { .. } => {
+            let message = "PREPARE and EXECUTE as statements are not supported, use the driver's prepared statements";
+            Err(session_error("0A000", message))
+        }
+        _ => return None,
+    })
+}
+
+fn clear(metadata: &mut Metadata) {
+    for (name, _) in KNOWN {
+        metadata.remove(name);
+    }
+}
+
+fn assign(set: &Set, metadata: &mut Metadata) -> PgWireResult<Response> {
+    match set {
+        Set::SingleAssignment { variable, values, .. } => {
+            let name = variable.to_string().to_lowercase();
+            if KNOWN.iter().all(|(known, _)| *known != name) {
+                let message = format!("unrecognized configuration parameter \"{name}\"");
+                return Err(session_error("42704", message));
+            }
+            let value = values.iter().map(text).collect::<Vec<_>>().join(", ");
+            put(metadata, name, value)
+        }
+        Set::SetTimeZone { value, .. } => put(metadata, "timezone".to_owned(), text(value)),
+        Set::SetNames { .. } | Set::SetNamesDefault {} | Set::SetTransaction { .. } | Set::SetSessionParam(_) => {
+            Ok(done("SET"))
+        }
+        Set::SetRole { .. } | Set::SetSessionAuthorization(_) => Ok(done("SET")),
+        other => Err(session_error("0A000", format!("`SET {other}` is not supported"))),
+    }
+}
+
+fn put(metadata: &mut Metadata, name: String, value: String) -> PgWireResult<Response> {
+    if value.eq_ignore_ascii_case("default") {
+        metadata.remove(&name);
+        return Ok(done("SET"));
+    }
+    let valid = match name.as_str() {
+        "statement_timeout" | "lock_timeout" => milliseconds(&value).is_some(),
+        "timezone" => value.parse::<arrow::array::timezone::Tz>().is_ok(),
+        "extra_float_digits" => value.parse::<i8>().is_ok(),
+        _ => true,
+    };
+    if !valid {
+        return Err(session_error("22023", format!("invalid value for parameter \"{name}\": \"{value}\"")));
+    }
+    metadata.insert(name, value);
+    Ok(done("SET"))
+}
+
+fn text(value: &Expr) -> String {
+    match value {
+        Expr::Value(value) => value.clone().into_string().unwrap_or_else(|| value.to_string()),
+        Expr::Identifier(name) => name.value.clone(),
+        other => other.to_string().trim_matches('\'').to_owned(),
+    }
+}
+
+fn show(statement: &Statement, metadata: &Metadata) -> PgWireResult<Response> {
+    let name = shown(statement).unwrap_or_else(|| "all".to_owned());
+    let current = |name: &str, default: &str| value(metadata, name).unwrap_or_else(|| default.to_owned());
+    if name == "all" {
+        let rows = KNOWN.iter().map(|(name, default)| vec![(*name).to_owned(), current(name, default)]).collect();
+        return response(&["name", "setting"], rows);
+    }
+    match KNOWN.iter().find(|(known, _)| *known == name) {
+        Some((_, default)) => response(&[name.as_str()], vec![vec![current(&name, default)]]),
+        None => Err(session_error("42704", format!("unrecognized configuration parameter \"{name}\""))),
+    }
+}
+
+fn response(names: &[&str], rows: Vec<Vec<String>>) -> PgWireResult<Response> {
+    let field = |name: &&str| FieldInfo::new((*name).to_owned(), None, None, Type::TEXT, FieldFormat::Text);
+    let fields: Arc<Vec<FieldInfo>> = Arc::new(names.iter().map(field).collect());
+    let mut encoded = vec![];
+    for row in rows {
+        let mut encoder = DataRowEncoder::new(Arc::clone(&fields));
+        for value in row {
+            encoder.encode_field(&Some(value))?;
+        }
+        encoded.push(Ok(encoder.take_row()));
+    }
+    let mut response = QueryResponse::new(fields, futures::stream::iter(encoded));
+    response.set_command_tag("SHOW");
+    Ok(Response::Query(response))
+}

@@ -1,0 +1,149 @@
+//! Queries and status over HTTP, through a real socket.
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use arrow::ipc::reader::StreamReader;
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
+
+use super::world::World;
+use crate::router;
+
+struct Http {
+    world: World,
+    base: String,
+    client: Client,
+}
+
+async fn http() -> Http {
+    let world = World::new().await;
+    world.append_all(&[("ann", "/a", 10), ("bob", "/b", 20), ("ann", "/a", 300)]);
+    world.publish(&[]).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let app = router(Arc::clone(&world.serving));
+    TaskTracker::new().spawn(async move { axum::serve(listener, app).await });
+    Http { world, base, client: Client::new() }
+}
+
+impl Http {
+    async fn ask(&self, accept: &str, sql: &str) -> reqwest::Response {
+        let request = self.client.post(format!("{}/v1/query", self.base)).header("accept", accept);
+        request.body(sql.to_owned()).send().await.unwrap()
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, String) {
+        let response = self.client.get(format!("{}{path}", self.base)).send().await.unwrap();
+        (response.status(), response.text().await.unwrap())
+    }
+}
+
+#[tokio::test]
+async fn rows_come_as_json_with_what_they_are_as_of() {
+    let http = http().await;
+    let response = http.ask("*/*", "SELECT page, clicks FROM by_page ORDER BY page").await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["dovetail-generation"], "1");
+    assert_eq!(response.headers()["dovetail-cut"], r#"{"0":2,"1":1}"#);
+    assert_eq!(response.headers()["dovetail-head"], r#"{"0":2,"1":1}"#);
+    let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+    assert_eq!(body["rows"], json!([{"page": "/a", "clicks": 2}, {"page": "/b", "clicks": 1}]));
+    assert_eq!(body["columns"][0], json!({"name": "page", "type": "Utf8"}));
+    assert_eq!(body["as_of"][0]["generation"], 1);
+}
+
+#[tokio::test]
+async fn other_formats_by_accept() {
+    let http = http().await;
+    let sql = "SELECT page, clicks, NULL AS no FROM by_page ORDER BY page";
+    let text = http.ask("text/csv", sql).await.text().await.unwrap();
+    assert_eq!(text, "page,clicks,no\n/a,2,\n/b,1,\n");
+    let text = http.ask("application/x-ndjson", sql).await.text().await.unwrap();
+    assert_eq!(text, "{\"page\":\"/a\",\"clicks\":2,\"no\":null}\n{\"page\":\"/b\",\"clicks\":1,\"no\":null}\n");
+    let bytes = http.ask("application/vnd.apache.arrow.stream", sql).await.bytes().await.unwrap();
+    let rows: usize = StreamReader::try_new(Cursor::new(bytes), None).unwrap().map(|b| b.unwrap().num_rows()).sum();
+    assert_eq!(rows, 2);
+    assert_eq!(http.ask("image/png", sql).await.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn an_empty_answer_still_has_its_shape() {
+    let http = http().await;
+    let sql = "SELECT page FROM by_page WHERE page = 'nope'";
+    let body: Value = serde_json::from_str(&http.ask("application/json", sql).await.text().await.unwrap()).unwrap();
+    assert_eq!((body["rows"].clone(), body["columns"][0]["name"].clone()), (json!([]), json!("page")));
+    assert_eq!(http.ask("text/csv", sql).await.text().await.unwrap(), "page\n");
+    assert_eq!(http.ask("application/x-ndjson", sql).await.text().await.unwrap(), "");
+    let bytes = http.ask("application/vnd.apache.arrow.stream", sql).await.bytes().await.unwrap();
+    assert_eq!(StreamReader::try_new(Cursor::new(bytes), None).unwrap().schema().field(0).name(), "page");
+}
+
+#[tokio::test]
+async fn many_rows_are_one_document() {
+    let http = http().await;
+    let body = http.ask("*/*", "SELECT x, x AS x FROM generate_series(1, 50000) t(x)").await.text().await.unwrap();
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(body["rows"].as_array().unwrap().len(), 50_000);
+}
+
+#[tokio::test]
+async fn parameters_are_bound() {
+    let http = http().await;
+    let ask = async |body: Value| {
+        let request = http.client.post(format!("{}/v1/query", http.base)).header("content-type", "application/json");
+        let response = request.body(body.to_string()).send().await.unwrap();
+        (response.status(), serde_json::from_str::<Value>(&response.text().await.unwrap()).unwrap())
+    };
+    let sql = "SELECT page FROM by_page WHERE clicks > $1 AND page LIKE $2";
+    let (_, body) = ask(json!({ "sql": sql, "params": ["1", "/%"] })).await;
+    assert_eq!(body["rows"], json!([{"page": "/a"}]));
+    let (_, body) = ask(json!({ "sql": "SELECT $1::bigint + 1 AS n, $2 AS t", "params": [41, "x'; --"] })).await;
+    assert_eq!(body["rows"], json!([{"n": 42, "t": "x'; --"}]));
+    let (status, body) = ask(json!({ "sql": sql, "params": [1] })).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(body["error"]["message"].as_str().unwrap().contains("2 parameters"), "{body}");
+    let (status, _) = ask(json!({ "query": "SELECT 1" })).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn errors_are_documents_too() {
+    let http = http().await;
+    for (sql, status, code) in [
+        ("SELECT nope FROM by_page", 400, "42703"),
+        ("SELECT 1 +", 400, "42601"),
+        ("DROP TABLE by_page", 403, "25006"),
+        ("BEGIN", 400, "0A000"),
+        ("SELECT 1/0", 400, "22012"),
+    ] {
+        let response = http.ask("*/*", sql).await;
+        assert_eq!(response.status().as_u16(), status, "{sql}");
+        let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+        assert_eq!(body["error"]["code"], code, "{sql}: {body}");
+    }
+    let body: Value = serde_json::from_str(&http.ask("*/*", "SELECT\n nope FROM by_page").await.text().await.unwrap()).unwrap();
+    assert_eq!((body["error"]["line"].clone(), body["error"]["column"].clone()), (json!(2), json!(2)));
+}
+
+#[tokio::test]
+async fn status_pages_tell_how_it_stands() {
+    let http = http().await;
+    assert_eq!(http.get("/healthz").await.0, StatusCode::OK);
+    assert_eq!(http.get("/readyz").await, (StatusCode::OK, "ready\n".to_owned()));
+    assert_eq!(http.get("/metrics").await.0, StatusCode::OK);
+    let status: Value = serde_json::from_str(&http.get("/v1/status").await.1).unwrap();
+    assert_eq!((&status["generation"], &status["layers"]["speed"]), (&json!(1), &json!("ok")));
+    assert_eq!(status["partitions"].as_array().unwrap().len(), 2);
+    let views: Value = serde_json::from_str(&http.get("/v1/views").await.1).unwrap();
+    assert_eq!(views["views"].as_array().unwrap().len(), 5);
+    let view: Value = serde_json::from_str(&http.get("/v1/views/by_page").await.1).unwrap();
+    assert_eq!((&view["state"], &view["columns"][0]["name"]), (&json!("filled"), &json!("page")));
+    assert_eq!(http.get("/v1/views/nope").await.0, StatusCode::NOT_FOUND);
+    http.world.publish(&["by_page"]).await;
+    let (code, reasons) = http.get("/readyz").await;
+    assert_eq!(code, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(reasons.contains("`by_user` is not filled"), "{reasons}");
+}

@@ -1,0 +1,56 @@
+//! psql's backslash commands, with the real program.
+
+use tokio::process::Command;
+
+use super::postgres::{Wire, wire};
+use super::world::config;
+
+/// Runs one command; `None` when psql is not there, which is a failure in CI.
+async fn psql(wire: &Wire, command: &str) -> Option<(String, String)> {
+    let mut psql = Command::new("psql");
+    psql.args(["-X", "-A", "-t", "-h", "127.0.0.1", "-U", "dovetail", "-d", "dovetail", "-c", command]);
+    psql.env("PGPORT", wire.port.to_string());
+    match psql.output().await {
+        Ok(output) => {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            Some((text(&output.stdout), text(&output.stderr)))
+        }
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "psql is needed in CI: {error}");
+            None
+        }
+    }
+}
+
+#[tokio::test]
+async fn backslash_commands_describe_the_views() {
+    let wire = wire(config()).await;
+    for (command, expected) in [
+        ("\\dn", &["public", "batch", "speed", "raw", "sys"][..]),
+        ("\\d", &["public|by_page|view", "public|busy|view"]),
+        ("\\dv", &["public|by_page|view"]),
+        ("\\dt sys.*", &["sys|partitions|table"]),
+        ("\\d by_page", &["page|text", "clicks|bigint", "total|bigint"]),
+        ("\\d sys.views", &["name|text"]),
+        ("\\l", &["dovetail|"]),
+        ("SELECT version()", &["PostgreSQL 16"]),
+        ("SELECT current_schema()", &["public"]),
+        ("SELECT page, clicks FROM by_page ORDER BY 1", &["/a|2", "/b|1"]),
+    ] {
+        let Some((stdout, stderr)) = psql(&wire, command).await else { return };
+        for line in expected {
+            assert!(stdout.contains(line), "{command}: no `{line}` in\n{stdout}\n{stderr}");
+        }
+        assert_eq!(stderr, "", "{command}");
+    }
+}
+
+#[tokio::test]
+async fn errors_point_at_their_place() {
+    let wire = wire(config()).await;
+    let Some((_, stderr)) = psql(&wire, "SELECT page,\n  nope FROM by_page").await else { return };
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert!(lines[0].starts_with("ERROR:  "), "{stderr}");
+    assert_eq!(lines[1], "LINE 2:   nope FROM by_page");
+    assert_eq!(lines[2].find('^'), Some("LINE 2:   ".len()), "{stderr}");
+}

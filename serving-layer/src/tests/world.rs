@@ -1,0 +1,298 @@
+//! A pipeline in memory: rows by partition, a speed layer that folds them when asked, generations on demand.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arrow::array::{Int64Array, RecordBatch, StringArray};
+use arrow::util::pretty::pretty_format_batches;
+use async_trait::async_trait;
+use dovetail_core::catalog::{Catalog, NewRun, PublishedGeneration, RunKind, Trigger};
+use dovetail_core::clock::Clock;
+use dovetail_core::manifest::{Manifest, StateFile, ViewStates};
+use dovetail_core::name::ViewName;
+use dovetail_core::offsets::{Cut, OffsetRange, Offsets};
+use dovetail_core::pipeline::Pipeline;
+use dovetail_core::realtime::{Realtime, RealtimeError, RealtimeView, Slice};
+use dovetail_core::store::{self, Store};
+use dovetail_core::view::{Folder, Planned, Planner, View, sort_state};
+use parquet::arrow::ArrowWriter;
+use tempfile::TempDir;
+
+use crate::{Answer, QueryError, Serving, ServingConfig, ServingParts};
+
+pub(super) const PIPELINE: &str = "
+CREATE EXTERNAL TABLE clicks (user_id VARCHAR, page VARCHAR, ms BIGINT)
+STORED AS JSON LOCATION 'kafka://Clicks' OPTIONS ('partitions' '2');
+CREATE VIEW by_page AS SELECT page, count(*) AS clicks, sum(ms) AS total FROM clicks GROUP BY page;
+CREATE VIEW by_user AS SELECT user_id, count(*) AS clicks, approx_distinct(page) AS pages FROM clicks GROUP BY user_id;
+CREATE VIEW everything AS SELECT count(*) AS clicks, max(ms) AS longest FROM clicks;
+CREATE VIEW slow AS SELECT user_id, page, ms FROM clicks WHERE ms > 100;
+CREATE VIEW busy AS SELECT page FROM by_page WHERE clicks > 1;
+";
+
+/// A record: user, page, milliseconds.
+pub(super) type Click = (&'static str, &'static str, i64);
+
+/// A speed layer that holds all rows and folds whatever is asked for.
+#[derive(Debug)]
+pub(super) struct Rows {
+    views: Vec<Arc<View>>,
+    pub(super) partitions: Mutex<BTreeMap<i32, Vec<RecordBatch>>>,
+    /// Floors below which it says that it is catching up.
+    pub(super) reached: Mutex<Option<Cut>>,
+    /// Where slices are cut besides at the floor and the head.
+    pub(super) boundaries: Mutex<HashSet<i64>>,
+}
+
+impl Rows {
+    async fn fold(&self, view: &Arc<View>, partition: i32, range: OffsetRange) -> Vec<RecordBatch> {
+        let rows = self.partitions.lock().unwrap()[&partition].clone();
+        let mut folder = Folder::new(view).unwrap();
+        for offset in range.start..range.end {
+            folder.fold(&rows[offset as usize]).await.unwrap();
+        }
+        folder.take_state().unwrap()
+    }
+
+    fn ends(&self) -> Offsets {
+        self.partitions.lock().unwrap().iter().map(|(&p, rows)| (p, rows.len() as i64)).collect()
+    }
+}
+
+#[async_trait]
+impl Realtime for Rows {
+    async fn read(&self, view: &ViewName, floor: &Cut) -> Result<RealtimeView, RealtimeError> {
+        let found = self.views.iter().find(|v| v.name == *view);
+        let view = found.ok_or_else(|| RealtimeError::UnknownView(view.clone()))?;
+        if let Some(reached) = &*self.reached.lock().unwrap()
+            && floor != reached
+        {
+            let view = view.name.clone();
+            return Err(RealtimeError::CatchingUp { view, partition: 0, head: 7, behind: 35 });
+        }
+        let head = self.ends();
+        let mut slices = vec![];
+        for (partition, end) in head.iter() {
+            let mut cuts: Vec<i64> = self.boundaries.lock().unwrap().iter().copied().collect();
+            cuts.retain(|&cut| floor.get(partition) < cut && cut < end);
+            cuts.push(end);
+            cuts.sort_unstable();
+            let mut start = floor.get(partition);
+            for cut in cuts.into_iter().filter(|&cut| cut > start || end > start) {
+                let range = OffsetRange::new(start, cut);
+                let state = Arc::new(self.fold(view, partition, range).await);
+                slices.push(Slice { partition, range, state });
+                start = cut;
+            }
+        }
+        Ok(RealtimeView { floor: floor.clone(), head, slices })
+    }
+
+    fn head(&self, _view: &ViewName) -> Result<Offsets, RealtimeError> {
+        Ok(self.ends())
+    }
+}
+
+pub(super) struct World {
+    pub(super) serving: Arc<Serving>,
+    pub(super) rows: Arc<Rows>,
+    pub(super) catalog: Catalog,
+    pub(super) store: Store,
+    pub(super) folder: TempDir,
+    views: Vec<Arc<View>>,
+}
+
+pub(super) fn config() -> ServingConfig {
+    ServingConfig {
+        query_timeout: Duration::from_secs(30),
+        query_memory: 64 << 20,
+        total_memory: 256 << 20,
+        state_cache_bytes: 64 << 20,
+        max_queries: 8,
+        max_connections: 8,
+        catch_up: Duration::from_millis(60),
+    }
+}
+
+impl World {
+    pub(super) async fn new() -> Self {
+        Self::with(PIPELINE, config()).await
+    }
+
+    pub(super) async fn with(sql: &str, config: ServingConfig) -> Self {
+        let pipeline = Pipeline::parse(sql, Path::new("pipeline.sql")).unwrap();
+        let mut planner = Planner::new(&pipeline).await.unwrap();
+        let mut planned = vec![];
+        for view in &pipeline.views {
+            planned.push(planner.plan(view).await.unwrap());
+        }
+        let views: Vec<Arc<View>> = planned
+            .iter()
+            .filter_map(|view| match view {
+                Planned::Folded(view) => Some(Arc::clone(view)),
+                Planned::Derived(_) => None,
+            })
+            .collect();
+        let rows = Arc::new(Rows {
+            views: views.clone(),
+            partitions: Mutex::new([(0, vec![]), (1, vec![])].into()),
+            reached: Mutex::default(),
+            boundaries: Mutex::default(),
+        });
+        let folder = TempDir::new().unwrap();
+        let store = Store::local(folder.path()).unwrap();
+        let catalog = Catalog::open("sqlite::memory:").await.unwrap();
+        for partition in 0..2 {
+            catalog.init_partition("Clicks", partition, 0).await.unwrap();
+        }
+        let parts = ServingParts {
+            views: planned,
+            streams: pipeline.streams.iter().cloned().map(Arc::new).collect(),
+            lookups: planner.context().clone(),
+            catalog: catalog.clone(),
+            store: store.clone(),
+            realtime: Arc::clone(&rows) as Arc<dyn Realtime>,
+            log: None,
+            clock: Clock::manual(1_000),
+            metrics: None,
+            config,
+        };
+        let serving = Serving::new(parts).await.unwrap();
+        Self { serving, rows, catalog, store, folder, views }
+    }
+
+    /// Appends one record, which every layer could read at once.
+    pub(super) fn append(&self, partition: i32, (user, page, ms): Click) {
+        let mut partitions = self.rows.partitions.lock().unwrap();
+        let rows = partitions.get_mut(&partition).unwrap();
+        rows.push(row(partition, rows.len() as i64, user, page, ms));
+    }
+
+    pub(super) fn append_all(&self, clicks: &[Click]) {
+        for (i, click) in clicks.iter().enumerate() {
+            self.append(i as i32 % 2, *click);
+        }
+    }
+
+    /// Publishes a generation of the named views (all when empty) up to here, and serves it if it can be met.
+    pub(super) async fn publish(&self, names: &[&str]) -> bool {
+        self.publish_with(names, |state| state).await
+    }
+
+    /// As [`World::publish`], with states changed on their way.
+    pub(super) async fn publish_with(&self, names: &[&str], change: impl Fn(RecordBatch) -> RecordBatch) -> bool {
+        let cut = Cut(self.rows.ends());
+        let generation = self.catalog.next_generation_number().await.unwrap();
+        let mut views = BTreeMap::new();
+        for view in self.views.iter().filter(|v| names.is_empty() || names.contains(&v.name.as_str())) {
+            let mut states = vec![];
+            for (partition, end) in cut.0.iter() {
+                states.extend(self.rows.fold(view, partition, OffsetRange::new(0, end)).await);
+            }
+            let merged = sort_state(view, &view.merge(&states).unwrap()).unwrap();
+            let merged: Vec<RecordBatch> = merged.into_iter().map(&change).collect();
+            let path = store::path::states(generation, &view.name, 0);
+            let bytes = parquet(&view.state_schema(), &merged);
+            let rows = merged.iter().map(|s| s.num_rows() as u64).sum();
+            let file = StateFile { path: path.to_string(), bytes: bytes.len() as u64, rows };
+            self.store.put_new(&path, bytes.into()).await.unwrap();
+            let states = ViewStates {
+                fingerprint: view.fingerprint.clone(),
+                stream: view.stream.clone(),
+                topic: "Clicks".to_owned(),
+                cut: cut.clone(),
+                rows,
+                groups: rows,
+                files: vec![file],
+            };
+            views.insert(view.name.clone(), states);
+        }
+        let run = self.start_run(vec![]).await;
+        let manifest = Manifest { generation, run_id: run, created_ms: 1, engine: "test".to_owned(), views };
+        let published = PublishedGeneration {
+            generation,
+            run_id: run,
+            manifest_path: store::path::manifest(generation).to_string(),
+            manifest: manifest.to_json().unwrap(),
+            published_ms: 1,
+        };
+        let current = self.catalog.current().await.unwrap().map_or_else(Default::default, |row| row.generation);
+        self.catalog.publish(&published, current).await.unwrap();
+        self.serving.follow().await.unwrap()
+    }
+
+    pub(super) async fn start_run(&self, views: Vec<ViewName>) -> i64 {
+        let run = NewRun {
+            kind: RunKind::Full,
+            trigger: Trigger::Demand,
+            views,
+            cuts: BTreeMap::new(),
+            owner: "test".to_owned(),
+            started_ms: 1,
+            lease_until_ms: 100_000,
+        };
+        self.catalog.start_run(&run).await.unwrap().id
+    }
+
+    pub(super) async fn ask(&self, sql: &str) -> Result<Answer, QueryError> {
+        self.serving.query(sql).await
+    }
+
+    /// The answer's rows as text, `a|b` each.
+    pub(super) async fn rows(&self, sql: &str) -> Vec<String> {
+        lines(&self.try_rows(sql).await.unwrap())
+    }
+
+    pub(super) async fn try_rows(&self, sql: &str) -> Result<Vec<RecordBatch>, QueryError> {
+        self.ask(sql).await?.collect().await
+    }
+
+    pub(super) async fn error(&self, sql: &str) -> QueryError {
+        match self.try_rows(sql).await {
+            Err(error) => error,
+            Ok(rows) => panic!("`{sql}` was answered:\n{}", pretty_format_batches(&rows).unwrap()),
+        }
+    }
+}
+
+pub(super) fn lines(batches: &[RecordBatch]) -> Vec<String> {
+    let mut lines = vec![];
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            let values = batch.columns().iter().map(|column| {
+                arrow::util::display::array_value_to_string(column, row).unwrap()
+            });
+            lines.push(values.collect::<Vec<_>>().join("|"));
+        }
+    }
+    lines
+}
+
+fn parquet(schema: &arrow::datatypes::SchemaRef, states: &[RecordBatch]) -> Vec<u8> {
+    let mut bytes = vec![];
+    let mut writer = ArrowWriter::try_new(&mut bytes, Arc::clone(schema), None).unwrap();
+    for state in states {
+        writer.write(state).unwrap();
+    }
+    writer.close().unwrap();
+    bytes
+}
+
+/// One decoded record.
+fn row(partition: i32, offset: i64, user: &str, page: &str, ms: i64) -> RecordBatch {
+    let pipeline = Pipeline::parse(PIPELINE, Path::new("pipeline.sql")).unwrap();
+    let schema = pipeline.streams[0].decoded_schema();
+    let mut columns: Vec<arrow::array::ArrayRef> = vec![
+        Arc::new(StringArray::from(vec![user])),
+        Arc::new(StringArray::from(vec![page])),
+        Arc::new(Int64Array::from(vec![ms])),
+        Arc::new(arrow::array::Int32Array::from(vec![partition])),
+        Arc::new(Int64Array::from(vec![offset])),
+    ];
+    for field in &schema.fields()[5..] {
+        columns.push(arrow::array::new_null_array(field.data_type(), 1));
+    }
+    RecordBatch::try_new(schema, columns).unwrap()
+}
