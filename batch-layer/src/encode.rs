@@ -35,9 +35,8 @@ pub(crate) fn dead_letters() -> Result<Encoder, ParquetError> {
 
 /// An encoder of a view's states, whose first `groups` columns are filtered by.
 pub(crate) fn states(schema: SchemaRef, groups: usize, about: Vec<KeyValue>) -> Result<Encoder, ParquetError> {
-    let mut properties = base(STATE_ROW_GROUP)
-        .set_statistics_enabled(EnabledStatistics::None)
-        .set_key_value_metadata(Some(about));
+    let mut properties =
+        base(STATE_ROW_GROUP).set_statistics_enabled(EnabledStatistics::None).set_key_value_metadata(Some(about));
     for field in schema.fields().iter().take(groups) {
         let path = ColumnPath::from(field.name().as_str());
         properties = properties.set_column_statistics_enabled(path, EnabledStatistics::Chunk);
@@ -77,7 +76,5 @@ fn segment_properties() -> WriterPropertiesBuilder {
         properties = properties.set_column_statistics_enabled(opaque, EnabledStatistics::None);
     }
     let value = ColumnPath::from(column::VALUE);
-    properties
-        .set_column_dictionary_enabled(value.clone(), false)
-        .set_column_compression(value, Compression::LZ4_RAW)
+    properties.set_column_dictionary_enabled(value.clone(), false).set_column_compression(value, Compression::LZ4_RAW)
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dovetail_core::catalog::{CatalogError, RunKind, Trigger};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -51,7 +51,7 @@ pub(crate) struct Runner {
 
 impl Runner {
     pub(crate) async fn run(mut self) {
-        self.fill_views().await;
+        let mut filled = self.fill_views().await;
         let every = self.recompute.config.upkeep_every;
         let mut upkeep = interval_at(Instant::now() + every, every);
         upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -63,25 +63,30 @@ impl Runner {
                     Some(command) => self.obey(command).await,
                     None => return,
                 },
+                () = sleep(self.recompute.config.lease / 3), if !filled => filled = self.fill_views().await,
                 _ = upkeep.tick() => self.look_after().await,
             }
         }
     }
 
-    /// Views that were added since the last publishing are filled at once.
-    async fn fill_views(&self) {
+    /// Views that were added since the last publishing are filled at once. Returns whether that is done: a process
+    /// that died may hold a run until its lease has passed.
+    async fn fill_views(&self) -> bool {
         let missing = match self.recompute.current().await {
             Ok((_, manifest)) => unfilled(&self.recompute.views, manifest.as_ref()),
             Err(error) => {
                 warn!(%error, "whether views are to be filled is not known");
-                return;
+                return false;
             }
         };
-        if !missing.is_empty() {
-            let request = Request { kind: RunKind::Incremental, views: Some(missing), trigger: Trigger::Start };
-            let done = self.run_one(&request).await;
-            note(&request, done);
+        if missing.is_empty() {
+            return true;
         }
+        let request = Request { kind: RunKind::Incremental, views: Some(missing), trigger: Trigger::Start };
+        let done = self.run_one(&request).await;
+        let waits = matches!(&done, Err(RunError::Catalog(_) | RunError::Store(_)));
+        note(&request, done);
+        !waits
     }
 
     async fn obey(&self, command: Command) {

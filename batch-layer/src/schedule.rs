@@ -20,7 +20,9 @@ pub enum Schedule {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ScheduleError {
-    #[error("`{text}` is no schedule: write `every 30s`, or a cron expression of six fields such as `0 */5 * * * *` (seconds first, UTC)")]
+    #[error(
+        "`{text}` is no schedule: write `every 30s`, or a cron expression of six fields such as `0 */5 * * * *` (seconds first, UTC)"
+    )]
     Unreadable { text: String },
     #[error("the scheduler failed")]
     Scheduler(#[from] JobSchedulerError),
@@ -90,5 +92,22 @@ mod tests {
             let error = wrong.parse::<Schedule>().unwrap_err();
             assert!(error.to_string().contains("is no schedule"), "{wrong}: {error}");
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_schedule_asks_for_runs() {
+        let (commands, mut asked) = mpsc::channel(4);
+        let every_second = Schedule::Cron("* * * * * *".to_owned());
+        let every = Schedule::Every(Duration::from_secs(1));
+        let schedules = [(RunKind::Incremental, Some(&every)), (RunKind::Full, Some(&every_second))];
+        let mut scheduler = start(schedules, &commands).await.unwrap();
+        let (mut full, mut incremental) = (false, false);
+        while !(full && incremental) {
+            let Some(Command::Start(request)) = asked.recv().await else { panic!("nobody waits for it") };
+            assert_eq!(request.trigger, Trigger::Schedule);
+            full |= request.kind == RunKind::Full;
+            incremental |= request.kind == RunKind::Incremental;
+        }
+        scheduler.shutdown().await.unwrap();
     }
 }

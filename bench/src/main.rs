@@ -1,1 +1,72 @@
-fn main() {}
+//! Measured figures, one table: `cargo run --release -p dovetail-bench -- [--events N] [SECTION ..]`.
+//!
+//! Sections run one after the other in one process on a temporary folder; each is a file. Figures of one run can be
+//! compared with each other, those of two runs only when the machine did nothing else.
+
+mod fold;
+mod input;
+mod latency;
+mod recompute;
+mod report;
+mod restart;
+mod run;
+mod throughput;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, ValueEnum};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Debug, Parser)]
+pub(crate) struct Args {
+    /// Sections to run; all if none is named.
+    #[arg(value_enum)]
+    sections: Vec<Section>,
+    /// Records of the throughput and recompute sections.
+    #[arg(long, default_value_t = 20_000_000)]
+    events: u64,
+    /// Records above the cut of the restart section.
+    #[arg(long, default_value_t = 5_000_000)]
+    tail: u64,
+    /// Seconds of each latency measurement.
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// Folder for the data; a temporary one by default.
+    #[arg(long)]
+    folder: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Section {
+    /// Decode and fold alone, on one core.
+    Fold,
+    /// Embedded log to both layers, then full and incremental recompute.
+    Throughput,
+    /// Freshness and query latency at 100,000 records/s.
+    Latency,
+    /// Restart to the first correct answer.
+    Restart,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let wanted = |section| args.sections.is_empty() || args.sections.contains(&section);
+    let mut report = report::Report::default();
+    if wanted(Section::Fold) {
+        fold::measure(&mut report)?;
+    }
+    if wanted(Section::Throughput) {
+        throughput::measure(&args, &mut report)?;
+    }
+    if wanted(Section::Latency) {
+        latency::measure(&args, &mut report)?;
+    }
+    if wanted(Section::Restart) {
+        restart::measure(&args, &mut report)?;
+    }
+    report.print();
+    Ok(())
+}

@@ -94,7 +94,7 @@ pub enum OutputFormat {
     Json,
 }
 
-/// Options of `up` and `demo` about where things run.
+/// Options of `up` about where things run.
 #[derive(Debug, Clone, Default, ClapArgs)]
 pub struct Place {
     /// Settings; without it, `dovetail.toml` in the working directory if there is one.
@@ -124,20 +124,27 @@ pub struct Demo {
     /// How many records to stream.
     #[arg(long, default_value_t = 200_000)]
     pub events: u64,
-    /// Records a second.
+    /// Records a second; 0 is as fast as it goes.
     #[arg(long, default_value_t = 5_000.0)]
     pub rate: f64,
     /// Seed of the generated records.
     #[arg(long, default_value_t = 311)]
     pub seed: u64,
-    /// How often to recompute.
-    #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
+    /// How often to recompute; a second at least.
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub recompute: std::time::Duration,
-    /// Stop once all records are streamed, verify, and exit with the result. With a time, stop after that long.
+    /// Once all records are streamed, or after TIME: verify, and exit with its result.
     #[arg(long, num_args = 0..=1, default_missing_value = "9999h", value_name = "TIME", value_parser = humantime::parse_duration)]
     pub exit_after: Option<std::time::Duration>,
-    #[command(flatten)]
-    pub place: Place,
+    /// Keep the log, the catalog and the landing in this folder; a temporary one is removed at the end.
+    #[arg(long, value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+    /// Address of the HTTP server; by default 127.0.0.1:8311, or a free port if that is taken.
+    #[arg(long, value_name = "ADDRESS")]
+    pub http: Option<String>,
+    /// Address of the PostgreSQL wire; by default 127.0.0.1:5433, or a free port if that is taken.
+    #[arg(long, value_name = "ADDRESS")]
+    pub postgres: Option<String>,
 }
 
 #[derive(Debug, Clone, ClapArgs)]

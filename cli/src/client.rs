@@ -72,9 +72,9 @@ impl Client {
         self.json(self.http.delete(self.url(path))).await
     }
 
-    /// Appends NDJSON; waits as told while the server is busy, and sends again what may not have arrived when the
-    /// records have numbers.
-    pub async fn append(&self, stream: &str, from: Option<(&str, u64)>, body: Vec<u8>) -> Result<()> {
+    /// Appends NDJSON and returns how many records were not there before; waits as told while the server is busy, and
+    /// sends again what may not have arrived when the records have numbers.
+    pub async fn append(&self, stream: &str, from: Option<(&str, u64)>, body: Vec<u8>) -> Result<u64> {
         let body = bytes::Bytes::from(body);
         let mut url = self.url(&format!("/v1/streams/{stream}/records"));
         if let Some((source, first)) = from {
@@ -83,7 +83,10 @@ impl Client {
         for _ in 0..TRIES {
             let request = self.http.post(&url).header(header::CONTENT_TYPE, "application/x-ndjson").body(body.clone());
             match request.send().await {
-                Ok(response) if response.status().is_success() => return Ok(()),
+                Ok(response) if response.status().is_success() => {
+                    let answer: Appended = response.json().await?;
+                    return Ok(answer.appended);
+                }
                 Ok(response) => {
                     let status = response.status();
                     if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
@@ -97,6 +100,12 @@ impl Client {
         }
         bail!("the server at {} took no records for a long time; run the same command again to continue", self.base)
     }
+}
+
+/// What the server says of an append.
+#[derive(Debug, Deserialize)]
+struct Appended {
+    appended: u64,
 }
 
 fn retry_after(response: &Response) -> Duration {

@@ -89,6 +89,7 @@ pub struct Engine {
     embedded: Arc<EmbeddedLog>,
     tracker: TaskTracker,
     shutdown: CancellationToken,
+    speed_stop: CancellationToken,
 }
 
 /// How long a stopping process waits for its tasks.
@@ -102,12 +103,25 @@ impl Engine {
         metrics: Option<PrometheusHandle>,
         work: &Handle,
     ) -> Result<Self> {
+        let store = Store::local(&config.data_dir().join("store"))?;
+        Self::start_on(store, plan, config, metrics, work).await
+    }
+
+    /// Starts everything with the landing in `store`, whatever it is.
+    pub async fn start_on(
+        store: Store,
+        plan: Plan,
+        config: &Config,
+        metrics: Option<PrometheusHandle>,
+        work: &Handle,
+    ) -> Result<Self> {
         let folder = config.data_dir();
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
         let embedded = open_log(&folder.join("log"), config).await?;
         let log: Arc<dyn Log> = Arc::<EmbeddedLog>::clone(&embedded);
         let catalog = Catalog::open(&format!("sqlite:{}", folder.join("catalog.db").display())).await?;
-        let store = Store::local(&folder.join("store"))?;
+        // One process at a time has the log open, so whoever ran a recompute before is dead, whatever its lease says.
+        catalog.expire_runs(i64::MAX).await?;
         let clock = Clock::System;
         let streams: Vec<Arc<Stream>> = plan.pipeline.streams.iter().cloned().map(Arc::new).collect();
         let views = plan.folded();
@@ -128,7 +142,8 @@ impl Engine {
             work: work.clone(),
             config: config.batch()?,
         };
-        let layers = start_layers(speed_parts, batch_parts, tracker.clone(), shutdown.clone());
+        let speed_stop = shutdown.child_token();
+        let layers = start_layers((speed_parts, speed_stop.clone()), batch_parts, tracker.clone(), shutdown.clone());
         let (speed, batch) = work.spawn(layers).await.map_err(|e| anyhow!("the layers did not start: {e}"))??;
         bridge(&speed, &batch, &streams, &tracker, &shutdown);
 
@@ -146,7 +161,26 @@ impl Engine {
         });
         let serving = serving.await?;
         serving.run(&tracker, shutdown.clone());
-        Ok(Self { views, streams, appenders, log, catalog, store, batch, speed, serving, embedded, tracker, shutdown })
+        Ok(Self {
+            views,
+            streams,
+            appenders,
+            log,
+            catalog,
+            store,
+            batch,
+            speed,
+            serving,
+            embedded,
+            tracker,
+            shutdown,
+            speed_stop,
+        })
+    }
+
+    /// Stops the speed layer alone. Batch runs and `batch.VIEW` go on; the merged views say that it is gone.
+    pub fn stop_speed(&self) {
+        self.speed_stop.cancel();
     }
 
     /// Cancelled when the process is to stop.
@@ -221,12 +255,12 @@ async fn open_streams(
 }
 
 async fn start_layers(
-    speed: SpeedParts,
+    (speed, speed_stop): (SpeedParts, CancellationToken),
     batch: BatchParts,
     tracker: TaskTracker,
     shutdown: CancellationToken,
 ) -> Result<(Arc<SpeedLayer>, BatchHandle)> {
-    let speed = SpeedLayer::start(speed, &tracker, &shutdown).await?;
+    let speed = SpeedLayer::start(speed, &tracker, &speed_stop).await?;
     let batch = BatchLayer::start(batch, &tracker, shutdown).await?;
     Ok((speed, batch))
 }

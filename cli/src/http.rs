@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 use dovetail_batch_layer::{Outcome, Progress};
 use dovetail_core::catalog::{Run, RunKind};
 use dovetail_core::name::{Generation, StreamName, ViewName};
-use dovetail_ingestion::append::{Appender, From, MOST_PER_REQUEST};
+use dovetail_ingestion::append::{Appender, From, MOST_PER_REQUEST, Position};
 use dovetail_ingestion::log::LogError;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -131,8 +131,8 @@ async fn source(
     State(app): State<Arc<App>>,
     Path((name, source)): Path<(String, String)>,
 ) -> Result<Response, Failed> {
-    let next = app.appender(&name)?.position(&source).await.map_err(not_appended)?;
-    Ok(axum::Json(json!({"next": next})).into_response())
+    let Position { resume, seen } = app.appender(&name)?.position(&source).await.map_err(not_appended)?;
+    Ok(axum::Json(json!({"next": resume, "seen": seen})).into_response())
 }
 
 #[derive(Debug, Deserialize)]

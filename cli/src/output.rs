@@ -11,6 +11,11 @@ use arrow::util::pretty::pretty_format_batches_with_schema;
 
 use crate::args::OutputFormat;
 
+/// `1 row`, `2 rows`.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Writes rows to standard output.
 pub(crate) fn print(schema: &SchemaRef, batches: &[RecordBatch], format: OutputFormat) -> Result<()> {
     let mut out = std::io::stdout().lock();
@@ -18,7 +23,7 @@ pub(crate) fn print(schema: &SchemaRef, batches: &[RecordBatch], format: OutputF
         OutputFormat::Table => {
             let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
             let table = pretty_format_batches_with_schema(schema.clone(), batches)?;
-            writeln!(out, "{table}\n({rows} {})", if rows == 1 { "row" } else { "rows" })?;
+            writeln!(out, "{table}\n({})", counted(rows as u64, "row"))?;
         }
         OutputFormat::Csv => {
             let mut writer = WriterBuilder::new().with_header(true).build(&mut out);

@@ -1,21 +1,26 @@
 //! Values -> partitions of the log: by key where the stream has one, else spread evenly.
 
-use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use arrow::array::{BinaryArray, StringArray, TimestampMillisecondArray};
 use dovetail_core::clock::Clock;
-use dovetail_core::pipeline::{Format, Stream};
+use dovetail_core::pipeline::Stream;
 use dovetail_core::record::Records;
 use futures::future::try_join_all;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use self::key::KeyColumn;
 use crate::log::{Log, LogError, SourceMark};
+
+mod key;
+#[cfg(test)]
+mod tests;
 
 /// Most records of one request of a source: how far an interrupted one can be incomplete.
 pub const MOST_PER_REQUEST: u64 = 20_000;
+
+/// Most bytes of one append to a partition, unless a single value is larger: Arrow counts to 2 GiB.
+const PIECE_BYTES: usize = 64 << 20;
 
 /// Where in a source the values of a request come from.
 #[derive(Debug, Clone)]
@@ -25,11 +30,21 @@ pub struct From {
     pub first: u64,
 }
 
+/// How far a source has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// From which of its records on it has to send: everything before is in the log.
+    pub resume: u64,
+    /// No record from here on is in the log; those in between are, but for a few of one request.
+    pub seen: u64,
+}
+
 /// Appends values to a stream's topic.
 #[derive(Debug)]
 pub struct Appender {
     log: Arc<dyn Log>,
     stream: Arc<Stream>,
+    key: Option<KeyColumn>,
     clock: Clock,
     partitions: u32,
     /// Where the next request without key and source goes.
@@ -40,7 +55,8 @@ impl Appender {
     /// For a stream whose topic exists.
     pub async fn open(log: Arc<dyn Log>, stream: Arc<Stream>, clock: Clock) -> Result<Self, LogError> {
         let partitions = log.partitions(&stream.topic).await?;
-        Ok(Self { log, stream, clock, partitions, turn: AtomicU32::new(0) })
+        let key = KeyColumn::of(&stream);
+        Ok(Self { log, stream, key, clock, partitions, turn: AtomicU32::new(0) })
     }
 
     pub fn stream(&self) -> &Arc<Stream> {
@@ -49,40 +65,75 @@ impl Appender {
 
     /// Appends `values` and returns, once they are durable, how many were not there before.
     ///
-    /// With `from`, values that an earlier request of the source appended are left out, so the same request may be
-    /// sent again. One source sends one request at a time, of at most [`MOST_PER_REQUEST`] values.
+    /// Values of one key keep their order. With `from`, values that an earlier request of the source appended are
+    /// left out, so the same request may be sent again; one source sends one request at a time. More than
+    /// [`MOST_PER_REQUEST`] values are as many requests, one after the other.
     pub async fn append(&self, values: &[&[u8]], from: Option<&From>) -> Result<u64, LogError> {
-        let mut parts = vec![vec![]; self.partitions as usize];
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        for (number, value) in (from.map_or(0, |from| from.first)..).zip(values) {
-            let key = self.stream.options.key.as_deref().and_then(|column| key_of(&self.stream, column, value));
-            let partition = match (&key, from) {
-                (Some(key), _) => crc32fast::hash(key) % self.partitions,
-                (None, Some(_)) => (number % u64::from(self.partitions)) as u32,
-                (None, None) => turn % self.partitions,
+        let mut appended = 0;
+        let mut first = from.map_or(0, |from| from.first);
+        for values in values.chunks(MOST_PER_REQUEST as usize) {
+            let parts = self.parts(values, first, turn, from.is_some());
+            let source = from.map(|from| from.source.as_str());
+            let appends = (0..).zip(parts).map(|(partition, part)| self.append_part(partition, part, source));
+            appended += try_join_all(appends).await?.into_iter().sum::<u64>();
+            first += values.len() as u64;
+        }
+        Ok(appended)
+    }
+
+    /// Which values go to which partition. Where one of a source goes depends on nothing but it and its number: it
+    /// goes there again.
+    fn parts<'v>(&self, values: &[&'v [u8]], first: u64, turn: u32, numbered: bool) -> Vec<Vec<Value<'v>>> {
+        let mut parts = vec![vec![]; self.partitions as usize];
+        for (number, value) in (first..).zip(values) {
+            let key = self.key.as_ref().and_then(|column| column.key(value));
+            let partition = match &key {
+                Some(key) => crc32fast::hash(key) % self.partitions,
+                None if numbered => (number % u64::from(self.partitions)) as u32,
+                None => turn % self.partitions,
             };
             parts[partition as usize].push(Value { number, key, value });
         }
-        let appends = (0..).zip(parts).map(|(partition, part)| self.append_part(partition, part, from));
-        Ok(try_join_all(appends).await?.into_iter().sum())
+        parts
     }
 
-    async fn append_part(&self, partition: i32, mut part: Vec<Value<'_>>, from: Option<&From>) -> Result<u64, LogError> {
-        let topic = &self.stream.topic;
-        if let Some(from) = from
-            && let Some(last) = self.log.source_position(topic, partition, &from.source).await?
-        {
-            part.retain(|value| value.number > last);
+    async fn append_part(&self, partition: i32, mut part: Vec<Value<'_>>, source: Option<&str>) -> Result<u64, LogError> {
+        let mut appended = 0;
+        loop {
+            if let Some(source) = source
+                && !part.is_empty()
+                && let Some(last) = self.log.source_position(&self.stream.topic, partition, source).await?
+            {
+                part.retain(|value| value.number > last);
+            }
+            match self.append_pieces(partition, &part, source, &mut appended).await {
+                // A request of the source whose sender is gone came through meanwhile: it is left out too.
+                Err(LogError::SourceOverlap { .. }) => {}
+                done => return done.map(|()| appended),
+            }
         }
-        let (Some(first), Some(last)) = (part.first(), part.last()) else { return Ok(0) };
-        let mark =
-            from.map(|from| SourceMark { source: from.source.clone(), first: first.number, last: last.number });
-        let records = records(&part, self.clock.now_ms());
-        Ok(self.log.append(topic, partition, records, mark).await?.width().unsigned_abs())
     }
 
-    /// From which of its records on `source` has to send: everything before is in the log.
-    pub async fn position(&self, source: &str) -> Result<u64, LogError> {
+    async fn append_pieces(
+        &self,
+        partition: i32,
+        part: &[Value<'_>],
+        source: Option<&str>,
+        appended: &mut u64,
+    ) -> Result<(), LogError> {
+        for piece in pieces(part) {
+            let (Some(first), Some(last)) = (piece.first(), piece.last()) else { continue };
+            let mark = |source: &str| SourceMark { source: source.to_owned(), first: first.number, last: last.number };
+            let records = records(piece, self.clock.now_ms());
+            let range = self.log.append(&self.stream.topic, partition, records, source.map(mark)).await?;
+            *appended += range.width().unsigned_abs();
+        }
+        Ok(())
+    }
+
+    /// How far `source` has come.
+    pub async fn position(&self, source: &str) -> Result<Position, LogError> {
         let mut next = 0;
         for partition in 0..self.partitions.cast_signed() {
             if let Some(last) = self.log.source_position(&self.stream.topic, partition, source).await? {
@@ -90,7 +141,7 @@ impl Appender {
             }
         }
         // All requests but the last are complete; of the last, some partitions may be missing.
-        Ok(next.saturating_sub(MOST_PER_REQUEST))
+        Ok(Position { resume: next.saturating_sub(MOST_PER_REQUEST), seen: next })
     }
 }
 
@@ -101,55 +152,27 @@ struct Value<'v> {
     value: &'v [u8],
 }
 
+/// Cuts `part` where it is too large for one batch of the log.
+fn pieces<'p, 'v>(part: &'p [Value<'v>]) -> impl Iterator<Item = &'p [Value<'v>]> {
+    let mut rest = part;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = rest.iter().take_while(|value| {
+            bytes += value.value.len() + value.key.as_ref().map_or(0, Vec::len);
+            bytes <= PIECE_BYTES
+        });
+        let take = fits.count().max(1);
+        let piece = rest.get(..take)?;
+        rest = &rest[take..];
+        Some(piece)
+    })
+}
+
 fn records(part: &[Value<'_>], now_ms: i64) -> Records {
     Records {
         timestamps: TimestampMillisecondArray::from_value(now_ms, part.len()),
         keys: part.iter().map(|v| v.key.as_deref()).collect::<BinaryArray>(),
         values: BinaryArray::from_iter_values(part.iter().map(|v| v.value)),
         headers: StringArray::new_null(part.len()),
-    }
-}
-
-/// The text of the key column; none where it is absent or the value is broken.
-fn key_of(stream: &Stream, column: &str, value: &[u8]) -> Option<Vec<u8>> {
-    match stream.format {
-        Format::Json => {
-            let mut json = serde_json::Deserializer::from_slice(value);
-            json.deserialize_map(KeyColumn(column)).ok().flatten()
-        }
-        Format::Csv => {
-            let (index, _) = stream.columns.column_with_name(column)?;
-            let mut line = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(value);
-            let record = line.byte_records().next()?.ok()?;
-            record.get(index).map(<[u8]>::to_vec)
-        }
-    }
-}
-
-/// Finds one field of an object and skips the others.
-struct KeyColumn<'c>(&'c str);
-
-impl<'de> Visitor<'de> for KeyColumn<'_> {
-    type Value = Option<Vec<u8>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        while let Some(field) = map.next_key::<Cow<'de, str>>()? {
-            if field == self.0 {
-                let value: serde_json::Value = map.next_value()?;
-                found = match value {
-                    serde_json::Value::Null => None,
-                    serde_json::Value::String(text) => Some(text.into_bytes()),
-                    other => Some(other.to_string().into_bytes()),
-                };
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(found)
     }
 }

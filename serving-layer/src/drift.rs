@@ -102,8 +102,8 @@ async fn drift(
             Some(first) => format!(
                 "{} rows differ, first: speed {}, batch {}",
                 differences.len(),
-                first.left.as_deref().unwrap_or("has none"),
-                first.right.as_deref().unwrap_or("has none")
+                first.left.as_deref().unwrap_or("has no such row"),
+                first.right.as_deref().unwrap_or("has no such row")
             ),
         };
         Ok::<_, QueryError>((differences.len() as f64, rows as u64, detail))

@@ -204,10 +204,23 @@ fn classified(root: &DataFusionError) -> QueryError {
         DataFusionError::SchemaError(error, _) => error.to_string(),
         _ => text.clone(),
     };
-    let error = QueryError::new(reason, lower_first(&message));
+    let (message, more) = message.split_once('\n').unwrap_or((&message, ""));
+    let mut error = QueryError::new(reason, lower_first(message.trim_end_matches('.')));
+    if !more.trim().is_empty() {
+        error = error.with_hint(shortened(more.trim()));
+    }
     match reason {
         Reason::Memory => error.with_hint("filter or aggregate more, or raise the limit of one query's memory"),
         _ => error,
+    }
+}
+
+/// A list of all columns of a wide join helps nobody.
+fn shortened(text: &str) -> String {
+    const MOST: usize = 400;
+    match text.char_indices().nth(MOST) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}, ..", text[..end].rsplit_once(',').map_or(&text[..end], |(kept, _)| kept)),
     }
 }
 

@@ -1,30 +1,193 @@
 //! Functions that PostgreSQL clients ask for and DataFusion or its `pg_catalog` lack.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringArray};
-use arrow::datatypes::DataType;
-use datafusion::common::ScalarValue;
+use arrow::array::{Array, ArrayRef, AsArray, StringArray, new_empty_array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int32Type};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::execution::context::SessionContext;
-use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility, create_udf,
+};
+use dovetail_core::view::Planned;
+
+use crate::error::QueryError;
+use crate::schema::PUBLIC;
 
 /// What `version()` begins with: clients choose their catalog queries by it.
 pub(crate) const SERVER_VERSION: &str = "16.6";
 
-/// Registers them.
-pub(crate) fn register(context: &SessionContext) {
+/// Registers them over the relations that `pg_catalog` lists; their oids stay as long as the process.
+pub(crate) async fn register(context: &SessionContext, views: &[Planned]) -> Result<(), QueryError> {
+    let relations = relations(context).await?;
+    let visible = relations.iter().map(|r| (r.oid, ScalarValue::Boolean(Some(r.is_visible())))).collect();
+    let no = ScalarValue::Boolean(Some(false));
+    context.register_udf(ByOid::function("pg_table_is_visible", DataType::Boolean, visible, no));
+    let sql = |relation: &Relation| views.iter().find(|v| v.name().as_str() == relation.name).map(definition);
+    let definitions = relations.iter().filter(|r| r.is_view()).filter_map(|r| Some((r.oid, ScalarValue::from(sql(r)?))));
+    let none = ScalarValue::Utf8(None);
+    context.register_udf(ByOid::function("pg_get_viewdef", DataType::Utf8, definitions.collect(), none));
+    register_constants(context);
+    Ok(())
+}
+
+fn definition(view: &Planned) -> String {
+    match view {
+        Planned::Folded(view) => view.sql.clone(),
+        Planned::Derived(view) => view.sql.clone(),
+    }
+}
+
+/// A table or view as `pg_class` has it.
+struct Relation {
+    oid: i32,
+    schema: String,
+    name: String,
+}
+
+impl Relation {
+    /// Whether it is found without its schema.
+    fn is_visible(&self) -> bool {
+        matches!(self.schema.as_str(), PUBLIC | "pg_catalog")
+    }
+
+    fn is_view(&self) -> bool {
+        matches!(self.schema.as_str(), PUBLIC | "batch" | "speed")
+    }
+}
+
+async fn relations(context: &SessionContext) -> Result<Vec<Relation>, QueryError> {
+    let sql = "SELECT c.oid, n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n \
+               ON n.oid = c.relnamespace";
+    let mut relations = vec![];
+    for batch in context.sql(sql).await?.collect().await? {
+        let (oids, schemas, names) = (batch.column(0), batch.column(1), batch.column(2));
+        let oids = cast(oids, &DataType::Int32).map_err(DataFusionError::from)?;
+        for row in 0..batch.num_rows() {
+            relations.push(Relation {
+                oid: oids.as_primitive::<Int32Type>().value(row),
+                schema: schemas.as_string::<i32>().value(row).to_owned(),
+                name: names.as_string::<i32>().value(row).to_owned(),
+            });
+        }
+    }
+    Ok(relations)
+}
+
+/// A function of an oid, and perhaps a flag that makes no difference.
+#[derive(Debug)]
+struct ByOid {
+    name: &'static str,
+    signature: Signature,
+    returns: DataType,
+    answers: HashMap<i32, ScalarValue>,
+    otherwise: ScalarValue,
+}
+
+impl ByOid {
+    fn function(
+        name: &'static str,
+        returns: DataType,
+        answers: HashMap<i32, ScalarValue>,
+        otherwise: ScalarValue,
+    ) -> ScalarUDF {
+        let signatures = vec![
+            TypeSignature::Exact(vec![DataType::Int32]),
+            TypeSignature::Exact(vec![DataType::Int32, DataType::Boolean]),
+        ];
+        let signature = Signature::one_of(signatures, Volatility::Stable);
+        ScalarUDF::new_from_impl(Self { name, signature, returns, answers, otherwise })
+    }
+}
+
+/// There is one function of each name.
+impl PartialEq for ByOid {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for ByOid {}
+
+impl std::hash::Hash for ByOid {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for ByOid {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(self.returns.clone())
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let Some(oids) = arguments.args.first() else { return Ok(ColumnarValue::Scalar(self.otherwise.clone())) };
+        let oids = oids.to_array(arguments.number_rows)?;
+        let answers = oids.as_primitive::<Int32Type>().iter().map(|oid| {
+            oid.and_then(|oid| self.answers.get(&oid)).unwrap_or(&self.otherwise).clone()
+        });
+        if oids.is_empty() {
+            return Ok(ColumnarValue::Array(new_empty_array(&self.returns)));
+        }
+        Ok(ColumnarValue::Array(ScalarValue::iter_to_array(answers)?))
+    }
+}
+
+fn register_constants(context: &SessionContext) {
     let version = format!(
         "PostgreSQL {SERVER_VERSION} (Dovetail {}, DataFusion {})",
         env!("CARGO_PKG_VERSION"),
         datafusion::DATAFUSION_VERSION
     );
     context.register_udf(constant("version", vec![], Some(version)));
-    context.register_udf(constant("pg_get_viewdef", vec![DataType::Int32], None));
     context.register_udf(constant("obj_description", vec![DataType::Int32, DataType::Utf8], None));
     context.register_udf(constant("col_description", vec![DataType::Int32, DataType::Int32], None));
     context.register_udf(constant("shobj_description", vec![DataType::Int32, DataType::Utf8], None));
     context.register_udf(constant("pg_get_indexdef", vec![DataType::Int32], None));
+    context.register_udf(no_oid("to_regtype"));
+    for name in ["pg_type_is_visible", "pg_function_is_visible", "pg_collation_is_visible", "pg_opclass_is_visible"] {
+        let yes = ScalarValue::Boolean(Some(true));
+        context.register_udf(ByOid::function(name, DataType::Boolean, HashMap::new(), yes));
+    }
+    context.register_udf(current_setting());
     context.register_udf(constant("current_user", vec![], Some("dovetail".to_owned())));
+}
+
+/// The settings that catalog queries ask for; null for others.
+fn current_setting() -> ScalarUDF {
+    let answer = |arguments: &[ColumnarValue]| {
+        let Some(ColumnarValue::Scalar(ScalarValue::Utf8(Some(name)))) = arguments.first() else {
+            return Ok(ColumnarValue::Scalar(ScalarValue::Utf8(None)));
+        };
+        let value = match name.to_lowercase().as_str() {
+            "default_table_access_method" => Some("heap"),
+            "server_version" => Some(SERVER_VERSION),
+            "server_version_num" => Some("160006"),
+            "search_path" => Some(PUBLIC),
+            "timezone" => Some("UTC"),
+            "is_superuser" => Some("off"),
+            "server_encoding" | "client_encoding" => Some("UTF8"),
+            _ => None,
+        };
+        Ok(ColumnarValue::Scalar(ScalarValue::Utf8(value.map(str::to_owned))))
+    };
+    create_udf("current_setting", vec![DataType::Utf8], DataType::Utf8, Volatility::Stable, Arc::new(answer))
+}
+
+/// A function from a name to the oid of something that does not exist here.
+fn no_oid(name: &str) -> ScalarUDF {
+    let answer = |_: &[ColumnarValue]| Ok(ColumnarValue::Scalar(ScalarValue::Int32(None)));
+    create_udf(name, vec![DataType::Utf8], DataType::Int32, Volatility::Stable, Arc::new(answer))
 }
 
 /// A function that answers the same text whatever it is asked.

@@ -9,6 +9,7 @@
 //! takes nothing in ([`schema`]).
 
 mod base;
+mod compat;
 mod config;
 mod drift;
 mod error;

@@ -100,7 +100,7 @@ impl Serving {
             config: parts.config,
         });
         inner.follow().await?;
-        let template = session::template(&inner)?;
+        let template = session::template(&inner).await?;
         Ok(Arc::new(Self { inner, template }))
     }
 

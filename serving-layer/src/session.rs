@@ -33,6 +33,8 @@ fn config() -> SessionConfig {
         .with_information_schema(true);
     let options = config.options_mut();
     options.sql_parser.collect_spans = true;
+    // `TIMESTAMP WITH TIME ZONE` is a time in this zone; without one it would lose its own.
+    options.execution.time_zone = Some("UTC".to_owned());
     options.sql_parser.map_string_types_to_utf8view = false;
     options.execution.parquet.schema_force_view_types = false;
     // A finished view is small: spreading it over the cores costs more than it saves.
@@ -41,7 +43,7 @@ fn config() -> SessionConfig {
 }
 
 /// The context without a snapshot: it plans and describes, and cannot run anything.
-pub(crate) fn template(inner: &Arc<Inner>) -> Result<SessionContext, QueryError> {
+pub(crate) async fn template(inner: &Arc<Inner>) -> Result<SessionContext, QueryError> {
     let no_spilling = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
     let runtime = RuntimeEnvBuilder::new().with_disk_manager_builder(no_spilling).build_arc()?;
     inner.store.register(&runtime);
@@ -52,7 +54,7 @@ pub(crate) fn template(inner: &Arc<Inner>) -> Result<SessionContext, QueryError>
         .build();
     let context = SessionContext::new_with_state(state);
     setup_pg_catalog(&context, CATALOG, EmptyContextProvider).map_err(|error| QueryError::from(*error))?;
-    functions::register(&context);
+    functions::register(&context, &inner.views).await?;
     Ok(context)
 }
 

@@ -4,9 +4,12 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SQLOptions;
 use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 
+use crate::compat::rewritten;
 use crate::error::{QueryError, Reason};
 
 /// What a statement that is let through does.
@@ -32,11 +35,15 @@ impl Dialect {
     /// Clients' questions to `pg_catalog` are replaced by ones that DataFusion can answer, which costs their
     /// positions; all other statements keep them.
     pub(crate) fn parse(&self, sql: &str) -> Result<Vec<Statement>, QueryError> {
+        check_size(sql)?;
+        if let Some(table) = table_command(sql) {
+            return self.parse(&table);
+        }
         if sql.to_ascii_lowercase().contains("pg_") {
-            return Ok(self.0.parse(sql).or_else(|_| plain(sql))?);
+            return Ok(self.0.parse(sql).or_else(|_| plain(sql))?.into_iter().map(rewritten).collect());
         }
         match plain(sql) {
-            Ok(statements) => Ok(statements.into_iter().map(|statement| self.0.rewrite(statement)).collect()),
+            Ok(statements) => Ok(statements.into_iter().map(|statement| rewritten(self.0.rewrite(statement))).collect()),
             Err(error) => self.0.parse(sql).map_err(|_| error.into()),
         }
     }
@@ -53,6 +60,52 @@ impl Dialect {
             }
         }
     }
+}
+
+/// Operators that one statement may have. Each one nests what is left of it one deeper, and trees are walked by
+/// functions that call themselves: a chain without end would take the stack, and the server with it.
+const MAX_OPERATORS: usize = 400;
+
+fn check_size(sql: &str) -> Result<(), QueryError> {
+    // What cannot be cut into tokens is the parser's to complain about.
+    let Ok(tokens) = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize() else { return Ok(()) };
+    let operators: usize = tokens.iter().map(nesting).sum();
+    if operators <= MAX_OPERATORS {
+        return Ok(());
+    }
+    let message = format!("the statement chains {operators} operators, at most {MAX_OPERATORS} are taken");
+    Err(QueryError::new(Reason::Unsupported, message).with_hint("write `x IN (1, 2, ..)` instead of `x = 1 OR x = 2 ..`"))
+}
+
+/// How much deeper a token can make the tree that the parser builds.
+fn nesting(token: &Token) -> usize {
+    match token {
+        Token::Word(word) if word.quote_style.is_some() => 0,
+        Token::Word(word) => match word.keyword {
+            Keyword::AND | Keyword::OR | Keyword::NOT | Keyword::IS | Keyword::COLLATE => 1,
+            Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT | Keyword::JOIN => 8,
+            _ => 0,
+        },
+        Token::Number(..)
+        | Token::Whitespace(_)
+        | Token::Comma
+        | Token::Period
+        | Token::LParen
+        | Token::RParen
+        | Token::SemiColon
+        | Token::Placeholder(_)
+        | Token::SingleQuotedString(_)
+        | Token::EOF => 0,
+        Token::LBracket => 1,
+        Token::RBracket => 0,
+        _ => 1,
+    }
+}
+
+/// `TABLE t` as the query that it stands for, which the parser does not know.
+fn table_command(sql: &str) -> Option<String> {
+    let (word, rest) = sql.trim_start().split_once(char::is_whitespace)?;
+    word.eq_ignore_ascii_case("table").then(|| format!("SELECT * FROM {rest}"))
 }
 
 fn plain(sql: &str) -> Result<Vec<Statement>, datafusion::sql::sqlparser::parser::ParserError> {

@@ -1,8 +1,8 @@
 //! The layer: a task per partition, one that follows the catalog, and the door for readers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use dovetail_core::catalog::{Catalog, CatalogError};
@@ -16,8 +16,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::SpeedConfig;
-use crate::partition::{FoldState, Message, PartitionFold, ReadRequest, Shared, Views};
+use crate::follow::Follow;
+use crate::partition::{Message, PartitionFold, ReadRequest};
+use crate::status::{PartitionStatus, Shared};
 use crate::target::{self, Targets};
+use crate::views::Views;
 
 /// What the layer is made of.
 #[derive(Debug)]
@@ -29,19 +32,10 @@ pub struct SpeedParts {
     pub config: SpeedConfig,
 }
 
-/// How one partition of one stream is doing.
-#[derive(Debug, Clone)]
-pub struct PartitionStatus {
-    pub stream: StreamName,
-    pub partition: i32,
-    /// Next offset to fold.
-    pub head: i64,
-    /// Bytes of states.
-    pub bytes: usize,
-    pub state: FoldState,
-}
-
 /// The running layer.
+///
+/// Reads are answered up to where a partition has folded, also when it is paused, stalled or stopped: the head says
+/// how far that is, [`SpeedLayer::status`] why it is no further.
 #[derive(Debug)]
 pub struct SpeedLayer {
     /// Per view: its stream and its number among the stream's views.
@@ -72,13 +66,15 @@ impl SpeedLayer {
         shutdown: &CancellationToken,
     ) -> Result<Arc<Self>, CatalogError> {
         let SpeedParts { views, feeds, catalog, config } = parts;
-        let first = target::read(&catalog, &views, &Targets::default()).await?;
+        // Before the first look: what changes after it is not missed.
+        let changes = catalog.changes();
+        let topics: BTreeMap<_, _> = feeds.iter().map(|(s, feed)| (s.clone(), feed.stream().topic.clone())).collect();
+        let first = target::read(&catalog, &views, &topics, &Targets::default()).await?;
         let (aim, targets) = watch::channel(first);
-        let total_bytes = Arc::new(AtomicUsize::new(0));
         let mut layer = Self {
             views: HashMap::new(),
             streams: HashMap::new(),
-            total_bytes: Arc::clone(&total_bytes),
+            total_bytes: Arc::default(),
             pressure: Arc::default(),
         };
         for (stream, feed) in feeds {
@@ -86,35 +82,36 @@ impl SpeedLayer {
             for (i, view) in mine.iter().enumerate() {
                 layer.views.insert(view.name.clone(), (stream.clone(), i));
             }
-            let mut doors = vec![];
-            for partition in 0..feed.partitions().cast_signed() {
-                let (sender, inbox) = mpsc::channel(WAITING);
-                let state = watch::Sender::new(FoldState::Folding);
-                let shared = Arc::new(Shared { head: AtomicI64::new(0), bytes: AtomicUsize::new(0), state });
+            let partitions = 0..feed.partitions().cast_signed();
+            let doors = partitions.map(|partition| {
+                let (inbox, messages) = mpsc::channel(WAITING);
+                let shared = Arc::new(Shared::new(mine.len()));
                 let fold = PartitionFold {
                     feed: Arc::clone(&feed),
                     partition,
-                    inbox,
+                    views: Views::new(&mine, partition),
+                    inbox: messages,
                     targets: targets.clone(),
                     shared: Arc::clone(&shared),
-                    total_bytes: Arc::clone(&total_bytes),
+                    total_bytes: Arc::clone(&layer.total_bytes),
                     pause_above: config.memory_limit.saturating_mul(2),
                     seal_interval: config.seal_interval,
                     shutdown: shutdown.clone(),
                 };
-                tracker.spawn(fold.run(Views::new(&mine, partition)));
-                doors.push(Door { inbox: sender, shared });
-            }
+                tracker.spawn(fold.run());
+                Door { inbox, shared }
+            });
+            let doors = doors.collect();
             layer.streams.insert(stream, doors);
         }
         let layer = Arc::new(layer);
-        let follow = Follow { layer: Arc::clone(&layer), catalog, views, config, aim };
-        tracker.spawn(follow.run(shutdown.clone()));
+        let follow = Follow { layer: Arc::clone(&layer), catalog, views, topics, config, aim };
+        tracker.spawn(follow.run(changes, shutdown.clone()));
         Ok(layer)
     }
 
-    /// Notified, at most once per poll, while states take more than the memory limit: somebody should start an
-    /// incremental batch run.
+    /// Notified at every poll while states take more than the memory limit: somebody should start an incremental
+    /// batch run.
     pub fn pressure(&self) -> Arc<Notify> {
         Arc::clone(&self.pressure)
     }
@@ -135,17 +132,18 @@ impl SpeedLayer {
         }
     }
 
-    /// How every partition is doing.
+    /// How every partition is doing, by stream and partition.
     pub fn status(&self) -> Vec<PartitionStatus> {
         let mut all = vec![];
         for (stream, doors) in &self.streams {
-            for (partition, door) in (0..).zip(doors) {
+            for (partition, Door { shared, .. }) in (0..).zip(doors) {
                 all.push(PartitionStatus {
                     stream: stream.clone(),
                     partition,
-                    head: door.shared.head.load(Ordering::Relaxed),
-                    bytes: door.shared.bytes.load(Ordering::Relaxed),
-                    state: door.shared.state.borrow().clone(),
+                    head: shared.lowest_head().unwrap_or(0),
+                    bytes: shared.bytes.load(Ordering::Relaxed),
+                    slices: shared.slices.load(Ordering::Relaxed),
+                    state: shared.state.borrow().clone(),
                 });
             }
         }
@@ -167,14 +165,12 @@ impl Realtime for SpeedLayer {
         for (partition, door) in (0..).zip(doors) {
             let (answer, receive) = oneshot::channel();
             let request = ReadRequest { view: number, floor: floor.get(partition), answer };
-            let sent = door.inbox.send(Message::Read(request)).await;
-            sent.map_err(|_| stopped(view, partition, "the speed layer is shutting down"))?;
+            door.inbox.send(Message::Read(request)).await.map_err(|_| ended(view, partition))?;
             answers.push(receive);
         }
-        let mut realtime = RealtimeView { floor: Cut::default(), ..RealtimeView::default() };
+        let mut realtime = RealtimeView::default();
         for (partition, answer) in (0..).zip(answers) {
-            let answer = answer.await.map_err(|_| stopped(view, partition, "the speed layer is shutting down"))?;
-            let (slices, head) = answer?;
+            let (slices, head) = answer.await.map_err(|_| ended(view, partition))??;
             realtime.floor.0.set(partition, floor.get(partition));
             realtime.head.set(partition, head);
             realtime.slices.extend(slices);
@@ -182,56 +178,14 @@ impl Realtime for SpeedLayer {
         Ok(realtime)
     }
 
+    /// Without a view's partitions that are not filled.
     fn head(&self, view: &ViewName) -> Result<Offsets, RealtimeError> {
-        let (doors, _) = self.doors(view)?;
-        Ok((0..).zip(doors).map(|(p, door)| (p, door.shared.head.load(Ordering::Relaxed))).collect())
+        let (doors, number) = self.doors(view)?;
+        Ok((0..).zip(doors).filter_map(|(p, door)| Some((p, door.shared.head(number)?))).collect())
     }
 }
 
-fn stopped(view: &ViewName, partition: i32, why: &str) -> RealtimeError {
-    RealtimeError::Stopped { view: view.clone(), partition, why: why.to_owned() }
-}
-
-/// Follows the catalog: new generations, rollbacks and runs under way become targets of the partitions.
-struct Follow {
-    layer: Arc<SpeedLayer>,
-    catalog: Catalog,
-    views: Vec<Arc<View>>,
-    config: SpeedConfig,
-    aim: watch::Sender<Targets>,
-}
-
-impl Follow {
-    async fn run(self, shutdown: CancellationToken) {
-        let mut changes = self.catalog.changes();
-        loop {
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                _ = changes.changed() => {}
-                () = tokio::time::sleep(self.config.poll_interval) => {}
-            }
-            let before = self.aim.borrow().clone();
-            match target::read(&self.catalog, &self.views, &before).await {
-                Ok(targets) => {
-                    self.aim.send_if_modified(|old| std::mem::replace(old, targets.clone()) != targets);
-                }
-                Err(error) => tracing::warn!(%error, "cannot read the catalog; the speed layer keeps its slices"),
-            }
-            self.watch_memory();
-        }
-    }
-
-    fn watch_memory(&self) {
-        let bytes = self.layer.bytes();
-        metrics::gauge!("dovetail_speed_bytes").set(bytes as f64);
-        metrics::gauge!("dovetail_speed_bytes_limit").set(self.config.memory_limit as f64);
-        for status in self.layer.status() {
-            let labels = [("stream", status.stream.to_string()), ("partition", status.partition.to_string())];
-            metrics::gauge!("dovetail_speed_head", &labels).set(status.head as f64);
-        }
-        if bytes > self.config.memory_limit {
-            tracing::warn!(bytes, limit = self.config.memory_limit, "speed layer is over its memory limit");
-            self.layer.pressure.notify_one();
-        }
-    }
+fn ended(view: &ViewName, partition: i32) -> RealtimeError {
+    let why = "its task has ended; unless the process is stopping, its log says why".to_owned();
+    RealtimeError::Stopped { view: view.clone(), partition, why }
 }

@@ -11,15 +11,21 @@
 //! fall. Nothing is on disk: after a restart the log is folded again from the cut.
 
 mod config;
+mod follow;
 mod layer;
 mod partition;
+mod retry;
+mod rows;
 mod slices;
+mod split;
+mod status;
 mod target;
 mod view_fold;
+mod views;
 
 #[cfg(test)]
 mod tests;
 
 pub use config::SpeedConfig;
-pub use layer::{PartitionStatus, SpeedLayer, SpeedParts};
-pub use partition::FoldState;
+pub use layer::{SpeedLayer, SpeedParts};
+pub use status::{FoldState, PartitionStatus};

@@ -1,20 +1,27 @@
 //! The task of one partition: folds its records for every view of the stream and answers readers in between.
+//!
+//! It does one thing at a time, and nothing that takes longer than a batch of the feed: a reader waits for at most
+//! one batch to be folded.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::pipeline::OnBadRecord;
 use dovetail_core::realtime::{RealtimeError, Slice};
-use dovetail_core::view::{Folder, View};
+use dovetail_ingestion::decode::Decoded;
 use dovetail_ingestion::feed::{Feed, FeedError};
+use dovetail_ingestion::log::LogError;
+use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::retry::Retry;
+use crate::status::{FoldState, Shared};
 use crate::target::Targets;
-use crate::view_fold::ViewFold;
+use crate::views::Views;
 
 /// What a partition's task is told.
 pub(crate) enum Message {
@@ -30,31 +37,11 @@ pub(crate) struct ReadRequest {
     pub(crate) answer: oneshot::Sender<Result<(Vec<Slice>, i64), RealtimeError>>,
 }
 
-/// How a partition is doing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FoldState {
-    Folding,
-    /// At the memory limit: waits for a batch run.
-    Paused,
-    /// The log cannot be read or decoded at the moment; tried again.
-    Stalled(String),
-    /// Will not go on by itself.
-    Stopped(String),
-}
-
-/// What others may see of a partition without asking its task.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    /// Lowest head of the views.
-    pub(crate) head: AtomicI64,
-    pub(crate) bytes: AtomicUsize,
-    pub(crate) state: watch::Sender<FoldState>,
-}
-
 /// Settings and neighbours of a partition's task.
 pub(crate) struct PartitionFold {
     pub(crate) feed: Arc<Feed>,
     pub(crate) partition: i32,
+    pub(crate) views: Views,
     pub(crate) inbox: mpsc::Receiver<Message>,
     pub(crate) targets: watch::Receiver<Targets>,
     pub(crate) shared: Arc<Shared>,
@@ -66,176 +53,213 @@ pub(crate) struct PartitionFold {
 }
 
 /// The loop's own state.
-pub(crate) struct Views {
-    folds: Vec<ViewFold>,
+struct State {
+    /// Whether the views have taken over the current targets.
+    aimed: bool,
+    /// Why nothing of this partition is folded: only another target changes that.
+    stopped: Option<String>,
+    /// What failed last and has not succeeded since.
+    stalled: Option<String>,
+    /// When it is tried again; nothing is folded until then.
+    retry_at: Option<Instant>,
+    retry: Retry,
+    /// When each view was sealed for a reader.
     sealed: Vec<Option<Instant>>,
+    /// Whether the last step folded again: the next one folds what is new, if there is anything.
+    again: bool,
 }
 
-const RETRY: Duration = Duration::from_millis(500);
-
-impl Views {
-    pub(crate) fn new(views: &[Arc<View>], partition: i32) -> Self {
-        let folds = views.iter().map(|view| ViewFold::new(Arc::clone(view), partition)).collect();
-        Self { folds, sealed: vec![None; views.len()] }
-    }
-
-    fn next_offset(&self) -> Option<i64> {
-        self.folds.iter().filter_map(ViewFold::head).min()
-    }
-
-    fn bytes(&self) -> usize {
-        self.folds.iter().map(ViewFold::bytes).sum()
-    }
+/// What the next step does.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Fold(i64),
+    Again(i64),
 }
+
+/// How often a paused partition looks whether it may go on.
+const PAUSE: Duration = Duration::from_millis(100);
 
 impl PartitionFold {
     /// Runs until shutdown.
-    pub(crate) async fn run(mut self, mut views: Views) {
-        let mut aimed = self.aim(&mut views).await;
+    pub(crate) async fn run(mut self) {
+        let mut state = State {
+            aimed: false,
+            stopped: None,
+            stalled: None,
+            retry_at: None,
+            retry: Retry::default(),
+            sealed: vec![None; self.views.folds.len()],
+            again: false,
+        };
+        self.aim(&mut state).await;
         loop {
-            let next = views.next_offset();
-            let may_fold = aimed.is_ok() && !self.paused() && !self.stopped();
+            // Messages that came during a step go first, and no others: neither side can starve the other.
+            for _ in 0..self.inbox.len() {
+                if let Ok(message) = self.inbox.try_recv() {
+                    self.handle(&mut state, message);
+                }
+            }
+            let paused = self.paused();
+            self.show(&state, paused);
+            let wake = state.retry_at.or_else(|| paused.then(|| Instant::now() + PAUSE));
+            let (fold, again) = self.open_steps(&state, paused);
             tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return,
-                message = self.inbox.recv() => match message {
-                    Some(Message::Read(request)) => self.answer(&mut views, request),
-                    Some(Message::Boundary(end)) => self.expect(&mut views, end),
-                    None => return,
-                },
                 changed = self.targets.changed() => match changed {
-                    Ok(()) => aimed = self.aim(&mut views).await,
+                    Ok(()) => self.aim(&mut state).await,
                     Err(_) => return,
                 },
-                () = tokio::time::sleep(RETRY), if !may_fold => {
-                    if aimed.is_err() {
-                        aimed = self.aim(&mut views).await;
-                    }
-                }
-                ready = wait(&self.feed, self.partition, next), if may_fold => {
-                    let folded = match ready {
-                        Ok(()) => self.fold(&mut views, next).await,
+                step = next_step(&self.feed, self.partition, fold, again, state.again) => {
+                    let done = match step {
+                        Ok(step) => self.step(&mut state, step).await,
                         Err(error) => Err(error),
                     };
-                    if let Err(error) = folded {
-                        self.set(error);
-                        tokio::time::sleep(RETRY.min(Duration::from_millis(100))).await;
-                    }
+                    self.note(&mut state, done).await;
+                }
+                message = self.inbox.recv() => match message {
+                    Some(message) => self.handle(&mut state, message),
+                    None => return,
+                },
+                () = reached(wake) => self.try_again(&mut state).await,
+            }
+        }
+    }
+
+    /// Where it may fold, and where it may fold again.
+    fn open_steps(&self, state: &State, paused: bool) -> (Option<i64>, Option<i64>) {
+        if !state.aimed || state.retry_at.is_some() {
+            return (None, None);
+        }
+        let fold = self.views.next().filter(|_| !paused && state.stopped.is_none());
+        (fold, self.views.next_again())
+    }
+
+    async fn step(&mut self, state: &mut State, step: Step) -> Result<(), FeedError> {
+        match step {
+            Step::Fold(next) => {
+                state.again = false;
+                let decoded = self.feed.read(self.partition, next).await?;
+                self.fold(state, &decoded).await;
+                self.count("dovetail_speed_records_total", &decoded, next, self.views.next());
+                if decoded.range.is_empty() {
+                    // The log's end moved and yet there is nothing: not to be asked again at once.
+                    state.retry_later("the log has nothing at its end yet".to_owned());
                 }
             }
-            self.publish_numbers(&views);
-        }
-    }
-
-    async fn fold(&self, views: &mut Views, next: Option<i64>) -> Result<(), FoldState> {
-        let Some(next) = next else { return Ok(()) };
-        let decoded = self.feed.read(self.partition, next).await.map_err(from_feed)?;
-        let stop = decoded.dead.first().filter(|_| self.feed.stream().options.on_bad_record == OnBadRecord::Stop);
-        let decoded = match stop {
-            Some(dead) => decoded.between(decoded.range.start, dead.offset),
-            None => Arc::clone(&decoded),
-        };
-        for fold in &mut views.folds {
-            fold.fold(&decoded).await.map_err(|e| FoldState::Stalled(e.strip_backtrace()))?;
-        }
-        match stop {
-            Some(dead) => Err(FoldState::Stopped(format!("bad record at offset {}: {}", dead.offset, dead.error))),
-            None => {
-                self.set(FoldState::Folding);
-                Ok(())
-            }
-        }
-    }
-
-    /// Takes over what the catalog says, folding slices again that the new cut falls into.
-    async fn aim(&mut self, views: &mut Views) -> Result<(), ()> {
-        let targets = self.targets.borrow_and_update().clone();
-        let aimed = self.aim_at(views, &targets).await;
-        aimed.map_err(|state| self.set(state))
-    }
-
-    async fn aim_at(&self, views: &mut Views, targets: &Targets) -> Result<(), FoldState> {
-        let stream = self.feed.stream();
-        let log = self.feed.log().bounds(&stream.topic, self.partition).await;
-        let log = log.map_err(|error| FoldState::Stalled(error.to_string()))?;
-        for fold in &mut views.folds {
-            let Some(target) = targets.views.get(&fold.view.name) else { continue };
-            let failed = |e: datafusion::error::DataFusionError| FoldState::Stalled(e.strip_backtrace());
-            if let Some(range) = fold.aim(target.clone(), log.start).map_err(failed)? {
-                let at = target.pinned(self.partition).into_iter().find(|&b| range.is_cut_by(b)).unwrap_or(range.start);
-                let below = self.fold_again(&fold.view, OffsetRange::new(range.start, at)).await?;
-                let above = self.fold_again(&fold.view, OffsetRange::new(at, range.end)).await?;
-                fold.split_at_cut(below, above).map_err(failed)?;
+            Step::Again(next) => {
+                state.again = true;
+                let end = self.views.again_end();
+                let decoded = self.feed.read(self.partition, next).await?;
+                if decoded.range.is_empty() {
+                    state.retry_later(format!("the log ends at {next}, before a slice that was folded"));
+                }
+                self.views.fold_again(&decoded).await;
+                self.count("dovetail_speed_refolded_records_total", &decoded, next, self.views.next_again().or(end));
             }
         }
         Ok(())
     }
 
-    async fn fold_again(&self, view: &Arc<View>, range: OffsetRange) -> Result<Folder, FoldState> {
-        let failed = |e: datafusion::error::DataFusionError| FoldState::Stalled(e.strip_backtrace());
-        let mut folder = Folder::new(view).map_err(failed)?;
-        let mut at = range.start;
-        while at < range.end {
-            let decoded = self.feed.read(self.partition, at).await.map_err(from_feed)?;
-            if decoded.range.is_empty() {
-                return Err(FoldState::Stalled(format!("the log ends at {at}, before {}", range.end)));
+    async fn fold(&mut self, state: &mut State, decoded: &Arc<Decoded>) {
+        let stops = self.feed.stream().options.on_bad_record == OnBadRecord::Stop;
+        match decoded.dead.first().filter(|_| stops) {
+            Some(bad) => {
+                self.views.fold(&decoded.between(decoded.range.start, bad.offset)).await;
+                // A view whose cut is past the bad record goes on without it.
+                if self.views.next().is_some_and(|next| next <= bad.offset) {
+                    state.stopped = Some(format!("bad record at offset {}: {}", bad.offset, bad.error));
+                }
             }
-            folder.fold(&decoded.between(at, range.end).rows).await.map_err(failed)?;
-            at = decoded.range.end;
-        }
-        Ok(folder)
-    }
-
-    fn expect(&self, views: &mut Views, end: i64) {
-        for fold in &mut views.folds {
-            if let Err(error) = fold.expect(end) {
-                self.set(FoldState::Stalled(error.strip_backtrace()));
-            }
+            None => self.views.fold(decoded).await,
         }
     }
 
-    fn answer(&self, views: &mut Views, request: ReadRequest) {
+    fn count(&self, counter: &'static str, decoded: &Arc<Decoded>, from: i64, to: Option<i64>) {
+        let folded = decoded.between(from, to.unwrap_or(decoded.range.end));
+        let records = folded.rows.num_rows() + folded.dead.len();
+        metrics::counter!(counter, "stream" => self.feed.stream().name.to_string()).increment(records as u64);
+    }
+
+    /// Takes note of how a step went.
+    async fn note(&mut self, state: &mut State, done: Result<(), FeedError>) {
+        match done {
+            Ok(()) if state.retry_at.is_none() => state.go_on(),
+            Ok(()) => {}
+            Err(FeedError::Log(LogError::Trimmed { first, .. })) => match bounds(&self.feed, self.partition).await {
+                Ok(log) => self.views.trimmed(first.max(log.start), log),
+                Err(error) => state.retry_later(error.to_string()),
+            },
+            Err(FeedError::Log(error @ LogError::PastEnd { .. })) => state.stopped = Some(error.to_string()),
+            Err(FeedError::Decode(error)) => state.stopped = Some(error.to_string()),
+            Err(FeedError::Log(error)) => state.retry_later(error.to_string()),
+        }
+    }
+
+    /// Takes over what the catalog says.
+    async fn aim(&mut self, state: &mut State) {
+        let targets = self.targets.borrow_and_update().clone();
+        let log = match self.views.starts_anew(&targets) {
+            true => bounds(&self.feed, self.partition).await,
+            false => Ok(OffsetRange::new(0, i64::MAX)),
+        };
+        match log {
+            Ok(log) => {
+                self.views.aim(&targets, log);
+                state.aimed = true;
+                state.stopped = None;
+                state.go_on();
+            }
+            Err(error) => {
+                state.aimed = false;
+                state.retry_later(error.to_string());
+            }
+        }
+    }
+
+    /// The time has come to do again what failed.
+    async fn try_again(&mut self, state: &mut State) {
+        state.retry_at = None;
+        if !state.aimed {
+            return self.aim(state).await;
+        }
+        // At the log's end there is nothing whose success would say that it is well again.
+        if state.stalled.is_some() && bounds(&self.feed, self.partition).await.is_ok_and(|log| self.views.next() == Some(log.end)) {
+            state.go_on();
+        }
+    }
+
+    fn handle(&mut self, state: &mut State, message: Message) {
+        match message {
+            Message::Read(request) => self.answer(state, request),
+            Message::Boundary(end) => self.views.expect(end),
+        }
+    }
+
+    fn answer(&mut self, state: &mut State, request: ReadRequest) {
         let ReadRequest { view, floor, answer } = request;
-        let fresh = views.sealed[view].is_some_and(|at| at.elapsed() < self.seal_interval);
-        let fold = &mut views.folds[view];
-        if !fresh {
-            if let Err(error) = fold.seal() {
-                self.set(FoldState::Stalled(error.strip_backtrace()));
-            }
-            views.sealed[view] = Some(Instant::now());
+        let fold = &mut self.views.folds[view];
+        if state.sealed[view].is_none_or(|at| at.elapsed() >= self.seal_interval) {
+            fold.seal();
+            state.sealed[view] = Some(Instant::now());
         }
         // The reader may have given up: then nobody misses the answer.
         let _ = answer.send(fold.read(floor));
     }
 
-    fn paused(&self) -> bool {
-        let paused = self.total_bytes.load(Ordering::Relaxed) > self.pause_above;
-        if paused && !self.stopped() {
-            self.set(FoldState::Paused);
+    /// Whether there is no memory left to fold into. Readers of the previous generation lose their slices first.
+    fn paused(&mut self) -> bool {
+        let full = |total: &AtomicUsize, most| total.load(Ordering::Relaxed) > most;
+        if !full(&self.total_bytes, self.pause_above) {
+            return false;
         }
-        paused
+        self.views.retire_previous();
+        self.count_bytes();
+        full(&self.total_bytes, self.pause_above)
     }
 
-    fn stopped(&self) -> bool {
-        matches!(*self.shared.state.borrow(), FoldState::Stopped(_))
-    }
-
-    fn set(&self, state: FoldState) {
-        self.shared.state.send_if_modified(|old| {
-            let changed = *old != state;
-            if changed && !matches!(state, FoldState::Folding) {
-                tracing::warn!(
-                    topic = self.feed.stream().topic, partition = self.partition, ?state, "partition is not folding"
-                );
-            }
-            *old = state;
-            changed
-        });
-    }
-
-    fn publish_numbers(&self, views: &Views) {
-        self.shared.head.store(views.next_offset().unwrap_or(0), Ordering::Relaxed);
-        let bytes = views.bytes();
+    fn count_bytes(&self) {
+        let bytes = self.views.bytes();
         let before = self.shared.bytes.swap(bytes, Ordering::Relaxed);
         if bytes >= before {
             self.total_bytes.fetch_add(bytes - before, Ordering::Relaxed);
@@ -243,19 +267,72 @@ impl PartitionFold {
             self.total_bytes.fetch_sub(before - bytes, Ordering::Relaxed);
         }
     }
-}
 
-async fn wait(feed: &Feed, partition: i32, next: Option<i64>) -> Result<(), FoldState> {
-    match next {
-        Some(next) => feed.wait(partition, next).await.map_err(from_feed),
-        None => std::future::pending().await,
+    fn show(&self, state: &State, paused: bool) {
+        self.count_bytes();
+        self.views.show(&self.shared);
+        let stopped = state.stopped.clone().or_else(|| self.views.stopped());
+        let now = match (&state.stalled, stopped) {
+            (_, Some(why)) => FoldState::Stopped(why),
+            (Some(why), None) => FoldState::Stalled(why.clone()),
+            (None, None) if paused => FoldState::Paused,
+            (None, None) => FoldState::Folding,
+        };
+        self.shared.state.send_if_modified(|old| {
+            if *old == now {
+                return false;
+            }
+            let (topic, partition) = (&self.feed.stream().topic, self.partition);
+            match &now {
+                FoldState::Folding => tracing::info!(topic, partition, "partition is folding"),
+                other => tracing::warn!(topic, partition, state = ?other, "partition is not folding"),
+            }
+            *old = now;
+            true
+        });
     }
 }
 
-fn from_feed(error: FeedError) -> FoldState {
-    use dovetail_ingestion::log::LogError;
-    match error {
-        FeedError::Log(LogError::Trimmed { .. }) | FeedError::Decode(_) => FoldState::Stopped(error.to_string()),
-        FeedError::Log(_) => FoldState::Stalled(error.to_string()),
+impl State {
+    fn retry_later(&mut self, why: String) {
+        self.retry_at = Some(self.retry.failed());
+        self.stalled = Some(why);
+    }
+
+    fn go_on(&mut self) {
+        (self.stalled, self.retry_at, self.retry) = (None, None, Retry::default());
+    }
+}
+
+async fn bounds(feed: &Feed, partition: i32) -> Result<OffsetRange, LogError> {
+    feed.log().bounds(&feed.stream().topic, partition).await
+}
+
+/// Returns once there is something to fold, new or again. With both, they take turns. Cancel-safe.
+async fn next_step(
+    feed: &Feed,
+    partition: i32,
+    fold: Option<i64>,
+    again: Option<i64>,
+    was_again: bool,
+) -> Result<Step, FeedError> {
+    let ready = async {
+        match fold {
+            Some(next) => feed.wait(partition, next).await.map(|()| Step::Fold(next)),
+            None => std::future::pending().await,
+        }
+    };
+    match again {
+        None => ready.await,
+        Some(next) if !was_again => Ok(Step::Again(next)),
+        Some(next) => ready.now_or_never().unwrap_or(Ok(Step::Again(next))),
+    }
+}
+
+/// Never, without a time.
+async fn reached(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }

@@ -9,6 +9,8 @@ use dovetail_core::offsets::OffsetRange;
 use dovetail_core::realtime::Slice;
 use dovetail_core::view::View;
 
+use crate::rows;
+
 /// Contiguous slices from a floor upwards.
 #[derive(Debug, Default)]
 pub(crate) struct Slices {
@@ -43,14 +45,15 @@ impl Slices {
         self.slices.iter().map(|s| s.slice.range).find(|range| range.is_cut_by(offset))
     }
 
-    /// Replaces the slice `[a, c)` by its parts `[a, b)` and `[b, c)`.
-    pub(crate) fn split(&mut self, at: i64, below: Vec<RecordBatch>, above: Vec<RecordBatch>) {
-        let Some(i) = self.slices.iter().position(|s| s.slice.range.is_cut_by(at)) else { return };
-        let Slice { partition, range, .. } = self.slices[i].slice;
+    /// Replaces the slice of exactly `whole` by its parts below and above `at`; without such a slice it changes
+    /// nothing.
+    pub(crate) fn split(&mut self, whole: OffsetRange, at: i64, below: Vec<RecordBatch>, above: Vec<RecordBatch>) {
+        let Some(i) = self.slices.iter().position(|s| s.slice.range == whole && whole.is_cut_by(at)) else { return };
+        let partition = self.slices[i].slice.partition;
         let part = |start, end, state| {
             Sized::new(Slice { partition, range: OffsetRange::new(start, end), state: Arc::new(state) })
         };
-        self.slices.splice(i..=i, [part(range.start, at, below), part(at, range.end, above)]);
+        self.slices.splice(i..=i, [part(whole.start, at, below), part(at, whole.end, above)]);
     }
 
     /// Drops slices that end at or below `floor`.
@@ -62,18 +65,21 @@ impl Slices {
         self.slices.iter().map(|s| s.bytes).sum()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.slices.len()
+    }
+
     /// Merges neighbours of similar size until each slice is more than twice as large as the next, so that there
-    /// are few of them and a slice near the head stays small. Boundaries in `pinned` stay.
+    /// are few of them, a slice near the head stays small, and no row is merged more often than there are
+    /// doublings of size. Nothing is merged across an offset in `pinned`.
+    ///
+    /// After an error the slices are what they were before the failed merge.
     pub(crate) fn compact(&mut self, view: &View, pinned: &BTreeSet<i64>) -> Result<()> {
-        let sizes: Vec<(OffsetRange, usize)> = self.slices.iter().map(|s| (s.slice.range, s.bytes)).collect();
-        let Some(pair) = next_merge(&sizes, pinned) else { return Ok(()) };
-        let right = self.slices.remove(pair + 1).slice;
-        let left = &self.slices[pair].slice;
-        let both: Vec<RecordBatch> = left.state.iter().chain(right.state.iter()).cloned().collect();
-        let range = OffsetRange::new(left.range.start, right.range.end);
-        let merged = Slice { partition: left.partition, range, state: Arc::new(view.merge(&both)?) };
-        self.slices[pair] = Sized::new(merged);
-        self.compact(view, pinned)
+        while let Some(left) = next_merge(&self.slices, pinned) {
+            let merged = merge(view, &self.slices[left].slice, &self.slices[left + 1].slice)?;
+            self.slices.splice(left..=left + 1, [Sized::new(merged)]);
+        }
+        Ok(())
     }
 }
 
@@ -84,36 +90,51 @@ impl Sized {
     }
 }
 
-/// The last pair of neighbours worth merging: the left one is at most twice as large, and nothing pins their
-/// boundary.
-fn next_merge(slices: &[(OffsetRange, usize)], pinned: &BTreeSet<i64>) -> Option<usize> {
-    (1..slices.len())
-        .rev()
-        .find(|&right| slices[right - 1].1 <= 2 * slices[right].1 && !pinned.contains(&slices[right].0.start))
-        .map(|right| right - 1)
+fn merge(view: &View, left: &Slice, right: &Slice) -> Result<Slice> {
+    let both: Vec<RecordBatch> = left.state.iter().chain(right.state.iter()).cloned().collect();
+    let state = if view.is_aggregate() { view.merge(&both)? } else { rows::joined(both)? };
+    let range = OffsetRange::new(left.range.start, right.range.end);
+    Ok(Slice { partition: left.partition, range, state: Arc::new(state) })
+}
+
+/// The left one of the last pair of neighbours worth merging.
+fn next_merge(slices: &[Sized], pinned: &BTreeSet<i64>) -> Option<usize> {
+    (1..slices.len()).rev().map(|right| right - 1).find(|&left| {
+        let (left, right) = (&slices[left], &slices[left + 1]);
+        left.bytes <= right.bytes.saturating_mul(2)
+            && pinned.range(left.slice.range.start + 1..right.slice.range.end).next().is_none()
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn merge(sizes: &[usize], pinned: &[i64]) -> Option<usize> {
-        let slices: Vec<_> =
-            sizes.iter().zip(0..).map(|(&bytes, i)| (OffsetRange::new(i, i + 1), bytes)).collect();
+    /// The offset at which two of the slices, each of one offset, are merged next.
+    fn merge_at(sizes: &[usize], pinned: &[i64]) -> Option<usize> {
+        let slice = |i| Slice { partition: 0, range: OffsetRange::new(i, i + 1), state: Arc::default() };
+        let slices: Vec<Sized> = sizes.iter().zip(0..).map(|(&bytes, i)| Sized { slice: slice(i), bytes }).collect();
         next_merge(&slices, &pinned.iter().copied().collect())
     }
 
     #[test]
     fn the_last_pair_of_similar_size_is_merged() {
-        assert_eq!(merge(&[100, 40, 10], &[]), None);
-        assert_eq!(merge(&[100, 40, 20], &[]), Some(1));
-        assert_eq!(merge(&[40, 40, 10], &[]), Some(0));
-        assert_eq!(merge(&[], &[]), None);
+        assert_eq!(merge_at(&[100, 40, 10], &[]), None);
+        assert_eq!(merge_at(&[100, 40, 20], &[]), Some(1));
+        assert_eq!(merge_at(&[40, 40, 10], &[]), Some(0));
+        assert_eq!(merge_at(&[], &[]), None);
     }
 
     #[test]
-    fn a_pinned_boundary_stays() {
-        assert_eq!(merge(&[1, 1], &[1]), None);
-        assert_eq!(merge(&[1, 1, 1], &[2]), Some(0));
+    fn nothing_is_merged_across_a_pinned_offset() {
+        assert_eq!(merge_at(&[1, 1], &[1]), None);
+        assert_eq!(merge_at(&[1, 1, 1], &[2]), Some(0));
+        let wide = |start, end| Sized {
+            slice: Slice { partition: 0, range: OffsetRange::new(start, end), state: Arc::default() },
+            bytes: 1,
+        };
+        // The cut will have to be made inside the first slice: it must not grow.
+        assert_eq!(next_merge(&[wide(0, 10), wide(10, 20)], &[5].into()), None);
+        assert_eq!(next_merge(&[wide(0, 10), wide(10, 20)], &[0, 20].into()), Some(0));
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use dovetail_core::catalog::{Catalog, CatalogError, RunState};
 use dovetail_core::manifest::Manifest;
-use dovetail_core::name::{Generation, ViewName};
-use dovetail_core::offsets::Cut;
+use dovetail_core::name::{StreamName, ViewName};
+use dovetail_core::offsets::{Cut, Offsets};
 use dovetail_core::view::View;
 
 /// Where a view's slices have to start.
@@ -33,36 +33,65 @@ pub(crate) struct Target {
 /// Of all views.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Targets {
-    pub(crate) generation: Generation,
     pub(crate) views: BTreeMap<ViewName, Target>,
+    /// Where the landing of each stream begins, as far as it is known: read while nothing is published.
+    pub(crate) landed_from: BTreeMap<StreamName, Offsets>,
+}
+
+impl Targets {
+    /// Whether records of the landing are missing in a log that starts at `log_start`: what is folded from there
+    /// would not be everything.
+    pub(crate) fn lost(&self, stream: &StreamName, partition: i32, log_start: i64) -> bool {
+        let landed = self.landed_from.get(stream).and_then(|from| from.iter().find(|&(p, _)| p == partition));
+        landed.is_some_and(|(_, first)| first < log_start)
+    }
 }
 
 impl Target {
+    /// Where one partition's slices have to start, unless the view is unfilled.
+    pub(crate) fn start(&self, partition: i32) -> Option<i64> {
+        match &self.start {
+            Start::Cut(cut) => Some(cut.get(partition)),
+            Start::LogStart => Some(0),
+            Start::Unfilled => None,
+        }
+    }
+
+    pub(crate) fn is_log_start(&self) -> bool {
+        self.start == Start::LogStart
+    }
+
     /// The boundaries of one partition that must not be merged away.
     pub(crate) fn pinned(&self, partition: i32) -> BTreeSet<i64> {
-        let current = match &self.start {
-            Start::Cut(cut) => Some(cut),
-            Start::LogStart | Start::Unfilled => None,
-        };
-        current.into_iter().chain(&self.previous).chain(&self.coming).map(|cut| cut.get(partition)).collect()
+        let cuts = self.previous.iter().chain(&self.coming).map(|cut| cut.get(partition));
+        cuts.chain(self.start(partition)).collect()
     }
 
     /// Below which offset slices may retire: the lower of both cuts.
     pub(crate) fn retire_below(&self, partition: i32) -> i64 {
-        match (&self.start, &self.previous) {
-            (Start::Cut(cut), Some(previous)) => cut.get(partition).min(previous.get(partition)),
-            (Start::Cut(cut), None) => cut.get(partition),
-            (Start::LogStart | Start::Unfilled, _) => 0,
-        }
+        let start = self.start(partition).unwrap_or(0);
+        self.previous.as_ref().map_or(start, |previous| previous.get(partition).min(start))
     }
 }
 
-/// Reads from the catalog what `views` need. `before` is what was true last: its cuts become the previous ones.
-pub(crate) async fn read(catalog: &Catalog, views: &[Arc<View>], before: &Targets) -> Result<Targets, CatalogError> {
+/// Reads from the catalog what `views` need; `topics` are those of their streams. `before` is what was true last:
+/// its cuts become the previous ones.
+pub(crate) async fn read(
+    catalog: &Catalog,
+    views: &[Arc<View>],
+    topics: &BTreeMap<StreamName, String>,
+    before: &Targets,
+) -> Result<Targets, CatalogError> {
     let running = catalog.runs(1).await?.into_iter().find(|run| run.state == RunState::Running);
     let manifest = catalog.current_manifest().await?;
-    let generation = manifest.as_ref().map(|m| m.generation).unwrap_or_default();
-    let mut targets = Targets { generation, ..Targets::default() };
+    let mut targets = Targets::default();
+    if manifest.is_none() {
+        for (stream, topic) in topics {
+            let partitions = catalog.partitions(topic).await?;
+            let first = partitions.into_iter().map(|p| (p.partition, p.first_offset)).collect();
+            targets.landed_from.insert(stream.clone(), first);
+        }
+    }
     for view in views {
         let start = start_of(view, manifest.as_ref());
         let coming = running.iter().filter_map(|run| run.cuts.get(&view.stream)).cloned().collect();
@@ -89,5 +118,38 @@ fn previous_cut(old: &Target, start: &Start) -> Option<Cut> {
         // The log's beginning is kept too: a reader may still be at generation 0.
         Start::LogStart => Some(Cut::default()),
         Start::Unfilled => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(offset: i64) -> Cut {
+        Cut([(0, offset)].into_iter().collect())
+    }
+
+    fn target(start: Start, previous: Option<Cut>) -> Target {
+        Target { start, previous, coming: vec![cut(90)] }
+    }
+
+    #[test]
+    fn the_cut_before_is_kept_until_there_is_another() {
+        let first = target(Start::Cut(cut(50)), None);
+        assert_eq!(previous_cut(&first, &Start::Cut(cut(70))), Some(cut(50)));
+        let second = target(Start::Cut(cut(70)), Some(cut(50)));
+        assert_eq!(previous_cut(&second, &Start::Cut(cut(70))), Some(cut(50)), "another generation with the same cut");
+        assert_eq!(previous_cut(&second, &Start::Unfilled), Some(cut(70)));
+        assert_eq!(previous_cut(&target(Start::LogStart, None), &Start::Cut(cut(70))), Some(Cut::default()));
+    }
+
+    #[test]
+    fn both_cuts_and_those_to_come_are_pinned() {
+        let both = target(Start::Cut(cut(70)), Some(cut(50)));
+        assert_eq!(both.pinned(0), [50, 70, 90].into());
+        assert_eq!(both.retire_below(0), 50);
+        let back = target(Start::Cut(cut(50)), Some(cut(70)));
+        assert_eq!(back.retire_below(0), 50, "after a rollback");
+        assert_eq!(target(Start::LogStart, None).retire_below(0), 0);
     }
 }

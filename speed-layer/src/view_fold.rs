@@ -3,65 +3,117 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::realtime::{RealtimeError, Slice};
 use dovetail_core::view::{Folder, View};
 use dovetail_ingestion::decode::Decoded;
 
+use crate::slices::Slices;
+use crate::split::{Split, take_state};
 use crate::target::{Start, Target};
 
 /// How many segment ends are kept in mind. A cut at an older one costs folding a slice again.
 const EXPECTED: usize = 8;
 
 /// Folds one view's rows of one partition.
+///
+/// What goes wrong with one view stops that view only, at a boundary: what was folded until then is still there to
+/// be read, and another cut is another start.
 #[derive(Debug)]
 pub(crate) struct ViewFold {
     pub(crate) view: Arc<View>,
-    partition: i32,
+    pub(crate) partition: i32,
     target: Target,
     /// Ends of the latest segments of the landing, where the next cut may fall.
     expected: BTreeSet<i64>,
     /// `None` while the view is unfilled.
     held: Option<Held>,
+    /// Why it does not fold.
+    stopped: Option<String>,
 }
 
 #[derive(Debug)]
 struct Held {
     floor: i64,
-    slices: crate::slices::Slices,
+    slices: Slices,
     folder: Folder,
     /// Start of the open state; it ends at `head`.
     open: i64,
     head: i64,
+    /// The slice that the cut fell into, while it is folded again.
+    split: Option<Split>,
 }
 
 impl ViewFold {
     pub(crate) fn new(view: Arc<View>, partition: i32) -> Self {
         let target = Target { start: Start::Unfilled, previous: None, coming: vec![] };
-        Self { view, partition, target, expected: BTreeSet::new(), held: None }
+        Self { view, partition, target, expected: BTreeSet::new(), held: None, stopped: None }
     }
 
-    /// Next offset to fold; `None` while there is nothing to do.
+    /// How far it has folded; `None` while it is unfilled.
     pub(crate) fn head(&self) -> Option<i64> {
         self.held.as_ref().map(|held| held.head)
     }
 
+    /// Next offset to fold; `None` while there is nothing to do.
+    pub(crate) fn next(&self) -> Option<i64> {
+        self.head().filter(|_| self.stopped.is_none())
+    }
+
+    /// Next offset to fold again.
+    pub(crate) fn next_again(&self) -> Option<i64> {
+        Some(self.held.as_ref()?.split.as_ref()?.next)
+    }
+
+    /// Where folding again ends.
+    pub(crate) fn again_end(&self) -> Option<i64> {
+        Some(self.held.as_ref()?.split.as_ref()?.whole.end)
+    }
+
+    /// Why it does not fold, if something is wrong.
+    pub(crate) fn stopped(&self) -> Option<&str> {
+        self.stopped.as_deref()
+    }
+
     pub(crate) fn bytes(&self) -> usize {
-        self.held.as_ref().map_or(0, |held| held.slices.bytes() + held.folder.size())
+        let held = self.held.as_ref();
+        held.map_or(0, |h| h.slices.bytes() + h.folder.size() + h.split.as_ref().map_or(0, Split::bytes))
+    }
+
+    pub(crate) fn slices(&self) -> usize {
+        self.held.as_ref().map_or(0, |held| held.slices.len())
+    }
+
+    /// Does not go on by itself, because of `why`.
+    pub(crate) fn stop(&mut self, why: String) {
+        tracing::error!(view = %self.view.name, partition = self.partition, why, "view stopped folding");
+        let labels = [("view", self.view.name.to_string()), ("stream", self.view.stream.to_string())];
+        metrics::counter!("dovetail_speed_fold_errors_total", &labels).increment(1);
+        self.stopped = Some(why);
+    }
+
+    /// After a failed fold the open state may hold a part of a batch: it goes back to where it was opened.
+    fn failed(&mut self, error: &DataFusionError) {
+        if let Some(held) = &mut self.held {
+            match Folder::new(&self.view) {
+                Ok(folder) => (held.folder, held.head) = (folder, held.open),
+                Err(_) => self.held = None,
+            }
+        }
+        self.stop(format!("it cannot be folded: {}", error.strip_backtrace()));
     }
 
     /// A segment will end at `end`: when it is still ahead, a slice will end there too.
-    pub(crate) fn expect(&mut self, end: i64) -> Result<()> {
+    pub(crate) fn expect(&mut self, end: i64) {
         self.expected.insert(end);
         while self.expected.len() > EXPECTED {
             self.expected.pop_first();
         }
         // When it is behind, what is folded from here on at least does not add to the slice around it.
         if self.head().is_some_and(|head| end <= head) {
-            self.seal()?;
+            self.seal();
         }
-        Ok(())
     }
 
     fn pinned(&self) -> BTreeSet<i64> {
@@ -70,101 +122,142 @@ impl ViewFold {
         pinned
     }
 
-    /// Takes over what the catalog says. `log_start` is the first offset that the log still has.
-    ///
-    /// Returns the offset at which a boundary is needed but missing, if there is one: the slice around it has to
-    /// be folded again.
-    pub(crate) fn aim(&mut self, target: Target, log_start: i64) -> Result<Option<OffsetRange>> {
+    /// Whether taking over `target` starts anew, so that the log's bounds have to be known.
+    pub(crate) fn starts_anew(&self, target: &Target) -> bool {
+        target.start(self.partition).is_some_and(|start| !self.reaches(start))
+    }
+
+    fn reaches(&self, start: i64) -> bool {
+        self.held.as_ref().is_some_and(|held| held.floor <= start && start <= held.head)
+    }
+
+    /// Takes over what the catalog says. `log` are the log's bounds, which matter when it [`Self::starts_anew`].
+    pub(crate) fn aim(&mut self, target: Target, log: OffsetRange) {
+        let moved = self.target.start != target.start;
         self.target = target;
-        let start = match &self.target.start {
-            Start::Unfilled => {
-                self.held = None;
-                return Ok(None);
-            }
-            Start::LogStart => 0,
-            Start::Cut(cut) => cut.get(self.partition),
+        let Some(start) = self.target.start(self.partition) else {
+            (self.held, self.stopped) = (None, None);
+            return;
         };
-        let reachable = self.held.as_ref().is_some_and(|held| held.floor <= start && start <= held.head);
-        if !reachable {
-            self.begin(start, log_start)?;
-            return Ok(None);
+        self.expected.retain(|&end| end > start);
+        if moved {
+            // Whatever went wrong may lie below the new cut.
+            self.stopped = None;
         }
-        self.seal()?;
-        let Some(held) = &mut self.held else { return Ok(None) };
-        if let Some(range) = held.slices.cut_by(start) {
-            return Ok(Some(range));
+        if !self.reaches(start) {
+            return self.begin(start, log);
         }
-        self.retire();
-        Ok(None)
-    }
-
-    /// Starts empty at `start`. Records below `log_start` that no batch view holds never existed for Dovetail:
-    /// the log began there when it was first read.
-    fn begin(&mut self, start: i64, log_start: i64) -> Result<()> {
-        let mut slices = crate::slices::Slices::default();
-        let mut head = start;
-        if self.target.start == Start::LogStart && log_start > start {
-            slices.push(self.partition, OffsetRange::new(start, log_start), vec![]);
-            head = log_start;
-        }
-        self.held = Some(Held { floor: start, slices, folder: Folder::new(&self.view)?, open: head, head });
-        Ok(())
-    }
-
-    /// Splits the slice around the cut, whose two parts were folded again.
-    pub(crate) fn split_at_cut(&mut self, below: Folder, above: Folder) -> Result<()> {
-        let (mut below, mut above) = (below, above);
-        if let (Start::Cut(cut), Some(held)) = (&self.target.start, &mut self.held) {
-            held.slices.split(cut.get(self.partition), below.take_state()?, above.take_state()?);
-        }
-        self.retire();
-        Ok(())
-    }
-
-    fn retire(&mut self) {
+        self.seal();
         let Some(held) = &mut self.held else { return };
-        let below = self.target.retire_below(self.partition);
-        // A previous cut can lie in the middle of a slice after a rollback: only whole slices go.
+        held.split.take_if(|split| split.at != start);
+        match held.slices.cut_by(start) {
+            Some(_) if held.split.is_some() => {}
+            Some(whole) => match Split::new(&self.view, whole, start) {
+                Ok(split) => held.split = Some(split),
+                Err(error) => self.failed(&error),
+            },
+            None => self.retire(self.target.retire_below(self.partition)),
+        }
+    }
+
+    /// Starts empty at `start`.
+    pub(crate) fn begin(&mut self, start: i64, log: OffsetRange) {
+        let folder = match Folder::new(&self.view) {
+            Ok(folder) => folder,
+            Err(error) => return self.failed(&error),
+        };
+        let mut slices = Slices::default();
+        let mut head = start;
+        // Nothing was landed below either: for Dovetail the log begins there.
+        if self.target.is_log_start() && log.start > start {
+            slices.push(self.partition, OffsetRange::new(start, log.start), vec![]);
+            head = log.start;
+        }
+        self.held = Some(Held { floor: start, slices, folder, open: head, head, split: None });
+        if head < log.start {
+            self.stop(format!("offset {head} is gone, the log starts at {}: a batch run moves past it", log.start));
+        } else if head > log.end {
+            self.stop(format!("the log ends at {}, before the cut {head}: it is not the log that was landed", log.end));
+        }
+    }
+
+    /// Drops what lies below `below`. A previous cut can lie in the middle of a slice after a rollback: only whole
+    /// slices go.
+    fn retire(&mut self, below: i64) {
+        let Some(held) = &mut self.held else { return };
         if held.slices.cut_by(below).is_none() {
             held.slices.retire(below);
-            held.floor = held.floor.max(below);
+            held.floor = held.floor.max(below.min(held.open));
+        }
+    }
+
+    /// Gives up the previous generation's slices: memory is short.
+    pub(crate) fn retire_previous(&mut self) {
+        if let Some(start) = self.target.start(self.partition) {
+            self.retire(start);
         }
     }
 
     /// Folds the rows of `decoded` that this view has not folded yet.
-    pub(crate) async fn fold(&mut self, decoded: &Arc<Decoded>) -> Result<()> {
-        let Some(head) = self.head().filter(|&head| decoded.range.contains(head)) else { return Ok(()) };
-        let ahead = self.pinned().into_iter().filter(|&b| head < b && b < decoded.range.end);
-        let mut boundaries: Vec<i64> = ahead.collect();
+    pub(crate) async fn fold(&mut self, decoded: &Arc<Decoded>) {
+        let Some(head) = self.next().filter(|&head| decoded.range.contains(head)) else { return };
+        let pinned = self.pinned();
+        let mut boundaries: Vec<i64> = pinned.range(head + 1..decoded.range.end).copied().collect();
         boundaries.push(decoded.range.end);
         for end in boundaries {
-            self.fold_until(decoded, end).await?;
+            let Some(held) = self.held.as_mut().filter(|_| self.stopped.is_none()) else { return };
+            if let Err(error) = held.folder.fold(&decoded.between(held.head, end).rows).await {
+                return self.failed(&error);
+            }
+            held.head = end;
+            // Rows are sealed at once: open ones hold on to the whole batch.
+            if pinned.contains(&end) || !self.view.is_aggregate() {
+                self.seal();
+            }
         }
-        Ok(())
     }
 
-    async fn fold_until(&mut self, decoded: &Arc<Decoded>, end: i64) -> Result<()> {
-        let Some(held) = &mut self.held else { return Ok(()) };
-        let part = decoded.between(held.head, end);
-        held.folder.fold(&part.rows).await?;
-        held.head = end;
-        if end < decoded.range.end {
-            self.seal()?;
+    /// Folds a part of a slice again that the cut fell into, and cuts it when it has both parts.
+    pub(crate) async fn fold_again(&mut self, decoded: &Arc<Decoded>) {
+        let Some(held) = &mut self.held else { return };
+        let Some(mut split) = held.split.take() else { return };
+        if let Err(error) = split.fold(decoded).await {
+            return self.failed(&error);
         }
-        Ok(())
+        if !split.is_done() {
+            held.split = Some(split);
+            return;
+        }
+        let (whole, at) = (split.whole, split.at);
+        match split.into_states(&self.view) {
+            Ok((below, above)) => held.slices.split(whole, at, below, above),
+            Err(error) => return self.failed(&error),
+        }
+        self.retire(self.target.retire_below(self.partition));
+    }
+
+    /// The log no longer has what a split needs: starts anew at the cut.
+    pub(crate) fn give_up_split(&mut self, log: OffsetRange) {
+        if let Some(start) = self.target.start(self.partition)
+            && self.next_again().is_some()
+        {
+            self.begin(start, log);
+        }
     }
 
     /// Closes the open state into a slice.
-    pub(crate) fn seal(&mut self) -> Result<()> {
+    pub(crate) fn seal(&mut self) {
         let pinned = self.pinned();
-        let Some(held) = &mut self.held else { return Ok(()) };
-        if held.open < held.head {
-            let range = OffsetRange::new(held.open, held.head);
-            held.slices.push(self.partition, range, held.folder.take_state()?);
+        let Some(held) = self.held.as_mut().filter(|held| held.open < held.head) else { return };
+        let sealed = take_state(&self.view, &mut held.folder).and_then(|state| {
+            held.slices.push(self.partition, OffsetRange::new(held.open, held.head), state);
             held.open = held.head;
-            held.slices.compact(&self.view, &pinned)?;
+            held.slices.compact(&self.view, &pinned)
+        });
+        metrics::counter!("dovetail_speed_seals_total", "stream" => self.view.stream.to_string()).increment(1);
+        if let Err(error) = sealed {
+            self.failed(&error);
         }
-        Ok(())
     }
 
     /// The sealed slices from `floor`, and the offset at which they end.
@@ -172,10 +265,18 @@ impl ViewFold {
         let view = || self.view.name.clone();
         let Some(held) = &self.held else { return Err(RealtimeError::Unfilled(view())) };
         let reachable = held.floor <= floor && floor <= held.open && held.slices.cut_by(floor).is_none();
-        if !reachable {
-            let behind = (floor - held.head).max(0);
-            return Err(RealtimeError::CatchingUp { view: view(), partition: self.partition, head: held.head, behind });
+        if reachable {
+            return Ok((held.slices.from(floor), held.open));
         }
-        Ok((held.slices.from(floor), held.open))
+        if let Some(why) = &self.stopped {
+            let (partition, why) = (self.partition, why.clone());
+            return Err(RealtimeError::Stopped { view: view(), partition, why });
+        }
+        let (head, towards) = match &held.split {
+            Some(split) if floor <= held.open => (split.next, split.whole.end),
+            _ => (held.head, floor),
+        };
+        let behind = (towards - head).max(0);
+        Err(RealtimeError::CatchingUp { view: view(), partition: self.partition, head, behind })
     }
 }

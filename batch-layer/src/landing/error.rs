@@ -25,10 +25,9 @@ impl LandError {
     /// records in silence.
     pub(crate) fn is_final(&self) -> bool {
         match self {
-            Self::Feed(FeedError::Log(error)) => matches!(
-                error,
-                LogError::Trimmed { .. } | LogError::PastEnd { .. } | LogError::NoSuchPartition { .. }
-            ),
+            Self::Feed(FeedError::Log(error)) => {
+                matches!(error, LogError::Trimmed { .. } | LogError::PastEnd { .. } | LogError::NoSuchPartition { .. })
+            }
             _ => false,
         }
     }

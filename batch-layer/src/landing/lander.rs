@@ -3,15 +3,12 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use dovetail_core::catalog::{CatalogError, Segment};
 use dovetail_core::pipeline::OnBadRecord;
-use dovetail_core::store::path;
 use dovetail_ingestion::decode::{DeadLetter, Decoded};
 use dovetail_ingestion::feed::Feed;
-use metrics::counter;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use super::error::LandError;
 use super::segment::{Buffer, Sealed, before_first_dead, payload_bytes};
@@ -21,11 +18,11 @@ use crate::backoff::Backoff;
 /// Lands one partition until the process ends or the partition stops.
 #[derive(Debug)]
 pub(crate) struct Lander {
-    landing: Arc<Landing>,
-    feed: Arc<Feed>,
-    partition: i32,
-    schema: SchemaRef,
-    fingerprint: String,
+    pub(super) landing: Arc<Landing>,
+    pub(super) feed: Arc<Feed>,
+    pub(super) partition: i32,
+    pub(super) schema: SchemaRef,
+    pub(super) fingerprint: String,
 }
 
 /// Why a lander ends.
@@ -122,7 +119,9 @@ impl Lander {
             {
                 let bad = bad.clone();
                 buffer = self.add(buffer, Arc::new(good)).await?;
-                self.announce(buffer.range().end);
+                if !buffer.range().is_empty() {
+                    self.announce(buffer.range().end);
+                }
                 return Ok(Filled { buffer, bad: Some(bad) });
             }
             deadline.get_or_insert_with(|| Instant::now() + config.segment_age);
@@ -182,65 +181,6 @@ impl Lander {
         let _ = self.landing.ends.send(end);
     }
 
-    /// The segment's row in the catalog, with paths that nobody else ever used.
-    async fn describe(&self, sealed: &Sealed) -> Result<Segment, LandError> {
-        let unique = self.landing.writer.unique(&self.landing.catalog).await?;
-        let (topic, partition, range) = (self.topic(), self.partition, sealed.range);
-        let dead_path = sealed.dead.as_ref().map(|_| path::dead_letters(topic, partition, range, unique).to_string());
-        Ok(Segment {
-            topic: topic.to_owned(),
-            partition,
-            range,
-            path: path::segment(topic, partition, range, unique).to_string(),
-            rows: sealed.row_count,
-            dead: sealed.dead_count,
-            dead_path,
-            bytes: sealed.rows.len() as u64,
-            schema: self.fingerprint.clone(),
-            first_timestamp_ms: sealed.times.first,
-            last_timestamp_ms: sealed.times.last,
-            created_ms: self.landing.clock.now_ms(),
-        })
-    }
-
-    /// Writes the segment's objects, then records it. Repeating it after any failure is safe.
-    async fn record(&self, segment: &Segment, sealed: &Sealed) -> Result<i64, LandError> {
-        let Landing { store, catalog, .. } = self.landing.as_ref();
-        store.put_new(&segment.path.as_str().into(), sealed.rows.clone()).await?;
-        if let (Some(path), Some(dead)) = (&segment.dead_path, &sealed.dead) {
-            store.put_new(&path.as_str().into(), dead.clone()).await?;
-        }
-        match catalog.record_segment(segment).await {
-            Ok(()) => {
-                self.count(segment, sealed);
-                Ok(segment.range.end)
-            }
-            Err(CatalogError::Fenced { found, .. }) => {
-                warn!(topic = self.topic(), partition = self.partition, range = %segment.range, found, "fenced, reading on from where another lander is");
-                self.discard(segment).await?;
-                Ok(found)
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn discard(&self, segment: &Segment) -> Result<(), LandError> {
-        let now_ms = self.landing.clock.now_ms();
-        for path in [Some(&segment.path), segment.dead_path.as_ref()].into_iter().flatten() {
-            self.landing.catalog.add_garbage(path, now_ms).await?;
-        }
-        Ok(())
-    }
-
-    fn count(&self, segment: &Segment, sealed: &Sealed) {
-        let topic = || self.topic().to_owned();
-        counter!("dovetail_landed_records_total", "topic" => topic()).increment(segment.rows + segment.dead);
-        counter!("dovetail_landed_bytes_total", "topic" => topic()).increment(sealed.payload_bytes as u64);
-        counter!("dovetail_segments_total", "topic" => topic()).increment(1);
-        counter!("dovetail_dead_letters_total", "topic" => topic()).increment(segment.dead);
-        debug!(topic = self.topic(), partition = self.partition, range = %segment.range, rows = segment.rows, dead = segment.dead, bytes = segment.bytes, "landed segment");
-    }
-
     /// A stopping process lands what it holds if that is quick: the next one would read it again.
     async fn land_at_once(&self, buffer: Buffer) -> End {
         if buffer.range().is_empty() {
@@ -255,7 +195,9 @@ impl Lander {
         };
         match timeout(self.landing.config.stop_grace, land).await {
             Ok(Ok(next)) => self.landing.board.set_next_offset(&self.feed.stream().name, self.partition, next),
-            Ok(Err(error)) => info!(topic = self.topic(), partition = self.partition, %range, reason = error.reason(), "left to be read again"),
+            Ok(Err(error)) => {
+                info!(topic = self.topic(), partition = self.partition, %range, reason = error.reason(), "left to be read again")
+            }
             Err(_) => info!(topic = self.topic(), partition = self.partition, %range, "left to be read again"),
         }
         End::Shutdown
@@ -299,7 +241,7 @@ impl Lander {
         sleep(self.landing.config.stop_grace).await;
     }
 
-    fn topic(&self) -> &str {
+    pub(super) fn topic(&self) -> &str {
         &self.feed.stream().topic
     }
 

@@ -6,6 +6,7 @@
 
 mod error;
 mod lander;
+mod record;
 mod segment;
 mod status;
 

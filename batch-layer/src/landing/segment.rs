@@ -153,3 +153,48 @@ pub(crate) fn before_first_dead(decoded: &Decoded) -> Option<(Decoded, &DeadLett
     };
     Some((before, bad))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Int64Array, TimestampMillisecondArray};
+    use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+
+    use super::*;
+
+    fn decoded(start: i64, end: i64, offsets: &[i64], dead: &[i64]) -> Decoded {
+        let time = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
+        let fields = [Field::new(column::OFFSET, DataType::Int64, true), Field::new(column::TIMESTAMP, time, true)];
+        let times = TimestampMillisecondArray::from_iter_values(offsets.iter().map(|offset| 100 + offset));
+        let offsets = Int64Array::from(offsets.to_vec());
+        let columns: Vec<arrow::array::ArrayRef> = vec![Arc::new(offsets), Arc::new(times.with_timezone("UTC"))];
+        let letter = |&offset| DeadLetter { offset, timestamp_ms: 50, key: None, value: None, error: "bad".to_owned() };
+        Decoded {
+            partition: 0,
+            range: OffsetRange::new(start, end),
+            rows: RecordBatch::try_new(Arc::new(Schema::new(fields.to_vec())), columns).unwrap(),
+            dead: dead.iter().map(letter).collect(),
+        }
+    }
+
+    #[test]
+    fn a_segment_covers_offsets_that_hold_no_record() {
+        let first = decoded(5, 12, &[5, 8, 9], &[7]);
+        let mut buffer = Buffer::new(0, 5, first.rows.schema()).unwrap();
+        buffer.add(&first).unwrap();
+        buffer.add(&decoded(12, 20, &[], &[])).unwrap();
+        let sealed = buffer.seal().unwrap();
+        assert_eq!((sealed.range, sealed.row_count, sealed.dead_count), (OffsetRange::new(5, 20), 3, 1));
+        assert_eq!(sealed.times, Times { first: Some(50), last: Some(109) });
+        assert!(sealed.dead.is_some());
+    }
+
+    #[test]
+    fn what_lies_before_a_bad_record_is_cut_at_it() {
+        let mixed = decoded(5, 12, &[5, 8, 9], &[7, 10]);
+        let (good, bad) = before_first_dead(&mixed).unwrap();
+        assert_eq!((good.range, good.rows.num_rows(), bad.offset), (OffsetRange::new(5, 7), 1, 7));
+        assert!(before_first_dead(&decoded(0, 3, &[1], &[])).is_none());
+    }
+}

@@ -26,10 +26,15 @@ pub enum LandingState {
     Starting,
     Landing,
     /// Something it needs does not answer: it tries again until it does, and reads nothing meanwhile.
-    Stalled { reason: String },
+    Stalled {
+        reason: String,
+    },
     /// It does not go on by itself: a record is bad and the stream says to stop, or the log and the landing no
     /// longer fit together.
-    Stopped { offset: i64, error: String },
+    Stopped {
+        offset: i64,
+        error: String,
+    },
     /// The process is ending.
     Ended,
 }

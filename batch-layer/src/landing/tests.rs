@@ -123,7 +123,8 @@ async fn a_full_store_stalls_the_landing_and_loses_nothing() {
     let landing = rig.landing(small_segments());
     let mut status = landing.board.subscribe();
     let tracker = spawn(&rig, &landing);
-    let is_stalled = |state: &LandingState| matches!(state, LandingState::Stalled { reason } if reason.contains("no space left"));
+    let is_stalled =
+        |state: &LandingState| matches!(state, LandingState::Stalled { reason } if reason.contains("no space left"));
     status.wait_for(|status| status.values().all(|landing| is_stalled(&landing.state))).await.unwrap();
     assert!(rig.catalog.segments(rig.topic()).await.unwrap().is_empty());
     rig.faulty.set(Fault::None);
@@ -182,7 +183,8 @@ async fn a_bad_record_stops_its_partition_where_the_stream_says_so() {
     let landing = rig.landing(small_segments());
     let mut status = landing.board.subscribe();
     let tracker = spawn(&rig, &landing);
-    let stopped = |state: &LandingState| matches!(state, LandingState::Stopped { offset: 2, error } if !error.is_empty());
+    let stopped =
+        |state: &LandingState| matches!(state, LandingState::Stopped { offset: 2, error } if !error.is_empty());
     status.wait_for(|status| status.values().any(|landing| stopped(&landing.state))).await.unwrap();
     let mut changes = rig.catalog.changes();
     while rig.catalog.next_offsets(rig.topic()).await.unwrap().total() < 4 {

@@ -16,7 +16,9 @@ pub enum RunError {
     Cancelled { run_id: i64 },
     #[error("segment `{path}` is missing: restore the object from a copy; what is published stays as it is")]
     SegmentMissing { path: String },
-    #[error("segment `{path}` has {found} bytes instead of {expected}: restore the object from a copy; what is published stays as it is")]
+    #[error(
+        "segment `{path}` has {found} bytes instead of {expected}: restore the object from a copy; what is published stays as it is"
+    )]
     SegmentTruncated { path: String, expected: u64, found: u64 },
     #[error("segment `{path}` is damaged: {why}; restore the object from a copy; what is published stays as it is")]
     SegmentDamaged { path: String, why: String },

@@ -96,7 +96,8 @@ impl Reporter {
         let segments = (u128::from(rows) * of_segments as u128).checked_div(u128::from(of_rows)).unwrap_or(0);
         self.sender.send_modify(|progress| {
             progress.rows_done = progress.rows_done.max(rows_before + rows);
-            progress.segments_done = progress.segments_done.max(segments_before + usize::try_from(segments).unwrap_or(0));
+            progress.segments_done =
+                progress.segments_done.max(segments_before + usize::try_from(segments).unwrap_or(0));
         });
     }
 

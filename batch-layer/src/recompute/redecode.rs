@@ -121,7 +121,8 @@ fn read_all(object: Bytes) -> Result<Batches> {
 
 /// Landed records as they were read from the log.
 fn to_fetched(batch: &RecordBatch) -> Result<Fetched> {
-    let column = |name: &str| batch.column_by_name(name).ok_or_else(|| exec_datafusion_err!("column `{name}` is missing"));
+    let column =
+        |name: &str| batch.column_by_name(name).ok_or_else(|| exec_datafusion_err!("column `{name}` is missing"));
     let offsets = column(column::OFFSET)?.as_primitive::<Int64Type>().clone();
     let timestamps = column(column::TIMESTAMP)?.as_primitive::<TimestampMillisecondType>();
     let records = Records {

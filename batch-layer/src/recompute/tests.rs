@@ -60,9 +60,8 @@ async fn decisions() {
     let segments = vec![segment(0, 5, 10), segment(0, 10, 20), segment(1, 5, 7)];
     let all = BTreeMap::from([(rig.streams[0].name.clone(), landed(segments))]);
     let nothing = BTreeMap::from([(rig.streams[0].name.clone(), landed(vec![]))]);
-    let decide = |kind, landed, current: Option<&Manifest>| {
-        choose(&Situation { kind, wanted: None, views, landed, current })
-    };
+    let decide =
+        |kind, landed, current: Option<&Manifest>| choose(&Situation { kind, wanted: None, views, landed, current });
     use RunKind::{Full, Incremental};
 
     assert!(decide(Full, &nothing, None).folds.is_empty(), "nothing landed, nothing to publish");
@@ -211,7 +210,7 @@ async fn one_run_at_a_time_and_dead_ones_are_given_up() {
         rig.clock.advance_ms(61_000);
         rig.catalog.expire_runs(rig.clock.now_ms()).await.unwrap();
     };
-    let first = interrupted(&rig, "generations/00000000000000000001/", second).await;
+    let first = Box::pin(interrupted(&rig, "generations/00000000000000000001/", second)).await;
     let ended = |error: &CatalogError| matches!(error, CatalogError::RunEnded { state: RunState::Failed, .. });
     assert!(matches!(&first, Err(RunError::Catalog(error)) if ended(error)), "{first:?}");
     assert!(rig.catalog.current().await.unwrap().is_none());
@@ -247,7 +246,9 @@ async fn check_names(rig: &Rig, path: &str, why: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn segments_of_an_older_schema_are_decoded_again() {
     let rig = Rig::new(CLICKS).await;
-    let both = |bad: &str| (0..40).map(|i| format!(r#"{{"user_id": {i}, "city": "c{}", "ms": {bad}}}"#, i % 3)).collect::<Vec<_>>();
+    let both = |bad: &str| {
+        (0..40).map(|i| format!(r#"{{"user_id": {i}, "city": "c{}", "ms": {bad}}}"#, i % 3)).collect::<Vec<_>>()
+    };
     rig.append(0, &both("60")).await;
     // These do not decode: `ms` is a number. Later it is declared as text.
     rig.append(1, &both("\"slow\"")).await;

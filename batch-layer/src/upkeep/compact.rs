@@ -99,13 +99,11 @@ impl Upkeep {
         Ok(self.catalog.replace_segments(group, new).await?)
     }
 
-    /// What was written is garbage only if it is certain that it was not recorded.
+    /// What was written is garbage, unless it was recorded after all: the catalog looks.
     async fn give_up(&self, new: &Segment, error: UpkeepError) -> Result<(), UpkeepError> {
-        if matches!(error, UpkeepError::Catalog(CatalogError::SegmentsChanged { .. }) | UpkeepError::Store(_)) {
-            let now_ms = self.clock.now_ms();
-            for path in [Some(&new.path), new.dead_path.as_ref()].into_iter().flatten() {
-                self.catalog.add_garbage(path, now_ms).await?;
-            }
+        let now_ms = self.clock.now_ms();
+        for path in [Some(&new.path), new.dead_path.as_ref()].into_iter().flatten() {
+            self.catalog.add_garbage(path, now_ms).await?;
         }
         match error {
             UpkeepError::Catalog(error @ CatalogError::SegmentsChanged { .. }) => {
@@ -117,11 +115,7 @@ impl Upkeep {
     }
 
     /// All rows of `paths`, in order, in one file.
-    async fn merged(
-        &self,
-        mut encoder: Encoder,
-        paths: Vec<String>,
-    ) -> Result<Bytes, UpkeepError> {
+    async fn merged(&self, mut encoder: Encoder, paths: Vec<String>) -> Result<Bytes, UpkeepError> {
         for path in paths {
             let object = self.store.get(&path.as_str().into()).await?;
             encoder = tokio::task::spawn_blocking(move || append(encoder, object)).await??;

@@ -1,8 +1,11 @@
 //! Garbage: objects that nothing refers to are deleted once nobody can be reading them.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use dovetail_core::catalog::{CatalogError, RunState};
+use dovetail_core::name::Generation;
 use dovetail_core::store::path;
 use metrics::{counter, gauge};
 use object_store::ObjectMeta;
@@ -25,11 +28,45 @@ impl Upkeep {
         Ok(())
     }
 
-    /// Notes segments that were written but never recorded, as by a process that died in between.
+    /// Notes objects that were written but never recorded, as by a process that died in between.
+    pub(super) async fn note_orphans(&self) -> Result<(), UpkeepError> {
+        self.note_orphaned_segments().await?;
+        self.note_orphaned_states().await
+    }
+
+    /// Generation numbers are handed out once: what lies below one that was not published, while no run is in
+    /// progress, is of a run that died.
+    async fn note_orphaned_states(&self) -> Result<(), UpkeepError> {
+        if self.catalog.runs(1).await?.iter().any(|run| run.state == RunState::Running) {
+            return Ok(());
+        }
+        let now_ms = self.clock.now_ms();
+        let before_ms = now_ms.saturating_sub(millis(self.config.orphan_age));
+        let mut published = BTreeMap::new();
+        for object in self.store.list_prefix(&Path::from("generations")).await? {
+            let Some(number) = generation(&object.location) else { continue };
+            if let Entry::Vacant(unknown) = published.entry(number) {
+                unknown.insert(self.is_published(Generation(number)).await?);
+            }
+            if !published[&number] && object.last_modified.timestamp_millis() < before_ms {
+                self.catalog.add_garbage(object.location.as_ref(), now_ms).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_published(&self, generation: Generation) -> Result<bool, UpkeepError> {
+        match self.catalog.generation(generation).await {
+            Ok(_) => Ok(true),
+            Err(CatalogError::Missing { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     ///
     /// An object whose range starts below the partition's next offset can never be landed any more: that is what the
     /// fence is for. Only a compaction may be about to record one, and it does not take as long as `orphan_age`.
-    pub(super) async fn note_orphans(&self) -> Result<(), UpkeepError> {
+    async fn note_orphaned_segments(&self) -> Result<(), UpkeepError> {
         let now_ms = self.clock.now_ms();
         let before_ms = now_ms.saturating_sub(millis(self.config.orphan_age));
         for stream in &self.streams {
@@ -75,6 +112,11 @@ fn partition_and_start(path: &Path) -> Option<(i32, i64)> {
     let mut parts = path.as_ref().rsplit('/');
     let start = parts.next()?.split('-').next()?.parse().ok()?;
     Some((parts.next()?.parse().ok()?, start))
+}
+
+/// Of `generations/NUMBER/..`.
+fn generation(path: &Path) -> Option<u64> {
+    path.as_ref().split('/').nth(1)?.parse().ok()
 }
 
 /// The dead letters that may have been written with a segment.

@@ -10,11 +10,12 @@ use dovetail_ingestion::source::{
     EventTime, FileFormat, Pace, Pacer, SourceOptions, SourceReader, SourceRecord, open, source_id,
 };
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::Value;
+use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use crate::args::{Ingest, InputFormat};
 use crate::client::{Client, StreamInfo};
+use crate::output::counted;
 
 /// A request is sent once it holds this much ..
 const REQUEST_BYTES: usize = 2 << 20;
@@ -47,8 +48,8 @@ pub(super) async fn run(args: &Ingest) -> Result<ExitCode> {
     let reader = open(&args.from, &SourceOptions { stream: Arc::clone(&stream), format })?;
     let total = reader.total_bytes();
     let bar = progress_bar(total)?;
-    if resume > 0 {
-        bar.println(format!("continuing at record {resume} of `{}`", args.from));
+    if resume.seen > 0 {
+        bar.println(format!("continuing at record {} of `{}`", resume.seen, args.from));
     }
     let (sender, requests) = mpsc::channel(2);
     let event_time = EventTime::of(&stream);
@@ -57,16 +58,30 @@ pub(super) async fn run(args: &Ingest) -> Result<ExitCode> {
     let read = reading.await?;
     bar.finish_and_clear();
     let sent = sent?;
-    read.with_context(|| format!("{} records were appended before", sent.records))?;
+    read.with_context(|| format!("{} records were appended before this", sent.appended))?;
     let seconds = sent.began.elapsed().as_secs_f64();
-    eprintln!("{} records in {seconds:.1} s ({:.0}/s)", sent.records, sent.records as f64 / seconds.max(1e-9));
+    let rate = sent.records as f64 / seconds.max(1e-9);
+    let known = match sent.records - sent.appended {
+        0 => String::new(),
+        known => format!(", of which {known} were in the log before"),
+    };
+    eprintln!("{} in {seconds:.1} s ({rate:.0}/s){known}", counted(sent.records, "record"));
     Ok(ExitCode::SUCCESS)
 }
 
-async fn resume_at(client: &Client, stream: &str, source: Option<&str>) -> Result<u64> {
-    let Some(source) = source else { return Ok(0) };
-    let position: Value = client.get(&format!("/v1/streams/{stream}/sources/{source}")).await?;
-    Ok(position.get("next").and_then(Value::as_u64).unwrap_or(0))
+/// Where to continue.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+struct Resume {
+    /// The first record to send.
+    next: u64,
+    /// Records before this one are in the log but for a few: they are sent without waiting for their turn, and
+    /// the server leaves out those that it has.
+    seen: u64,
+}
+
+async fn resume_at(client: &Client, stream: &str, source: Option<&str>) -> Result<Resume> {
+    let Some(source) = source else { return Ok(Resume::default()) };
+    client.get(&format!("/v1/streams/{stream}/sources/{source}")).await
 }
 
 fn pace(args: &Ingest, stream: &dovetail_core::pipeline::Stream) -> Result<Pace> {
@@ -92,7 +107,7 @@ fn progress_bar(total: Option<u64>) -> Result<ProgressBar> {
 /// Reads on a thread of its own and paces; ends early when nobody receives any more.
 fn read(
     mut reader: SourceReader,
-    resume: u64,
+    resume: Resume,
     pace: Pace,
     event_time: Option<&EventTime>,
     sender: &mpsc::Sender<Request>,
@@ -112,11 +127,16 @@ fn read(
                 return Err(error.into());
             }
         };
-        if record.number < resume {
+        if record.number < resume.next {
             continue;
         }
-        let due = pacer.due(event_time.and_then(|e| pacer.needs_event_time().then(|| e.read_ms(&record.value))?));
-        let wait = due.saturating_sub(began.elapsed());
+        let wait = match record.number < resume.seen {
+            true => Duration::ZERO,
+            false => {
+                let event_ms = event_time.and_then(|e| pacer.needs_event_time().then(|| e.read_ms(&record.value))?);
+                pacer.due(event_ms).saturating_sub(began.elapsed())
+            }
+        };
         let full = request.as_ref().is_some_and(|r| r.body.len() >= REQUEST_BYTES || r.records >= MOST_PER_REQUEST);
         if full || (!wait.is_zero() && oldest.elapsed() >= REQUEST_AGE) {
             if let Some(request) = request.take()
@@ -147,6 +167,8 @@ fn push(request: &mut Option<Request>, record: &SourceRecord, bytes_read: u64) {
 
 struct Sent {
     records: u64,
+    /// Of them, those that were not there before.
+    appended: u64,
     began: Instant,
 }
 
@@ -157,9 +179,9 @@ async fn send(
     mut requests: mpsc::Receiver<Request>,
     bar: &ProgressBar,
 ) -> Result<Sent> {
-    let mut sent = Sent { records: 0, began: Instant::now() };
+    let mut sent = Sent { records: 0, appended: 0, began: Instant::now() };
     while let Some(Request { first, records, body, bytes_read }) = requests.recv().await {
-        client.append(stream, source.map(|source| (source, first)), body).await?;
+        sent.appended += client.append(stream, source.map(|source| (source, first)), body).await?;
         sent.records += records;
         bar.set_position(bytes_read);
         let rate = sent.records as f64 / sent.began.elapsed().as_secs_f64().max(1e-9);

@@ -12,6 +12,7 @@ use crate::args::Up;
 use crate::config::Config;
 use crate::engine::{Engine, Plan};
 use crate::http;
+use crate::output::counted;
 
 pub(super) fn run(args: &Up) -> Result<ExitCode> {
     let config = Config::load(&args.place)?;
@@ -26,7 +27,7 @@ pub(super) fn run(args: &Up) -> Result<ExitCode> {
             }
         };
         let running = Running::start(plan, &config, &handle).await?;
-        eprintln!("dovetail serves {} views", running.engine.views.len());
+        eprintln!("dovetail serves {}", counted(running.engine.views.len() as u64, "view"));
         eprintln!("  http      http://{}", running.http);
         eprintln!("  psql      {}", running.psql());
         eprintln!("  data in   {}", config.data_dir().display());
@@ -92,7 +93,8 @@ async fn listen(section: &str, address: &str) -> Result<TcpListener> {
         .with_context(|| format!("cannot listen on {address}; choose another with `--{section} ADDRESS`"))
 }
 
-async fn wait_for_stop() -> Result<()> {
+/// Returns when somebody wants the process to stop.
+pub(super) async fn wait_for_stop() -> Result<()> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         stop = tokio::signal::ctrl_c() => stop?,

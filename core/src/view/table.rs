@@ -149,7 +149,13 @@ impl Table {
 
     fn emit_groups(&mut self) -> Result<Vec<ArrayRef>> {
         match &mut self.groups {
-            Some(groups) => groups.emit(EmitTo::All),
+            Some(groups) => {
+                let seen = groups.len();
+                let columns = groups.emit(EmitTo::All)?;
+                // Groups of several columns leave their hashes behind, which would name groups that are gone.
+                groups.clear_shrink(seen);
+                Ok(columns)
+            }
             None => Ok(vec![]),
         }
     }

@@ -67,7 +67,7 @@ impl Csv {
 }
 
 /// The fields of a line. Quotes count only where a field begins with one.
-fn split(line: &str, expected: usize) -> Result<Vec<Cow<'_, str>>, String> {
+pub(crate) fn split(line: &str, expected: usize) -> Result<Vec<Cow<'_, str>>, String> {
     let line = line.strip_suffix('\n').unwrap_or(line);
     let mut rest = line.strip_suffix('\r').unwrap_or(line);
     let mut fields = Vec::with_capacity(expected);

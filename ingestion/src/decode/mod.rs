@@ -12,6 +12,7 @@ use dovetail_core::pipeline::{Format, Stream};
 use dovetail_core::record::{Fetched, column};
 
 use self::csv::Csv;
+pub(crate) use self::csv::split as split_line;
 use self::json::Json;
 use self::timestamp::Timestamps;
 

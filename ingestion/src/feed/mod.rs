@@ -3,14 +3,15 @@
 //! Layers read at their own pace and know nothing of each other. Whoever is first decodes; the other finds the
 //! batch in a bounded cache, or decodes again when it is too far behind. A layer that stalls delays nobody.
 
+mod recent;
 mod slice;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use dovetail_core::pipeline::Stream;
 use tokio::sync::Mutex;
 
+use self::recent::Recent;
 use crate::decode::{Decoded, DecodeError, Decoder};
 use crate::log::{Log, LogError};
 
@@ -25,12 +26,12 @@ pub enum FeedError {
     Decode(#[from] DecodeError),
 }
 
-/// Bounds of a feed, in bytes of payload.
+/// Bounds of a feed.
 #[derive(Debug, Clone)]
 pub struct FeedConfig {
-    /// About how much one read decodes.
+    /// About how many bytes of payload one read decodes.
     pub batch_bytes: usize,
-    /// How much decoded data each partition keeps for the other layer.
+    /// How many bytes each partition keeps decoded for the other layer.
     pub cache_bytes: usize,
 }
 
@@ -46,9 +47,7 @@ pub struct Feed {
 #[derive(Debug)]
 struct Partition {
     decoder: Decoder,
-    /// Oldest first; contiguous while one reader leads.
-    recent: VecDeque<(Arc<Decoded>, usize)>,
-    recent_bytes: usize,
+    recent: Recent,
 }
 
 impl Feed {
@@ -57,7 +56,7 @@ impl Feed {
         let mut partitions = vec![];
         for _ in 0..log.partitions(&stream.topic).await? {
             let decoder = Decoder::new(Arc::clone(&stream))?;
-            partitions.push(Mutex::new(Partition { decoder, recent: VecDeque::new(), recent_bytes: 0 }));
+            partitions.push(Mutex::new(Partition { decoder, recent: Recent::default() }));
         }
         Ok(Self { log, stream, config, partitions })
     }
@@ -82,36 +81,18 @@ impl Feed {
             return Err(LogError::NoSuchPartition { topic, partition, partitions }.into());
         };
         let mut cell = cell.lock().await;
-        if let Some(found) = cell.recent.iter().find(|(decoded, _)| decoded.range.contains(from)) {
-            return Ok(found.0.starting_at(from));
+        if let Some(found) = cell.recent.find(from) {
+            return Ok(found.starting_at(from));
         }
         let fetched = self.log.read(&self.stream.topic, partition, from, self.config.batch_bytes).await?;
         let bytes = fetched.records.payload_bytes();
         let decoded = Arc::new(cell.decoder.decode(partition, &fetched)?);
-        if !decoded.range.is_empty() {
-            cell.keep(&decoded, bytes, self.config.cache_bytes);
-        }
+        cell.recent.keep(&decoded, bytes, self.config.cache_bytes);
         Ok(decoded)
     }
 
     /// Returns once there is something at or after `from`.
     pub async fn wait(&self, partition: i32, from: i64) -> Result<(), FeedError> {
         Ok(self.log.wait_past(&self.stream.topic, partition, from).await?)
-    }
-}
-
-impl Partition {
-    fn keep(&mut self, decoded: &Arc<Decoded>, bytes: usize, limit: usize) {
-        // A reader that is behind must not push out what the leading one left for it.
-        let behind = self.recent.back().is_some_and(|(last, _)| decoded.range.start < last.range.end);
-        if behind || bytes > limit {
-            return;
-        }
-        self.recent.push_back((Arc::clone(decoded), bytes));
-        self.recent_bytes += bytes;
-        while self.recent_bytes > limit {
-            let Some((_, freed)) = self.recent.pop_front() else { break };
-            self.recent_bytes -= freed;
-        }
     }
 }

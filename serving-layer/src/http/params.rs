@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{ParamValues, Result, ScalarValue};
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::common::{DFSchema, ParamValues, Result, ScalarValue};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use serde_json::Value;
 
 use crate::error::{QueryError, Reason};
@@ -38,8 +38,18 @@ pub(crate) fn types(plan: &LogicalPlan) -> Result<HashMap<String, Option<DataTyp
         return Ok(types);
     }
     plan.apply_with_subqueries(|node| {
+        let inputs: Vec<&DFSchema> = node.inputs().into_iter().map(|input| input.schema().as_ref()).collect();
         for expression in node.expressions() {
             expression.apply(|expr| {
+                if let Expr::ScalarFunction(function) = expr
+                    && let [Expr::Placeholder(placeholder), element] = function.args.as_slice()
+                    && function.name() == "array_has"
+                    && let Some(data_type) = types.get_mut(&placeholder.id)
+                    && let Some(element) = inputs.iter().find_map(|schema| element.get_type(*schema).ok())
+                {
+                    // `element = ANY($1)`, as it was rewritten.
+                    data_type.get_or_insert_with(|| DataType::new_list(element, true));
+                }
                 if let Expr::Cast(cast) = expr
                     && let Expr::Placeholder(placeholder) = cast.expr.as_ref()
                     && let Some(data_type) = types.get_mut(&placeholder.id)

@@ -12,14 +12,20 @@ use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use crate::error::{QueryError, Reason};
 use crate::http::placeholder_types;
 
-/// Types of `$1, $2, ..`, unknown where the statement does not say.
+/// Types of `$1, $2, ..`, unknown where the statement does not say or does not use one.
 fn inferred(plan: &LogicalPlan) -> Result<Vec<Option<DataType>>, QueryError> {
-    let mut types: Vec<(usize, Option<DataType>)> = placeholder_types(plan)?
-        .into_iter()
-        .map(|(id, data_type)| (id.trim_start_matches('$').parse().unwrap_or(usize::MAX), data_type))
-        .collect();
-    types.sort_by_key(|(number, _)| *number);
-    Ok(types.into_iter().map(|(_, data_type)| data_type).collect())
+    let mut types = vec![];
+    for (id, data_type) in placeholder_types(plan)? {
+        let Some(number) = id.trim_start_matches('$').parse::<u16>().ok().filter(|number| *number > 0) else {
+            return Err(QueryError::new(Reason::Unsupported, format!("`{id}` is no parameter: write `$1`")));
+        };
+        let number = usize::from(number);
+        if types.len() < number {
+            types.resize(number, None);
+        }
+        types[number - 1] = data_type;
+    }
+    Ok(types)
 }
 
 /// What the client is told to send.

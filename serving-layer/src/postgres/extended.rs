@@ -13,16 +13,18 @@ use datafusion_postgres::arrow_pg::datatypes::arrow_schema_to_pg_fields;
 use datafusion_postgres::pgwire::api::portal::{Format, Portal};
 use datafusion_postgres::pgwire::api::query::ExtendedQueryHandler;
 use datafusion_postgres::pgwire::api::results::{FieldInfo, Response};
-use datafusion_postgres::pgwire::api::stmt::QueryParser;
+use datafusion_postgres::pgwire::api::stmt::{QueryParser, StoredStatement};
 use datafusion_postgres::pgwire::api::store::PortalStore;
-use datafusion_postgres::pgwire::api::{ClientInfo, ClientPortalStore, Type};
+use datafusion_postgres::pgwire::api::{ClientInfo, ClientPortalStore, DEFAULT_NAME, Type};
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
+use datafusion_postgres::pgwire::messages::extendedquery::{Parse, ParseComplete};
 use datafusion_postgres::pgwire::types::format::FormatOptions;
-use futures::Sink;
+use futures::{Sink, SinkExt};
 
 use super::bind;
 use super::connection::Service;
+use super::cursor::fetched;
 use super::respond::{rows, wire_error};
 use super::session::{described, settings};
 use crate::error::{QueryError, Reason};
@@ -54,7 +56,7 @@ impl Parser {
         Ok(Some((sql.to_owned(), Some((statement, plan)))))
     }
 
-    async fn plan(&self, statement: &Statement, settings: &Settings) -> Result<LogicalPlan, QueryError> {
+    pub(super) async fn plan(&self, statement: &Statement, settings: &Settings) -> Result<LogicalPlan, QueryError> {
         let mut state = self.serving.template.state();
         if let Some(schema) = &settings.schema {
             let mut config = state.config().clone();
@@ -84,7 +86,9 @@ impl QueryParser for Parser {
     }
 
     fn get_result_schema(&self, statement: &Prepared, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
-        let Some((_, plan)) = &statement.1 else { return Ok(vec![]) };
+        let Some((statement, plan)) = &statement.1 else { return Ok(vec![]) };
+        // A cursor's rows were encoded when it was declared, settings are always text.
+        let format = format.filter(|_| check(statement).is_ok_and(|does| does == Does::Read));
         arrow_schema_to_pg_fields(plan.schema().as_arrow(), format.unwrap_or(&Format::UnifiedText), None)
     }
 }
@@ -96,6 +100,29 @@ impl ExtendedQueryHandler for Service {
 
     fn query_parser(&self) -> Arc<Parser> {
         Arc::clone(&self.parser)
+    }
+
+    /// As usual, but a `FETCH` is described by its cursor.
+    async fn on_parse<C>(&self, client: &mut C, message: Parse) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Prepared>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        match StoredStatement::parse(client, &message, self.query_parser()).await? {
+            Some(mut stored) => {
+                if let Some((statement, plan)) = &mut stored.statement.1
+                    && let Some(fetched) = fetched(statement, client.portal_store().as_any())
+                {
+                    *plan = fetched?;
+                }
+                client.portal_store().put_statement(Arc::new(stored));
+            }
+            None => client.portal_store().put_empty_statement(message.name.as_deref().unwrap_or(DEFAULT_NAME)),
+        }
+        client.send(PgWireBackendMessage::ParseComplete(ParseComplete::new())).await?;
+        Ok(())
     }
 
     async fn do_query<C>(&self, client: &mut C, portal: &Portal<Prepared>, _max_rows: usize) -> PgWireResult<Response>

@@ -2,6 +2,7 @@
 
 mod bind;
 mod connection;
+mod cursor;
 mod extended;
 mod respond;
 mod session;

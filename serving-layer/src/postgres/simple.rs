@@ -4,9 +4,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use datafusion::sql::sqlparser::ast::Statement;
-use datafusion_postgres::QueryHook;
 use datafusion_postgres::hooks::HookClient;
-use datafusion_postgres::hooks::cursor::CursorStatementHook;
 use datafusion_postgres::pgwire::api::portal::Format;
 use datafusion_postgres::pgwire::api::query::SimpleQueryHandler;
 use datafusion_postgres::pgwire::api::results::Response;
@@ -20,7 +18,6 @@ use futures::Sink;
 use super::connection::Service;
 use super::respond::{rows, wire_error};
 use super::session::{run, settings};
-use crate::snapshot::Pin;
 use crate::sql::check;
 
 #[async_trait]
@@ -73,21 +70,6 @@ impl Service {
         if let Some(response) = run(statement, client.metadata_mut(), transaction) {
             return Some(response);
         }
-        if !matches!(statement, Statement::Declare { .. } | Statement::Fetch { .. } | Statement::Close { .. }) {
-            return None;
-        }
-        let pin = std::sync::Arc::new(Pin::new(std::sync::Arc::clone(&self.serving.inner)));
-        match self.serving.session(&pin, &settings(client.metadata())) {
-            Ok(context) => CursorStatementHook.handle_simple_query(statement, &context, client).await.map(|response| {
-                response.map_err(|error| match error {
-                    PgWireError::ApiError(error) => match error.downcast::<datafusion::common::DataFusionError>() {
-                        Ok(error) => wire_error((*error).into(), ""),
-                        Err(error) => PgWireError::ApiError(error),
-                    },
-                    other => other,
-                })
-            }),
-            Err(error) => Some(Err(wire_error(error, ""))),
-        }
+        self.cursor_statement(client, statement).await
     }
 }

@@ -84,9 +84,10 @@ async fn an_empty_answer_still_has_its_shape() {
 #[tokio::test]
 async fn many_rows_are_one_document() {
     let http = http().await;
-    let body = http.ask("*/*", "SELECT x, x AS x FROM generate_series(1, 50000) t(x)").await.text().await.unwrap();
+    let body = http.ask("*/*", "SELECT a.x, b.x FROM generate_series(1, 50000) a(x) JOIN generate_series(1, 50000) b(x) ON a.x = b.x").await.text().await.unwrap();
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(body["rows"].as_array().unwrap().len(), 50_000);
+    assert_eq!(body["columns"][1]["name"], "x_2");
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! The serving layer over a hand-made speed layer and hand-made generations.
 
 mod answers;
+mod clients;
 mod consistency;
 mod drift;
 mod http;
+mod landing;
 mod limits;
 mod postgres;
 mod psql;

@@ -80,7 +80,7 @@ impl Realtime for Rows {
             cuts.push(end);
             cuts.sort_unstable();
             let mut start = floor.get(partition);
-            for cut in cuts.into_iter().filter(|&cut| cut > start || end > start) {
+            for cut in cuts {
                 let range = OffsetRange::new(start, cut);
                 let state = Arc::new(self.fold(view, partition, range).await);
                 slices.push(Slice { partition, range, state });
@@ -270,7 +270,7 @@ pub(super) fn lines(batches: &[RecordBatch]) -> Vec<String> {
     lines
 }
 
-fn parquet(schema: &arrow::datatypes::SchemaRef, states: &[RecordBatch]) -> Vec<u8> {
+pub(super) fn parquet(schema: &arrow::datatypes::SchemaRef, states: &[RecordBatch]) -> Vec<u8> {
     let mut bytes = vec![];
     let mut writer = ArrowWriter::try_new(&mut bytes, Arc::clone(schema), None).unwrap();
     for state in states {

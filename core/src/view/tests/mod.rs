@@ -1,3 +1,4 @@
+mod again;
 mod law;
 mod refusals;
 mod rows;

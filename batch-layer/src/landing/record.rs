@@ -1,0 +1,71 @@
+//! Making a sealed segment part of the landing: its objects, then its row in the catalog.
+
+use dovetail_core::catalog::{CatalogError, Segment};
+use dovetail_core::store::path;
+use metrics::counter;
+use tracing::{debug, warn};
+
+use super::error::LandError;
+use super::segment::Sealed;
+use super::{Lander, Landing};
+
+impl Lander {
+    /// The segment's row in the catalog, with paths that nobody else ever used.
+    pub(super) async fn describe(&self, sealed: &Sealed) -> Result<Segment, LandError> {
+        let unique = self.landing.writer.unique(&self.landing.catalog).await?;
+        let (topic, partition, range) = (self.topic(), self.partition, sealed.range);
+        let dead_path = sealed.dead.as_ref().map(|_| path::dead_letters(topic, partition, range, unique).to_string());
+        Ok(Segment {
+            topic: topic.to_owned(),
+            partition,
+            range,
+            path: path::segment(topic, partition, range, unique).to_string(),
+            rows: sealed.row_count,
+            dead: sealed.dead_count,
+            dead_path,
+            bytes: sealed.rows.len() as u64,
+            schema: self.fingerprint.clone(),
+            first_timestamp_ms: sealed.times.first,
+            last_timestamp_ms: sealed.times.last,
+            created_ms: self.landing.clock.now_ms(),
+        })
+    }
+
+    /// Writes the segment's objects, then records it. Repeating it after any failure is safe.
+    pub(super) async fn record(&self, segment: &Segment, sealed: &Sealed) -> Result<i64, LandError> {
+        let Landing { store, catalog, .. } = self.landing.as_ref();
+        store.put_new(&segment.path.as_str().into(), sealed.rows.clone()).await?;
+        if let (Some(path), Some(dead)) = (&segment.dead_path, &sealed.dead) {
+            store.put_new(&path.as_str().into(), dead.clone()).await?;
+        }
+        match catalog.record_segment(segment).await {
+            Ok(()) => {
+                self.count(segment, sealed);
+                Ok(segment.range.end)
+            }
+            Err(CatalogError::Fenced { found, .. }) => {
+                warn!(topic = self.topic(), partition = self.partition, range = %segment.range, found, "fenced, reading on from where another lander is");
+                self.discard(segment).await?;
+                Ok(found)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn discard(&self, segment: &Segment) -> Result<(), LandError> {
+        let now_ms = self.landing.clock.now_ms();
+        for path in [Some(&segment.path), segment.dead_path.as_ref()].into_iter().flatten() {
+            self.landing.catalog.add_garbage(path, now_ms).await?;
+        }
+        Ok(())
+    }
+
+    fn count(&self, segment: &Segment, sealed: &Sealed) {
+        let topic = || self.topic().to_owned();
+        counter!("dovetail_landed_records_total", "topic" => topic()).increment(segment.rows + segment.dead);
+        counter!("dovetail_landed_bytes_total", "topic" => topic()).increment(sealed.payload_bytes as u64);
+        counter!("dovetail_segments_total", "topic" => topic()).increment(1);
+        counter!("dovetail_dead_letters_total", "topic" => topic()).increment(segment.dead);
+        debug!(topic = self.topic(), partition = self.partition, range = %segment.range, rows = segment.rows, dead = segment.dead, bytes = segment.bytes, "landed segment");
+    }
+}

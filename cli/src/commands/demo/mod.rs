@@ -1,0 +1,201 @@
+//! `dovetail demo`: everything in one process on a generated feed, and a look at the two layers while they work.
+//!
+//! ```text
+//! feed ─► append ─► engine (up to here as in `dovetail up`) ─► SQL ─► look ─► panel ─► screen
+//!                                                              └────► freshness
+//! ```
+//! What is shown is asked for in SQL, as any client would.
+
+mod feed;
+mod fresh;
+mod look;
+mod panel;
+mod place;
+mod screen;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use dovetail_core::name::StreamName;
+use dovetail_ingestion::append::Appender;
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::up::{Running, runtimes, wait_for_stop};
+use super::verify::{code, lines};
+use crate::args::Demo;
+use crate::config::Config;
+use crate::engine::{Engine, Plan};
+use crate::verify::verify;
+use feed::Fed;
+use look::Look;
+use panel::Frame;
+use place::Folder;
+use screen::Screen;
+
+const STREAM: &str = "service_requests";
+/// How often the screen is drawn.
+const DRAW: Duration = Duration::from_millis(200);
+
+pub(super) fn run(args: &Demo) -> Result<ExitCode> {
+    let folder = Folder::new(args.data_dir.as_deref())?;
+    let config = config(args, &folder);
+    let (connections, work) = runtimes(&config)?;
+    let handle = work.handle().clone();
+    connections.block_on(async {
+        let plan = Plan::load(&folder.pipeline()).await?;
+        let running = Running::start(plan, &config, &handle).await?;
+        let shown = show(args, &running).await;
+        running.stop().await;
+        shown
+    })
+}
+
+/// The defaults, but for what makes a demonstration worth watching. A `dovetail.toml` that lies about is not for it.
+fn config(args: &Demo, folder: &Folder) -> Config {
+    let mut config = Config { data_dir: Some(folder.path().to_owned()), ..Config::default() };
+    config.http.listen = Some(place::address(args.http.as_deref(), config.http_listen()));
+    config.postgres.listen = Some(place::address(args.postgres.as_deref(), config.postgres_listen()));
+    config.landing.segment_age = (args.recompute / 2).clamp(Duration::from_millis(200), config.landing.segment_age);
+    config.batch.schedule = format!("every {}", humantime::format_duration(args.recompute));
+    config
+}
+
+/// Why the demonstration ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Somebody wants it to.
+    Stopped,
+    /// `--exit-after`.
+    Over,
+}
+
+async fn show(args: &Demo, running: &Running) -> Result<ExitCode> {
+    let engine = &running.engine;
+    let stop_feed = engine.shutdown().child_token();
+    let (progress, fed) = watch::channel(Fed::default());
+    let appender = appender(engine)?;
+    let before = log_end(engine, &appender).await?;
+    let feeding = engine.tracker().spawn(feed::run(args.clone(), appender, progress, before, stop_feed.clone()));
+    let (samples, freshness) = watch::channel(None);
+    let watching = fresh::run(Arc::clone(&engine.serving), fed.clone(), samples, engine.shutdown().clone());
+    engine.tracker().spawn(watching);
+
+    let mut screen = Screen::new(args, running)?;
+    let draw = draw(args, engine, &fed, &freshness, &mut screen);
+    let end = tokio::select! {
+        stopped = wait_for_stop() => stopped.map(|()| End::Stopped),
+        over = over(args, fed.clone()) => over.map(|()| End::Over),
+        drawn = draw => drawn.map(|()| End::Stopped),
+    };
+    screen.finish()?;
+    stop_feed.cancel();
+    feeding.await?.context("the feed ended")?;
+    match end? {
+        End::Stopped => {
+            screen.say(&format!("stopped after {} records", panel::number(fed.borrow().appended)))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        End::Over => prove(args, engine, &fed, &screen).await,
+    }
+}
+
+fn appender(engine: &Engine) -> Result<Arc<Appender>> {
+    let name = StreamName::parse(STREAM)?;
+    engine.appenders.get(&name).cloned().with_context(|| format!("the pipeline has no stream `{STREAM}`"))
+}
+
+/// How many records the log has had.
+async fn log_end(engine: &Engine, appender: &Appender) -> Result<i64> {
+    let topic = &appender.stream().topic;
+    let mut end = 0;
+    for partition in 0..engine.log.partitions(topic).await?.cast_signed() {
+        end += engine.log.bounds(topic, partition).await?.end;
+    }
+    Ok(end)
+}
+
+async fn draw(
+    args: &Demo,
+    engine: &Engine,
+    fed: &watch::Receiver<Fed>,
+    freshness: &watch::Receiver<Option<Duration>>,
+    screen: &mut Screen,
+) -> Result<()> {
+    let began = Instant::now();
+    let mut frame = Frame { events: args.events, ..Frame::default() };
+    let mut ticks = interval(DRAW);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if !screen.is_due() {
+            continue;
+        }
+        frame.elapsed = began.elapsed();
+        frame.fed = fed.borrow().clone();
+        frame.freshness = *freshness.borrow();
+        match Look::take(&engine.serving).await {
+            Ok(look) => (frame.look, frame.trouble) = (look, None),
+            Err(error) => frame.trouble = Some(format!("{error:#}")),
+        }
+        screen.draw(&frame)?;
+    }
+}
+
+/// Returns when `--exit-after` says so, never without it; an error of the feed ends it too.
+async fn over(args: &Demo, mut fed: watch::Receiver<Fed>) -> Result<()> {
+    let Some(limit) = args.exit_after else {
+        let ended = fed.wait_for(|fed| fed.done || fed.failed).await?.failed;
+        return if ended { Ok(()) } else { std::future::pending().await };
+    };
+    // Out of time is as good as done.
+    if let Ok(ended) = timeout(limit, fed.wait_for(|fed| fed.done || fed.failed)).await {
+        ended?;
+    }
+    Ok(())
+}
+
+/// Folds the log again and compares, once both layers hold something.
+async fn prove(args: &Demo, engine: &Arc<Engine>, fed: &watch::Receiver<Fed>, screen: &Screen) -> Result<ExitCode> {
+    let records = fed.borrow().log_end();
+    settle(args, engine, records).await?;
+    screen.say("verify: every view folded again from the log's beginning, and compared with what is served")?;
+    let mut verdicts = vec![];
+    for view in &engine.views {
+        let verdict = verify(engine, view).await?;
+        for line in lines(&verdict) {
+            screen.say(&line)?;
+        }
+        verdicts.push(verdict);
+    }
+    Ok(code(&verdicts))
+}
+
+/// Waits until all records are in the answers, and some of them in batch views.
+async fn settle(args: &Demo, engine: &Engine, records: i64) -> Result<()> {
+    let patience = Duration::from_secs(30) + args.recompute * 3;
+    let settled = async {
+        loop {
+            let behind = fresh::head(&engine.serving).await.is_none_or(|head| head < records);
+            if !behind && engine.serving.generation().0 > 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    if timeout(patience, settled).await.is_err() {
+        bail!("the layers did not reach the log's end, record {records}, within {} s", patience.as_secs());
+    }
+    Ok(())
+}
+
+/// Sleeps, unless it is time to stop: then false.
+async fn pause(duration: Duration, stop: &CancellationToken) -> bool {
+    tokio::select! {
+        () = stop.cancelled() => false,
+        () = tokio::time::sleep(duration) => true,
+    }
+}

@@ -1,0 +1,307 @@
+//! The panel: one look at the engine as lines of text. Pure, so that what it shows can be tested.
+
+use std::time::Duration;
+
+use console::{Style, measure_text_width};
+
+use super::feed::Fed;
+use super::look::{Group, Look, Partition};
+use crate::args::Demo;
+use crate::commands::up::Running;
+
+/// All that one drawing shows.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Frame {
+    /// How many records there will be.
+    pub(super) events: u64,
+    pub(super) elapsed: Duration,
+    pub(super) fed: Fed,
+    pub(super) freshness: Option<Duration>,
+    /// The last one that succeeded ..
+    pub(super) look: Look,
+    /// .. and why the one after it did not.
+    pub(super) trouble: Option<String>,
+}
+
+const MARGIN: &str = "  ";
+const NAME: usize = 15;
+const NUMBER: usize = 9;
+
+/// The colours: one for each layer, and little else.
+struct Ink {
+    batch: Style,
+    speed: Style,
+    strong: Style,
+    quiet: Style,
+    wrong: Style,
+}
+
+impl Ink {
+    fn new() -> Self {
+        let style = Style::new;
+        Self {
+            batch: style().cyan(),
+            speed: style().yellow(),
+            strong: style().bold(),
+            quiet: style().dim(),
+            wrong: style().red().bold(),
+        }
+    }
+}
+
+/// The panel in lines of at most `width` characters.
+pub(super) fn panel(frame: &Frame, width: usize) -> Vec<String> {
+    let ink = Ink::new();
+    let width = width.saturating_sub(2 * MARGIN.len());
+    let mut lines = vec![String::new(), title(frame, &ink, width), String::new()];
+    lines.extend(log(frame, &ink, width));
+    lines.push(String::new());
+    lines.extend(view(&frame.look, &ink, width));
+    lines.push(String::new());
+    lines.extend(facts(frame, &ink));
+    lines.push(String::new());
+    lines.into_iter().map(|line| format!("{MARGIN}{line}").trim_end().to_owned()).collect()
+}
+
+fn title(frame: &Frame, ink: &Ink, width: usize) -> String {
+    let seconds = frame.elapsed.as_secs();
+    let right = format!(
+        "generation {}   {:02}:{:02}",
+        ink.strong.apply_to(frame.look.generation),
+        seconds / 60,
+        seconds % 60
+    );
+    let left = format!("{}  {}", ink.strong.apply_to("dovetail"), ink.quiet.apply_to("New York's service requests, made up"));
+    let gap = width.saturating_sub(measure_text_width(&left) + measure_text_width(&right)).max(2);
+    format!("{left}{}{right}", " ".repeat(gap))
+}
+
+fn log(frame: &Frame, ink: &Ink, width: usize) -> Vec<String> {
+    let partitions = &frame.look.partitions;
+    let bar = width.saturating_sub(NAME + 2 * NUMBER);
+    let expected = frame.events.cast_signed() / i64::try_from(partitions.len().max(1)).unwrap_or(1);
+    let longest = partitions.iter().map(|p| p.end - p.first).max().unwrap_or(0);
+    let scale = longest.max((frame.fed.before / i64::try_from(partitions.len().max(1)).unwrap_or(1)) + expected);
+    let legend = format!(
+        "{} batch   {} speed, landed   {} speed, not landed",
+        ink.batch.apply_to("━━"),
+        ink.speed.apply_to("━━"),
+        ink.speed.apply_to("╍╍")
+    );
+    let mut lines = vec![format!(
+        "{}{}{}",
+        pad("the log", NAME, &ink.strong),
+        fill(&legend, bar),
+        ink.quiet.apply_to(format!("{:>NUMBER$}{:>NUMBER$}", "cut", "head"))
+    )];
+    lines.extend(partitions.iter().enumerate().map(|(number, partition)| {
+        let name = pad(&format!("partition {number}"), NAME, &ink.quiet);
+        let (cut, head) = (count(partition.cut), count(partition.head));
+        format!("{name}{}{}{}", log_bar(partition, scale, bar, ink), ink.batch.apply_to(format!("{cut:>NUMBER$}")), ink.speed.apply_to(format!("{head:>NUMBER$}")))
+    }));
+    lines
+}
+
+/// `━━━━━━━━┃━━━╍╍    `: below the cut, landed, not landed, and what is still to come.
+fn log_bar(partition: &Partition, scale: i64, width: usize, ink: &Ink) -> String {
+    let cell = |offset: i64| cells(offset - partition.first, scale, width);
+    let (cut, end) = (cell(partition.cut), cell(partition.end.max(partition.head)));
+    let landed = cell(partition.landed).clamp(cut, end);
+    let marker = usize::from(cut > 0 && cut < width);
+    let after = |from: usize, to: usize| to.saturating_sub(from.max(cut + marker));
+    format!(
+        "{}{}{}{}{}",
+        ink.batch.apply_to("━".repeat(cut)),
+        ink.strong.apply_to("┃".repeat(marker)),
+        ink.speed.apply_to("━".repeat(after(cut, landed))),
+        ink.speed.apply_to("╍".repeat(after(landed, end))),
+        " ".repeat(width.saturating_sub(end.max(cut + marker)))
+    )
+}
+
+fn view(look: &Look, ink: &Ink, width: usize) -> Vec<String> {
+    let heads = format!("{:>NUMBER$}   {:>NUMBER$}   {:>NUMBER$}   of requests_by_day", "batch", "speed", "merged");
+    let total = look.total();
+    let bar = width.saturating_sub(NAME + 3 * NUMBER + 9);
+    let most = look.groups.iter().map(|group| group.merged).max().unwrap_or(0);
+    let mut lines = vec![format!("{}{}", pad("by borough", NAME, &ink.strong), ink.quiet.apply_to(heads))];
+    lines.extend(look.groups.iter().map(|group| format!("{}   {}", row(group, &ink.quiet, ink), group_bar(group, most, bar, ink))));
+    lines.push(row(&total, &ink.strong, ink));
+    lines
+}
+
+fn row(group: &Group, name: &Style, ink: &Ink) -> String {
+    format!(
+        "{}{} {} {} {} {}",
+        pad(&group.name, NAME, name),
+        ink.batch.apply_to(format!("{:>NUMBER$}", count(group.batch))),
+        ink.quiet.apply_to("+"),
+        ink.speed.apply_to(format!("{:>NUMBER$}", count(group.speed))),
+        ink.quiet.apply_to("="),
+        ink.strong.apply_to(format!("{:>NUMBER$}", count(group.merged)))
+    )
+}
+
+fn group_bar(group: &Group, most: i64, width: usize, ink: &Ink) -> String {
+    let (batch, all) = (cells(group.batch, most, width), cells(group.merged, most, width));
+    format!("{}{}", ink.batch.apply_to("━".repeat(batch)), ink.speed.apply_to("━".repeat(all.saturating_sub(batch))))
+}
+
+fn facts(frame: &Frame, ink: &Ink) -> Vec<String> {
+    let Frame { events, fed, look, freshness, trouble, .. } = frame;
+    let label = |text: &str| ink.quiet.apply_to(format!("{text:<NAME$}")).to_string();
+    let streamed = match fed.done {
+        true => format!("all {} records, {}/s", number(fed.appended), number(fed.rate().round() as u64)),
+        false => format!("{} of {} records, {}/s", number(fed.appended), number(*events), number(fed.rate().round() as u64)),
+    };
+    let freshness = match freshness {
+        Some(median) => format!("{} ms from acknowledged to answered (median)", median.as_millis().max(1)),
+        None => "..".to_owned(),
+    };
+    let mut lines = vec![
+        format!("{}{streamed}", label("streamed")),
+        format!("{}{freshness}", label("freshness")),
+        format!("{}{}", label("last run"), run(look, ink)),
+        format!("{}{}", label("drift"), drift(look, ink)),
+        format!("{}{} landed, kept in sys.dead_letters", label("dead letters"), count(look.dead_letters)),
+    ];
+    lines.extend(trouble.iter().map(|trouble| ink.wrong.apply_to(trouble).to_string()));
+    lines
+}
+
+fn run(look: &Look, ink: &Ink) -> String {
+    match &look.last_run {
+        None => "none yet: everything is in the speed layer".to_owned(),
+        Some(run) => match &run.error {
+            Some(error) => ink.wrong.apply_to(error).to_string(),
+            None => format!("folded {} rows for 4 views in {} ms, {} s ago", count(run.rows), count(run.took_ms), run.ago_ms / 1_000),
+        },
+    }
+}
+
+fn drift(look: &Look, ink: &Ink) -> String {
+    match (look.compared, look.drifted) {
+        (0, _) => "..".to_owned(),
+        (compared, 0) => format!("0 in {} comparisons of the two layers", count(compared)),
+        (compared, drifted) => {
+            let text = format!("{drifted} of {compared} comparisons found a difference: see sys.drift");
+            ink.wrong.apply_to(text).to_string()
+        }
+    }
+}
+
+/// Commands to try, with this process's addresses.
+pub(super) fn footer(args: &Demo, running: &Running) -> Vec<String> {
+    let ink = Ink::new();
+    let http = running.http;
+    let server = match http.port() {
+        8311 => String::new(),
+        _ => format!(" --server http://{http}"),
+    };
+    let line = |name: &str, command: String| format!("{MARGIN}{}{command}", pad(name, NAME, &ink.strong));
+    let end = match args.exit_after {
+        Some(_) => "ends by itself with `verify`; Ctrl-C stops",
+        None => "Ctrl-C stops",
+    };
+    vec![
+        line("try", running.psql()),
+        line("", format!("curl http://{http}/v1/query -d 'SELECT * FROM open_requests'")),
+        line("", format!("dovetail query{server} 'SELECT * FROM time_to_close'")),
+        line("", format!("dovetail verify{server}")),
+        format!("{MARGIN}{}", ink.quiet.apply_to(end)),
+    ]
+}
+
+/// The panel's numbers in one line.
+pub(super) fn line(frame: &Frame) -> String {
+    let Frame { elapsed, fed, look, freshness, .. } = frame;
+    let total = look.total();
+    let freshness = freshness.map_or_else(String::new, |median| format!("  freshness {} ms", median.as_millis().max(1)));
+    format!(
+        "{:>4} s  {} records  generation {}  batch {} + speed {} = merged {}{freshness}  drift {} of {}",
+        elapsed.as_secs(),
+        number(fed.appended),
+        look.generation,
+        count(total.batch),
+        count(total.speed),
+        count(total.merged),
+        look.drifted,
+        look.compared,
+    )
+}
+
+fn cells(part: i64, whole: i64, width: usize) -> usize {
+    if whole <= 0 {
+        return 0;
+    }
+    let cells = (part.max(0) as f64 / whole as f64 * width as f64).round();
+    (cells as usize).min(width)
+}
+
+fn pad(text: &str, width: usize, style: &Style) -> String {
+    style.apply_to(format!("{text:<width$}")).to_string()
+}
+
+fn fill(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(measure_text_width(text))))
+}
+
+fn count(number_of: i64) -> String {
+    number(number_of.max(0).unsigned_abs())
+}
+
+/// `1234567` as `1,234,567`.
+pub(super) fn number(of: u64) -> String {
+    let digits = of.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use console::strip_ansi_codes;
+
+    use super::*;
+
+    fn plain(text: &str) -> String {
+        strip_ansi_codes(text).into_owned()
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        let texts = [0, 999, 1_000, 1_234_567].map(number);
+        assert_eq!(texts, ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn the_cut_stands_between_the_layers() {
+        let partition = Partition { first: 100, landed: 160, cut: 140, head: 190, end: 190 };
+        let bar = |scale| plain(&log_bar(&partition, scale, 20, &Ink::new()));
+        assert_eq!(bar(100), "━━━━━━━━┃━━━╍╍╍╍╍╍  ");
+        assert_eq!(bar(90).chars().count(), 20);
+        let all_batch = Partition { first: 0, landed: 9, cut: 9, head: 9, end: 9 };
+        assert_eq!(plain(&log_bar(&all_batch, 9, 4, &Ink::new())), "━━━━");
+        assert_eq!(plain(&log_bar(&Partition::default(), 9, 4, &Ink::new())), "    ");
+    }
+
+    #[test]
+    fn batch_and_speed_add_up_in_the_panel() {
+        let group = |name: &str, batch, speed| Group { name: name.to_owned(), batch, speed, merged: batch + speed };
+        let look = Look { groups: vec![group("BROOKLYN", 1_200, 300), group("QUEENS", 800, 0)], ..Look::default() };
+        let fed = Fed { appended: 2_300, ..Fed::default() };
+        let frame = Frame { events: 5_000, elapsed: Duration::from_secs(75), fed, look, ..Frame::default() };
+        let lines: Vec<String> = panel(&frame, 80).iter().map(|line| plain(line)).collect();
+        let has = |text: &str| lines.iter().any(|line| line.contains(text));
+        assert!(has("BROOKLYN           1,200 +       300 =     1,500"), "{lines:#?}");
+        assert!(has("all                2,000 +       300 =     2,300"), "{lines:#?}");
+        assert!(has("01:15") && has("2,300 of 5,000 records"), "{lines:#?}");
+        assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
+        assert!(plain(&line(&frame)).contains("batch 2,000 + speed 300 = merged 2,300"));
+    }
+}

@@ -1,0 +1,82 @@
+//! Where the demonstration runs: its folder, its pipeline's files, its addresses.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+/// The pipeline, as in `data/nyc311`.
+const FILES: [(&str, &str); 2] = [
+    ("pipeline.sql", include_str!("../../../../data/nyc311/pipeline.sql")),
+    ("agencies.csv", include_str!("../../../../data/nyc311/agencies.csv")),
+];
+
+/// The data folder; a temporary one is removed when this is dropped.
+pub(super) enum Folder {
+    Kept(PathBuf),
+    Temporary(TempDir),
+}
+
+impl Folder {
+    /// The folder `named`, or else a temporary one, with the pipeline in it.
+    pub(super) fn new(named: Option<&Path>) -> Result<Self> {
+        let folder = match named {
+            Some(path) => Self::Kept(path.to_owned()),
+            None => Self::Temporary(tempfile::Builder::new().prefix("dovetail-demo-").tempdir()?),
+        };
+        std::fs::create_dir_all(folder.path())
+            .with_context(|| format!("cannot create `{}`", folder.path().display()))?;
+        for (name, text) in FILES {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
+        }
+        Ok(folder)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::Kept(path) => path,
+            Self::Temporary(folder) => folder.path(),
+        }
+    }
+
+    pub(super) fn pipeline(&self) -> PathBuf {
+        self.path().join(FILES[0].0)
+    }
+}
+
+/// The address asked for; else `default`, or a free port beside it when that is taken.
+pub(super) fn address(asked: Option<&str>, default: &str) -> String {
+    match asked {
+        Some(address) => address.to_owned(),
+        None if TcpListener::bind(default).is_ok() => default.to_owned(),
+        None => "127.0.0.1:0".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Plan;
+
+    #[tokio::test]
+    async fn the_pipeline_in_the_binary_is_whole() {
+        let folder = Folder::new(None).unwrap();
+        let plan = Plan::load(&folder.pipeline()).await.unwrap();
+        assert_eq!(plan.folded().len(), 4);
+        let path = folder.path().to_owned();
+        drop(folder);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_given_up_unless_it_was_asked_for() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = taken.local_addr().unwrap().to_string();
+        // The listener is gone with its name: bind it again for the length of the test.
+        let _held = TcpListener::bind(&taken).unwrap();
+        assert_eq!(address(None, &taken), "127.0.0.1:0");
+        assert_eq!(address(Some(&taken), "127.0.0.1:1"), taken);
+    }
+}

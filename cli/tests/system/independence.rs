@@ -1,0 +1,78 @@
+//! Neither layer needs the other: a stalled object store does not delay the speed layer, and a speed layer that is
+//! gone does not keep a batch run from being published.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::support::{Fault, Local, clicks, config, eventually, number, try_number, verify};
+
+const PIPELINE: &str = "
+    CREATE EXTERNAL TABLE clicks (ts TIMESTAMP, user_id BIGINT, page VARCHAR, ms BIGINT)
+    STORED AS JSON LOCATION 'kafka://clicks' OPTIONS ('event_time' 'ts');
+    CREATE VIEW total AS SELECT count(*) AS n FROM clicks;
+    CREATE VIEW per_user AS SELECT user_id, count(*) AS n, sum(ms) AS total_ms FROM clicks GROUP BY user_id;
+";
+/// How long the object store does not answer.
+const STALL: Duration = Duration::from_secs(30);
+
+async fn until(local: &Local, sql: &str, expected: i64) {
+    let reached = async || (try_number(&local.client, sql).await.ok()? == expected).then_some(());
+    eventually(&format!("{expected} from `{sql}`"), reached).await;
+}
+
+async fn landed(local: &Local, n: i64) {
+    until(local, "SELECT sum(landed) FROM sys.partitions", n).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stalled_store_does_not_delay_the_speed_layer() {
+    let mut config = config();
+    config.batch.schedule = "every 2s".to_owned();
+    let local = Local::start(PIPELINE, config).await;
+    local.append("clicks", clicks(0, 10_000)).await;
+    until(&local, "SELECT n FROM batch.total", 10_000).await;
+    local.faulty.set(Fault::Stalled);
+    let (began, mut n, mut slowest) = (Instant::now(), 10_000, Duration::ZERO);
+    while began.elapsed() < STALL {
+        local.append("clicks", clicks(n, n + 500)).await;
+        n += 500;
+        let appended = Instant::now();
+        until(&local, "SELECT n FROM total", n as i64).await;
+        assert_eq!(number(&local.client, "SELECT sum(n) FROM per_user").await, n as i64);
+        slowest = slowest.max(appended.elapsed());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(local.faulty.met() > 0, "nothing met the stalled store");
+    assert_eq!(number(&local.client, "SELECT n FROM batch.total").await, 10_000);
+    assert!(slowest < Duration::from_secs(1), "it took {slowest:?} until an append was seen");
+    local.faulty.set(Fault::None);
+    landed(&local, n as i64).await;
+    until(&local, "SELECT n FROM batch.total", n as i64).await;
+    verify(&local.client, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_speed_layer_a_recompute_works() {
+    let local = Local::start(PIPELINE, config()).await;
+    local.append("clicks", clicks(0, 1_000)).await;
+    until(&local, "SELECT n FROM total", 1_000).await;
+    local.engine.stop_speed();
+    local.append("clicks", clicks(1_000, 3_000)).await;
+    landed(&local, 3_000).await;
+    let run: Value = local.client.post("/v1/recompute", &json!({})).await.unwrap();
+    assert!(run["generation"].is_u64(), "{run}");
+    until(&local, "SELECT n FROM batch.total", 3_000).await;
+    until(&local, "SELECT sum(n) FROM batch.per_user", 3_000).await;
+    local.append("clicks", clicks(3_000, 4_000)).await;
+    landed(&local, 4_000).await;
+    let run: Value = local.client.post("/v1/recompute", &json!({ "full": true })).await.unwrap();
+    assert!(run["generation"].is_u64(), "{run}");
+    until(&local, "SELECT n FROM batch.total", 4_000).await;
+    // What needs the speed layer says so, and says it soon.
+    let asked = Instant::now();
+    let refused = try_number(&local.client, "SELECT n FROM total").await.unwrap_err().to_string();
+    assert!(refused.contains("`total`") && refused.contains("speed layer"), "{refused}");
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+}

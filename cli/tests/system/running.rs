@@ -1,0 +1,114 @@
+//! A server for one test, the commands that talk to it, and what it answers.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::support::{self, Server, dovetail};
+
+/// Runs happen when a test asks for one, and what is appended is landed at once.
+const SETTINGS: &str = "[landing]\nsegment_age = \"100ms\"\n[batch]\nschedule = \"never\"\nkeep_generations = 10\n";
+/// How long a value is waited for.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A server in a folder of its own; both are gone when it is dropped.
+pub(crate) struct Running {
+    pub(crate) server: Server,
+    pub(crate) http: String,
+}
+
+/// The repository's folder of pipelines.
+pub(crate) fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../data")
+}
+
+impl Running {
+    /// Starts on `pipeline` and returns once it answers.
+    pub(crate) async fn start(pipeline: &Path) -> Self {
+        let mut server = Server::new(pipeline, SETTINGS);
+        server.start().await;
+        let http = server.url();
+        Self { server, http }
+    }
+
+    /// A command for this server.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = dovetail();
+        command.args(arguments).env("DOVETAIL_SERVER", &self.http);
+        command
+    }
+
+    /// Runs a command that succeeds, and returns what it printed.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().await.unwrap();
+        let text = said(&output);
+        assert!(output.status.success(), "dovetail {}: {text}", arguments.join(" "));
+        text
+    }
+
+    /// Ingests a file, and waits until its records are in both layers: `records` in all.
+    pub(crate) async fn ingest(&self, stream: &str, file: &Path, records: i64) {
+        self.run(&["ingest", stream, "--from", file.to_str().unwrap()]).await;
+        self.holds(records).await;
+    }
+
+    /// Waits until the log's `records` are folded and landed.
+    pub(crate) async fn holds(&self, records: i64) {
+        let sql = "SELECT sum(log_end), sum(head), sum(landed) FROM sys.partitions";
+        self.wait_for(sql, &format!("{records}, {records}, {records}")).await;
+    }
+
+    /// Waits until `sql`'s one row reads as `expected`.
+    pub(crate) async fn wait_for(&self, sql: &str, expected: &str) {
+        let began = Instant::now();
+        loop {
+            let row = self.rows(sql).await.join("; ");
+            if row == expected {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "{sql}: {row} instead of {expected}");
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    }
+
+    /// The rows of a query, their values as JSON writes them, separated by commas.
+    pub(crate) async fn rows(&self, sql: &str) -> Vec<String> {
+        let rows = post(&self.http, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let text = |row: &Vec<Value>| row.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        rows.iter().map(text).collect()
+    }
+
+    /// Panics unless `sql` has these rows.
+    pub(crate) async fn check(&self, sql: &str, expected: &[&str]) {
+        assert_eq!(self.rows(sql).await, expected, "{sql}");
+    }
+
+    /// The answer of a query.
+    pub(crate) async fn batches(&self, sql: &str) -> Vec<RecordBatch> {
+        support::rows(&self.server.client(), sql).await
+    }
+}
+
+/// Both outputs of a command.
+pub(crate) fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Asks over HTTP for JSON; `question` is SQL, or a JSON object with parameters. An error is its message.
+pub(crate) async fn post(http: &str, question: &str) -> Result<Vec<Vec<Value>>, String> {
+    let request = reqwest::Client::new().post(format!("{http}/v1/query")).body(question.to_owned());
+    let response = request.send().await.map_err(|error| error.to_string())?;
+    let mut answer: Value = response.json().await.map_err(|error| error.to_string())?;
+    if let Some(error) = answer.get("error") {
+        return Err(error["message"].as_str().unwrap_or_default().to_owned());
+    }
+    let columns = answer["columns"].as_array().ok_or("no columns")?;
+    let names: Vec<String> = columns.iter().map(|c| c["name"].as_str().unwrap_or_default().to_owned()).collect();
+    let Value::Array(rows) = answer["rows"].take() else { return Err("no rows".to_owned()) };
+    let values = |mut row: Value| names.iter().map(|name| row[name].take()).collect();
+    Ok(rows.into_iter().map(values).collect())
+}

@@ -1,0 +1,59 @@
+//! An engine in the test's own process, behind its HTTP interface, on an object store that can fail.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use dovetail_cli::client::Client;
+use dovetail_cli::config::Config;
+use dovetail_cli::engine::{Engine, Plan};
+use dovetail_cli::http;
+use dovetail_core::store::Store;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+
+use super::Faulty;
+
+/// A running engine.
+pub(crate) struct Local {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) faulty: Arc<Faulty>,
+    pub(crate) client: Client,
+    pub(crate) folder: TempDir,
+}
+
+/// Quick, and runs only on demand.
+pub(crate) fn config() -> Config {
+    let mut config = Config::default();
+    config.landing.segment_age = Duration::from_millis(200);
+    config.landing.segment_size = ByteSize::kib(256);
+    config.batch.schedule = "never".to_owned();
+    config
+}
+
+impl Local {
+    pub(crate) async fn start(pipeline: &str, config: Config) -> Self {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("pipeline.sql");
+        std::fs::write(&file, pipeline).unwrap();
+        let plan = Plan::load(&file).await.unwrap();
+        let config = Config { data_dir: Some(folder.path().join("data")), ..config };
+        let local = Store::local(&config.data_dir().join("store")).unwrap();
+        let faulty = Faulty::over(local.object_store());
+        let store = Store::new(Arc::<Faulty>::clone(&faulty));
+        let engine = Engine::start_on(store, plan, &config, None, &Handle::current()).await.unwrap();
+        let engine = Arc::new(engine);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (router, stop) = (http::router(&engine, &config), engine.shutdown().clone());
+        engine.tracker().spawn(async move {
+            axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await.unwrap();
+        });
+        Self { engine, faulty, client: Client::new(&url).unwrap(), folder }
+    }
+
+    pub(crate) async fn append(&self, stream: &str, records: Vec<u8>) {
+        self.client.append(stream, None, records).await.unwrap();
+    }
+}

@@ -1,0 +1,145 @@
+//! The real binary in a folder of its own: started, killed, started again on the same ports.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use dovetail_cli::client::Client;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+
+/// How long a start may take.
+const START: Duration = Duration::from_secs(60);
+
+/// A `dovetail up`.
+pub(crate) struct Server {
+    folder: TempDir,
+    pipeline: PathBuf,
+    http: u16,
+    postgres: u16,
+    data: PathBuf,
+    child: Option<Child>,
+    ready: reqwest::Client,
+}
+
+/// A `dovetail` command that sees nothing of this environment's settings.
+pub(crate) fn dovetail() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dovetail"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DOVETAIL_") || name == "RUST_LOG") {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// Everything happens all the time: small segments, runs and upkeep every second.
+pub(crate) fn settings_for_haste() -> &'static str {
+    "[landing]\nsegment_age = \"200ms\"\nsegment_size = \"64KiB\"\n\
+     [batch]\nschedule = \"every 1s\"\nkeep_generations = 2\ngarbage_grace = \"1s\"\ncompact_to = \"1MiB\"\n\
+     upkeep_every = \"1s\"\n"
+}
+
+impl Server {
+    /// Prepares a folder; `start` starts.
+    pub(crate) fn new(pipeline: &Path, settings: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join("dovetail.toml"), settings).unwrap();
+        let (http, postgres) = (free_port(), free_port());
+        let (data, ready) = (folder.path().join("data"), reqwest::Client::new());
+        Self { folder, pipeline: pipeline.to_owned(), http, postgres, data, child: None, ready }
+    }
+
+    /// The same, where another server has its data.
+    pub(crate) fn on_the_data_of(self, other: &Self) -> Self {
+        Self { data: other.data(), ..self }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.http)
+    }
+
+    pub(crate) fn postgres(&self) -> u16 {
+        self.postgres
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::new(&self.url()).unwrap()
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.data.clone()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.path().join("server.log")
+    }
+
+    /// All that the server has logged, over all starts.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// Starts the process without waiting for it.
+    pub(crate) fn launch(&mut self) {
+        let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
+        let mut command = dovetail();
+        command.arg("up").arg(&self.pipeline).arg("--config").arg(self.folder.path().join("dovetail.toml"));
+        command.arg("--data-dir").arg(self.data());
+        command.arg("--http").arg(format!("127.0.0.1:{}", self.http));
+        command.arg("--postgres").arg(format!("127.0.0.1:{}", self.postgres));
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        self.child = Some(command.spawn().unwrap());
+    }
+
+    /// Starts, and waits until every view can be answered.
+    pub(crate) async fn start(&mut self) {
+        self.launch();
+        self.wait_ready().await;
+    }
+
+    pub(crate) async fn wait_ready(&mut self) {
+        let url = format!("{}/readyz", self.url());
+        let give_up = Instant::now() + START;
+        loop {
+            let asked = self.ready.get(&url).timeout(Duration::from_secs(5)).send().await;
+            if asked.is_ok_and(|answer| answer.status().is_success()) {
+                return;
+            }
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().unwrap());
+            assert!(ended.is_none(), "the server ended with {ended:?}:\n{}", last_of(&self.log()));
+            assert!(Instant::now() < give_up, "the server is not ready after {START:?}:\n{}", last_of(&self.log()));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// How a process ends by itself, and what it said.
+    pub(crate) async fn ended(&mut self) -> (Option<i32>, String) {
+        let mut child = self.child.take().unwrap();
+        let ended = tokio::time::timeout(START, child.wait()).await;
+        (ended.expect("the server does not end").unwrap().code(), self.log())
+    }
+
+    /// SIGKILL.
+    pub(crate) async fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().await.unwrap();
+        }
+    }
+}
+
+/// The end of a long text.
+pub(crate) fn last_of(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(60)..].join("\n")
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}

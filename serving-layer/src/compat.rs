@@ -1,0 +1,86 @@
+//! Questions of PostgreSQL's clients that DataFusion does not understand as they are asked.
+//!
+//! Most are taken care of by `datafusion-pg-catalog`; here is what SQLAlchemy needs besides.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query,
+    SetExpr, Statement, TableFactor, Value, ValueWithSpan, visit_expressions_mut,
+};
+
+/// The statement in words that DataFusion knows: `x LIKE p ESCAPE '/'` escapes with a backslash, and what clients
+/// look up in catalogs that are always empty is null.
+pub(crate) fn rewritten(mut statement: Statement) -> Statement {
+    let _ = visit_expressions_mut(&mut statement, |expr| {
+        if let Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } = expr
+            && let Some(ValueWithSpan { value: Value::SingleQuotedString(escape), .. }) = escape_char
+            && escape != "\\"
+        {
+            let doubled = replace((**pattern).clone(), "\\", "\\\\");
+            **pattern = replace(doubled, escape, "\\");
+            *escape_char = None;
+        }
+        let nothing = match expr {
+            Expr::Subquery(query) => is_of_nothing(query),
+            Expr::Function(function) => is_of_no_key(function),
+            // The one column of `pg_class` that ours lacks.
+            Expr::CompoundIdentifier(parts) => parts.last().is_some_and(|column| column.value == "reloptions"),
+            _ => false,
+        };
+        if nothing {
+            *expr = Expr::Value(Value::Null.into());
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    statement
+}
+
+/// Whether a scalar subquery asks for what nothing here has: defaults, sequences, collations.
+fn is_of_nothing(query: &Query) -> bool {
+    let SetExpr::Select(select) = query.body.as_ref() else { return false };
+    let Some(TableFactor::Table { name, .. }) = select.from.first().map(|from| &from.relation) else { return false };
+    let table = name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.as_str());
+    match table {
+        Some("pg_attrdef" | "pg_sequence" | "pg_collation") => true,
+        Some("pg_type") => select.projection.iter().all(|column| column.to_string().contains("typcollation")),
+        _ => false,
+    }
+}
+
+/// Whether a function spreads out the columns of an index or a constraint: there are none.
+fn is_of_no_key(function: &Function) -> bool {
+    let named = |name: &ObjectName| {
+        name.0.last().and_then(|part| part.as_ident()).is_some_and(|name| {
+            matches!(name.value.to_lowercase().as_str(), "unnest" | "generate_subscripts" | "pg_get_indexdef")
+        })
+    };
+    let FunctionArguments::List(list) = &function.args else { return false };
+    let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))) = list.args.first() else { return false };
+    let column = match argument {
+        Expr::CompoundIdentifier(parts) => parts.last(),
+        Expr::Identifier(column) => Some(column),
+        _ => None,
+    };
+    let keys = ["indkey", "indoption", "indclass", "indcollation", "conkey", "confkey", "indexrelid"];
+    named(&function.name) && column.is_some_and(|column| keys.contains(&column.value.as_str()))
+}
+
+fn replace(text: Expr, from: &str, to: &str) -> Expr {
+    let literal = |text: &str| Expr::Value(Value::SingleQuotedString(text.to_owned()).into());
+    let argument = |expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr));
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new("replace")]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: vec![argument(text), argument(literal(from)), argument(literal(to))],
+            clauses: vec![],
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: vec![],
+    })
+}

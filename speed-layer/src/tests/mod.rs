@@ -1,0 +1,10 @@
+//! The layer on the embedded log and a catalog in a file, with generations published by hand.
+
+mod faulty;
+mod folding;
+mod memory;
+mod property;
+mod publishing;
+mod rig;
+mod trouble;
+mod view_fold;

@@ -1,0 +1,101 @@
+//! All views of one partition, each where it stands. What they read of the log, they read together.
+
+use std::sync::Arc;
+
+use dovetail_core::offsets::OffsetRange;
+use dovetail_core::view::View;
+use dovetail_ingestion::decode::Decoded;
+
+use crate::status::Shared;
+use crate::target::{Start, Target, Targets};
+use crate::view_fold::ViewFold;
+
+#[derive(Debug)]
+pub(crate) struct Views {
+    pub(crate) folds: Vec<ViewFold>,
+}
+
+impl Views {
+    pub(crate) fn new(views: &[Arc<View>], partition: i32) -> Self {
+        Self { folds: views.iter().map(|view| ViewFold::new(Arc::clone(view), partition)).collect() }
+    }
+
+    /// Next offset to fold: that of the view that is furthest behind.
+    pub(crate) fn next(&self) -> Option<i64> {
+        self.folds.iter().filter_map(ViewFold::next).min()
+    }
+
+    /// Next offset to fold again.
+    pub(crate) fn next_again(&self) -> Option<i64> {
+        self.folds.iter().filter_map(ViewFold::next_again).min()
+    }
+
+    /// Where folding again ends.
+    pub(crate) fn again_end(&self) -> Option<i64> {
+        self.folds.iter().filter_map(ViewFold::again_end).max()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.folds.iter().map(ViewFold::bytes).sum()
+    }
+
+    /// What is wrong with the first view that does not fold.
+    pub(crate) fn stopped(&self) -> Option<String> {
+        self.folds.iter().find_map(|fold| Some(format!("view `{}`: {}", fold.view.name, fold.stopped()?)))
+    }
+
+    pub(crate) fn starts_anew(&self, targets: &Targets) -> bool {
+        self.folds.iter().any(|fold| targets.views.get(&fold.view.name).is_some_and(|t| fold.starts_anew(t)))
+    }
+
+    pub(crate) fn aim(&mut self, targets: &Targets, log: OffsetRange) {
+        for fold in &mut self.folds {
+            if let Some(target) = targets.views.get(&fold.view.name) {
+                let lost = target.is_log_start() && targets.lost(&fold.view.stream, fold.partition, log.start);
+                let start = if lost { Start::Unfilled } else { target.start.clone() };
+                fold.aim(Target { start, ..target.clone() }, log);
+            }
+        }
+    }
+
+    pub(crate) fn expect(&mut self, end: i64) {
+        self.folds.iter_mut().for_each(|fold| fold.expect(end));
+    }
+
+    pub(crate) fn retire_previous(&mut self) {
+        self.folds.iter_mut().for_each(ViewFold::retire_previous);
+    }
+
+    pub(crate) async fn fold(&mut self, decoded: &Arc<Decoded>) {
+        for fold in &mut self.folds {
+            fold.fold(decoded).await;
+        }
+    }
+
+    pub(crate) async fn fold_again(&mut self, decoded: &Arc<Decoded>) {
+        for fold in &mut self.folds {
+            fold.fold_again(decoded).await;
+        }
+    }
+
+    /// The log begins at `first` only: views that still need something below go elsewhere or stop.
+    pub(crate) fn trimmed(&mut self, first: i64, log: OffsetRange) {
+        for fold in &mut self.folds {
+            if fold.next_again().is_some_and(|next| next < first) {
+                fold.give_up_split(log);
+            }
+            if fold.next().is_some_and(|next| next < first) {
+                fold.stop(format!("offset {} is gone, the log starts at {first}", fold.next().unwrap_or(0)));
+            }
+        }
+    }
+
+    /// Writes down what others may see.
+    pub(crate) fn show(&self, shared: &Shared) {
+        use std::sync::atomic::Ordering::Relaxed;
+        for (i, fold) in self.folds.iter().enumerate() {
+            shared.set_head(i, fold.head());
+        }
+        shared.slices.store(self.folds.iter().map(ViewFold::slices).sum(), Relaxed);
+    }
+}
