@@ -1,6 +1,7 @@
 //! The routes that change something: append, recompute, rollback, verify.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -160,12 +161,28 @@ async fn recompute(State(app): State<Arc<App>>, body: Bytes) -> Result<Response,
     Ok(match outcome {
         Outcome::NothingNew => axum::Json(json!({"generation": null})).into_response(),
         Outcome::Published(run) => {
+            until_served(&app).await;
             let took_ms = run.finished_ms.map(|finished| finished - run.started_ms);
             let Run { id, generation, rows, segments, .. } = run;
             let body = json!({"run": id, "generation": generation, "rows": rows, "segments": segments, "took_ms": took_ms});
             axum::Json(body).into_response()
         }
     })
+}
+
+/// How long an answer waits for the speed layer to reach the new cut; it is served later all the same.
+const SERVED_WITHIN: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(25);
+
+/// Waits until the current generation is served, so that who made it current sees it in the next query.
+async fn until_served(app: &App) {
+    let served = async {
+        while let Ok(false) = app.engine.serving.follow().await {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    // Whatever keeps it from being served is told by the queries and the log.
+    let _ = tokio::time::timeout(SERVED_WITHIN, served).await;
 }
 
 /// A run's progress as clients see it.
@@ -206,6 +223,7 @@ struct RollbackBody {
 async fn rollback(State(app): State<Arc<App>>, axum::Json(body): axum::Json<RollbackBody>) -> Result<Response, Failed> {
     let row = app.engine.batch.rollback(Generation(body.generation)).await;
     let row = row.map_err(|e| Failed(StatusCode::CONFLICT, format!("{:#}", anyhow::Error::from(e))))?;
+    until_served(&app).await;
     Ok(axum::Json(json!({"generation": row.generation})).into_response())
 }
 

@@ -1,6 +1,7 @@
 //! Printing results: a table for people, CSV and JSON for programs.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use anyhow::Result;
 use arrow::array::RecordBatch;
@@ -22,12 +23,12 @@ pub(crate) fn print(schema: &SchemaRef, batches: &[RecordBatch], format: OutputF
     match format {
         OutputFormat::Table => {
             let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-            let table = pretty_format_batches_with_schema(schema.clone(), batches)?;
+            let table = pretty_format_batches_with_schema(Arc::clone(schema), batches)?;
             writeln!(out, "{table}\n({})", counted(rows as u64, "row"))?;
         }
         OutputFormat::Csv => {
             let mut writer = WriterBuilder::new().with_header(true).build(&mut out);
-            writer.write(&RecordBatch::new_empty(schema.clone()))?;
+            writer.write(&RecordBatch::new_empty(Arc::clone(schema)))?;
             for batch in batches {
                 writer.write(batch)?;
             }

@@ -15,7 +15,7 @@ use crate::engine::Engine;
 
 /// What became of one view.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Verdict {
+pub(crate) struct Verdict {
     pub view: String,
     /// Generation that was served.
     pub generation: u64,

@@ -48,6 +48,19 @@ pub trait Realtime: Send + Sync + std::fmt::Debug {
     /// Everything of `view` that was folded at or above `floor`.
     async fn read(&self, view: &ViewName, floor: &Cut) -> Result<RealtimeView, RealtimeError>;
 
+    /// Asks to keep a slice boundary at `at` in every partition, until two later requests for the view: a reader has
+    /// merged everything below, and what comes above is all it wants to merge the next time. Keeping it is a help,
+    /// never needed.
+    fn keep_boundary(&self, view: &ViewName, at: &Offsets) {
+        let _ = (view, at);
+    }
+
     /// How far every partition that `view` reads is folded.
     fn head(&self, view: &ViewName) -> Result<Offsets, RealtimeError>;
+
+    /// Partitions in which `view` is not folded any further at the moment, and why. They are still read up to their
+    /// head.
+    fn held_up(&self, _view: &ViewName) -> Vec<(i32, String)> {
+        vec![]
+    }
 }

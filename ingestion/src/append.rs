@@ -98,7 +98,12 @@ impl Appender {
         parts
     }
 
-    async fn append_part(&self, partition: i32, mut part: Vec<Value<'_>>, source: Option<&str>) -> Result<u64, LogError> {
+    async fn append_part(
+        &self,
+        partition: i32,
+        mut part: Vec<Value<'_>>,
+        source: Option<&str>,
+    ) -> Result<u64, LogError> {
         let mut appended = 0;
         loop {
             if let Some(source) = source

@@ -16,7 +16,7 @@ use arrow::array::RecordBatch;
 use datafusion::common::Result;
 use dovetail_core::name::ViewName;
 use dovetail_core::offsets::Offsets;
-use dovetail_core::realtime::Slice;
+use dovetail_core::realtime::{Realtime, Slice};
 use dovetail_core::view::View;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -80,7 +80,13 @@ impl Bases {
     }
 
     /// The states of a snapshot, and a merge started beside if they have become many.
-    pub(crate) fn pieces(&self, view: &Arc<View>, states: &Arc<States>, tail: &Arc<Tail>) -> Pieces {
+    pub(crate) fn pieces(
+        &self,
+        view: &Arc<View>,
+        states: &Arc<States>,
+        tail: &Arc<Tail>,
+        realtime: &Arc<dyn Realtime>,
+    ) -> Pieces {
         let Some(kept) = self.views.get(&view.name).filter(|_| view.is_aggregate()) else {
             return pieces(None, states, tail);
         };
@@ -88,6 +94,7 @@ impl Bases {
         let pieces = pieces(base.filter(|base| fits(base, states, tail)).as_deref(), states, tail);
         if pieces.are_many() && !kept.merging.swap(true, Ordering::AcqRel) {
             let (kept, view, states, tail) = (Arc::clone(kept), Arc::clone(view), Arc::clone(states), Arc::clone(tail));
+            realtime.keep_boundary(&view.name, &tail.met.head);
             let batches = pieces.batches.clone();
             self.tasks.spawn_blocking(move || {
                 match merged(&view, &states, &tail, &batches) {
@@ -101,14 +108,28 @@ impl Bases {
     }
 
     /// The answer of the same snapshot, if it was finished before.
-    pub(crate) fn answer(&self, view: &View, states: &States, tail: &Tail, columns: &[usize]) -> Option<Arc<Vec<RecordBatch>>> {
+    pub(crate) fn answer(
+        &self,
+        view: &View,
+        states: &States,
+        tail: &Tail,
+        columns: &[usize],
+    ) -> Option<Arc<Vec<RecordBatch>>> {
         let answers = self.views.get(&view.name)?.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = answers.iter().find(|a| a.states == states.id && a.head == tail.met.head && a.columns == columns)?;
+        let found =
+            answers.iter().find(|a| a.states == states.id && a.head == tail.met.head && a.columns == columns)?;
         Some(Arc::clone(&found.batches))
     }
 
     /// Keeps an answer for whoever asks next.
-    pub(crate) fn keep(&self, view: &View, states: &States, tail: &Tail, columns: &[usize], batches: &Arc<Vec<RecordBatch>>) {
+    pub(crate) fn keep(
+        &self,
+        view: &View,
+        states: &States,
+        tail: &Tail,
+        columns: &[usize],
+        batches: &Arc<Vec<RecordBatch>>,
+    ) {
         let bytes: usize = batches.iter().map(RecordBatch::get_array_memory_size).sum();
         let Some(kept) = self.views.get(&view.name).filter(|_| bytes <= self.answer_bytes) else { return };
         let mut answers = kept.answers.lock().unwrap_or_else(PoisonError::into_inner);

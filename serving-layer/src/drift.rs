@@ -86,8 +86,9 @@ async fn drift(
 ) -> Result<(f64, u64, String), QueryError> {
     let realtime = inner.realtime.read(&view.name, &old.cut).await;
     let realtime = realtime.map_err(|error| QueryError::new(Reason::NotReady, error.to_string()))?;
-    let range = between(&realtime, &old.cut, &new.cut)
-        .ok_or_else(|| QueryError::new(Reason::NotReady, "the speed layer no longer holds slices of this range alone"))?;
+    let range = between(&realtime, &old.cut, &new.cut).ok_or_else(|| {
+        QueryError::new(Reason::NotReady, "the speed layer no longer holds slices of this range alone")
+    })?;
     let mut left = inner.states.get(view, old).await?.batches.clone();
     left.extend(range);
     let right = inner.states.get(view, new).await?;

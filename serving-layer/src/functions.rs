@@ -26,7 +26,8 @@ pub(crate) async fn register(context: &SessionContext, views: &[Planned]) -> Res
     let no = ScalarValue::Boolean(Some(false));
     context.register_udf(ByOid::function("pg_table_is_visible", DataType::Boolean, visible, no));
     let sql = |relation: &Relation| views.iter().find(|v| v.name().as_str() == relation.name).map(definition);
-    let definitions = relations.iter().filter(|r| r.is_view()).filter_map(|r| Some((r.oid, ScalarValue::from(sql(r)?))));
+    let definitions =
+        relations.iter().filter(|r| r.is_view()).filter_map(|r| Some((r.oid, ScalarValue::from(sql(r)?))));
     let none = ScalarValue::Utf8(None);
     context.register_udf(ByOid::function("pg_get_viewdef", DataType::Utf8, definitions.collect(), none));
     register_constants(context);
@@ -133,9 +134,10 @@ impl ScalarUDFImpl for ByOid {
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let Some(oids) = arguments.args.first() else { return Ok(ColumnarValue::Scalar(self.otherwise.clone())) };
         let oids = oids.to_array(arguments.number_rows)?;
-        let answers = oids.as_primitive::<Int32Type>().iter().map(|oid| {
-            oid.and_then(|oid| self.answers.get(&oid)).unwrap_or(&self.otherwise).clone()
-        });
+        let answers = oids
+            .as_primitive::<Int32Type>()
+            .iter()
+            .map(|oid| oid.and_then(|oid| self.answers.get(&oid)).unwrap_or(&self.otherwise).clone());
         if oids.is_empty() {
             return Ok(ColumnarValue::Array(new_empty_array(&self.returns)));
         }

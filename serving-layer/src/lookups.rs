@@ -18,14 +18,18 @@ impl Lookups {
         let mut tables = BTreeMap::new();
         let state = parts.lookups.state();
         let default = &state.config_options().catalog;
-        let schema = state.catalog_list().catalog(&default.default_catalog).and_then(|c| c.schema(&default.default_schema));
+        let schema =
+            state.catalog_list().catalog(&default.default_catalog).and_then(|c| c.schema(&default.default_schema));
         let Some(schema) = schema else {
             return Err(QueryError::new(Reason::Internal, "the planner's context has no default schema"));
         };
         for name in schema.table_names() {
             let is_stream = parts.streams.iter().any(|stream| stream.name.as_str() == name);
             let is_view = parts.views.iter().any(|view| view.name().as_str() == name);
-            if !is_stream && !is_view && let Some(table) = schema.table(&name).await? {
+            if !is_stream
+                && !is_view
+                && let Some(table) = schema.table(&name).await?
+            {
                 tables.insert(name, table);
             }
         }

@@ -10,7 +10,8 @@ pub struct Position {
 impl Position {
     /// The 1-based number of the character in `sql`, as the PostgreSQL wire wants it.
     pub fn character(self, sql: &str) -> usize {
-        let before: usize = sql.split('\n').take(self.line.saturating_sub(1) as usize).map(|l| l.chars().count() + 1).sum();
+        let before: usize =
+            sql.split('\n').take(self.line.saturating_sub(1) as usize).map(|l| l.chars().count() + 1).sum();
         let within = usize::try_from(self.column.max(1)).unwrap_or(1);
         (before + within).min(sql.chars().count() + 1)
     }

@@ -22,7 +22,7 @@ use crate::error::{QueryError, Reason};
 use crate::serving::Serving;
 use crate::session::Settings;
 use crate::snapshot::{AsOf, Pin};
-use crate::sql::{Dialect, check, check_plan};
+use crate::sql::{check, check_plan};
 
 /// A statement's answer while it is being computed.
 pub struct Answer {
@@ -59,7 +59,7 @@ impl Serving {
     /// When the statement is refused, wrong, or exceeds a limit before its first row. Later errors come as items of
     /// the answer's batches.
     pub async fn query(&self, sql: &str) -> Result<Answer, QueryError> {
-        let statement = Dialect::new().parse_one(sql)?;
+        let statement = self.dialect.parse_one(sql)?;
         self.start(&statement, &Settings::default(), None, "direct").await
     }
 

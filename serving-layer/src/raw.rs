@@ -44,7 +44,10 @@ impl RawTable {
         let reader = NamingReaders(DefaultParquetFileReaderFactory::new(self.inner.store.object_store()));
         let options = session.config_options().execution.parquet.clone();
         let source = ParquetSource::new(Arc::clone(&self.schema))
-            .with_table_parquet_options(datafusion::config::TableParquetOptions { global: options, ..Default::default() })
+            .with_table_parquet_options(datafusion::config::TableParquetOptions {
+                global: options,
+                ..Default::default()
+            })
             .with_parquet_file_reader_factory(Arc::new(reader));
         let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(source) };
         let schema = DFSchema::try_from(self.schema.as_ref().clone())?;

@@ -27,6 +27,7 @@ use crate::error::QueryError;
 use crate::lookups::Lookups;
 use crate::served::Served;
 use crate::session;
+use crate::sql::Dialect;
 use crate::states::StateCache;
 
 /// The catalog is looked at this often besides when this process changes it: others may publish too.
@@ -39,6 +40,8 @@ pub struct Serving {
     pub(crate) inner: Arc<Inner>,
     /// Everything but the tables, which each query brings.
     pub(crate) template: SessionContext,
+    /// Made once: it parses the questions it replaces.
+    pub(crate) dialect: Dialect,
 }
 
 impl std::fmt::Debug for Serving {
@@ -101,7 +104,7 @@ impl Serving {
         });
         inner.follow().await?;
         let template = session::template(&inner).await?;
-        Ok(Arc::new(Self { inner, template }))
+        Ok(Arc::new(Self { inner, template, dialect: Dialect::new() }))
     }
 
     /// Starts what runs beside the queries: following the catalog's current generation, and comparing the layers
@@ -183,9 +186,10 @@ impl Inner {
 
     pub(crate) async fn partitions_of(&self, stream: &Stream) -> Result<u32, QueryError> {
         match &self.log {
-            Some(log) => log.partitions(&stream.topic).await.map_err(|error| {
-                QueryError::new(crate::error::Reason::NotReady, error.to_string())
-            }),
+            Some(log) => log
+                .partitions(&stream.topic)
+                .await
+                .map_err(|error| QueryError::new(crate::error::Reason::NotReady, error.to_string())),
             None => Ok(stream.options.partitions),
         }
     }
@@ -200,8 +204,11 @@ impl Inner {
         let Run { id, rows, segments, .. } = run;
         Some(match landed {
             Some(all) => {
-                let percent = if all.rows == 0 { 100 } else { (rows.saturating_mul(100) / all.rows).min(100) };
-                format!("run {id} has folded {rows} of {} rows ({percent} %), {segments} of {} segments", all.rows, all.segments)
+                let percent = rows.saturating_mul(100).checked_div(all.rows).map_or(100, |percent| percent.min(100));
+                format!(
+                    "run {id} has folded {rows} of {} rows ({percent} %), {segments} of {} segments",
+                    all.rows, all.segments
+                )
             }
             None => format!("run {id} has folded {rows} rows of {segments} segments"),
         })

@@ -17,8 +17,8 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 
 use crate::error::{QueryError, Reason};
-use crate::serving::Inner;
 use crate::served::{Filled, Served};
+use crate::serving::Inner;
 use crate::states::States;
 
 /// Pause between two questions to a speed layer that is catching up.
@@ -125,7 +125,8 @@ impl Pin {
             Some(progress) => message.push_str(&format!(": {progress}")),
             None => message.push_str(" and no batch run is filling it"),
         }
-        let hint = format!("it is answered once a batch run that fills it is published: `dovetail recompute {}`", view.name);
+        let hint =
+            format!("it is answered once a batch run that fills it is published: `dovetail recompute {}`", view.name);
         QueryError::new(Reason::NotReady, message).with_hint(hint)
     }
 }

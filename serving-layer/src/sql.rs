@@ -43,7 +43,9 @@ impl Dialect {
             return Ok(self.0.parse(sql).or_else(|_| plain(sql))?.into_iter().map(rewritten).collect());
         }
         match plain(sql) {
-            Ok(statements) => Ok(statements.into_iter().map(|statement| rewritten(self.0.rewrite(statement))).collect()),
+            Ok(statements) => {
+                Ok(statements.into_iter().map(|statement| rewritten(self.0.rewrite(statement))).collect())
+            }
             Err(error) => self.0.parse(sql).map_err(|_| error.into()),
         }
     }
@@ -74,7 +76,8 @@ fn check_size(sql: &str) -> Result<(), QueryError> {
         return Ok(());
     }
     let message = format!("the statement chains {operators} operators, at most {MAX_OPERATORS} are taken");
-    Err(QueryError::new(Reason::Unsupported, message).with_hint("write `x IN (1, 2, ..)` instead of `x = 1 OR x = 2 ..`"))
+    Err(QueryError::new(Reason::Unsupported, message)
+        .with_hint("write `x IN (1, 2, ..)` instead of `x = 1 OR x = 2 ..`"))
 }
 
 /// How much deeper a token can make the tree that the parser builds.
@@ -184,7 +187,8 @@ pub(crate) fn check_plan(plan: &LogicalPlan) -> Result<(), QueryError> {
 
 fn refused(statement: &Statement) -> QueryError {
     let text = statement.to_string();
-    let words: Vec<&str> = text.split_whitespace().take_while(|w| w.chars().all(|c| c.is_ascii_uppercase())).take(3).collect();
+    let words: Vec<&str> =
+        text.split_whitespace().take_while(|w| w.chars().all(|c| c.is_ascii_uppercase())).take(3).collect();
     match words.is_empty() {
         true => QueryError::read_only("this statement"),
         false => QueryError::read_only(&words.join(" ")),

@@ -179,9 +179,22 @@ impl Realtime for SpeedLayer {
     }
 
     /// Without a view's partitions that are not filled.
+    fn keep_boundary(&self, view: &ViewName, at: &Offsets) {
+        let Ok((doors, number)) = self.doors(view) else { return };
+        for (partition, door) in (0..).zip(doors) {
+            // A partition too busy to take it only costs the reader a merge.
+            let _ = door.inbox.try_send(Message::Keep { view: number, at: at.get(partition) });
+        }
+    }
+
     fn head(&self, view: &ViewName) -> Result<Offsets, RealtimeError> {
         let (doors, number) = self.doors(view)?;
         Ok((0..).zip(doors).filter_map(|(p, door)| Some((p, door.shared.head(number)?))).collect())
+    }
+
+    fn held_up(&self, view: &ViewName) -> Vec<(i32, String)> {
+        let Ok((doors, number)) = self.doors(view) else { return vec![] };
+        (0..).zip(doors).filter_map(|(p, door)| Some((p, door.shared.held_up(number)?))).collect()
     }
 }
 

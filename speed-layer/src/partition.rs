@@ -28,6 +28,8 @@ pub(crate) enum Message {
     Read(ReadRequest),
     /// A segment of the landing will end at this offset: a cut may fall there.
     Boundary(i64),
+    /// A reader of view number `view` has merged everything below `at`.
+    Keep { view: usize, at: i64 },
 }
 
 /// A reader's question: the slices of view number `view` from `floor`.
@@ -224,7 +226,9 @@ impl PartitionFold {
             return self.aim(state).await;
         }
         // At the log's end there is nothing whose success would say that it is well again.
-        if state.stalled.is_some() && bounds(&self.feed, self.partition).await.is_ok_and(|log| self.views.next() == Some(log.end)) {
+        if state.stalled.is_some()
+            && bounds(&self.feed, self.partition).await.is_ok_and(|log| self.views.next() == Some(log.end))
+        {
             state.go_on();
         }
     }
@@ -233,6 +237,7 @@ impl PartitionFold {
         match message {
             Message::Read(request) => self.answer(state, request),
             Message::Boundary(end) => self.views.expect(end),
+            Message::Keep { view, at } => self.views.folds[view].keep(at),
         }
     }
 
@@ -271,13 +276,11 @@ impl PartitionFold {
     fn show(&self, state: &State, paused: bool) {
         self.count_bytes();
         self.views.show(&self.shared);
-        let stopped = state.stopped.clone().or_else(|| self.views.stopped());
-        let now = match (&state.stalled, stopped) {
-            (_, Some(why)) => FoldState::Stopped(why),
-            (Some(why), None) => FoldState::Stalled(why.clone()),
-            (None, None) if paused => FoldState::Paused,
-            (None, None) => FoldState::Folding,
-        };
+        let stopped = state.stopped.clone().map(|why| FoldState::Stopped { view: None, why });
+        let stalled = state.stalled.clone().map(FoldState::Stalled);
+        let paused = paused.then_some(FoldState::Paused);
+        // What holds up every view before what holds up one.
+        let now = stopped.or(stalled).or(paused).or_else(|| self.views.stopped()).unwrap_or(FoldState::Folding);
         self.shared.state.send_if_modified(|old| {
             if *old == now {
                 return false;

@@ -1,8 +1,9 @@
 //! What others may see of a partition without asking its task.
 
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use dovetail_core::name::StreamName;
+use dovetail_core::name::{StreamName, ViewName};
 use tokio::sync::watch;
 
 /// How a partition is doing.
@@ -13,8 +14,12 @@ pub enum FoldState {
     Paused,
     /// The log or the catalog does not answer at the moment; tried again.
     Stalled(String),
-    /// At least one view will not go on by itself. Reads are answered up to where it stopped.
-    Stopped(String),
+    /// Will not go on by itself: only `view`, if one is named, else every view. Reads are answered up to where it
+    /// stopped.
+    Stopped {
+        view: Option<ViewName>,
+        why: String,
+    },
 }
 
 /// How one partition of one stream is doing.
@@ -39,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) bytes: AtomicUsize,
     pub(crate) slices: AtomicUsize,
     pub(crate) state: watch::Sender<FoldState>,
+    /// Per view of the stream, why it alone has stopped.
+    stopped: Mutex<Vec<Option<String>>>,
 }
 
 const UNFILLED: i64 = -1;
@@ -50,6 +57,7 @@ impl Shared {
             bytes: AtomicUsize::new(0),
             slices: AtomicUsize::new(0),
             state: watch::Sender::new(FoldState::Folding),
+            stopped: Mutex::new(vec![None; views]),
         }
     }
 
@@ -60,6 +68,26 @@ impl Shared {
     /// How far a view has folded, unless it is unfilled.
     pub(crate) fn head(&self, view: usize) -> Option<i64> {
         Some(self.heads[view].load(Ordering::Relaxed)).filter(|&head| head != UNFILLED)
+    }
+
+    pub(crate) fn set_stopped(&self, view: usize, why: Option<&str>) {
+        let mut stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        if stopped[view].as_deref() != why {
+            stopped[view] = why.map(ToOwned::to_owned);
+        }
+    }
+
+    /// Why a view is not folded, on its own account or because nothing of the partition is.
+    pub(crate) fn held_up(&self, view: usize) -> Option<String> {
+        let own = self.stopped.lock().unwrap_or_else(PoisonError::into_inner)[view].clone();
+        own.or_else(|| match &*self.state.borrow() {
+            FoldState::Folding => None,
+            FoldState::Paused => Some("the speed layer is out of memory; a batch run makes room".to_owned()),
+            FoldState::Stalled(why) => Some(why.clone()),
+            FoldState::Stopped { view: None, why } => Some(why.clone()),
+            // That is another view: this one goes on.
+            FoldState::Stopped { view: Some(_), .. } => None,
+        })
     }
 
     pub(crate) fn lowest_head(&self) -> Option<i64> {

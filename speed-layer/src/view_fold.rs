@@ -1,6 +1,6 @@
 //! One view in one partition: its open state, its slices, and where it stands.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use datafusion::common::{DataFusionError, Result};
@@ -27,6 +27,8 @@ pub(crate) struct ViewFold {
     target: Target,
     /// Ends of the latest segments of the landing, where the next cut may fall.
     expected: BTreeSet<i64>,
+    /// Where readers' merged bases end, the latest last.
+    kept: VecDeque<i64>,
     /// `None` while the view is unfilled.
     held: Option<Held>,
     /// Why it does not fold.
@@ -36,6 +38,8 @@ pub(crate) struct ViewFold {
 #[derive(Debug)]
 struct Held {
     floor: i64,
+    /// Where folding began: below, there is nothing that could be folded again.
+    began: i64,
     slices: Slices,
     folder: Folder,
     /// Start of the open state; it ends at `head`.
@@ -48,7 +52,7 @@ struct Held {
 impl ViewFold {
     pub(crate) fn new(view: Arc<View>, partition: i32) -> Self {
         let target = Target { start: Start::Unfilled, previous: None, coming: vec![] };
-        Self { view, partition, target, expected: BTreeSet::new(), held: None, stopped: None }
+        Self { view, partition, target, expected: BTreeSet::new(), kept: VecDeque::new(), held: None, stopped: None }
     }
 
     /// How far it has folded; `None` while it is unfilled.
@@ -116,9 +120,19 @@ impl ViewFold {
         }
     }
 
+    /// Keeps a boundary that a reader's base ends at, and the one before: the new base may not be in use yet.
+    pub(crate) fn keep(&mut self, at: i64) {
+        self.kept.push_back(at);
+        if self.kept.len() > 2 {
+            self.kept.pop_front();
+        }
+    }
+
     fn pinned(&self) -> BTreeSet<i64> {
         let mut pinned = self.target.pinned(self.partition);
         pinned.extend(&self.expected);
+        pinned.extend(&self.kept);
+        pinned.extend(self.held.as_ref().map(|held| held.began));
         pinned
     }
 
@@ -173,7 +187,7 @@ impl ViewFold {
             slices.push(self.partition, OffsetRange::new(start, log.start), vec![]);
             head = log.start;
         }
-        self.held = Some(Held { floor: start, slices, folder, open: head, head, split: None });
+        self.held = Some(Held { floor: start, began: head, slices, folder, open: head, head, split: None });
         if head < log.start {
             self.stop(format!("offset {head} is gone, the log starts at {}: a batch run moves past it", log.start));
         } else if head > log.end {

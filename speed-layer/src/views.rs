@@ -6,7 +6,7 @@ use dovetail_core::offsets::OffsetRange;
 use dovetail_core::view::View;
 use dovetail_ingestion::decode::Decoded;
 
-use crate::status::Shared;
+use crate::status::{FoldState, Shared};
 use crate::target::{Start, Target, Targets};
 use crate::view_fold::ViewFold;
 
@@ -39,9 +39,11 @@ impl Views {
         self.folds.iter().map(ViewFold::bytes).sum()
     }
 
-    /// What is wrong with the first view that does not fold.
-    pub(crate) fn stopped(&self) -> Option<String> {
-        self.folds.iter().find_map(|fold| Some(format!("view `{}`: {}", fold.view.name, fold.stopped()?)))
+    /// The first view that has stopped.
+    pub(crate) fn stopped(&self) -> Option<FoldState> {
+        self.folds.iter().find_map(|fold| {
+            Some(FoldState::Stopped { view: Some(fold.view.name.clone()), why: fold.stopped()?.to_owned() })
+        })
     }
 
     pub(crate) fn starts_anew(&self, targets: &Targets) -> bool {
@@ -95,6 +97,7 @@ impl Views {
         use std::sync::atomic::Ordering::Relaxed;
         for (i, fold) in self.folds.iter().enumerate() {
             shared.set_head(i, fold.head());
+            shared.set_stopped(i, fold.stopped());
         }
         shared.slices.store(self.folds.iter().map(ViewFold::slices).sum(), Relaxed);
     }

@@ -138,12 +138,12 @@ fn read(
             }
         };
         let full = request.as_ref().is_some_and(|r| r.body.len() >= REQUEST_BYTES || r.records >= MOST_PER_REQUEST);
-        if full || (!wait.is_zero() && oldest.elapsed() >= REQUEST_AGE) {
-            if let Some(request) = request.take()
-                && sender.blocking_send(request).is_err()
-            {
-                return Ok(());
-            }
+        let due = full || (!wait.is_zero() && oldest.elapsed() >= REQUEST_AGE);
+        if due
+            && let Some(request) = request.take()
+            && sender.blocking_send(request).is_err()
+        {
+            return Ok(());
         }
         std::thread::sleep(wait);
         if request.is_none() {

@@ -38,10 +38,13 @@ pub(super) fn run(args: &Up) -> Result<ExitCode> {
     })
 }
 
+/// Plans are walked recursively: a query of some hundred operators needs more than the usual 2 MiB.
+const STACK: usize = 8 << 20;
+
 /// One runtime for connections and queries, one for folding and landing.
 pub(super) fn runtimes(config: &Config) -> Result<(Runtime, Runtime)> {
     let runtime = |name: &str| {
-        Builder::new_multi_thread().worker_threads(config.cores()).thread_name(name).enable_all().build()
+        Builder::new_multi_thread().worker_threads(config.cores()).thread_stack_size(STACK).thread_name(name).enable_all().build()
     };
     Ok((runtime("serve")?, runtime("work")?))
 }

@@ -12,7 +12,7 @@ use dovetail_core::pipeline::Stream;
 use tokio::sync::Mutex;
 
 use self::recent::Recent;
-use crate::decode::{Decoded, DecodeError, Decoder};
+use crate::decode::{DecodeError, Decoded, Decoder};
 use crate::log::{Log, LogError};
 
 #[cfg(test)]

@@ -24,6 +24,16 @@ impl Recent {
         decoded.range.contains(offset).then_some(decoded)
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.stretches.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Keeps `decoded`, whose records have `payload` bytes, and drops the oldest beyond `limit` bytes.
     pub(super) fn keep(&mut self, decoded: &Arc<Decoded>, payload: usize, limit: usize) {
         // A reader that is behind must not push out what the leading one left for it.

@@ -1,5 +1,7 @@
 //! Rows as JSON, NDJSON, CSV or Arrow, batch by batch.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::ipc::writer::StreamWriter;
@@ -74,7 +76,7 @@ impl Writer {
 
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<Vec<u8>, QueryError> {
         let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let batch = RecordBatch::try_new_with_options(self.schema.clone(), batch.columns().to_vec(), &options);
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), batch.columns().to_vec(), &options);
         let batch = batch.map_err(unwritable)?;
         if batch.num_rows() == 0 {
             return Ok(vec![]);
@@ -154,7 +156,7 @@ fn distinct_names(schema: &SchemaRef) -> SchemaRef {
             n => Field::clone(field).with_name(format!("{}_{n}", field.name())),
         }
     });
-    std::sync::Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 fn unwritable(error: arrow::error::ArrowError) -> QueryError {

@@ -20,7 +20,8 @@ pub(super) fn bind(plan: &LogicalPlan, params: &[Value]) -> Result<ParamValues, 
     }
     let mut values = vec![];
     for (i, param) in params.iter().enumerate() {
-        let value = scalar(param).ok_or_else(|| wrong(format!("parameter ${} is neither text, number, boolean nor null", i + 1)))?;
+        let value = scalar(param)
+            .ok_or_else(|| wrong(format!("parameter ${} is neither text, number, boolean nor null", i + 1)))?;
         values.push(match types.get(&format!("${}", i + 1)) {
             Some(Some(data_type)) => value.cast_to(data_type).map_err(|error| {
                 wrong(format!("parameter ${} is no {data_type}: {}", i + 1, error.strip_backtrace()))

@@ -20,7 +20,7 @@ use crate::query::Answer;
 use crate::serving::Serving;
 use crate::session::Settings;
 use crate::snapshot::AsOf;
-use crate::sql::{Dialect, Does, check};
+use crate::sql::{Does, check};
 
 /// What is asked.
 #[derive(Debug, Deserialize)]
@@ -41,7 +41,7 @@ pub(super) async fn query(State(serving): State<Arc<Serving>>, headers: HeaderMa
 async fn answer(serving: &Serving, headers: &HeaderMap, body: &str) -> Result<Response, QueryError> {
     let format = Format::accepted(headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()))?;
     let ask = ask(headers, body)?;
-    let statement = Dialect::new().parse_one(&ask.sql)?;
+    let statement = serving.dialect.parse_one(&ask.sql)?;
     if check(&statement)? == Does::Session {
         let message = "there are no sessions over HTTP: send a statement that reads";
         return Err(QueryError::new(Reason::Unsupported, message));
@@ -95,7 +95,11 @@ fn as_of(views: &[AsOf]) -> HeaderMap {
     let Some(first) = views.first() else { return headers };
     let json = |get: fn(&AsOf) -> Option<Value>| match views {
         [one] => get(one).unwrap_or_default(),
-        many => many.iter().map(|view| (view.view.to_string(), get(view).unwrap_or_default())).collect::<serde_json::Map<_, _>>().into(),
+        many => many
+            .iter()
+            .map(|view| (view.view.to_string(), get(view).unwrap_or_default()))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
     };
     let cut = json(|view| serde_json::to_value(&view.cut).ok());
     let head = json(|view| serde_json::to_value(&view.head).ok());

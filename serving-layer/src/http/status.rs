@@ -72,10 +72,8 @@ async fn status_json(serving: &Serving) -> Result<Value, QueryError> {
     let stopped = partitions.iter().any(|partition| partition.error.is_some());
     let health = |bad: bool, word: &'static str| if bad { word } else { "ok" };
     let last_failed = runs.first().is_some_and(|run| run["state"] == "failed");
-    let cuts: serde_json::Map<String, Value> = views
-        .iter()
-        .filter_map(|view| Some((view.name.clone(), json!(view.folded.as_ref()?.cut.as_ref()?))))
-        .collect();
+    let cuts: serde_json::Map<String, Value> =
+        views.iter().filter_map(|view| Some((view.name.clone(), json!(view.folded.as_ref()?.cut.as_ref()?)))).collect();
     Ok(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_ms": inner.clock.now_ms() - inner.started_ms,

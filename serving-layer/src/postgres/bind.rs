@@ -31,7 +31,10 @@ fn inferred(plan: &LogicalPlan) -> Result<Vec<Option<DataType>>, QueryError> {
 /// What the client is told to send.
 pub(super) fn wire_types(plan: &LogicalPlan) -> Result<Vec<Type>, PgWireError> {
     let inferred = inferred(plan).map_err(|error| super::respond::wire_error(error, ""))?;
-    inferred.iter().map(|data_type| data_type.as_ref().map_or(Ok(Type::TEXT), into_pg_type)).collect::<PgWireResult<_>>()
+    inferred
+        .iter()
+        .map(|data_type| data_type.as_ref().map_or(Ok(Type::TEXT), into_pg_type))
+        .collect::<PgWireResult<_>>()
 }
 
 /// The values that the client sent.

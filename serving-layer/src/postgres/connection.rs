@@ -15,7 +15,6 @@ use futures::Sink;
 
 use super::extended::Parser;
 use crate::serving::Serving;
-use crate::sql::Dialect;
 
 /// Handlers of one connection.
 pub(super) struct Handlers {
@@ -38,7 +37,7 @@ pub(super) struct Startup {
 
 impl Handlers {
     pub(super) fn new(serving: &Arc<Serving>, manager: &Arc<ConnectionManager>, has_place: bool) -> Self {
-        let parser = Arc::new(Parser { serving: Arc::clone(serving), dialect: Dialect::new() });
+        let parser = Arc::new(Parser { serving: Arc::clone(serving) });
         Self {
             service: Arc::new(Service { serving: Arc::clone(serving), parser }),
             startup: Arc::new(Startup { manager: Arc::clone(manager), has_place }),

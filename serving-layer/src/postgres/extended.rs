@@ -30,7 +30,7 @@ use super::session::{described, settings};
 use crate::error::{QueryError, Reason};
 use crate::serving::Serving;
 use crate::session::Settings;
-use crate::sql::{Dialect, Does, check, check_plan};
+use crate::sql::{Does, check, check_plan};
 
 /// The statement's text, and what it was parsed and planned to. (Cursors of `datafusion-postgres` fix this shape.)
 pub(super) type Prepared = (String, Option<(Statement, LogicalPlan)>);
@@ -38,12 +38,11 @@ pub(super) type Prepared = (String, Option<(Statement, LogicalPlan)>);
 /// Parses and describes.
 pub(super) struct Parser {
     pub(super) serving: Arc<Serving>,
-    pub(super) dialect: Dialect,
 }
 
 impl Parser {
     async fn describe(&self, sql: &str, settings: &Settings) -> Result<Option<Prepared>, QueryError> {
-        let mut statements = self.dialect.parse(sql)?;
+        let mut statements = self.serving.dialect.parse(sql)?;
         let Some(statement) = statements.pop() else { return Ok(None) };
         if !statements.is_empty() {
             let message = "cannot insert multiple commands into a prepared statement";

@@ -26,7 +26,11 @@ use crate::serving::Serving;
 ///
 /// # Errors
 /// None so far: a connection that fails ends alone.
-pub async fn serve_postgres(serving: Arc<Serving>, listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
+pub async fn serve_postgres(
+    serving: Arc<Serving>,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
     let connections = TaskTracker::new();
     let manager = Arc::new(ConnectionManager::new());
     let places = Arc::new(Semaphore::new(serving.inner.config.max_connections.max(1)));

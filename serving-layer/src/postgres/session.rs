@@ -56,7 +56,11 @@ fn value(metadata: &Metadata, name: &str) -> Option<String> {
     }
     // `psql "options=-c search_path=batch"`.
     let options = metadata.get("options").map(String::as_str).unwrap_or_default();
-    options.split_whitespace().filter_map(|word| word.trim_start_matches("-c").trim_start_matches("--").split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+    options
+        .split_whitespace()
+        .filter_map(|word| word.trim_start_matches("-c").trim_start_matches("--").split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value.to_owned())
 }
 
 /// What the session's settings mean for a query.

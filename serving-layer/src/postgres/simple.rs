@@ -29,7 +29,7 @@ impl SimpleQueryHandler for Service {
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        let statements = self.parser.dialect.parse(query).map_err(|error| wire_error(error, query))?;
+        let statements = self.serving.dialect.parse(query).map_err(|error| wire_error(error, query))?;
         if statements.is_empty() {
             return Ok(vec![Response::EmptyQuery]);
         }

@@ -32,9 +32,8 @@ pub(super) fn runs_schema() -> SchemaRef {
 
 pub(super) async fn runs(inner: &Inner) -> Result<RecordBatch, QueryError> {
     let runs = inner.catalog.runs(LATEST).await?;
-    let views = |names: &[dovetail_core::name::ViewName]| {
-        names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
-    };
+    let views =
+        |names: &[dovetail_core::name::ViewName]| names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
     column::batch(
         runs_schema(),
         vec![

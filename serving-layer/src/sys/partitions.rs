@@ -111,7 +111,16 @@ fn head(inner: &Inner, stream: &Stream, partition: i32) -> (Option<i64>, Option<
             Err(error) => return (least, Some(error.to_string())),
         }
     }
-    (least, None)
+    (least, held_up(inner, stream, partition))
+}
+
+/// Why the first view that is not folded any further is not.
+fn held_up(inner: &Inner, stream: &Stream, partition: i32) -> Option<String> {
+    inner.folded().filter(|view| view.stream == stream.name).find_map(|view| {
+        let held_up = inner.realtime.held_up(&view.name);
+        let (_, why) = held_up.into_iter().find(|&(held_up, _)| held_up == partition)?;
+        Some(format!("view `{}`: {why}", view.name))
+    })
 }
 
 /// How long ago the record at `offset` was produced.

@@ -88,7 +88,8 @@ async fn answers_do_not_depend_on_what_was_merged_ahead() {
         if i % 10 == 0 {
             let merged = world.rows(sql).await;
             let once: i64 = (0..=i64::from(i)).sum();
-            let totals: i64 = merged.iter().map(|row| row.split('|').next_back().unwrap().parse::<i64>().unwrap()).sum();
+            let totals: i64 =
+                merged.iter().map(|row| row.split('|').next_back().unwrap().parse::<i64>().unwrap()).sum();
             assert_eq!(totals, once, "after {i}: {merged:?}");
         }
     }

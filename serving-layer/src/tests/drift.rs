@@ -22,7 +22,10 @@ async fn layers_that_agree_have_no_drift() {
     world.publish(&[]).await;
     world.append(0, ("cid", "/c", 4));
     compare(&world.serving.inner, &before, &world.serving.inner.served()).await;
-    assert_eq!(drifts(&world).await, ["by_page|0.0|2|equal", "by_user|0.0|2|equal", "everything|0.0|1|equal", "slow|0.0|1|equal"]);
+    assert_eq!(
+        drifts(&world).await,
+        ["by_page|0.0|2|equal", "by_user|0.0|2|equal", "everything|0.0|1|equal", "slow|0.0|1|equal"]
+    );
 }
 
 #[tokio::test]
@@ -35,7 +38,10 @@ async fn a_state_that_is_wrong_shows_as_drift() {
     world.publish_with(&["by_page"], one_more).await;
     compare(&world.serving.inner, &before, &world.serving.inner.served()).await;
     let found = drifts(&world).await;
-    assert!(found[0].starts_with("by_page|2.0|1|2 rows differ, first: speed /a | 2 | 2, batch has no such row"), "{found:?}");
+    assert!(
+        found[0].starts_with("by_page|2.0|1|2 rows differ, first: speed /a | 2 | 2, batch has no such row"),
+        "{found:?}"
+    );
 }
 
 #[tokio::test]

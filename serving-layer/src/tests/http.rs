@@ -84,7 +84,15 @@ async fn an_empty_answer_still_has_its_shape() {
 #[tokio::test]
 async fn many_rows_are_one_document() {
     let http = http().await;
-    let body = http.ask("*/*", "SELECT a.x, b.x FROM generate_series(1, 50000) a(x) JOIN generate_series(1, 50000) b(x) ON a.x = b.x").await.text().await.unwrap();
+    let body = http
+        .ask(
+            "*/*",
+            "SELECT a.x, b.x FROM generate_series(1, 50000) a(x) JOIN generate_series(1, 50000) b(x) ON a.x = b.x",
+        )
+        .await
+        .text()
+        .await
+        .unwrap();
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(body["rows"].as_array().unwrap().len(), 50_000);
     assert_eq!(body["columns"][1]["name"], "x_2");
@@ -125,7 +133,8 @@ async fn errors_are_documents_too() {
         let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
         assert_eq!(body["error"]["code"], code, "{sql}: {body}");
     }
-    let body: Value = serde_json::from_str(&http.ask("*/*", "SELECT\n nope FROM by_page").await.text().await.unwrap()).unwrap();
+    let body: Value =
+        serde_json::from_str(&http.ask("*/*", "SELECT\n nope FROM by_page").await.text().await.unwrap()).unwrap();
     assert_eq!((body["error"]["line"].clone(), body["error"]["column"].clone()), (json!(2), json!(2)));
 }
 

@@ -261,9 +261,8 @@ pub(super) fn lines(batches: &[RecordBatch]) -> Vec<String> {
     let mut lines = vec![];
     for batch in batches {
         for row in 0..batch.num_rows() {
-            let values = batch.columns().iter().map(|column| {
-                arrow::util::display::array_value_to_string(column, row).unwrap()
-            });
+            let values =
+                batch.columns().iter().map(|column| arrow::util::display::array_value_to_string(column, row).unwrap());
             lines.push(values.collect::<Vec<_>>().join("|"));
         }
     }

@@ -18,9 +18,9 @@ CREATE VIEW few AS SELECT _offset, page FROM clicks WHERE user_id = 13;
 async fn above_the_limit_a_run_is_asked_for_and_above_twice_of_it_folding_pauses() {
     let mut rig = Rig::new(CLICKS).await;
     rig.start(SpeedConfig { memory_limit: 0, ..config() }).await;
+    rig.append_clicks(0, 0, 500).await;
     rig.layer().pressure().notified().await;
     rig.state(0, |state| *state == FoldState::Paused).await;
-    rig.append_clicks(0, 0, 500).await;
     // What is folded is still read, and says how far it is.
     let realtime = rig.read("total", &cut(&[])).await;
     assert!(realtime.head.get(0) < 500);
@@ -31,11 +31,7 @@ async fn above_the_limit_a_run_is_asked_for_and_above_twice_of_it_folding_pauses
 #[tokio::test]
 async fn a_published_generation_lets_folding_go_on() {
     let mut rig = Rig::new(ROWS).await;
-    // Enough for the empty folders, not for the rows.
-    rig.start(config()).await;
-    let idle = eventually(async || Some(rig.layer().bytes()).filter(|&bytes| bytes > 0)).await;
-    rig.stop().await;
-    let memory_limit = idle / 2 + 20_000;
+    let memory_limit = 20_000;
     rig.start(SpeedConfig { memory_limit, ..config() }).await;
     rig.append_clicks(0, 0, 3000).await;
     rig.state(0, |state| *state == FoldState::Paused).await;

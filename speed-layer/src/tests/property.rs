@@ -6,13 +6,24 @@ use super::rig::{CLICKS, Rig, config, cut};
 
 #[derive(Debug, Clone)]
 enum Step {
-    Append { partition: i32, n: usize, bad: bool },
-    Boundary { partition: i32, share: f64 },
+    Append {
+        partition: i32,
+        n: usize,
+        bad: bool,
+    },
+    Boundary {
+        partition: i32,
+        share: f64,
+    },
     /// A cut somewhere between the log's start and its end, in each partition.
-    Publish { shares: [f64; 2] },
+    Publish {
+        shares: [f64; 2],
+    },
     Rollback,
     Restart,
-    Run { shares: [f64; 2] },
+    Run {
+        shares: [f64; 2],
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {

@@ -210,8 +210,9 @@ impl Rig {
     pub(crate) async fn read(&self, view: &str, floor: &Cut) -> RealtimeView {
         eventually(async || match self.try_read(view, floor).await {
             Ok(realtime) => Some(realtime),
-            Err(RealtimeError::CatchingUp { .. } | RealtimeError::Unfilled(_)) => None,
-            Err(error) => panic!("{error}"),
+            // It may not have heard yet of what changes that.
+            Err(RealtimeError::UnknownView(view)) => panic!("{view}"),
+            Err(_) => None,
         })
         .await
     }

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dovetail_core::realtime::{Realtime, RealtimeError};
+use dovetail_ingestion::log::Log;
 
 use super::rig::{CLICKS, Rig, click, config, cut, eventually, name};
 use crate::{FoldState, SpeedConfig};
@@ -22,7 +23,7 @@ CREATE VIEW total AS SELECT count(*) AS n FROM clicks;
 ";
 
 fn stopped(state: &FoldState) -> bool {
-    matches!(state, FoldState::Stopped(_))
+    matches!(state, FoldState::Stopped { .. })
 }
 
 #[tokio::test]
@@ -33,8 +34,9 @@ async fn a_bad_record_stops_its_partition_at_its_offset() {
     rig.append(0, &lines).await;
     rig.append_clicks(1, 0, 20).await;
     let state = rig.state(0, stopped).await;
-    let FoldState::Stopped(why) = state else { panic!("{state:?}") };
+    let FoldState::Stopped { view: None, why } = state else { panic!("{state:?}") };
     assert!(why.starts_with("bad record at offset 33: "), "{why}");
+    assert_eq!(rig.layer().held_up(&name("total")), [(0, why)]);
     assert_eq!(rig.status(0).head, 33);
     // Everything before is read, and the other partition goes on.
     eventually(async || (rig.status(1).head == 20).then_some(())).await;
@@ -61,8 +63,10 @@ async fn a_view_that_cannot_be_folded_stops_alone() {
     let total = rig.read_all("total", &cut(&[])).await;
     rig.check("total", &cut(&[]), &total).await;
     let state = rig.state(0, stopped).await;
-    let FoldState::Stopped(why) = state else { panic!("{state:?}") };
-    assert!(why.contains("view `rates`") && why.contains("ivide by zero"), "{why}");
+    let FoldState::Stopped { view: Some(view), why } = state else { panic!("{state:?}") };
+    assert!(view == name("rates") && why.contains("ivide by zero"), "{why}");
+    assert_eq!(rig.layer().held_up(&view), [(0, why)]);
+    assert_eq!(rig.layer().held_up(&name("total")), []);
     // What it folded before is whole.
     let rates = rig.read("rates", &cut(&[])).await;
     assert!(rates.head.get(0) <= 41);
@@ -122,43 +126,43 @@ async fn it_starts_while_the_log_is_away() {
 #[tokio::test]
 async fn a_log_that_does_not_reach_the_cut_stops_until_a_generation_that_does() {
     let mut rig = Rig::new(CLICKS).await;
-    rig.append_clicks(0, 0, 40_000).await;
-    rig.publish(&[("total", &cut(&[10, 0])), ("slow", &cut(&[39_990, 0]))]).await;
-    rig.log.trim(&rig.stream.topic, 0, 39_000).await.unwrap();
+    rig.append_clicks(0, 0, 400).await;
+    rig.publish(&[("total", &cut(&[10, 0])), ("slow", &cut(&[390, 0]))]).await;
+    rig.log.trim(&rig.stream.topic, 0, 300).await.unwrap();
     let first = rig.log.bounds(&rig.stream.topic, 0).await.unwrap().start;
     assert!(first > 10, "nothing was trimmed");
     rig.start(config()).await;
     let state = rig.state(0, stopped).await;
-    let FoldState::Stopped(why) = state else { panic!("{state:?}") };
-    assert!(why.contains("view `total`") && why.contains("offset 10 is gone"), "{why}");
+    let FoldState::Stopped { view: Some(view), why } = state else { panic!("{state:?}") };
+    assert!(view == name("total") && why.contains("offset 10 is gone"), "{why}");
     // The other view is not held up.
-    let slow = rig.read_all("slow", &cut(&[39_990, 0])).await;
-    assert_eq!(slow.head.get(0), 40_000);
-    let at = cut(&[39_000, 0]);
-    rig.publish(&[("total", &at), ("slow", &cut(&[39_990, 0]))]).await;
+    let slow = rig.read_all("slow", &cut(&[390, 0])).await;
+    assert_eq!(slow.head.get(0), 400);
+    let at = cut(&[300, 0]);
+    rig.publish(&[("total", &at), ("slow", &cut(&[390, 0]))]).await;
     let total = rig.read_all("total", &at).await;
-    assert_eq!(total.head.get(0), 40_000);
+    assert_eq!(total.head.get(0), 400);
     rig.state(0, |state| *state == FoldState::Folding).await;
 }
 
 #[tokio::test]
 async fn a_slice_that_cannot_be_folded_again_is_given_up() {
     let rig = Rig::started(CLICKS).await;
-    rig.append_clicks(0, 0, 40_000).await;
+    rig.append_clicks(0, 0, 400).await;
     rig.read_all("total", &cut(&[])).await;
-    rig.log.trim(&rig.stream.topic, 0, 39_000).await.unwrap();
-    let at = cut(&[39_500, 0]);
+    rig.log.trim(&rig.stream.topic, 0, 300).await.unwrap();
+    let at = cut(&[350, 0]);
     rig.publish(&[("total", &at)]).await;
     let total = rig.read_all("total", &at).await;
-    assert_eq!((total.slices[0].range.start, total.head.get(0)), (39_500, 40_000));
+    assert_eq!((total.slices[0].range.start, total.head.get(0)), (350, 400));
 }
 
 #[tokio::test]
 async fn what_was_landed_and_trimmed_is_not_taken_for_the_beginning() {
     let mut rig = Rig::new(CLICKS).await;
-    rig.append_clicks(0, 0, 40_000).await;
+    rig.append_clicks(0, 0, 400).await;
     rig.catalog.init_partition(&rig.stream.topic, 0, 0).await.unwrap();
-    rig.log.trim(&rig.stream.topic, 0, 39_000).await.unwrap();
+    rig.log.trim(&rig.stream.topic, 0, 300).await.unwrap();
     rig.start(config()).await;
     let refused = eventually(async || match rig.try_read("total", &cut(&[])).await {
         Err(error @ RealtimeError::Unfilled(_)) => Some(error),
@@ -171,19 +175,19 @@ async fn what_was_landed_and_trimmed_is_not_taken_for_the_beginning() {
 #[tokio::test]
 async fn a_log_that_begins_late_is_read_from_there() {
     let mut rig = Rig::new(CLICKS).await;
-    rig.append_clicks(0, 0, 40_000).await;
-    rig.log.trim(&rig.stream.topic, 0, 39_000).await.unwrap();
+    rig.append_clicks(0, 0, 400).await;
+    rig.log.trim(&rig.stream.topic, 0, 300).await.unwrap();
     rig.start(config()).await;
     let first = rig.log.bounds(&rig.stream.topic, 0).await.unwrap().start;
     let realtime = rig.read_all("total", &cut(&[])).await;
     dovetail_core::snapshot::meet(&cut(&[]), &realtime, 2).unwrap();
     assert_eq!(realtime.slices[0].range.end, first);
-    assert_eq!(realtime.head.get(0), 40_000);
+    assert_eq!(realtime.head.get(0), 400);
     // A generation from there.
-    let at = cut(&[39_600, 0]);
+    let at = cut(&[360, 0]);
     rig.publish_all(&at).await;
-    assert_eq!(rig.read_all("total", &at).await.slices[0].range.start, 39_600);
-    assert_eq!(rig.read_all("total", &cut(&[])).await.head.get(0), 40_000, "for readers of generation 0");
+    assert_eq!(rig.read_all("total", &at).await.slices[0].range.start, 360);
+    assert_eq!(rig.read_all("total", &cut(&[])).await.head.get(0), 400, "for readers of generation 0");
 }
 
 #[tokio::test]
@@ -193,7 +197,10 @@ async fn another_log_under_the_same_name_is_noticed() {
     rig.publish_all(&cut(&[500, 0])).await;
     rig.start(config()).await;
     let state = rig.state(0, stopped).await;
-    assert!(matches!(&state, FoldState::Stopped(why) if why.contains("ends at 20, before the cut 500")), "{state:?}");
+    assert!(
+        matches!(&state, FoldState::Stopped { why, .. } if why.contains("ends at 20, before the cut 500")),
+        "{state:?}"
+    );
 }
 
 #[tokio::test]

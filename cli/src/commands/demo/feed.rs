@@ -59,7 +59,8 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) -> Result<()> {
     let options = GenerateOptions { events: args.events, seed: args.seed, late: LATE, bad: BAD, start_ms: None };
-    let mut source = Source { generator: generate(Kind::Nyc311, &options), pacer: Pacer::new(Pace::Rate(args.rate)), next: None };
+    let mut source =
+        Source { generator: generate(Kind::Nyc311, &options), pacer: Pacer::new(Pace::Rate(args.rate)), next: None };
     let began = Instant::now();
     progress.send_modify(|fed| (fed.before, fed.began) = (before, Some(began)));
     loop {

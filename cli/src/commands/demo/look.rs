@@ -1,5 +1,7 @@
 //! One look at the engine, in SQL: everything that the panel shows.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::{cast, concat_batches};
@@ -15,8 +17,7 @@ SELECT 'speed', borough, sum(requests) FROM speed.requests_by_day GROUP BY borou
 const AND_BATCH: &str = "
 UNION ALL
 SELECT 'batch', borough, sum(requests) FROM batch.requests_by_day GROUP BY borough";
-const PARTITIONS: &str =
-    "SELECT partition, first, landed, cut, head, log_end FROM sys.partitions ORDER BY partition";
+const PARTITIONS: &str = "SELECT partition, first, landed, cut, head, log_end FROM sys.partitions ORDER BY partition";
 const LAST_RUN: &str = "\
 SELECT rows, started, finished, generation, state, error FROM sys.batch_runs
 WHERE finished IS NOT NULL ORDER BY id DESC LIMIT 1";
@@ -91,7 +92,7 @@ impl Look {
 
 async fn rows(serving: &Serving, sql: &str) -> Result<RecordBatch> {
     let answer = serving.query(sql).await?;
-    let schema = answer.schema.clone();
+    let schema = Arc::clone(&answer.schema);
     Ok(concat_batches(&schema, &answer.collect().await?)?)
 }
 
@@ -155,17 +156,18 @@ fn texts(rows: &RecordBatch, column: usize) -> Result<StringArray> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::record_batch;
-
     use super::*;
 
     #[test]
     fn rows_of_the_layers_are_put_side_by_side() {
-        let rows = record_batch!(
-            ("layer", Utf8, ["merged", "merged", "batch", "speed"]),
-            ("borough", Utf8, [Some("BRONX"), None, None, Some("BRONX")]),
-            ("n", Int64, [2, 7, 7, 2])
-        );
+        let layers = StringArray::from(vec!["merged", "merged", "batch", "speed"]);
+        let boroughs = StringArray::from(vec![Some("BRONX"), None, None, Some("BRONX")]);
+        let numbers = Int64Array::from(vec![2, 7, 7, 2]);
+        let rows = RecordBatch::try_from_iter_with_nullable([
+            ("layer", Arc::new(layers) as _, false),
+            ("borough", Arc::new(boroughs) as _, true),
+            ("n", Arc::new(numbers) as _, true),
+        ]);
         let bronx = Group { name: "BRONX".to_owned(), batch: 0, speed: 2, merged: 2 };
         let none = Group { name: "(none)".to_owned(), batch: 7, speed: 0, merged: 7 };
         assert_eq!(groups(&rows.unwrap()).unwrap(), [none, bronx]);

@@ -7,6 +7,7 @@
 //! What is shown is asked for in SQL, as any client would.
 
 mod feed;
+mod footer;
 mod fresh;
 mod look;
 mod panel;

@@ -6,8 +6,9 @@ use console::{Style, measure_text_width};
 
 use super::feed::Fed;
 use super::look::{Group, Look, Partition};
-use crate::args::Demo;
-use crate::commands::up::Running;
+
+#[cfg(test)]
+mod tests;
 
 /// All that one drawing shows.
 #[derive(Debug, Clone, Default)]
@@ -23,21 +24,21 @@ pub(super) struct Frame {
     pub(super) trouble: Option<String>,
 }
 
-const MARGIN: &str = "  ";
-const NAME: usize = 15;
+pub(super) const MARGIN: &str = "  ";
+pub(super) const NAME: usize = 15;
 const NUMBER: usize = 9;
 
 /// The colours: one for each layer, and little else.
-struct Ink {
+pub(super) struct Ink {
     batch: Style,
     speed: Style,
-    strong: Style,
-    quiet: Style,
+    pub(super) strong: Style,
+    pub(super) quiet: Style,
     wrong: Style,
 }
 
 impl Ink {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let style = Style::new;
         Self {
             batch: style().cyan(),
@@ -65,13 +66,10 @@ pub(super) fn panel(frame: &Frame, width: usize) -> Vec<String> {
 
 fn title(frame: &Frame, ink: &Ink, width: usize) -> String {
     let seconds = frame.elapsed.as_secs();
-    let right = format!(
-        "generation {}   {:02}:{:02}",
-        ink.strong.apply_to(frame.look.generation),
-        seconds / 60,
-        seconds % 60
-    );
-    let left = format!("{}  {}", ink.strong.apply_to("dovetail"), ink.quiet.apply_to("New York's service requests, made up"));
+    let right =
+        format!("generation {}   {:02}:{:02}", ink.strong.apply_to(frame.look.generation), seconds / 60, seconds % 60);
+    let left =
+        format!("{}  {}", ink.strong.apply_to("dovetail"), ink.quiet.apply_to("New York's service requests, made up"));
     let gap = width.saturating_sub(measure_text_width(&left) + measure_text_width(&right)).max(2);
     format!("{left}{}{right}", " ".repeat(gap))
 }
@@ -83,7 +81,7 @@ fn log(frame: &Frame, ink: &Ink, width: usize) -> Vec<String> {
     let longest = partitions.iter().map(|p| p.end - p.first).max().unwrap_or(0);
     let scale = longest.max((frame.fed.before / i64::try_from(partitions.len().max(1)).unwrap_or(1)) + expected);
     let legend = format!(
-        "{} batch   {} speed, landed   {} speed, not landed",
+        "{} batch   {} speed   {} and not landed",
         ink.batch.apply_to("━━"),
         ink.speed.apply_to("━━"),
         ink.speed.apply_to("╍╍")
@@ -97,7 +95,12 @@ fn log(frame: &Frame, ink: &Ink, width: usize) -> Vec<String> {
     lines.extend(partitions.iter().enumerate().map(|(number, partition)| {
         let name = pad(&format!("partition {number}"), NAME, &ink.quiet);
         let (cut, head) = (count(partition.cut), count(partition.head));
-        format!("{name}{}{}{}", log_bar(partition, scale, bar, ink), ink.batch.apply_to(format!("{cut:>NUMBER$}")), ink.speed.apply_to(format!("{head:>NUMBER$}")))
+        format!(
+            "{name}{}{}{}",
+            log_bar(partition, scale, bar, ink),
+            ink.batch.apply_to(format!("{cut:>NUMBER$}")),
+            ink.speed.apply_to(format!("{head:>NUMBER$}"))
+        )
     }));
     lines
 }
@@ -125,7 +128,11 @@ fn view(look: &Look, ink: &Ink, width: usize) -> Vec<String> {
     let bar = width.saturating_sub(NAME + 3 * NUMBER + 9);
     let most = look.groups.iter().map(|group| group.merged).max().unwrap_or(0);
     let mut lines = vec![format!("{}{}", pad("by borough", NAME, &ink.strong), ink.quiet.apply_to(heads))];
-    lines.extend(look.groups.iter().map(|group| format!("{}   {}", row(group, &ink.quiet, ink), group_bar(group, most, bar, ink))));
+    lines.extend(
+        look.groups
+            .iter()
+            .map(|group| format!("{}   {}", row(group, &ink.quiet, ink), group_bar(group, most, bar, ink))),
+    );
     lines.push(row(&total, &ink.strong, ink));
     lines
 }
@@ -152,7 +159,9 @@ fn facts(frame: &Frame, ink: &Ink) -> Vec<String> {
     let label = |text: &str| ink.quiet.apply_to(format!("{text:<NAME$}")).to_string();
     let streamed = match fed.done {
         true => format!("all {} records, {}/s", number(fed.appended), number(fed.rate().round() as u64)),
-        false => format!("{} of {} records, {}/s", number(fed.appended), number(*events), number(fed.rate().round() as u64)),
+        false => {
+            format!("{} of {} records, {}/s", number(fed.appended), number(*events), number(fed.rate().round() as u64))
+        }
     };
     let freshness = match freshness {
         Some(median) => format!("{} ms from acknowledged to answered (median)", median.as_millis().max(1)),
@@ -174,7 +183,12 @@ fn run(look: &Look, ink: &Ink) -> String {
         None => "none yet: everything is in the speed layer".to_owned(),
         Some(run) => match &run.error {
             Some(error) => ink.wrong.apply_to(error).to_string(),
-            None => format!("folded {} rows for 4 views in {} ms, {} s ago", count(run.rows), count(run.took_ms), run.ago_ms / 1_000),
+            None => format!(
+                "folded {} rows for 4 views in {} ms, {} s ago",
+                count(run.rows),
+                count(run.took_ms),
+                run.ago_ms / 1_000
+            ),
         },
     }
 }
@@ -190,33 +204,12 @@ fn drift(look: &Look, ink: &Ink) -> String {
     }
 }
 
-/// Commands to try, with this process's addresses.
-pub(super) fn footer(args: &Demo, running: &Running) -> Vec<String> {
-    let ink = Ink::new();
-    let http = running.http;
-    let server = match http.port() {
-        8311 => String::new(),
-        _ => format!(" --server http://{http}"),
-    };
-    let line = |name: &str, command: String| format!("{MARGIN}{}{command}", pad(name, NAME, &ink.strong));
-    let end = match args.exit_after {
-        Some(_) => "ends by itself with `verify`; Ctrl-C stops",
-        None => "Ctrl-C stops",
-    };
-    vec![
-        line("try", running.psql()),
-        line("", format!("curl http://{http}/v1/query -d 'SELECT * FROM open_requests'")),
-        line("", format!("dovetail query{server} 'SELECT * FROM time_to_close'")),
-        line("", format!("dovetail verify{server}")),
-        format!("{MARGIN}{}", ink.quiet.apply_to(end)),
-    ]
-}
-
 /// The panel's numbers in one line.
 pub(super) fn line(frame: &Frame) -> String {
     let Frame { elapsed, fed, look, freshness, .. } = frame;
     let total = look.total();
-    let freshness = freshness.map_or_else(String::new, |median| format!("  freshness {} ms", median.as_millis().max(1)));
+    let freshness =
+        freshness.map_or_else(String::new, |median| format!("  freshness {} ms", median.as_millis().max(1)));
     format!(
         "{:>4} s  {} records  generation {}  batch {} + speed {} = merged {}{freshness}  drift {} of {}",
         elapsed.as_secs(),
@@ -238,7 +231,7 @@ fn cells(part: i64, whole: i64, width: usize) -> usize {
     (cells as usize).min(width)
 }
 
-fn pad(text: &str, width: usize, style: &Style) -> String {
+pub(super) fn pad(text: &str, width: usize, style: &Style) -> String {
     style.apply_to(format!("{text:<width$}")).to_string()
 }
 
@@ -261,47 +254,4 @@ pub(super) fn number(of: u64) -> String {
         text.push(digit);
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use console::strip_ansi_codes;
-
-    use super::*;
-
-    fn plain(text: &str) -> String {
-        strip_ansi_codes(text).into_owned()
-    }
-
-    #[test]
-    fn numbers_are_grouped() {
-        let texts = [0, 999, 1_000, 1_234_567].map(number);
-        assert_eq!(texts, ["0", "999", "1,000", "1,234,567"]);
-    }
-
-    #[test]
-    fn the_cut_stands_between_the_layers() {
-        let partition = Partition { first: 100, landed: 160, cut: 140, head: 190, end: 190 };
-        let bar = |scale| plain(&log_bar(&partition, scale, 20, &Ink::new()));
-        assert_eq!(bar(100), "━━━━━━━━┃━━━╍╍╍╍╍╍  ");
-        assert_eq!(bar(90).chars().count(), 20);
-        let all_batch = Partition { first: 0, landed: 9, cut: 9, head: 9, end: 9 };
-        assert_eq!(plain(&log_bar(&all_batch, 9, 4, &Ink::new())), "━━━━");
-        assert_eq!(plain(&log_bar(&Partition::default(), 9, 4, &Ink::new())), "    ");
-    }
-
-    #[test]
-    fn batch_and_speed_add_up_in_the_panel() {
-        let group = |name: &str, batch, speed| Group { name: name.to_owned(), batch, speed, merged: batch + speed };
-        let look = Look { groups: vec![group("BROOKLYN", 1_200, 300), group("QUEENS", 800, 0)], ..Look::default() };
-        let fed = Fed { appended: 2_300, ..Fed::default() };
-        let frame = Frame { events: 5_000, elapsed: Duration::from_secs(75), fed, look, ..Frame::default() };
-        let lines: Vec<String> = panel(&frame, 80).iter().map(|line| plain(line)).collect();
-        let has = |text: &str| lines.iter().any(|line| line.contains(text));
-        assert!(has("BROOKLYN           1,200 +       300 =     1,500"), "{lines:#?}");
-        assert!(has("all                2,000 +       300 =     2,300"), "{lines:#?}");
-        assert!(has("01:15") && has("2,300 of 5,000 records"), "{lines:#?}");
-        assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
-        assert!(plain(&line(&frame)).contains("batch 2,000 + speed 300 = merged 2,300"));
-    }
 }

@@ -72,10 +72,8 @@ mod tests {
 
     #[test]
     fn a_port_that_is_taken_is_given_up_unless_it_was_asked_for() {
-        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-        let taken = taken.local_addr().unwrap().to_string();
-        // The listener is gone with its name: bind it again for the length of the test.
-        let _held = TcpListener::bind(&taken).unwrap();
+        let held = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = held.local_addr().unwrap().to_string();
         assert_eq!(address(None, &taken), "127.0.0.1:0");
         assert_eq!(address(Some(&taken), "127.0.0.1:1"), taken);
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use console::{Term, truncate_str};
 
+use super::footer::footer;
 use super::panel::{Frame, line, panel};
 use crate::args::Demo;
 use crate::commands::up::Running;
@@ -34,7 +35,7 @@ impl Screen {
     pub(super) fn new(args: &Demo, running: &Running) -> Result<Self> {
         let term = Term::stdout();
         let is_terminal = term.is_term();
-        let footer = super::panel::footer(args, running);
+        let footer = footer(args, running);
         let screen = Self { term, is_terminal, footer, drawn: 0, line_due: Instant::now() + LINES };
         if is_terminal {
             screen.term.hide_cursor()?;

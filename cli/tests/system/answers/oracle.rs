@@ -4,17 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Int64Array, RecordBatch};
-use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 use dovetail_cli::engine::Plan;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::pipeline::{Stream, register_lookups};
 use dovetail_core::record::{Fetched, Records};
-use dovetail_core::view::{View, compare_answers};
+use dovetail_core::view::View;
 use dovetail_ingestion::decode::Decoder;
 
+use crate::comparing::{self, as_answered};
 use crate::running::Running;
 
 pub(super) struct Oracle {
@@ -55,30 +54,10 @@ impl Oracle {
     }
 }
 
-fn nullable(view: &View) -> SchemaRef {
-    let schema = view.answer_schema();
-    let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
-    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-}
-
-/// One batch with the view's types: DataFusion may read the same text as another kind of string.
-fn as_answered(view: &View, batches: &[RecordBatch]) -> RecordBatch {
-    let schema = nullable(view);
-    let batches = batches.iter().map(|batch| {
-        let columns = batch.columns().iter().zip(schema.fields()).map(|(c, field)| cast(c, field.data_type()).unwrap());
-        RecordBatch::try_new(Arc::clone(&schema), columns.collect()).unwrap()
-    });
-    concat_batches(&schema, &batches.collect::<Vec<_>>()).unwrap()
-}
-
 /// Panics unless `layer`'s views answer as `expected`.
 pub(super) async fn agree(running: &Running, layer: &str, oracle: &Oracle, expected: &[RecordBatch], when: &str) {
     for (view, expected) in oracle.views.iter().zip(expected) {
         let served = running.batches(&format!("SELECT * FROM {layer}.{}", view.name)).await;
-        let served = as_answered(view, &served);
-        let different =
-            compare_answers(&nullable(view), &[served], std::slice::from_ref(expected), view.exactness).unwrap();
-        let first = &different[..different.len().min(3)];
-        assert!(different.is_empty(), "{when}: {layer}.{} has {} differences: {first:#?}", view.name, different.len());
+        comparing::agree(view, &served, std::slice::from_ref(expected), &format!("{when}: {layer}"));
     }
 }

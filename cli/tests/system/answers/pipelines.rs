@@ -2,12 +2,15 @@
 //! middle, and over a batch view alone.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use dovetail_ingestion::generate::Kind;
+use serde_json::json;
+use tokio_postgres::types::ToSql;
 
 use super::input::{Input, folder, lines, pipeline};
 use super::interfaces::{Http, Wire};
-use crate::running::Running;
+use crate::running::{Running, post};
 use crate::slt;
 
 const INPUT: Input = Input { events: 3_000, seed: 311 };
@@ -49,7 +52,7 @@ async fn filled(kind: Kind, stream: &str) -> Running {
     running
 }
 
-async fn check(kind: Kind, stream: &str) {
+async fn check(kind: Kind, stream: &str) -> (Running, Wire) {
     let running = filled(kind, stream).await;
     let wire = Wire::open(&running).await;
     let file = slt(&format!("{}.slt", folder(kind)));
@@ -58,16 +61,41 @@ async fn check(kind: Kind, stream: &str) {
         slt::run(&file, &wire).await;
         running.run(&["recompute"]).await;
     }
+    (running, wire)
+}
+
+/// A statement with a parameter has the same answer over both interfaces: `expected`, which the `.slt` file has too.
+async fn with_parameter(
+    (running, wire): &(Running, Wire),
+    sql: &str,
+    json: serde_json::Value,
+    parameter: &(dyn ToSql + Sync),
+    expected: i64,
+) {
+    let rows = post(&running.http, &json!({"sql": sql, "params": [json]}).to_string()).await.unwrap();
+    assert_eq!(rows, [[json!(expected)]], "{sql} with {json}");
+    let row = wire.client.query_one(sql, &[parameter]).await.unwrap();
+    assert_eq!(row.get::<_, i64>(0), expected, "{sql} with {parameter:?}");
 }
 
 #[tokio::test]
 async fn nyc311_answers() {
-    check(Kind::Nyc311, "service_requests").await;
+    let both = check(Kind::Nyc311, "service_requests").await;
+    let sql = "SELECT sum(requests) FROM requests_by_day WHERE borough = $1";
+    with_parameter(&both, sql, json!("BRONX"), &"BRONX", 716).await;
+    let sql = "SELECT sum(requests) FROM requests_by_day WHERE day = $1";
+    let midnight = SystemTime::UNIX_EPOCH + Duration::from_secs(1_793_505_600);
+    with_parameter(&both, sql, json!("2026-11-01T04:00:00Z"), &midnight, 2_261).await;
+    with_parameter(&both, sql, json!("2026-11-01T00:00:00-04:00"), &midnight, 2_261).await;
 }
 
 #[tokio::test]
 async fn clicks_answers() {
-    check(Kind::Clicks, "clicks").await;
+    let both = check(Kind::Clicks, "clicks").await;
+    let sql = "SELECT clicks FROM clicks_per_user WHERE user_id = $1";
+    with_parameter(&both, sql, json!(71271), &71_271_i64, 16).await;
+    let sql = "SELECT count(*) FROM clicks_per_user WHERE $1 < clicks";
+    with_parameter(&both, sql, json!(10), &10_i64, 10).await;
 }
 
 #[tokio::test]

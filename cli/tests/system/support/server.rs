@@ -25,9 +25,10 @@ pub(crate) struct Server {
     ready: reqwest::Client,
 }
 
-/// A `dovetail` command that sees nothing of this environment's settings.
+/// A `dovetail` command that sees nothing of this environment's settings. `DOVETAIL_BINARY` names another build.
 pub(crate) fn dovetail() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dovetail"));
+    let built = || env!("CARGO_BIN_EXE_dovetail").to_owned();
+    let mut command = Command::new(std::env::var("DOVETAIL_BINARY").unwrap_or_else(|_| built()));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DOVETAIL_") || name == "RUST_LOG") {
         command.env_remove(name);
     }
