@@ -42,10 +42,12 @@ fn rate(rows: f64, seconds: f64) -> String {
 async fn plain(bench: &Bench, engine: &Engine) -> Result<f64> {
     let config = SessionConfig::new().with_target_partitions(bench.config.cores());
     let context = SessionContext::new_with_config(config);
-    let folder = bench.folder().join("store").join("segments").join("clicks");
-    let url = ListingTableUrl::parse(format!("{}/", folder.display()))?;
+    let store = bench.folder().join("store");
+    let segments = engine.catalog.segments("clicks").await?;
+    let urls = segments.iter().map(|s| ListingTableUrl::parse(store.join(&s.path).display().to_string()));
+    let urls = urls.collect::<Result<Vec<_>, _>>()?;
     let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension(".parquet");
-    let config = ListingTableConfig::new(url).with_listing_options(options).infer_schema(&context.state()).await?;
+    let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).infer_schema(&context.state()).await?;
     context.register_table("clicks", Arc::new(ListingTable::try_new(config)?))?;
     let began = Instant::now();
     for view in &engine.views {

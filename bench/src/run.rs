@@ -35,6 +35,9 @@ impl Bench {
         }
         let mut config = Config { data_dir: Some(folder), ..Config::default() };
         config.batch.schedule = "never".to_owned();
+        // What is measured ends with the last segment, which nothing else closes.
+        config.landing.segment_age = Duration::from_secs(1);
+        config.batch.compact_to = bytesize::ByteSize::b(0);
         let runtime = || Builder::new_multi_thread().worker_threads(config.cores()).enable_all().build();
         let (serve, work) = (runtime()?, runtime()?);
         Ok(Self { config, serve, work, _temporary: temporary })

@@ -9,11 +9,12 @@ use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use dovetail_batch_layer::{Outcome, Progress};
+use dovetail_batch_layer::{LandingState, Outcome, Progress};
 use dovetail_core::catalog::{Run, RunKind};
 use dovetail_core::name::{Generation, StreamName, ViewName};
 use dovetail_ingestion::append::{Appender, From, MOST_PER_REQUEST, Position};
 use dovetail_ingestion::log::LogError;
+use dovetail_speed_layer::FoldState;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -41,6 +42,7 @@ pub fn router(engine: &Arc<Engine>, config: &Config) -> Router {
         .route("/v1/streams/{stream}", get(stream))
         .route("/v1/streams/{stream}/records", append)
         .route("/v1/streams/{stream}/sources/{source}", get(source))
+        .route("/v1/layers", get(layers))
         .route("/v1/recompute", post(recompute).get(progress).delete(cancel))
         .route("/v1/rollback", post(rollback))
         .route("/v1/verify", post(verify_views))
@@ -195,6 +197,55 @@ pub struct ProgressInfo {
     pub rows_done: u64,
     pub rows: u64,
     pub started_ms: i64,
+}
+
+/// What one layer of this process does in one partition.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LayerInfo {
+    pub layer: String,
+    pub stream: String,
+    pub partition: i32,
+    /// Next offset to land or fold.
+    pub next: i64,
+    pub state: String,
+    /// Why it does not go on, where it does not.
+    pub reason: Option<String>,
+}
+
+async fn layers(State(app): State<Arc<App>>) -> axum::Json<Vec<LayerInfo>> {
+    let landing = app.engine.batch.landing_status().borrow().clone();
+    let landing = landing.into_iter().map(|((stream, partition), at)| {
+        let (state, reason) = match at.state {
+            LandingState::Starting => ("starting", None),
+            LandingState::Landing => ("landing", None),
+            LandingState::Stalled { reason } => ("stalled", Some(reason)),
+            LandingState::Stopped { offset, error } => ("stopped", Some(format!("at offset {offset}: {error}"))),
+            LandingState::Ended => ("ended", None),
+        };
+        layer("batch", stream.to_string(), partition, at.next_offset, state, reason)
+    });
+    let speed = app.engine.speed.status().into_iter().map(|at| {
+        let (state, reason) = match at.state {
+            FoldState::Folding => ("folding", None),
+            FoldState::Paused => ("paused", Some("over twice its memory limit: waits for a batch run".to_owned())),
+            FoldState::Stalled(reason) => ("stalled", Some(reason)),
+            FoldState::Stopped { view: None, why } => ("stopped", Some(why)),
+            FoldState::Stopped { view: Some(view), why } => ("stopped", Some(format!("view `{view}`: {why}"))),
+        };
+        layer("speed", at.stream.to_string(), at.partition, at.head, state, reason)
+    });
+    axum::Json(landing.chain(speed).collect())
+}
+
+fn layer(
+    layer: &str,
+    stream: String,
+    partition: i32,
+    next: i64,
+    state: &str,
+    reason: Option<String>,
+) -> LayerInfo {
+    LayerInfo { layer: layer.to_owned(), stream, partition, next, state: state.to_owned(), reason }
 }
 
 async fn progress(State(app): State<Arc<App>>) -> axum::Json<ProgressInfo> {

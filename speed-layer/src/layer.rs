@@ -178,7 +178,6 @@ impl Realtime for SpeedLayer {
         Ok(realtime)
     }
 
-    /// Without a view's partitions that are not filled.
     fn keep_boundary(&self, view: &ViewName, at: &Offsets) {
         let Ok((doors, number)) = self.doors(view) else { return };
         for (partition, door) in (0..).zip(doors) {
@@ -187,6 +186,7 @@ impl Realtime for SpeedLayer {
         }
     }
 
+    /// Without a view's partitions that are not filled.
     fn head(&self, view: &ViewName) -> Result<Offsets, RealtimeError> {
         let (doors, number) = self.doors(view)?;
         Ok((0..).zip(doors).filter_map(|(p, door)| Some((p, door.shared.head(number)?))).collect())

@@ -29,7 +29,10 @@ pub(crate) enum Message {
     /// A segment of the landing will end at this offset: a cut may fall there.
     Boundary(i64),
     /// A reader of view number `view` has merged everything below `at`.
-    Keep { view: usize, at: i64 },
+    Keep {
+        view: usize,
+        at: i64,
+    },
 }
 
 /// A reader's question: the slices of view number `view` from `floor`.

@@ -15,7 +15,7 @@ pub(crate) enum Start {
     /// At a cut: that of the current generation.
     Cut(Cut),
     /// At the log's beginning: nothing was ever published.
-    LogStart,
+    Beginning,
     /// Nowhere: generations exist, but none holds this view yet.
     Unfilled,
 }
@@ -52,13 +52,13 @@ impl Target {
     pub(crate) fn start(&self, partition: i32) -> Option<i64> {
         match &self.start {
             Start::Cut(cut) => Some(cut.get(partition)),
-            Start::LogStart => Some(0),
+            Start::Beginning => Some(0),
             Start::Unfilled => None,
         }
     }
 
     pub(crate) fn is_log_start(&self) -> bool {
-        self.start == Start::LogStart
+        self.start == Start::Beginning
     }
 
     /// The boundaries of one partition that must not be merged away.
@@ -103,7 +103,7 @@ pub(crate) async fn read(
 
 fn start_of(view: &View, manifest: Option<&Manifest>) -> Start {
     match manifest {
-        None => Start::LogStart,
+        None => Start::Beginning,
         Some(manifest) => match manifest.views.get(&view.name) {
             Some(states) if states.fingerprint == view.fingerprint => Start::Cut(states.cut.clone()),
             _ => Start::Unfilled,
@@ -116,7 +116,7 @@ fn previous_cut(old: &Target, start: &Start) -> Option<Cut> {
         same if same == start => old.previous.clone(),
         Start::Cut(cut) => Some(cut.clone()),
         // The log's beginning is kept too: a reader may still be at generation 0.
-        Start::LogStart => Some(Cut::default()),
+        Start::Beginning => Some(Cut::default()),
         Start::Unfilled => None,
     }
 }
@@ -140,7 +140,7 @@ mod tests {
         let second = target(Start::Cut(cut(70)), Some(cut(50)));
         assert_eq!(previous_cut(&second, &Start::Cut(cut(70))), Some(cut(50)), "another generation with the same cut");
         assert_eq!(previous_cut(&second, &Start::Unfilled), Some(cut(70)));
-        assert_eq!(previous_cut(&target(Start::LogStart, None), &Start::Cut(cut(70))), Some(Cut::default()));
+        assert_eq!(previous_cut(&target(Start::Beginning, None), &Start::Cut(cut(70))), Some(Cut::default()));
     }
 
     #[test]
@@ -150,6 +150,6 @@ mod tests {
         assert_eq!(both.retire_below(0), 50);
         let back = target(Start::Cut(cut(50)), Some(cut(70)));
         assert_eq!(back.retire_below(0), 50, "after a rollback");
-        assert_eq!(target(Start::LogStart, None).retire_below(0), 0);
+        assert_eq!(target(Start::Beginning, None).retire_below(0), 0);
     }
 }

@@ -205,6 +205,7 @@ impl Recompute {
         let mut config = SessionConfig::new().with_target_partitions(self.config.cores.max(1));
         // What is read must have the types that the views were planned with.
         config.options_mut().execution.parquet.schema_force_view_types = false;
+        config.options_mut().execution.time_zone = Some("UTC".to_owned());
         let context = SessionContext::new_with_config(config);
         self.store.register(&context.runtime_env());
         context

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::args::{OutputFormat, Server};
 use crate::client::Client;
+use crate::http::LayerInfo;
 use crate::output;
 
 const VIEWS: &str = "SELECT name, state, generation, cut, head, batch_groups, exactness, error FROM sys.views";
@@ -26,6 +27,12 @@ pub(super) async fn run(server: &Server, format: OutputFormat) -> Result<ExitCod
     for sql in [VIEWS, PARTITIONS] {
         let (schema, batches) = client.query(sql).await?;
         output::print(&schema, &batches, format)?;
+    }
+    let layers: Vec<LayerInfo> = client.get("/v1/layers").await?;
+    for LayerInfo { layer, stream, partition, next, state, reason } in layers {
+        if let Some(reason) = reason {
+            eprintln!("{layer} layer, {stream} partition {partition}: {state} at {next}: {reason}");
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

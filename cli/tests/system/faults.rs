@@ -233,7 +233,8 @@ async fn a_second_server_on_the_same_folder_is_told_why_it_cannot_start() {
 async fn with_broken(local: &Local, segment: &str, why: &str, break_it: impl FnOnce(&Path)) {
     let client = &local.client;
     let generation = "SELECT max(generation) FROM sys.generations";
-    let (before, answers) = (number(client, generation).await, texts(client, "SELECT n FROM per_page ORDER BY page").await);
+    let (before, answers) =
+        (number(client, generation).await, texts(client, "SELECT n FROM per_page ORDER BY page").await);
     let file = local.folder.path().join("data/store").join(segment);
     let content = std::fs::read(&file).unwrap();
     break_it(&file);

@@ -11,6 +11,7 @@ mod weather;
 use std::path::PathBuf;
 
 /// The folder of real files, if there is one.
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn shared(test: &str) -> Option<PathBuf> {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
     let path = std::env::var_os("DOVETAIL_SHARED_DATA").map_or_else(beside, PathBuf::from);

@@ -83,6 +83,8 @@ pub(super) fn planning_config() -> SessionConfig {
     let mut config = SessionConfig::new().with_target_partitions(1);
     let options = config.options_mut();
     options.sql_parser.map_string_types_to_utf8view = false;
+    // Both layers and serving take a time without a zone for the same instant.
+    options.execution.time_zone = Some("UTC".to_owned());
     options.optimizer.enable_dynamic_filter_pushdown = false;
     options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     options.optimizer.enable_join_dynamic_filter_pushdown = false;
