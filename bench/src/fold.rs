@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use dovetail_cli::engine::Plan;
@@ -22,30 +22,28 @@ pub(crate) fn measure(report: &mut Report) -> Result<()> {
         let plan = Plan::load(&path).await.map_err(|e| anyhow!("{e}"))?;
         let stream = Arc::new(plan.pipeline.streams[0].clone());
         let mut generator = clicks((BATCHES * ROWS) as u64, 1);
-        let batches: Vec<_> =
-            (0..BATCHES).map(|i| fetched(records(&mut generator, ROWS), (i * ROWS) as i64)).collect();
+        let batches: Vec<_> = (0..BATCHES).map(|i| fetched(records(&mut generator, ROWS), (i * ROWS) as i64)).collect();
         let mut decoder = Decoder::new(stream)?;
-        let began = Instant::now();
-        let mut decoded = vec![];
+        let mut folders = plan.folded().iter().map(Folder::new).collect::<Result<Vec<_>, _>>()?;
+        let mut decode = Duration::ZERO;
+        let mut folds = vec![Duration::ZERO; folders.len()];
         for batch in &batches {
-            decoded.push(decoder.decode(0, batch)?);
+            let began = Instant::now();
+            let decoded = decoder.decode(0, batch)?;
+            decode += began.elapsed();
+            for (folder, took) in folders.iter_mut().zip(&mut folds) {
+                let began = Instant::now();
+                folder.fold(&decoded.rows).await?;
+                *took += began.elapsed();
+            }
         }
-        let decode = began.elapsed();
         let rows = (BATCHES * ROWS) as f64;
         report.add("decode, one core", format!("{} records/s", thousands(rows / decode.as_secs_f64())), "");
-        let mut all = decode;
-        for view in plan.folded() {
-            let mut folder = Folder::new(&view)?;
-            let began = Instant::now();
-            for batch in &decoded {
-                folder.fold(&batch.rows).await?;
-            }
-            let fold = began.elapsed();
-            all += fold;
-            let rate = thousands(rows / fold.as_secs_f64());
+        for (view, took) in plan.folded().iter().zip(&folds) {
+            let rate = thousands(rows / took.as_secs_f64());
             report.add(&format!("fold `{}`, one core", view.name), format!("{rate} records/s"), "");
-            drop(folder.take_state()?);
         }
+        let all = decode + folds.iter().sum();
         let rate = thousands(rows / all.as_secs_f64());
         report.add("decode + fold of 3 views, one core", format!("{rate} records/s"), "1,500,000");
         Ok(())

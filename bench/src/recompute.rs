@@ -47,7 +47,10 @@ async fn plain(bench: &Bench, engine: &Engine) -> Result<f64> {
     let urls = segments.iter().map(|s| ListingTableUrl::parse(store.join(&s.path).display().to_string()));
     let urls = urls.collect::<Result<Vec<_>, _>>()?;
     let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension(".parquet");
-    let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).infer_schema(&context.state()).await?;
+    let config = ListingTableConfig::new_with_multi_paths(urls)
+        .with_listing_options(options)
+        .infer_schema(&context.state())
+        .await?;
     context.register_table("clicks", Arc::new(ListingTable::try_new(config)?))?;
     let began = Instant::now();
     for view in &engine.views {

@@ -10,7 +10,12 @@ impl Report {
     /// Adds a figure and its target, `""` where there is none, and prints it at once.
     pub(crate) fn add(&mut self, what: &str, figure: impl Into<String>, target: &str) {
         let row = [what.to_owned(), figure.into(), target.to_owned()];
-        eprintln!("{}: {} {}", row[0], row[1], if target.is_empty() { String::new() } else { format!("(target {target})") });
+        eprintln!(
+            "{}: {} {}",
+            row[0],
+            row[1],
+            if target.is_empty() { String::new() } else { format!("(target {target})") }
+        );
         self.rows.push(row);
     }
 

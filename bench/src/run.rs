@@ -54,7 +54,8 @@ impl Bench {
             loop {
                 let round: Vec<_> = (0..4).map(|p| (p, records(&mut generator, BATCH))).collect();
                 let empty = round.iter().all(|(_, r)| r.is_empty());
-                let appends = round.into_iter().filter(|(_, r)| !r.is_empty()).map(|(p, r)| log.append("clicks", p, r, None));
+                let appends =
+                    round.into_iter().filter(|(_, r)| !r.is_empty()).map(|(p, r)| log.append("clicks", p, r, None));
                 futures::future::try_join_all(appends).await?;
                 if empty {
                     return anyhow::Ok(());

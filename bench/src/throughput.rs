@@ -23,7 +23,11 @@ pub(crate) fn measure(args: &Args, report: &mut Report) -> Result<()> {
     let busy = (cpu_seconds() - cpu) / seconds;
     report.add("  processors busy", format!("{busy:.2}"), "");
     report.add("  resident memory at 1/4, 1/2, 3/4, end", done.memory.join(", "), "flat");
-    report.add("  of that, states of the speed layer", format!("{:.0} MiB", engine.speed.bytes() as f64 / 1048576.0), "");
+    report.add(
+        "  of that, states of the speed layer",
+        format!("{:.0} MiB", engine.speed.bytes() as f64 / 1048576.0),
+        "",
+    );
     recompute::measure(args, &bench, &engine, report)?;
     bench.stop(engine);
     Ok(())

@@ -161,10 +161,11 @@ const UNITS: [(&str, TimeUnit); 4] = [
 impl StreamInfo {
     pub fn of(stream: &Stream) -> Self {
         let options = &stream.options;
-        let columns = stream.columns.fields().iter().map(|f| ColumnInfo {
-            name: f.name().clone(),
-            data_type: f.data_type().to_string(),
-        });
+        let columns = stream
+            .columns
+            .fields()
+            .iter()
+            .map(|f| ColumnInfo { name: f.name().clone(), data_type: f.data_type().to_string() });
         let unit = UNITS.iter().find(|(_, unit)| *unit == options.timestamp_unit).map_or("ms", |(name, _)| name);
         Self {
             name: stream.name.clone(),

@@ -65,12 +65,7 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self {
-            queue: ByteSize::mib(64),
-            tail: ByteSize::mib(64),
-            read: ByteSize::mib(4),
-            decoded: ByteSize::mib(32),
-        }
+        Self { queue: ByteSize::mib(64), tail: ByteSize::mib(64), read: ByteSize::mib(4), decoded: ByteSize::mib(32) }
     }
 }
 

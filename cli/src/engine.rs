@@ -97,12 +97,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// Starts everything on the folder that `config` names. Folding and landing run on `work`.
-    pub async fn start(
-        plan: Plan,
-        config: &Config,
-        metrics: Option<PrometheusHandle>,
-        work: &Handle,
-    ) -> Result<Self> {
+    pub async fn start(plan: Plan, config: &Config, metrics: Option<PrometheusHandle>, work: &Handle) -> Result<Self> {
         let store = Store::local(&config.data_dir().join("store"))?;
         Self::start_on(store, plan, config, metrics, work).await
     }
@@ -237,12 +232,7 @@ async fn register(catalog: &Catalog, streams: &[Arc<Stream>], plan: &Plan, clock
 
 type Streams = (HashMap<StreamName, Arc<Feed>>, HashMap<StreamName, Arc<Appender>>);
 
-async fn open_streams(
-    log: &Arc<dyn Log>,
-    streams: &[Arc<Stream>],
-    config: &Config,
-    clock: &Clock,
-) -> Result<Streams> {
+async fn open_streams(log: &Arc<dyn Log>, streams: &[Arc<Stream>], config: &Config, clock: &Clock) -> Result<Streams> {
     let (mut feeds, mut appenders) = (HashMap::new(), HashMap::new());
     for stream in streams {
         log.create_topic(&stream.topic, stream.options.partitions).await?;

@@ -130,10 +130,7 @@ fn not_appended(error: LogError) -> Failed {
     Failed(status, format!("{:#}", anyhow::Error::from(error)))
 }
 
-async fn source(
-    State(app): State<Arc<App>>,
-    Path((name, source)): Path<(String, String)>,
-) -> Result<Response, Failed> {
+async fn source(State(app): State<Arc<App>>, Path((name, source)): Path<(String, String)>) -> Result<Response, Failed> {
     let Position { resume, seen } = app.appender(&name)?.position(&source).await.map_err(not_appended)?;
     Ok(axum::Json(json!({"next": resume, "seen": seen})).into_response())
 }
@@ -166,7 +163,8 @@ async fn recompute(State(app): State<Arc<App>>, body: Bytes) -> Result<Response,
             until_served(&app).await;
             let took_ms = run.finished_ms.map(|finished| finished - run.started_ms);
             let Run { id, generation, rows, segments, .. } = run;
-            let body = json!({"run": id, "generation": generation, "rows": rows, "segments": segments, "took_ms": took_ms});
+            let body =
+                json!({"run": id, "generation": generation, "rows": rows, "segments": segments, "took_ms": took_ms});
             axum::Json(body).into_response()
         }
     })
@@ -237,14 +235,7 @@ async fn layers(State(app): State<Arc<App>>) -> axum::Json<Vec<LayerInfo>> {
     axum::Json(landing.chain(speed).collect())
 }
 
-fn layer(
-    layer: &str,
-    stream: String,
-    partition: i32,
-    next: i64,
-    state: &str,
-    reason: Option<String>,
-) -> LayerInfo {
+fn layer(layer: &str, stream: String, partition: i32, next: i64, state: &str, reason: Option<String>) -> LayerInfo {
     LayerInfo { layer: layer.to_owned(), stream, partition, next, state: state.to_owned(), reason }
 }
 

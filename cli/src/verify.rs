@@ -48,7 +48,8 @@ pub(crate) async fn verify(engine: &Arc<Engine>, view: &Arc<View>) -> Result<Ver
     let (folded, records) = fold_again(engine, view, stream, &as_of.head).await?;
     let schema = view.answer_schema();
     let renamed = |batches: Vec<arrow::array::RecordBatch>| -> Result<Vec<_>> {
-        let all = batches.into_iter().map(|b| arrow::array::RecordBatch::try_new(nullable(&schema), b.columns().to_vec()));
+        let all =
+            batches.into_iter().map(|b| arrow::array::RecordBatch::try_new(nullable(&schema), b.columns().to_vec()));
         Ok(all.collect::<Result<_, _>>()?)
     };
     let (served, folded) = (renamed(served)?, renamed(folded)?);

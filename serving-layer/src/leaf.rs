@@ -43,7 +43,9 @@ impl Source {
     /// All states, merged as far as that was done before.
     fn pieces(&self) -> Vec<RecordBatch> {
         match (&self.states, &self.tail) {
-            (Some(states), Some(tail)) => self.inner.bases.pieces(&self.view, states, tail, &self.inner.realtime).batches,
+            (Some(states), Some(tail)) => {
+                self.inner.bases.pieces(&self.view, states, tail, &self.inner.realtime).batches
+            }
             (Some(states), None) => states.batches.clone(),
             (None, Some(tail)) => tail.slices.iter().flat_map(|slice| slice.state.iter().cloned()).collect(),
             (None, None) => vec![],

@@ -44,7 +44,12 @@ const STACK: usize = 8 << 20;
 /// One runtime for connections and queries, one for folding and landing.
 pub(super) fn runtimes(config: &Config) -> Result<(Runtime, Runtime)> {
     let runtime = |name: &str| {
-        Builder::new_multi_thread().worker_threads(config.cores()).thread_stack_size(STACK).thread_name(name).enable_all().build()
+        Builder::new_multi_thread()
+            .worker_threads(config.cores())
+            .thread_stack_size(STACK)
+            .thread_name(name)
+            .enable_all()
+            .build()
     };
     Ok((runtime("serve")?, runtime("work")?))
 }

@@ -119,8 +119,5 @@ pub(super) fn nullable_schema(fields: Vec<Field>) -> SchemaRef {
 }
 
 fn lowest_aggregate(plan: &Arc<dyn ExecutionPlan>) -> Option<&AggregateExec> {
-    plan.children()
-        .into_iter()
-        .find_map(lowest_aggregate)
-        .or_else(|| plan.downcast_ref::<AggregateExec>())
+    plan.children().into_iter().find_map(lowest_aggregate).or_else(|| plan.downcast_ref::<AggregateExec>())
 }

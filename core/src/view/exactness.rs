@@ -1,8 +1,8 @@
 //! How exactly two foldings of the same rows agree, by aggregate function.
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::arrow::datatypes::DataType;
 
 /// Ordered from best to worst: a view is as exact as its least exact aggregate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

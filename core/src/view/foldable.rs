@@ -90,7 +90,9 @@ impl Walk<'_> {
         match below {
             Part::Static => Ok(Part::Static),
             Part::Rows => over_rows(plan, side),
-            Part::Cut { blocked_by: Some(what), .. } if matches!(plan, LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_)) => {
+            Part::Cut { blocked_by: Some(what), .. }
+                if matches!(plan, LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_)) =>
+            {
                 refuse(
                     format!("{what} below the aggregate cannot be folded: it depends on all rows at once"),
                     hint_below_aggregate(what),
@@ -256,8 +258,7 @@ pub(super) fn node(plan: &LogicalPlan, at: *const LogicalPlan) -> Option<&Logica
 
 /// `plan`'s only input that reads the stream, with `Arc` intact.
 pub(super) fn stream_input<'a>(plan: &'a LogicalPlan, streams: &HashSet<String>) -> Option<&'a LogicalPlan> {
-    plan.inputs().into_iter().find(|input| {
-        scanned_tables(input).is_ok_and(|tables| tables.iter().any(|t| streams.contains(t.table())))
-    })
+    plan.inputs()
+        .into_iter()
+        .find(|input| scanned_tables(input).is_ok_and(|tables| tables.iter().any(|t| streams.contains(t.table()))))
 }
-

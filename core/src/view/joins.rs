@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{JoinType, Result};
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
@@ -12,6 +11,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::streaming::StreamingTableExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::unnest::UnnestExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
 /// `plan` with every hash join's stream on the probe side, and one output.
 pub(super) fn probe_with_stream(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -41,10 +41,8 @@ pub(super) fn runs_again(plan: &Arc<dyn ExecutionPlan>) -> bool {
     }
     if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
         // Of these, no row is decided by what the build side has seen of earlier batches.
-        let by_probe = matches!(
-            join.join_type(),
-            JoinType::Inner | JoinType::Right | JoinType::RightSemi | JoinType::RightAnti
-        );
+        let by_probe =
+            matches!(join.join_type(), JoinType::Inner | JoinType::Right | JoinType::RightSemi | JoinType::RightAnti);
         return by_probe && !reads_stream(join.left()) && runs_again(join.right());
     }
     let by_row = plan.is::<FilterExec>() || plan.is::<ProjectionExec>() || plan.is::<UnnestExec>();

@@ -42,12 +42,12 @@ use datafusion::logical_expr::LogicalPlan;
 
 use crate::name::{StreamName, ViewName};
 
+use aggregation::Aggregation;
 pub use compare::{Difference, compare_answers};
 pub use exactness::Exactness;
 pub use fold::{Folder, fold_table};
 pub use planner::{Planned, Planner, ViewError};
 pub use state::{sort_state, split_state};
-use aggregation::Aggregation;
 use table::Table;
 
 /// A view over one stream that both layers fold.

@@ -22,7 +22,10 @@ pub(super) fn break_ties(expression: Expr, input: &DFSchema) -> Result<Result<Ex
         for name in [PARTITION, OFFSET] {
             let Some(column) = find(input, name) else {
                 refusal = Some(Refusal {
-                    message: format!("`{}()` cannot decide between rows that ORDER BY puts level", function.func.name()),
+                    message: format!(
+                        "`{}()` cannot decide between rows that ORDER BY puts level",
+                        function.func.name()
+                    ),
                     hint: format!("select `{PARTITION}` and `{OFFSET}` in the subquery too"),
                 });
                 break;

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::catalog::streaming::StreamingTable;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::empty::EmptyTable;
-use datafusion::catalog::streaming::StreamingTable;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan};
@@ -94,7 +94,10 @@ pub(super) fn planning_config() -> SessionConfig {
 
 impl std::fmt::Debug for Planner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Planner").field("streams", &self.streams.len()).field("views", &self.views).finish_non_exhaustive()
+        f.debug_struct("Planner")
+            .field("streams", &self.streams.len())
+            .field("views", &self.views)
+            .finish_non_exhaustive()
     }
 }
 
@@ -256,9 +259,8 @@ impl Planner {
 
     /// Plans an aggregate without any rule that could give it another shape.
     async fn plan_as_written(&self, logical: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
-        let state = SessionStateBuilder::new_from_existing(self.context.state())
-            .with_physical_optimizer_rules(vec![])
-            .build();
+        let state =
+            SessionStateBuilder::new_from_existing(self.context.state()).with_physical_optimizer_rules(vec![]).build();
         state.query_planner().create_physical_plan(logical, &state).await
     }
 }

@@ -56,13 +56,8 @@ pub(super) fn only_columns_of(input: LogicalPlan, expressions: &[Expr]) -> Resul
     for expression in expressions {
         expression.add_column_refs(&mut wanted);
     }
-    let columns: Vec<Expr> = input
-        .schema()
-        .columns()
-        .into_iter()
-        .filter(|column| wanted.contains(&column))
-        .map(col)
-        .collect();
+    let columns: Vec<Expr> =
+        input.schema().columns().into_iter().filter(|column| wanted.contains(&column)).map(col).collect();
     LogicalPlanBuilder::from(input).project(columns)?.build()
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, UInt64Array, new_empty_array, new_null_array};
+use arrow::array::{
+    ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, UInt64Array, new_empty_array, new_null_array,
+};
 use arrow::compute::{SortColumn, lexsort_to_indices, take, take_arrays};
 use datafusion::common::Result;
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
@@ -198,7 +200,10 @@ impl Input {
     fn ordered(&self, function: &Function, group_indices: &[usize]) -> Result<(Self, Vec<usize>)> {
         let keys = &self.arguments[function.plain_arguments()..];
         if keys.is_empty() || group_indices.len() < 2 {
-            return Ok((Self { arguments: self.arguments.clone(), filter: self.filter.clone() }, group_indices.to_vec()));
+            return Ok((
+                Self { arguments: self.arguments.clone(), filter: self.filter.clone() },
+                group_indices.to_vec(),
+            ));
         }
         let columns: Vec<SortColumn> = keys
             .iter()
@@ -213,7 +218,8 @@ impl Input {
             None => None,
         };
         let arguments = take_arrays(&self.arguments, &order, None)?;
-        let groups = groups.as_primitive::<arrow::datatypes::UInt64Type>().values().iter().map(|&g| g as usize).collect();
+        let groups =
+            groups.as_primitive::<arrow::datatypes::UInt64Type>().values().iter().map(|&g| g as usize).collect();
         Ok((Self { arguments, filter }, groups))
     }
 }

@@ -49,9 +49,8 @@ const VIEWS: &[&str] = &[
 ];
 
 /// Sketches are compared with the exact quantile of few values, where they are exact.
-const SKETCHES: &[&str] = &[
-    "SELECT k, approx_percentile_cont(0.5) WITHIN GROUP (ORDER BY i) AS p, approx_median(i) AS m FROM s GROUP BY k",
-];
+const SKETCHES: &[&str] =
+    &["SELECT k, approx_percentile_cont(0.5) WITHIN GROUP (ORDER BY i) AS p, approx_median(i) AS m FROM s GROUP BY k"];
 
 /// Where to cut, and which two pieces to merge next.
 #[derive(Debug, Clone)]
@@ -98,10 +97,8 @@ async fn check(sql: &str, rows: &[Row], cutting: &Cutting) -> Result<(), TestCas
     let answered = answer(&view, &states.concat()).await;
     let expected = one_shot(sql, &rows).await;
     let schema = answered.first().or(expected.first()).map_or_else(|| view.answer_schema(), RecordBatch::schema);
-    let expected: Vec<RecordBatch> = expected
-        .iter()
-        .map(|b| RecordBatch::try_new(Arc::clone(&schema), b.columns().to_vec()).unwrap())
-        .collect();
+    let expected: Vec<RecordBatch> =
+        expected.iter().map(|b| RecordBatch::try_new(Arc::clone(&schema), b.columns().to_vec()).unwrap()).collect();
     let different = compare_answers(&schema, &expected, &answered, view.exactness).unwrap();
     prop_assert!(different.is_empty(), "{sql}\nplain DataFusion | fold, merge, finish:\n{different:#?}");
     Ok(())
@@ -113,7 +110,8 @@ fn run(views: &[&str], cases: u32) {
     for sql in views {
         let config = Config { cases, failure_persistence: None, ..Config::default() };
         let inputs = (prop::collection::vec(row(), 0..60), cutting());
-        let outcome = TestRunner::new(config).run(&inputs, |(rows, cutting)| runtime.block_on(check(sql, &rows, &cutting)));
+        let outcome =
+            TestRunner::new(config).run(&inputs, |(rows, cutting)| runtime.block_on(check(sql, &rows, &cutting)));
         failures.extend(outcome.err().map(|failed| format!("{sql}\n{failed}")));
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));

@@ -28,9 +28,20 @@ async fn joins_that_no_row_decides_are_refused() {
     )
     .await;
     let kept = "join keeps lookup rows without a match, which no single row of the stream decides";
-    check("SELECT n.k, count(*) FROM names n LEFT JOIN s ON s.k = n.k GROUP BY 1", &format!("Left {kept}"), "FROM stream LEFT JOIN").await;
-    check("SELECT n.k, count(*) FROM s RIGHT JOIN names n ON s.k = n.k GROUP BY 1", &format!("Right {kept}"), "FROM stream LEFT JOIN").await;
-    check("SELECT count(*) FROM s FULL JOIN names n ON s.k = n.k", &format!("Full {kept}"), "FROM stream LEFT JOIN").await;
+    check(
+        "SELECT n.k, count(*) FROM names n LEFT JOIN s ON s.k = n.k GROUP BY 1",
+        &format!("Left {kept}"),
+        "FROM stream LEFT JOIN",
+    )
+    .await;
+    check(
+        "SELECT n.k, count(*) FROM s RIGHT JOIN names n ON s.k = n.k GROUP BY 1",
+        &format!("Right {kept}"),
+        "FROM stream LEFT JOIN",
+    )
+    .await;
+    check("SELECT count(*) FROM s FULL JOIN names n ON s.k = n.k", &format!("Full {kept}"), "FROM stream LEFT JOIN")
+        .await;
 }
 
 #[tokio::test]
@@ -69,8 +80,18 @@ async fn aggregates_that_depend_on_arrival_need_an_order() {
         let message = format!("`{name}()` without ORDER BY depends on the order in which rows are folded");
         check(&format!("SELECT {name}(i) FROM s"), &message, "ORDER BY _offset").await;
     }
-    check("SELECT string_agg(k, ',') FROM s", "`string_agg()` without ORDER BY depends on the order in which rows are folded", "ORDER BY").await;
-    check("SELECT nth_value(i, 2) FROM s", "`nth_value()` without ORDER BY depends on the order in which rows are folded", "ORDER BY").await;
+    check(
+        "SELECT string_agg(k, ',') FROM s",
+        "`string_agg()` without ORDER BY depends on the order in which rows are folded",
+        "ORDER BY",
+    )
+    .await;
+    check(
+        "SELECT nth_value(i, 2) FROM s",
+        "`nth_value()` without ORDER BY depends on the order in which rows are folded",
+        "ORDER BY",
+    )
+    .await;
     check("SELECT any_value(i) FROM s", "`any_value()` may answer differently in each layer", "min(x)").await;
     check(
         "SELECT first_value(i ORDER BY t) FROM (SELECT i, t FROM s)",

@@ -87,7 +87,8 @@ pub(super) fn batch(rows: &[Row]) -> RecordBatch {
     ];
     let stream = pipeline().streams.remove(0);
     let schema = stream.decoded_schema();
-    let columns = columns.into_iter().zip(schema.fields()).map(|(c, f)| arrow::compute::cast(&c, f.data_type()).unwrap());
+    let columns =
+        columns.into_iter().zip(schema.fields()).map(|(c, f)| arrow::compute::cast(&c, f.data_type()).unwrap());
     RecordBatch::try_new(Arc::clone(&schema), columns.collect()).unwrap()
 }
 
