@@ -54,7 +54,7 @@ pub(crate) async fn verify(engine: &Arc<Engine>, view: &Arc<View>) -> Result<Ver
     };
     let (served, folded) = (renamed(served)?, renamed(folded)?);
     let rows = served.iter().map(|b| b.num_rows() as u64).sum();
-    let different = compare_answers(&nullable(&schema), &served, &folded, view.exactness)?;
+    let different = compare_answers(&nullable(&schema), &served, &folded, view.answer_exactness())?;
     let examples = different.iter().take(EXAMPLES).map(|Difference { left, right }| (left.clone(), right.clone()));
     Ok(Verdict {
         view: view.name.to_string(),

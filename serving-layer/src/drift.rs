@@ -97,7 +97,7 @@ async fn drift(
         let schema = view.leaf_schema();
         let (left, right) = (view.finish(&left, None)?, view.finish(&right.batches, None)?);
         let rows: usize = right.iter().map(RecordBatch::num_rows).sum();
-        let differences = compare_answers(&schema, &left, &right, view.exactness)?;
+        let differences = compare_answers(&schema, &left, &right, view.leaf_exactness())?;
         let detail = match differences.first() {
             None => "equal".to_owned(),
             Some(first) => format!(

@@ -26,7 +26,7 @@ pub(crate) fn as_answered(view: &View, batches: &[RecordBatch]) -> RecordBatch {
 /// Panics unless two answers of `view` agree as exactly as its aggregates do.
 pub(crate) fn agree(view: &View, left: &[RecordBatch], right: &[RecordBatch], what: &str) {
     let (left, right) = (as_answered(view, left), as_answered(view, right));
-    let different = compare_answers(&nullable(view), &[left], &[right], view.exactness).unwrap();
+    let different = compare_answers(&nullable(view), &[left], &[right], view.answer_exactness()).unwrap();
     let first = &different[..different.len().min(3)];
     assert!(different.is_empty(), "{what}: {} has {} differences: {first:#?}", view.name, different.len());
 }

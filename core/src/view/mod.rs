@@ -23,6 +23,7 @@ mod extremes;
 mod fold;
 mod foldable;
 mod joins;
+mod lineage;
 mod order;
 mod planner;
 mod split;
@@ -61,6 +62,8 @@ pub struct View {
     pub fingerprint: String,
     /// How exactly the answers of two foldings of the same rows agree.
     pub exactness: Exactness,
+    leaf_exactness: Vec<Exactness>,
+    answer_exactness: Vec<Exactness>,
     /// Rows of the stream -> rows that the aggregate reads; planned, so that it can be run on any batch.
     fold: fold::FoldPlan,
     /// `None`: a view of rows, whose state is the rows themselves.
@@ -108,6 +111,16 @@ impl View {
     /// Schema of the view's answer, as its users see it.
     pub fn answer_schema(&self) -> SchemaRef {
         Arc::new(self.finish_plan.schema().as_arrow().clone())
+    }
+
+    /// How exactly two answers agree, by column of [`View::answer_schema`].
+    pub fn answer_exactness(&self) -> &[Exactness] {
+        &self.answer_exactness
+    }
+
+    /// The same, by column of [`View::leaf_schema`].
+    pub fn leaf_exactness(&self) -> &[Exactness] {
+        &self.leaf_exactness
     }
 
     /// Merges states into one without repeated groups. States of rows are only put one after the other.

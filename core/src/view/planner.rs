@@ -21,6 +21,7 @@ use super::exactness::{Exactness, function};
 use super::fold::{BatchInput, FoldPlan};
 use super::foldable::{CutPoint, Refusal, cut_point, node, replace, stream_input};
 use super::joins::{probe_with_stream, runs_again};
+use super::lineage;
 use super::order::break_ties;
 use super::split::{leaf_column, leaf_in_place_of, only_columns_of, scanned_tables};
 use super::{DerivedView, View};
@@ -195,7 +196,9 @@ impl Planner {
             stream: stream.name.clone(),
             sql: definition.sql.clone(),
             fingerprint: self.fingerprint(definition, stream),
-            exactness: parts.exactness,
+            exactness: parts.leaf_exactness.iter().copied().max().unwrap_or(Exactness::Bits),
+            answer_exactness: lineage::columns(&parts.finish_plan, &parts.leaf_exactness),
+            leaf_exactness: parts.leaf_exactness,
             fold: parts.fold,
             aggregation: parts.aggregation.map(Arc::new),
             state_schema: parts.state_schema,
@@ -223,7 +226,7 @@ impl Planner {
         let Some(LogicalPlan::Aggregate(aggregate)) = node(plan, at) else {
             return Err(DataFusionError::Internal("the cut point is no aggregate".to_owned()).into());
         };
-        let exactness = exactness_of(aggregate)?;
+        let leaf_exactness = exactness_of(aggregate)?;
         let ordered = with_ties_broken(aggregate)?;
         let expressions: Vec<Expr> = ordered.group_expr.iter().chain(&ordered.aggr_expr).cloned().collect();
         let input = only_columns_of(ordered.input.as_ref().clone(), &expressions)?;
@@ -236,7 +239,7 @@ impl Planner {
         let leaf_schema = leaf_schema(aggregation.answer_fields().iter());
         let finish_plan = finish_over(plan, at, &leaf_schema)?;
         let state_schema = Arc::clone(&aggregation.state_schema);
-        Ok(Parts { exactness, fold, aggregation: Some(aggregation), state_schema, leaf_schema, finish_plan })
+        Ok(Parts { leaf_exactness, fold, aggregation: Some(aggregation), state_schema, leaf_schema, finish_plan })
     }
 
     async fn cut_rows(&self, plan: &LogicalPlan, rows: &LogicalPlan) -> Result<Parts, ViewError> {
@@ -245,8 +248,8 @@ impl Planner {
         let leaf_schema = leaf_schema(fields.iter());
         let finish_plan = finish_over(plan, rows, &leaf_schema)?;
         let state_schema = nullable_schema(fields);
-        let exactness = Exactness::Bits;
-        Ok(Parts { exactness, fold, aggregation: None, state_schema, leaf_schema, finish_plan })
+        let leaf_exactness = vec![Exactness::Bits; leaf_schema.fields().len()];
+        Ok(Parts { leaf_exactness, fold, aggregation: None, state_schema, leaf_schema, finish_plan })
     }
 
     /// Plans what is below the cut, over a batch of the stream.
@@ -266,7 +269,7 @@ impl Planner {
 }
 
 struct Parts {
-    exactness: Exactness,
+    leaf_exactness: Vec<Exactness>,
     fold: FoldPlan,
     aggregation: Option<Aggregation>,
     state_schema: SchemaRef,
@@ -277,7 +280,7 @@ struct Parts {
 /// Types are coerced and DISTINCT is written as an aggregate; nothing else is optimised before the cut.
 fn analyzed(context: &SessionContext, plan: LogicalPlan) -> Result<LogicalPlan> {
     let state = context.state();
-    let plan = state.analyzer().execute_and_check(plan, &state.config_options().clone(), |_, _| {})?;
+    let plan = state.analyzer().execute_and_check(plan, &Arc::clone(state.config_options()), |_, _| {})?;
     let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![Arc::new(ReplaceDistinctWithAggregate::new())];
     Optimizer::with_rules(rules).optimize(plan, &OptimizerContext::new().with_skip_failing_rules(false), |_, _| {})
 }
@@ -290,15 +293,20 @@ fn with_ties_broken(aggregate: &Aggregate) -> Result<Aggregate, ViewError> {
     Ok(Aggregate::try_new(Arc::clone(&aggregate.input), aggregate.group_expr.clone(), aggr_expr)?)
 }
 
-fn exactness_of(aggregate: &Aggregate) -> Result<Exactness> {
+/// Of every column of the aggregate's answer: group columns are exact, values as their function is.
+fn exactness_of(aggregate: &Aggregate) -> Result<Vec<Exactness>> {
     let input = aggregate.input.schema();
-    let mut least = Exactness::Bits;
+    let values = aggregate.aggr_expr.len();
+    let mut columns = vec![Exactness::Bits; aggregate.schema.fields().len() - values];
     for expression in &aggregate.aggr_expr {
-        let Some(function) = function(expression) else { continue };
+        let Some(function) = function(expression) else {
+            columns.push(Exactness::Bits);
+            continue;
+        };
         let argument = function.params.args.first().map(|a| a.get_type(input)).transpose()?;
-        least = least.max(Exactness::of(function, argument.as_ref(), &expression.get_type(input)?));
+        columns.push(Exactness::of(function, argument.as_ref(), &expression.get_type(input)?));
     }
-    Ok(least)
+    Ok(columns)
 }
 
 fn fields_of(plan: &LogicalPlan) -> Vec<Field> {

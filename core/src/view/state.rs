@@ -1,5 +1,7 @@
 //! Arranging states for Parquet: sorted by group, in batches of bounded size.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::DataType;
@@ -18,7 +20,7 @@ pub fn sort_state(view: &View, states: &[RecordBatch]) -> Result<Vec<RecordBatch
     }
     let state = concat_batches(&view.state_schema(), states)?;
     let columns: Vec<SortColumn> =
-        state.columns()[..groups].iter().map(|c| SortColumn { values: c.clone(), options: None }).collect();
+        state.columns()[..groups].iter().map(|c| SortColumn { values: Arc::clone(c), options: None }).collect();
     let order = lexsort_to_indices(&columns, None)?;
     Ok(vec![take_record_batch(&state, &order)?])
 }

@@ -248,7 +248,7 @@ impl Rig {
         }
         joined.extend(realtime.slices.iter().flat_map(|slice| slice.state.iter().cloned()));
         let (joined, whole) = (view.finish(&joined, None).unwrap(), view.finish(&whole, None).unwrap());
-        let differences = compare_answers(&view.leaf_schema(), &joined, &whole, view.exactness).unwrap();
+        let differences = compare_answers(&view.leaf_schema(), &joined, &whole, view.leaf_exactness()).unwrap();
         assert!(differences.is_empty(), "{} with cut {cut}, head {}: {differences:?}", view.name, realtime.head);
     }
 

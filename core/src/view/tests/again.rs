@@ -23,6 +23,6 @@ async fn a_folder_forgets_the_state_that_was_taken() {
         let answered = answer(&view, &states).await;
         let schema = answered[0].schema();
         let expected = one_shot(sql, &rows).await;
-        assert_eq!(compare_answers(&schema, &answered, &expected, view.exactness).unwrap(), [], "{sql}");
+        assert_eq!(compare_answers(&schema, &answered, &expected, view.answer_exactness()).unwrap(), [], "{sql}");
     }
 }

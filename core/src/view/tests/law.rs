@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::super::compare_answers;
+use super::super::{Exactness, compare_answers};
 use super::rows::{Row, answer, batch, fold, one_shot, row, through_parquet, view};
 
 /// Every aggregate that has a state which merges, with and without groups, filters and DISTINCT.
@@ -48,7 +48,7 @@ const VIEWS: &[&str] = &[
     "SELECT k, count(*) AS n FROM (SELECT k FROM s WHERE b UNION ALL SELECT k FROM s WHERE i > 0) GROUP BY k",
 ];
 
-/// Sketches are compared with the exact quantile of few values, where they are exact.
+/// Sketches, of few values.
 const SKETCHES: &[&str] =
     &["SELECT k, approx_percentile_cont(0.5) WITHIN GROUP (ORDER BY i) AS p, approx_median(i) AS m FROM s GROUP BY k"];
 
@@ -99,7 +99,9 @@ async fn check(sql: &str, rows: &[Row], cutting: &Cutting) -> Result<(), TestCas
     let schema = answered.first().or(expected.first()).map_or_else(|| view.answer_schema(), RecordBatch::schema);
     let expected: Vec<RecordBatch> =
         expected.iter().map(|b| RecordBatch::try_new(Arc::clone(&schema), b.columns().to_vec()).unwrap()).collect();
-    let different = compare_answers(&schema, &expected, &answered, view.exactness).unwrap();
+    // A t-digest of so few rows holds each of them: it has no excuse.
+    let columns: Vec<Exactness> = view.answer_exactness().iter().map(|&e| e.min(Exactness::Float)).collect();
+    let different = compare_answers(&schema, &expected, &answered, &columns).unwrap();
     prop_assert!(different.is_empty(), "{sql}\nplain DataFusion | fold, merge, finish:\n{different:#?}");
     Ok(())
 }
@@ -123,6 +125,6 @@ fn folding_in_pieces_is_folding_at_once() {
 }
 
 #[test]
-fn sketches_agree_within_their_error() {
+fn sketches_of_few_values_are_exact() {
     run(SKETCHES, 24);
 }

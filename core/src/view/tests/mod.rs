@@ -1,4 +1,5 @@
 mod again;
 mod law;
+mod lineage;
 mod refusals;
 mod rows;
