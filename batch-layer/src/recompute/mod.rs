@@ -32,12 +32,14 @@ use dovetail_core::name::{Generation, StreamName, ViewName};
 use dovetail_core::pipeline::Stream;
 use dovetail_core::store::Store;
 use dovetail_core::view::View;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use metrics::{counter, histogram};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use self::decide::{Choice, Landed, Situation};
+use self::decide::{Choice, Landed, Situation, ViewFold};
 use self::states::{Output, Written};
 use crate::config::RunConfig;
 
@@ -68,6 +70,9 @@ pub(crate) struct Request {
     pub(crate) views: Option<Vec<ViewName>>,
     pub(crate) trigger: Trigger,
 }
+
+/// Views that are folded at the same time: while one waits for the disk or merges on one core, another folds.
+const VIEWS_AT_ONCE: usize = 2;
 
 /// How a run ended that did not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,13 +197,23 @@ impl Recompute {
     async fn fold_all(&self, choice: &Choice, output: &Output<'_>) -> Result<Vec<(ViewName, ViewStates)>, RunError> {
         check::check_sizes(&self.store, choice.sizes()).await?;
         let context = self.context();
-        let mut views = vec![];
+        // Boxed and collected: as they are, the compiler cannot see that they may move between threads.
+        let mut folds: Vec<BoxFuture<'_, _>> = vec![];
         for fold in &choice.folds {
-            let stream = self.stream(&fold.view.stream)?;
-            let states = fold::fold_view(fold, stream, output, &context, self.config.cores, &self.reporter).await?;
-            views.push((fold.view.name.clone(), states));
+            folds.push(self.fold_one(fold, output, &context).boxed());
         }
-        Ok(views)
+        futures::stream::iter(folds).buffered(VIEWS_AT_ONCE).try_collect().await
+    }
+
+    async fn fold_one(
+        &self,
+        fold: &ViewFold,
+        output: &Output<'_>,
+        context: &SessionContext,
+    ) -> Result<(ViewName, ViewStates), RunError> {
+        let stream = self.stream(&fold.view.stream)?;
+        let states = fold::fold_view(fold, stream, output, context, self.config.cores, &self.reporter).await?;
+        Ok((fold.view.name.clone(), states))
     }
 
     fn context(&self) -> SessionContext {

@@ -126,7 +126,11 @@ impl<'r> StateWriter<'r> {
 
 /// States of one view as one, sorted for Parquet.
 pub(crate) fn merged(view: &View, states: &[RecordBatch]) -> datafusion::common::Result<Vec<RecordBatch>> {
-    sort_state(view, &view.merge(states)?)
+    match states {
+        // A fold alone is merged already.
+        [one] => sort_state(view, std::slice::from_ref(one)),
+        several => sort_state(view, &view.merge(several)?),
+    }
 }
 
 /// Reads a batch view's states, all of them into memory.
