@@ -10,6 +10,7 @@ use dovetail_core::pipeline::Stream;
 use dovetail_core::store::Store;
 use dovetail_core::view::View;
 use dovetail_ingestion::feed::Feed;
+use dovetail_ingestion::log::Log;
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -42,6 +43,8 @@ pub struct BatchParts {
     pub catalog: Catalog,
     pub store: Store,
     pub clock: Clock,
+    /// The log to trim once generations cover it; `None` where it looks after itself, as Kafka does.
+    pub trim: Option<Arc<dyn Log>>,
     /// Where runs fold: on a runtime of their own they cannot delay those who answer queries.
     pub work: Handle,
     pub config: BatchConfig,
@@ -134,6 +137,8 @@ fn start_runs(
     };
     let upkeep = Upkeep {
         streams: streams.clone(),
+        views: views.clone(),
+        log: parts.trim.clone(),
         catalog: catalog.clone(),
         store: store.clone(),
         clock: clock.clone(),

@@ -61,11 +61,34 @@ pub struct Log {
     pub read: ByteSize,
     /// Decoded records that one layer leaves for the other, per partition.
     pub decoded: ByteSize,
+    /// What stays in the embedded log once it is landed.
+    pub keep: Keep,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// What a generation that is kept does not cover: all that is ever read from the log again.
+    Uncovered,
+    /// Everything, for ever.
+    All,
+}
+
+impl Log {
+    pub fn trims(&self) -> bool {
+        self.keep == Keep::Uncovered
+    }
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { queue: ByteSize::mib(64), tail: ByteSize::mib(64), read: ByteSize::mib(4), decoded: ByteSize::mib(32) }
+        Self {
+            queue: ByteSize::mib(64),
+            tail: ByteSize::mib(64),
+            read: ByteSize::mib(4),
+            decoded: ByteSize::mib(32),
+            keep: Keep::Uncovered,
+        }
     }
 }
 

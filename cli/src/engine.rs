@@ -134,6 +134,7 @@ impl Engine {
             catalog: catalog.clone(),
             store: store.clone(),
             clock: clock.clone(),
+            trim: config.log.trims().then(|| Arc::clone(&log)),
             work: work.clone(),
             config: config.batch()?,
         };

@@ -10,4 +10,5 @@ pub mod config;
 pub mod engine;
 pub mod http;
 mod output;
+mod replay;
 mod verify;

@@ -8,10 +8,10 @@ use datafusion::prelude::SessionContext;
 use dovetail_core::offsets::Offsets;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::view::{Difference, Folder, View, compare_answers};
-use dovetail_ingestion::decode::Decoder;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
+use crate::replay::Replay;
 
 /// What became of one view.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,8 +32,6 @@ pub(crate) struct Verdict {
 }
 
 const EXAMPLES: usize = 5;
-/// Payload bytes per read.
-const READ: usize = 4 << 20;
 
 /// Verifies one view.
 pub(crate) async fn verify(engine: &Arc<Engine>, view: &Arc<View>) -> Result<Verdict> {
@@ -41,11 +39,14 @@ pub(crate) async fn verify(engine: &Arc<Engine>, view: &Arc<View>) -> Result<Ver
     let Some(as_of) = served.as_of.iter().find(|as_of| as_of.view == view.name).cloned() else {
         bail!("the answer of `{}` does not say what it is as of", view.name);
     };
+    let states = if view.has_sketches() { served.states(view).await? } else { vec![] };
     let served = served.collect().await?;
     let Some(stream) = engine.streams.iter().find(|s| s.name == view.stream) else {
         bail!("view `{}` reads a stream that is gone", view.name);
     };
-    let (folded, records) = fold_again(engine, view, stream, &as_of.head).await?;
+    let (folded_states, records) = fold_again(engine, view, stream, &as_of.head).await?;
+    let mut different = if view.has_sketches() { view.compare_sketches(&states, &folded_states)? } else { vec![] };
+    let folded = answer(view, &folded_states).await?;
     let schema = view.answer_schema();
     let renamed = |batches: Vec<arrow::array::RecordBatch>| -> Result<Vec<_>> {
         let all =
@@ -54,7 +55,7 @@ pub(crate) async fn verify(engine: &Arc<Engine>, view: &Arc<View>) -> Result<Ver
     };
     let (served, folded) = (renamed(served)?, renamed(folded)?);
     let rows = served.iter().map(|b| b.num_rows() as u64).sum();
-    let different = compare_answers(&nullable(&schema), &served, &folded, view.answer_exactness())?;
+    different.extend(compare_answers(&nullable(&schema), &served, &folded, view.answer_exactness())?);
     let examples = different.iter().take(EXAMPLES).map(|Difference { left, right }| (left.clone(), right.clone()));
     Ok(Verdict {
         view: view.name.to_string(),
@@ -72,36 +73,31 @@ fn nullable(schema: &arrow::datatypes::SchemaRef) -> arrow::datatypes::SchemaRef
     Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// The view's answer over all records below `head`, read from the log's beginning.
+/// The view's states over all records below `head`: from the log, and from the landing's raw bytes where the log was
+/// trimmed.
 async fn fold_again(
     engine: &Arc<Engine>,
     view: &Arc<View>,
     stream: &Arc<Stream>,
     head: &Offsets,
 ) -> Result<(Vec<arrow::array::RecordBatch>, u64)> {
-    let mut decoder = Decoder::new(Arc::clone(stream))?;
+    let replay = Replay { log: engine.log.as_ref(), catalog: &engine.catalog, store: &engine.store, stream };
     let mut states = vec![];
     let mut records = 0;
     for (partition, end) in head.iter() {
         let mut folder = Folder::new(view)?;
-        let mut at = engine.log.bounds(&stream.topic, partition).await?.start;
-        while at < end {
-            let fetched = engine.log.read(&stream.topic, partition, at, READ).await?;
-            let next = fetched.range.end;
-            if next <= at {
-                bail!("the log of `{}` partition {partition} ends at {at}, before {end}", stream.topic);
-            }
-            let decoded = Arc::new(decoder.decode(partition, &fetched)?).between(at, end);
-            records += (decoded.rows.num_rows() + decoded.dead.len()) as u64;
-            folder.fold(&decoded.rows).await?;
-            at = next;
-        }
+        records += replay.run(partition, end, &mut folder).await?;
         states.extend(folder.take_state()?);
     }
-    let finished = view.finish(&states, None)?;
+    Ok((states, records))
+}
+
+/// What the view's SQL makes of its states.
+async fn answer(view: &Arc<View>, states: &[arrow::array::RecordBatch]) -> Result<Vec<arrow::array::RecordBatch>> {
+    let finished = view.finish(states, None)?;
     let leaf = MemTable::try_new(view.leaf_schema(), vec![finished])?;
     let context = SessionContext::new();
     let plan = view.answer_plan(Arc::new(leaf))?;
     let answer = context.execute_logical_plan(plan).await?.collect().await;
-    Ok((answer.with_context(|| format!("view `{}`", view.name))?, records))
+    answer.with_context(|| format!("view `{}`", view.name))
 }

@@ -33,10 +33,20 @@ pub struct ViewStates {
     pub cut: Cut,
     /// Input rows folded.
     pub rows: u64,
-    /// Groups in the states.
+    /// States in the files; a group that is in a delta as well counts again.
     pub groups: u64,
-    /// Possibly of an earlier generation, when this one left the view as it was.
+    /// Merged: no group is in two of them. Possibly of an earlier generation.
     pub files: Vec<StateFile>,
+    /// What incremental runs added since `files` were merged, oldest first. Whoever reads merges.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deltas: Vec<StateFile>,
+}
+
+impl ViewStates {
+    /// All files that the states consist of.
+    pub fn all_files(&self) -> impl Iterator<Item = &StateFile> {
+        self.files.iter().chain(&self.deltas)
+    }
 }
 
 /// One Parquet file of states.
@@ -97,7 +107,8 @@ mod tests {
             cut: Cut([(0, 5), (11, 7)].into_iter().collect()),
             rows: 12,
             groups: 31,
-            files: vec![file],
+            files: vec![file.clone()],
+            deltas: vec![StateFile { path: "generations/8/by_day-0.parquet".to_owned(), ..file }],
         };
         Manifest {
             generation: Generation(7),

@@ -64,6 +64,14 @@ pub(crate) struct Bases {
     answer_bytes: usize,
 }
 
+/// How much of a view a read merges. One that filters has little left to merge: that others could do it for good is
+/// worth less to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    All,
+    Filtered,
+}
+
 /// States that make up one snapshot of a view, merged as far as they are.
 #[derive(Debug)]
 pub(crate) struct Pieces {
@@ -79,12 +87,13 @@ impl Bases {
         Self { views: views.map(|view| (view, Arc::default())).collect(), tasks, answer_bytes }
     }
 
-    /// The states of a snapshot, and a merge started beside if they have become many.
+    /// The states of a snapshot, and a merge started beside if they have become many for a read of this `reach`.
     pub(crate) fn pieces(
         &self,
         view: &Arc<View>,
         states: &Arc<States>,
         tail: &Arc<Tail>,
+        reach: Reach,
         realtime: &Arc<dyn Realtime>,
     ) -> Pieces {
         let Some(kept) = self.views.get(&view.name).filter(|_| view.is_aggregate()) else {
@@ -92,7 +101,7 @@ impl Bases {
         };
         let base = kept.base.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let pieces = pieces(base.filter(|base| fits(base, states, tail)).as_deref(), states, tail);
-        if pieces.are_many() && !kept.merging.swap(true, Ordering::AcqRel) {
+        if pieces.are_many(reach) && !kept.merging.swap(true, Ordering::AcqRel) {
             let (kept, view, states, tail) = (Arc::clone(kept), Arc::clone(view), Arc::clone(states), Arc::clone(tail));
             realtime.keep_boundary(&view.name, &tail.met.head);
             let batches = pieces.batches.clone();
@@ -145,8 +154,12 @@ impl Bases {
 
 impl Pieces {
     /// Whether merging them once would save the reads that follow more than it costs.
-    fn are_many(&self) -> bool {
-        self.delta_slices > MANY_SLICES || (self.delta_slices > 1 && self.delta_rows * 4 > self.base_rows)
+    fn are_many(&self, reach: Reach) -> bool {
+        let rows = match reach {
+            Reach::All => self.delta_rows * 4,
+            Reach::Filtered => self.delta_rows,
+        };
+        self.delta_slices > MANY_SLICES || (self.delta_slices > 1 && rows > self.base_rows)
     }
 }
 

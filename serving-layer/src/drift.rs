@@ -95,9 +95,10 @@ async fn drift(
     let view = Arc::clone(view);
     let compared = SpawnedTask::spawn_blocking(move || {
         let schema = view.leaf_schema();
+        let mut differences = view.compare_sketches(&left, &right.batches)?;
         let (left, right) = (view.finish(&left, None)?, view.finish(&right.batches, None)?);
         let rows: usize = right.iter().map(RecordBatch::num_rows).sum();
-        let differences = compare_answers(&schema, &left, &right, view.leaf_exactness())?;
+        differences.extend(compare_answers(&schema, &left, &right, view.leaf_exactness())?);
         let detail = match differences.first() {
             None => "equal".to_owned(),
             Some(first) => format!(

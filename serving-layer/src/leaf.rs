@@ -21,6 +21,7 @@ use datafusion::physical_plan::{
 use dovetail_core::view::{View, split_state};
 use futures::{StreamExt, TryStreamExt};
 
+use crate::base::Reach;
 use crate::error::QueryError;
 use crate::provider::group_schema;
 use crate::serving::Inner;
@@ -41,10 +42,10 @@ pub(crate) struct Source {
 
 impl Source {
     /// All states, merged as far as that was done before.
-    fn pieces(&self) -> Vec<RecordBatch> {
+    fn pieces(&self, reach: Reach) -> Vec<RecordBatch> {
         match (&self.states, &self.tail) {
             (Some(states), Some(tail)) => {
-                self.inner.bases.pieces(&self.view, states, tail, &self.inner.realtime).batches
+                self.inner.bases.pieces(&self.view, states, tail, reach, &self.inner.realtime).batches
             }
             (Some(states), None) => states.batches.clone(),
             (None, Some(tail)) => tail.slices.iter().flat_map(|slice| slice.state.iter().cloned()).collect(),
@@ -194,7 +195,8 @@ impl Job {
             return Ok((answer, self.reservation));
         }
         let view = &self.source.view;
-        let mut states = self.source.pieces();
+        let reach = if self.filter.is_some() { Reach::Filtered } else { Reach::All };
+        let mut states = self.source.pieces(reach);
         if let Some(filter) = &self.filter {
             states = filtered(view, &states, filter)?;
         } else if let Some(limit) = self.limit.filter(|_| !view.is_aggregate()) {

@@ -14,6 +14,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::Statement;
+use dovetail_core::view::View;
 use futures::{FutureExt, Stream, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, timeout_at};
@@ -30,6 +31,7 @@ pub struct Answer {
     /// What the views in it are as of.
     pub as_of: Vec<AsOf>,
     pub batches: Batches,
+    pin: Arc<Pin>,
 }
 
 impl std::fmt::Debug for Answer {
@@ -39,6 +41,16 @@ impl std::fmt::Debug for Answer {
 }
 
 impl Answer {
+    /// The states of `view` in the snapshot that the answer comes from.
+    pub fn states(&self, view: &Arc<View>) -> impl Future<Output = Result<Vec<RecordBatch>, QueryError>> + use<> {
+        let (pin, view) = (Arc::clone(&self.pin), Arc::clone(view));
+        async move {
+            let mut states = pin.states(&view).await?.batches.clone();
+            states.extend(pin.tail(&view).await?.slices.iter().flat_map(|slice| slice.state.iter().cloned()));
+            Ok(states)
+        }
+    }
+
     /// All of the answer.
     pub async fn collect(mut self) -> Result<Vec<RecordBatch>, QueryError> {
         let mut all = vec![];
@@ -112,7 +124,7 @@ impl Serving {
             clock: clock.clone(),
             turn: Some(turn),
         };
-        Ok(Answer { schema, as_of: pin.as_of(), batches })
+        Ok(Answer { schema, as_of: pin.as_of(), batches, pin })
     }
 
     /// The shorter of what the session asks for and what the server allows.

@@ -77,9 +77,9 @@ impl StateCache {
 
     /// The states that a manifest names for `view`. Readers that come at once read them once.
     pub(crate) async fn get(&self, view: &Arc<View>, states: &ViewStates) -> Result<Arc<States>, QueryError> {
-        let id = id(&view.fingerprint, &states.files);
+        let id = id(states);
         let cell = self.held().cell(&id);
-        let found = cell.get_or_try_init(|| self.read(Arc::clone(&id), view, &states.files)).await.cloned();
+        let found = cell.get_or_try_init(|| self.read(Arc::clone(&id), view, states)).await.cloned();
         let bytes = {
             let mut held = self.held();
             if found.is_err() && !cell.initialized() {
@@ -101,13 +101,19 @@ impl StateCache {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn read(&self, id: Arc<str>, view: &Arc<View>, files: &[StateFile]) -> Result<Arc<States>, QueryError> {
+    async fn read(&self, id: Arc<str>, view: &Arc<View>, states: &ViewStates) -> Result<Arc<States>, QueryError> {
         let mut batches = vec![];
-        for file in files {
+        for file in states.all_files() {
             let bytes = self.store.get(&Path::from(file.path.as_str())).await?;
             let (view, file) = (Arc::clone(view), file.clone());
             let decoded = SpawnedTask::spawn_blocking(move || decode(&view, &file, bytes)).await;
             batches.extend(decoded.map_err(|_| QueryError::panicked())??);
+        }
+        if !states.deltas.is_empty() {
+            // Once for all queries of the generation.
+            let view = Arc::clone(view);
+            let merged = SpawnedTask::spawn_blocking(move || view.merge(&batches)).await;
+            batches = merged.map_err(|_| QueryError::panicked())??;
         }
         let rows = batches.iter().map(RecordBatch::num_rows).sum();
         let bytes = batches.iter().map(RecordBatch::get_array_memory_size).sum();
@@ -115,9 +121,9 @@ impl StateCache {
     }
 }
 
-fn id(fingerprint: &str, files: &[StateFile]) -> Arc<str> {
-    let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
-    format!("{fingerprint} {}", paths.join(" ")).into()
+fn id(states: &ViewStates) -> Arc<str> {
+    let paths: Vec<&str> = states.all_files().map(|file| file.path.as_str()).collect();
+    format!("{} {}", states.fingerprint, paths.join(" ")).into()
 }
 
 fn decode(view: &View, file: &StateFile, bytes: Bytes) -> Result<Vec<RecordBatch>, QueryError> {

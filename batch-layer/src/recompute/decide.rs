@@ -9,8 +9,10 @@ use dovetail_core::name::{StreamName, ViewName};
 use dovetail_core::offsets::{Cut, Offsets};
 use dovetail_core::view::View;
 
-/// A view of rows gets one more file with every incremental run; at so many it is written anew.
+/// A view of rows gets one more file with every incremental run; at so many it is folded anew.
 const MAX_FILES: usize = 64;
+/// An incremental run adds what is new beside the states; after so many it merges them.
+pub(crate) const MAX_DELTAS: usize = 7;
 
 /// A stream's landing as the catalog has it.
 #[derive(Debug, Clone)]
@@ -130,7 +132,8 @@ impl Choice {
     }
 
     fn add(&mut self, view: &Arc<View>, landed: &Landed, states: Option<&ViewStates>, kind: RunKind) {
-        let base = states.filter(|states| kind == RunKind::Incremental && states.files.len() < MAX_FILES);
+        let base = states
+            .filter(|states| kind == RunKind::Incremental && (view.is_aggregate() || states.files.len() < MAX_FILES));
         let since = base.and_then(|base| Some((base, landed.since(&base.cut)?)));
         let (base, segments) = match since {
             Some((base, since)) if since.is_empty() => {

@@ -14,7 +14,7 @@ use tokio::time::interval;
 
 use super::RunError;
 use super::check::find_damaged;
-use super::decide::ViewFold;
+use super::decide::{MAX_DELTAS, ViewFold};
 use super::progress::{Reporter, RowsRead};
 use super::scan::LandedTable;
 use super::states::{self, Output, StateWriter};
@@ -68,13 +68,18 @@ async fn fold_segments(
     let view = &fold.view;
     let failed = |error: DataFusionError| RunError::fold(&view.name, &error);
     let mut writer = StateWriter::new(output, view, &fold.cut);
-    let mut base_files = vec![];
     let mut folded = fold_table(view, Arc::new(table), context).await.map_err(failed)?;
+    let (mut files, mut deltas) = (vec![], vec![]);
     if view.is_aggregate() {
-        let mut pieces = match &fold.base {
-            Some(base) => states::read(output.store, view, base).await?,
-            None => vec![],
-        };
+        let mut pieces = vec![];
+        match &fold.base {
+            Some(base) if base.deltas.len() < MAX_DELTAS => {
+                files.clone_from(&base.files);
+                deltas.clone_from(&base.deltas);
+            }
+            Some(base) => pieces = states::read(output.store, view, base).await?,
+            None => {}
+        }
         while let Some(state) = folded.try_next().await.map_err(failed)? {
             pieces.push(state);
         }
@@ -83,20 +88,21 @@ async fn fold_segments(
         writer.add(merged.map_err(failed)?).await?;
     } else {
         // States of rows are put one after the other: the earlier files stay as they are.
-        base_files.extend(fold.base.iter().flat_map(|base| base.files.clone()));
+        files.extend(fold.base.iter().flat_map(|base| base.files.clone()));
         while let Some(rows) = folded.try_next().await.map_err(failed)? {
             writer.add(vec![rows]).await?;
         }
     }
-    let files = writer.finish().await?;
-    let files: Vec<_> = base_files.into_iter().chain(files).collect();
+    let beside = view.is_aggregate() && !files.is_empty();
+    if beside { &mut deltas } else { &mut files }.extend(writer.finish().await?);
     Ok(ViewStates {
         fingerprint: view.fingerprint.clone(),
         stream: view.stream.clone(),
         topic: fold.topic.clone(),
         cut: fold.cut.clone(),
         rows: fold.base.as_ref().map_or(0, |base| base.rows) + fold.rows(),
-        groups: files.iter().map(|file| file.rows).sum(),
+        groups: files.iter().chain(&deltas).map(|file| file.rows).sum(),
         files,
+        deltas,
     })
 }

@@ -136,7 +136,7 @@ pub(crate) fn merged(view: &View, states: &[RecordBatch]) -> datafusion::common:
 /// Reads a batch view's states, all of them into memory.
 pub(crate) async fn read(store: &Store, view: &View, states: &ViewStates) -> Result<Vec<RecordBatch>, RunError> {
     let mut batches = vec![];
-    for file in &states.files {
+    for file in states.all_files() {
         let content = store.get(&file.path.as_str().into()).await;
         let content = content.map_err(|error| RunError::states(&view.name, &file.path, error))?;
         let (schema, fingerprint) = (view.state_schema(), view.fingerprint.clone());

@@ -8,7 +8,7 @@ use dovetail_core::offsets::{Cut, OffsetRange};
 use dovetail_core::view::View;
 use tokio_util::sync::CancellationToken;
 
-use super::decide::{Choice, Landed, Situation, choose};
+use super::decide::{Choice, Landed, MAX_DELTAS, Situation, choose};
 use super::{Outcome, Phase, Request, RunError};
 use crate::tests::{CLICKS, Fault, Rig, name};
 
@@ -44,6 +44,7 @@ fn manifest(views: &[Arc<View>], cut: &[(i32, i64)]) -> Manifest {
         rows: 10,
         groups: 1,
         files: vec![file.clone()],
+        deltas: vec![],
     };
     let views = views.iter().map(|view| (view.name.clone(), states(view))).collect();
     Manifest { generation: Generation(1), run_id: 1, created_ms: 0, engine: "0".to_owned(), views }
@@ -112,6 +113,25 @@ async fn full_incremental_and_one_shot_answers_are_the_same() {
     let rows = rig.catalog.landed_totals(rig.topic()).await.unwrap().rows;
     assert!(manifest.views.values().all(|states| states.rows == rows), "{manifest:?}");
     assert_eq!(manifest.views[&name("per_page")].groups, 11);
+    assert!(manifest.views.values().all(|states| states.deltas.is_empty()), "a full run merges all");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn incremental_runs_add_beside_the_states_until_they_merge() {
+    let rig = Rig::new(CLICKS).await;
+    let mut deltas = vec![];
+    for run in 0..MAX_DELTAS + 3 {
+        rig.append_clicks(run * 40, 40).await;
+        rig.land().await;
+        rig.run(RunKind::Incremental).await.unwrap();
+        rig.check_answers().await;
+        let (_, manifest) = rig.recompute().current().await.unwrap();
+        let manifest = manifest.unwrap();
+        deltas.push(manifest.views[&name("per_page")].deltas.len());
+        assert!(manifest.views[&name("slow")].deltas.is_empty(), "rows have nothing to merge");
+    }
+    let expected: Vec<usize> = (0..=MAX_DELTAS).chain([0, 1]).collect();
+    assert_eq!(deltas, expected);
 }
 
 async fn answers(rig: &Rig) -> Vec<Vec<String>> {

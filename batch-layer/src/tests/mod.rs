@@ -29,6 +29,7 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use self::faulty::{Fault, Faulty};
 use crate::config::{LandingConfig, RunConfig};
+use crate::landed::LandedRecords;
 use crate::landing::{Board, Landing};
 use crate::recompute::{Outcome, Recompute, Reporter, Request, RunError};
 use crate::upkeep::Upkeep;
@@ -162,12 +163,27 @@ impl Rig {
     pub(crate) fn upkeep(&self) -> Upkeep {
         Upkeep {
             streams: self.streams.clone(),
+            views: self.views.clone(),
+            log: Some(Arc::clone(&self.log)),
             catalog: self.catalog.clone(),
             store: self.store.clone(),
             clock: self.clock.clone(),
             config: runs(),
             writer: Arc::new(Writer::default()),
         }
+    }
+
+    /// Offsets of all records that the partition's segments hold, sorted.
+    pub(crate) async fn landed_records(&self, partition: i32) -> Vec<i64> {
+        let mut offsets = vec![];
+        for segment in self.catalog.segments(self.topic()).await.unwrap() {
+            if segment.partition == partition {
+                let records = LandedRecords::open(&self.store, &segment).await.unwrap();
+                offsets.extend(records.flat_map(|fetched| fetched.unwrap().offsets.values().to_vec()));
+            }
+        }
+        offsets.sort_unstable();
+        offsets
     }
 
     pub(crate) async fn run(&self, kind: RunKind) -> Result<Outcome, RunError> {

@@ -17,7 +17,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 use tracing::{info, warn};
 
-use super::{Upkeep, UpkeepError};
+use super::{RECENT, Upkeep, UpkeepError};
 use crate::encode::{self, Encoder};
 
 /// Fewer than this are left until more have come.
@@ -25,7 +25,6 @@ const FEWEST: usize = 4;
 /// At most so many are merged at once.
 const MOST: usize = 256;
 const BATCH_ROWS: usize = 8192;
-const RECENT: u32 = 1000;
 
 impl Upkeep {
     pub(super) async fn compact(&self) -> Result<(), UpkeepError> {

@@ -4,6 +4,7 @@ mod compact;
 mod garbage;
 mod retire;
 mod rollback;
+mod trim;
 
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,8 @@ use dovetail_core::catalog::Catalog;
 use dovetail_core::clock::Clock;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::store::Store;
+use dovetail_core::view::View;
+use dovetail_ingestion::log::Log;
 use tracing::warn;
 
 pub use self::rollback::RollbackError;
@@ -21,9 +24,15 @@ pub(crate) use self::rollback::rollback;
 use crate::config::RunConfig;
 use crate::writer::Writer;
 
+/// How far back generations are looked at: retiring comes around often.
+const RECENT: u32 = 1000;
+
 #[derive(Debug)]
 pub(crate) struct Upkeep {
     pub(crate) streams: Vec<Arc<Stream>>,
+    pub(crate) views: Vec<Arc<View>>,
+    /// The log to trim; `None` where it looks after itself.
+    pub(crate) log: Option<Arc<dyn Log>>,
     pub(crate) catalog: Catalog,
     pub(crate) store: Store,
     pub(crate) clock: Clock,
@@ -39,6 +48,8 @@ pub(crate) enum UpkeepError {
     Store(#[from] dovetail_core::store::StoreError),
     #[error(transparent)]
     Manifest(#[from] dovetail_core::manifest::ManifestError),
+    #[error(transparent)]
+    Log(#[from] dovetail_ingestion::log::LogError),
     #[error("segments cannot be merged")]
     Parquet(#[from] parquet::errors::ParquetError),
     #[error("a task of the upkeep did not finish")]
@@ -49,6 +60,7 @@ impl Upkeep {
     /// Does all of it once. What fails is tried again the next time.
     pub(crate) async fn run(&self) {
         report("retire generations", self.retire().await);
+        report("trim the log", self.trim().await);
         report("compact segments", self.compact().await);
         report("look for orphans", self.note_orphans().await);
         report("delete garbage", self.delete_garbage().await);

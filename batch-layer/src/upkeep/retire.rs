@@ -4,10 +4,7 @@ use dovetail_core::catalog::GenerationRow;
 use dovetail_core::name::Generation;
 use tracing::info;
 
-use super::{Upkeep, UpkeepError};
-
-/// How far back generations are looked at: retiring comes around often.
-const RECENT: u32 = 1000;
+use super::{RECENT, Upkeep, UpkeepError};
 
 impl Upkeep {
     pub(super) async fn retire(&self) -> Result<(), UpkeepError> {

@@ -1,7 +1,7 @@
 //! Rolling back: an earlier generation becomes current again, if all its objects are still there.
 
 use dovetail_core::catalog::{Catalog, CatalogError, GenerationRow};
-use dovetail_core::manifest::{Manifest, ManifestError};
+use dovetail_core::manifest::{Manifest, ManifestError, ViewStates};
 use dovetail_core::name::Generation;
 use dovetail_core::store::{Store, StoreError};
 use tracing::info;
@@ -34,7 +34,7 @@ pub(crate) async fn rollback(catalog: &Catalog, store: &Store, to: Generation) -
     }
     let manifest = Manifest::from_json(&row.manifest);
     let manifest = manifest.map_err(|source| RollbackError::Manifest { generation: to, source })?;
-    for file in manifest.views.values().flat_map(|states| &states.files) {
+    for file in manifest.views.values().flat_map(ViewStates::all_files) {
         if !store.exists(&file.path.as_str().into()).await? {
             return Err(RollbackError::ObjectMissing { generation: to, path: file.path.clone() });
         }

@@ -3,8 +3,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::DateTime;
 use dovetail_core::catalog::{GenerationRow, RunKind, Segment};
 use dovetail_core::clock::Clock;
-use dovetail_core::name::Generation;
-use dovetail_core::offsets::OffsetRange;
+use dovetail_core::manifest::{Manifest, ViewStates};
+use dovetail_core::name::{Generation, StreamName};
+use dovetail_core::offsets::{Cut, OffsetRange};
 use dovetail_core::store::path;
 use object_store::ObjectMeta;
 
@@ -13,6 +14,7 @@ use super::compact::choose;
 use super::garbage::orphans;
 use super::retire::to_retire;
 use super::rollback::rollback;
+use super::trim::needed_from;
 use crate::tests::{CLICKS, Rig, name};
 
 fn row(generation: u64, retired: bool) -> GenerationRow {
@@ -72,6 +74,55 @@ fn runs_of_small_segments_are_chosen() {
     let mut schemas = segments(0, &[10, 10, 10, 10]);
     schemas[2].schema = "other".to_owned();
     assert_eq!(chosen(&schemas, &[]), []);
+}
+
+fn manifest(cuts: &[&[(i32, i64)]]) -> Manifest {
+    let states = |cut: &&[(i32, i64)]| ViewStates {
+        fingerprint: "f".to_owned(),
+        stream: StreamName::parse("clicks").unwrap(),
+        topic: "Clicks".to_owned(),
+        cut: Cut(cut.iter().copied().collect()),
+        rows: 0,
+        groups: 0,
+        files: vec![],
+        deltas: vec![],
+    };
+    let views = cuts.iter().enumerate().map(|(i, cut)| (name(&format!("v{i}")), states(cut))).collect();
+    Manifest { generation: Generation(1), run_id: 1, created_ms: 0, engine: String::new(), views }
+}
+
+#[test]
+fn the_log_is_needed_from_the_lowest_cut_that_is_kept() {
+    let kept = [manifest(&[&[(0, 50), (1, 20)], &[(0, 40), (1, 30)]]), manifest(&[&[(0, 60), (1, 60)]])];
+    let landed = [(0, 100), (1, 90)];
+    let needed = |kept: &[Manifest], topic, folded| needed_from(kept, topic, folded, landed.into_iter());
+    assert_eq!(needed(&kept, "Clicks", true), [(0, 40), (1, 20)].into());
+    assert_eq!(needed(&kept[1..], "Clicks", true), [(0, 60), (1, 60)].into());
+    assert_eq!(needed(&[], "Clicks", true), [].into(), "folded, never published");
+    assert_eq!(needed(&kept, "Raw", false), [(0, 100), (1, 90)].into(), "no view folds it: what is landed is enough");
+    assert_eq!(needed(&[manifest(&[&[(0, 50)]])], "Clicks", true)[&1], 0, "a partition that came later");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_trimmed_once_every_kept_generation_covers_it() {
+    let rig = Rig::new(CLICKS).await;
+    rig.append_clicks(0, 300).await;
+    rig.land().await;
+    let start = async || rig.log.bounds(rig.topic(), 0).await.unwrap().start;
+    rig.upkeep().run().await;
+    assert_eq!(start().await, 0, "nothing is published");
+    rig.run(RunKind::Incremental).await.unwrap();
+    rig.append_clicks(300, 100).await;
+    rig.land().await;
+    rig.run(RunKind::Incremental).await.unwrap();
+    let before = rig.one_shot_answer("per_page").await;
+    rig.upkeep().run().await;
+    let trimmed = start().await;
+    assert!(trimmed > 0 && trimmed <= 300, "up to the first generation's cut, by whole batches: {trimmed}");
+    rig.run(RunKind::Full).await.unwrap();
+    assert_eq!(rig.batch_answer("per_page").await, before, "the landing does not need the log");
+    let landed = rig.landed_records(0).await;
+    assert_eq!(landed, (0..400).collect::<Vec<i64>>(), "the landing holds every record, dead letters too");
 }
 
 #[test]

@@ -138,7 +138,7 @@ impl Catalog {
 
     /// Every object that the generation is made of.
     pub(super) fn objects(&self, row: &GenerationRow) -> Result<BTreeSet<String>, CatalogError> {
-        let files = self.manifest(row)?.views.into_values().flat_map(|states| states.files);
+        let files = self.manifest(row)?.views.into_values().flat_map(|s| s.files.into_iter().chain(s.deltas));
         Ok(files.map(|file| file.path).chain([row.manifest_path.clone()]).collect())
     }
 }

@@ -11,7 +11,7 @@ use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_plan::aggregates::{AggregateExec, PhysicalGroupBy};
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
-use super::extremes;
+use super::{Exactness, extremes};
 
 /// Planned once per view, shared by every [`super::table::Table`].
 #[derive(Debug)]
@@ -94,6 +94,12 @@ impl Aggregation {
     /// Number of leading group columns in a state.
     pub(super) fn group_columns(&self) -> usize {
         self.group_schema.fields().len()
+    }
+
+    /// The state columns of each t-digest.
+    pub(super) fn sketches(&self) -> Vec<std::ops::Range<usize>> {
+        let sketches = self.functions.iter().filter(|f| Exactness::is_sketch(f.expr.fun().name()));
+        sketches.map(|function| function.state_columns.clone()).collect()
     }
 
     /// Schema of the finished aggregate: group columns, then one value per function.

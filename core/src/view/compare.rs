@@ -20,13 +20,13 @@ pub struct Difference {
 }
 
 /// Relative difference up to which float sums count as equal.
-const FLOAT_TOLERANCE: f64 = 1e-9;
+pub(super) const FLOAT_TOLERANCE: f64 = 1e-9;
+
 /// Rows of `left` and `right` that differ, as multisets; `columns` says how exactly each column has to agree.
 ///
 /// Rows are matched by their bit-exact columns. Of those, floats that come from sums of floats may differ by
-/// `FLOAT_TOLERANCE`, relatively. What comes from a sketch only has to be there or be null on both sides: a t-digest
-/// bounds the error of a value's rank, which cannot be told from the value alone, and where values lie far apart two
-/// foldings of the same rows may well answer 784 and 1,399.
+/// `FLOAT_TOLERANCE`, relatively. What comes from a sketch only has to be there or be null on both sides: sketches are
+/// compared by [`View::compare_sketches`](super::View::compare_sketches).
 pub fn compare_answers(
     schema: &SchemaRef,
     left: &[RecordBatch],

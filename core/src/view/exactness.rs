@@ -16,10 +16,15 @@ pub enum Exactness {
 }
 
 impl Exactness {
+    /// Whether the aggregate function's state is a t-digest.
+    pub(super) fn is_sketch(function: &str) -> bool {
+        matches!(function, "approx_percentile_cont" | "approx_percentile_cont_with_weight" | "approx_median")
+    }
+
     /// Of one aggregate whose value has type `value` and whose first argument has type `argument`.
     pub(super) fn of(function: &AggregateFunction, argument: Option<&DataType>, value: &DataType) -> Self {
         match function.func.name() {
-            "approx_percentile_cont" | "approx_percentile_cont_with_weight" | "approx_median" => Self::Sketch,
+            name if Self::is_sketch(name) => Self::Sketch,
             "sum" | "avg" | "mean" if value.is_floating() || argument.is_some_and(DataType::is_floating) => Self::Float,
             "stddev" | "stddev_pop" | "stddev_samp" | "var" | "var_pop" | "var_samp" | "var_population"
             | "var_sample" | "covar" | "covar_pop" | "covar_samp" | "corr" => Self::Float,

@@ -26,6 +26,7 @@ mod joins;
 mod lineage;
 mod order;
 mod planner;
+mod sketch;
 mod split;
 mod state;
 mod table;

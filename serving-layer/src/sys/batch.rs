@@ -2,7 +2,7 @@
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, SchemaRef};
-use dovetail_core::manifest::Manifest;
+use dovetail_core::manifest::{Manifest, ViewStates};
 
 use super::column;
 use crate::error::QueryError;
@@ -73,7 +73,7 @@ pub(super) async fn generations(inner: &Inner) -> Result<RecordBatch, QueryError
     let served = inner.served().generation();
     let manifests: Vec<Option<Manifest>> = rows.iter().map(|row| Manifest::from_json(&row.manifest).ok()).collect();
     let bytes = |m: &Manifest| {
-        let files = m.views.values().flat_map(|states| &states.files);
+        let files = m.views.values().flat_map(ViewStates::all_files);
         files.map(|file| file.bytes).sum::<u64>().cast_signed()
     };
     let state = |row: &dovetail_core::catalog::GenerationRow| match row.retired_ms {

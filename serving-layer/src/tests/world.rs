@@ -206,6 +206,7 @@ impl World {
                 rows,
                 groups: rows,
                 files: vec![file],
+                deltas: vec![],
             };
             views.insert(view.name.clone(), states);
         }

@@ -182,6 +182,7 @@ impl Rig {
                 rows: 0,
                 groups: 0,
                 files: vec![],
+                deltas: vec![],
             };
             (view.name.clone(), states)
         });

@@ -29,7 +29,8 @@ async fn all_requests_arrive_once_and_are_counted() {
     let file = text(&folder.join("nyc311/service_requests.ndjson.gz"));
     let running = Running::start(&data().join("nyc311/pipeline.sql")).await;
     let first = interrupt(&running, &file, 0).await;
-    running.holds(first).await;
+    // A request that was under way when the ingest died may arrive later.
+    running.wait_for("SELECT sum(log_end) = sum(landed) FROM sys.partitions", "true").await;
     running.run(&["recompute"]).await;
     interrupt(&running, &file, first).await;
     running.run(&["ingest", "service_requests", "--from", &file]).await;

@@ -76,6 +76,7 @@ fn generation(number: u64, run_id: i64, files: &[&str]) -> PublishedGeneration {
         rows: 1,
         groups: 1,
         files: files.iter().map(file).collect(),
+        deltas: vec![],
     };
     let manifest = Manifest {
         generation: Generation(number),
