@@ -164,7 +164,7 @@ impl Rig {
         Upkeep {
             streams: self.streams.clone(),
             views: self.views.clone(),
-            log: Some(Arc::clone(&self.log)),
+            log: None,
             catalog: self.catalog.clone(),
             store: self.store.clone(),
             clock: self.clock.clone(),
