@@ -87,7 +87,7 @@ impl Realtime for Rows {
                 start = cut;
             }
         }
-        Ok(RealtimeView { floor: floor.clone(), head, slices })
+        Ok(RealtimeView { floor: floor.clone(), head, slices, ..RealtimeView::default() })
     }
 
     fn head(&self, _view: &ViewName) -> Result<Offsets, RealtimeError> {
