@@ -66,6 +66,7 @@ pub(super) struct Held {
     pub(super) head: i64,
     /// Contiguous, from `start` to `head`.
     pub(super) slices: Vec<Slice>,
+    #[expect(dead_code, reason = "counts until it is dropped")]
     pub(super) bytes: Counted,
     /// Since when it is not the member's any more.
     pub(super) lost: Option<Instant>,
