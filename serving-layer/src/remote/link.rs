@@ -19,6 +19,9 @@ use super::view::{Held, RemoteView};
 const FIRST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(1);
 
+/// What a message may have above all that there is room for, so that it is seen how much does not fit.
+const MESSAGE: usize = 4 << 20;
+
 pub(super) struct Link {
     pub(super) member: String,
     pub(super) view: Arc<RemoteView>,
@@ -69,7 +72,8 @@ impl Link {
             Ok(ticket) => Ticket { ticket: ticket.into() },
             Err(error) => return Ended::Failed(error.to_string()),
         };
-        let mut client = FlightServiceClient::new(self.channel.clone()).max_decoding_message_size(self.total.limit());
+        let mut client = FlightServiceClient::new(self.channel.clone());
+        client = client.max_decoding_message_size(self.total.limit().saturating_add(MESSAGE));
         let stream = match timeout(self.stale_after, client.do_get(ticket)).await {
             Ok(Ok(stream)) => stream.into_inner(),
             Ok(Err(status)) => return Ended::Failed(describe(&status)),

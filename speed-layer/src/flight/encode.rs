@@ -51,10 +51,37 @@ pub(super) fn in_messages(state: &[RecordBatch]) -> Vec<RecordBatch> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, Int64Array};
+    use arrow::array::{ArrayRef, DictionaryArray, Int64Array};
     use arrow::compute::concat_batches;
+    use arrow::datatypes::Int32Type;
+    use arrow_flight::decode::{DecodedPayload, FlightDataDecoder};
+    use dovetail_core::realtime_wire::Status;
+    use futures::TryStreamExt;
 
     use super::*;
+
+    #[tokio::test]
+    async fn dictionaries_that_change_arrive() {
+        let batch = |words: &[&str]| {
+            let words: DictionaryArray<Int32Type> = words.iter().copied().collect();
+            RecordBatch::try_from_iter([("word", Arc::new(words) as ArrayRef)]).unwrap()
+        };
+        let batches = [batch(&["a", "b", "a"]), batch(&["c"]), batch(&["b", "c"])];
+        let (mut encoder, first) = Encoder::new(&batches[0].schema());
+        let mut sent = vec![Ok(first)];
+        for batch in &batches {
+            sent.extend(encoder.encode(batch, &Message::Status(Status::default())).unwrap().into_iter().map(Ok));
+        }
+        let received: Vec<_> = FlightDataDecoder::new(futures::stream::iter(sent)).try_collect().await.unwrap();
+        let received: Vec<RecordBatch> = received
+            .into_iter()
+            .filter_map(|message| match message.payload {
+                DecodedPayload::RecordBatch(batch) => Some(batch),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(received, batches);
+    }
 
     #[test]
     fn a_large_state_goes_in_many_messages() {
