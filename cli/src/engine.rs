@@ -125,8 +125,13 @@ impl Engine {
         let tracker = TaskTracker::new();
         let shutdown = CancellationToken::new();
 
-        let speed_parts =
-            SpeedParts { views: views.clone(), feeds: feeds.clone(), catalog: catalog.clone(), config: config.speed() };
+        let speed_parts = SpeedParts {
+            views: views.clone(),
+            feeds: feeds.clone(),
+            catalog: catalog.clone(),
+            owned: None,
+            config: config.speed(),
+        };
         let batch_parts = BatchParts {
             streams: streams.clone(),
             views: views.clone(),

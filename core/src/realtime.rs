@@ -1,9 +1,12 @@
 //! What the speed layer offers to whoever reads it: the states from a floor that the reader names.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::name::ViewName;
 use crate::offsets::{Cut, OffsetRange, Offsets};
@@ -26,26 +29,89 @@ pub struct RealtimeView {
     pub head: Offsets,
     /// By partition, ascending, each partition's slices in order.
     pub slices: Vec<Slice>,
+    /// Why the partitions that are known and not in `head` cannot be read from the floor.
+    pub missing: BTreeMap<i32, RealtimeError>,
 }
 
-#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+impl RealtimeView {
+    /// Itself, if nothing that is known is missing.
+    ///
+    /// # Errors
+    /// What passes by itself first; of partitions that nobody holds, all at once.
+    pub fn whole(self) -> Result<Self, RealtimeError> {
+        let errors = || self.missing.values();
+        let first = errors().find(|error| error.is_passing());
+        let first = first.or_else(|| errors().find(|error| !matches!(error, RealtimeError::Missing { .. })));
+        match first.cloned().or_else(|| all_missing(errors())) {
+            Some(error) => Err(error),
+            None => Ok(self),
+        }
+    }
+}
+
+fn all_missing<'e>(errors: impl Iterator<Item = &'e RealtimeError>) -> Option<RealtimeError> {
+    let (mut name, mut all, mut reasons) = (None, vec![], vec![]);
+    for error in errors {
+        let RealtimeError::Missing { view, partitions, why } = error else { continue };
+        name = Some(view.clone());
+        all.extend(partitions);
+        if !reasons.contains(why) {
+            reasons.push(why.clone());
+        }
+    }
+    Some(RealtimeError::Missing { view: name?, partitions: all, why: reasons.join("; ") })
+}
+
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RealtimeError {
     #[error("the speed layer does not know view `{0}`")]
     UnknownView(ViewName),
     /// The speed layer is folding towards the floor that was asked for; ask again.
     #[error("view `{view}` is being folded from the log: partition {partition} is at {head}, {behind} records to go")]
     CatchingUp { view: ViewName, partition: i32, head: i64, behind: i64 },
+    /// A speed layer in another process has been asked and has not answered yet; ask again.
+    #[error("view `{view}`: speed layer `{member}` has not answered yet")]
+    Asking { view: ViewName, member: String },
     /// No batch view holds the history and the speed layer does not start from the log's beginning.
     #[error("view `{0}` waits for its first batch run")]
     Unfilled(ViewName),
     #[error("view `{view}`: partition {partition} has stopped: {why}")]
     Stopped { view: ViewName, partition: i32, why: String },
+    /// No speed layer that can be reached holds these partitions.
+    #[error("view `{view}`: {} missing: {why}", Partitions(.partitions))]
+    Missing { view: ViewName, partitions: Vec<i32>, why: String },
+}
+
+impl RealtimeError {
+    /// Whether asking again soon is all that has to be done.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::CatchingUp { .. } | Self::Asking { .. })
+    }
+}
+
+/// `partition 2 is`, `partitions 2, 3 are`.
+pub(crate) struct Partitions<'p>(pub(crate) &'p [i32]);
+
+impl fmt::Display for Partitions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [one] => write!(f, "partition {one} is"),
+            many => {
+                let names: Vec<String> = many.iter().map(ToString::to_string).collect();
+                write!(f, "partitions {} are", names.join(", "))
+            }
+        }
+    }
 }
 
 /// The speed layer as its readers see it.
 #[async_trait]
-pub trait Realtime: Send + Sync + std::fmt::Debug {
-    /// Everything of `view` that was folded at or above `floor`.
+pub trait Realtime: Send + Sync + fmt::Debug {
+    /// Everything of `view` that was folded at or above `floor`, of the partitions that can be read from there.
+    ///
+    /// # Errors
+    /// Of the view as a whole; those of single partitions are in [`RealtimeView::missing`].
     async fn read(&self, view: &ViewName, floor: &Cut) -> Result<RealtimeView, RealtimeError>;
 
     /// Asks to keep a slice boundary at `at` in every partition, until two later requests for the view: a reader has
@@ -55,12 +121,46 @@ pub trait Realtime: Send + Sync + std::fmt::Debug {
         let _ = (view, at);
     }
 
-    /// How far every partition that `view` reads is folded.
+    /// How far every partition that `view` reads is folded, of those that are held.
     fn head(&self, view: &ViewName) -> Result<Offsets, RealtimeError>;
 
     /// Partitions in which `view` is not folded any further at the moment, and why. They are still read up to their
     /// head.
     fn held_up(&self, _view: &ViewName) -> Vec<(i32, String)> {
         vec![]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view() -> ViewName {
+        ViewName::parse("clicks").unwrap()
+    }
+
+    fn lost(partition: i32, why: &str) -> (i32, RealtimeError) {
+        (partition, RealtimeError::Missing { view: view(), partitions: vec![partition], why: why.to_owned() })
+    }
+
+    #[test]
+    fn a_view_is_whole_when_nothing_is_missing() {
+        assert!(RealtimeView::default().whole().is_ok());
+        let missing = [lost(2, "`b` is gone"), lost(3, "`b` is gone"), lost(5, "`c` is gone")].into();
+        let error = RealtimeView { missing, ..RealtimeView::default() }.whole().unwrap_err();
+        assert_eq!(error.to_string(), "view `clicks`: partitions 2, 3, 5 are missing: `b` is gone; `c` is gone");
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_waited_for_first() {
+        let passing = RealtimeError::CatchingUp { view: view(), partition: 4, head: 7, behind: 2 };
+        let stopped = RealtimeError::Stopped { view: view(), partition: 3, why: "it did".to_owned() };
+        let mut realtime = RealtimeView {
+            missing: [lost(2, "gone"), (3, stopped.clone()), (4, passing.clone())].into(),
+            ..RealtimeView::default()
+        };
+        assert_eq!(realtime.clone().whole().unwrap_err(), passing);
+        realtime.missing.remove(&4);
+        assert_eq!(realtime.whole().unwrap_err(), stopped);
     }
 }

@@ -84,7 +84,7 @@ async fn drift(
     old: &ViewStates,
     new: &ViewStates,
 ) -> Result<(f64, u64, String), QueryError> {
-    let realtime = inner.realtime.read(&view.name, &old.cut).await;
+    let realtime = inner.realtime.read(&view.name, &old.cut).await.and_then(RealtimeView::whole);
     let realtime = realtime.map_err(|error| QueryError::new(Reason::NotReady, error.to_string()))?;
     let range = between(&realtime, &old.cut, &new.cut).ok_or_else(|| {
         QueryError::new(Reason::NotReady, "the speed layer no longer holds slices of this range alone")

@@ -107,7 +107,7 @@ impl Serving {
         check(statement)?;
         let turn = Arc::clone(&self.inner.turns).acquire_owned().await;
         let turn = turn.map_err(|_| QueryError::new(Reason::NotReady, "the server is shutting down"))?;
-        let pin = Arc::new(Pin::new(Arc::clone(&self.inner)));
+        let pin = Arc::new(Pin::new(Arc::clone(&self.inner)).partial(settings.partial));
         let state = self.session(&pin, settings)?.state();
         let mut plan = state.statement_to_plan(DfStatement::Statement(Box::new(statement.clone()))).await?;
         check_plan(&plan)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dovetail_core::catalog::GenerationRow;
 use dovetail_core::manifest::{Manifest, ViewStates};
 use dovetail_core::name::Generation;
-use dovetail_core::realtime::RealtimeError;
+use dovetail_core::realtime::RealtimeView;
 use dovetail_core::view::View;
 use tracing::{debug, warn};
 
@@ -71,7 +71,8 @@ impl Inner {
     async fn behind(&self, served: &Served) -> bool {
         for view in self.folded() {
             if let Filled::States(states) = served.filled(view)
-                && let Err(RealtimeError::CatchingUp { .. }) = self.realtime.read(&view.name, &states.cut).await
+                && let Err(error) = self.realtime.read(&view.name, &states.cut).await.and_then(RealtimeView::whole)
+                && error.is_passing()
             {
                 return true;
             }

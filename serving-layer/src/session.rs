@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) schema: Option<String>,
     pub(crate) time_zone: Option<String>,
     pub(crate) timeout: Option<std::time::Duration>,
+    /// Answer also while partitions are missing, and say which.
+    pub(crate) partial: bool,
 }
 
 fn config() -> SessionConfig {

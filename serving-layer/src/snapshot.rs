@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use dovetail_core::name::{Generation, ViewName};
 use dovetail_core::offsets::{Cut, Offsets};
-use dovetail_core::realtime::{RealtimeError, Slice};
-use dovetail_core::snapshot::{MeetError, Met, meet};
+use dovetail_core::realtime::{RealtimeError, RealtimeView, Slice};
+use dovetail_core::snapshot::{MeetError, Met, meet, meet_in_part};
 use dovetail_core::view::View;
 use serde::Serialize;
 use tokio::sync::OnceCell;
@@ -41,6 +41,10 @@ pub struct AsOf {
     pub cut: Cut,
     /// Everything below is in the answer.
     pub head: Offsets,
+    /// Partitions of which the answer has nothing above the cut, because no speed layer holds them at the moment.
+    /// Only with a partial answer, which has to be asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<i32>,
 }
 
 /// One query's hold on what it reads.
@@ -48,13 +52,20 @@ pub struct AsOf {
 pub(crate) struct Pin {
     pub(crate) inner: Arc<Inner>,
     pub(crate) served: Arc<Served>,
+    /// Whether partitions may be missing.
+    partial: bool,
     tails: Mutex<HashMap<ViewName, Arc<OnceCell<Arc<Tail>>>>>,
 }
 
 impl Pin {
     pub(crate) fn new(inner: Arc<Inner>) -> Self {
         let served = inner.served();
-        Self { inner, served, tails: Mutex::default() }
+        Self { inner, served, partial: false, tails: Mutex::default() }
+    }
+
+    /// With `partial`, partitions that no speed layer holds end at the cut, and are named.
+    pub(crate) fn partial(self, partial: bool) -> Self {
+        Self { partial, ..self }
     }
 
     /// The batch states of `view`; none at all before the first generation.
@@ -84,21 +95,48 @@ impl Pin {
         let partitions = self.inner.partitions(view).await?;
         let give_up = Instant::now() + self.inner.config.catch_up;
         loop {
-            let error = match self.inner.realtime.read(&view.name, &cut).await {
-                Ok(realtime) => match meet(&cut, &realtime, partitions) {
+            let realtime = self.inner.realtime.read(&view.name, &cut).await;
+            let late = Instant::now() >= give_up;
+            let error = match realtime.and_then(|realtime| self.enough(realtime, late)) {
+                Ok(realtime) => match self.meet(&cut, &realtime, partitions) {
                     Ok(met) => return Ok(Arc::new(Tail { met, slices: realtime.slices })),
                     // A partition that has only just been taken up.
-                    Err(error @ MeetError::Missing { .. }) => not_met(view, &error),
+                    Err(error @ MeetError::Missing { .. }) => missing(not_met(view, &error).message),
                     Err(error) => return Err(not_met(view, &error)),
                 },
                 Err(RealtimeError::Unfilled(_)) => return Err(self.not_filled(view).await),
-                Err(error @ RealtimeError::CatchingUp { .. }) => not_ready(error.to_string()),
+                Err(error @ RealtimeError::Missing { .. }) => missing(error.to_string()),
+                Err(error) if error.is_passing() => not_ready(error.to_string()),
                 Err(error) => return Err(QueryError::new(Reason::NotReady, error.to_string())),
             };
-            if Instant::now() >= give_up {
+            if late {
                 return Err(error);
             }
             sleep(PAUSE).await;
+        }
+    }
+
+    /// Whether what was read can be met: all of it, or if that was asked for, whatever there is. It is not waited for
+    /// partitions that are folded again then, only for answers that are still on their way.
+    fn enough(&self, realtime: RealtimeView, late: bool) -> Result<RealtimeView, RealtimeError> {
+        if !self.partial {
+            return realtime.whole();
+        }
+        let waits = |error: &&RealtimeError| match error {
+            RealtimeError::Unfilled(_) => true,
+            RealtimeError::Asking { .. } => !late,
+            _ => false,
+        };
+        match realtime.missing.values().find(waits) {
+            Some(error) => Err(error.clone()),
+            None => Ok(realtime),
+        }
+    }
+
+    fn meet(&self, cut: &Cut, realtime: &RealtimeView, partitions: u32) -> Result<Met, MeetError> {
+        match self.partial {
+            true => meet_in_part(cut, realtime, partitions),
+            false => meet(cut, realtime, partitions),
         }
     }
 
@@ -113,6 +151,7 @@ impl Pin {
                 generation: self.served.generation(),
                 cut: tail.met.cut.clone(),
                 head: tail.met.head.clone(),
+                missing: tail.met.missing.clone(),
             })
             .collect();
         all.sort_by(|a, b| a.view.cmp(&b.view));
@@ -133,6 +172,11 @@ impl Pin {
 
 fn not_ready(message: String) -> QueryError {
     QueryError::new(Reason::NotReady, message).with_hint("ask again in a moment")
+}
+
+fn missing(message: String) -> QueryError {
+    QueryError::new(Reason::NotReady, message)
+        .with_hint("ask again in a moment, or for what there is: \"partial\": true, SET dovetail.partial = on")
 }
 
 fn not_met(view: &View, error: &MeetError) -> QueryError {

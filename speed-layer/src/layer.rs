@@ -11,15 +11,18 @@ use dovetail_core::offsets::{Cut, Offsets};
 use dovetail_core::realtime::{Realtime, RealtimeError, RealtimeView};
 use dovetail_core::view::View;
 use dovetail_ingestion::feed::Feed;
+use futures::future::join_all;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::SpeedConfig;
 use crate::follow::Follow;
-use crate::partition::{Message, PartitionFold, ReadRequest};
+use crate::owned::{Owned, OwnedHere};
+use crate::partition::{Message, PartitionFold, Read, ReadAnswer, ReadRequest};
 use crate::status::{PartitionStatus, Shared};
 use crate::target::{self, Targets};
+use crate::view_fold::Subscriber;
 use crate::views::Views;
 
 /// What the layer is made of.
@@ -29,6 +32,8 @@ pub struct SpeedParts {
     /// A feed for every stream that a view reads.
     pub feeds: HashMap<StreamName, Arc<Feed>>,
     pub catalog: Catalog,
+    /// The partitions to fold, when other processes fold the others; `None` folds all.
+    pub owned: Option<watch::Receiver<Owned>>,
     pub config: SpeedConfig,
 }
 
@@ -38,11 +43,24 @@ pub struct SpeedParts {
 /// how far that is, [`SpeedLayer::status`] why it is no further.
 #[derive(Debug)]
 pub struct SpeedLayer {
-    /// Per view: its stream and its number among the stream's views.
-    views: HashMap<ViewName, (StreamName, usize)>,
-    streams: HashMap<StreamName, Vec<Door>>,
+    views: HashMap<ViewName, Known>,
+    streams: HashMap<StreamName, Doors>,
     total_bytes: Arc<AtomicUsize>,
     pressure: Arc<Notify>,
+}
+
+/// A view and its number among its stream's views.
+#[derive(Debug)]
+struct Known {
+    view: Arc<View>,
+    number: usize,
+}
+
+/// The partitions of one stream.
+#[derive(Debug, Default)]
+struct Doors {
+    all: Vec<Door>,
+    moved: watch::Sender<u64>,
 }
 
 /// How to reach a partition's task.
@@ -65,7 +83,7 @@ impl SpeedLayer {
         tracker: &TaskTracker,
         shutdown: &CancellationToken,
     ) -> Result<Arc<Self>, CatalogError> {
-        let SpeedParts { views, feeds, catalog, config } = parts;
+        let SpeedParts { views, feeds, catalog, owned, config } = parts;
         // Before the first look: what changes after it is not missed.
         let changes = catalog.changes();
         let topics: BTreeMap<_, _> = feeds.iter().map(|(s, feed)| (s.clone(), feed.stream().topic.clone())).collect();
@@ -80,18 +98,22 @@ impl SpeedLayer {
         for (stream, feed) in feeds {
             let mine: Vec<Arc<View>> = views.iter().filter(|v| v.stream == stream).cloned().collect();
             for (i, view) in mine.iter().enumerate() {
-                layer.views.insert(view.name.clone(), (stream.clone(), i));
+                layer.views.insert(view.name.clone(), Known { view: Arc::clone(view), number: i });
             }
+            let moved = watch::Sender::default();
             let partitions = 0..feed.partitions().cast_signed();
             let doors = partitions.map(|partition| {
                 let (inbox, messages) = mpsc::channel(WAITING);
-                let shared = Arc::new(Shared::new(mine.len()));
+                let shared = Arc::new(Shared::new(mine.len(), &moved));
+                let owned = OwnedHere::new(&stream, partition, owned.as_ref());
+                shared.set_owned(owned.now());
                 let fold = PartitionFold {
                     feed: Arc::clone(&feed),
                     partition,
                     views: Views::new(&mine, partition),
                     inbox: messages,
                     targets: targets.clone(),
+                    owned,
                     shared: Arc::clone(&shared),
                     total_bytes: Arc::clone(&layer.total_bytes),
                     pause_above: config.memory_limit.saturating_mul(2),
@@ -101,8 +123,8 @@ impl SpeedLayer {
                 tracker.spawn(fold.run());
                 Door { inbox, shared }
             });
-            let doors = doors.collect();
-            layer.streams.insert(stream, doors);
+            let all = doors.collect();
+            layer.streams.insert(stream, Doors { all, moved });
         }
         let layer = Arc::new(layer);
         let follow = Follow { layer: Arc::clone(&layer), catalog, views, topics, config, aim };
@@ -124,7 +146,8 @@ impl SpeedLayer {
     /// Tells of the end of a segment that is about to be landed: the next cut may fall there, and a slice that
     /// ends there need not be folded again. Telling is a help, never needed, so it does not wait.
     pub fn expect_boundary(&self, stream: &StreamName, partition: i32, end: i64) {
-        let door = self.streams.get(stream).zip(usize::try_from(partition).ok()).and_then(|(doors, p)| doors.get(p));
+        let doors = self.streams.get(stream).zip(usize::try_from(partition).ok());
+        let door = doors.and_then(|(doors, p)| doors.all.get(p));
         if let Some(door) = door
             && door.inbox.try_send(Message::Boundary(end)).is_err()
         {
@@ -132,11 +155,11 @@ impl SpeedLayer {
         }
     }
 
-    /// How every partition is doing, by stream and partition.
+    /// How every partition that is this layer's is doing, by stream and partition.
     pub fn status(&self) -> Vec<PartitionStatus> {
         let mut all = vec![];
         for (stream, doors) in &self.streams {
-            for (partition, Door { shared, .. }) in (0..).zip(doors) {
+            for (partition, Door { shared, .. }) in (0..).zip(&doors.all).filter(|(_, door)| door.shared.owned()) {
                 all.push(PartitionStatus {
                     stream: stream.clone(),
                     partition,
@@ -151,29 +174,67 @@ impl SpeedLayer {
         all
     }
 
+    /// The view as it is folded here.
+    pub(crate) fn view(&self, view: &ViewName) -> Option<&Arc<View>> {
+        self.views.get(view).map(|known| &known.view)
+    }
+
+    /// Grows when a head of the view's stream moves, or a partition comes or goes.
+    pub(crate) fn moved(&self, view: &View) -> Option<watch::Receiver<u64>> {
+        self.streams.get(&view.stream).map(|doors| doors.moved.subscribe())
+    }
+
+    /// The partitions of `view` that are this layer's, and how far it is folded there; `None` where it is unfilled.
+    pub(crate) fn heads(&self, view: &ViewName) -> Vec<(i32, Option<i64>)> {
+        let Ok((doors, number)) = self.doors(view) else { return vec![] };
+        let owned = (0..).zip(doors).filter(|(_, door)| door.shared.owned());
+        owned.map(|(partition, door)| (partition, door.shared.head(number))).collect()
+    }
+
+    /// Reads one partition of `view`; with a subscriber, what comes after can be read from where the answer ends.
+    pub(crate) async fn read_partition(
+        &self,
+        view: &ViewName,
+        partition: i32,
+        floor: i64,
+        subscriber: Option<&Arc<Subscriber>>,
+    ) -> ReadAnswer {
+        let Ok((doors, number)) = self.doors(view) else { return None };
+        let door = doors.get(usize::try_from(partition).ok()?)?;
+        let (answer, receive) = oneshot::channel();
+        let request = ReadRequest { view: number, floor, subscriber: subscriber.cloned(), answer };
+        if door.inbox.send(Message::Read(request)).await.is_err() {
+            return Some(Err(ended(view, partition)));
+        }
+        receive.await.unwrap_or_else(|_| Some(Err(ended(view, partition))))
+    }
+
     fn doors(&self, view: &ViewName) -> Result<(&[Door], usize), RealtimeError> {
-        let (stream, number) = self.views.get(view).ok_or_else(|| RealtimeError::UnknownView(view.clone()))?;
-        Ok((self.streams.get(stream).map_or(&[][..], Vec::as_slice), *number))
+        let known = self.views.get(view).ok_or_else(|| RealtimeError::UnknownView(view.clone()))?;
+        Ok((self.streams.get(&known.view.stream).map_or(&[][..], |doors| &doors.all), known.number))
     }
 }
 
 #[async_trait]
 impl Realtime for SpeedLayer {
+    /// Without the partitions that are not this layer's.
     async fn read(&self, view: &ViewName, floor: &Cut) -> Result<RealtimeView, RealtimeError> {
-        let (doors, number) = self.doors(view)?;
-        let mut answers = vec![];
-        for (partition, door) in (0..).zip(doors) {
-            let (answer, receive) = oneshot::channel();
-            let request = ReadRequest { view: number, floor: floor.get(partition), answer };
-            door.inbox.send(Message::Read(request)).await.map_err(|_| ended(view, partition))?;
-            answers.push(receive);
-        }
+        let (doors, _) = self.doors(view)?;
+        let partitions = (0..).zip(doors).map(|(partition, _)| partition);
+        let answers = partitions.map(|partition| self.read_partition(view, partition, floor.get(partition), None));
         let mut realtime = RealtimeView::default();
-        for (partition, answer) in (0..).zip(answers) {
-            let (slices, head) = answer.await.map_err(|_| ended(view, partition))??;
-            realtime.floor.0.set(partition, floor.get(partition));
-            realtime.head.set(partition, head);
-            realtime.slices.extend(slices);
+        for (partition, answer) in (0..).zip(join_all(answers).await) {
+            match answer {
+                None => {}
+                Some(Ok(Read { slices, head, .. })) => {
+                    realtime.floor.0.set(partition, floor.get(partition));
+                    realtime.head.set(partition, head);
+                    realtime.slices.extend(slices);
+                }
+                Some(Err(error)) => {
+                    realtime.missing.insert(partition, error);
+                }
+            }
         }
         Ok(realtime)
     }

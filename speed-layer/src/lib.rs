@@ -7,16 +7,16 @@
 //! ```
 //!
 //! Each partition of a stream has one [`partition`] task that folds every view of the stream. States merge but do
-//! not subtract, so a view's history since its cut is kept as [`slices`] whose boundaries stay where a cut may
+//! not subtract, so a view's history since its cut is kept as [`dovetail_core::slices`] whose boundaries stay where a cut may
 //! fall. Nothing is on disk: after a restart the log is folded again from the cut.
 
 mod config;
+mod flight;
 mod follow;
 mod layer;
+mod owned;
 mod partition;
 mod retry;
-mod rows;
-mod slices;
 mod split;
 mod status;
 mod target;
@@ -27,5 +27,7 @@ mod views;
 mod tests;
 
 pub use config::SpeedConfig;
+pub use flight::{FlightConfig, serve};
 pub use layer::{SpeedLayer, SpeedParts};
+pub use owned::Owned;
 pub use status::{FoldState, PartitionStatus};

@@ -3,6 +3,7 @@
 //! It does one thing at a time, and nothing that takes longer than a batch of the feed: a reader waits for at most
 //! one batch to be folded.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -18,9 +19,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::owned::OwnedHere;
 use crate::retry::Retry;
 use crate::status::{FoldState, Shared};
 use crate::target::Targets;
+use crate::view_fold::Subscriber;
 use crate::views::Views;
 
 /// What a partition's task is told.
@@ -39,7 +42,21 @@ pub(crate) enum Message {
 pub(crate) struct ReadRequest {
     pub(crate) view: usize,
     pub(crate) floor: i64,
-    pub(crate) answer: oneshot::Sender<Result<(Vec<Slice>, i64), RealtimeError>>,
+    /// Will ask for what comes after this answer.
+    pub(crate) subscriber: Option<Arc<Subscriber>>,
+    pub(crate) answer: oneshot::Sender<ReadAnswer>,
+}
+
+/// `None`: the partition is not this layer's.
+pub(crate) type ReadAnswer = Option<Result<Read, RealtimeError>>;
+
+/// What was read of one view in one partition.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) slices: Vec<Slice>,
+    pub(crate) head: i64,
+    /// Where cuts lie or will.
+    pub(crate) cuts: BTreeSet<i64>,
 }
 
 /// Settings and neighbours of a partition's task.
@@ -49,6 +66,7 @@ pub(crate) struct PartitionFold {
     pub(crate) views: Views,
     pub(crate) inbox: mpsc::Receiver<Message>,
     pub(crate) targets: watch::Receiver<Targets>,
+    pub(crate) owned: OwnedHere,
     pub(crate) shared: Arc<Shared>,
     /// Total of all partitions, and how much it may be before folding pauses.
     pub(crate) total_bytes: Arc<AtomicUsize>,
@@ -115,6 +133,7 @@ impl PartitionFold {
                     Ok(()) => self.aim(&mut state).await,
                     Err(_) => return,
                 },
+                () = self.owned.changed() => self.aim(&mut state).await,
                 step = next_step(&self.feed, self.partition, fold, again, state.again) => {
                     let done = match step {
                         Ok(step) => self.step(&mut state, step).await,
@@ -204,6 +223,9 @@ impl PartitionFold {
     /// Takes over what the catalog says.
     async fn aim(&mut self, state: &mut State) {
         let targets = self.targets.borrow_and_update().clone();
+        if !self.owned.look() {
+            return self.leave(state);
+        }
         let log = match self.views.starts_anew(&targets) {
             true => bounds(&self.feed, self.partition).await,
             false => Ok(OffsetRange::new(0, i64::MAX)),
@@ -220,6 +242,14 @@ impl PartitionFold {
                 state.retry_later(error.to_string());
             }
         }
+    }
+
+    /// The partition is another process's: what was folded of it goes, and nothing is.
+    fn leave(&mut self, state: &mut State) {
+        self.views.leave();
+        state.aimed = false;
+        state.stopped = None;
+        state.go_on();
     }
 
     /// The time has come to do again what failed.
@@ -245,14 +275,22 @@ impl PartitionFold {
     }
 
     fn answer(&mut self, state: &mut State, request: ReadRequest) {
-        let ReadRequest { view, floor, answer } = request;
+        let ReadRequest { view, floor, subscriber, answer } = request;
+        if !self.owned.here() {
+            let _ = answer.send(None);
+            return;
+        }
         let fold = &mut self.views.folds[view];
         if state.sealed[view].is_none_or(|at| at.elapsed() >= self.seal_interval) {
             fold.seal();
             state.sealed[view] = Some(Instant::now());
         }
         // The reader may have given up: then nobody misses the answer.
-        let _ = answer.send(fold.read(floor));
+        let read = fold.read(floor).map(|(slices, head)| {
+            subscriber.iter().for_each(|subscriber| fold.subscribe(subscriber));
+            Read { slices, head, cuts: fold.cuts() }
+        });
+        let _ = answer.send(Some(read));
     }
 
     /// Whether there is no memory left to fold into. Readers of the previous generation lose their slices first.
@@ -279,6 +317,7 @@ impl PartitionFold {
     fn show(&self, state: &State, paused: bool) {
         self.count_bytes();
         self.views.show(&self.shared);
+        self.shared.set_owned(self.owned.here());
         let stopped = state.stopped.clone().map(|why| FoldState::Stopped { view: None, why });
         let stalled = state.stalled.clone().map(FoldState::Stalled);
         let paused = paused.then_some(FoldState::Paused);

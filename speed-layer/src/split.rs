@@ -5,10 +5,9 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use datafusion::common::Result;
 use dovetail_core::offsets::OffsetRange;
+use dovetail_core::rows;
 use dovetail_core::view::{Folder, View};
 use dovetail_ingestion::decode::Decoded;
-
-use crate::rows;
 
 /// ```text
 /// [start        at      next .. end)

@@ -1,6 +1,6 @@
 //! What others may see of a partition without asking its task.
 
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use dovetail_core::name::{StreamName, ViewName};
@@ -41,6 +41,9 @@ pub struct PartitionStatus {
 pub(crate) struct Shared {
     /// Per view of the stream; [`UNFILLED`] while it is.
     heads: Vec<AtomicI64>,
+    owned: AtomicBool,
+    /// Of the whole stream: grows when a head in any of its partitions moves.
+    pub(crate) moved: watch::Sender<u64>,
     pub(crate) bytes: AtomicUsize,
     pub(crate) slices: AtomicUsize,
     pub(crate) state: watch::Sender<FoldState>,
@@ -51,8 +54,10 @@ pub(crate) struct Shared {
 const UNFILLED: i64 = -1;
 
 impl Shared {
-    pub(crate) fn new(views: usize) -> Self {
+    pub(crate) fn new(views: usize, moved: &watch::Sender<u64>) -> Self {
         Self {
+            owned: AtomicBool::new(true),
+            moved: moved.clone(),
             heads: (0..views).map(|_| AtomicI64::new(UNFILLED)).collect(),
             bytes: AtomicUsize::new(0),
             slices: AtomicUsize::new(0),
@@ -61,8 +66,20 @@ impl Shared {
         }
     }
 
-    pub(crate) fn set_head(&self, view: usize, head: Option<i64>) {
-        self.heads[view].store(head.unwrap_or(UNFILLED), Ordering::Relaxed);
+    /// Returns whether that is news.
+    pub(crate) fn set_head(&self, view: usize, head: Option<i64>) -> bool {
+        let head = head.unwrap_or(UNFILLED);
+        self.heads[view].swap(head, Ordering::Relaxed) != head
+    }
+
+    pub(crate) fn set_owned(&self, owned: bool) {
+        if self.owned.swap(owned, Ordering::Relaxed) != owned {
+            self.moved.send_modify(|n| *n += 1);
+        }
+    }
+
+    pub(crate) fn owned(&self) -> bool {
+        self.owned.load(Ordering::Relaxed)
     }
 
     /// How far a view has folded, unless it is unfilled.

@@ -1,15 +1,15 @@
 //! One view in one partition: its open state, its slices, and where it stands.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use datafusion::common::{DataFusionError, Result};
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::realtime::{RealtimeError, Slice};
+use dovetail_core::slices::Slices;
 use dovetail_core::view::{Folder, View};
 use dovetail_ingestion::decode::Decoded;
 
-use crate::slices::Slices;
 use crate::split::{Split, take_state};
 use crate::target::{Start, Target};
 
@@ -29,11 +29,17 @@ pub(crate) struct ViewFold {
     expected: BTreeSet<i64>,
     /// Where readers' merged bases end, the latest last.
     kept: VecDeque<i64>,
+    /// Up to where each subscriber was sent everything; those that are gone are dropped when the next one reads.
+    subscribed: Vec<(Weak<Subscriber>, i64)>,
     /// `None` while the view is unfilled.
     held: Option<Held>,
     /// Why it does not fold.
     stopped: Option<String>,
 }
+
+/// A reader that is sent what is new, again and again. Its boundaries are kept for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Subscriber;
 
 #[derive(Debug)]
 struct Held {
@@ -52,7 +58,16 @@ struct Held {
 impl ViewFold {
     pub(crate) fn new(view: Arc<View>, partition: i32) -> Self {
         let target = Target { start: Start::Unfilled, previous: None, coming: vec![] };
-        Self { view, partition, target, expected: BTreeSet::new(), kept: VecDeque::new(), held: None, stopped: None }
+        Self {
+            view,
+            partition,
+            target,
+            expected: BTreeSet::new(),
+            kept: VecDeque::new(),
+            subscribed: vec![],
+            held: None,
+            stopped: None,
+        }
     }
 
     /// How far it has folded; `None` while it is unfilled.
@@ -128,10 +143,29 @@ impl ViewFold {
         }
     }
 
+    /// The next slices begin where those end that `subscriber` was just given.
+    pub(crate) fn subscribe(&mut self, subscriber: &Arc<Subscriber>) {
+        let Some(open) = self.held.as_ref().map(|held| held.open) else { return };
+        self.subscribed.retain(|(other, _)| other.upgrade().is_some_and(|other| !Arc::ptr_eq(&other, subscriber)));
+        self.subscribed.push((Arc::downgrade(subscriber), open));
+    }
+
+    /// Forgets everything: the partition is another process's now.
+    pub(crate) fn leave(&mut self) {
+        *self = Self::new(Arc::clone(&self.view), self.partition);
+    }
+
+    /// Where cuts lie or will, as far as that is known.
+    pub(crate) fn cuts(&self) -> BTreeSet<i64> {
+        let mut cuts = self.target.pinned(self.partition);
+        cuts.extend(&self.expected);
+        cuts
+    }
+
     fn pinned(&self) -> BTreeSet<i64> {
-        let mut pinned = self.target.pinned(self.partition);
-        pinned.extend(&self.expected);
+        let mut pinned = self.cuts();
         pinned.extend(&self.kept);
+        pinned.extend(self.subscribed.iter().filter(|(who, _)| who.strong_count() > 0).map(|(_, at)| at));
         pinned.extend(self.held.as_ref().map(|held| held.began));
         pinned
     }

@@ -60,6 +60,10 @@ impl Views {
         }
     }
 
+    pub(crate) fn leave(&mut self) {
+        self.folds.iter_mut().for_each(ViewFold::leave);
+    }
+
     pub(crate) fn expect(&mut self, end: i64) {
         self.folds.iter_mut().for_each(|fold| fold.expect(end));
     }
@@ -95,9 +99,13 @@ impl Views {
     /// Writes down what others may see.
     pub(crate) fn show(&self, shared: &Shared) {
         use std::sync::atomic::Ordering::Relaxed;
+        let mut moved = false;
         for (i, fold) in self.folds.iter().enumerate() {
-            shared.set_head(i, fold.head());
+            moved |= shared.set_head(i, fold.head());
             shared.set_stopped(i, fold.stopped());
+        }
+        if moved {
+            shared.moved.send_modify(|n| *n += 1);
         }
         shared.slices.store(self.folds.iter().map(ViewFold::slices).sum(), Relaxed);
     }

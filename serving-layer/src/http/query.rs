@@ -29,6 +29,9 @@ struct Ask {
     sql: String,
     #[serde(default)]
     params: Vec<Value>,
+    /// Answer also while partitions are missing, and say which.
+    #[serde(default)]
+    partial: bool,
 }
 
 pub(super) async fn query(State(serving): State<Arc<Serving>>, headers: HeaderMap, body: String) -> Response {
@@ -47,7 +50,8 @@ async fn answer(serving: &Serving, headers: &HeaderMap, body: &str) -> Result<Re
         return Err(QueryError::new(Reason::Unsupported, message));
     }
     let bind = |plan: &LogicalPlan| -> Result<ParamValues, QueryError> { params::bind(plan, &ask.params) };
-    let mut answer = Box::pin(serving.start(&statement, &Settings::default(), Some(&bind), "http")).await?;
+    let settings = Settings { partial: ask.partial, ..Settings::default() };
+    let mut answer = Box::pin(serving.start(&statement, &settings, Some(&bind), "http")).await?;
     // The first rows decide about the status; an error after them cuts the body short.
     let mut writer = Writer::new(format, &answer)?;
     let first = match answer.batches.next().await {
@@ -60,7 +64,7 @@ async fn answer(serving: &Serving, headers: &HeaderMap, body: &str) -> Result<Re
 fn ask(headers: &HeaderMap, body: &str) -> Result<Ask, QueryError> {
     let declared = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !declared.starts_with("application/json") && !body.trim_start().starts_with('{') {
-        return Ok(Ask { sql: body.to_owned(), params: vec![] });
+        return Ok(Ask { sql: body.to_owned(), params: vec![], partial: false });
     }
     serde_json::from_str(body).map_err(|error| {
         QueryError::new(Reason::Syntax, format!("the body is no question: {error}"))
@@ -103,11 +107,16 @@ fn as_of(views: &[AsOf]) -> HeaderMap {
     };
     let cut = json(|view| serde_json::to_value(&view.cut).ok());
     let head = json(|view| serde_json::to_value(&view.head).ok());
-    for (name, value) in [
+    let mut all = vec![
         ("dovetail-generation", first.generation.to_string()),
         ("dovetail-cut", cut.to_string()),
         ("dovetail-head", head.to_string()),
-    ] {
+    ];
+    if views.iter().any(|view| !view.missing.is_empty()) {
+        let missing = json(|view| serde_json::to_value(&view.missing).ok());
+        all.push(("dovetail-missing-partitions", missing.to_string()));
+    }
+    for (name, value) in all {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(HeaderName::from_static(name), value);
         }

@@ -16,7 +16,7 @@ use datafusion_postgres::pgwire::types::format::FormatOptions;
 
 use super::connection::Service;
 use super::extended::Prepared;
-use super::respond::{done, rows, session_error, wire_error};
+use super::respond::{done, rows, session_error, tell_missing, wire_error};
 use super::session::settings;
 
 impl Service {
@@ -52,6 +52,7 @@ impl Service {
             let plan = self.parser.plan(&statement, &settings).await.map_err(|error| wire_error(error, ""))?;
             let answer = Box::pin(self.serving.start(&statement, &settings, None, "postgres")).await;
             let answer = answer.map_err(|error| wire_error(error, ""))?;
+            tell_missing(client, &answer.as_of).await?;
             let mut response = rows(answer, &Format::UnifiedText, options).await?;
             response.set_command_tag("FETCH");
             let prepared = (statement.to_string(), Some((statement, plan)));

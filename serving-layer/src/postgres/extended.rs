@@ -25,7 +25,7 @@ use futures::{Sink, SinkExt};
 use super::bind;
 use super::connection::Service;
 use super::cursor::fetched;
-use super::respond::{rows, wire_error};
+use super::respond::{rows, tell_missing, wire_error};
 use super::session::{described, settings};
 use crate::error::{QueryError, Reason};
 use crate::serving::Serving;
@@ -139,6 +139,7 @@ impl ExtendedQueryHandler for Service {
         let bind = |plan: &LogicalPlan| -> Result<ParamValues, QueryError> { bind::values(portal, plan) };
         let answer = Box::pin(self.serving.start(statement, &settings, Some(&bind), "postgres")).await;
         let answer = answer.map_err(|error| wire_error(error, sql))?;
+        tell_missing(client, &answer.as_of).await?;
         let options = FormatOptions::from_client_metadata(client.metadata());
         rows(answer, &portal.result_column_format, options).await.map(Response::Query)
     }

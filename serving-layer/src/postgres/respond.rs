@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion_postgres::arrow_pg::datatypes::{arrow_schema_to_pg_fields, encode_recordbatch};
+use datafusion_postgres::hooks::HookClient;
 use datafusion_postgres::pgwire::api::portal::Format;
 use datafusion_postgres::pgwire::api::results::{FieldInfo, QueryResponse, Response, Tag};
 use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
 use datafusion_postgres::pgwire::messages::data::DataRow;
 use datafusion_postgres::pgwire::types::format::FormatOptions;
 use futures::{Stream, StreamExt};
 
 use crate::error::QueryError;
 use crate::query::Answer;
+use crate::snapshot::AsOf;
 
 /// The error with its position in `sql`.
 pub(super) fn wire_error(error: QueryError, sql: &str) -> PgWireError {
@@ -26,6 +29,20 @@ pub(super) fn wire_error(error: QueryError, sql: &str) -> PgWireError {
 /// An error of the session itself.
 pub(super) fn session_error(code: &str, message: impl Into<String>) -> PgWireError {
     PgWireError::UserError(Box::new(ErrorInfo::new("ERROR".to_owned(), code.to_owned(), message.into())))
+}
+
+/// Tells the client of partitions that its answer lacks, before the rows.
+pub(super) async fn tell_missing(client: &mut dyn HookClient, as_of: &[AsOf]) -> PgWireResult<()> {
+    for view in as_of.iter().filter(|view| !view.missing.is_empty()) {
+        let message = format!(
+            "partial answer: view `{}` has nothing above the cut of partitions {:?}, which no speed layer holds",
+            view.view, view.missing
+        );
+        let mut info = ErrorInfo::new("WARNING".to_owned(), "01000".to_owned(), message);
+        info.severity_nonlocalized = Some("WARNING".to_owned());
+        client.send_message(PgWireBackendMessage::NoticeResponse(info.into())).await?;
+    }
+    Ok(())
 }
 
 /// A statement that has no rows was done.

@@ -17,8 +17,11 @@ use super::respond::{done, session_error};
 use crate::functions::SERVER_VERSION;
 use crate::session::Settings;
 
+/// Answers also while partitions are missing, and says which.
+const PARTIAL: &str = "dovetail.partial";
+
 /// What a client may set, and what `SHOW` says before it does.
-const KNOWN: [(&str, &str); 26] = [
+const KNOWN: [(&str, &str); 27] = [
     ("application_name", ""),
     ("bytea_output", "hex"),
     ("client_encoding", "UTF8"),
@@ -26,6 +29,7 @@ const KNOWN: [(&str, &str); 26] = [
     ("datestyle", "ISO, YMD"),
     ("default_transaction_isolation", "read committed"),
     ("default_transaction_read_only", "on"),
+    (PARTIAL, "off"),
     ("extra_float_digits", "1"),
     ("idle_in_transaction_session_timeout", "0"),
     ("integer_datetimes", "on"),
@@ -74,6 +78,16 @@ pub(super) fn settings(metadata: &Metadata) -> Settings {
         schema: path.and_then(first),
         time_zone: value(metadata, "timezone").filter(|zone| !zone.eq_ignore_ascii_case("utc")),
         timeout: value(metadata, "statement_timeout").and_then(|text| milliseconds(&text)).filter(|t| !t.is_zero()),
+        partial: value(metadata, PARTIAL).and_then(|text| switch(&text)).unwrap_or(false),
+    }
+}
+
+/// `on` or `off`, as PostgreSQL spells them.
+fn switch(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" => Some(true),
+        "off" | "false" | "no" | "0" => Some(false),
+        _ => None,
     }
 }
 
@@ -199,6 +213,7 @@ fn put(metadata: &mut Metadata, name: String, value: String) -> PgWireResult<Res
     }
     let valid = match name.as_str() {
         "statement_timeout" | "lock_timeout" => milliseconds(&value).is_some(),
+        PARTIAL => switch(&value).is_some(),
         "timezone" => value.parse::<arrow::array::timezone::Tz>().is_ok(),
         "extra_float_digits" => value.parse::<i8>().is_ok(),
         _ => true,

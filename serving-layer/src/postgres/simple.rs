@@ -16,7 +16,7 @@ use datafusion_postgres::pgwire::types::format::FormatOptions;
 use futures::Sink;
 
 use super::connection::Service;
-use super::respond::{rows, wire_error};
+use super::respond::{rows, tell_missing, wire_error};
 use super::session::{run, settings};
 use crate::sql::check;
 
@@ -56,6 +56,7 @@ impl Service {
         let settings = settings(client.metadata());
         let answer = self.serving.start(statement, &settings, None, "postgres").await;
         let answer = answer.map_err(|error| wire_error(error, sql))?;
+        tell_missing(client, &answer.as_of).await?;
         let options = FormatOptions::from_client_metadata(client.metadata());
         rows(answer, &Format::UnifiedText, options).await.map(Response::Query)
     }

@@ -105,8 +105,10 @@ fn head(inner: &Inner, stream: &Stream, partition: i32) -> (Option<i64>, Option<
     for view in inner.folded().filter(|view| view.stream == stream.name) {
         match inner.realtime.head(&view.name) {
             Ok(head) => {
-                let here = head.get(partition);
-                least = Some(least.map_or(here, |least| least.min(here)));
+                // A partition that nobody holds has no head.
+                if let Some((_, here)) = head.iter().find(|&(held, _)| held == partition) {
+                    least = Some(least.map_or(here, |least| least.min(here)));
+                }
             }
             Err(error) => return (least, Some(error.to_string())),
         }

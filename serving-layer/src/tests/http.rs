@@ -12,13 +12,13 @@ use tokio_util::task::TaskTracker;
 use super::world::World;
 use crate::router;
 
-struct Http {
-    world: World,
-    base: String,
-    client: Client,
+pub(super) struct Http {
+    pub(super) world: World,
+    pub(super) base: String,
+    pub(super) client: Client,
 }
 
-async fn http() -> Http {
+pub(super) async fn http() -> Http {
     let world = World::new().await;
     world.append_all(&[("ann", "/a", 10), ("bob", "/b", 20), ("ann", "/a", 300)]);
     world.publish(&[]).await;

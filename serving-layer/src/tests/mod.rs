@@ -7,6 +7,7 @@ mod drift;
 mod http;
 mod landing;
 mod limits;
+mod partial;
 mod postgres;
 mod psql;
 mod read_only;

@@ -15,7 +15,7 @@ use crate::{ServingConfig, serve_postgres};
 pub(super) struct Wire {
     pub(super) world: World,
     pub(super) port: u16,
-    tasks: TaskTracker,
+    pub(super) tasks: TaskTracker,
     shutdown: CancellationToken,
 }
 

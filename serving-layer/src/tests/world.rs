@@ -44,6 +44,8 @@ pub(super) struct Rows {
     pub(super) reached: Mutex<Option<Cut>>,
     /// Where slices are cut besides at the floor and the head.
     pub(super) boundaries: Mutex<HashSet<i64>>,
+    /// Partitions that nobody holds.
+    pub(super) gone: Mutex<HashSet<i32>>,
 }
 
 impl Rows {
@@ -72,7 +74,8 @@ impl Realtime for Rows {
             let view = view.name.clone();
             return Err(RealtimeError::CatchingUp { view, partition: 0, head: 7, behind: 35 });
         }
-        let head = self.ends();
+        let gone = self.gone.lock().unwrap().clone();
+        let head: Offsets = self.ends().iter().filter(|(partition, _)| !gone.contains(partition)).collect();
         let mut slices = vec![];
         for (partition, end) in head.iter() {
             let mut cuts: Vec<i64> = self.boundaries.lock().unwrap().iter().copied().collect();
@@ -87,7 +90,11 @@ impl Realtime for Rows {
                 start = cut;
             }
         }
-        Ok(RealtimeView { floor: floor.clone(), head, slices })
+        let missing = gone.into_iter().map(|partition| {
+            let why = "speed layer `b` was last heard 3.0 s ago".to_owned();
+            (partition, RealtimeError::Missing { view: view.name.clone(), partitions: vec![partition], why })
+        });
+        Ok(RealtimeView { floor: floor.clone(), head, slices, missing: missing.collect() })
     }
 
     fn head(&self, _view: &ViewName) -> Result<Offsets, RealtimeError> {
@@ -140,6 +147,7 @@ impl World {
             partitions: Mutex::new([(0, vec![]), (1, vec![])].into()),
             reached: Mutex::default(),
             boundaries: Mutex::default(),
+            gone: Mutex::default(),
         });
         let folder = TempDir::new().unwrap();
         let store = Store::local(folder.path()).unwrap();

@@ -106,6 +106,7 @@ impl Rig {
             views: self.views.clone(),
             feeds: [(self.stream.name.clone(), self.feed().await)].into(),
             catalog: self.catalog.clone(),
+            owned: None,
             config,
         };
         let layer = SpeedLayer::start(parts, &tracker, &shutdown).await.unwrap();
@@ -204,7 +205,7 @@ impl Rig {
     }
 
     pub(crate) async fn try_read(&self, view: &str, floor: &Cut) -> Result<RealtimeView, RealtimeError> {
-        self.layer().read(&name(view), floor).await
+        self.layer().read(&name(view), floor).await?.whole()
     }
 
     /// Reads as soon as the layer can be read from `floor`.

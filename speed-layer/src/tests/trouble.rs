@@ -224,6 +224,6 @@ async fn an_idle_layer_asks_for_nothing_and_stops_at_once() {
     assert_eq!(rig.log.asked(), asked);
     let layer = std::sync::Arc::clone(rig.layer());
     rig.stop().await;
-    let ended = layer.read(&name("total"), &cut(&[])).await.unwrap_err();
+    let ended = layer.read(&name("total"), &cut(&[])).await.unwrap().whole().unwrap_err();
     assert!(matches!(ended, RealtimeError::Stopped { .. }), "{ended}");
 }

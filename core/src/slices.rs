@@ -1,19 +1,20 @@
-//! The sealed slices of one view in one partition: contiguous, in order, and merged as they grow.
+//! The slices of one view in one partition: contiguous, in order, and merged as they grow. The speed layer holds what
+//! it has sealed like this, the serving layer what it was sent.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion::common::Result;
-use dovetail_core::offsets::OffsetRange;
-use dovetail_core::realtime::Slice;
-use dovetail_core::view::View;
 
+use crate::offsets::OffsetRange;
+use crate::realtime::Slice;
 use crate::rows;
+use crate::view::View;
 
 /// Contiguous slices from a floor upwards.
 #[derive(Debug, Default)]
-pub(crate) struct Slices {
+pub struct Slices {
     slices: Vec<Sized>,
 }
 
@@ -25,7 +26,7 @@ struct Sized {
 
 impl Slices {
     /// Appends the state of the range that starts where the last slice ends.
-    pub(crate) fn push(&mut self, partition: i32, range: OffsetRange, state: Vec<RecordBatch>) {
+    pub fn push(&mut self, partition: i32, range: OffsetRange, state: Vec<RecordBatch>) {
         if range.is_empty() {
             return;
         }
@@ -36,18 +37,18 @@ impl Slices {
     }
 
     /// Slices at or above `floor`, which is a boundary.
-    pub(crate) fn from(&self, floor: i64) -> Vec<Slice> {
+    pub fn from(&self, floor: i64) -> Vec<Slice> {
         self.slices.iter().map(|s| &s.slice).filter(|s| s.range.start >= floor).cloned().collect()
     }
 
     /// The slice that `offset` falls into, if it is not a boundary.
-    pub(crate) fn cut_by(&self, offset: i64) -> Option<OffsetRange> {
+    pub fn cut_by(&self, offset: i64) -> Option<OffsetRange> {
         self.slices.iter().map(|s| s.slice.range).find(|range| range.is_cut_by(offset))
     }
 
     /// Replaces the slice of exactly `whole` by its parts below and above `at`; without such a slice it changes
     /// nothing.
-    pub(crate) fn split(&mut self, whole: OffsetRange, at: i64, below: Vec<RecordBatch>, above: Vec<RecordBatch>) {
+    pub fn split(&mut self, whole: OffsetRange, at: i64, below: Vec<RecordBatch>, above: Vec<RecordBatch>) {
         let Some(i) = self.slices.iter().position(|s| s.slice.range == whole && whole.is_cut_by(at)) else { return };
         let partition = self.slices[i].slice.partition;
         let part = |start, end, state| {
@@ -57,16 +58,28 @@ impl Slices {
     }
 
     /// Drops slices that end at or below `floor`.
-    pub(crate) fn retire(&mut self, floor: i64) {
+    pub fn retire(&mut self, floor: i64) {
         self.slices.retain(|s| s.slice.range.end > floor);
     }
 
-    pub(crate) fn bytes(&self) -> usize {
+    /// Whether a slice begins or ends at `offset`.
+    pub fn has_boundary(&self, offset: i64) -> bool {
+        self.slices.iter().any(|s| s.slice.range.start == offset || s.slice.range.end == offset)
+    }
+
+    /// Bytes of all states.
+    pub fn bytes(&self) -> usize {
         self.slices.iter().map(|s| s.bytes).sum()
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many there are.
+    pub fn len(&self) -> usize {
         self.slices.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.slices.is_empty()
     }
 
     /// Merges neighbours of similar size until each slice is more than twice as large as the next, so that there
@@ -74,7 +87,7 @@ impl Slices {
     /// doublings of size. Nothing is merged across an offset in `pinned`.
     ///
     /// After an error the slices are what they were before the failed merge.
-    pub(crate) fn compact(&mut self, view: &View, pinned: &BTreeSet<i64>) -> Result<()> {
+    pub fn compact(&mut self, view: &View, pinned: &BTreeSet<i64>) -> Result<()> {
         while let Some(left) = next_merge(&self.slices, pinned) {
             let merged = merge(view, &self.slices[left].slice, &self.slices[left + 1].slice)?;
             self.slices.splice(left..=left + 1, [Sized::new(merged)]);

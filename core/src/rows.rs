@@ -14,12 +14,12 @@ use datafusion::common::Result;
 const ROWS: usize = 8192;
 
 /// A copy of `batches`, in batches of about [`ROWS`] rows.
-pub(crate) fn copied(batches: &[RecordBatch]) -> Result<Vec<RecordBatch>> {
+pub fn copied(batches: &[RecordBatch]) -> Result<Vec<RecordBatch>> {
     joined(batches.iter().map(copy).collect::<Result<_>>()?)
 }
 
 /// Batches that hold their own memory, with small neighbours put together.
-pub(crate) fn joined(batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
+pub fn joined(batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
     let mut all: Vec<RecordBatch> = vec![];
     let mut small: Vec<RecordBatch> = vec![];
     for batch in batches.into_iter().filter(|batch| batch.num_rows() > 0) {

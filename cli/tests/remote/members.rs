@@ -1,0 +1,170 @@
+//! Members that share the partitions, die, hand them over, are slow or not what they should be.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use dovetail_core::offsets::Offsets;
+use dovetail_core::realtime::{Realtime, RealtimeError};
+use dovetail_core::snapshot::meet_in_part;
+use dovetail_serving_layer::RemoteConfig;
+
+use crate::rig::{CLICKS, Rig, config, cut, eventually, name};
+use crate::wire::Flow;
+
+/// Waits until partitions are missing, and returns which and why.
+async fn missing(rig: &Rig, view: &str) -> (Vec<i32>, String) {
+    eventually("partitions are missing", async || match rig.try_read(view, &cut(&[])).await {
+        Err(RealtimeError::Missing { partitions, why, .. }) => Ok((partitions, why)),
+        other => Err(format!("{other:?}")),
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_appended_is_read_without_asking() {
+    let mut rig = Rig::new(config()).await;
+    rig.start("a", &[0, 1, 2, 3]).await;
+    rig.check_all(&cut(&[])).await;
+    for round in 0..20 {
+        rig.append(round % 4, round as usize * 50, round as usize * 50 + 50).await;
+    }
+    rig.check_all(&cut(&[])).await;
+    let unknown = rig.remote.read(&name("nothing"), &cut(&[])).await.unwrap_err();
+    assert_eq!(unknown, RealtimeError::UnknownView(name("nothing")));
+    assert_eq!(rig.remote.head(&name("total")).unwrap().total(), 1000);
+    // However often something new came, there are few slices.
+    let slices = rig.read("total", &cut(&[])).await.slices.len();
+    assert!(slices <= 4 * 8, "{slices} slices");
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_of_a_dead_member_are_named_until_another_holds_them() {
+    let mut rig = Rig::new(config()).await;
+    rig.start("a", &[0, 1]).await;
+    rig.start("b", &[2, 3]).await;
+    for partition in 0..4 {
+        rig.append(partition, 0, 80).await;
+    }
+    rig.check_all(&cut(&[])).await;
+    rig.kill("b");
+    let (partitions, why) = missing(&rig, "total").await;
+    assert_eq!(partitions, [2, 3]);
+    assert!(why.contains("`b`"), "{why}");
+    // What there is can be had, and says what it lacks.
+    let part = rig.remote.read(&name("total"), &cut(&[])).await.unwrap();
+    let met = meet_in_part(&cut(&[]), &part, 4).unwrap();
+    assert_eq!(
+        (met.missing, met.head),
+        (vec![2, 3], [(0, 80), (1, 80), (2, 0), (3, 0)].into_iter().collect::<Offsets>())
+    );
+    let held_up: BTreeSet<i32> =
+        rig.remote.held_up(&name("total")).into_iter().map(|(partition, _)| partition).collect();
+    assert_eq!(held_up, [2, 3].into());
+    rig.give("a", &[0, 1, 2, 3]);
+    rig.check_all(&cut(&[])).await;
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_is_silent_is_missing_and_goes_on_where_it_was() {
+    let mut rig = Rig::new(config()).await;
+    rig.start("a", &[0, 1, 2, 3]).await;
+    rig.append(0, 0, 100).await;
+    rig.check_all(&cut(&[])).await;
+    rig.running["a"].wire.flow.send_replace(Flow::Stalled);
+    let (partitions, why) = missing(&rig, "total").await;
+    assert_eq!(partitions, [0, 1, 2, 3]);
+    assert!(why.contains("last heard"), "{why}");
+    rig.append(0, 100, 3000).await;
+    rig.running["a"].wire.flow.send_replace(Flow::Open);
+    rig.check_all(&cut(&[])).await;
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_reader_is_sent_few_large_slices_and_holds_up_nobody() {
+    // It is patient: the connection stays.
+    let mut rig = Rig::new(RemoteConfig { stale_after: Duration::from_secs(20), ..config() }).await;
+    rig.start("a", &[0, 1, 2, 3]).await;
+    rig.check_all(&cut(&[])).await;
+    rig.running["a"].wire.flow.send_replace(Flow::Stalled);
+    let before = rig.running["a"].wire.passed.load(Ordering::Relaxed);
+    for round in 0..100 {
+        rig.append(round % 4, round as usize * 20, round as usize * 20 + 20).await;
+    }
+    let layer = std::sync::Arc::clone(&rig.running["a"].layer);
+    eventually("the layer goes on", async || match layer.head(&name("total")).unwrap().total() {
+        2000 => Ok(()),
+        head => Err(head),
+    })
+    .await;
+    rig.running["a"].wire.flow.send_replace(Flow::Open);
+    rig.check_all(&cut(&[])).await;
+    let passed = rig.running["a"].wire.passed.load(Ordering::Relaxed) - before;
+    assert!(passed < 4 << 20, "{passed} bytes were waiting");
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_stops_in_good_order_hands_over() {
+    let mut rig = Rig::new(config()).await;
+    rig.start("a", &[0, 1, 2, 3]).await;
+    rig.append(1, 0, 200).await;
+    rig.check_all(&cut(&[])).await;
+    rig.start("b", &[0, 1, 2, 3]).await;
+    rig.stop("a").await;
+    rig.append(1, 200, 300).await;
+    rig.check_all(&cut(&[])).await;
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn views_of_another_definition_are_refused() {
+    let mut rig = Rig::new(config()).await;
+    rig.start("a", &[0, 1]).await;
+    rig.start_other("b", &[2, 3], &CLICKS.replace("ms > 50", "ms > 51")).await;
+    rig.append(0, 0, 10).await;
+    rig.read_all("total", &cut(&[])).await;
+    let refused = eventually("it is refused", async || {
+        let realtime = rig.remote.read(&name("slow"), &cut(&[])).await.map_err(|error| error.to_string())?;
+        let missing = meet_in_part(&cut(&[]), &realtime, 4).map_err(|error| error.to_string())?.missing;
+        if missing == [2, 3] { Ok(()) } else { Err(format!("{missing:?} are missing")) }
+    });
+    refused.await;
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_previous_floor_is_read_with_a_boundary_at_the_next() {
+    let mut rig = Rig::new(config()).await;
+    rig.start("a", &[0, 1, 2, 3]).await;
+    rig.append(0, 0, 300).await;
+    rig.check_all(&cut(&[])).await;
+    let next = cut(&[137, 0, 0, 0]);
+    rig.publish(&next).await;
+    rig.check_all(&next).await;
+    // So the two layers can be compared over what lies between.
+    let before = rig.read_all("total", &cut(&[])).await;
+    assert!(before.slices.iter().all(|slice| slice.partition != 0 || !slice.range.is_cut_by(137)));
+    rig.check(&rig.views[1].clone(), &cut(&[]), &before).await;
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slices_that_do_not_fit_are_missing() {
+    let mut rig = Rig::new(RemoteConfig { memory_limit: 20_000, ..config() }).await;
+    rig.start("a", &[0, 1, 2, 3]).await;
+    rig.append(0, 0, 4000).await;
+    let why = eventually("it does not fit", async || match rig.remote.read(&name("slow"), &cut(&[])).await {
+        Ok(realtime) => match realtime.whole() {
+            Err(error @ RealtimeError::Missing { .. }) => Ok(error.to_string()),
+            other => Err(format!("{other:?}")),
+        },
+        other => Err(format!("{other:?}")),
+    });
+    let why = why.await;
+    assert!(why.contains("do not fit into the 20000 bytes"), "{why}");
+    rig.end().await;
+}

@@ -1,0 +1,143 @@
+//! Follows who is a member: a link for each and every view.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::transport::{Channel, Endpoint};
+use tracing::{info, warn};
+
+use super::bytes::Total;
+use super::link::Link;
+use super::view::RemoteView;
+use super::{Member, RemoteConfig};
+
+/// How often what nobody needs is let go of.
+const SWEEP: Duration = Duration::from_millis(500);
+
+pub(super) struct Members {
+    views: Vec<Arc<RemoteView>>,
+    members: watch::Receiver<Vec<Member>>,
+    config: RemoteConfig,
+    total: Arc<Total>,
+    tracker: TaskTracker,
+    shutdown: CancellationToken,
+    /// Address and links of each, by id.
+    linked: BTreeMap<String, (String, CancellationToken)>,
+}
+
+impl Members {
+    pub(super) fn new(
+        views: Vec<Arc<RemoteView>>,
+        members: watch::Receiver<Vec<Member>>,
+        config: RemoteConfig,
+        total: Arc<Total>,
+        tracker: TaskTracker,
+        shutdown: CancellationToken,
+    ) -> Self {
+        Self { views, members, config, total, tracker, shutdown, linked: BTreeMap::new() }
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut sweep = tokio::time::interval(SWEEP);
+        let shutdown = self.shutdown.clone();
+        // Without anybody who tells of members, those that there are stay.
+        let mut told = true;
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                changed = self.members.changed(), if told => match changed {
+                    Ok(()) => self.look(false),
+                    Err(_) => told = false,
+                },
+                _ = sweep.tick() => self.sweep(),
+            }
+        }
+    }
+
+    /// Takes over who is a member now; `first`, when nobody has read yet.
+    pub(super) fn look(&mut self, first: bool) {
+        let members = self.members.borrow_and_update().clone();
+        let stays = |id: &str, address: &str| members.iter().any(|m| m.id == id && m.address == address);
+        let gone: Vec<String> =
+            self.linked.iter().filter(|(id, (address, _))| !stays(id, address)).map(|(id, _)| id.clone()).collect();
+        for id in gone {
+            if let Some((address, links)) = self.linked.remove(&id) {
+                info!(member = id, address, "speed layer left");
+                links.cancel();
+            }
+            self.views.iter().for_each(|view| view.left(&id));
+        }
+        for member in members {
+            if !self.linked.contains_key(&member.id) {
+                self.link(member, first);
+            }
+        }
+    }
+
+    fn link(&mut self, Member { id, address }: Member, first: bool) {
+        info!(member = id, address, "speed layer joined");
+        let links = self.shutdown.child_token();
+        let channel = channel(&address, &self.config);
+        for view in &self.views {
+            view.joined(&id, &address, first);
+            match &channel {
+                Ok(channel) => {
+                    let link = Link {
+                        member: id.clone(),
+                        view: Arc::clone(view),
+                        channel: channel.clone(),
+                        stale_after: self.config.stale_after,
+                        total: Arc::clone(&self.total),
+                    };
+                    let links = links.clone();
+                    self.tracker.spawn(async move { links.run_until_cancelled(Box::pin(link.run())).await });
+                }
+                Err(why) => view.down(&id, why),
+            }
+        }
+        if let Err(why) = channel {
+            warn!(member = id, address, why, "speed layer cannot be reached");
+        }
+        self.linked.insert(id, (address, links));
+    }
+
+    fn sweep(&self) {
+        let now = Instant::now();
+        let mut silence = BTreeMap::<String, Duration>::new();
+        let (mut floors, mut slices) = (0, 0);
+        for view in &self.views {
+            let left = view.sweep(now, self.config.idle);
+            (floors, slices) = (floors + left.floors, slices + left.slices);
+            for (member, silent) in view.silence(now) {
+                let most = silence.entry(member).or_default();
+                *most = silent.max(*most);
+            }
+        }
+        metrics::gauge!("dovetail_remote_members").set(self.linked.len() as f64);
+        metrics::gauge!("dovetail_remote_floors").set(floors as f64);
+        metrics::gauge!("dovetail_remote_slices").set(slices as f64);
+        metrics::gauge!("dovetail_remote_bytes").set(self.total.bytes() as f64);
+        metrics::gauge!("dovetail_remote_bytes_limit").set(self.total.limit() as f64);
+        for (member, silent) in silence {
+            metrics::gauge!("dovetail_remote_silence_seconds", "member" => member).set(silent.as_secs_f64());
+        }
+    }
+}
+
+/// One connection for all views; it is made when it is used, and made again when it breaks.
+fn channel(address: &str, config: &RemoteConfig) -> Result<Channel, String> {
+    let url = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
+    let endpoint = Endpoint::from_shared(url).map_err(|error| format!("`{address}` is no address: {error}"))?;
+    Ok(endpoint
+        .connect_timeout(config.stale_after)
+        .tcp_nodelay(true)
+        .http2_adaptive_window(true)
+        .http2_keep_alive_interval(config.stale_after)
+        .keep_alive_timeout(config.stale_after)
+        .connect_lazy())
+}

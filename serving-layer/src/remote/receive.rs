@@ -1,0 +1,180 @@
+//! From a member's messages to what they say, checked: nothing is believed that would not fit together.
+
+use arrow::array::RecordBatch;
+use arrow_flight::FlightData;
+use arrow_flight::decode::{DecodedPayload, FlightDataDecoder};
+use arrow_flight::error::FlightError;
+use dovetail_core::offsets::OffsetRange;
+use dovetail_core::realtime_wire::{Message, Part, Status};
+use dovetail_core::rows;
+use dovetail_core::view::View;
+use futures::{StreamExt, TryStreamExt};
+use tonic::Streaming;
+
+/// What came of one partition in one go.
+#[derive(Debug)]
+pub(super) struct Update {
+    pub(super) partition: i32,
+    /// It replaces what was there.
+    pub(super) base: bool,
+    /// Contiguous, at least one.
+    pub(super) slices: Vec<(OffsetRange, Vec<RecordBatch>)>,
+    pub(super) pinned: Vec<i64>,
+}
+
+#[derive(Debug)]
+pub(super) enum Received {
+    Update(Update),
+    Status(Status),
+    /// More is to come before it can be used: so many bytes wait.
+    Waiting(usize),
+}
+
+pub(super) struct Receiver {
+    messages: FlightDataDecoder,
+    parts: Parts,
+}
+
+impl Receiver {
+    pub(super) fn new(stream: Streaming<FlightData>) -> Self {
+        let stream = stream.map_err(|status| FlightError::Tonic(Box::new(status)));
+        Self { messages: FlightDataDecoder::new(stream), parts: Parts::default() }
+    }
+
+    /// What comes next.
+    ///
+    /// # Errors
+    /// Says why the stream has ended, or what it said that cannot be.
+    pub(super) async fn next(&mut self, view: &View) -> Result<Received, String> {
+        loop {
+            let message = match self.messages.next().await {
+                Some(Ok(message)) => message,
+                Some(Err(error)) => return Err(describe(&error)),
+                None => return Err("the stream has ended".to_owned()),
+            };
+            let DecodedPayload::RecordBatch(batch) = message.payload else { continue };
+            let said = serde_json::from_slice(&message.inner.app_metadata);
+            match said.map_err(|error| format!("a message cannot be read: {error}"))? {
+                Message::Status(status) => return Ok(Received::Status(status)),
+                Message::Part(part) => return self.parts.add(view, part, &batch),
+            }
+        }
+    }
+}
+
+/// The reasons of an error, outermost first, without repetition.
+pub(super) fn describe(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = match error.downcast_ref::<FlightError>() {
+        Some(FlightError::Tonic(status)) => return describe(status.as_ref()),
+        _ => error.to_string(),
+    };
+    if let Some(status) = error.downcast_ref::<tonic::Status>() {
+        text = status.message().to_owned();
+    }
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// The parts of an update that came so far.
+#[derive(Debug, Default)]
+struct Parts {
+    update: Option<Update>,
+    /// The last slice has no end yet.
+    open: bool,
+    bytes: usize,
+}
+
+impl Parts {
+    fn add(&mut self, view: &View, part: Part, batch: &RecordBatch) -> Result<Received, String> {
+        let Part { partition, range, base, end, done, pinned } = part;
+        let wrong = |what: &str| Err(format!("a part of partition {partition}, {range}, {what}"));
+        if range.start > range.end || (done && !end) {
+            return wrong("cannot be");
+        }
+        let update = self.update.get_or_insert_with(|| Update { partition, base, slices: vec![], pinned: vec![] });
+        if update.partition != partition || update.base != base {
+            return wrong("came before the one before it was done");
+        }
+        match update.slices.last() {
+            Some((last, _)) if self.open && *last != range => return wrong("came before the slice before it ended"),
+            Some((last, _)) if !self.open && last.end != range.start => {
+                return wrong("does not go on where that ended");
+            }
+            Some(_) if self.open => {}
+            _ => update.slices.push((range, vec![])),
+        }
+        self.open = !end;
+        if batch.num_rows() > 0 {
+            let batch = RecordBatch::try_new(view.state_schema(), batch.columns().to_vec());
+            let batch = batch.map_err(|error| format!("a state of another shape: {error}"))?;
+            // In memory of its own: as it came, each of its buffers would hold the whole message.
+            let copied = rows::copied(&[batch]).map_err(|error| error.to_string())?;
+            self.bytes += copied.iter().map(RecordBatch::get_array_memory_size).sum::<usize>();
+            if let Some((_, state)) = update.slices.last_mut() {
+                state.extend(copied);
+            }
+        }
+        if !done {
+            return Ok(Received::Waiting(self.bytes));
+        }
+        self.bytes = 0;
+        update.pinned = pinned;
+        Ok(self.update.take().map_or(Received::Waiting(0), Received::Update))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::tests::view;
+
+    fn part(start: i64, end_offset: i64, base: bool, end: bool, done: bool) -> Part {
+        let range = OffsetRange { start, end: end_offset };
+        Part { partition: 0, range, base, end, done, pinned: vec![] }
+    }
+
+    #[tokio::test]
+    async fn parts_are_put_together() {
+        let view = view().await;
+        let empty = RecordBatch::new_empty(view.state_schema());
+        let mut parts = Parts::default();
+        for part in [part(5, 9, true, false, false), part(5, 9, true, true, false)] {
+            assert!(matches!(parts.add(&view, part, &empty), Ok(Received::Waiting(0))));
+        }
+        match parts.add(&view, part(9, 12, true, true, true), &empty) {
+            Ok(Received::Update(update)) => {
+                let ranges: Vec<_> = update.slices.iter().map(|(range, _)| (range.start, range.end)).collect();
+                assert_eq!(ranges, [(5, 9), (9, 12)]);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_together_is_refused() {
+        let view = view().await;
+        let empty = RecordBatch::new_empty(view.state_schema());
+        let begun = |parts: &mut Parts| parts.add(&view, part(5, 9, true, true, false), &empty).map(drop);
+        for wrong in [
+            part(10, 12, true, true, true),
+            part(9, 12, false, true, true),
+            part(9, 7, true, true, true),
+            part(9, 12, true, false, true),
+            Part { partition: 1, ..part(9, 12, true, true, true) },
+        ] {
+            let mut parts = Parts::default();
+            begun(&mut parts).unwrap();
+            assert!(parts.add(&view, wrong.clone(), &empty).is_err(), "{wrong:?}");
+        }
+        let mut parts = Parts::default();
+        parts.add(&view, part(5, 9, true, false, false), &empty).unwrap();
+        assert!(parts.add(&view, part(9, 12, true, true, true), &empty).is_err(), "a slice has no end");
+    }
+}

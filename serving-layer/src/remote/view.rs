@@ -1,0 +1,394 @@
+//! One view as its members have sent it: what can be read, and why the rest cannot.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dovetail_core::name::ViewName;
+use dovetail_core::offsets::{Cut, Offsets};
+use dovetail_core::realtime::{RealtimeError, RealtimeView, Slice};
+use dovetail_core::realtime_wire::{PartitionStatus, Status};
+use dovetail_core::view::View;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::bytes::Counted;
+
+/// Floors that are received at a time: the served generation's, the one before and the one to come.
+const FLOORS: usize = 3;
+/// Ends of readers' merged bases that are kept as boundaries.
+const KEPT: usize = 2;
+
+#[derive(Debug)]
+pub(super) struct RemoteView {
+    pub(super) view: Arc<View>,
+    stale_after: Duration,
+    state: Mutex<State>,
+    /// What members are to be asked for.
+    floors: watch::Sender<Vec<Cut>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The floors that are read, and when they were last.
+    wanted: Vec<(Cut, Instant)>,
+    links: BTreeMap<String, Link>,
+    /// How far each partition was read: answers do not go back.
+    seen: BTreeMap<i32, i64>,
+    kept: VecDeque<Offsets>,
+}
+
+/// What one member has sent.
+#[derive(Debug)]
+struct Link {
+    address: String,
+    /// It was a member before anybody read, and has neither answered nor failed yet.
+    is_first: bool,
+    /// Why there is no stream at the moment.
+    down: Option<String>,
+    /// It is no member any more.
+    gone: bool,
+    heard: Option<Instant>,
+    /// The floors that its stream is for.
+    asked: Vec<Cut>,
+    /// Whether its stream sends slices at all.
+    sends: bool,
+    /// Whether everything that it had when it was asked has come.
+    answered: bool,
+    held: BTreeMap<i32, Held>,
+    status: BTreeMap<i32, PartitionStatus>,
+}
+
+/// One partition as one member has sent it.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) start: i64,
+    pub(super) head: i64,
+    /// Contiguous, from `start` to `head`.
+    pub(super) slices: Vec<Slice>,
+    #[expect(dead_code, reason = "counts until it is dropped")]
+    pub(super) bytes: Counted,
+    /// Since when it is not the member's any more.
+    pub(super) lost: Option<Instant>,
+}
+
+impl Held {
+    fn has_boundary(&self, offset: i64) -> bool {
+        offset == self.start || offset == self.head || self.slices.iter().any(|slice| slice.range.start == offset)
+    }
+
+    fn from(&self, floor: i64) -> impl Iterator<Item = Slice> + '_ {
+        self.slices.iter().filter(move |slice| slice.range.start >= floor).cloned()
+    }
+}
+
+impl RemoteView {
+    pub(super) fn new(view: Arc<View>, stale_after: Duration) -> Self {
+        Self { view, stale_after, state: Mutex::default(), floors: watch::Sender::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What can be read from `floor` now.
+    ///
+    /// # Errors
+    /// [`RealtimeError::Asking`] while there are members that have not been heard at all.
+    pub(super) fn read(&self, floor: &Cut, now: Instant) -> Result<RealtimeView, RealtimeError> {
+        let mut state = self.state();
+        self.want(&mut state, floor, now);
+        if let Some((member, _)) = state.links.iter().find(|(_, link)| link.is_first) {
+            return Err(RealtimeError::Asking { view: self.view.name.clone(), member: member.clone() });
+        }
+        let mut realtime = RealtimeView::default();
+        for partition in state.partitions() {
+            let seen = state.seen.get(&partition).copied();
+            let start = floor.get(partition);
+            match self.furthest(&state, partition, start, now) {
+                Some((_, held)) if Some(held.head) >= seen => {
+                    realtime.floor.0.set(partition, start);
+                    realtime.head.set(partition, held.head);
+                    realtime.slices.extend(held.from(start));
+                }
+                Some((member, held)) => {
+                    let (head, behind) = (held.head, seen.unwrap_or(0) - held.head);
+                    let why = format!("speed layer `{member}` folds it again: it is at {head}, {behind} records to go");
+                    realtime.missing.insert(partition, self.missing(partition, why));
+                }
+                None => {
+                    realtime.missing.insert(partition, self.unread(&state, partition, floor, now));
+                }
+            }
+        }
+        state.seen.extend(realtime.head.iter());
+        Ok(realtime)
+    }
+
+    /// The member that is furthest in a partition, of those that can be read from `floor`.
+    fn furthest<'s>(&self, state: &'s State, partition: i32, floor: i64, now: Instant) -> Option<(&'s str, &'s Held)> {
+        let live = state.links.iter().filter(|(_, link)| self.is_live(link, now));
+        let held = live.filter_map(|(member, link)| Some((member.as_str(), link.held.get(&partition)?)));
+        let readable = held.filter(|(_, held)| {
+            held.has_boundary(floor) && held.lost.is_none_or(|lost| now.duration_since(lost) <= self.stale_after)
+        });
+        readable.max_by_key(|(_, held)| held.head)
+    }
+
+    fn is_live(&self, link: &Link, now: Instant) -> bool {
+        link.heard.is_some_and(|heard| now.saturating_duration_since(heard) <= self.stale_after)
+    }
+
+    /// Why a partition cannot be read from `floor`.
+    fn unread(&self, state: &State, partition: i32, floor: &Cut, now: Instant) -> RealtimeError {
+        let mut asking = None;
+        for (member, link) in state.links.iter().filter(|(_, link)| self.is_live(link, now)) {
+            let Some(status) = link.status.get(&partition) else { continue };
+            if let Some((_, error)) = status.unread.iter().find(|(at, _)| *at == floor.get(partition)) {
+                return error.clone();
+            }
+            if link.down.is_none() {
+                asking = Some(RealtimeError::Asking { view: self.view.name.clone(), member: member.clone() });
+            }
+        }
+        asking.unwrap_or_else(|| self.missing(partition, self.why_missing(state, partition, now)))
+    }
+
+    fn why_missing(&self, state: &State, partition: i32, now: Instant) -> String {
+        let is_away = |link: &Link| link.down.is_some() || !self.is_live(link, now);
+        let had = state.links.iter().filter(|(_, link)| link.has(partition) && is_away(link));
+        let last = had.max_by_key(|(_, link)| link.heard);
+        match last {
+            Some((member, link)) => {
+                let silent = link.heard.map_or(0.0, |heard| now.saturating_duration_since(heard).as_secs_f64());
+                let down = link.down.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+                format!("speed layer `{member}` at {} was last heard {silent:.1} s ago{down}", link.address)
+            }
+            None => "no speed layer that answers holds it".to_owned(),
+        }
+    }
+
+    fn missing(&self, partition: i32, why: String) -> RealtimeError {
+        RealtimeError::Missing { view: self.view.name.clone(), partitions: vec![partition], why }
+    }
+
+    fn want(&self, state: &mut State, floor: &Cut, now: Instant) {
+        if let Some((_, read)) = state.wanted.iter_mut().find(|(wanted, _)| wanted == floor) {
+            *read = now;
+            return;
+        }
+        if state.wanted.len() == FLOORS
+            && let Some(oldest) = (0..FLOORS).min_by_key(|&i| state.wanted[i].1)
+        {
+            state.wanted.remove(oldest);
+        }
+        state.wanted.push((floor.clone(), now));
+        self.announce(state);
+    }
+
+    fn announce(&self, state: &mut State) {
+        // A floor that is wanted again later has to be asked for again: what lies below may have retired.
+        let wanted = &state.wanted;
+        for link in state.links.values_mut() {
+            link.asked.retain(|asked| wanted.iter().any(|(floor, _)| floor == asked));
+        }
+        self.floors.send_replace(state.wanted.iter().map(|(floor, _)| floor.clone()).collect());
+    }
+
+    pub(super) fn keep_boundary(&self, at: &Offsets) {
+        let mut state = self.state();
+        state.kept.push_back(at.clone());
+        if state.kept.len() > KEPT {
+            state.kept.pop_front();
+        }
+    }
+
+    /// How far every partition is folded that some member holds.
+    pub(super) fn head(&self, now: Instant) -> Offsets {
+        let state = self.state();
+        let mut heads = Offsets::default();
+        for link in state.links.values().filter(|link| self.is_live(link, now)) {
+            let held = link.held.iter().filter(|(_, held)| held.lost.is_none()).map(|(&p, held)| (p, held.head));
+            let told = link.status.values().filter_map(|status| Some((status.partition, status.head?)));
+            for (partition, head) in held.chain(told) {
+                heads.set(partition, head.max(heads.get(partition)));
+            }
+        }
+        heads
+    }
+
+    /// Partitions that are not folded further or that nobody holds, and why.
+    pub(super) fn held_up(&self, now: Instant) -> Vec<(i32, String)> {
+        let state = self.state();
+        let why = |partition| {
+            let live = state.links.values().filter(|link| self.is_live(link, now));
+            let mut told = live.filter_map(|link| link.status.get(&partition)).peekable();
+            match told.peek() {
+                None => Some(self.why_missing(&state, partition, now)),
+                Some(_) => told.find_map(|status| status.held_up.clone()),
+            }
+        };
+        state.partitions().into_iter().filter_map(|partition| Some((partition, why(partition)?))).collect()
+    }
+}
+
+/// What a link tells.
+impl RemoteView {
+    /// The floors that are wanted, and when they change.
+    pub(super) fn floors(&self) -> watch::Receiver<Vec<Cut>> {
+        self.floors.subscribe()
+    }
+
+    pub(super) fn joined(&self, member: &str, address: &str, is_first: bool) {
+        let new = Link {
+            address: address.to_owned(),
+            is_first,
+            down: None,
+            gone: false,
+            heard: None,
+            asked: vec![],
+            sends: false,
+            answered: false,
+            held: BTreeMap::new(),
+            status: BTreeMap::new(),
+        };
+        let mut state = self.state();
+        let link = state.links.entry(member.to_owned()).or_insert(new);
+        (link.address, link.gone) = (address.to_owned(), false);
+    }
+
+    pub(super) fn left(&self, member: &str) {
+        self.with(member, |link| {
+            link.gone = true;
+            link.is_first = false;
+            link.down.get_or_insert_with(|| "it has left".to_owned());
+        });
+    }
+
+    /// A stream for `floors` was opened.
+    pub(super) fn opened(&self, member: &str, floors: &[Cut]) {
+        self.with(member, |link| {
+            link.asked = floors.to_vec();
+            link.sends = !floors.is_empty();
+            (link.answered, link.down) = (false, None);
+        });
+    }
+
+    /// There is no stream, because of `why`.
+    pub(super) fn down(&self, member: &str, why: &str) {
+        self.with(member, |link| {
+            link.down = Some(why.to_owned());
+            link.is_first = false;
+        });
+    }
+
+    pub(super) fn heard(&self, member: &str, now: Instant) {
+        self.with(member, |link| link.heard = Some(now));
+    }
+
+    pub(super) fn hold(&self, member: &str, partition: i32, held: Held) {
+        self.with(member, |link| {
+            link.held.insert(partition, held);
+        });
+    }
+
+    /// Lets go of what the member has sent.
+    pub(super) fn forget(&self, member: &str) {
+        self.with(member, |link| link.held.clear());
+    }
+
+    pub(super) fn status(&self, member: &str, status: Status, now: Instant) {
+        self.with(member, |link| {
+            link.status = status.partitions.into_iter().map(|status| (status.partition, status)).collect();
+            (link.answered, link.is_first) = (true, false);
+            for (partition, held) in &mut link.held {
+                match link.status.contains_key(partition) {
+                    true => held.lost = None,
+                    false => {
+                        held.lost.get_or_insert(now);
+                    }
+                }
+            }
+        });
+    }
+
+    /// Whether its stream cannot give what is wanted, so that it has to be asked again.
+    pub(super) fn has_to_ask(&self, member: &str) -> bool {
+        let state = self.state();
+        let Some(link) = state.links.get(member) else { return false };
+        let has = |floor: &Cut| {
+            let mut held = link.held.iter();
+            link.asked.contains(floor)
+                || (link.answered && held.len() > 0 && held.all(|(&p, held)| held.has_boundary(floor.get(p))))
+        };
+        let too_much = state.wanted.is_empty() && link.sends;
+        too_much || !state.wanted.iter().all(|(floor, _)| has(floor))
+    }
+
+    /// Where boundaries of a partition should stay, and below what nothing is read any more.
+    pub(super) fn boundaries(&self, partition: i32) -> (BTreeSet<i64>, Option<i64>) {
+        let state = self.state();
+        let floors: BTreeSet<i64> = state.wanted.iter().map(|(floor, _)| floor.get(partition)).collect();
+        let least = floors.first().copied();
+        (floors.into_iter().chain(state.kept.iter().map(|kept| kept.get(partition))).collect(), least)
+    }
+
+    /// Lets go of what is too old to be read, and of floors that nobody has read since `idle`.
+    pub(super) fn sweep(&self, now: Instant, idle: Duration) -> Swept {
+        let mut state = self.state();
+        let before = state.wanted.len();
+        state.wanted.retain(|(_, read)| now.saturating_duration_since(*read) <= idle);
+        if state.wanted.len() != before {
+            self.announce(&mut state);
+        }
+        let stale_after = self.stale_after;
+        let no_floors = state.wanted.is_empty();
+        for link in state.links.values_mut() {
+            let live = self.is_live(link, now);
+            link.held.retain(|_, held| {
+                live && !no_floors && held.lost.is_none_or(|lost| now.duration_since(lost) <= stale_after)
+            });
+        }
+        state.links.retain(|_, link| !link.gone || !link.held.is_empty());
+        let slices = state.links.values().flat_map(|link| link.held.values()).map(|held| held.slices.len()).sum();
+        Swept { floors: state.wanted.len(), slices }
+    }
+
+    /// How long ago each member was last heard.
+    pub(super) fn silence(&self, now: Instant) -> Vec<(String, Duration)> {
+        let state = self.state();
+        let heard = state.links.iter().filter_map(|(member, link)| Some((member, link.heard?)));
+        heard.map(|(member, heard)| (member.clone(), now.saturating_duration_since(heard))).collect()
+    }
+
+    pub(super) fn name(&self) -> &ViewName {
+        &self.view.name
+    }
+
+    fn with(&self, member: &str, change: impl FnOnce(&mut Link)) {
+        if let Some(link) = self.state().links.get_mut(member) {
+            change(link);
+        }
+    }
+}
+
+/// What is left.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Swept {
+    pub(super) floors: usize,
+    pub(super) slices: usize,
+}
+
+impl State {
+    /// All that anybody has ever told of.
+    fn partitions(&self) -> BTreeSet<i32> {
+        let told = self.links.values().flat_map(|link| link.held.keys().chain(link.status.keys()));
+        told.chain(self.seen.keys()).copied().collect()
+    }
+}
+
+impl Link {
+    fn has(&self, partition: i32) -> bool {
+        self.held.contains_key(&partition) || self.status.contains_key(&partition)
+    }
+}

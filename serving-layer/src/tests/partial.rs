@@ -1,0 +1,118 @@
+//! Partitions that no speed layer holds: an error that names them, or an answer that does.
+
+use std::sync::{Arc, Mutex};
+
+use futures::StreamExt;
+use serde_json::{Value, json};
+use tokio_postgres::{AsyncMessage, NoTls, SimpleQueryMessage};
+
+use super::http::http;
+use super::postgres::wire;
+use super::world::{World, config};
+use crate::{QueryError, Reason};
+
+const COUNT: &str = "SELECT clicks FROM everything";
+
+/// Two records of each partition below the cut, one above; partition 1 is lost.
+fn lose(world: &World) {
+    world.append_all(&[("ann", "/a", 1), ("bob", "/b", 2)]);
+    world.rows.gone.lock().unwrap().insert(1);
+}
+
+fn is_refused(error: &QueryError) {
+    assert_eq!(error.reason, Reason::NotReady);
+    let message = "view `everything`: partition 1 is missing: speed layer `b` was last heard 3.0 s ago";
+    assert_eq!(error.message, message);
+    assert!(error.hint.as_ref().unwrap().contains("SET dovetail.partial = on"));
+}
+
+#[tokio::test]
+async fn an_error_names_them() {
+    let world = World::new().await;
+    world.append_all(&[("ann", "/a", 10), ("bob", "/b", 20)]);
+    assert!(world.publish(&[]).await);
+    lose(&world);
+    is_refused(&world.error(COUNT).await);
+    // What is below the cut is no question of the speed layer's.
+    assert_eq!(world.rows("SELECT clicks FROM batch.everything").await, ["2"]);
+    world.rows.gone.lock().unwrap().clear();
+    assert_eq!(world.rows(COUNT).await, ["4"]);
+}
+
+#[tokio::test]
+async fn nobody_has_to_tell_that_a_partition_is_missing() {
+    // Of partition 1 the reader never heard.
+    let world = World::new().await;
+    world.rows.partitions.lock().unwrap().remove(&1);
+    let error = world.error(COUNT).await;
+    assert_eq!(error.reason, Reason::NotReady);
+    assert!(error.message.ends_with("partition 1 is missing from the realtime view"), "{}", error.message);
+}
+
+#[tokio::test]
+async fn over_http_a_partial_answer_is_marked() {
+    let http = http().await;
+    lose(&http.world);
+    let ask = async |partial: bool| {
+        let body = json!({ "sql": COUNT, "partial": partial });
+        http.client.post(format!("{}/v1/query", http.base)).json(&body).send().await.unwrap()
+    };
+    let refused = ask(false).await;
+    assert_eq!(refused.status().as_u16(), 503);
+    let partial = ask(true).await;
+    assert_eq!(partial.headers()["dovetail-missing-partitions"], "[1]");
+    assert_eq!(partial.headers()["dovetail-cut"], r#"{"0":2,"1":1}"#);
+    assert_eq!(partial.headers()["dovetail-head"], r#"{"0":3,"1":1}"#);
+    let body: Value = serde_json::from_str(&partial.text().await.unwrap()).unwrap();
+    assert_eq!((&body["rows"], &body["as_of"][0]["missing"]), (&json!([{ "clicks": 4 }]), &json!([1])));
+    // Whole again, nothing is marked, and the answer is not the one that was finished before.
+    http.world.rows.gone.lock().unwrap().clear();
+    for partial in [true, false] {
+        let whole = ask(partial).await;
+        assert!(!whole.headers().contains_key("dovetail-missing-partitions"));
+        let body: Value = serde_json::from_str(&whole.text().await.unwrap()).unwrap();
+        assert_eq!((&body["rows"], &body["as_of"][0]["missing"]), (&json!([{ "clicks": 5 }]), &Value::Null));
+    }
+}
+
+#[tokio::test]
+async fn over_the_postgres_wire_a_warning_comes_with_it() {
+    let wire = wire(config()).await;
+    lose(&wire.world);
+    let address = format!("host=127.0.0.1 port={} user=dovetail dbname=dovetail", wire.port);
+    let (client, mut connection) = tokio_postgres::connect(&address, NoTls).await.unwrap();
+    let notices = Arc::new(Mutex::new(vec![]));
+    let heard = Arc::clone(&notices);
+    wire.tasks.spawn(async move {
+        let mut messages = futures::stream::poll_fn(move |context| connection.poll_message(context));
+        while let Some(Ok(message)) = messages.next().await {
+            if let AsyncMessage::Notice(notice) = message {
+                heard.lock().unwrap().push(notice.message().to_owned());
+            }
+        }
+    });
+    let refused = client.simple_query(COUNT).await.unwrap_err();
+    assert!(refused.as_db_error().unwrap().message().contains("partition 1 is missing"));
+    assert!(client.batch_execute("SET dovetail.partial = perhaps").await.is_err());
+    client.batch_execute("SET dovetail.partial = on").await.unwrap();
+    let first = |messages: Vec<SimpleQueryMessage>| {
+        messages.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0).map(ToOwned::to_owned),
+            _ => None,
+        })
+    };
+    assert_eq!(first(client.simple_query("SHOW dovetail.partial").await.unwrap()).as_deref(), Some("on"));
+    assert_eq!(first(client.simple_query(COUNT).await.unwrap()).as_deref(), Some("4"));
+    let told = |n: usize| {
+        let notices = notices.lock().unwrap();
+        assert_eq!(notices.len(), n, "{notices:?}");
+        assert!(notices.iter().all(|notice| notice.starts_with("partial answer: view `everything`")), "{notices:?}");
+    };
+    told(1);
+    assert_eq!(client.query_one(COUNT, &[]).await.unwrap().get::<_, i64>(0), 4);
+    told(2);
+    client.batch_execute("BEGIN; DECLARE c CURSOR FOR SELECT clicks FROM everything; COMMIT").await.unwrap();
+    told(3);
+    client.batch_execute("RESET dovetail.partial").await.unwrap();
+    assert!(client.simple_query(COUNT).await.is_err());
+}

@@ -1,0 +1,282 @@
+//! What one reader is sent of one view.
+//!
+//! In rounds: each looks what is new in every partition since the round before, and the next one waits until the
+//! reader has taken all of it. So a reader holds up nobody, and whatever it was too slow for has been merged by the
+//! time that it asks.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow_flight::FlightData;
+use dovetail_core::offsets::{Cut, OffsetRange};
+use dovetail_core::realtime::{Realtime, RealtimeError, Slice};
+use dovetail_core::realtime_wire::{Message, Part, PartitionStatus, Status};
+use dovetail_core::view::View;
+use futures::future::join_all;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::FlightConfig;
+use super::encode::{Encoder, in_messages};
+use crate::SpeedLayer;
+use crate::partition::Read;
+use crate::view_fold::Subscriber;
+
+/// How often floors are tried again that could not be read.
+const AGAIN: Duration = Duration::from_millis(50);
+
+pub(super) struct Sending {
+    layer: Arc<SpeedLayer>,
+    view: Arc<View>,
+    moved: watch::Receiver<u64>,
+    floors: Vec<Cut>,
+    config: FlightConfig,
+    shutdown: CancellationToken,
+    /// Keeps boundaries at the ends of what was sent.
+    subscriber: Arc<Subscriber>,
+    sent: BTreeMap<i32, Sent>,
+    /// What the last round found and was not taken yet.
+    waiting: VecDeque<(RecordBatch, Message)>,
+    encoder: Encoder,
+    encoded: VecDeque<FlightData>,
+    last_round: Option<Instant>,
+    last_status: Option<Instant>,
+}
+
+/// Where one partition stands.
+#[derive(Debug, Default)]
+struct Sent {
+    /// Everything below was sent; `None` if nothing was.
+    head: Option<i64>,
+    unread: Vec<(i64, RealtimeError)>,
+}
+
+/// What a round found in one partition.
+enum Found {
+    NotOurs,
+    More(Read),
+    Base(Read, Vec<(i64, RealtimeError)>),
+    Nothing(Vec<(i64, RealtimeError)>),
+}
+
+impl Sending {
+    pub(super) fn new(
+        (layer, view, moved): (Arc<SpeedLayer>, Arc<View>, watch::Receiver<u64>),
+        floors: Vec<Cut>,
+        config: FlightConfig,
+        shutdown: CancellationToken,
+    ) -> (Self, FlightData) {
+        let (encoder, schema) = Encoder::new(&view.state_schema());
+        let sending = Self {
+            layer,
+            view,
+            moved,
+            floors,
+            config,
+            shutdown,
+            subscriber: Arc::new(Subscriber),
+            sent: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            encoder,
+            encoded: VecDeque::new(),
+            last_round: None,
+            last_status: None,
+        };
+        (sending, schema)
+    }
+
+    /// The next message.
+    ///
+    /// # Errors
+    /// When the stream has to end.
+    pub(super) async fn next(&mut self) -> Result<FlightData, tonic::Status> {
+        loop {
+            if let Some(data) = self.encoded.pop_front() {
+                return Ok(data);
+            }
+            if let Some((batch, message)) = self.waiting.pop_front() {
+                let encoded = self.encoder.encode(&batch, &message);
+                let encoded = encoded.map_err(|error| tonic::Status::internal(format!("not encoded: {error}")))?;
+                let bytes: usize = encoded.iter().map(|data| data.data_body.len() + data.data_header.len()).sum();
+                metrics::counter!("dovetail_flight_sent_bytes_total").increment(bytes as u64);
+                self.encoded.extend(encoded);
+                continue;
+            }
+            let shutdown = self.shutdown.clone();
+            match shutdown.run_until_cancelled(self.round()).await {
+                Some(()) => {}
+                None => return Err(tonic::Status::unavailable("the speed layer is shutting down")),
+            }
+        }
+    }
+
+    /// Waits until there may be something new, and looks.
+    async fn round(&mut self) {
+        self.wait().await;
+        self.moved.borrow_and_update();
+        self.last_round = Some(Instant::now());
+        let before = self.standing();
+        let ours: Vec<i32> = self.layer.heads(&self.view.name).into_iter().map(|(partition, _)| partition).collect();
+        self.sent.retain(|partition, _| ours.contains(partition));
+        if !self.floors.is_empty() {
+            let found = join_all(ours.iter().map(|&partition| self.find(partition))).await;
+            for (partition, found) in ours.into_iter().zip(found) {
+                self.take(partition, found);
+            }
+        }
+        let due = self.last_status.is_none_or(|last| last.elapsed() >= self.config.heartbeat);
+        if due || before != self.standing() {
+            self.last_status = Some(Instant::now());
+            let status = Message::Status(self.status());
+            self.waiting.push_back((RecordBatch::new_empty(self.view.state_schema()), status));
+        }
+    }
+
+    async fn wait(&mut self) {
+        let (Some(last), Some(status)) = (self.last_round, self.last_status) else { return };
+        let (soon, heartbeat) = (last + self.config.interval, status + self.config.heartbeat);
+        if self.is_behind() {
+            return sleep_until(soon).await;
+        }
+        let again = self.sent.values().any(|sent| !sent.unread.is_empty());
+        let until = if again { heartbeat.min(last + AGAIN) } else { heartbeat };
+        tokio::select! {
+            () = sleep_until(until.max(soon)) => {}
+            Ok(()) = self.moved.changed() => sleep_until(soon).await,
+        }
+    }
+
+    /// Whether something is folded that was not sealed yet when it was looked for.
+    fn is_behind(&self) -> bool {
+        self.layer.heads(&self.view.name).into_iter().any(|(partition, head)| {
+            let sent = self.sent.get(&partition).and_then(|sent| sent.head);
+            sent.is_some() && sent < head
+        })
+    }
+
+    async fn find(&self, partition: i32) -> Found {
+        let nothing = Sent::default();
+        let sent = self.sent.get(&partition).unwrap_or(&nothing);
+        if let Some(head) = sent.head
+            && !self.within_reach(partition, &sent.unread).await
+        {
+            match self.read(partition, head, true).await {
+                None => return Found::NotOurs,
+                Some(Ok(read)) => return Found::More(read),
+                // It was begun anew.
+                Some(Err(_)) => {}
+            }
+        }
+        let floors: BTreeSet<i64> = self.floors.iter().map(|floor| floor.get(partition)).collect();
+        let (mut base, mut unread): (Option<Read>, Vec<_>) = (None, vec![]);
+        for floor in floors {
+            match &base {
+                Some(read) if read.has_boundary(floor) => {}
+                Some(_) => match self.read(partition, floor, false).await {
+                    None => return Found::NotOurs,
+                    Some(Err(error)) => unread.push((floor, error)),
+                    // Only just: the next round sends it.
+                    Some(Ok(read)) => unread.push((floor, self.catching_up(partition, read.head, floor))),
+                },
+                None => match self.read(partition, floor, true).await {
+                    None => return Found::NotOurs,
+                    Some(Err(error)) => unread.push((floor, error)),
+                    Some(Ok(read)) => base = Some(read),
+                },
+            }
+        }
+        match base {
+            Some(read) => Found::Base(read, unread),
+            None => Found::Nothing(unread),
+        }
+    }
+
+    async fn read(&self, partition: i32, floor: i64, goes_on: bool) -> Option<Result<Read, RealtimeError>> {
+        let subscriber = goes_on.then_some(&self.subscriber);
+        self.layer.read_partition(&self.view.name, partition, floor, subscriber).await
+    }
+
+    /// Whether a floor can be read that could not be.
+    async fn within_reach(&self, partition: i32, unread: &[(i64, RealtimeError)]) -> bool {
+        for (floor, _) in unread {
+            if matches!(self.read(partition, *floor, false).await, Some(Ok(_))) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn catching_up(&self, partition: i32, head: i64, floor: i64) -> RealtimeError {
+        let behind = (floor - head).max(0);
+        RealtimeError::CatchingUp { view: self.view.name.clone(), partition, head, behind }
+    }
+
+    fn take(&mut self, partition: i32, found: Found) {
+        match found {
+            Found::NotOurs => {
+                self.sent.remove(&partition);
+            }
+            Found::Nothing(unread) => {
+                self.sent.insert(partition, Sent { head: None, unread });
+            }
+            Found::Base(read, unread) => {
+                self.sent.insert(partition, Sent { head: Some(read.head), unread });
+                self.send(partition, read, true);
+            }
+            Found::More(read) => {
+                self.sent.entry(partition).or_default().head = Some(read.head);
+                self.send(partition, read, false);
+            }
+        }
+    }
+
+    fn send(&mut self, partition: i32, read: Read, base: bool) {
+        let Read { mut slices, head, cuts } = read;
+        if slices.is_empty() && base {
+            // That there is nothing is news, too.
+            slices.push(Slice { partition, range: OffsetRange::new(head, head), state: Arc::default() });
+        }
+        let last = slices.len();
+        for (slice, i) in slices.into_iter().zip(1..) {
+            let mut batches = in_messages(&slice.state);
+            if batches.is_empty() {
+                batches.push(RecordBatch::new_empty(self.view.state_schema()));
+            }
+            let n = batches.len();
+            for (batch, j) in batches.into_iter().zip(1..) {
+                let (end, done) = (j == n, j == n && i == last);
+                let pinned = if done { cuts.iter().copied().collect() } else { vec![] };
+                let part = Part { partition, range: slice.range, base, end, done, pinned };
+                self.waiting.push_back((batch, Message::Part(part)));
+            }
+        }
+        metrics::counter!("dovetail_flight_sent_slices_total").increment(last as u64);
+    }
+
+    /// What a reader should hear of at once when it changes.
+    fn standing(&self) -> Vec<(i32, Vec<i64>)> {
+        let floors = |sent: &Sent| sent.unread.iter().map(|(floor, _)| *floor).collect();
+        self.sent.iter().map(|(&partition, sent)| (partition, floors(sent))).collect()
+    }
+
+    fn status(&self) -> Status {
+        let mut held_up: BTreeMap<i32, String> = self.layer.held_up(&self.view.name).into_iter().collect();
+        let heads = self.layer.heads(&self.view.name).into_iter();
+        let partitions = heads.map(|(partition, head)| PartitionStatus {
+            partition,
+            head,
+            unread: self.sent.get(&partition).map(|sent| sent.unread.clone()).unwrap_or_default(),
+            held_up: held_up.remove(&partition),
+        });
+        Status { partitions: partitions.collect() }
+    }
+}
+
+impl Read {
+    fn has_boundary(&self, offset: i64) -> bool {
+        self.head == offset || self.slices.iter().any(|slice| slice.range.start == offset)
+    }
+}
