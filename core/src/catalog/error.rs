@@ -117,7 +117,8 @@ enum Cause {
 fn cause(error: &sqlx::Error) -> Cause {
     match error {
         sqlx::Error::PoolTimedOut => Cause::Busy,
-        sqlx::Error::Io(_) => Cause::Unreachable,
+        // A server that ends in the middle of a word is a breach of its protocol to the driver.
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => Cause::Unreachable,
         sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
             Some(error) => postgres_cause(error.code()),
             None => sqlite_cause(error.code().as_deref()),

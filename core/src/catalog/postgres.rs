@@ -27,7 +27,7 @@ pub(super) async fn open(options: PgConnectOptions, patience: Duration) -> Resul
     let options = options.options(session(patience));
     let give_up = Instant::now() + patience;
     loop {
-        match migrate(&options, &name).await {
+        match migrate(&options, &name, patience).await {
             Ok(()) => break,
             Err(CatalogError::Busy { .. } | CatalogError::Unreachable { .. }) if Instant::now() < give_up => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -41,12 +41,13 @@ pub(super) async fn open(options: PgConnectOptions, patience: Duration) -> Resul
 
 /// On a connection of its own: the migrator's lock, which makes processes that start at once migrate one after the
 /// other, lasts as long as that.
-async fn migrate(options: &PgConnectOptions, name: &str) -> Result<(), CatalogError> {
-    let connected = options.connect().await;
+async fn migrate(options: &PgConnectOptions, name: &str, patience: Duration) -> Result<(), CatalogError> {
+    let connected = answer(patience, options.connect()).await;
     let mut connection = connected.map_err(|e| CatalogError::from_sqlx(name, "open it", e))?;
-    let migrated = migrator().run(&mut connection).await;
+    let migrated = answer(patience, async { Ok(migrator().run(&mut connection).await) }).await;
     // What was migrated is committed, and the server notices a connection that is gone.
-    let _ = connection.close().await;
+    let _ = answer(patience, connection.close()).await;
+    let migrated = migrated.map_err(|e| CatalogError::from_sqlx(name, "bring its tables up to date", e))?;
     migrated.map_err(|e| bring_up_to_date(name, e))
 }
 

@@ -57,9 +57,11 @@ impl Wire {
         self.shared.mode.send_replace(Mode::Through);
     }
 
-    /// Returns once so many connections in all were turned away because the server is down.
-    pub(crate) async fn turned_away(&self, connections: u64) {
-        self.shared.turned_away.subscribe().wait_for(|&n| n >= connections).await.unwrap();
+    /// Returns once so many more connections were turned away because the server is down.
+    pub(crate) async fn turned_away(&self, more: u64) {
+        let mut turned_away = self.shared.turned_away.subscribe();
+        let enough = *turned_away.borrow() + more;
+        turned_away.wait_for(|&n| n >= enough).await.unwrap();
     }
 
     /// Loses the answer to the next message that has `bytes` in it.
@@ -94,6 +96,7 @@ async fn carry(mut client: TcpStream, shared: Arc<Shared>) {
     loop {
         let frozen = *mode.borrow_and_update() == Mode::Frozen;
         let done = tokio::select! {
+            biased;
             changed = mode.changed() => changed.is_err() || *mode.borrow() == Mode::Down,
             read = client.read(&mut question), if !frozen => match read {
                 Ok(n) if n > 0 => {
