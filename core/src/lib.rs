@@ -15,3 +15,7 @@ pub mod record;
 pub mod snapshot;
 pub mod store;
 pub mod view;
+
+#[cfg(test)]
+#[path = "../tests/support/wire.rs"]
+mod wire;

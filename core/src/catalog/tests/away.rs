@@ -1,14 +1,11 @@
 //! A PostgreSQL server that goes away, comes back, loses answers, or keeps us waiting.
 
-#[path = "../../../tests/support/wire.rs"]
-mod wire;
-
 use std::time::Duration;
 
 use sqlx::{Connection, Executor};
 
-use self::wire::Wire;
 use super::*;
+use crate::wire::Wire;
 
 /// Short, so that giving up does not take long; the server's own limits follow from it.
 const PATIENCE: Duration = Duration::from_millis(400);
