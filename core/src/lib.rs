@@ -18,3 +18,7 @@ pub mod slices;
 pub mod snapshot;
 pub mod store;
 pub mod view;
+
+#[cfg(test)]
+#[path = "../tests/support/wire.rs"]
+mod wire;

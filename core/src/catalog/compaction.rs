@@ -3,6 +3,7 @@
 use super::connection::Change;
 use super::garbage;
 use super::landing::{at_path, insert};
+use super::statement::Statement;
 use super::{Catalog, CatalogError, Segment};
 
 impl Catalog {
@@ -10,32 +11,33 @@ impl Catalog {
     /// be there, lie end to end over exactly `new.range`, and hold as many rows and dead letters; else
     /// [`CatalogError::SegmentsChanged`] and nothing happens. Asking again for what was done succeeds.
     pub async fn replace_segments(&self, old: &[Segment], new: &Segment) -> Result<(), CatalogError> {
-        let mut change = self.change("replace segments").await?;
-        if at_path(&mut change, &new.path).await?.as_ref() == Some(new) {
-            return Ok(());
-        }
-        let found = found(&mut change, new).await?;
-        if let Err(detail) = check(old, &found, new) {
-            return Err(changed(new, detail));
-        }
-        for segment in old {
-            drop_segment(&mut change, segment, new).await?;
-        }
-        change.execute(insert(new)).await?;
-        change.commit().await?;
-        self.changed();
-        Ok(())
+        self.patiently(|| async {
+            let mut change = self.change("replace segments").await?;
+            if at_path(&mut change, &new.path).await?.as_ref() == Some(new) {
+                return Ok(());
+            }
+            let found = found(&mut change, new).await?;
+            if let Err(detail) = check(old, &found, new) {
+                return Err(changed(new, detail));
+            }
+            for segment in old {
+                drop_segment(&mut change, segment, new).await?;
+            }
+            change.execute(insert(new)).await?;
+            change.commit_and_tell().await
+        })
+        .await
     }
 }
 
 async fn found(change: &mut Change<'_>, new: &Segment) -> Result<Vec<Segment>, CatalogError> {
-    let select = sqlx::query_as(include_str!("sql/segment_list_in.sql"));
+    let select = Statement::new(include_str!("sql/segment_list_in.sql"));
     let select = select.bind(&new.topic).bind(new.partition);
     change.all(select.bind(new.range.start).bind(new.range.end)).await
 }
 
 async fn drop_segment(change: &mut Change<'_>, segment: &Segment, new: &Segment) -> Result<(), CatalogError> {
-    change.execute(sqlx::query(include_str!("sql/segment_delete.sql")).bind(&segment.path)).await?;
+    change.execute(Statement::new(include_str!("sql/segment_delete.sql")).bind(&segment.path)).await?;
     garbage::add(change, &segment.path, new.created_ms).await?;
     match &segment.dead_path {
         Some(path) if Some(path) != new.dead_path.as_ref() => garbage::add(change, path, new.created_ms).await,

@@ -1,53 +1,112 @@
 //! Statements on the catalog's connections, so that every error names the database and what was being done.
 
-use sqlx::query::{Query, QueryAs};
-use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
-use sqlx::{FromRow, Transaction};
+use std::time::Duration;
 
-use super::{Catalog, CatalogError};
+use sqlx::{Postgres, Sqlite};
+use tokio::time::{Instant, sleep};
+use tracing::warn;
 
-pub(super) type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
-pub(super) type Select<'q, T> = QueryAs<'q, Sqlite, T, SqliteArguments>;
+use super::statement::{FromRow, Row, Statement};
+use super::{Catalog, CatalogError, Pools, counters, postgres};
 
-/// A transaction that holds the write lock from its start, so that what it read is still true when it commits.
-/// Dropped without a commit, it is rolled back.
+/// Pauses while a database is away.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A transaction that holds the catalog's write lock from its start, so that changes follow one another and what
+/// one read is still true when it commits. Dropped without a commit, it is rolled back.
 pub(super) struct Change<'c> {
     catalog: &'c Catalog,
     doing: &'static str,
-    transaction: Transaction<'static, Sqlite>,
+    transaction: Transaction,
+}
+
+enum Transaction {
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Postgres(sqlx::Transaction<'static, Postgres>),
 }
 
 impl Catalog {
     /// Begins a change; `doing` completes "while trying to ..".
     pub(super) async fn change(&self, doing: &'static str) -> Result<Change<'_>, CatalogError> {
-        let begun = self.inner.writer.begin_with("BEGIN IMMEDIATE").await;
-        let transaction = begun.map_err(|e| self.failed(doing, e))?;
+        let begin = async {
+            Ok(match &self.inner.pools {
+                Pools::Sqlite { writer, .. } => Transaction::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+                Pools::Postgres(pool) => Transaction::Postgres(postgres::begin(pool).await?),
+            })
+        };
+        let transaction = self.limited(doing, begin).await?;
         Ok(Change { catalog: self, doing, transaction })
     }
 
     /// All rows of a read that stands alone.
-    pub(super) async fn read_all<T>(&self, doing: &'static str, select: Select<'_, T>) -> Result<Vec<T>, CatalogError>
-    where
-        T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
-    {
-        let rows = select.fetch_all(&self.inner.readers).await;
-        rows.map_err(|e| self.failed(doing, e))
+    pub(super) async fn read_all<T: FromRow>(
+        &self,
+        doing: &'static str,
+        select: Statement,
+    ) -> Result<Vec<T>, CatalogError> {
+        let rows = self.patiently(|| self.limited(doing, self.rows(&select))).await?;
+        self.from_rows(doing, &rows)
     }
 
     /// The row of a read that stands alone, if there is one.
-    pub(super) async fn read_one<T>(
+    pub(super) async fn read_one<T: FromRow>(
         &self,
         doing: &'static str,
-        select: Select<'_, T>,
-    ) -> Result<Option<T>, CatalogError>
-    where
-        T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
-    {
-        let row = select.fetch_optional(&self.inner.readers).await;
-        row.map_err(|e| self.failed(doing, e))
+        select: Statement,
+    ) -> Result<Option<T>, CatalogError> {
+        Ok(self.read_all(doing, select).await?.into_iter().next())
     }
 
-    pub(super) fn failed(&self, doing: &'static str, error: sqlx::Error) -> CatalogError {
+    async fn rows(&self, select: &Statement) -> sqlx::Result<Vec<Row>> {
+        Ok(match &self.inner.pools {
+            Pools::Sqlite { readers, .. } => sqlite_rows(select.query().fetch_all(readers).await?),
+            Pools::Postgres(pool) => postgres_rows(select.query().fetch_all(pool).await?),
+        })
+    }
+
+    fn from_rows<T: FromRow>(&self, doing: &'static str, rows: &[Row]) -> Result<Vec<T>, CatalogError> {
+        rows.iter().map(T::from_row).collect::<sqlx::Result<_>>().map_err(|e| self.failed(doing, e))
+    }
+
+    /// Repeats an operation while the database cannot be reached, as when its server starts again, for a bounded
+    /// time. Every operation bears that: what was committed although the answer was lost is recognised.
+    pub(super) async fn patiently<T, F>(&self, operation: impl Fn() -> F) -> Result<T, CatalogError>
+    where
+        F: Future<Output = Result<T, CatalogError>>,
+    {
+        let give_up = Instant::now() + self.inner.patience;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match operation().await {
+                Err(error @ CatalogError::Unreachable { .. }) if Instant::now() + pause < give_up => {
+                    warn!(%error, "the catalog is away, trying again");
+                    sleep(pause).await;
+                    pause = LONGEST_PAUSE.min(pause * 2);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn limited<T>(
+        &self,
+        doing: &'static str,
+        query: impl Future<Output = sqlx::Result<T>>,
+    ) -> Result<T, CatalogError> {
+        let done = match &self.inner.pools {
+            Pools::Sqlite { .. } => query.await,
+            Pools::Postgres(_) => postgres::answer(self.inner.patience, query).await,
+        };
+        done.map_err(|e| self.failed(doing, e))
+    }
+
+    /// What is stored of a value that has no columns of its own.
+    pub(super) fn json(&self, what: &str, value: &impl serde::Serialize) -> Result<String, CatalogError> {
+        serde_json::to_string(value).map_err(|e| self.damaged(what, e))
+    }
+
+    fn failed(&self, doing: &'static str, error: sqlx::Error) -> CatalogError {
         CatalogError::from_sqlx(self.name(), doing, error)
     }
 
@@ -59,41 +118,59 @@ impl Catalog {
 
 impl Change<'_> {
     /// Runs a statement; returns how many rows it touched.
-    pub(super) async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, CatalogError> {
-        let done = statement.execute(&mut *self.transaction).await;
-        let done = done.map_err(|e| self.catalog.failed(self.doing, e))?;
-        Ok(done.rows_affected())
+    pub(super) async fn execute(&mut self, statement: Statement) -> Result<u64, CatalogError> {
+        let Self { catalog, doing, transaction } = self;
+        let execute = async {
+            Ok(match transaction {
+                Transaction::Sqlite(on) => statement.query().execute(&mut **on).await?.rows_affected(),
+                Transaction::Postgres(on) => statement.query().execute(&mut **on).await?.rows_affected(),
+            })
+        };
+        catalog.limited(doing, execute).await
     }
 
-    pub(super) async fn all<T>(&mut self, select: Select<'_, T>) -> Result<Vec<T>, CatalogError>
-    where
-        T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
-    {
-        let rows = select.fetch_all(&mut *self.transaction).await;
-        rows.map_err(|e| self.catalog.failed(self.doing, e))
+    pub(super) async fn all<T: FromRow>(&mut self, select: Statement) -> Result<Vec<T>, CatalogError> {
+        let Self { catalog, doing, transaction } = self;
+        let fetch = async {
+            Ok(match transaction {
+                Transaction::Sqlite(on) => sqlite_rows(select.query().fetch_all(&mut **on).await?),
+                Transaction::Postgres(on) => postgres_rows(select.query().fetch_all(&mut **on).await?),
+            })
+        };
+        let rows = catalog.limited(doing, fetch).await?;
+        catalog.from_rows(doing, &rows)
     }
 
-    pub(super) async fn one<T>(&mut self, select: Select<'_, T>) -> Result<Option<T>, CatalogError>
-    where
-        T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
-    {
-        let row = select.fetch_optional(&mut *self.transaction).await;
-        row.map_err(|e| self.catalog.failed(self.doing, e))
+    pub(super) async fn one<T: FromRow>(&mut self, select: Statement) -> Result<Option<T>, CatalogError> {
+        Ok(self.all(select).await?.into_iter().next())
     }
 
     /// Makes the change durable.
     pub(super) async fn commit(self) -> Result<(), CatalogError> {
         let Self { catalog, doing, transaction } = self;
-        transaction.commit().await.map_err(|e| catalog.failed(doing, e))
+        let commit = async {
+            match transaction {
+                Transaction::Sqlite(on) => on.commit().await,
+                Transaction::Postgres(on) => on.commit().await,
+            }
+        };
+        catalog.limited(doing, commit).await
+    }
+
+    /// Makes the change durable, and known to everybody who follows [`Catalog::changes`], here and elsewhere.
+    pub(super) async fn commit_and_tell(mut self) -> Result<(), CatalogError> {
+        let number = counters::next(&mut self, "change").await?;
+        let catalog = self.catalog;
+        self.commit().await?;
+        catalog.tell(number);
+        Ok(())
     }
 }
 
-/// A count as the database stores it.
-pub(super) fn stored(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+fn sqlite_rows(rows: Vec<sqlx::sqlite::SqliteRow>) -> Vec<Row> {
+    rows.into_iter().map(Row::Sqlite).collect()
 }
 
-/// A stored count; the tables' checks keep it from being negative.
-pub(super) fn count(stored: i64) -> u64 {
-    u64::try_from(stored).unwrap_or(0)
+fn postgres_rows(rows: Vec<sqlx::postgres::PgRow>) -> Vec<Row> {
+    rows.into_iter().map(Row::Postgres).collect()
 }

@@ -1,6 +1,7 @@
 //! What can go wrong with the catalog, by what the caller does about it.
 
 use sqlx::migrate::MigrateError;
+use sqlx::postgres::PgDatabaseError;
 
 use crate::name::Generation;
 use crate::offsets::OffsetRange;
@@ -16,6 +17,12 @@ pub enum CatalogError {
          process that holds it open"
     )]
     Busy { name: String, doing: &'static str, source: sqlx::Error },
+    /// Try again later: the server was asked for some seconds.
+    #[error(
+        "catalog `{name}` does not answer (while trying to {doing}): it is tried again; see that its server runs and \
+         can be reached from here"
+    )]
+    Unreachable { name: String, doing: &'static str, source: sqlx::Error },
     /// Somebody else landed: read on from `found`.
     #[error(
         "fenced in partition {partition} of topic `{topic}`: a segment from {expected} was offered, but the \
@@ -34,18 +41,29 @@ pub enum CatalogError {
     /// Stop working on this run.
     #[error("run {id} is no longer running: it is {state}")]
     RunEnded { id: i64, state: RunState },
+    /// Join again: others count this member as dead, and may have its partitions.
+    #[error("member `{id}` gave no sign of life in time: others may have taken over, so it joins again")]
+    MemberLost { id: String },
     #[error("{what} is not in the catalog")]
     Missing { what: String },
     #[error("generation {generation} is retired, its states may be gone: choose one that `generations` lists as kept")]
     Retired { generation: Generation },
     #[error("generation {generation} is current: publish or roll back to another one before it is retired")]
     StillCurrent { generation: Generation },
-    #[error("catalog `{url}` cannot be used: write `sqlite:FILE`")]
+    #[error("catalog `{url}` cannot be used: write `sqlite:FILE` or `postgres://HOST/DATABASE`")]
     Url { url: String },
     #[error("catalog `{name}` cannot be opened: see that its folder exists and that this user may write there")]
     Unopenable { name: String, source: sqlx::Error },
-    #[error("catalog `{name}` is read-only (while trying to {doing}): make the file and its folder writable")]
+    #[error(
+        "catalog `{name}` is read-only (while trying to {doing}): make the file and its folder writable, or name the \
+         server that takes writes"
+    )]
     ReadOnly { name: String, doing: &'static str, source: sqlx::Error },
+    #[error(
+        "catalog `{name}` refuses (while trying to {doing}): check the user and password, the database's name, and \
+         that the user may make tables in it"
+    )]
+    Denied { name: String, doing: &'static str, source: sqlx::Error },
     #[error("no space left for catalog `{name}` (while trying to {doing}): free some on its disk")]
     Full { name: String, doing: &'static str, source: sqlx::Error },
     #[error(
@@ -64,49 +82,80 @@ pub enum CatalogError {
     Store { name: String, doing: &'static str, source: sqlx::Error },
 }
 
-/// SQLite's primary result codes: the low byte of what an error carries.
-mod code {
-    pub(super) const BUSY: u32 = 5;
-    pub(super) const LOCKED: u32 = 6;
-    pub(super) const READ_ONLY: u32 = 8;
-    pub(super) const CORRUPT: u32 = 11;
-    pub(super) const FULL: u32 = 13;
-    pub(super) const CANNOT_OPEN: u32 = 14;
-    pub(super) const NO_DATABASE: u32 = 26;
-}
-
 impl CatalogError {
     /// Whether the same call may succeed later without anybody changing its arguments.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy { .. } | Self::Full { .. })
+        matches!(self, Self::Busy { .. } | Self::Unreachable { .. } | Self::Full { .. })
     }
 
     pub(super) fn from_sqlx(name: &str, doing: &'static str, source: sqlx::Error) -> Self {
         let name = name.to_owned();
-        if matches!(source, sqlx::Error::PoolTimedOut) {
-            return Self::Busy { name, doing, source };
-        }
-        match primary_code(&source) {
-            Some(code::BUSY | code::LOCKED) => Self::Busy { name, doing, source },
-            Some(code::READ_ONLY) => Self::ReadOnly { name, doing, source },
-            Some(code::CORRUPT | code::NO_DATABASE) => Self::Corrupt { name, doing, source },
-            Some(code::FULL) => Self::Full { name, doing, source },
-            Some(code::CANNOT_OPEN) => Self::Unopenable { name, source },
-            _ => Self::Store { name, doing, source },
-        }
-    }
-
-    pub(super) fn from_migration(name: &str, error: MigrateError) -> Self {
-        match error {
-            MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
-                Self::from_sqlx(name, "bring its tables up to date", source)
-            }
-            source => Self::Layout { name: name.to_owned(), source },
+        match cause(&source) {
+            Cause::Busy => Self::Busy { name, doing, source },
+            Cause::Unreachable => Self::Unreachable { name, doing, source },
+            Cause::ReadOnly => Self::ReadOnly { name, doing, source },
+            Cause::Denied => Self::Denied { name, doing, source },
+            Cause::Corrupt => Self::Corrupt { name, doing, source },
+            Cause::Full => Self::Full { name, doing, source },
+            Cause::Unopenable => Self::Unopenable { name, source },
+            Cause::Other => Self::Store { name, doing, source },
         }
     }
 }
 
-fn primary_code(error: &sqlx::Error) -> Option<u32> {
-    let code = error.as_database_error()?.code()?;
-    Some(code.parse::<u32>().ok()? & 0xff)
+enum Cause {
+    Busy,
+    Unreachable,
+    ReadOnly,
+    Denied,
+    Corrupt,
+    Full,
+    Unopenable,
+    Other,
+}
+
+fn cause(error: &sqlx::Error) -> Cause {
+    match error {
+        sqlx::Error::PoolTimedOut => Cause::Busy,
+        // A server that ends in the middle of a word is a breach of its protocol to the driver.
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => Cause::Unreachable,
+        sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
+            Some(error) => postgres_cause(error.code()),
+            None => sqlite_cause(error.code().as_deref()),
+        },
+        _ => Cause::Other,
+    }
+}
+
+/// By SQLite's primary result code: the low byte of what an error carries.
+fn sqlite_cause(code: Option<&str>) -> Cause {
+    match code.and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff) {
+        // BUSY, LOCKED
+        Some(5 | 6) => Cause::Busy,
+        // READONLY
+        Some(8) => Cause::ReadOnly,
+        // CORRUPT, NOTADB
+        Some(11 | 26) => Cause::Corrupt,
+        // FULL
+        Some(13) => Cause::Full,
+        // CANTOPEN
+        Some(14) => Cause::Unopenable,
+        _ => Cause::Other,
+    }
+}
+
+/// By PostgreSQL's SQLSTATE, whose first two characters are its class.
+fn postgres_cause(code: &str) -> Cause {
+    match (&code[..code.len().min(2)], code) {
+        // A lock or an answer took too long; a deadlock or another transaction in between.
+        (_, "55P03" | "57014" | "40001" | "40P01") => Cause::Busy,
+        // The server ends, starts, has too many connections, or gave this one up.
+        ("08", _) | (_, "57P01" | "57P02" | "57P03" | "57P05" | "53300" | "25P03") => Cause::Unreachable,
+        (_, "25006") => Cause::ReadOnly,
+        // No such user, password, database or schema; no right to it.
+        ("28", _) | (_, "3D000" | "3F000" | "42501") => Cause::Denied,
+        ("XX", "XX001" | "XX002") => Cause::Corrupt,
+        (_, "53100") => Cause::Full,
+        _ => Cause::Other,
+    }
 }

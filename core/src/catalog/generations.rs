@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row};
-
 use crate::manifest::Manifest;
 use crate::name::Generation;
 
-use super::connection::{Change, count, stored};
+use super::connection::Change;
+use super::statement::{FromRow, Row, Statement, count, stored};
 use super::{Catalog, CatalogError, RunState, garbage, runs};
 
 /// A generation as a run publishes it: its manifest has been written.
@@ -39,66 +37,69 @@ impl Catalog {
     /// running; else [`CatalogError::PublishConflict`] or [`CatalogError::RunEnded`], and nothing happens.
     /// Publishing the same generation again succeeds.
     pub async fn publish(&self, new: &PublishedGeneration, expected_previous: Generation) -> Result<(), CatalogError> {
-        let mut change = self.change("publish a generation").await?;
-        let run = runs::get(&mut change, new.run_id).await?;
-        if run.state == RunState::Published && run.generation == Some(new.generation) {
-            return Ok(());
-        }
-        let published = sqlx::query(include_str!("sql/run_published.sql"));
-        let published = published.bind(new.run_id).bind(new.published_ms).bind(number(new.generation));
-        if change.execute(published).await? == 0 {
-            return Err(runs::ended(&mut change, new.run_id).await?);
-        }
-        let insert = sqlx::query(include_str!("sql/generation_insert.sql"))
-            .bind(number(new.generation))
-            .bind(new.run_id)
-            .bind(&new.manifest_path)
-            .bind(&new.manifest)
-            .bind(new.published_ms);
-        change.execute(insert).await?;
-        move_current(&mut change, expected_previous, new.generation).await?;
-        change.commit().await?;
-        self.changed();
-        Ok(())
+        self.patiently(|| async {
+            let mut change = self.change("publish a generation").await?;
+            let run = runs::get(&mut change, new.run_id).await?;
+            if run.state == RunState::Published && run.generation == Some(new.generation) {
+                return Ok(());
+            }
+            let published = Statement::new(include_str!("sql/run_published.sql"));
+            let published = published.bind(new.run_id).bind(new.published_ms).bind(number(new.generation));
+            if change.execute(published).await? == 0 {
+                return Err(runs::ended(&mut change, new.run_id).await?);
+            }
+            let insert = Statement::new(include_str!("sql/generation_insert.sql"))
+                .bind(number(new.generation))
+                .bind(new.run_id)
+                .bind(&new.manifest_path)
+                .bind(&new.manifest)
+                .bind(new.published_ms);
+            change.execute(insert).await?;
+            move_current(&mut change, expected_previous, new.generation).await?;
+            change.commit_and_tell().await
+        })
+        .await
     }
 
-    /// Makes an earlier generation current again, or a later one that was rolled back from.
+    /// Makes an earlier generation current again, or a later one that was rolled back from. Asking again succeeds.
     pub async fn rollback(&self, to: Generation, expected_current: Generation) -> Result<(), CatalogError> {
-        let mut change = self.change("roll back to a generation").await?;
-        let row = get(&mut change, to).await?;
-        if row.retired_ms.is_some() {
-            return Err(CatalogError::Retired { generation: to });
-        }
-        move_current(&mut change, expected_current, to).await?;
-        change.commit().await?;
-        self.changed();
-        Ok(())
+        self.patiently(|| async {
+            let mut change = self.change("roll back to a generation").await?;
+            let row = get(&mut change, to).await?;
+            if row.retired_ms.is_some() {
+                return Err(CatalogError::Retired { generation: to });
+            }
+            move_current(&mut change, expected_current, to).await?;
+            change.commit_and_tell().await
+        })
+        .await
     }
 
     /// Retires a generation that is not current: the objects that no other kept generation names become garbage.
     /// Retiring it again changes nothing.
     pub async fn retire(&self, generation: Generation, now_ms: i64) -> Result<(), CatalogError> {
-        let mut change = self.change("retire a generation").await?;
-        if current_number(&mut change).await? == generation {
-            return Err(CatalogError::StillCurrent { generation });
-        }
-        let row = get(&mut change, generation).await?;
-        let update = sqlx::query(include_str!("sql/generation_retire.sql"));
-        if change.execute(update.bind(number(generation)).bind(now_ms)).await? == 0 {
-            return Ok(());
-        }
-        let kept = change.all(sqlx::query_as(include_str!("sql/generation_live.sql"))).await?;
-        for path in self.unreferenced(&row, &kept)? {
-            garbage::add(&mut change, &path, now_ms).await?;
-        }
-        change.commit().await?;
-        self.changed();
-        Ok(())
+        self.patiently(|| async {
+            let mut change = self.change("retire a generation").await?;
+            if current_number(&mut change).await? == generation {
+                return Err(CatalogError::StillCurrent { generation });
+            }
+            let row = get(&mut change, generation).await?;
+            let update = Statement::new(include_str!("sql/generation_retire.sql"));
+            if change.execute(update.bind(number(generation)).bind(now_ms)).await? == 0 {
+                return Ok(());
+            }
+            let kept = change.all(Statement::new(include_str!("sql/generation_live.sql"))).await?;
+            for path in self.unreferenced(&row, &kept)? {
+                garbage::add(&mut change, &path, now_ms).await?;
+            }
+            change.commit_and_tell().await
+        })
+        .await
     }
 
     /// The generation that is served; none before the first.
     pub async fn current(&self) -> Result<Option<GenerationRow>, CatalogError> {
-        let select = sqlx::query_as(include_str!("sql/current_get.sql"));
+        let select = Statement::new(include_str!("sql/current_get.sql"));
         self.read_one("read the current generation", select).await
     }
 
@@ -115,14 +116,14 @@ impl Catalog {
 
     /// A generation, retired or not.
     pub async fn generation(&self, generation: Generation) -> Result<GenerationRow, CatalogError> {
-        let select = sqlx::query_as(include_str!("sql/generation_get.sql"));
+        let select = Statement::new(include_str!("sql/generation_get.sql"));
         let row = self.read_one("read a generation", select.bind(number(generation))).await?;
         row.ok_or_else(|| unknown(generation))
     }
 
     /// The latest generations, newest first.
     pub async fn generations(&self, limit: u32) -> Result<Vec<GenerationRow>, CatalogError> {
-        let select = sqlx::query_as(include_str!("sql/generation_list.sql"));
+        let select = Statement::new(include_str!("sql/generation_list.sql"));
         self.read_all("list generations", select.bind(i64::from(limit))).await
     }
 
@@ -144,23 +145,25 @@ impl Catalog {
 }
 
 async fn move_current(change: &mut Change<'_>, from: Generation, to: Generation) -> Result<(), CatalogError> {
-    let update = sqlx::query(include_str!("sql/current_move.sql"));
+    let update = Statement::new(include_str!("sql/current_move.sql"));
     if change.execute(update.bind(number(to)).bind(number(from))).await? == 1 {
         return Ok(());
     }
-    let found = current_number(change).await?;
-    Err(CatalogError::PublishConflict { expected: from, found })
+    match current_number(change).await? {
+        found if found == to => Ok(()),
+        found => Err(CatalogError::PublishConflict { expected: from, found }),
+    }
 }
 
 async fn current_number(change: &mut Change<'_>) -> Result<Generation, CatalogError> {
-    let select = sqlx::query_as::<_, (i64,)>(include_str!("sql/current_number.sql"));
-    let row = change.one(select).await?;
-    let (current,) = row.ok_or_else(|| CatalogError::Missing { what: "the current generation".to_owned() })?;
+    let select = Statement::new(include_str!("sql/current_number.sql"));
+    let row: Option<i64> = change.one(select).await?;
+    let current = row.ok_or_else(|| CatalogError::Missing { what: "the current generation".to_owned() })?;
     Ok(Generation(count(current)))
 }
 
 async fn get(change: &mut Change<'_>, generation: Generation) -> Result<GenerationRow, CatalogError> {
-    let select = sqlx::query_as(include_str!("sql/generation_get.sql"));
+    let select = Statement::new(include_str!("sql/generation_get.sql"));
     let row = change.one(select.bind(number(generation))).await?;
     row.ok_or_else(|| unknown(generation))
 }
@@ -173,15 +176,15 @@ pub(super) fn number(generation: Generation) -> i64 {
     stored(generation.0)
 }
 
-impl FromRow<'_, SqliteRow> for GenerationRow {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+impl FromRow for GenerationRow {
+    fn from_row(row: &Row) -> sqlx::Result<Self> {
         Ok(Self {
-            generation: Generation(count(row.try_get("generation")?)),
-            run_id: row.try_get("run_id")?,
-            manifest_path: row.try_get("manifest_path")?,
-            manifest: row.try_get("manifest")?,
-            published_ms: row.try_get("published_ms")?,
-            retired_ms: row.try_get("retired_ms")?,
+            generation: Generation(count(row.get("generation")?)),
+            run_id: row.get("run_id")?,
+            manifest_path: row.get("manifest_path")?,
+            manifest: row.get("manifest")?,
+            published_ms: row.get("published_ms")?,
+            retired_ms: row.get("retired_ms")?,
         })
     }
 }

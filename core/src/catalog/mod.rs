@@ -3,33 +3,53 @@
 //! Every operation that changes something is one transaction whose `WHERE` names what the caller believes: the
 //! partition's next offset, the current generation, a run that is still running. Whoever believes something that
 //! is no longer true loses and is told what is true now. A change that had been committed although its answer was
-//! lost is recognised when it is asked for again, and succeeds.
+//! lost is recognised when it is asked for again, and succeeds: so every operation is repeated by itself while the
+//! database cannot be reached, for some seconds.
+//!
+//! | | SQLite | PostgreSQL |
+//! |---|---|---|
+//! | statements and tables | the same | the same |
+//! | changes follow one another | `BEGIN IMMEDIATE` | the row of the counter `change` is locked first |
+//! | readers | see the last commit | see the last commit |
 
 mod compaction;
 mod connection;
 mod counters;
 mod drift;
 mod error;
+mod gaps;
 mod garbage;
 mod generations;
 mod landing;
+mod members;
 mod open;
+mod postgres;
 mod registry;
 mod runs;
+mod sqlite;
+mod statement;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
-use sqlx::SqlitePool;
+use sqlx::{PgPool, SqlitePool};
 use tokio::sync::watch;
+use tracing::debug;
 
 pub use self::drift::Drift;
 pub use self::error::CatalogError;
+pub use self::gaps::Gap;
 pub use self::generations::{GenerationRow, PublishedGeneration};
 pub use self::landing::{LandedTotals, Partition, Segment};
+pub use self::members::{Member, MemberLayer, Owned};
 pub use self::registry::{StreamRow, ViewRow};
 pub use self::runs::{NewRun, Run, RunEnd, RunKind, RunState, Trigger};
+
+use self::statement::Statement;
 
 /// A handle to the catalog: clones share the connections.
 #[derive(Debug, Clone)]
@@ -39,34 +59,72 @@ pub struct Catalog {
 
 #[derive(Debug)]
 struct Inner {
-    /// What errors call the database: its file.
+    /// What errors call the database: its file, or its server's address.
     name: String,
-    /// SQLite has one writer at a time. With a pool of one, writers of this process queue here, in order, and only
-    /// other processes are met by way of the database's lock.
-    writer: SqlitePool,
-    readers: SqlitePool,
+    pools: Pools,
+    /// How long an operation is repeated while the database cannot be reached.
+    patience: Duration,
+    /// The number of the last change that was told of.
+    change: AtomicI64,
     changes: watch::Sender<u64>,
 }
 
+#[derive(Debug)]
+enum Pools {
+    /// SQLite has one writer at a time. With a pool of one, writers of this process queue here, in order, and only
+    /// other processes are met by way of the database's lock.
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
+    Postgres(PgPool),
+}
+
 impl Catalog {
-    /// A number that grows after every change that this process committed to segments or generations. Changes by
-    /// other processes are not seen here: poll for those.
+    /// A number that grows after every change to segments, gaps, generations and members: those of this process at
+    /// once, those of others while [`Self::follow_others`] runs.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.inner.changes.subscribe()
     }
 
-    fn changed(&self) {
-        self.inner.changes.send_modify(|n| *n += 1);
+    /// Looks every so often whether other processes changed something, and tells [`Self::changes`]. Runs for ever.
+    pub async fn follow_others(&self, every: Duration) {
+        loop {
+            tokio::time::sleep(every).await;
+            // Whoever needs the catalog says that it is away.
+            if let Err(error) = self.look().await {
+                debug!(%error, "whether others changed the catalog is not known");
+            }
+        }
     }
 
-    /// What errors call the database: its file.
+    async fn look(&self) -> Result<(), CatalogError> {
+        let select = Statement::new(include_str!("sql/counter_get.sql")).bind("change");
+        if let Some(number) = self.read_one("look for changes", select).await? {
+            self.tell(number);
+        }
+        Ok(())
+    }
+
+    fn tell(&self, number: i64) {
+        if self.inner.change.fetch_max(number, Ordering::Relaxed) < number {
+            self.inner.changes.send_modify(|n| *n += 1);
+        }
+    }
+
+    /// What errors call the database: its file, or its server's address.
     pub fn name(&self) -> &str {
         &self.inner.name
     }
 
-    /// Closes the connections, so that the database's write-ahead log is folded into its file.
+    /// Closes the connections; SQLite's write-ahead log is folded into its file.
     pub async fn close(&self) {
-        self.inner.readers.close().await;
-        self.inner.writer.close().await;
+        match &self.inner.pools {
+            Pools::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
     }
 }

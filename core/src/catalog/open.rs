@@ -1,103 +1,72 @@
 //! Opening the catalog's database and bringing its tables up to date.
 
-use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{SqlSafeStr, SqlitePool};
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use tokio::sync::watch;
 
-use super::{Catalog, CatalogError, Inner};
+use super::{Catalog, CatalogError, Inner, postgres, sqlite};
 
-/// How long a statement waits for another process to let go of the database.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-const READERS: u32 = 4;
+/// How long an operation waits for another process to let go of the database, or for its server to come back.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Every migration, in order: the binary needs no files.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "catalog", include_str!("../../../migrations/0001_catalog.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "catalog", include_str!("../../../migrations/0001_catalog.sql")),
+    (2, "processes", include_str!("../../../migrations/0002_processes.sql")),
+];
 
 impl Catalog {
-    /// Opens the catalog at `sqlite:FILE` or `sqlite::memory:`, creating the file and its folder when absent, and
-    /// migrates it. A database that another process keeps locked is [`CatalogError::Busy`] after some seconds.
+    /// Opens the catalog and migrates it. The URL is one of
+    ///
+    /// | URL | what |
+    /// |---|---|
+    /// | `sqlite:FILE` | a file, which is created with its folder when absent; `sqlite::memory:` for one in memory |
+    /// | `postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE` | a database, which has to be there. What is left out is taken from `PGUSER`, `PGPASSWORD` and so on |
+    ///
+    /// A database that another process keeps locked is [`CatalogError::Busy`] after some seconds, one whose server
+    /// does not answer [`CatalogError::Unreachable`].
     pub async fn open(url: &str) -> Result<Self, CatalogError> {
-        Self::open_within(url, BUSY_TIMEOUT).await
+        Self::open_within(url, PATIENCE).await
     }
 
-    pub(super) async fn open_within(url: &str, busy_timeout: Duration) -> Result<Self, CatalogError> {
-        let options = options(url)?.busy_timeout(busy_timeout);
-        let in_memory = url.contains(":memory:");
-        if !in_memory {
-            create_folder(options.get_filename())?;
-        }
-        // A new database is switched to its write-ahead log without waiting for others who do the same.
-        let give_up = Instant::now() + busy_timeout;
-        loop {
-            match connect(&options, busy_timeout, in_memory).await {
-                Err(CatalogError::Busy { .. }) if Instant::now() < give_up => {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-                opened => return opened,
+    pub(super) async fn open_within(url: &str, patience: Duration) -> Result<Self, CatalogError> {
+        // Only the scheme of a URL is repeated: the rest may hold a password.
+        let scheme = url.split(':').next().unwrap_or_default();
+        let refused = || CatalogError::Url { url: format!("{scheme}:..") };
+        let (name, pools) = match scheme {
+            "sqlite" => {
+                let (options, in_memory) = sqlite::parse(url).ok_or_else(refused)?;
+                sqlite::open(options, in_memory, patience).await?
             }
-        }
+            "postgres" | "postgresql" => postgres::open(postgres::parse(url).ok_or_else(refused)?, patience).await?,
+            _ => return Err(refused()),
+        };
+        let inner = Inner { name, pools, patience, change: AtomicI64::new(0), changes: watch::Sender::new(0) };
+        let catalog = Self { inner: Arc::new(inner) };
+        catalog.look().await?;
+        Ok(catalog)
     }
 }
 
-async fn connect(options: &SqliteConnectOptions, busy: Duration, in_memory: bool) -> Result<Catalog, CatalogError> {
-    let name = options.get_filename().display().to_string();
-    let failed = |e| CatalogError::from_sqlx(&name, "open it", e);
-    // Twice the lock's patience: time to queue behind one writer that waits in vain.
-    let pool = |size| {
-        let pool = SqlitePoolOptions::new().max_connections(size).acquire_timeout(busy * 2);
-        // A database in memory lives as long as its connection.
-        if in_memory { pool.min_connections(1).idle_timeout(None).max_lifetime(None) } else { pool }
-    };
-    let writer = pool(1).connect_with(options.clone()).await.map_err(failed)?;
-    migrate(&writer, &name).await?;
-    let readers = if in_memory { writer.clone() } else { pool(READERS).connect_lazy_with(options.clone()) };
-    let changes = watch::Sender::new(0);
-    let inner = Inner { name, writer, readers, changes };
-    Ok(Catalog { inner: Arc::new(inner) })
-}
-
-/// One transaction around all of it, so that two processes that start at once migrate one after the other.
-async fn migrate(writer: &SqlitePool, name: &str) -> Result<(), CatalogError> {
-    let failed = |e| CatalogError::from_sqlx(name, "bring its tables up to date", e);
-    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-    let migrated = migrator().run(&mut *transaction).await;
-    migrated.map_err(|e| CatalogError::from_migration(name, e))?;
-    transaction.commit().await.map_err(failed)
-}
-
-fn migrator() -> Migrator {
+pub(super) fn migrator() -> Migrator {
     let migrations = MIGRATIONS.map(|(number, name, sql)| {
         Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     });
     Migrator::with_migrations(migrations.into())
 }
 
-fn options(url: &str) -> Result<SqliteConnectOptions, CatalogError> {
-    // Only the scheme of another kind of URL is repeated: the rest may hold a password.
-    let refused = || CatalogError::Url { url: format!("{}:..", url.split(':').next().unwrap_or_default()) };
-    let options = if url.starts_with("sqlite:") { SqliteConnectOptions::from_str(url).ok() } else { None };
-    let options = options.ok_or_else(refused)?;
-    Ok(options
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        // A commit that was answered survives a loss of power.
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true))
-}
-
-fn create_folder(file: &Path) -> Result<(), CatalogError> {
-    let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
-        return Ok(());
-    };
-    let unopenable =
-        |e: std::io::Error| CatalogError::Unopenable { name: file.display().to_string(), source: e.into() };
-    std::fs::create_dir_all(folder).map_err(unopenable)
+/// The error for tables that could not be brought up to date.
+pub(super) fn bring_up_to_date(name: &str, error: MigrateError) -> CatalogError {
+    match error {
+        MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
+            CatalogError::from_sqlx(name, "bring its tables up to date", source)
+        }
+        source => CatalogError::Layout { name: name.to_owned(), source },
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,8 @@
 //! The streams and views that were last run with, for people who look.
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row};
-
 use crate::name::{StreamName, ViewName};
 
+use super::statement::{FromRow, Row, Statement};
 use super::{Catalog, CatalogError};
 
 /// A stream as last registered.
@@ -28,52 +26,56 @@ pub struct ViewRow {
 impl Catalog {
     /// Registers a stream, in place of an earlier one of its name.
     pub async fn register_stream(&self, stream: &StreamRow) -> Result<(), CatalogError> {
-        let mut change = self.change("register a stream").await?;
-        let put = sqlx::query(include_str!("sql/stream_put.sql"));
-        let put = put.bind(stream.name.as_str()).bind(&stream.topic).bind(&stream.schema_fingerprint);
-        change.execute(put).await?;
-        change.commit().await
+        self.patiently(|| async {
+            let mut change = self.change("register a stream").await?;
+            let put = Statement::new(include_str!("sql/stream_put.sql"));
+            let put = put.bind(stream.name.as_str()).bind(&stream.topic).bind(&stream.schema_fingerprint);
+            change.execute(put).await?;
+            change.commit().await
+        })
+        .await
     }
 
     /// Registers a view, in place of an earlier one of its name; an unchanged one keeps its time.
     pub async fn register_view(&self, view: &ViewRow) -> Result<(), CatalogError> {
-        let mut change = self.change("register a view").await?;
-        let put = sqlx::query(include_str!("sql/view_put.sql"));
-        let put = put.bind(view.name.as_str()).bind(&view.fingerprint).bind(&view.sql).bind(view.created_ms);
-        change.execute(put).await?;
-        change.commit().await
+        self.patiently(|| async {
+            let mut change = self.change("register a view").await?;
+            let put = Statement::new(include_str!("sql/view_put.sql"));
+            let put = put.bind(view.name.as_str()).bind(&view.fingerprint).bind(&view.sql).bind(view.created_ms);
+            change.execute(put).await?;
+            change.commit().await
+        })
+        .await
     }
 
     /// The streams, by name.
     pub async fn streams(&self) -> Result<Vec<StreamRow>, CatalogError> {
-        self.read_all("list streams", sqlx::query_as(include_str!("sql/stream_list.sql"))).await
+        self.read_all("list streams", Statement::new(include_str!("sql/stream_list.sql"))).await
     }
 
     /// The views, by name.
     pub async fn views(&self) -> Result<Vec<ViewRow>, CatalogError> {
-        self.read_all("list views", sqlx::query_as(include_str!("sql/view_list.sql"))).await
+        self.read_all("list views", Statement::new(include_str!("sql/view_list.sql"))).await
     }
 }
 
-impl FromRow<'_, SqliteRow> for StreamRow {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
-        let name: &str = row.try_get("name")?;
+impl FromRow for StreamRow {
+    fn from_row(row: &Row) -> sqlx::Result<Self> {
         Ok(Self {
-            name: StreamName::parse(name).map_err(|e| sqlx::Error::Decode(e.into()))?,
-            topic: row.try_get("topic")?,
-            schema_fingerprint: row.try_get("schema_fingerprint")?,
+            name: row.parse("name", StreamName::parse)?,
+            topic: row.get("topic")?,
+            schema_fingerprint: row.get("schema_fingerprint")?,
         })
     }
 }
 
-impl FromRow<'_, SqliteRow> for ViewRow {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
-        let name: &str = row.try_get("name")?;
+impl FromRow for ViewRow {
+    fn from_row(row: &Row) -> sqlx::Result<Self> {
         Ok(Self {
-            name: ViewName::parse(name).map_err(|e| sqlx::Error::Decode(e.into()))?,
-            fingerprint: row.try_get("fingerprint")?,
-            sql: row.try_get("sql")?,
-            created_ms: row.try_get("created_ms")?,
+            name: row.parse("name", ViewName::parse)?,
+            fingerprint: row.get("fingerprint")?,
+            sql: row.get("sql")?,
+            created_ms: row.get("created_ms")?,
         })
     }
 }

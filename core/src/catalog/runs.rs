@@ -1,48 +1,14 @@
 //! Runs of the batch layer: at most one is running, and it proves every now and then that it lives.
 
 use std::collections::BTreeMap;
-use std::fmt;
-
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row};
 
 use crate::name::{Generation, StreamName, ViewName};
 use crate::offsets::Cut;
 
-use super::connection::{Change, count, stored};
+use super::connection::Change;
+use super::statement::{FromRow, Row, Statement, count, stored};
+use super::words::words;
 use super::{Catalog, CatalogError, counters};
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name {
-            $($(#[$of])* $variant,)+
-        }
-
-        impl $name {
-            /// The word for it in tables and messages.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)+
-                }
-            }
-
-            fn parse(word: &str) -> Result<Self, sqlx::Error> {
-                match word {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(sqlx::Error::Decode(format!("`{word}` is no {}", stringify!($name)).into())),
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
 
 words!(
     /// What a run starts from.
@@ -83,11 +49,19 @@ pub struct NewRun {
     pub views: Vec<ViewName>,
     /// The cut of each stream the views read.
     pub cuts: BTreeMap<StreamName, Cut>,
-    /// Whose run it is: host and process, for messages.
+    /// Whose run it is: host and process, no other's.
     pub owner: String,
     pub started_ms: i64,
     /// Until when the run counts as living without a sign of it.
     pub lease_until_ms: i64,
+}
+
+impl NewRun {
+    /// Whether `run` is what was started with it: an owner starts one run at a time.
+    fn is(&self, run: &Run) -> bool {
+        let same = (self.kind, self.trigger, self.started_ms) == (run.kind, run.trigger, run.started_ms);
+        same && self.owner == run.owner && self.views == run.views && self.cuts == run.cuts
+    }
 }
 
 /// A run as recorded.
@@ -120,41 +94,44 @@ pub enum RunEnd {
 
 impl Catalog {
     /// Starts a run, or fails with [`CatalogError::RunInProgress`] while another one runs whose lease has not
-    /// passed at `new.started_ms`. One whose lease has passed is marked as failed.
+    /// passed at `new.started_ms`. One whose lease has passed is marked as failed. Asking again for the run that was
+    /// started returns it.
     pub async fn start_run(&self, new: &NewRun) -> Result<Run, CatalogError> {
-        let mut change = self.change("start a run").await?;
-        // First of all: it makes two schedulers follow one another.
-        let id = counters::next(&mut change, "run").await?;
-        expire(&mut change, new.started_ms).await?;
-        let running = sqlx::query_as::<_, Run>(include_str!("sql/run_running.sql"));
-        if let Some(Run { id, owner, .. }) = change.one(running).await? {
-            return Err(CatalogError::RunInProgress { id, owner });
-        }
-        let insert = sqlx::query(include_str!("sql/run_insert.sql"))
-            .bind(id)
-            .bind(new.kind.as_str())
-            .bind(new.trigger.as_str())
-            .bind(self.json("views", &new.views)?)
-            .bind(self.json("cuts", &new.cuts)?)
-            .bind(new.started_ms)
-            .bind(&new.owner)
-            .bind(new.lease_until_ms);
-        change.execute(insert).await?;
-        let run = get(&mut change, id).await?;
-        change.commit().await?;
-        Ok(run)
+        self.patiently(|| async {
+            let mut change = self.change("start a run").await?;
+            let id = counters::next(&mut change, "run").await?;
+            expire(&mut change, new.started_ms).await?;
+            let running = Statement::new(include_str!("sql/run_running.sql"));
+            if let Some(run) = change.one::<Run>(running).await? {
+                return if new.is(&run) { Ok(run) } else { Err(in_progress(run)) };
+            }
+            let insert = Statement::new(include_str!("sql/run_insert.sql"))
+                .bind(id)
+                .bind(new.kind.as_str())
+                .bind(new.trigger.as_str())
+                .bind(self.json("views", &new.views)?)
+                .bind(self.json("cuts", &new.cuts)?)
+                .bind(new.started_ms)
+                .bind(&new.owner)
+                .bind(new.lease_until_ms);
+            change.execute(insert).await?;
+            let run = get(&mut change, id).await?;
+            change.commit().await?;
+            Ok(run)
+        })
+        .await
     }
 
     /// Extends the run's lease. [`CatalogError::RunEnded`] says that the run was cancelled or given up for dead:
     /// whoever works on it stops.
     pub async fn renew_lease(&self, id: i64, until_ms: i64) -> Result<(), CatalogError> {
-        let update = sqlx::query(include_str!("sql/run_renew_lease.sql"));
+        let update = Statement::new(include_str!("sql/run_renew_lease.sql"));
         self.update_running("renew a run's lease", id, update.bind(id).bind(until_ms)).await
     }
 
     /// Notes how much the run has folded so far.
     pub async fn note_progress(&self, id: i64, rows: u64, segments: u64) -> Result<(), CatalogError> {
-        let update = sqlx::query(include_str!("sql/run_progress.sql"));
+        let update = Statement::new(include_str!("sql/run_progress.sql"));
         let update = update.bind(id).bind(stored(rows)).bind(stored(segments));
         self.update_running("note a run's progress", id, update).await
     }
@@ -165,7 +142,7 @@ impl Catalog {
             RunEnd::Failed { error } => (RunState::Failed, Some(error)),
             RunEnd::Cancelled => (RunState::Cancelled, None),
         };
-        let update = sqlx::query(include_str!("sql/run_finish.sql"));
+        let update = Statement::new(include_str!("sql/run_finish.sql"));
         let update = update.bind(id).bind(state.as_str()).bind(now_ms).bind(error);
         match self.update_running("end a run", id, update).await {
             Err(CatalogError::RunEnded { state: found, .. }) if found == state => Ok(()),
@@ -175,51 +152,52 @@ impl Catalog {
 
     /// Marks running runs whose lease has passed at `now_ms` as failed; returns how many.
     pub async fn expire_runs(&self, now_ms: i64) -> Result<u64, CatalogError> {
-        let mut change = self.change("give up dead runs").await?;
-        let expired = expire(&mut change, now_ms).await?;
-        change.commit().await?;
-        Ok(expired)
+        self.patiently(|| async {
+            let mut change = self.change("give up dead runs").await?;
+            let expired = expire(&mut change, now_ms).await?;
+            change.commit().await?;
+            Ok(expired)
+        })
+        .await
     }
 
     /// A run.
     pub async fn run(&self, id: i64) -> Result<Run, CatalogError> {
-        let select = sqlx::query_as(include_str!("sql/run_get.sql"));
+        let select = Statement::new(include_str!("sql/run_get.sql"));
         let run = self.read_one("read a run", select.bind(id)).await?;
         run.ok_or_else(|| CatalogError::Missing { what: format!("run {id}") })
     }
 
     /// The latest runs, newest first.
     pub async fn runs(&self, limit: u32) -> Result<Vec<Run>, CatalogError> {
-        let select = sqlx::query_as(include_str!("sql/run_list.sql"));
+        let select = Statement::new(include_str!("sql/run_list.sql"));
         self.read_all("list runs", select.bind(i64::from(limit))).await
     }
 
-    async fn update_running(
-        &self,
-        doing: &'static str,
-        id: i64,
-        update: super::connection::Statement<'_>,
-    ) -> Result<(), CatalogError> {
-        let mut change = self.change(doing).await?;
-        if change.execute(update).await? == 0 {
-            return Err(ended(&mut change, id).await?);
-        }
-        change.commit().await
-    }
-
-    fn json(&self, what: &str, value: &impl serde::Serialize) -> Result<String, CatalogError> {
-        serde_json::to_string(value).map_err(|e| self.damaged(what, e))
+    async fn update_running(&self, doing: &'static str, id: i64, update: Statement) -> Result<(), CatalogError> {
+        self.patiently(|| async {
+            let mut change = self.change(doing).await?;
+            if change.execute(update.clone()).await? == 0 {
+                return Err(ended(&mut change, id).await?);
+            }
+            change.commit().await
+        })
+        .await
     }
 }
 
 async fn expire(change: &mut Change<'_>, now_ms: i64) -> Result<u64, CatalogError> {
-    change.execute(sqlx::query(include_str!("sql/run_expire.sql")).bind(now_ms)).await
+    change.execute(Statement::new(include_str!("sql/run_expire.sql")).bind(now_ms)).await
 }
 
 pub(super) async fn get(change: &mut Change<'_>, id: i64) -> Result<Run, CatalogError> {
-    let select = sqlx::query_as(include_str!("sql/run_get.sql"));
+    let select = Statement::new(include_str!("sql/run_get.sql"));
     let run = change.one(select.bind(id)).await?;
     run.ok_or_else(|| CatalogError::Missing { what: format!("run {id}") })
+}
+
+fn in_progress(Run { id, owner, .. }: Run) -> CatalogError {
+    CatalogError::RunInProgress { id, owner }
 }
 
 /// The error for a run that turned out not to be running.
@@ -228,28 +206,24 @@ pub(super) async fn ended(change: &mut Change<'_>, id: i64) -> Result<CatalogErr
     Ok(CatalogError::RunEnded { id, state })
 }
 
-impl FromRow<'_, SqliteRow> for Run {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
-        let generation: Option<i64> = row.try_get("generation")?;
+impl FromRow for Run {
+    fn from_row(row: &Row) -> sqlx::Result<Self> {
+        let generation: Option<i64> = row.get("generation")?;
         Ok(Self {
-            id: row.try_get("id")?,
-            kind: RunKind::parse(row.try_get("kind")?)?,
-            trigger: Trigger::parse(row.try_get("started_by")?)?,
-            state: RunState::parse(row.try_get("state")?)?,
-            views: from_json(row.try_get("view_names")?)?,
-            started_ms: row.try_get("started_ms")?,
-            finished_ms: row.try_get("finished_ms")?,
-            cuts: from_json(row.try_get("cuts")?)?,
-            rows: count(row.try_get("row_count")?),
-            segments: count(row.try_get("segment_count")?),
+            id: row.get("id")?,
+            kind: row.parse("kind", RunKind::parse)?,
+            trigger: row.parse("started_by", Trigger::parse)?,
+            state: row.parse("state", RunState::parse)?,
+            views: row.json("view_names")?,
+            started_ms: row.get("started_ms")?,
+            finished_ms: row.get("finished_ms")?,
+            cuts: row.json("cuts")?,
+            rows: count(row.get("row_count")?),
+            segments: count(row.get("segment_count")?),
             generation: generation.map(|number| Generation(count(number))),
-            error: row.try_get("error")?,
-            lease_until_ms: row.try_get("lease_until_ms")?,
-            owner: row.try_get("owner")?,
+            error: row.get("error")?,
+            lease_until_ms: row.get("lease_until_ms")?,
+            owner: row.get("owner")?,
         })
     }
-}
-
-fn from_json<T: serde::de::DeserializeOwned>(json: &str) -> sqlx::Result<T> {
-    serde_json::from_str(json).map_err(|e| sqlx::Error::Decode(e.into()))
 }

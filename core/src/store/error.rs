@@ -13,6 +13,8 @@ pub enum StoreError {
     Exists { path: String },
     #[error("object `{path}` is missing: restore it from a copy, or rebuild what it belongs to")]
     Missing { path: String },
+    #[error("could not {doing} object `{path}`: the bucket is missing: make it, or name another")]
+    NoBucket { doing: &'static str, path: String },
     #[error("no space left to put object `{path}`: free some in the object store, then it goes on")]
     Full { path: String, source: Box<object_store::Error> },
     #[error("not allowed to {doing} object `{path}`: give this user the right to")]
@@ -23,11 +25,20 @@ pub enum StoreError {
     TimedOut { doing: &'static str, path: String, attempts: u32, limit: Duration },
     #[error("could not {doing} object `{path}` in {attempts} attempts: see that the object store is well")]
     Failed { doing: &'static str, path: String, attempts: u32, source: Box<object_store::Error> },
+    #[error("object store `{url}` cannot be used: {detail}. Write a folder, `file:///FOLDER` or `s3://BUCKET/PREFIX`")]
+    Url { url: String, detail: String },
     #[error("object store folder `{folder}` cannot be used: see that it can be created and written to")]
     Folder { folder: String, source: io::Error },
 }
 
 impl StoreError {
+    /// The error for a URL that no store has. What may be a password is left out.
+    pub(super) fn url(url: &str, detail: impl ToString) -> Self {
+        let shown = if url.contains('@') { url.split("://").next().unwrap_or_default() } else { url };
+        let rest = if shown.len() < url.len() { "://.." } else { "" };
+        Self::Url { url: format!("{shown}{rest}"), detail: detail.to_string() }
+    }
+
     /// Whether the same call may succeed later without anybody changing its arguments.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Full { .. } | Self::TimedOut { .. } | Self::Failed { .. })
@@ -38,6 +49,8 @@ impl StoreError {
         let kind = io_kind(&source);
         match source {
             object_store::Error::AlreadyExists { .. } => Self::Exists { path },
+            // Only a bucket can be missing to somebody who puts or lists.
+            object_store::Error::NotFound { .. } if matches!(doing, "put" | "list") => Self::NoBucket { doing, path },
             object_store::Error::NotFound { .. } => Self::Missing { path },
             source if is_full(kind) => Self::Full { path, source: Box::new(source) },
             source if is_denied(&source, kind) => Self::Denied { doing, path, source: Box::new(source) },

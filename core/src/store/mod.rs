@@ -7,6 +7,7 @@ mod error;
 mod local;
 pub mod path;
 mod retry;
+mod s3;
 #[cfg(test)]
 mod tests;
 
@@ -22,15 +23,39 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
 
 pub use self::error::StoreError;
 pub use self::retry::StoreSettings;
+pub use self::s3::S3Options;
 
 /// A handle to the object store: clones share it.
 #[derive(Debug, Clone)]
 pub struct Store {
     inner: Arc<dyn ObjectStore>,
+    /// The same store, for readers that repeat nothing.
+    patient: Arc<dyn ObjectStore>,
     settings: StoreSettings,
 }
 
 impl Store {
+    /// Opens a store by its URL; `s3` is for those of S3.
+    ///
+    /// | URL | what |
+    /// |---|---|
+    /// | a path, or `file:///FOLDER` | a folder, see [`Self::local`] |
+    /// | `s3://BUCKET[/PREFIX]` | a bucket, which has to be there and to have conditional puts |
+    pub fn open(url: &str, s3: &S3Options) -> Result<Self, StoreError> {
+        let refused = |detail: &str| StoreError::url(url, detail);
+        match url.split_once("://") {
+            None => Self::local(FilePath::new(url)),
+            Some(("file", folder)) if folder.contains('%') => Err(refused("a folder with a `%` is written as a path")),
+            Some(("file", folder)) if folder.starts_with('/') => Self::local(FilePath::new(folder)),
+            Some(("file", _)) => Err(refused("after `file://` comes a folder from the root on")),
+            Some(("s3", _)) => {
+                let s3::Bucket { plain, patient } = s3::open(url, s3)?;
+                Ok(Self { patient, ..Self::new(plain) })
+            }
+            Some(_) => Err(refused("it is of no kind that is known")),
+        }
+    }
+
     /// Objects as files below `folder`, which is created when absent. What was put survives a loss of power.
     pub fn local(folder: &FilePath) -> Result<Self, StoreError> {
         Ok(Self::new(Arc::new(local::DurableLocal::open(folder)?)))
@@ -38,7 +63,7 @@ impl Store {
 
     /// Any other object store; its puts must be durable when they are answered.
     pub fn new(inner: Arc<dyn ObjectStore>) -> Self {
-        Self { inner, settings: StoreSettings::USUAL }
+        Self { patient: Arc::clone(&inner), inner, settings: StoreSettings::USUAL }
     }
 
     /// The same store with other time limits.
@@ -53,12 +78,12 @@ impl Store {
 
     /// Makes DataFusion read `dovetail://store/..` from this store.
     pub fn register(&self, runtime: &RuntimeEnv) {
-        runtime.register_object_store(self.url().as_ref(), Arc::clone(&self.inner));
+        runtime.register_object_store(self.url().as_ref(), self.object_store());
     }
 
-    /// The store underneath, for readers that bring their own patience.
+    /// The store underneath, for readers.
     pub fn object_store(&self) -> Arc<dyn ObjectStore> {
-        Arc::clone(&self.inner)
+        Arc::clone(&self.patient)
     }
 
     /// Writes a new object, all of it or nothing. An object that is there already with the same content counts as
@@ -69,16 +94,23 @@ impl Store {
             let options = PutOptions::from(PutMode::Create);
             self.inner.put_opts(path, PutPayload::from(content.clone()), options).await
         };
-        match retry::attempt(&self.settings, "put", path, put).await {
-            Ok(_) => Ok(()),
-            Err(StoreError::Exists { path: named }) => {
-                if self.get(path).await? == content {
-                    Ok(())
-                } else {
-                    Err(StoreError::Exists { path: named })
+        let mut attempt = 1;
+        loop {
+            let exists = match retry::attempt(&self.settings, "put", path, put).await {
+                Ok(_) => return Ok(()),
+                Err(exists @ StoreError::Exists { .. }) => exists,
+                Err(error) => return Err(error),
+            };
+            match self.get(path).await {
+                Ok(found) if found == content => return Ok(()),
+                Ok(_) => return Err(exists),
+                // Another put of it is under way, such as one that was given up: S3 calls that a conflict.
+                Err(StoreError::Missing { .. }) if attempt < self.settings.attempts => {
+                    tokio::time::sleep(self.settings.pause_after(attempt)).await;
+                    attempt += 1;
                 }
+                Err(error) => return Err(error),
             }
-            Err(error) => Err(error),
         }
     }
 

@@ -30,7 +30,7 @@ impl StoreSettings {
         longest_pause: Duration::from_secs(5),
     };
 
-    fn pause_after(&self, attempt: u32) -> Duration {
+    pub(super) fn pause_after(&self, attempt: u32) -> Duration {
         let doubled = self.first_pause.saturating_mul(1_u32.checked_shl(attempt - 1).unwrap_or(u32::MAX));
         doubled.min(self.longest_pause)
     }

@@ -1,22 +1,21 @@
 use super::*;
 
-async fn landed() -> (Catalog, TempDir, Vec<Segment>) {
-    let (catalog, folder) = catalog().await;
+async fn landed(place: &Place) -> (Catalog, Vec<Segment>) {
+    let catalog = place.open().await;
     catalog.init_partition(TOPIC, 0, 0).await.unwrap();
     let segments = [(0, 10), (10, 15), (15, 30), (30, 40)].map(|(start, end)| segment(start, end, "a"));
     for segment in &segments {
         catalog.record_segment(segment).await.unwrap();
     }
-    (catalog, folder, segments.to_vec())
+    (catalog, segments.to_vec())
 }
 
 fn merged(start: i64, end: i64, dead: u64) -> Segment {
     Segment { dead, created_ms: 5_000, ..segment(start, end, "merged") }
 }
 
-#[tokio::test]
-async fn segments_become_one_and_their_objects_garbage() {
-    let (catalog, _folder, old) = landed().await;
+async fn segments_become_one_and_their_objects_garbage(place: Place) {
+    let (catalog, old) = landed(&place).await;
     let changes = catalog.changes();
     let new = merged(10, 30, 2);
     catalog.replace_segments(&old[1..3], &new).await.unwrap();
@@ -33,9 +32,8 @@ async fn segments_become_one_and_their_objects_garbage() {
     assert_eq!(catalog.garbage_before(5_001).await.unwrap(), garbage[1..]);
 }
 
-#[tokio::test]
-async fn what_does_not_fit_is_refused_and_nothing_changes() {
-    let (catalog, _folder, old) = landed().await;
+async fn what_does_not_fit_is_refused_and_nothing_changes(place: Place) {
+    let (catalog, old) = landed(&place).await;
     let vanished = vec![old[0].clone(), segment(10, 15, "b")];
     let cases: [(&[Segment], Segment, &str); 6] = [
         (&[], merged(40, 50, 0), "no segment was given"),
@@ -54,14 +52,19 @@ async fn what_does_not_fit_is_refused_and_nothing_changes() {
     assert!(catalog.garbage_before(i64::MAX).await.unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn of_two_compactions_of_the_same_segments_one_wins() {
-    let (catalog, folder, old) = landed().await;
-    let rival = Catalog::open(&url(&folder)).await.unwrap();
+async fn of_two_compactions_of_the_same_segments_one_wins(place: Place) {
+    let (catalog, old) = landed(&place).await;
+    let rival = place.open().await;
     let ours = merged(0, 15, 2);
     let theirs = Segment { path: "segments/theirs".to_owned(), ..merged(10, 30, 2) };
     let (one, other) =
         tokio::join!(catalog.replace_segments(&old[0..2], &ours), rival.replace_segments(&old[1..3], &theirs));
     assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
     assert_eq!(catalog.segments(TOPIC).await.unwrap().len(), 3);
+}
+
+on_each_database! {
+    segments_become_one_and_their_objects_garbage,
+    what_does_not_fit_is_refused_and_nothing_changes,
+    of_two_compactions_of_the_same_segments_one_wins,
 }

@@ -4,9 +4,8 @@ async fn current(catalog: &Catalog) -> u64 {
     catalog.current().await.unwrap().map_or(0, |row| row.generation.0)
 }
 
-#[tokio::test]
-async fn publishing_moves_the_pointer_and_ends_the_run() {
-    let (catalog, _folder) = catalog().await;
+async fn publishing_moves_the_pointer_and_ends_the_run(place: Place) {
+    let catalog = place.open().await;
     let changes = catalog.changes();
     let first = publish(&catalog, 0, &["f1"]).await;
     assert!(changes.has_changed().unwrap());
@@ -21,9 +20,8 @@ async fn publishing_moves_the_pointer_and_ends_the_run() {
     assert!(matches!(catalog.generation(Generation(9)).await, Err(CatalogError::Missing { .. })));
 }
 
-#[tokio::test]
-async fn publishing_upon_what_is_no_longer_current_changes_nothing() {
-    let (catalog, _folder) = catalog().await;
+async fn publishing_upon_what_is_no_longer_current_changes_nothing(place: Place) {
+    let catalog = place.open().await;
     publish(&catalog, 0, &["f1"]).await;
     let run = catalog.start_run(&new_run("late", 0)).await.unwrap();
     let late = catalog.publish(&generation(2, run.id, &["f2"]), Generation(0)).await.unwrap_err();
@@ -33,10 +31,9 @@ async fn publishing_upon_what_is_no_longer_current_changes_nothing() {
     assert_eq!(catalog.run(run.id).await.unwrap().state, RunState::Running);
 }
 
-#[tokio::test]
-async fn a_run_given_up_for_dead_cannot_publish() {
-    let (catalog, folder) = catalog().await;
-    let rival = Catalog::open(&url(&folder)).await.unwrap();
+async fn a_run_given_up_for_dead_cannot_publish(place: Place) {
+    let catalog = place.open().await;
+    let rival = place.open().await;
     let zombie = catalog.start_run(&new_run("zombie", 0)).await.unwrap();
     let living = rival.start_run(&new_run("living", 500)).await.unwrap();
     let (late, next) = (generation(1, zombie.id, &["z"]), generation(2, living.id, &["l"]));
@@ -46,9 +43,8 @@ async fn a_run_given_up_for_dead_cannot_publish() {
     assert_eq!(current(&catalog).await, 2);
 }
 
-#[tokio::test]
-async fn rolling_back_and_forth() {
-    let (catalog, _folder) = catalog().await;
+async fn rolling_back_and_forth(place: Place) {
+    let catalog = place.open().await;
     for previous in 0..3 {
         publish(&catalog, previous, &["f"]).await;
     }
@@ -67,9 +63,8 @@ async fn rolling_back_and_forth() {
     assert_eq!(publish(&catalog, 2, &["f"]).await.generation, Generation(4), "numbers are not used again");
 }
 
-#[tokio::test]
-async fn retiring_leaves_what_other_generations_name() {
-    let (catalog, _folder) = catalog().await;
+async fn retiring_leaves_what_other_generations_name(place: Place) {
+    let catalog = place.open().await;
     publish(&catalog, 0, &["only1", "carried"]).await;
     publish(&catalog, 1, &["only2", "carried"]).await;
     publish(&catalog, 2, &["only3"]).await;
@@ -85,9 +80,8 @@ async fn retiring_leaves_what_other_generations_name() {
     assert_eq!(garbage[2..], ["carried", "generations/2/manifest.json", "only2"]);
 }
 
-#[tokio::test]
-async fn only_what_nothing_names_becomes_garbage() {
-    let (catalog, _folder) = catalog().await;
+async fn only_what_nothing_names_becomes_garbage(place: Place) {
+    let catalog = place.open().await;
     catalog.init_partition(TOPIC, 0, 0).await.unwrap();
     catalog.record_segment(&segment(0, 10, "a")).await.unwrap();
     publish(&catalog, 0, &["f1"]).await;
@@ -98,4 +92,13 @@ async fn only_what_nothing_names_becomes_garbage() {
         assert!(catalog.add_garbage("segments/0-10-b", 5).await.unwrap());
     }
     assert_eq!(catalog.garbage_before(6).await.unwrap(), ["segments/0-10-b"]);
+}
+
+on_each_database! {
+    publishing_moves_the_pointer_and_ends_the_run,
+    publishing_upon_what_is_no_longer_current_changes_nothing,
+    a_run_given_up_for_dead_cannot_publish,
+    rolling_back_and_forth,
+    retiring_leaves_what_other_generations_name,
+    only_what_nothing_names_becomes_garbage,
 }

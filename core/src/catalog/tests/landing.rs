@@ -1,8 +1,7 @@
 use super::*;
 
-#[tokio::test]
-async fn a_partition_begins_at_the_logs_first_offset_and_once() {
-    let (catalog, _folder) = catalog().await;
+async fn a_partition_begins_at_the_logs_first_offset_and_once(place: Place) {
+    let catalog = place.open().await;
     let unknown = catalog.next_offset(TOPIC, 1).await.unwrap_err();
     assert_eq!(unknown.to_string(), "partition 1 of topic `clicks` is not in the catalog");
     assert_eq!(catalog.init_partition(TOPIC, 1, 40).await.unwrap(), 40);
@@ -11,9 +10,8 @@ async fn a_partition_begins_at_the_logs_first_offset_and_once() {
     assert_eq!(catalog.next_offsets(TOPIC).await.unwrap(), [(0, 7), (1, 40)].into_iter().collect());
 }
 
-#[tokio::test]
-async fn a_segment_moves_the_next_offset() {
-    let (catalog, _folder) = catalog().await;
+async fn a_segment_moves_the_next_offset(place: Place) {
+    let catalog = place.open().await;
     catalog.init_partition(TOPIC, 0, 0).await.unwrap();
     let mut changes = catalog.changes();
     catalog.record_segment(&segment(0, 10, "a")).await.unwrap();
@@ -35,9 +33,8 @@ async fn a_segment_moves_the_next_offset() {
     assert_eq!(catalog.landed_totals("other").await.unwrap().segments, 0);
 }
 
-#[tokio::test]
-async fn a_gap_and_an_overlap_are_fenced() {
-    let (catalog, _folder) = catalog().await;
+async fn a_gap_and_an_overlap_are_fenced(place: Place) {
+    let catalog = place.open().await;
     catalog.init_partition(TOPIC, 0, 0).await.unwrap();
     catalog.record_segment(&segment(0, 10, "a")).await.unwrap();
     let changes = catalog.changes();
@@ -51,9 +48,8 @@ async fn a_gap_and_an_overlap_are_fenced() {
     assert!(matches!(catalog.record_segment(&nowhere).await, Err(CatalogError::Missing { .. })));
 }
 
-#[tokio::test]
-async fn recording_again_succeeds_where_the_answer_was_lost() {
-    let (catalog, _folder) = catalog().await;
+async fn recording_again_succeeds_where_the_answer_was_lost(place: Place) {
+    let catalog = place.open().await;
     catalog.init_partition(TOPIC, 0, 0).await.unwrap();
     catalog.record_segment(&segment(0, 10, "a")).await.unwrap();
     catalog.record_segment(&segment(0, 10, "a")).await.unwrap();
@@ -62,10 +58,9 @@ async fn recording_again_succeeds_where_the_answer_was_lost() {
     assert!(matches!(rival, Err(CatalogError::Fenced { .. })));
 }
 
-#[tokio::test]
-async fn of_two_writers_at_one_offset_exactly_one_wins() {
-    let (catalog, folder) = catalog().await;
-    let rival = Catalog::open(&url(&folder)).await.unwrap();
+async fn of_two_writers_at_one_offset_exactly_one_wins(place: Place) {
+    let catalog = place.open().await;
+    let rival = place.open().await;
     catalog.init_partition(TOPIC, 0, 0).await.unwrap();
     for round in 0..10 {
         let (start, end) = (round * 10, round * 10 + 10);
@@ -78,4 +73,12 @@ async fn of_two_writers_at_one_offset_exactly_one_wins() {
         assert!(matches!(lost, CatalogError::Fenced { found, .. } if found == end), "{lost}");
     }
     assert_eq!(catalog.segments(TOPIC).await.unwrap().len(), 10);
+}
+
+on_each_database! {
+    a_partition_begins_at_the_logs_first_offset_and_once,
+    a_segment_moves_the_next_offset,
+    a_gap_and_an_overlap_are_fenced,
+    recording_again_succeeds_where_the_answer_was_lost,
+    of_two_writers_at_one_offset_exactly_one_wins,
 }

@@ -1,11 +1,16 @@
-//! A database that another process holds, that cannot be written, or that is none.
+//! A file that another process holds, that cannot be written, or that is no database.
 
 use std::time::{Duration, Instant};
 
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
+use tempfile::TempDir;
 
 use super::*;
+
+fn url(folder: &TempDir) -> String {
+    format!("sqlite:{}", folder.path().join("catalog.db").display())
+}
 
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -33,32 +38,12 @@ async fn a_locked_catalog_is_busy_in_bounded_time_and_works_after() {
 }
 
 #[tokio::test]
-async fn many_open_a_new_catalog_at_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = url(&folder);
-    let opened = futures::future::join_all((0..4).map(|_| Catalog::open(&url))).await;
-    for catalog in opened {
-        catalog.unwrap().next_writer_number().await.unwrap();
-    }
-}
-
-#[tokio::test]
 async fn a_file_that_is_no_database_is_named() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("catalog.db"), "<html>not found</html>".repeat(100)).unwrap();
     let error = Catalog::open(&url(&folder)).await.unwrap_err();
     assert!(matches!(error, CatalogError::Corrupt { .. }), "{error:?}");
     assert!(error.to_string().contains("catalog.db` is damaged or no database"), "{error}");
-}
-
-#[tokio::test]
-async fn a_catalog_of_a_newer_program_is_refused() {
-    let (catalog, folder) = catalog().await;
-    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-        VALUES (999, 'later', TRUE, x'00', 1)";
-    sqlx::query(newer).execute(&catalog.inner.writer).await.unwrap();
-    let error = Catalog::open(&url(&folder)).await.unwrap_err();
-    assert!(matches!(error, CatalogError::Layout { .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -71,17 +56,41 @@ async fn places_that_cannot_hold_a_catalog_are_refused() {
     let a_folder = format!("sqlite:{}", folder.path().display());
     let error = Catalog::open(&a_folder).await.unwrap_err();
     assert!(matches!(error, CatalogError::Unopenable { .. }), "{error:?}");
-    let error = Catalog::open("postgres://user:secret@host/db").await.unwrap_err();
-    assert_eq!(error.to_string(), "catalog `postgres:..` cannot be used: write `sqlite:FILE`");
+    let error = Catalog::open("mysql://user:secret@host/db").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "catalog `mysql:..` cannot be used: write `sqlite:FILE` or `postgres://HOST/DATABASE`"
+    );
     let below_a_new_folder = format!("sqlite:{}", folder.path().join("a/b/catalog.db").display());
     Catalog::open(&below_a_new_folder).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_stored_word_that_is_unknown_is_an_error() {
-    let (catalog, _folder) = catalog().await;
+async fn a_catalog_of_a_newer_program_is_refused(place: Place) {
+    let catalog = place.open().await;
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+        SELECT 999, 'later', TRUE, checksum, 1 FROM _sqlx_migrations WHERE version = 1";
+    execute(&catalog, newer).await;
+    for _ in 0..2 {
+        let error = Catalog::open(&place.url()).await.unwrap_err();
+        assert!(matches!(error, CatalogError::Layout { .. }), "{error:?}");
+    }
+}
+
+async fn a_stored_word_that_is_unknown_is_an_error(place: Place) {
+    let catalog = place.open().await;
     let run = catalog.start_run(&new_run("a", 0)).await.unwrap();
-    sqlx::query("UPDATE runs SET started_by = 'whim'").execute(&catalog.inner.writer).await.unwrap();
+    execute(&catalog, "UPDATE runs SET started_by = 'whim'").await;
     let error = catalog.run(run.id).await.unwrap_err();
     assert!(matches!(error, CatalogError::Store { .. }), "{error:?}");
+}
+
+async fn execute(catalog: &Catalog, sql: &'static str) {
+    let mut change = catalog.change("test").await.unwrap();
+    change.execute(Statement::new(sql)).await.unwrap();
+    change.commit().await.unwrap();
+}
+
+on_each_database! {
+    a_catalog_of_a_newer_program_is_refused,
+    a_stored_word_that_is_unknown_is_an_error,
 }

@@ -1,15 +1,19 @@
-//! Each operation against a real database file, alone and against a rival.
+//! Each operation against a real database, alone and against a rival: on SQLite always, on PostgreSQL when
+//! `DOVETAIL_TEST_POSTGRES` names a server (`eval "$(dev/postgres up)"`).
 
+mod away;
 mod compaction;
+mod gaps;
 mod generations;
 mod landing;
 mod locking;
+mod members;
+mod place;
 mod property;
+mod races;
 mod runs;
 
 use std::collections::BTreeMap;
-
-use tempfile::TempDir;
 
 use crate::manifest::{Manifest, StateFile, ViewStates};
 use crate::name::{Generation, StreamName, ViewName};
@@ -17,18 +21,9 @@ use crate::offsets::{Cut, OffsetRange};
 
 use super::*;
 
+use self::place::{Place, on_each_database, on_postgres};
+
 const TOPIC: &str = "clicks";
-
-/// A catalog in a file, and the folder that holds it.
-async fn catalog() -> (Catalog, TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let catalog = Catalog::open(&url(&folder)).await.unwrap();
-    (catalog, folder)
-}
-
-fn url(folder: &TempDir) -> String {
-    format!("sqlite:{}", folder.path().join("catalog.db").display())
-}
 
 /// A segment of partition 0 whose path is its writer's own.
 fn segment(start: i64, end: i64, writer: &str) -> Segment {
@@ -103,15 +98,14 @@ async fn publish(catalog: &Catalog, previous: u64, files: &[&str]) -> PublishedG
     new
 }
 
-#[tokio::test]
-async fn what_was_recorded_is_there_after_reopening() {
-    let (catalog, folder) = catalog().await;
+async fn what_was_recorded_is_there_after_reopening(place: Place) {
+    let catalog = place.open().await;
     catalog.init_partition(TOPIC, 0, 0).await.unwrap();
     catalog.record_segment(&segment(0, 10, "a")).await.unwrap();
     let published = publish(&catalog, 0, &["f"]).await;
     catalog.close().await;
 
-    let catalog = Catalog::open(&url(&folder)).await.unwrap();
+    let catalog = place.open().await;
     assert_eq!(catalog.next_offset(TOPIC, 0).await.unwrap(), 10);
     assert_eq!(catalog.segments(TOPIC).await.unwrap(), [segment(0, 10, "a")]);
     assert_eq!(catalog.current().await.unwrap().unwrap().manifest, published.manifest);
@@ -127,9 +121,8 @@ async fn a_catalog_in_memory_works_and_is_its_own() {
     assert!(matches!(other.next_offset(TOPIC, 0).await, Err(CatalogError::Missing { .. })));
 }
 
-#[tokio::test]
-async fn streams_and_views_are_registered_by_name() {
-    let (catalog, _folder) = catalog().await;
+async fn streams_and_views_are_registered_by_name(place: Place) {
+    let catalog = place.open().await;
     let name = StreamName::parse("clicks").unwrap();
     let mut stream = StreamRow { name, topic: "a".to_owned(), schema_fingerprint: "1".to_owned() };
     catalog.register_stream(&stream).await.unwrap();
@@ -150,9 +143,8 @@ async fn streams_and_views_are_registered_by_name() {
     assert_eq!(catalog.views().await.unwrap(), [row("2", 9)]);
 }
 
-#[tokio::test]
-async fn drifts_are_kept_per_run_and_view() {
-    let (catalog, _folder) = catalog().await;
+async fn drifts_are_kept_per_run_and_view(place: Place) {
+    let catalog = place.open().await;
     let run_id = catalog.start_run(&new_run("test", 0)).await.unwrap().id;
     let drift = |name: &str, drift| Drift {
         run_id,
@@ -170,10 +162,9 @@ async fn drifts_are_kept_per_run_and_view() {
     assert!(found[1].drift.is_nan() && found.len() == 2);
 }
 
-#[tokio::test]
-async fn numbers_are_handed_out_once() {
-    let (catalog, folder) = catalog().await;
-    let rival = Catalog::open(&url(&folder)).await.unwrap();
+async fn numbers_are_handed_out_once(place: Place) {
+    let catalog = place.open().await;
+    let rival = place.open().await;
     let numbers = futures::future::join_all((0..20).map(|i| {
         let catalog = if i % 2 == 0 { &catalog } else { &rival };
         async { catalog.next_writer_number().await.unwrap() }
@@ -183,15 +174,22 @@ async fn numbers_are_handed_out_once() {
     assert_eq!(numbers, (1..=20).collect::<Vec<_>>());
 }
 
-#[tokio::test]
-async fn operations_can_run_on_any_thread() {
+async fn operations_can_run_on_any_thread(place: Place) {
     fn movable<T: Send>(future: T) -> T {
         future
     }
-    let (catalog, _folder) = catalog().await;
+    let catalog = place.open().await;
     movable(catalog.init_partition(TOPIC, 0, 0)).await.unwrap();
     movable(catalog.record_segment(&segment(0, 10, "a"))).await.unwrap();
     let run = movable(catalog.start_run(&new_run("a", 0))).await.unwrap();
     movable(catalog.publish(&generation(1, run.id, &["f"]), Generation(0))).await.unwrap();
     assert!(movable(catalog.retire(Generation(1), 0)).await.is_err());
+}
+
+on_each_database! {
+    what_was_recorded_is_there_after_reopening,
+    streams_and_views_are_registered_by_name,
+    drifts_are_kept_per_run_and_view,
+    numbers_are_handed_out_once,
+    operations_can_run_on_any_thread,
 }

@@ -40,8 +40,8 @@ fn merged(old: &[Segment], n: usize) -> Segment {
     }
 }
 
-async fn run(first: i64, steps: Vec<Step>) {
-    let (mut catalog, folder) = catalog().await;
+async fn run(place: Place, first: i64, steps: Vec<Step>) {
+    let mut catalog = place.open().await;
     catalog.init_partition(TOPIC, 0, first).await.unwrap();
     let (mut next, mut before, mut rows) = (first, Vec::new(), 0);
     for (n, step) in steps.into_iter().enumerate() {
@@ -66,7 +66,7 @@ async fn run(first: i64, steps: Vec<Step>) {
             }
             Step::Reopen => {
                 catalog.close().await;
-                catalog = Catalog::open(&url(&folder)).await.unwrap();
+                catalog = place.open().await;
             }
         }
         before = now;
@@ -93,6 +93,11 @@ proptest! {
     #[test]
     fn segments_are_always_contiguous(first in 0_i64..1_000, steps in prop::collection::vec(step(), 1..25)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(run(first, steps));
+        runtime.block_on(async {
+            run(Place::sqlite(), first, steps.clone()).await;
+            if let Some(place) = Place::postgres("segments_are_always_contiguous").await {
+                run(place, first, steps).await;
+            }
+        });
     }
 }

@@ -1,8 +1,7 @@
 use super::*;
 
-#[tokio::test]
-async fn one_run_at_a_time() {
-    let (catalog, _folder) = catalog().await;
+async fn one_run_at_a_time(place: Place) {
+    let catalog = place.open().await;
     let run = catalog.start_run(&new_run("a", 1_000)).await.unwrap();
     assert_eq!((run.state, run.kind, run.trigger), (RunState::Running, RunKind::Incremental, Trigger::Memory));
     assert_eq!(run.views, [view("by_day"), view("by_user")]);
@@ -27,10 +26,9 @@ async fn one_run_at_a_time() {
     assert_eq!(catalog.runs(10).await.unwrap(), [next, ended]);
 }
 
-#[tokio::test]
-async fn of_two_schedulers_exactly_one_starts_the_run() {
-    let (catalog, folder) = catalog().await;
-    let rival = Catalog::open(&url(&folder)).await.unwrap();
+async fn of_two_schedulers_exactly_one_starts_the_run(place: Place) {
+    let catalog = place.open().await;
+    let rival = place.open().await;
     for now_ms in [0, 1_000, 2_000] {
         let (ours, theirs) = (new_run("a", now_ms), new_run("b", now_ms));
         let (one, other) = tokio::join!(catalog.start_run(&ours), rival.start_run(&theirs));
@@ -40,9 +38,8 @@ async fn of_two_schedulers_exactly_one_starts_the_run() {
     }
 }
 
-#[tokio::test]
-async fn a_run_without_a_sign_of_life_is_given_up() {
-    let (catalog, _folder) = catalog().await;
+async fn a_run_without_a_sign_of_life_is_given_up(place: Place) {
+    let catalog = place.open().await;
     let dead = catalog.start_run(&new_run("a", 1_000)).await.unwrap();
     catalog.renew_lease(dead.id, 1_200).await.unwrap();
     assert_eq!(catalog.expire_runs(1_199).await.unwrap(), 0);
@@ -61,9 +58,8 @@ async fn a_run_without_a_sign_of_life_is_given_up() {
     assert_eq!(catalog.run(next.id).await.unwrap().finished_ms, Some(5_000));
 }
 
-#[tokio::test]
-async fn a_cancelled_run_hears_of_it_and_publishes_nothing() {
-    let (catalog, _folder) = catalog().await;
+async fn a_cancelled_run_hears_of_it_and_publishes_nothing(place: Place) {
+    let catalog = place.open().await;
     let run = catalog.start_run(&new_run("a", 0)).await.unwrap();
     catalog.finish_run(run.id, &RunEnd::Cancelled, 10).await.unwrap();
     assert!(matches!(catalog.renew_lease(run.id, 500).await, Err(CatalogError::RunEnded { .. })));
@@ -71,4 +67,11 @@ async fn a_cancelled_run_hears_of_it_and_publishes_nothing() {
     assert!(matches!(published, Err(CatalogError::RunEnded { state: RunState::Cancelled, .. })), "{published:?}");
     assert_eq!(catalog.current().await.unwrap(), None);
     assert!(matches!(catalog.renew_lease(99, 500).await, Err(CatalogError::Missing { .. })));
+}
+
+on_each_database! {
+    one_run_at_a_time,
+    of_two_schedulers_exactly_one_starts_the_run,
+    a_run_without_a_sign_of_life_is_given_up,
+    a_cancelled_run_hears_of_it_and_publishes_nothing,
 }

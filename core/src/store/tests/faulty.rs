@@ -1,4 +1,4 @@
-//! The store on a real folder, and on one that fails or stalls.
+//! A store that fails or stalls.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,110 +10,8 @@ use object_store::memory::InMemory;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, PutMultipartOptions, PutResult, Result,
 };
-use tempfile::TempDir;
 
 use super::*;
-
-fn local() -> (Store, TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    (Store::local(&folder.path().join("objects")).unwrap(), folder)
-}
-
-fn names(objects: &[ObjectMeta]) -> Vec<&str> {
-    objects.iter().map(|object| object.location.as_ref()).collect()
-}
-
-#[tokio::test]
-async fn objects_are_created_once() {
-    let (on_disk, _folder) = local();
-    for store in [on_disk, Store::new(Arc::new(InMemory::new()))] {
-        let path = Path::from("segments/a/0/x.parquet");
-        store.put_new(&path, Bytes::from_static(b"one")).await.unwrap();
-        store.put_new(&path, Bytes::from_static(b"one")).await.unwrap();
-        let error = store.put_new(&path, Bytes::from_static(b"two")).await.unwrap_err();
-        assert!(matches!(&error, StoreError::Exists { path } if path == "segments/a/0/x.parquet"), "{error}");
-        assert_eq!(store.get(&path).await.unwrap(), "one");
-        assert_eq!(store.size(&path).await.unwrap(), 3);
-    }
-}
-
-#[tokio::test]
-async fn of_many_puts_at_once_one_wins_and_none_is_torn() {
-    let (store, _folder) = local();
-    let path = Path::from("x");
-    let content = |n: u8| Bytes::from(vec![n; 100_000]);
-    let puts = futures::future::join_all((0..8).map(|n| store.put_new(&path, content(n)))).await;
-    assert_eq!(puts.iter().filter(|put| put.is_ok()).count(), 1);
-    let winner = puts.iter().position(|put| put.is_ok()).unwrap();
-    assert_eq!(store.get(&path).await.unwrap(), content(winner.try_into().unwrap()));
-}
-
-#[tokio::test]
-async fn objects_are_listed_and_deleted() {
-    let (store, folder) = local();
-    for path in ["a/2", "a/1", "a/b/3", "ab/4"] {
-        store.put_new(&Path::from(path), Bytes::from_static(b"x")).await.unwrap();
-    }
-    assert_eq!(names(&store.list_prefix(&Path::from("a")).await.unwrap()), ["a/1", "a/2", "a/b/3"]);
-    assert!(store.list_prefix(&Path::from("none")).await.unwrap().is_empty());
-    assert_eq!(store.list_prefix(&Path::from("")).await.unwrap().len(), 4, "nothing staged is listed");
-    let staged = std::fs::read_dir(folder.path().join("objects/.staging")).unwrap();
-    assert_eq!(staged.count(), 0);
-
-    let path = Path::from("a/1");
-    assert!(store.exists(&path).await.unwrap());
-    store.delete(&path).await.unwrap();
-    store.delete(&path).await.unwrap();
-    assert!(!store.exists(&path).await.unwrap());
-    let error = store.get(&path).await.unwrap_err();
-    assert!(matches!(error, StoreError::Missing { .. }));
-    assert!(error.to_string().starts_with("object `a/1` is missing"), "{error}");
-}
-
-#[tokio::test]
-async fn escaped_topics_are_found_again_on_disk() {
-    let (store, folder) = local();
-    let unique = path::Unique { writer: 1, sequence: 0 };
-    let path = path::segment("../Größe %41#1", 0, crate::offsets::OffsetRange::new(0, 5), unique);
-    store.put_new(&path, Bytes::from_static(b"x")).await.unwrap();
-    let listed = store.list_prefix(&path::segments_of("../Größe %41#1")).await.unwrap();
-    assert_eq!(names(&listed), [path.as_ref()]);
-    assert!(folder.path().join("objects").join(path.as_ref()).is_file());
-}
-
-#[test]
-fn a_folder_that_is_a_file_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("file");
-    std::fs::write(&file, "").unwrap();
-    assert!(matches!(Store::local(&file), Err(StoreError::Folder { .. })));
-}
-
-#[tokio::test]
-async fn only_old_staged_files_are_swept() {
-    let (_store, folder) = local();
-    let staging = folder.path().join("objects/.staging");
-    let (old, young) = (staging.join("1#0"), staging.join("1#1"));
-    for file in [&old, &young] {
-        std::fs::write(file, "half").unwrap();
-    }
-    let young_ms = std::fs::metadata(&young).unwrap().modified().unwrap();
-    let file = std::fs::File::options().write(true).open(&old).unwrap();
-    file.set_modified(young_ms - Duration::from_secs(7200)).unwrap();
-    Store::local(&folder.path().join("objects")).unwrap();
-    assert!(!old.exists() && young.exists());
-}
-
-#[tokio::test]
-async fn datafusion_finds_the_store() {
-    let (store, _folder) = local();
-    let runtime = RuntimeEnv::default();
-    store.register(&runtime);
-    let path = Path::from("x");
-    store.put_new(&path, Bytes::from_static(b"one")).await.unwrap();
-    let found = runtime.object_store(store.url()).unwrap();
-    assert_eq!(found.get(&path).await.unwrap().bytes().await.unwrap(), "one");
-}
 
 /// What goes wrong with the first calls.
 #[derive(Debug, Clone, Copy)]

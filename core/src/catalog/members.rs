@@ -1,0 +1,110 @@
+//! Members: the processes of a layer that live, where they are, and which partitions they say they have.
+//!
+//! This is how they find one another. It fences nobody out: what a lander may record is decided by the
+//! partition's next offset, and whose run counts by the run's lease.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::connection::Change;
+use super::statement::{FromRow, Row, Statement};
+use super::words::words;
+use super::{Catalog, CatalogError};
+
+words!(
+    /// What a member does.
+    MemberLayer {
+        Batch = "batch",
+        Speed = "speed",
+        Serve = "serve",
+    }
+);
+
+/// Topic to partitions.
+pub type Owned = BTreeMap<String, BTreeSet<i32>>;
+
+/// A process of a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// No other process's, now or ever.
+    pub id: String,
+    pub layer: MemberLayer,
+    /// Where others reach it.
+    pub address: String,
+    pub owned: Owned,
+    pub joined_ms: i64,
+    /// Until when it counts as living without a sign of it.
+    pub lease_until_ms: i64,
+}
+
+impl Catalog {
+    /// Makes a member known, in place of what was known under its id, and forgets those whose lease has passed at
+    /// `member.joined_ms`.
+    pub async fn join(&self, member: &Member) -> Result<(), CatalogError> {
+        self.patiently(|| async {
+            let mut change = self.change("join the members").await?;
+            let expire = Statement::new(include_str!("sql/member_expire.sql"));
+            change.execute(expire.bind(member.joined_ms)).await?;
+            let put = Statement::new(include_str!("sql/member_put.sql"))
+                .bind(&member.id)
+                .bind(member.layer.as_str())
+                .bind(&member.address)
+                .bind(self.json("partitions", &member.owned)?)
+                .bind(member.joined_ms)
+                .bind(member.lease_until_ms);
+            change.execute(put).await?;
+            change.commit_and_tell().await
+        })
+        .await
+    }
+
+    /// Extends a member's lease and says what it has. [`CatalogError::MemberLost`] when the lease had passed at
+    /// `now_ms`: others may have taken over, so it lets go of what it had and joins again.
+    pub async fn renew_member(&self, id: &str, owned: &Owned, now_ms: i64, until_ms: i64) -> Result<(), CatalogError> {
+        self.patiently(|| async {
+            let mut change = self.change("renew a membership").await?;
+            let select = Statement::new(include_str!("sql/member_get.sql")).bind(id);
+            let member: Option<Member> = change.one(select).await?;
+            let Some(member) = member.filter(|member| member.lease_until_ms > now_ms) else {
+                return Err(CatalogError::MemberLost { id: id.to_owned() });
+            };
+            let update = Statement::new(include_str!("sql/member_renew.sql"));
+            change.execute(update.bind(id).bind(self.json("partitions", owned)?).bind(until_ms)).await?;
+            // Others need to know who has what; that somebody still lives is no news.
+            if member.owned == *owned { change.commit().await } else { change.commit_and_tell().await }
+        })
+        .await
+    }
+
+    /// Forgets a member that ends. One that is not known counts as forgotten.
+    pub async fn leave(&self, id: &str) -> Result<(), CatalogError> {
+        self.patiently(|| async {
+            let mut change = self.change("leave the members").await?;
+            forget(&mut change, id).await?;
+            change.commit_and_tell().await
+        })
+        .await
+    }
+
+    /// The members of a layer whose lease has not passed at `now_ms`, by id.
+    pub async fn members(&self, layer: MemberLayer, now_ms: i64) -> Result<Vec<Member>, CatalogError> {
+        let select = Statement::new(include_str!("sql/member_list.sql"));
+        self.read_all("list members", select.bind(layer.as_str()).bind(now_ms)).await
+    }
+}
+
+async fn forget(change: &mut Change<'_>, id: &str) -> Result<u64, CatalogError> {
+    change.execute(Statement::new(include_str!("sql/member_delete.sql")).bind(id)).await
+}
+
+impl FromRow for Member {
+    fn from_row(row: &Row) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            layer: row.parse("layer", MemberLayer::parse)?,
+            address: row.get("address")?,
+            owned: row.json("owned")?,
+            joined_ms: row.get("joined_ms")?,
+            lease_until_ms: row.get("lease_until_ms")?,
+        })
+    }
+}

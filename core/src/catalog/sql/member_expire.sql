@@ -1,0 +1,1 @@
+DELETE FROM members WHERE lease_until_ms <= $1
