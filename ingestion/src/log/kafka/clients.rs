@@ -127,7 +127,7 @@ impl Clients {
 
     fn serve_observer(&self) {
         let _alone = lock(&self.observing);
-        serve(&self.observer);
+        let _none = serve(&self.observer);
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) struct Cursor {
     held: Option<OwnedMessage>,
     /// Whether something arrived at this place, so that librdkafka's position is of this place.
     live: bool,
+    /// Of the lane, when the cursor was placed.
+    strays: u64,
 }
 
 /// Where a read got to.
@@ -56,25 +58,19 @@ impl Cursor {
         let signal = Arc::clone(&arrived);
         queue.set_nonempty_callback(move || signal.notify_one());
         lane.assign(topic, partition, from)?;
-        let topic = Arc::clone(topic);
-        Ok(Self { lane, topic, partition, queue, arrived, next: from, held: None, live: false })
+        let (topic, strays) = (Arc::clone(topic), lane.strays());
+        Ok(Self { lane, topic, partition, queue, arrived, next: from, held: None, live: false, strays })
     }
 
     pub(super) fn next(&self) -> i64 {
         self.next
     }
 
-    pub(super) fn lane(&self) -> &Lane {
-        &self.lane
-    }
-
-    /// Goes to `from`. What was on its way to the earlier place is dropped by librdkafka.
-    pub(super) fn move_to(&mut self, from: i64) -> KafkaResult<()> {
-        self.held = None;
-        self.live = false;
-        self.next = from;
-        self.lane.unassign(&self.topic, self.partition)?;
-        self.lane.assign(&self.topic, self.partition, from)
+    /// Takes note of what the lane has reported so far: ids of topics among it, that the records read so far came
+    /// after. `false` when those records cannot be relied on.
+    pub(super) fn confirm(&self) -> bool {
+        self.lane.serve();
+        self.lane.strays() == self.strays
     }
 
     /// Reads on into `page`, which begins where the cursor stands, and waits until `until` for the first record.

@@ -60,7 +60,6 @@ fn is_outage(code: Code) -> bool {
             | Code::BrokerNotAvailable
             | Code::BrokerTransportFailure
             | Code::CoordinatorNotAvailable
-            | Code::Destroy
             | Code::Fatal
             | Code::GaplessGuarantee
             | Code::LeaderNotAvailable

@@ -3,6 +3,7 @@
 //! A consumer costs threads and a connection to every broker, whatever it reads. So all partitions share a few of
 //! them, and two readers of one partition that are apart are on different lanes.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,24 +16,37 @@ use super::settings::KafkaConfig;
 
 pub(super) struct Lane {
     pub(super) consumer: Arc<BaseConsumer<Context>>,
+    patience: Duration,
     /// Held while somebody takes events, so that another knows none is on its way to be noted.
     serving: Mutex<()>,
+    strays: AtomicU64,
 }
 
 impl Lane {
     pub(super) fn open(config: &KafkaConfig, context: Context) -> KafkaResult<Self> {
         let consumer: BaseConsumer<Context> = config.consumer().create_with_context(context)?;
-        Ok(Self { consumer: Arc::new(consumer), serving: Mutex::new(()) })
+        let (consumer, patience) = (Arc::new(consumer), config.patience);
+        Ok(Self { consumer, patience, serving: Mutex::new(()), strays: AtomicU64::new(0) })
     }
 
     /// Takes note of all that the consumer has reported so far.
     pub(super) fn serve(&self) {
         let _alone = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
-        serve(&self.consumer);
+        let strays = serve(&self.consumer);
+        self.strays.fetch_add(strays, Ordering::Relaxed);
+    }
+
+    /// Records that came to the consumer and not to their partition's queue. None should: it would mean that a queue
+    /// is no longer its partition's, and that the partition's position is not of the records that are read.
+    pub(super) fn strays(&self) -> u64 {
+        self.strays.load(Ordering::Relaxed)
     }
 
     /// Begins to fetch a partition at `from`. Its records arrive in its own queue, not in the consumer's.
+    ///
+    /// Blocks until the partition's leader is known: librdkafka would come to ask for it within a second only.
     pub(super) fn assign(&self, topic: &str, partition: i32, from: i64) -> KafkaResult<()> {
+        self.consumer.fetch_metadata(Some(topic), self.patience)?;
         let mut list = TopicPartitionList::with_capacity(1);
         list.add_partition_offset(topic, partition, Offset::Offset(from))?;
         self.consumer.incremental_assign(&list)
@@ -54,15 +68,16 @@ impl Lane {
     }
 }
 
-/// Takes all events of a consumer: those that arrive later are another call's.
-pub(super) fn serve(consumer: &BaseConsumer<Context>) {
+/// Takes all events of a consumer: those that arrive later are another call's. Returns how many records were there.
+pub(super) fn serve(consumer: &BaseConsumer<Context>) -> u64 {
+    let mut strays = 0;
     loop {
         let before = consumer.context().events();
         match consumer.poll(Duration::ZERO) {
-            Some(Ok(_)) => tracing::error!("a record arrived outside of its partition's queue"),
+            Some(Ok(_)) => strays += 1,
             Some(Err(KafkaError::PartitionEOF(_))) => {}
             Some(Err(error)) => tracing::debug!(%error, "consumer"),
-            None if consumer.context().events() == before => return,
+            None if consumer.context().events() == before => return strays,
             None => {}
         }
     }

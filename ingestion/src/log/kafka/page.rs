@@ -54,6 +54,12 @@ impl Page {
         Self { marks: Some(Vec::new()), ..Self::new(from, most_bytes) }
     }
 
+    /// The same page without what it holds.
+    pub(super) fn emptied(self) -> Self {
+        let marks = self.marks.map(|_| Vec::new());
+        Self { marks, ..Self::new(self.from, self.most_bytes) }
+    }
+
     pub(super) fn from(&self) -> i64 {
         self.from
     }

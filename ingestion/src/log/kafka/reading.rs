@@ -67,9 +67,9 @@ async fn fill(clients: &Arc<Clients>, partition: &Arc<Partition>, page: Page) ->
     let until = Instant::now() + clients.patience();
     let (from, mut page) = (page.from(), page);
     let mut end = partition.known_end();
-    let (mut ends, mut anew) = (0, false);
+    let mut ends = 0;
     loop {
-        let (filled, step) = attempt(clients, partition, page, anew).await?;
+        let (filled, step) = attempt(clients, partition, page).await?;
         page = filled;
         match step {
             Ok(Step::To(at)) => {
@@ -83,7 +83,6 @@ async fn fill(clients: &Arc<Clients>, partition: &Arc<Partition>, page: Page) ->
             Err(error) if may_pass(&error) => tracing::debug!(topic = %partition.topic, %error, "read"),
             Err(error) => return Err(clients.failed("reading", &partition.topic, &error)),
         }
-        anew = true;
         end = bounds_around(clients, partition, from).await?.end;
         if Instant::now() >= until {
             let why = format!("no record came from offset {from} of {}/{}", partition.topic, partition.number);
@@ -92,31 +91,30 @@ async fn fill(clients: &Arc<Clients>, partition: &Arc<Partition>, page: Page) ->
     }
 }
 
-/// One try; returns the page, and how far it got. With `anew` also a cursor that stands right there is put there.
+/// One try; returns the page, and how far it got. If that is nowhere, the next one begins with another cursor.
 async fn attempt(
     clients: &Arc<Clients>,
     partition: &Arc<Partition>,
     page: Page,
-    anew: bool,
 ) -> Result<(Page, KafkaResult<Step>), LogError> {
     let mut loan = partition.lend(page.from(), false).await;
-    let stands = !anew && loan.as_ref().is_some_and(|cursor| cursor.next() == page.from());
-    if !stands && !anew {
+    let stands = loan.as_ref().is_some_and(|cursor| cursor.next() == page.from());
+    if !stands {
         // Nobody has read here yet, so it is not known whether a read can begin here.
         bounds_around(clients, partition, page.from()).await?;
     }
     let (clients, partition) = (Arc::clone(clients), Arc::clone(partition));
     blocking(move || {
         let mut page = page;
-        let step = match cursor_at(&clients, &partition, &mut loan, page.from(), anew) {
+        let mut step = match cursor_at(&clients, &partition, &mut loan, page.from()) {
             Ok(cursor) => cursor.read(&mut page, !stands, Instant::now() + SLOW),
             Err(error) => Err(error),
         };
-        if let Some(cursor) = loan.as_ref() {
-            // Ids of topics that these records came after are noted before the records are used.
-            cursor.lane().serve();
+        if !loan.as_ref().is_some_and(Cursor::confirm) {
+            step = step.and(Ok(Step::Nothing));
         }
-        if step.is_err() {
+        if !matches!(step, Ok(Step::To(_))) {
+            page = page.emptied();
             loan.discard();
         }
         clients.reported.identities.check(&partition.topic)?;
@@ -125,26 +123,18 @@ async fn attempt(
     .await
 }
 
+/// The cursor on loan, at `at`: there already, or opened. What was on its way to another place is dropped.
 fn cursor_at<'l>(
     clients: &Clients,
     partition: &Partition,
     loan: &'l mut Loan,
     at: i64,
-    anew: bool,
 ) -> KafkaResult<&'l mut Cursor> {
-    let lane = loan.lane;
-    match loan.take() {
-        Some(mut cursor) => {
-            if anew || cursor.next() != at {
-                cursor.move_to(at)?;
-            }
-            Ok(loan.insert(cursor))
-        }
-        None => {
-            let cursor = Cursor::open(clients.lane(lane)?, &partition.topic, partition.number, at)?;
-            Ok(loan.insert(cursor))
-        }
-    }
+    let cursor = match loan.take().filter(|cursor| cursor.next() == at) {
+        Some(cursor) => cursor,
+        None => Cursor::open(clients.lane(loan.lane)?, &partition.topic, partition.number, at)?,
+    };
+    Ok(loan.insert(cursor))
 }
 
 /// The bounds, asked now, provided that a read may begin at `from`.
@@ -194,7 +184,7 @@ async fn watch(clients: &Arc<Clients>, partition: &Arc<Partition>, offset: i64) 
         if loan.as_ref().is_none_or(|cursor| cursor.next() != end) {
             let (clients, partition) = (Arc::clone(clients), Arc::clone(partition));
             loan = blocking(move || {
-                let placed = cursor_at(&clients, &partition, &mut loan, end, false).map(|_| ());
+                let placed = cursor_at(&clients, &partition, &mut loan, end).map(|_| ());
                 placed.map_err(|error| clients.failed("reading", &partition.topic, &error))?;
                 Ok(loan)
             })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use arrow::array::{Array, AsArray};
+use arrow::array::Array;
 use dovetail_core::record::Records;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
