@@ -17,6 +17,7 @@ use rdkafka::producer::{BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::time::{sleep, timeout};
 
+use super::blocking;
 use super::clients::{Clients, Sender};
 use super::delivery::Delivery;
 use super::headers;
@@ -156,6 +157,11 @@ async fn enqueue(
         while let Err(error) = send_one(&sender, partition, records, i, number, delivery) {
             match error.rdkafka_error_code() {
                 Some(Code::QueueFull) if Instant::now() < until => sleep(FULL).await,
+                // The topic has it: it is new, and the producer has not heard of it.
+                Some(Code::UnknownPartition) if Instant::now() < until => {
+                    learn(clients, &sender, &partition.topic).await?;
+                    sleep(FULL).await;
+                }
                 code => {
                     rest.because(code.unwrap_or(Code::Fail));
                     return Err(clients.failed("appending", &partition.topic, &error));
@@ -169,6 +175,16 @@ async fn enqueue(
     }
     gauge!("dovetail_log_queue_records").set(f64::from(sender.in_flight_count()));
     Ok(())
+}
+
+/// Has the producer look at the topic.
+async fn learn(clients: &Arc<Clients>, sender: &Arc<Sender>, topic: &Arc<str>) -> Result<(), LogError> {
+    let (clients, sender, topic) = (Arc::clone(clients), Arc::clone(sender), Arc::clone(topic));
+    blocking(move || {
+        let looked = sender.client().fetch_metadata(Some(&topic), clients.patience());
+        looked.map(drop).map_err(|error| clients.failed("appending", &topic, &error))
+    })
+    .await
 }
 
 /// Records that the producer did not get, also when the append is given up in between.

@@ -8,7 +8,7 @@
 //! | admin | topics, trimming |
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dovetail_core::offsets::OffsetRange;
 use metrics::counter;
@@ -17,14 +17,18 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::metadata::Metadata;
 use rdkafka::producer::{Producer, ThreadedProducer};
+use rdkafka::types::RDKafkaErrorCode;
 
 use super::context::{Context, Reported};
-use super::failure::Failures;
+use super::failure::{Failures, is_outage};
 use super::lane::{Lane, serve};
 use super::settings::KafkaConfig;
 use crate::log::LogError;
 
 pub(super) type Sender = ThreadedProducer<Context>;
+
+/// How soon something is asked for again.
+const AGAIN: Duration = Duration::from_millis(20);
 
 pub(super) struct Clients {
     pub(super) config: KafkaConfig,
@@ -102,18 +106,29 @@ impl Clients {
     pub(super) fn metadata(&self, topic: &str, patience: Duration) -> Result<Metadata, LogError> {
         let metadata = self.observer.fetch_metadata(Some(topic), patience);
         self.serve_observer();
-        let metadata = metadata.map_err(|error| self.failed("asking for the topic", topic, &error))?;
-        Ok(metadata)
+        metadata.map_err(|error| self.failed("asking for the topic", topic, &error))
     }
 
     /// First offset and end of committed records. Blocks.
     pub(super) fn bounds(&self, topic: &str, partition: i32) -> Result<OffsetRange, LogError> {
-        let bounds = self.observer.fetch_watermarks(topic, partition, self.patience());
-        self.serve_observer();
-        self.reported.identities.check(topic)?;
-        let (start, end) = bounds.map_err(|error| self.failed("asking for the bounds", topic, &error))?;
-        // Both are asked for, one after the other; what is trimmed in between is not there to be read.
-        Ok(OffsetRange::new(start, end.max(start)))
+        let until = Instant::now() + self.patience();
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let bounds = self.observer.fetch_watermarks(topic, partition, left);
+            self.serve_observer();
+            self.reported.identities.check(topic)?;
+            let error = match bounds {
+                // Both are asked for, one after the other; what is trimmed in between is not there to be read.
+                Ok((start, end)) => return Ok(OffsetRange::new(start, end.max(start))),
+                Err(error) => error,
+            };
+            if !passes(&error) || Instant::now() >= until {
+                return Err(self.failed("asking for the bounds", topic, &error));
+            }
+            // librdkafka forgets partitions whose broker was away for long, until somebody asks.
+            self.metadata(topic, until.saturating_duration_since(Instant::now()))?;
+            std::thread::sleep(AGAIN);
+        }
     }
 
     /// Takes note of what the clients report when nobody is reading.
@@ -129,6 +144,11 @@ impl Clients {
         let _alone = lock(&self.observing);
         let _none = serve(&self.observer);
     }
+}
+
+/// Whether it may be over in a moment.
+fn passes(error: &KafkaError) -> bool {
+    error.rdkafka_error_code().is_some_and(|code| is_outage(code) || code == RDKafkaErrorCode::UnknownPartition)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -29,6 +29,11 @@ impl Reported {
         Self { debugs, ..Self::default() }
     }
 
+    fn note(&self, why: &str) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        *trouble = Some((Instant::now(), why.to_owned()));
+    }
+
     /// What went wrong last, if that was within `age`.
     pub(super) fn trouble(&self, age: Duration) -> Option<String> {
         let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,6 +62,10 @@ impl Context {
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         self.events.fetch_add(1, Ordering::Relaxed);
+        if facility == "FAIL" {
+            // "[thrd:..]: " says which of librdkafka's threads it was.
+            self.reported.note(line.split_once("]: ").map_or(line, |(_, line)| line));
+        }
         match level {
             RDKafkaLogLevel::Debug => {
                 self.reported.identities.read(line);
@@ -82,10 +91,9 @@ impl ClientContext for Context {
             return;
         }
         counter!("dovetail_kafka_errors_total", "client" => self.client, "code" => format!("{code:?}")).increment(1);
-        let mut trouble = self.reported.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         // That all brokers are down is what the errors before it come to; those say why.
-        if code != RDKafkaErrorCode::AllBrokersDown || trouble.is_none() {
-            *trouble = Some((Instant::now(), reason.to_owned()));
+        if code != RDKafkaErrorCode::AllBrokersDown {
+            self.reported.note(reason);
         }
     }
 }

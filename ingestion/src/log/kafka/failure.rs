@@ -52,7 +52,7 @@ fn refused(what: &str, topic: &str, why: String) -> LogError {
 }
 
 /// Whether it may well work later, without anybody changing anything here.
-fn is_outage(code: Code) -> bool {
+pub(super) fn is_outage(code: Code) -> bool {
     matches!(
         code,
         Code::AllBrokersDown

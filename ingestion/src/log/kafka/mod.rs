@@ -158,6 +158,7 @@ impl Log for KafkaLog {
 
     async fn wait_past(&self, topic: &str, partition: i32, offset: i64) -> Result<(), LogError> {
         let partition = self.partition(topic, partition).await?;
+        self.clients.reported.identities.check(topic)?;
         self.unless_closed(reading::wait_past(&self.clients, &partition, offset)).await
     }
 
