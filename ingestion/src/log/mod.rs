@@ -12,6 +12,7 @@ use dovetail_core::record::{Fetched, Records};
 
 pub mod conformance;
 pub mod embedded;
+pub mod kafka;
 
 /// Where appended records came from, so that an interrupted source can continue without losing or repeating one.
 ///
@@ -20,10 +21,15 @@ pub mod embedded;
 pub struct SourceMark {
     /// Which source: stable across restarts of the same ingest.
     pub source: String,
-    /// Number of the first record of the batch.
-    pub first: u64,
-    /// Number of the last record of the batch.
-    pub last: u64,
+    /// Number of each record of the batch, ascending.
+    pub numbers: Vec<u64>,
+}
+
+impl SourceMark {
+    /// Numbers of the first and of the last record; none when there is no record.
+    pub fn span(&self) -> Option<(u64, u64)> {
+        Some((*self.numbers.first()?, *self.numbers.last()?))
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +67,16 @@ pub enum LogError {
         path = .path.display()
     )]
     DamagedJournal { path: PathBuf, why: String },
+    #[error("no broker of `{brokers}` can be reached ({why}); it goes on when one is back")]
+    Unreachable { brokers: String, why: String },
+    #[error(
+        "topic `{topic}` was deleted and created again: it was `{was}`, it is `{is}`; nothing of the new one continues the old one. Use another topic, or begin anew with this one"
+    )]
+    Recreated { topic: String, was: String, is: String },
+    #[error("Kafka refused {what} (topic `{topic}`): {why}")]
+    Refused { what: String, topic: String, why: String },
+    #[error("Kafka setting `{name}`: {why}; librdkafka's CONFIGURATION.md lists them all")]
+    KafkaSetting { name: String, why: String },
     #[error("the log is shutting down")]
     Closed,
     #[error("the log's store failed; see if the disk is full or read-only")]
@@ -76,11 +92,18 @@ pub trait Log: fmt::Debug + Send + Sync {
     /// Number of partitions of `topic`.
     async fn partitions(&self, topic: &str) -> Result<u32, LogError>;
 
+    /// What tells a topic from another one of its name, created after it was deleted; none where that cannot be.
+    async fn identity(&self, topic: &str) -> Result<Option<String>, LogError> {
+        self.partitions(topic).await?;
+        Ok(None)
+    }
+
     /// Appends `records` to one partition and returns once they are durable.
     ///
-    /// With a `mark`, records that the source already appended to this partition are not appended again: when
-    /// `mark.last` is not past what was stored, nothing happens and an empty range at the log's end returns; a
-    /// partial overlap is [`LogError::SourceOverlap`].
+    /// With a `mark`, records that the source already appended to this partition are not appended again: when the
+    /// last of them is not past what was stored, nothing happens and an empty range at the log's end returns; a
+    /// partial overlap is [`LogError::SourceOverlap`]. After another error the first records of the batch can be in
+    /// the log: [`Log::source_position`] says how many. Records of others can lie within the range that returns.
     async fn append(
         &self,
         topic: &str,

@@ -65,17 +65,19 @@ pub(super) fn plan(
     for append in appends {
         let id = append.partition.id;
         let growth = plan.growth.entry(id).or_insert_with(|| Growth::none(&append.partition));
-        if let Some(mark) = &append.mark {
+        if let Some(mark) = &append.mark
+            && let Some((first, last)) = mark.span()
+        {
             let key = (id, mark.source.clone());
             let appended = match plan.positions.get(&key) {
                 Some(&appended) => Some(appended),
                 None => stored(id, &mark.source)?,
             };
-            if let Some(outcome) = repeated(mark, appended, growth.end) {
+            if let Some(outcome) = repeated(&mark.source, (first, last), appended, growth.end) {
                 plan.outcomes.push(outcome);
                 continue;
             }
-            plan.positions.insert(key, mark.last);
+            plan.positions.insert(key, last);
         }
         plan.outcomes.push(Outcome::Appended(growth.add(&append.records)));
     }
@@ -84,13 +86,13 @@ pub(super) fn plan(
 }
 
 /// What becomes of a batch that the source appended before, at least in part.
-fn repeated(mark: &SourceMark, appended: Option<u64>, end: i64) -> Option<Outcome> {
+fn repeated(source: &str, (first, last): (u64, u64), appended: Option<u64>, end: i64) -> Option<Outcome> {
     let appended = appended?;
-    if mark.last <= appended {
+    if last <= appended {
         return Some(Outcome::Appended(OffsetRange::new(end, end)));
     }
-    let overlap = Outcome::Overlap { source: mark.source.clone(), first: mark.first, appended };
-    (mark.first <= appended).then_some(overlap)
+    let overlap = Outcome::Overlap { source: source.to_owned(), first, appended };
+    (first <= appended).then_some(overlap)
 }
 
 impl Growth {

@@ -55,7 +55,7 @@ async fn everything_is_there_after_reopening() {
     for value in ["a", "b", "c"] {
         log.append("t", 0, one(value), None).await.unwrap();
     }
-    let mark = SourceMark { source: "s".to_owned(), first: 1, last: 1 };
+    let mark = SourceMark { source: "s".to_owned(), numbers: vec![1] };
     log.append("t", 1, one("d"), Some(mark)).await.unwrap();
     log.trim("t", 0, 2).await.unwrap();
     drop(log);

@@ -10,7 +10,7 @@ fn append(topic: &Topic, partition: usize, records: Records, mark: Option<(u64, 
     Append {
         partition: Arc::clone(&topic.partitions[partition]),
         records,
-        mark: mark.map(|(first, last)| SourceMark { source: "s".to_owned(), first, last }),
+        mark: mark.map(|(first, last)| SourceMark { source: "s".to_owned(), numbers: vec![first, last] }),
         reply: oneshot::channel().0,
         share: queue.try_acquire_owned().unwrap(),
     }

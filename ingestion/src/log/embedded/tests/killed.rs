@@ -20,11 +20,8 @@ async fn child() {
         let mut next = log.bounds("t", partition).await.unwrap().end;
         loop {
             let rows: Vec<String> = (0..1 + next % 9).map(|i| (next + i).to_string()).collect();
-            let mark = SourceMark {
-                source: "child".to_owned(),
-                first: next as u64,
-                last: next as u64 + rows.len() as u64 - 1,
-            };
+            let numbers = (next as u64..).take(rows.len()).collect();
+            let mark = SourceMark { source: "child".to_owned(), numbers };
             let records = Records::from_values(next, rows.iter().map(String::as_bytes));
             let range = log.append("t", partition, records, Some(mark)).await.unwrap();
             println!("acknowledged {partition} {}", range.end);

@@ -1,0 +1,273 @@
+//! Appending: records to the producer, and waiting until the brokers have them.
+//!
+//! With idempotence, which is the default, what is in the log of an append is always its first records: none is
+//! repeated, none is missing before one that is there. Each record says which one of its source it is, so after a
+//! crash the source goes on behind the last one that is found.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::Array;
+use dovetail_core::offsets::OffsetRange;
+use dovetail_core::record::Records;
+use metrics::{counter, gauge};
+use rdkafka::error::KafkaError;
+use rdkafka::message::OwnedHeaders;
+use rdkafka::producer::{BaseRecord, Producer};
+use rdkafka::types::RDKafkaErrorCode as Code;
+use tokio::time::{sleep, timeout};
+
+use super::blocking;
+use super::clients::{Clients, Sender};
+use super::delivery::Delivery;
+use super::headers;
+use super::partition::Partition;
+use super::reading;
+use super::searching;
+use crate::log::{LogError, SourceMark};
+
+/// What a record occupies in a batch of Kafka's besides its bytes, at most.
+const RECORD_BYTES: usize = 100;
+/// After this many records others get a turn.
+const TURN: usize = 1024;
+/// How often a full producer is tried again.
+const FULL: Duration = Duration::from_millis(2);
+
+/// As [`Log::append`](crate::log::Log::append).
+pub(super) async fn append(
+    clients: &Arc<Clients>,
+    partition: &Arc<Partition>,
+    records: &Records,
+    mark: Option<&SourceMark>,
+) -> Result<OffsetRange, LogError> {
+    clients.reported.identities.check(&partition.topic)?;
+    check_sizes(clients, partition, records)?;
+    if records.is_empty() {
+        let end = reading::bounds(clients, partition).await?.end;
+        return Ok(OffsetRange::new(end, end));
+    }
+    let until = Instant::now() + clients.patience();
+    let delivery = match mark {
+        Some(mark) => match send_marked(clients, partition, records, mark, until).await? {
+            Some(delivery) => delivery,
+            None => {
+                let end = reading::bounds(clients, partition).await?.end;
+                return Ok(OffsetRange::new(end, end));
+            }
+        },
+        None => send(clients, partition, records, None, until).await?,
+    };
+    settled(clients, &delivery, until).await?;
+    let outcome = delivery.outcome().map_err(|code| failed(clients, partition, code))?;
+    match mark {
+        Some(mark) => drop(partition.sources.lock().await.settle(&mark.source)),
+        // Not worth waiting for while somebody looks through the partition.
+        None => {
+            if let Ok(mut sources) = partition.sources.try_lock() {
+                sources.appended(outcome, records.len());
+            }
+        }
+    }
+    let topic = partition.topic.to_string();
+    counter!("dovetail_log_append_records_total", "topic" => topic.clone()).increment(records.len() as u64);
+    counter!("dovetail_log_append_bytes_total", "topic" => topic).increment(records.payload_bytes() as u64);
+    Ok(outcome)
+}
+
+/// Number of the last record of `source`, once nothing of it is on its way any more.
+pub(super) async fn source_position(
+    clients: &Arc<Clients>,
+    partition: &Arc<Partition>,
+    source: &str,
+) -> Result<Option<u64>, LogError> {
+    clients.reported.identities.check(&partition.topic)?;
+    let until = Instant::now() + clients.patience();
+    let mut sources = at_rest(clients, partition, source, until).await?;
+    searching::position(clients, partition, &mut sources, source).await
+}
+
+/// Sends what the source did not send before; `None` when that is all of it.
+async fn send_marked(
+    clients: &Arc<Clients>,
+    partition: &Arc<Partition>,
+    records: &Records,
+    mark: &SourceMark,
+    until: Instant,
+) -> Result<Option<Arc<Delivery>>, LogError> {
+    let Some((first, last)) = mark.span() else { return Ok(None) };
+    let mut sources = at_rest(clients, partition, &mark.source, until).await?;
+    let appended = searching::position(clients, partition, &mut sources, &mark.source).await?;
+    if let Some(appended) = appended {
+        if last <= appended {
+            return Ok(None);
+        }
+        if first <= appended {
+            let (topic, partition) = (partition.topic.to_string(), partition.number);
+            return Err(LogError::SourceOverlap { topic, partition, source_id: mark.source.clone(), first, appended });
+        }
+    }
+    let delivery = Arc::new(Delivery::of(records.len()));
+    // Before it is sent: whoever gives up waiting leaves it for the next append of the source to wait for.
+    sources.sent(&mark.source, &delivery, last, records.len());
+    enqueue(clients, partition, records, Some(mark), &delivery, until).await?;
+    Ok(Some(delivery))
+}
+
+/// Waits until nothing of `source` is on its way, and holds off others.
+async fn at_rest<'p>(
+    clients: &Clients,
+    partition: &'p Partition,
+    source: &str,
+    until: Instant,
+) -> Result<tokio::sync::MutexGuard<'p, super::sources::Sources>, LogError> {
+    loop {
+        let mut sources = partition.sources.lock().await;
+        let Some(waiting) = sources.settle(source) else { return Ok(sources) };
+        drop(sources);
+        settled(clients, &waiting, until).await?;
+    }
+}
+
+async fn send(
+    clients: &Arc<Clients>,
+    partition: &Partition,
+    records: &Records,
+    mark: Option<&SourceMark>,
+    until: Instant,
+) -> Result<Arc<Delivery>, LogError> {
+    let delivery = Arc::new(Delivery::of(records.len()));
+    enqueue(clients, partition, records, mark, &delivery, until).await?;
+    Ok(delivery)
+}
+
+/// Gives `records` to the producer, in their order and together.
+async fn enqueue(
+    clients: &Arc<Clients>,
+    partition: &Partition,
+    records: &Records,
+    mark: Option<&SourceMark>,
+    delivery: &Arc<Delivery>,
+    until: Instant,
+) -> Result<(), LogError> {
+    let mut rest = Unsent { delivery, records: records.len() };
+    let sender = clients.sender().map_err(|error| clients.failed("appending", &partition.topic, &error))?;
+    let _together = partition.sending.lock().await;
+    for i in 0..records.len() {
+        let number = mark.and_then(|mark| Some((mark.source.as_str(), *mark.numbers.get(i)?)));
+        while let Err(error) = send_one(&sender, partition, records, i, number, delivery) {
+            match error.rdkafka_error_code() {
+                Some(Code::QueueFull) if Instant::now() < until => sleep(FULL).await,
+                // The topic has it: it is new, and the producer has not heard of it.
+                Some(Code::UnknownPartition) if Instant::now() < until => {
+                    learn(clients, &sender, &partition.topic).await?;
+                    sleep(FULL).await;
+                }
+                code => {
+                    rest.because(code.unwrap_or(Code::Fail));
+                    return Err(clients.failed("appending", &partition.topic, &error));
+                }
+            }
+        }
+        rest.records -= 1;
+        if i % TURN == TURN - 1 {
+            tokio::task::yield_now().await;
+        }
+    }
+    gauge!("dovetail_log_queue_records").set(f64::from(sender.in_flight_count()));
+    Ok(())
+}
+
+/// Has the producer look at the topic.
+async fn learn(clients: &Arc<Clients>, sender: &Arc<Sender>, topic: &Arc<str>) -> Result<(), LogError> {
+    let (clients, sender, topic) = (Arc::clone(clients), Arc::clone(sender), Arc::clone(topic));
+    blocking(move || {
+        let looked = sender.client().fetch_metadata(Some(&topic), clients.patience());
+        looked.map(drop).map_err(|error| clients.failed("appending", &topic, &error))
+    })
+    .await
+}
+
+/// Records that the producer did not get, also when the append is given up in between.
+struct Unsent<'d> {
+    delivery: &'d Delivery,
+    records: usize,
+}
+
+impl Unsent<'_> {
+    fn because(&mut self, code: Code) {
+        if self.records > 0 {
+            self.delivery.not_sent(std::mem::take(&mut self.records), code);
+        }
+    }
+}
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        self.because(Code::PurgeQueue);
+    }
+}
+
+fn send_one(
+    sender: &Sender,
+    partition: &Partition,
+    records: &Records,
+    i: usize,
+    number: Option<(&str, u64)>,
+    delivery: &Arc<Delivery>,
+) -> Result<(), KafkaError> {
+    let mut record: BaseRecord<'_, [u8], [u8], Arc<Delivery>> =
+        BaseRecord::with_opaque_to(&partition.topic, Arc::clone(delivery)).partition(partition.number);
+    if records.keys.is_valid(i) {
+        record = record.key(records.keys.value(i));
+    }
+    if records.values.is_valid(i) {
+        record = record.payload(records.values.value(i));
+    }
+    let timestamp_ms = records.timestamps.value(i);
+    record.headers = headers_of(records, i, timestamp_ms, number);
+    record = record.timestamp(timestamp_ms.max(1));
+    sender.send(record).map_err(|(error, _)| error)
+}
+
+fn headers_of(records: &Records, i: usize, timestamp_ms: i64, number: Option<(&str, u64)>) -> Option<OwnedHeaders> {
+    let json = records.headers.is_valid(i).then(|| records.headers.value(i));
+    if json.is_none() && number.is_none() && timestamp_ms > 0 {
+        return None;
+    }
+    let mut to = OwnedHeaders::new_with_capacity(2);
+    if let Some((source, number)) = number {
+        to = headers::put(to, headers::SOURCE, Some(format!("{number} {source}").as_bytes()));
+    }
+    if timestamp_ms <= 0 {
+        to = headers::put(to, headers::TIMESTAMP, Some(timestamp_ms.to_string().as_bytes()));
+    }
+    Some(json.into_iter().fold(to, headers::add))
+}
+
+/// Refuses what the producer would refuse in the middle of an append.
+fn check_sizes(clients: &Clients, partition: &Partition, records: &Records) -> Result<(), LogError> {
+    let most = clients.config.most_bytes().saturating_sub(RECORD_BYTES);
+    let lengths = |i: usize| {
+        let key = records.keys.value_length(i) as usize;
+        key + records.values.value_length(i) as usize + records.headers.value_length(i) as usize
+    };
+    match (0..records.len()).map(lengths).find(|bytes| *bytes > most) {
+        Some(bytes) => {
+            let (topic, partition) = (partition.topic.to_string(), partition.number);
+            Err(LogError::RecordTooLarge { topic, partition, bytes, most })
+        }
+        None => Ok(()),
+    }
+}
+
+async fn settled(clients: &Clients, delivery: &Delivery, until: Instant) -> Result<(), LogError> {
+    let left = until.saturating_duration_since(Instant::now());
+    timeout(left, delivery.settled()).await.map_err(|_| {
+        let why = format!("records were not acknowledged within {:?}", clients.patience());
+        clients.failures.unreachable(&why, &clients.reported)
+    })
+}
+
+fn failed(clients: &Clients, partition: &Partition, code: Code) -> LogError {
+    clients.failures.of_code("appending", &partition.topic, code, &clients.reported)
+}

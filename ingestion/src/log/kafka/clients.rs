@@ -1,0 +1,156 @@
+//! The clients of librdkafka that one log uses, made when they are first needed.
+//!
+//! | client | for |
+//! |---|---|
+//! | observer | metadata and bounds; also hears the ids of topics |
+//! | lanes | reading |
+//! | producer | appending; replaced after an error that it does not survive |
+//! | admin | topics, trimming |
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use dovetail_core::offsets::OffsetRange;
+use metrics::counter;
+use rdkafka::admin::AdminClient;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::metadata::Metadata;
+use rdkafka::producer::{Producer, ThreadedProducer};
+use rdkafka::types::RDKafkaErrorCode;
+
+use super::context::{Context, Reported};
+use super::failure::{Failures, is_outage};
+use super::lane::{Lane, serve};
+use super::settings::KafkaConfig;
+use crate::log::LogError;
+
+pub(super) type Sender = ThreadedProducer<Context>;
+
+/// How soon something is asked for again.
+const AGAIN: Duration = Duration::from_millis(20);
+
+pub(super) struct Clients {
+    pub(super) config: KafkaConfig,
+    pub(super) reported: Arc<Reported>,
+    pub(super) failures: Failures,
+    observer: BaseConsumer<Context>,
+    /// Held while somebody takes the observer's events.
+    observing: Mutex<()>,
+    lanes: Mutex<Vec<Option<Arc<Lane>>>>,
+    sender: Mutex<Option<Arc<Sender>>>,
+    admin: Mutex<Option<Arc<AdminClient<Context>>>>,
+}
+
+impl Clients {
+    pub(super) fn open(config: KafkaConfig) -> Result<Self, LogError> {
+        config.check()?;
+        let reported = Arc::new(Reported::new(config.debugs()));
+        let failures = Failures { brokers: config.brokers.clone(), patience: config.patience };
+        let context = Context::new("observer", &reported);
+        let observer = config.observer().create_with_context(context);
+        let observer = observer.map_err(|error| failures.of("opening the log", "", &error, &reported))?;
+        let lanes = Mutex::new(vec![None; config.readers.max(1)]);
+        let (sender, admin) = (Mutex::default(), Mutex::default());
+        let clients = Self { config, reported, failures, observer, observing: Mutex::default(), lanes, sender, admin };
+        // Both, so that a setting that only one of them refuses is refused here and not later.
+        clients.lane(0).map_err(|error| clients.failed("opening the log", "", &error))?;
+        clients.sender().map_err(|error| clients.failed("opening the log", "", &error))?;
+        Ok(clients)
+    }
+
+    pub(super) fn failed(&self, what: &str, topic: &str, error: &KafkaError) -> LogError {
+        self.failures.of(what, topic, error, &self.reported)
+    }
+
+    pub(super) fn patience(&self) -> Duration {
+        self.config.patience
+    }
+
+    pub(super) fn lane(&self, number: usize) -> KafkaResult<Arc<Lane>> {
+        let mut lanes = lock(&self.lanes);
+        if let Some(Some(lane)) = lanes.get(number) {
+            return Ok(Arc::clone(lane));
+        }
+        let lane = Arc::new(Lane::open(&self.config, Context::new("reader", &self.reported))?);
+        if let Some(place) = lanes.get_mut(number) {
+            *place = Some(Arc::clone(&lane));
+        }
+        Ok(lane)
+    }
+
+    /// The producer; a new one when the last did not survive an error. What was still in that one has failed.
+    pub(super) fn sender(&self) -> KafkaResult<Arc<Sender>> {
+        let mut sender = lock(&self.sender);
+        if let Some(sender) = sender.as_ref().filter(|sender| sender.client().fatal_error().is_none()) {
+            return Ok(Arc::clone(sender));
+        }
+        if let Some((code, why)) = sender.as_ref().and_then(|sender| sender.client().fatal_error()) {
+            counter!("dovetail_kafka_producers_replaced_total").increment(1);
+            tracing::warn!(%code, why, "the producer is replaced; what it held is not acknowledged");
+        }
+        let fresh: Sender = self.config.producer().create_with_context(Context::new("producer", &self.reported))?;
+        Ok(Arc::clone(sender.insert(Arc::new(fresh))))
+    }
+
+    pub(super) fn admin(&self) -> KafkaResult<Arc<AdminClient<Context>>> {
+        let mut admin = lock(&self.admin);
+        if let Some(admin) = admin.as_ref() {
+            return Ok(Arc::clone(admin));
+        }
+        let fresh = self.config.admin().create_with_context(Context::new("admin", &self.reported))?;
+        Ok(Arc::clone(admin.insert(Arc::new(fresh))))
+    }
+
+    /// What the brokers know of `topic`. Blocks.
+    pub(super) fn metadata(&self, topic: &str, patience: Duration) -> Result<Metadata, LogError> {
+        let metadata = self.observer.fetch_metadata(Some(topic), patience);
+        self.serve_observer();
+        metadata.map_err(|error| self.failed("asking for the topic", topic, &error))
+    }
+
+    /// First offset and end of committed records. Blocks.
+    pub(super) fn bounds(&self, topic: &str, partition: i32) -> Result<OffsetRange, LogError> {
+        let until = Instant::now() + self.patience();
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let bounds = self.observer.fetch_watermarks(topic, partition, left);
+            self.serve_observer();
+            self.reported.identities.check(topic)?;
+            let error = match bounds {
+                // Both are asked for, one after the other; what is trimmed in between is not there to be read.
+                Ok((start, end)) => return Ok(OffsetRange::new(start, end.max(start))),
+                Err(error) => error,
+            };
+            if !passes(&error) || Instant::now() >= until {
+                return Err(self.failed("asking for the bounds", topic, &error));
+            }
+            // librdkafka forgets partitions whose broker was away for long, until somebody asks.
+            self.metadata(topic, until.saturating_duration_since(Instant::now()))?;
+            std::thread::sleep(AGAIN);
+        }
+    }
+
+    /// Takes note of what the clients report when nobody is reading.
+    pub(super) fn serve(&self) {
+        self.serve_observer();
+        let lanes: Vec<_> = lock(&self.lanes).iter().flatten().cloned().collect();
+        for lane in lanes {
+            lane.serve();
+        }
+    }
+
+    fn serve_observer(&self) {
+        let _alone = lock(&self.observing);
+        let _none = serve(&self.observer);
+    }
+}
+
+/// Whether it may be over in a moment.
+fn passes(error: &KafkaError) -> bool {
+    error.rdkafka_error_code().is_some_and(|code| is_outage(code) || code == RDKafkaErrorCode::UnknownPartition)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,176 @@
+//! A cursor: a place in a partition at which a lane goes on reading, so that whoever reads on never seeks.
+//!
+//! Its position is what counts, not its last record: markers of transactions, aborted records and what compaction
+//! removed have offsets too. librdkafka moves the position over markers as they pass through the queue, but it may
+//! be that of an earlier place until the first event of this one. A hole at the end, without any event in it, is
+//! only told by the end of the partition being reached.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::{Message, OwnedMessage};
+use tokio::sync::Notify;
+
+use super::context::Context;
+use super::lane::Lane;
+use super::page::Page;
+
+/// How long a marker, which wakes nobody, is overlooked at most.
+const MARKER: Duration = Duration::from_millis(5);
+
+pub(super) struct Cursor {
+    lane: Arc<Lane>,
+    topic: Arc<str>,
+    partition: i32,
+    queue: PartitionQueue<Context>,
+    /// Signalled when something comes into the queue.
+    arrived: Arc<Notify>,
+    /// The next read begins here without seeking.
+    next: i64,
+    /// Taken from the queue, but did not fit into the page.
+    held: Option<OwnedMessage>,
+    /// Whether something arrived at this place, so that librdkafka's position is of this place.
+    live: bool,
+    /// Of the lane, when the cursor was placed.
+    strays: u64,
+}
+
+/// Where a read got to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The next one begins here, past where this one began.
+    To(i64),
+    /// The partition ended, and between the beginning and there was nothing.
+    Ended,
+    /// Nothing came in time.
+    Nothing,
+}
+
+impl Cursor {
+    /// A new one at `from`; none when the partition's name is not one.
+    pub(super) fn open(lane: Arc<Lane>, topic: &Arc<str>, partition: i32, from: i64) -> KafkaResult<Self> {
+        // Before it is assigned, so that nothing of it goes another way.
+        let queue = lane.consumer.split_partition_queue(topic, partition);
+        let mut queue = queue.ok_or_else(|| KafkaError::Subscription(format!("no queue for {topic}/{partition}")))?;
+        let arrived = Arc::new(Notify::new());
+        let signal = Arc::clone(&arrived);
+        queue.set_nonempty_callback(move || signal.notify_one());
+        lane.assign(topic, partition, from)?;
+        let (topic, strays) = (Arc::clone(topic), lane.strays());
+        Ok(Self { lane, topic, partition, queue, arrived, next: from, held: None, live: false, strays })
+    }
+
+    pub(super) fn next(&self) -> i64 {
+        self.next
+    }
+
+    /// Takes note of what the lane has reported so far: ids of topics among it, that the records read so far came
+    /// after. `false` when those records cannot be relied on.
+    pub(super) fn confirm(&self) -> bool {
+        self.lane.serve();
+        self.lane.strays() == self.strays
+    }
+
+    /// Reads on into `page`, which begins where the cursor stands, and waits until `until` for the first record.
+    ///
+    /// `placed`: nothing was read since the cursor went here, so an end that is reached is no end of before.
+    pub(super) fn read(&mut self, page: &mut Page, placed: bool, until: Instant) -> KafkaResult<Step> {
+        let mut ended = false;
+        loop {
+            ended |= self.fill(page)?;
+            let at = self.at(page);
+            if at > page.from() {
+                self.next = at;
+                return Ok(Step::To(at));
+            }
+            if ended && placed {
+                return Ok(Step::Ended);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(Step::Nothing);
+            }
+            ended |= self.take(left.min(MARKER))?;
+        }
+    }
+
+    /// How far the partition is known to reach; does not wait.
+    pub(super) fn peek(&mut self) -> KafkaResult<i64> {
+        while self.held.is_none() && self.take(Duration::ZERO)? {}
+        Ok(match &self.held {
+            Some(held) => held.offset() + 1,
+            None => self.position().max(self.next),
+        })
+    }
+
+    /// Waits until something may have arrived. Cancel-safe.
+    pub(super) async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+
+    /// Moves what is in the queue into the page, as much as fits. `true` when the partition's end was passed.
+    fn fill(&mut self, page: &mut Page) -> KafkaResult<bool> {
+        if let Some(held) = self.held.take()
+            && !page.push(&held)
+        {
+            self.held = Some(held);
+            return Ok(false);
+        }
+        let mut ended = false;
+        loop {
+            match self.queue.poll(Duration::ZERO) {
+                None => return Ok(ended),
+                Some(Ok(message)) => {
+                    self.live = true;
+                    if !page.push(&message) {
+                        self.held = Some(message.detach());
+                        return Ok(ended);
+                    }
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => (self.live, ended) = (true, true),
+                Some(Err(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Takes one event; a record is held. `true` when it was the partition's end.
+    fn take(&mut self, wait: Duration) -> KafkaResult<bool> {
+        match self.queue.poll(wait) {
+            None => Ok(false),
+            Some(Ok(message)) => {
+                self.live = true;
+                self.held = Some(message.detach());
+                Ok(false)
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) => {
+                self.live = true;
+                Ok(true)
+            }
+            Some(Err(error)) => Err(error),
+        }
+    }
+
+    /// Where the read after `page` begins.
+    fn at(&self, page: &Page) -> i64 {
+        match &self.held {
+            Some(held) => held.offset(),
+            None => self.position().max(page.next()),
+        }
+    }
+
+    /// librdkafka's position, if it is known to be of this place.
+    fn position(&self) -> i64 {
+        let position = self.live.then(|| self.lane.position(&self.topic, self.partition));
+        position.flatten().unwrap_or(-1)
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        if let Err(error) = self.lane.unassign(&self.topic, self.partition) {
+            tracing::debug!(topic = %self.topic, partition = self.partition, %error, "unassign");
+        }
+    }
+}

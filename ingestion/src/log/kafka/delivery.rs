@@ -1,0 +1,109 @@
+//! What becomes of the records of one append: counted down as the brokers acknowledge them.
+
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use dovetail_core::offsets::OffsetRange;
+use rdkafka::types::RDKafkaErrorCode;
+use tokio_util::sync::CancellationToken;
+
+#[derive(Debug)]
+pub(super) struct Delivery {
+    records: usize,
+    left: AtomicUsize,
+    low: AtomicI64,
+    high: AtomicI64,
+    failed: Mutex<Option<RDKafkaErrorCode>>,
+    done: CancellationToken,
+}
+
+impl Delivery {
+    /// Of `records`, which are all still to be sent.
+    pub(super) fn of(records: usize) -> Self {
+        let done = CancellationToken::new();
+        if records == 0 {
+            done.cancel();
+        }
+        Self {
+            records,
+            left: AtomicUsize::new(records),
+            low: AtomicI64::new(i64::MAX),
+            high: AtomicI64::new(-1),
+            failed: Mutex::new(None),
+            done,
+        }
+    }
+
+    /// A record is in the log at `offset`; -1 when the brokers do not say, because nobody waits for them (`acks=0`).
+    pub(super) fn arrived(&self, offset: i64) {
+        self.low.fetch_min(offset, Ordering::Relaxed);
+        self.high.fetch_max(offset, Ordering::Relaxed);
+        self.settle(1);
+    }
+
+    pub(super) fn failed(&self, code: RDKafkaErrorCode) {
+        self.not_sent(1, code);
+    }
+
+    /// The last `records` were not given to the producer.
+    pub(super) fn not_sent(&self, records: usize, code: RDKafkaErrorCode) {
+        self.lock().get_or_insert(code);
+        self.settle(records);
+    }
+
+    fn settle(&self, records: usize) {
+        if self.left.fetch_sub(records, Ordering::AcqRel) == records {
+            self.done.cancel();
+        }
+    }
+
+    /// Waits until no record is on its way any more.
+    pub(super) async fn settled(&self) {
+        self.done.cancelled().await;
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.done.is_cancelled()
+    }
+
+    /// Where the records are, once settled, or why the first one that failed did. Records of others can be between.
+    /// When the brokers did not say, it begins at 0.
+    pub(super) fn outcome(&self) -> Result<OffsetRange, RDKafkaErrorCode> {
+        if let Some(code) = *self.lock() {
+            return Err(code);
+        }
+        let (low, high) = (self.low.load(Ordering::Relaxed), self.high.load(Ordering::Relaxed));
+        Ok(if low < 0 || high < low { OffsetRange::new(0, self.records as i64) } else { OffsetRange::new(low, high + 1) })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<RDKafkaErrorCode>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delivery_settles_with_its_last_record() {
+        let delivery = Delivery::of(3);
+        delivery.arrived(7);
+        delivery.arrived(9);
+        assert!(!delivery.is_settled());
+        delivery.arrived(8);
+        assert!(delivery.is_settled());
+        assert_eq!(delivery.outcome(), Ok(OffsetRange::new(7, 10)));
+        assert!(Delivery::of(0).is_settled());
+    }
+
+    #[test]
+    fn one_failure_is_the_outcome_of_all() {
+        let delivery = Delivery::of(4);
+        delivery.arrived(7);
+        delivery.failed(RDKafkaErrorCode::MessageTimedOut);
+        delivery.not_sent(2, RDKafkaErrorCode::QueueFull);
+        assert!(delivery.is_settled());
+        assert_eq!(delivery.outcome(), Err(RDKafkaErrorCode::MessageTimedOut));
+    }
+}

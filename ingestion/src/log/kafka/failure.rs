@@ -1,0 +1,83 @@
+//! From what librdkafka says to what the caller has to know.
+
+use std::time::Duration;
+
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+use super::context::Reported;
+use crate::log::LogError;
+
+/// Words an error of librdkafka as one of the log.
+#[derive(Debug, Clone)]
+pub(super) struct Failures {
+    pub(super) brokers: String,
+    pub(super) patience: Duration,
+}
+
+impl Failures {
+    /// Why `what`, on `topic`, did not work.
+    pub(super) fn of(&self, what: &str, topic: &str, error: &KafkaError, reported: &Reported) -> LogError {
+        match error {
+            KafkaError::ClientConfig(_, why, name, _) => {
+                LogError::KafkaSetting { name: name.clone(), why: why.trim().to_owned() }
+            }
+            KafkaError::AdminOp(code) => self.of_code(what, topic, *code, reported),
+            error => match error.rdkafka_error_code() {
+                Some(code) => self.of_code(what, topic, code, reported),
+                None => refused(what, topic, error.to_string()),
+            },
+        }
+    }
+
+    pub(super) fn of_code(&self, what: &str, topic: &str, code: Code, reported: &Reported) -> LogError {
+        match code {
+            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownTopicId => {
+                LogError::NoSuchTopic { topic: topic.to_owned() }
+            }
+            code if is_outage(code) => self.unreachable(&format!("{what}: {code}"), reported),
+            code => refused(what, topic, code.to_string()),
+        }
+    }
+
+    /// The brokers did not answer; what a connection said lately is the better reason.
+    pub(super) fn unreachable(&self, why: &str, reported: &Reported) -> LogError {
+        let why = reported.trouble(self.patience * 2).unwrap_or_else(|| why.to_owned());
+        LogError::Unreachable { brokers: self.brokers.clone(), why }
+    }
+}
+
+fn refused(what: &str, topic: &str, why: String) -> LogError {
+    LogError::Refused { what: what.to_owned(), topic: topic.to_owned(), why }
+}
+
+/// Whether it may well work later, without anybody changing anything here.
+pub(super) fn is_outage(code: Code) -> bool {
+    matches!(
+        code,
+        Code::AllBrokersDown
+            | Code::BrokerDestroy
+            | Code::BrokerNotAvailable
+            | Code::BrokerTransportFailure
+            | Code::CoordinatorNotAvailable
+            | Code::Fatal
+            | Code::GaplessGuarantee
+            | Code::LeaderNotAvailable
+            | Code::MessageTimedOut
+            | Code::NetworkException
+            | Code::NotEnoughReplicas
+            | Code::NotEnoughReplicasAfterAppend
+            | Code::NotLeaderForPartition
+            | Code::OffsetNotAvailable
+            | Code::OperationTimedOut
+            | Code::PurgeInflight
+            | Code::PurgeQueue
+            | Code::QueueFull
+            | Code::ReplicaNotAvailable
+            | Code::RequestTimedOut
+            | Code::Resolve
+            | Code::Retry
+            | Code::TimedOutQueue
+            | Code::WaitingForCoordinator
+    )
+}

@@ -1,0 +1,84 @@
+//! A lane: one consumer of librdkafka, which reads each partition at one place.
+//!
+//! A consumer costs threads and a connection to every broker, whatever it reads. So all partitions share a few of
+//! them, and two readers of one partition that are apart are on different lanes.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::context::Context;
+use super::settings::KafkaConfig;
+
+pub(super) struct Lane {
+    pub(super) consumer: Arc<BaseConsumer<Context>>,
+    patience: Duration,
+    /// Held while somebody takes events, so that another knows none is on its way to be noted.
+    serving: Mutex<()>,
+    strays: AtomicU64,
+}
+
+impl Lane {
+    pub(super) fn open(config: &KafkaConfig, context: Context) -> KafkaResult<Self> {
+        let consumer: BaseConsumer<Context> = config.consumer().create_with_context(context)?;
+        let (consumer, patience) = (Arc::new(consumer), config.patience);
+        Ok(Self { consumer, patience, serving: Mutex::new(()), strays: AtomicU64::new(0) })
+    }
+
+    /// Takes note of all that the consumer has reported so far.
+    pub(super) fn serve(&self) {
+        let _alone = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
+        let strays = serve(&self.consumer);
+        self.strays.fetch_add(strays, Ordering::Relaxed);
+    }
+
+    /// Records that came to the consumer and not to their partition's queue. None should: it would mean that a queue
+    /// is no longer its partition's, and that the partition's position is not of the records that are read.
+    pub(super) fn strays(&self) -> u64 {
+        self.strays.load(Ordering::Relaxed)
+    }
+
+    /// Begins to fetch a partition at `from`. Its records arrive in its own queue, not in the consumer's.
+    ///
+    /// Blocks until the partition's leader is known: librdkafka would come to ask for it within a second only.
+    pub(super) fn assign(&self, topic: &str, partition: i32, from: i64) -> KafkaResult<()> {
+        self.consumer.fetch_metadata(Some(topic), self.patience)?;
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition_offset(topic, partition, Offset::Offset(from))?;
+        self.consumer.incremental_assign(&list)
+    }
+
+    pub(super) fn unassign(&self, topic: &str, partition: i32) -> KafkaResult<()> {
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition(topic, partition);
+        self.consumer.incremental_unassign(&list)
+    }
+
+    /// Past everything of the partition that was taken from its queue, markers of transactions included.
+    pub(super) fn position(&self, topic: &str, partition: i32) -> Option<i64> {
+        let positions = self.consumer.position().ok()?;
+        match positions.find_partition(topic, partition)?.offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        }
+    }
+}
+
+/// Takes all events of a consumer: those that arrive later are another call's. Returns how many records were there.
+pub(super) fn serve(consumer: &BaseConsumer<Context>) -> u64 {
+    let mut strays = 0;
+    loop {
+        let before = consumer.context().events();
+        match consumer.poll(Duration::ZERO) {
+            Some(Ok(_)) => strays += 1,
+            Some(Err(KafkaError::PartitionEOF(_))) => {}
+            Some(Err(error)) => tracing::debug!(%error, "consumer"),
+            None if consumer.context().events() == before => return strays,
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The log in Apache Kafka.
+//!
+//! ```text
+//! append ─► producer: idempotent, acks=all ─► brokers ─► acknowledged
+//! read   ◄─ cursor ◄─ its partition's queue ◄─ lane: a consumer for many partitions ◄─ brokers
+//! ```
+//!
+//! Readers get committed records only, and the end is that of the last committed one. Offsets skip where markers of
+//! transactions, aborted or compacted records are; a read ends at a position, not at a record. An append that was
+//! not acknowledged in time stays with the producer and can still arrive; with a [`SourceMark`] the next one of that
+//! source waits for it. What is in the log of an append are always its first records.
+//!
+//! The brokers may be away at any time, also when the log is opened: what cannot wait any longer is
+//! [`LogError::Unreachable`], and works again when they are back.
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use dovetail_core::offsets::OffsetRange;
+use dovetail_core::record::{Fetched, Records};
+use tokio_util::sync::CancellationToken;
+
+use self::clients::Clients;
+use self::partition::Partition;
+pub use self::settings::KafkaConfig;
+use self::topics::Topics;
+use super::{Log, LogError, SourceMark};
+
+mod appending;
+mod clients;
+mod context;
+mod cursor;
+mod delivery;
+mod failure;
+mod headers;
+mod identity;
+mod lane;
+mod page;
+mod partition;
+mod reading;
+mod searching;
+mod settings;
+mod sources;
+#[cfg(test)]
+mod tests;
+mod topics;
+
+/// How often the clients' reports are looked at when nobody reads.
+const SERVE: Duration = Duration::from_millis(200);
+/// How often it is looked up whether topics are still the same.
+const LOOK: Duration = Duration::from_secs(5);
+/// Cursors that nobody has used for this long are given up: what they fetch ahead takes memory.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// A log in Kafka.
+pub struct KafkaLog {
+    clients: Arc<Clients>,
+    topics: Arc<Topics>,
+    closed: CancellationToken,
+    keeper: Option<JoinHandle<()>>,
+}
+
+impl KafkaLog {
+    /// Checks the settings and makes the clients; does not wait for the brokers.
+    pub fn open(config: KafkaConfig) -> Result<Self, LogError> {
+        let clients = Arc::new(Clients::open(config)?);
+        let topics = Arc::new(Topics::default());
+        let closed = CancellationToken::new();
+        let keeper = {
+            let (clients, topics, closed) = (Arc::clone(&clients), Arc::clone(&topics), closed.clone());
+            let thread = std::thread::Builder::new().name("kafka-keeper".to_owned());
+            thread.spawn(move || keep(&clients, &topics, &closed)).map_err(|error| LogError::Store(error.into()))?
+        };
+        Ok(Self { clients, topics, closed, keeper: Some(keeper) })
+    }
+
+    /// Takes no further append, and wakes who waits for records.
+    pub fn close(&self) {
+        self.closed.cancel();
+    }
+
+    async fn partition(&self, topic: &str, number: i32) -> Result<Arc<Partition>, LogError> {
+        if let Some(partition) = self.topics.known(topic, number) {
+            return Ok(partition);
+        }
+        let partitions = self.partitions(topic).await?;
+        let none = LogError::NoSuchPartition { topic: topic.to_owned(), partition: number, partitions };
+        self.topics.known(topic, number).ok_or(none)
+    }
+
+    async fn unless_closed<T>(&self, work: impl Future<Output = Result<T, LogError>>) -> Result<T, LogError> {
+        self.closed.run_until_cancelled(work).await.unwrap_or(Err(LogError::Closed))
+    }
+}
+
+#[async_trait]
+impl Log for KafkaLog {
+    async fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), LogError> {
+        if partitions == 0 {
+            return Err(LogError::NoPartitions { topic: topic.to_owned() });
+        }
+        let existing = match self.partitions(topic).await {
+            Err(LogError::NoSuchTopic { .. } | LogError::Recreated { .. }) => {
+                self.topics.create(&self.clients, topic, partitions).await?;
+                let (clients, topics, topic) = (Arc::clone(&self.clients), Arc::clone(&self.topics), topic.to_owned());
+                blocking(move || topics.appears(&clients, &topic)).await?
+            }
+            existing => existing?,
+        };
+        if existing == partitions {
+            return Ok(());
+        }
+        Err(LogError::PartitionsDiffer { topic: topic.to_owned(), existing, wanted: partitions })
+    }
+
+    async fn partitions(&self, topic: &str) -> Result<u32, LogError> {
+        let (clients, topics, topic) = (Arc::clone(&self.clients), Arc::clone(&self.topics), topic.to_owned());
+        blocking(move || topics.refresh(&clients, &topic, clients.patience())).await
+    }
+
+    async fn identity(&self, topic: &str) -> Result<Option<String>, LogError> {
+        self.partitions(topic).await?;
+        Ok(self.clients.reported.identities.id(topic))
+    }
+
+    async fn append(
+        &self,
+        topic: &str,
+        partition: i32,
+        records: Records,
+        mark: Option<SourceMark>,
+    ) -> Result<OffsetRange, LogError> {
+        let append = async {
+            let partition = self.partition(topic, partition).await?;
+            appending::append(&self.clients, &partition, &records, mark.as_ref()).await
+        };
+        self.unless_closed(append).await
+    }
+
+    async fn source_position(&self, topic: &str, partition: i32, source: &str) -> Result<Option<u64>, LogError> {
+        let partition = self.partition(topic, partition).await?;
+        appending::source_position(&self.clients, &partition, source).await
+    }
+
+    async fn bounds(&self, topic: &str, partition: i32) -> Result<OffsetRange, LogError> {
+        let partition = self.partition(topic, partition).await?;
+        reading::bounds(&self.clients, &partition).await
+    }
+
+    async fn read(&self, topic: &str, partition: i32, from: i64, max_bytes: usize) -> Result<Fetched, LogError> {
+        let partition = self.partition(topic, partition).await?;
+        self.clients.reported.identities.check(topic)?;
+        reading::read(&self.clients, &partition, from, max_bytes).await
+    }
+
+    async fn wait_past(&self, topic: &str, partition: i32, offset: i64) -> Result<(), LogError> {
+        let partition = self.partition(topic, partition).await?;
+        self.clients.reported.identities.check(topic)?;
+        self.unless_closed(reading::wait_past(&self.clients, &partition, offset)).await
+    }
+
+    /// Deletes to the record, not to the batch.
+    async fn trim(&self, topic: &str, partition: i32, before: i64) -> Result<(), LogError> {
+        let partition = self.partition(topic, partition).await?;
+        let bounds = reading::bounds(&self.clients, &partition).await?;
+        if before <= bounds.start {
+            return Ok(());
+        }
+        topics::trim(&self.clients, topic, partition.number, before.min(bounds.end)).await
+    }
+
+    /// 0: the disks are the brokers', and librdkafka cannot ask for what lies on them.
+    async fn disk_bytes(&self) -> Result<u64, LogError> {
+        Ok(0)
+    }
+}
+
+impl Drop for KafkaLog {
+    fn drop(&mut self) {
+        self.close();
+        if let Some(keeper) = self.keeper.take() {
+            keeper.thread().unpark();
+            if keeper.join().is_err() {
+                tracing::error!("the log's keeper panicked");
+            }
+        }
+    }
+}
+
+impl fmt::Debug for KafkaLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaLog").field("brokers", &self.clients.config.brokers).finish_non_exhaustive()
+    }
+}
+
+/// What has to be done now and then, until the log is closed.
+fn keep(clients: &Clients, topics: &Topics, closed: &CancellationToken) {
+    let mut looked = Instant::now();
+    while !closed.is_cancelled() {
+        clients.serve();
+        topics.each(|partition| partition.retire(IDLE));
+        if looked.elapsed() >= LOOK {
+            for topic in topics.names() {
+                // It tells the topic's id; who uses the topic gets to know what is wrong with it.
+                if let Err(error) = topics.refresh(clients, &topic, LOOK / 5) {
+                    tracing::debug!(topic, %error, "look");
+                }
+            }
+            looked = Instant::now();
+        }
+        std::thread::park_timeout(SERVE);
+    }
+}
+
+/// Runs what waits for the brokers, or for much of a processor, where it holds up no task.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, LogError> + Send + 'static,
+) -> Result<T, LogError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| LogError::Store(error.into()))?
+}

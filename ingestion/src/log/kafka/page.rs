@@ -1,0 +1,124 @@
+//! A page: what one read collects, in columns, or only the marks of sources.
+
+use arrow::array::{Array, BinaryBuilder, Int64Array, StringBuilder, TimestampMillisecondArray};
+use dovetail_core::offsets::OffsetRange;
+use dovetail_core::record::{Fetched, Records};
+use rdkafka::message::{Message, Timestamp};
+
+use super::headers;
+
+/// Arrow counts to 2 GiB.
+const MOST_BYTES: usize = 1 << 30;
+/// Memory is set aside for this much at first: most pages at the log's end hold little.
+const FIRST_BYTES: usize = 1 << 16;
+
+#[derive(Debug)]
+pub(super) struct Page {
+    from: i64,
+    most_bytes: usize,
+    bytes: usize,
+    offsets: Vec<i64>,
+    timestamps: Vec<i64>,
+    keys: BinaryBuilder,
+    values: BinaryBuilder,
+    headers: StringBuilder,
+    marks: Option<Vec<Mark>>,
+}
+
+/// Where a record comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) offset: i64,
+    pub(super) source: String,
+    pub(super) number: u64,
+}
+
+impl Page {
+    pub(super) fn new(from: i64, most_bytes: usize) -> Self {
+        let first = most_bytes.min(FIRST_BYTES);
+        Self {
+            from,
+            most_bytes: most_bytes.min(MOST_BYTES),
+            bytes: 0,
+            offsets: Vec::new(),
+            timestamps: Vec::new(),
+            keys: BinaryBuilder::new(),
+            values: BinaryBuilder::with_capacity(0, first),
+            headers: StringBuilder::new(),
+            marks: None,
+        }
+    }
+
+    /// A page that keeps nothing but marks.
+    pub(super) fn of_marks(from: i64, most_bytes: usize) -> Self {
+        Self { marks: Some(Vec::new()), ..Self::new(from, most_bytes) }
+    }
+
+    /// The same page without what it holds.
+    pub(super) fn emptied(self) -> Self {
+        let marks = self.marks.map(|_| Vec::new());
+        Self { marks, ..Self::new(self.from, self.most_bytes) }
+    }
+
+    pub(super) fn from(&self) -> i64 {
+        self.from
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Where the next record is expected.
+    pub(super) fn next(&self) -> i64 {
+        self.offsets.last().map_or(self.from, |last| last + 1)
+    }
+
+    /// Adds a record, unless the page has some already and would become too large.
+    pub(super) fn push<M: Message>(&mut self, message: &M) -> bool {
+        let (key, value) = (message.key(), message.payload());
+        let bytes = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
+        if self.bytes + bytes > self.most_bytes && !self.offsets.is_empty() {
+            return false;
+        }
+        self.bytes += bytes;
+        self.offsets.push(message.offset());
+        if let Some(marks) = &mut self.marks {
+            let source = message.headers().and_then(headers::source);
+            let mark = |(source, number): (&str, _)| Mark { offset: message.offset(), source: source.to_owned(), number };
+            marks.extend(source.map(mark));
+            return true;
+        }
+        let said = message.headers().map(headers::said).unwrap_or_default();
+        self.timestamps.push(said.timestamp_ms.unwrap_or_else(|| millis(message.timestamp())));
+        self.keys.append_option(key);
+        self.values.append_option(value);
+        self.headers.append_option(said.json);
+        true
+    }
+
+    pub(super) fn into_marks(self) -> Vec<Mark> {
+        self.marks.unwrap_or_default()
+    }
+
+    /// What was read, up to `end`.
+    pub(super) fn finish(mut self, end: i64) -> Fetched {
+        let records = Records {
+            timestamps: TimestampMillisecondArray::from(self.timestamps),
+            keys: self.keys.finish(),
+            values: self.values.finish(),
+            headers: self.headers.finish(),
+        };
+        debug_assert_eq!(records.keys.len(), self.offsets.len());
+        let offsets = Int64Array::from(self.offsets);
+        Fetched { offsets, records, range: OffsetRange::new(self.from, end.max(self.from)) }
+    }
+}
+
+/// Milliseconds since the epoch; a record without a time has none of its own to order it by, and gets 0.
+fn millis(timestamp: Timestamp) -> i64 {
+    timestamp.to_millis().unwrap_or(0)
+}

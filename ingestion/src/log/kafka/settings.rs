@@ -1,0 +1,145 @@
+//! Settings: what Dovetail sets for librdkafka, what the user may set, and what nobody else may.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+
+use crate::log::LogError;
+
+/// Where the brokers are, and how to talk to them.
+#[derive(Debug, Clone)]
+pub struct KafkaConfig {
+    /// `host:port`, separated by commas.
+    pub brokers: String,
+    /// Settings of librdkafka, for all clients. They win over Dovetail's; what does not concern a client it ignores.
+    pub settings: BTreeMap<String, String>,
+    /// Replicas of a topic that is created here; `None` is what the brokers are set to.
+    pub replication: Option<u16>,
+    /// Settings of a topic that is created here, such as `retention.ms`.
+    pub topic: BTreeMap<String, String>,
+    /// How long an operation waits for the brokers before it is [`LogError::Unreachable`].
+    pub patience: Duration,
+    /// At how many places one partition can be read at the same time, each without seeking. At least 1; the layers
+    /// are two readers, and one that looks back for a source is a third.
+    pub readers: usize,
+}
+
+/// The largest record that librdkafka takes when nothing else is set.
+const MESSAGE_MAX_BYTES: usize = 1_000_000;
+
+/// What Dovetail relies on, and why another value would break it.
+const OWN: [(&str, &str); 7] = [
+    ("bootstrap.servers", "the brokers are named in one place"),
+    ("metadata.broker.list", "the brokers are named in one place"),
+    ("enable.partition.eof", "the end of a partition is found by it"),
+    ("auto.offset.reset", "a reader never jumps over records"),
+    ("enable.auto.commit", "the catalog holds the offsets"),
+    ("enable.auto.offset.store", "the catalog holds the offsets"),
+    ("transactional.id", "records carry their source's position, which does without transactions"),
+];
+
+const CLIENT: [(&str, &str); 3] = [
+    ("client.id", "dovetail"),
+    ("reconnect.backoff.max.ms", "1000"),
+    ("socket.keepalive.enable", "true"),
+];
+
+/// One fetch at a time is under way per broker, for all partitions: it must not wait for long when a partition that
+/// is not in it wants more. Queues are per partition; librdkafka needs about 500 bytes per record besides payload.
+const CONSUMER: [(&str, &str); 9] = [
+    ("group.id", "dovetail"),
+    ("isolation.level", "read_committed"),
+    ("fetch.wait.max.ms", "30"),
+    ("fetch.error.backoff.ms", "100"),
+    ("fetch.queue.backoff.ms", "2"),
+    ("fetch.message.max.bytes", "4194304"),
+    ("queued.min.messages", "50000"),
+    ("queued.max.messages.kbytes", "16384"),
+    ("enable.partition.eof", "true"),
+];
+
+/// A record waits in the producer for as long as it takes: one that was given up while those behind it got through
+/// would leave a hole in its source. For the same reason the first that is refused stops the others.
+const PRODUCER: [(&str, &str); 7] = [
+    ("enable.idempotence", "true"),
+    ("enable.gapless.guarantee", "true"),
+    ("message.timeout.ms", "0"),
+    ("linger.ms", "2"),
+    ("compression.type", "lz4"),
+    ("queue.buffering.max.messages", "500000"),
+    ("queue.buffering.max.kbytes", "262144"),
+];
+
+impl KafkaConfig {
+    /// Refuses settings that Dovetail relies on; librdkafka refuses those that it does not know.
+    pub(super) fn check(&self) -> Result<(), LogError> {
+        match OWN.iter().find(|(name, _)| self.settings.contains_key(*name)) {
+            Some((name, why)) => {
+                let why = format!("it cannot be set, {why}");
+                Err(LogError::KafkaSetting { name: (*name).to_owned(), why })
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn consumer(&self) -> ClientConfig {
+        let mut config = self.client(&CONSUMER);
+        config.set("auto.offset.reset", "error");
+        config.set("enable.auto.commit", "false");
+        config.set("enable.auto.offset.store", "false");
+        self.with_topic_ids(&mut config);
+        config
+    }
+
+    /// For metadata and bounds, as a reader of committed records sees them: no group, nothing is fetched.
+    pub(super) fn observer(&self) -> ClientConfig {
+        let mut config = self.client(&[("isolation.level", "read_committed")]);
+        config.remove("group.id");
+        self.with_topic_ids(&mut config);
+        config
+    }
+
+    pub(super) fn producer(&self) -> ClientConfig {
+        let idempotent = self.settings.get("enable.idempotence").is_none_or(|on| on == "true");
+        let at_all = |name: &str| idempotent || !matches!(name, "enable.idempotence" | "enable.gapless.guarantee");
+        let defaults: Vec<_> = PRODUCER.into_iter().filter(|(name, _)| at_all(name)).collect();
+        self.client(&defaults)
+    }
+
+    pub(super) fn admin(&self) -> ClientConfig {
+        self.client(&[])
+    }
+
+    /// Most bytes of one record, its key and headers included.
+    pub(super) fn most_bytes(&self) -> usize {
+        let set = self.settings.get("message.max.bytes").and_then(|bytes| bytes.parse().ok());
+        set.unwrap_or(MESSAGE_MAX_BYTES)
+    }
+
+    /// Whether the user wants librdkafka's debug lines.
+    pub(super) fn debugs(&self) -> bool {
+        self.settings.contains_key("debug")
+    }
+
+    fn client(&self, defaults: &[(&str, &str)]) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        for (name, value) in CLIENT.iter().chain(defaults) {
+            config.set(*name, *value);
+        }
+        for (name, value) in &self.settings {
+            config.set(name, value);
+        }
+        config.set("bootstrap.servers", &self.brokers);
+        config.set_log_level(if self.debugs() { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Warning });
+        config
+    }
+
+    /// The ids of topics are told in debug lines only, see `identity`.
+    fn with_topic_ids(&self, config: &mut ClientConfig) {
+        let wanted = self.settings.get("debug").map_or_else(|| "metadata".to_owned(), |own| format!("{own},metadata"));
+        config.set("debug", wanted);
+        config.set_log_level(RDKafkaLogLevel::Debug);
+    }
+}

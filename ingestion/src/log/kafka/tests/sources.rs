@@ -1,0 +1,82 @@
+//! Sources that are interrupted, or send to another process, go on where they were.
+
+use super::*;
+
+fn mark(source: &str, numbers: impl IntoIterator<Item = u64>) -> Option<SourceMark> {
+    Some(SourceMark { source: source.to_owned(), numbers: numbers.into_iter().collect() })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_position_is_found_by_another_process() {
+    let Some(rig) = Rig::new("a_position_is_found_by_another_process").await else { return };
+    let send = async |log: &KafkaLog, source: &str, numbers: &[u64]| {
+        let values: Vec<String> = numbers.iter().map(|n| format!("{source}{n}")).collect();
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        log.append(&rig.topic, 0, values_of(&values), mark(source, numbers.iter().copied())).await.unwrap();
+    };
+    send(&rig.log, "a", &[1, 4]).await;
+    let other = open(&rig.brokers);
+    let position = async |log: &KafkaLog, source: &str| log.source_position(&rig.topic, 0, source).await.unwrap();
+    assert_eq!(position(&other, "a").await, Some(4));
+    assert_eq!(position(&other, "b").await, None);
+    // Far behind: more than one window of other records.
+    let filler: Vec<&str> = vec!["-"; 6000];
+    rig.append(&filler).await;
+    // By turns: neither relies on what it knew.
+    send(&other, "a", &[7]).await;
+    assert_eq!(position(&rig.log, "a").await, Some(7));
+    send(&rig.log, "b", &[1]).await;
+    send(&rig.log, "a", &[9]).await;
+    assert_eq!(position(&other, "a").await, Some(9));
+    assert_eq!(position(&other, "b").await, Some(1));
+    let third = open(&rig.brokers);
+    assert_eq!(position(&third, "a").await, Some(9));
+    send(&third, "a", &[7, 9]).await;
+    let values: Vec<_> = rig.values().await.into_iter().filter(|value| value != "-").collect();
+    assert_eq!(values, ["a1", "a4", "a7", "b1", "a9"]);
+}
+
+/// Of an append of five, the process died after three were written.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_that_was_cut_off_is_completed() {
+    let Some(rig) = Rig::new("an_append_that_was_cut_off_is_completed").await else { return };
+    let numbers = [2, 3, 5, 8, 13];
+    let values: Vec<String> = numbers.iter().map(u64::to_string).collect();
+    let values: Vec<&str> = values.iter().map(String::as_str).collect();
+    rig.log.append(&rig.topic, 0, values_of(&values[..3]), mark("s", numbers[..3].iter().copied())).await.unwrap();
+
+    let next = open(&rig.brokers);
+    let all = next.append(&rig.topic, 0, values_of(&values), mark("s", numbers)).await;
+    assert!(matches!(all, Err(LogError::SourceOverlap { first: 2, appended: 5, .. })), "{all:?}");
+    assert_eq!(next.source_position(&rig.topic, 0, "s").await.unwrap(), Some(5));
+    next.append(&rig.topic, 0, values_of(&values[3..]), mark("s", numbers[3..].iter().copied())).await.unwrap();
+    assert_eq!(rig.values().await, values);
+    assert!(rig.read(0).await.records.headers.is_null(0), "the marks are not shown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_that_was_given_up_is_not_repeated() {
+    let Some(rig) = Rig::new("an_append_that_was_given_up_is_not_repeated").await else { return };
+    let mut next = 0;
+    for round in 0..30_u64 {
+        let numbers = next..next + 50;
+        let values: Vec<String> = numbers.clone().map(|n| n.to_string()).collect();
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        let append = || rig.log.append(&rig.topic, 0, values_of(&values), mark("s", numbers.clone()));
+        // Given up at all sorts of moments, then sent again as it was.
+        let _ = tokio::time::timeout(Duration::from_micros(round * 300), append()).await;
+        match append().await {
+            Ok(_) => {}
+            Err(LogError::SourceOverlap { appended, .. }) => {
+                let rest: Vec<u64> = numbers.clone().filter(|n| *n > appended).collect();
+                let rest_values: Vec<String> = rest.iter().map(u64::to_string).collect();
+                let rest_values: Vec<&str> = rest_values.iter().map(String::as_str).collect();
+                rig.log.append(&rig.topic, 0, values_of(&rest_values), mark("s", rest)).await.unwrap();
+            }
+            Err(error) => panic!("{error}"),
+        }
+        next = numbers.end;
+    }
+    let expected: Vec<String> = (0..next).map(|n| n.to_string()).collect();
+    assert_eq!(rig.values().await, expected);
+}
