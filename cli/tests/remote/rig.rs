@@ -225,6 +225,7 @@ impl Rig {
             rows: 0,
             groups: 0,
             files: vec![],
+            deltas: vec![],
         };
         let views = self.views.iter().map(|view| (view.name.clone(), states(view))).collect();
         let manifest = Manifest { generation, run_id, created_ms: 1, engine: "test".to_owned(), views };
