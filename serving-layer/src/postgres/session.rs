@@ -125,6 +125,8 @@ fn shown(statement: &Statement) -> Option<String> {
     let words: Vec<String> = variable.iter().map(|word| word.value.to_lowercase()).collect();
     Some(match words.join(" ").as_str() {
         "time zone" => "timezone".to_owned(),
+        // The parser takes the point away.
+        "dovetail partial" => PARTIAL.to_owned(),
         "transaction isolation level" => "transaction_isolation".to_owned(),
         "session authorization" => "session_authorization".to_owned(),
         name => name.to_owned(),

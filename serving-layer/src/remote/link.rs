@@ -44,6 +44,12 @@ enum Ended {
     Failed(String),
 }
 
+/// What was taken.
+enum Took {
+    Slices,
+    Status,
+}
+
 impl Link {
     /// Runs until it is dropped.
     pub(super) async fn run(self) {
@@ -97,29 +103,36 @@ impl Link {
                 Err(_) => Err(format!("not heard for {:?}", self.stale_after)),
             };
             match taken {
-                Ok(()) => *pause = FIRST,
+                // A partition that it has only now may lack a boundary that the others have.
+                Ok(Took::Status) if self.view.has_to_ask(&self.member) => return Ended::Again,
+                Ok(_) => *pause = FIRST,
                 Err(why) => return Ended::Failed(why),
             }
         }
     }
 
-    fn take(&self, growing: &mut BTreeMap<i32, Growing>, received: Received) -> Result<(), String> {
+    fn take(&self, growing: &mut BTreeMap<i32, Growing>, received: Received) -> Result<Took, String> {
         let now = Instant::now();
-        match received {
-            Received::Waiting(bytes) => self.check_room(bytes)?,
+        let took = match received {
+            Received::Waiting(bytes) => {
+                self.check_room(bytes)?;
+                Took::Slices
+            }
             Received::Status(status) => {
                 growing.retain(|partition, _| status.partitions.iter().any(|p| p.partition == *partition));
                 self.view.status(&self.member, status, now);
+                Took::Status
             }
             Received::Update(update) => {
                 let partition = update.partition;
                 let grown = self.grow(growing.remove(&partition), update)?;
                 self.view.hold(&self.member, partition, self.held(&grown)?);
                 growing.insert(partition, grown);
+                Took::Slices
             }
-        }
+        };
         self.view.heard(&self.member, now);
-        Ok(())
+        Ok(took)
     }
 
     /// The partition with what is new.

@@ -199,6 +199,24 @@ async fn a_later_floor_is_read_from_what_there_is_if_it_is_a_boundary() {
 }
 
 #[tokio::test]
+async fn a_floor_is_asked_for_when_one_partition_lacks_it() {
+    let rig = Rig::new(&["a"]).await;
+    assert!(rig.read(5).is_err());
+    rig.sends("a", &[(0, &[0, 5, 8])]);
+    // Partition 1 could not be read from there; partition 0 can be read from anywhere.
+    rig.tells("a", &[0, 1], &[(5, catching_up())]);
+    assert!(rig.read(0).is_ok());
+    assert!(rig.remote.has_to_ask("a"));
+    // One that it is given later lacks what was not asked for, too.
+    rig.remote.opened("a", &[cut(5), cut(0)]);
+    rig.says("a", &[0]);
+    assert_eq!(rig.heads(8), [(0, 8)]);
+    assert!(!rig.remote.has_to_ask("a"));
+    rig.says("a", &[0, 1]);
+    assert!(rig.remote.has_to_ask("a"));
+}
+
+#[tokio::test]
 async fn floors_that_nobody_reads_are_let_go_of_and_asked_for_again() {
     let mut rig = Rig::new(&["a"]).await;
     assert!(rig.read(0).is_err());

@@ -316,10 +316,11 @@ impl RemoteView {
     pub(super) fn has_to_ask(&self, member: &str) -> bool {
         let state = self.state();
         let Some(link) = state.links.get(member) else { return false };
+        // A boundary in every partition that it has is as good as having asked.
+        let boundary = |p: &i32, floor: &Cut| link.held.get(p).is_some_and(|held| held.has_boundary(floor.get(*p)));
         let has = |floor: &Cut| {
-            let mut held = link.held.iter();
-            link.asked.contains(floor)
-                || (link.answered && held.len() > 0 && held.all(|(&p, held)| held.has_boundary(floor.get(p))))
+            let sent = link.answered && !link.status.is_empty();
+            link.asked.contains(floor) || (sent && link.status.keys().all(|partition| boundary(partition, floor)))
         };
         let too_much = state.wanted.is_empty() && link.sends;
         too_much || !state.wanted.iter().all(|(floor, _)| has(floor))

@@ -3,6 +3,7 @@
 mod faulty;
 mod folding;
 mod memory;
+mod owned;
 mod property;
 mod publishing;
 mod rig;

@@ -20,11 +20,12 @@ use dovetail_ingestion::feed::{Feed, FeedConfig};
 use dovetail_ingestion::log::Log;
 use dovetail_ingestion::log::embedded::{EmbeddedLog, EmbeddedLogConfig};
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::faulty::Faulty;
-use crate::{FoldState, PartitionStatus, SpeedConfig, SpeedLayer, SpeedParts};
+use crate::{FoldState, Owned, PartitionStatus, SpeedConfig, SpeedLayer, SpeedParts};
 
 pub(crate) const CLICKS: &str = "
 CREATE EXTERNAL TABLE clicks (user_id BIGINT NOT NULL, page VARCHAR, ms BIGINT)
@@ -40,6 +41,8 @@ pub(crate) struct Rig {
     pub(crate) catalog: Catalog,
     pub(crate) stream: Arc<Stream>,
     pub(crate) views: Vec<Arc<View>>,
+    /// What the layer is told of its partitions, when it is started.
+    pub(crate) owned: Option<watch::Receiver<Owned>>,
     running: Option<Running>,
 }
 
@@ -83,7 +86,7 @@ impl Rig {
         }
         let stream = Arc::new(pipeline.streams[0].clone());
         log.create_topic(&stream.topic, stream.options.partitions).await.unwrap();
-        Self { _folder: folder, log, catalog, stream, views, running: None }
+        Self { _folder: folder, log, catalog, stream, views, owned: None, running: None }
     }
 
     /// A pipeline whose layer runs.
@@ -106,7 +109,7 @@ impl Rig {
             views: self.views.clone(),
             feeds: [(self.stream.name.clone(), self.feed().await)].into(),
             catalog: self.catalog.clone(),
-            owned: None,
+            owned: self.owned.clone(),
             config,
         };
         let layer = SpeedLayer::start(parts, &tracker, &shutdown).await.unwrap();
