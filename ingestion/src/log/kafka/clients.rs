@@ -104,30 +104,43 @@ impl Clients {
 
     /// What the brokers know of `topic`. Blocks.
     pub(super) fn metadata(&self, topic: &str, patience: Duration) -> Result<Metadata, LogError> {
-        let metadata = self.observer.fetch_metadata(Some(topic), patience);
-        self.serve_observer();
-        metadata.map_err(|error| self.failed("asking for the topic", topic, &error))
+        let what = "asking for the topic";
+        self.patiently(what, topic, patience, |left| self.observer.fetch_metadata(Some(topic), left))
     }
 
     /// First offset and end of committed records. Blocks.
     pub(super) fn bounds(&self, topic: &str, partition: i32) -> Result<OffsetRange, LogError> {
-        let until = Instant::now() + self.patience();
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
+        let bounds = self.patiently("asking for the bounds", topic, self.patience(), |left| {
             let bounds = self.observer.fetch_watermarks(topic, partition, left);
-            self.serve_observer();
-            self.reported.identities.check(topic)?;
-            let error = match bounds {
-                // Both are asked for, one after the other; what is trimmed in between is not there to be read.
-                Ok((start, end)) => return Ok(OffsetRange::new(start, end.max(start))),
-                Err(error) => error,
-            };
-            if !passes(&error) || Instant::now() >= until {
-                return Err(self.failed("asking for the bounds", topic, &error));
+            if bounds.is_err() {
+                // librdkafka forgets partitions whose broker was away for long, until somebody asks for the topic.
+                self.observer.fetch_metadata(Some(topic), left)?;
             }
-            // librdkafka forgets partitions whose broker was away for long, until somebody asks.
-            self.metadata(topic, until.saturating_duration_since(Instant::now()))?;
-            std::thread::sleep(AGAIN);
+            bounds
+        });
+        self.reported.identities.check(topic)?;
+        let (start, end) = bounds?;
+        // Both are asked for, one after the other; what is trimmed in between is not there to be read.
+        Ok(OffsetRange::new(start, end.max(start)))
+    }
+
+    /// Asks the brokers again and again while they are away, but not for longer than `patience`.
+    fn patiently<T>(
+        &self,
+        what: &str,
+        topic: &str,
+        patience: Duration,
+        ask: impl Fn(Duration) -> KafkaResult<T>,
+    ) -> Result<T, LogError> {
+        let until = Instant::now() + patience;
+        loop {
+            let answer = ask(until.saturating_duration_since(Instant::now()));
+            self.serve_observer();
+            match answer {
+                Ok(answer) => return Ok(answer),
+                Err(error) if passes(&error) && Instant::now() < until => std::thread::sleep(AGAIN),
+                Err(error) => return Err(self.failed(what, topic, &error)),
+            }
         }
     }
 

@@ -10,6 +10,9 @@
 //! not acknowledged in time stays with the producer and can still arrive; with a [`SourceMark`] the next one of that
 //! source waits for it. What is in the log of an append are always its first records.
 //!
+//! That nothing comes twice while a broker restarts rests on the brokers knowing the producer. They forget it when its
+//! last record is older than `producer.id.expiration.ms`, a day, by the record's own time.
+//!
 //! The brokers may be away at any time, also when the log is opened: what cannot wait any longer is
 //! [`LogError::Unreachable`], and works again when they are back.
 
