@@ -6,6 +6,7 @@ use std::sync::Arc;
 use dovetail_core::catalog::{Catalog, RunKind};
 use dovetail_core::clock::Clock;
 use dovetail_core::name::StreamName;
+use dovetail_core::owned::Owned;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::store::Store;
 use dovetail_core::view::View;
@@ -43,6 +44,8 @@ pub struct BatchParts {
     pub catalog: Catalog,
     pub store: Store,
     pub clock: Clock,
+    /// The partitions to land, when other processes land the others; `None` lands all.
+    pub owned: Option<watch::Receiver<Owned>>,
     /// The log to trim once generations cover it; `None` where it looks after itself, as Kafka does.
     pub trim: Option<Arc<dyn Log>>,
     /// Where runs fold: on a runtime of their own they cannot delay those who answer queries.
@@ -107,7 +110,7 @@ fn start_landing(
         shutdown: shutdown.clone(),
     });
     for feed in parts.feeds.values() {
-        for lander in landing.landers(feed) {
+        for lander in landing.landers(feed, parts.owned.as_ref()) {
             tracker.spawn(lander.run());
         }
     }

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod manifest;
 pub mod name;
 pub mod offsets;
+pub mod owned;
 pub mod pipeline;
 pub mod realtime;
 pub mod realtime_wire;

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use dovetail_core::catalog::{Catalog, CatalogError};
 use dovetail_core::name::{StreamName, ViewName};
 use dovetail_core::offsets::{Cut, Offsets};
+use dovetail_core::owned::{Owned, OwnedHere};
 use dovetail_core::realtime::{Realtime, RealtimeError, RealtimeView};
 use dovetail_core::view::View;
 use dovetail_ingestion::feed::Feed;
@@ -18,7 +19,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::SpeedConfig;
 use crate::follow::Follow;
-use crate::owned::{Owned, OwnedHere};
 use crate::partition::{Message, PartitionFold, Read, ReadAnswer, ReadRequest};
 use crate::status::{PartitionStatus, Shared};
 use crate::target::{self, Targets};

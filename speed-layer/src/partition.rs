@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dovetail_core::offsets::OffsetRange;
+use dovetail_core::owned::OwnedHere;
 use dovetail_core::pipeline::OnBadRecord;
 use dovetail_core::realtime::{RealtimeError, Slice};
 use dovetail_ingestion::decode::Decoded;
@@ -19,7 +20,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::owned::OwnedHere;
 use crate::retry::Retry;
 use crate::status::{FoldState, Shared};
 use crate::target::Targets;

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use dovetail_core::owned::{Owned, OwnedHere};
 use dovetail_core::pipeline::OnBadRecord;
 use dovetail_ingestion::decode::{DeadLetter, Decoded};
 use dovetail_ingestion::feed::Feed;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::error::LandError;
@@ -21,6 +24,9 @@ pub(crate) struct Lander {
     pub(super) landing: Arc<Landing>,
     pub(super) feed: Arc<Feed>,
     pub(super) partition: i32,
+    owned: OwnedHere,
+    /// Cancelled when the process ends or the partition becomes another one's.
+    stop: CancellationToken,
     pub(super) schema: SchemaRef,
     pub(super) fingerprint: String,
 }
@@ -40,14 +46,57 @@ struct Filled {
 }
 
 impl Lander {
-    pub(super) fn new(landing: Arc<Landing>, feed: Arc<Feed>, partition: i32) -> Self {
+    pub(super) fn new(
+        landing: Arc<Landing>,
+        feed: Arc<Feed>,
+        partition: i32,
+        owned: Option<&watch::Receiver<Owned>>,
+    ) -> Self {
         let stream = feed.stream();
-        landing.board.add(&stream.name, partition, &stream.topic, landing.clock.now_ms());
         let (schema, fingerprint) = (stream.decoded_schema(), stream.fingerprint());
-        Self { landing, feed, partition, schema, fingerprint }
+        let owned = OwnedHere::new(&stream.name, partition, owned);
+        let stop = landing.shutdown.child_token();
+        let lander = Self { landing, feed, partition, owned, stop, schema, fingerprint };
+        if lander.owned.now() {
+            lander.add_to_board();
+        }
+        lander
     }
 
-    pub(crate) async fn run(self) {
+    /// Lands while the partition is this process's. Two that land it at once do no harm: what one of them has
+    /// recorded, the other cannot.
+    pub(crate) async fn run(mut self) {
+        let shutdown = self.landing.shutdown.clone();
+        loop {
+            if self.owned.look() {
+                self.add_to_board();
+                self.stop = shutdown.child_token();
+                let (mut owned, stop) = (self.owned.clone(), self.stop.clone());
+                let mut landing = std::pin::pin!(self.land());
+                tokio::select! {
+                    () = &mut landing => {}
+                    () = owned.changed() => {
+                        stop.cancel();
+                        landing.await;
+                    }
+                }
+            } else {
+                self.landing.board.remove(&self.feed.stream().name, self.partition);
+            }
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                () = self.owned.changed() => {}
+            }
+        }
+    }
+
+    fn add_to_board(&self) {
+        let stream = self.feed.stream();
+        self.landing.board.add(&stream.name, self.partition, &stream.topic, self.landing.clock.now_ms());
+    }
+
+    async fn land(&self) {
         let end = self.land_all().await;
         let state = match end {
             End::Shutdown => LandingState::Ended,
@@ -110,7 +159,7 @@ impl Lander {
             let from = buffer.range().end;
             let decoded = tokio::select! {
                 biased;
-                () = self.landing.shutdown.cancelled() => return Err(self.land_at_once(buffer).await),
+                () = self.stop.cancelled() => return Err(self.land_at_once(buffer).await),
                 () = reached(deadline) => break,
                 read = self.persist(from, || self.read(from)) => read?,
             };
@@ -229,7 +278,7 @@ impl Lander {
             warn!(topic = self.topic(), partition = self.partition, reason, ?pause, "landing stalled");
             self.set_state(LandingState::Stalled { reason });
             tokio::select! {
-                () = self.landing.shutdown.cancelled() => return Err(End::Shutdown),
+                () = self.stop.cancelled() => return Err(End::Shutdown),
                 () = sleep(pause) => {}
             }
         }
@@ -237,7 +286,7 @@ impl Lander {
 
     /// A store that does not answer must not keep the process from ending.
     async fn out_of_grace(&self) {
-        self.landing.shutdown.cancelled().await;
+        self.stop.cancelled().await;
         sleep(self.landing.config.stop_grace).await;
     }
 

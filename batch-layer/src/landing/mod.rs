@@ -17,9 +17,10 @@ use std::sync::Arc;
 
 use dovetail_core::catalog::Catalog;
 use dovetail_core::clock::Clock;
+use dovetail_core::owned::Owned;
 use dovetail_core::store::Store;
 use dovetail_ingestion::feed::Feed;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::LandingConfig;
@@ -52,9 +53,10 @@ pub(crate) struct Landing {
 }
 
 impl Landing {
-    /// A lander for each partition of `feed`.
-    pub(crate) fn landers(self: &Arc<Self>, feed: &Arc<Feed>) -> Vec<Lander> {
+    /// A lander for each partition of `feed`; they land those that are this process's.
+    pub(crate) fn landers(self: &Arc<Self>, feed: &Arc<Feed>, owned: Option<&watch::Receiver<Owned>>) -> Vec<Lander> {
         let partitions = 0..feed.partitions().cast_signed();
-        partitions.map(|partition| Lander::new(Arc::clone(self), Arc::clone(feed), partition)).collect()
+        let lander = |partition| Lander::new(Arc::clone(self), Arc::clone(feed), partition, owned);
+        partitions.map(lander).collect()
     }
 }

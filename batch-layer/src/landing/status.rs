@@ -51,10 +51,17 @@ impl Board {
         self.0.subscribe()
     }
 
+    /// A partition that is there already stays as it is.
     pub(crate) fn add(&self, stream: &StreamName, partition: i32, topic: &str, now_ms: i64) {
         let state = LandingState::Starting;
         let landing = PartitionLanding { topic: topic.to_owned(), state, next_offset: 0, since_ms: now_ms };
-        self.0.send_modify(|status| drop(status.insert((stream.clone(), partition), landing)));
+        self.0.send_modify(|status| {
+            status.entry((stream.clone(), partition)).or_insert(landing);
+        });
+    }
+
+    pub(crate) fn remove(&self, stream: &StreamName, partition: i32) {
+        self.0.send_if_modified(|status| status.remove(&(stream.clone(), partition)).is_some());
     }
 
     /// Notes a state; one that it is in already keeps its time.

@@ -18,6 +18,7 @@ async fn start(rig: &Rig, tracker: &TaskTracker, shutdown: &CancellationToken) -
         catalog: rig.catalog.clone(),
         store: rig.store.clone(),
         clock: rig.clock.clone(),
+        owned: None,
         trim: None,
         work: Handle::current(),
         config: BatchConfig { landing: Some(small_segments()), runs: Some(runs()) },

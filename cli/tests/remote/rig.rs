@@ -10,6 +10,7 @@ use dovetail_core::catalog::{Catalog, NewRun, PublishedGeneration, RunKind, Trig
 use dovetail_core::manifest::{Manifest, ViewStates};
 use dovetail_core::name::{Generation, ViewName};
 use dovetail_core::offsets::{Cut, OffsetRange};
+use dovetail_core::owned::Owned;
 use dovetail_core::pipeline::{Pipeline, Stream};
 use dovetail_core::realtime::{Realtime, RealtimeError, RealtimeView};
 use dovetail_core::record::Records;
@@ -19,7 +20,7 @@ use dovetail_ingestion::feed::{Feed, FeedConfig};
 use dovetail_ingestion::log::Log;
 use dovetail_ingestion::log::embedded::{EmbeddedLog, EmbeddedLogConfig};
 use dovetail_serving_layer::{Member, RemoteConfig, RemoteParts, RemoteRealtime};
-use dovetail_speed_layer::{FlightConfig, Owned, SpeedConfig, SpeedLayer, SpeedParts, serve};
+use dovetail_speed_layer::{FlightConfig, SpeedConfig, SpeedLayer, SpeedParts, serve};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;

@@ -7,8 +7,8 @@ use dovetail_core::realtime::Realtime;
 use tokio::sync::watch;
 
 use super::rig::{CLICKS, Rig, config, cut, eventually, name};
-use crate::Owned;
 use crate::view_fold::Subscriber;
+use dovetail_core::owned::Owned;
 
 fn owned(rig: &Rig, partitions: &[i32]) -> Owned {
     [(rig.stream.name.clone(), partitions.iter().copied().collect())].into()

@@ -25,7 +25,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::faulty::Faulty;
-use crate::{FoldState, Owned, PartitionStatus, SpeedConfig, SpeedLayer, SpeedParts};
+use crate::{FoldState, PartitionStatus, SpeedConfig, SpeedLayer, SpeedParts};
+use dovetail_core::owned::Owned;
 
 pub(crate) const CLICKS: &str = "
 CREATE EXTERNAL TABLE clicks (user_id BIGINT NOT NULL, page VARCHAR, ms BIGINT)

@@ -74,7 +74,9 @@ impl ClientContext for Context {
                 }
             }
             // The clients share their settings; each warns of those that are not for it.
-            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => tracing::debug!(client = self.client, facility, "{line}"),
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+                tracing::debug!(client = self.client, facility, "{line}")
+            }
             RDKafkaLogLevel::Warning if facility == "CONFWARN" => {}
             _ => tracing::warn!(client = self.client, facility, "{line}"),
         }

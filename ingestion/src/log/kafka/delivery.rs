@@ -73,7 +73,11 @@ impl Delivery {
             return Err(code);
         }
         let (low, high) = (self.low.load(Ordering::Relaxed), self.high.load(Ordering::Relaxed));
-        Ok(if low < 0 || high < low { OffsetRange::new(0, self.records as i64) } else { OffsetRange::new(low, high + 1) })
+        Ok(if low < 0 || high < low {
+            OffsetRange::new(0, self.records as i64)
+        } else {
+            OffsetRange::new(low, high + 1)
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<RDKafkaErrorCode>> {

@@ -43,11 +43,9 @@ impl Identities {
     /// Refuses a topic that is no longer the one it was.
     pub(super) fn check(&self, topic: &str) -> Result<(), LogError> {
         match self.lock().get(topic) {
-            Some(Identity { first, now }) if first != now => Err(LogError::Recreated {
-                topic: topic.to_owned(),
-                was: first.clone(),
-                is: now.clone(),
-            }),
+            Some(Identity { first, now }) if first != now => {
+                Err(LogError::Recreated { topic: topic.to_owned(), was: first.clone(), is: now.clone() })
+            }
             _ => Ok(()),
         }
     }

@@ -88,7 +88,8 @@ impl Page {
         self.offsets.push(message.offset());
         if let Some(marks) = &mut self.marks {
             let source = message.headers().and_then(headers::source);
-            let mark = |(source, number): (&str, _)| Mark { offset: message.offset(), source: source.to_owned(), number };
+            let mark =
+                |(source, number): (&str, _)| Mark { offset: message.offset(), source: source.to_owned(), number };
             marks.extend(source.map(mark));
             return true;
         }

@@ -29,9 +29,14 @@ pub(super) struct Partition {
 
 enum Slot {
     Empty,
-    Idle { cursor: Cursor, since: Instant },
+    Idle {
+        cursor: Cursor,
+        since: Instant,
+    },
     /// On loan; `watched` is where a cursor stands that is waiting for more, and will be back once there is.
-    Lent { watched: Option<i64> },
+    Lent {
+        watched: Option<i64>,
+    },
 }
 
 impl Partition {

@@ -124,12 +124,7 @@ async fn attempt(
 }
 
 /// The cursor on loan, at `at`: there already, or opened. What was on its way to another place is dropped.
-fn cursor_at<'l>(
-    clients: &Clients,
-    partition: &Partition,
-    loan: &'l mut Loan,
-    at: i64,
-) -> KafkaResult<&'l mut Cursor> {
+fn cursor_at<'l>(clients: &Clients, partition: &Partition, loan: &'l mut Loan, at: i64) -> KafkaResult<&'l mut Cursor> {
     let cursor = match loan.take().filter(|cursor| cursor.next() == at) {
         Some(cursor) => cursor,
         None => Cursor::open(clients.lane(loan.lane)?, &partition.topic, partition.number, at)?,
@@ -138,11 +133,7 @@ fn cursor_at<'l>(
 }
 
 /// The bounds, asked now, provided that a read may begin at `from`.
-async fn bounds_around(
-    clients: &Arc<Clients>,
-    partition: &Arc<Partition>,
-    from: i64,
-) -> Result<OffsetRange, LogError> {
+async fn bounds_around(clients: &Arc<Clients>, partition: &Arc<Partition>, from: i64) -> Result<OffsetRange, LogError> {
     let bounds = bounds(clients, partition).await?;
     partition.check(from, bounds)?;
     Ok(bounds)

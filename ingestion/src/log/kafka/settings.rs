@@ -40,11 +40,8 @@ const OWN: [(&str, &str); 7] = [
     ("transactional.id", "records carry their source's position, which does without transactions"),
 ];
 
-const CLIENT: [(&str, &str); 3] = [
-    ("client.id", "dovetail"),
-    ("reconnect.backoff.max.ms", "1000"),
-    ("socket.keepalive.enable", "true"),
-];
+const CLIENT: [(&str, &str); 3] =
+    [("client.id", "dovetail"), ("reconnect.backoff.max.ms", "1000"), ("socket.keepalive.enable", "true")];
 
 /// One fetch at a time is under way per broker, for all partitions: it must not wait for long when a partition that
 /// is not in it wants more. Queues are per partition; librdkafka needs about 500 bytes per record besides payload.

@@ -102,7 +102,11 @@ async fn nothing_is_lost_or_doubled_while_the_broker_restarts() {
     let expected: Vec<String> = (0..BATCHES * BATCH).map(|n| n.to_string()).collect();
     let first = seen.iter().zip(&expected).position(|(seen, expected)| seen != expected);
     let around = first.map(|at| seen[at.saturating_sub(2)..seen.len().min(at + 3)].to_vec());
-    assert!(first.is_none() && seen.len() == expected.len(), "{} records, other than sent at {first:?}: {around:?}", seen.len());
+    assert!(
+        first.is_none() && seen.len() == expected.len(),
+        "{} records, other than sent at {first:?}: {around:?}",
+        seen.len()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
