@@ -60,7 +60,7 @@ impl Progress {
         });
     }
 
-    pub(super) fn read(&self, records: u64) {
+    pub(crate) fn read(&self, records: u64) {
         self.note(|noted| noted.verified.records_done += records);
     }
 
