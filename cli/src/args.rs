@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 /// A view is written once, in SQL; a batch layer and a speed layer fold it; queries get both, joined exactly.
@@ -33,6 +34,10 @@ pub enum Command {
     Query {
         /// The SQL, or `-` for standard input.
         sql: String,
+        /// Ask an earlier generation that is kept. Its merged views can be asked for while the speed layer still
+        /// holds what came after its cut, `batch.VIEW` always.
+        #[arg(long, value_name = "N")]
+        generation: Option<u64>,
         #[command(flatten)]
         server: Server,
         #[command(flatten)]
@@ -193,6 +198,9 @@ pub struct Generate {
     /// Share of broken records, as `0.1%` or `0.001`.
     #[arg(long, default_value = "0", value_parser = parse_share)]
     pub bad: f64,
+    /// When the feed begins, as `2026-03-01`, `2026-03-01T08:00:00Z` or with an offset; 2026-03-01 by itself.
+    #[arg(long = "start", value_name = "TIME", value_parser = parse_time)]
+    pub start_ms: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -227,6 +235,16 @@ fn parse_share(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Milliseconds since the epoch; UTC where it does not say otherwise.
+fn parse_time(text: &str) -> Result<i64, String> {
+    let date = |text: &str| Some(text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN).and_utc());
+    let local = |text: &str| Some(text.replacen(' ', "T", 1).parse::<NaiveDateTime>().ok()?.and_utc());
+    let instant = |text: &str| Some(DateTime::parse_from_rfc3339(text).ok()?.to_utc());
+    let time = instant(text).or_else(|| local(text)).or_else(|| date(text));
+    time.map(|time| time.timestamp_millis())
+        .ok_or_else(|| format!("`{text}` is no time: write `2026-03-01` or `2026-03-01T08:00:00Z`"))
+}
+
 fn parse_factor(text: &str) -> Result<f64, String> {
     match text.trim_end_matches('x').parse::<f64>() {
         Ok(factor) if factor > 0.0 && factor.is_finite() => Ok(factor),
@@ -246,11 +264,20 @@ mod tests {
     }
 
     #[test]
-    fn shares_and_factors_are_parsed() {
+    fn shares_factors_and_times_are_parsed() {
         assert_eq!(parse_share("5%"), Ok(0.05));
         assert_eq!(parse_share("0.001"), Ok(0.001));
         assert!(parse_share("5").is_err());
         assert_eq!(parse_factor("60x"), Ok(60.0));
+        for (text, ms) in [
+            ("1970-01-02", Ok(86_400_000)),
+            ("1970-01-01T00:00:01", Ok(1000)),
+            ("1970-01-01 00:00:01.5", Ok(1500)),
+            ("1970-01-01T01:00:00+01:00", Ok(0)),
+            ("yesterday", Err(())),
+        ] {
+            assert_eq!(parse_time(text).map_err(drop), ms, "{text}");
+        }
         assert!(parse_factor("0x").is_err());
     }
 }

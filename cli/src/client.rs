@@ -13,7 +13,7 @@ use dovetail_core::pipeline::{Format, Header, OnBadRecord, Stream, StreamOptions
 use reqwest::{RequestBuilder, Response, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A server's address.
 #[derive(Debug, Clone)]
@@ -52,7 +52,13 @@ impl Client {
 
     /// Runs a query.
     pub async fn query(&self, sql: &str) -> Result<(SchemaRef, Vec<RecordBatch>)> {
-        let request = self.http.post(self.url("/v1/query")).body(sql.to_owned());
+        self.query_as_of(sql, None).await
+    }
+
+    /// Runs a query as of `generation`, or of the one that is served.
+    pub async fn query_as_of(&self, sql: &str, generation: Option<u64>) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+        let question = json!({ "sql": sql, "generation": generation });
+        let request = self.http.post(self.url("/v1/query")).json(&question);
         let request = request.header(header::ACCEPT, "application/vnd.apache.arrow.stream");
         let body = self.send(request).await?.bytes().await?;
         let reader = StreamReader::try_new(Cursor::new(body), None)?;

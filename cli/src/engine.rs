@@ -9,26 +9,28 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use dovetail_batch_layer::{BatchHandle, BatchLayer, BatchParts};
-use dovetail_core::catalog::{Catalog, StreamRow, Trigger, ViewRow};
+use dovetail_core::catalog::{Catalog, RunState, StreamRow, Trigger, ViewRow};
 use dovetail_core::clock::Clock;
 use dovetail_core::name::StreamName;
-use dovetail_core::pipeline::{Pipeline, PipelineError, PipelineErrors, Stream};
+use dovetail_core::pipeline::{Pipeline, PipelineError, PipelineErrors, Stream, hint_of};
 use dovetail_core::realtime::Realtime;
 use dovetail_core::store::Store;
-use dovetail_core::view::{Planned, Planner, View};
+use dovetail_core::view::{Planned, Planner, View, ViewError};
 use dovetail_ingestion::append::Appender;
 use dovetail_ingestion::decode::Decoder;
 use dovetail_ingestion::feed::Feed;
 use dovetail_ingestion::log::Log;
 use dovetail_ingestion::log::embedded::EmbeddedLog;
-use dovetail_serving_layer::{Serving, ServingParts};
+use dovetail_serving_layer::{Landing, LandingAt, Serving, ServingParts};
 use dovetail_speed_layer::{SpeedLayer, SpeedParts};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::warn;
 
 use crate::config::Config;
+use crate::http::landing_state;
 
 /// A pipeline whose views are planned.
 #[derive(Debug)]
@@ -50,7 +52,10 @@ impl Plan {
             match planner.plan(view).await {
                 Ok(planned) => views.push(planned),
                 Err(error) => {
-                    let hint = error.hint().map(ToOwned::to_owned);
+                    let hint = match &error {
+                        ViewError::Plan(error) => hint_of(error),
+                        refused @ ViewError::Refused(_) => refused.hint().map(ToOwned::to_owned),
+                    };
                     errors.push(PipelineError::in_view(view, error.to_string(), hint));
                 }
             }
@@ -92,6 +97,19 @@ pub struct Engine {
     speed_stop: CancellationToken,
 }
 
+/// What the batch layer of this process says of its landing.
+#[derive(Debug)]
+struct Landed(BatchHandle);
+
+impl Landing for Landed {
+    fn at(&self, stream: &StreamName, partition: i32) -> Option<LandingAt> {
+        let status = self.0.landing_status();
+        let at = status.borrow().get(&(stream.clone(), partition)).cloned()?;
+        let (state, error) = landing_state(at.state);
+        Some(LandingAt { state, error })
+    }
+}
+
 /// How long a stopping process waits for its tasks.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
@@ -116,6 +134,10 @@ impl Engine {
         let log: Arc<dyn Log> = Arc::<EmbeddedLog>::clone(&embedded);
         let catalog = Catalog::open(&format!("sqlite:{}", folder.join("catalog.db").display())).await?;
         // One process at a time has the log open, so whoever ran a recompute before is dead, whatever its lease says.
+        let died = catalog.runs(1).await?.into_iter().filter(|run| run.state == RunState::Running);
+        for run in died {
+            warn!(run = run.id, rows = run.rows, "a batch run died with its process; what was published before stays");
+        }
         catalog.expire_runs(i64::MAX).await?;
         let clock = Clock::System;
         let streams: Vec<Arc<Stream>> = plan.pipeline.streams.iter().cloned().map(Arc::new).collect();
@@ -156,6 +178,7 @@ impl Engine {
             store: store.clone(),
             realtime: Arc::<SpeedLayer>::clone(&speed) as Arc<dyn Realtime>,
             log: Some(Arc::clone(&log)),
+            landing: Some(Arc::new(Landed(batch.clone()))),
             clock,
             metrics,
             config: config.serving(),

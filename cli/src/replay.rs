@@ -5,13 +5,15 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow, bail};
 use dovetail_batch_layer::LandedRecords;
 use dovetail_core::catalog::{Catalog, Segment};
-use dovetail_core::offsets::OffsetRange;
+use dovetail_core::offsets::{OffsetRange, Offsets};
 use dovetail_core::pipeline::Stream;
 use dovetail_core::store::Store;
 use dovetail_core::view::Folder;
 use dovetail_ingestion::decode::{Decoded, Decoder};
 use dovetail_ingestion::log::{Log, LogError};
 use tokio::sync::mpsc;
+
+use crate::verify::Progress;
 
 /// Payload bytes per read of the log.
 const READ: usize = 4 << 20;
@@ -25,24 +27,22 @@ pub(crate) struct Replay<'e> {
     pub catalog: &'e Catalog,
     pub store: &'e Store,
     pub stream: &'e Arc<Stream>,
+    pub progress: &'e Progress,
 }
 
 impl Replay<'_> {
     /// Folds every record of the partition below `end`. Returns how many there were.
     pub(crate) async fn run(&self, partition: i32, end: i64, folder: &mut Folder) -> Result<u64> {
         let topic = &self.stream.topic;
-        let known = self.catalog.partitions(topic).await?.into_iter().find(|p| p.partition == partition);
         let mut decoder = Decoder::new(Arc::clone(self.stream))?;
-        let mut at = match known {
-            Some(partition) => partition.first_offset,
-            None => self.log.bounds(topic, partition).await?.start,
-        };
+        let mut at = self.first(partition).await?;
         let mut records = 0;
         while at < end {
             let fetched = match self.log.read(topic, partition, at, READ).await {
                 Err(LogError::Trimmed { .. }) => {
                     let segment = self.segment_at(partition, at).await?;
                     records += self.landed(&segment, OffsetRange::new(at, end), folder).await?;
+                    self.progress.read((segment.range.end.min(end) - at).unsigned_abs());
                     at = segment.range.end;
                     continue;
                 }
@@ -54,9 +54,32 @@ impl Replay<'_> {
             }
             let decoded = Arc::new(decoder.decode(partition, &fetched)?).between(at, end);
             records += fold(folder, &decoded).await?;
+            self.progress.read((next.min(end) - at).unsigned_abs());
             at = next;
         }
         Ok(records)
+    }
+
+    /// How many offsets there are to read below `head`, or in all of the log.
+    pub(crate) async fn records(&self, head: Option<&Offsets>) -> Result<u64> {
+        let topic = &self.stream.topic;
+        let mut records = 0;
+        for partition in 0..self.log.partitions(topic).await?.cast_signed() {
+            let end = match head {
+                Some(head) => head.get(partition),
+                None => self.log.bounds(topic, partition).await?.end,
+            };
+            records += u64::try_from(end - self.first(partition).await?).unwrap_or(0);
+        }
+        Ok(records)
+    }
+
+    async fn first(&self, partition: i32) -> Result<i64> {
+        let known = self.catalog.partitions(&self.stream.topic).await?.into_iter().find(|p| p.partition == partition);
+        Ok(match known {
+            Some(known) => known.first_offset,
+            None => self.log.bounds(&self.stream.topic, partition).await?.start,
+        })
     }
 
     async fn segment_at(&self, partition: i32, offset: i64) -> Result<Segment> {

@@ -13,6 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::engine::Engine;
 use crate::replay::Replay;
 
+mod progress;
+
+pub(crate) use progress::{Progress, Verified};
+
 /// What became of one view.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Verdict {
@@ -33,18 +37,37 @@ pub(crate) struct Verdict {
 
 const EXAMPLES: usize = 5;
 
+/// Verifies `views`, one after the other; whoever else wants to waits meanwhile.
+pub(crate) async fn verify_all(engine: &Arc<Engine>, views: &[Arc<View>], progress: &Progress) -> Result<Vec<Verdict>> {
+    let _turn = progress.turn().await;
+    let mut expected = vec![];
+    for view in views {
+        expected.push(match stream_of(engine, view) {
+            Ok(stream) => replay(engine, stream, progress).records(None).await?,
+            Err(_) => 0,
+        });
+    }
+    progress.begin(&expected);
+    let mut verdicts = vec![];
+    for view in views {
+        verdicts.push(verify(engine, view, progress).await?);
+    }
+    progress.end();
+    Ok(verdicts)
+}
+
 /// Verifies one view.
-pub(crate) async fn verify(engine: &Arc<Engine>, view: &Arc<View>) -> Result<Verdict> {
+pub(crate) async fn verify(engine: &Arc<Engine>, view: &Arc<View>, progress: &Progress) -> Result<Verdict> {
     let served = engine.serving.query(&format!("SELECT * FROM public.{}", view.name)).await?;
     let Some(as_of) = served.as_of.iter().find(|as_of| as_of.view == view.name).cloned() else {
         bail!("the answer of `{}` does not say what it is as of", view.name);
     };
     let states = if view.has_sketches() { served.states(view).await? } else { vec![] };
     let served = served.collect().await?;
-    let Some(stream) = engine.streams.iter().find(|s| s.name == view.stream) else {
-        bail!("view `{}` reads a stream that is gone", view.name);
-    };
-    let (folded_states, records) = fold_again(engine, view, stream, &as_of.head).await?;
+    let stream = stream_of(engine, view)?;
+    let replay = replay(engine, stream, progress);
+    progress.view(&view.name, replay.records(Some(&as_of.head)).await?);
+    let (folded_states, records) = fold_again(&replay, view, &as_of.head).await?;
     let mut different = if view.has_sketches() { view.compare_sketches(&states, &folded_states)? } else { vec![] };
     let folded = answer(view, &folded_states).await?;
     let schema = view.answer_schema();
@@ -68,6 +91,15 @@ pub(crate) async fn verify(engine: &Arc<Engine>, view: &Arc<View>) -> Result<Ver
     })
 }
 
+fn stream_of<'e>(engine: &'e Engine, view: &View) -> Result<&'e Arc<Stream>> {
+    let stream = engine.streams.iter().find(|stream| stream.name == view.stream);
+    stream.with_context(|| format!("view `{}` reads a stream that is gone", view.name))
+}
+
+fn replay<'e>(engine: &'e Engine, stream: &'e Arc<Stream>, progress: &'e Progress) -> Replay<'e> {
+    Replay { log: engine.log.as_ref(), catalog: &engine.catalog, store: &engine.store, stream, progress }
+}
+
 fn nullable(schema: &arrow::datatypes::SchemaRef) -> arrow::datatypes::SchemaRef {
     let fields = schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true));
     Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()))
@@ -76,12 +108,10 @@ fn nullable(schema: &arrow::datatypes::SchemaRef) -> arrow::datatypes::SchemaRef
 /// The view's states over all records below `head`: from the log, and from the landing's raw bytes where the log was
 /// trimmed.
 async fn fold_again(
-    engine: &Arc<Engine>,
+    replay: &Replay<'_>,
     view: &Arc<View>,
-    stream: &Arc<Stream>,
     head: &Offsets,
 ) -> Result<(Vec<arrow::array::RecordBatch>, u64)> {
-    let replay = Replay { log: engine.log.as_ref(), catalog: &engine.catalog, store: &engine.store, stream };
     let mut states = vec![];
     let mut records = 0;
     for (partition, end) in head.iter() {

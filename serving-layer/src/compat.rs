@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query,
-    SetExpr, Statement, TableFactor, Value, ValueWithSpan, visit_expressions_mut,
+    SelectItem, SetExpr, Statement, TableFactor, Value, ValueWithSpan, VisitMut, VisitorMut, visit_expressions_mut,
 };
 
 /// The statement in words that DataFusion knows: `x LIKE p ESCAPE '/'` escapes with a backslash, and what clients
@@ -33,7 +33,41 @@ pub(crate) fn rewritten(mut statement: Statement) -> Statement {
         }
         ControlFlow::<()>::Continue(())
     });
+    let _ = VisitMut::visit(&mut statement, &mut NamedCasts);
     statement
+}
+
+/// `SELECT CAST(x AS VARCHAR) .. ORDER BY x`: as in PostgreSQL the cast is called `x`, and it is what is ordered by.
+/// DataFusion would add the column `x` to sort by, beside a cast of the same name, and refuse both.
+struct NamedCasts;
+
+impl VisitorMut for NamedCasts {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if query.order_by.is_some()
+            && let SetExpr::Select(select) = query.body.as_mut()
+        {
+            for item in &mut select.projection {
+                if let SelectItem::UnnamedExpr(expr @ Expr::Cast { .. }) = item
+                    && let Some(alias) = column_of(expr)
+                {
+                    *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The column that is cast, without its table.
+fn column_of(expr: &Expr) -> Option<Ident> {
+    match expr {
+        Expr::Cast { expr, .. } => column_of(expr),
+        Expr::Identifier(name) => Some(name.clone()),
+        Expr::CompoundIdentifier(parts) => parts.last().cloned(),
+        _ => None,
+    }
 }
 
 /// Whether a scalar subquery asks for what nothing here has: defaults, sequences, collations.

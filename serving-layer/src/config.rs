@@ -6,6 +6,7 @@ use std::time::Duration;
 use datafusion::execution::context::SessionContext;
 use dovetail_core::catalog::Catalog;
 use dovetail_core::clock::Clock;
+use dovetail_core::name::StreamName;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::realtime::Realtime;
 use dovetail_core::store::Store;
@@ -32,6 +33,21 @@ pub struct ServingConfig {
     pub catch_up: Duration,
 }
 
+/// What landing does in a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LandingAt {
+    /// `starting`, `landing`, `stalled`, `stopped` or `ended`.
+    pub state: &'static str,
+    /// Why it does not go on, where it does not.
+    pub error: Option<String>,
+}
+
+/// The batch layer's landing as `sys.partitions` shows it.
+pub trait Landing: Send + Sync + std::fmt::Debug {
+    /// `None` where this process does not land the partition.
+    fn at(&self, stream: &StreamName, partition: i32) -> Option<LandingAt>;
+}
+
 /// What the serving layer reads from.
 pub struct ServingParts {
     /// In the pipeline's order.
@@ -44,6 +60,8 @@ pub struct ServingParts {
     pub realtime: Arc<dyn Realtime>,
     /// For log ends and lag; without it they are unknown.
     pub log: Option<Arc<dyn Log>>,
+    /// Without it, what landing does is unknown.
+    pub landing: Option<Arc<dyn Landing>>,
     pub clock: Clock,
     /// Renders `/metrics`; without it that is empty.
     pub metrics: Option<PrometheusHandle>,

@@ -4,6 +4,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
 use datafusion::sql::sqlparser::parser::ParserError;
 use dovetail_core::catalog::CatalogError;
+use dovetail_core::pipeline::hint_of;
 use dovetail_core::store::StoreError;
 
 use crate::position::{Position, cut_position};
@@ -150,11 +151,22 @@ impl From<DataFusionError> for QueryError {
             None => (None, None),
         };
         let mut found = classified(error.find_root()).at(position);
-        if found.hint.is_none() {
-            found.hint = note;
-        }
+        found.hint = hint(&error).or(found.hint).or(note);
         found
     }
+}
+
+/// What to write instead, where DataFusion does not say it or says it in its own terms.
+fn hint(error: &DataFusionError) -> Option<String> {
+    const SAME_NAME: &str = "Projections require unique expression names";
+    hint_of(error).or_else(|| match error.find_root() {
+        DataFusionError::Plan(text) if text.starts_with(SAME_NAME) => Some(
+            "a cast without an alias has the name of its column, which `ORDER BY` or another column has too: write \
+             `CAST(x AS ..) AS name`, and that name in `ORDER BY`"
+                .to_owned(),
+        ),
+        _ => None,
+    })
 }
 
 /// The error of ours that travelled through DataFusion, if it was one.

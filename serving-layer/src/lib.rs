@@ -35,7 +35,7 @@ mod sys;
 #[cfg(test)]
 mod tests;
 
-pub use config::{ServingConfig, ServingParts};
+pub use config::{Landing, LandingAt, ServingConfig, ServingParts};
 pub use error::{QueryError, Reason};
 pub use http::router;
 pub use position::Position;

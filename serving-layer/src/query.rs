@@ -14,6 +14,8 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::Statement;
+use dovetail_core::name::Generation;
+use dovetail_core::pipeline::nearest;
 use dovetail_core::view::View;
 use futures::{FutureExt, Stream, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
@@ -75,6 +77,17 @@ impl Serving {
         self.start(&statement, &Settings::default(), None, "direct").await
     }
 
+    /// As [`Serving::query`], as of a generation that is kept.
+    ///
+    /// # Errors
+    /// Besides those, when the generation is gone; of a merged view, when the speed layer holds less than what came
+    /// after the generation's cut.
+    pub async fn query_as_of(&self, sql: &str, generation: Generation) -> Result<Answer, QueryError> {
+        let statement = self.dialect.parse_one(sql)?;
+        let settings = Settings { generation: Some(generation), ..Settings::default() };
+        self.start(&statement, &settings, None, "direct").await
+    }
+
     /// Plans `statement` on a new snapshot and starts it.
     pub(crate) async fn start(
         &self,
@@ -87,7 +100,7 @@ impl Serving {
         let clock = Clocked { began: Instant::now(), deadline: Instant::now() + limit, limit, interface };
         let planned = AssertUnwindSafe(self.planned(statement, settings, binder, &clock)).catch_unwind();
         let started = match timeout_at(clock.deadline, planned).await {
-            Ok(Ok(started)) => started,
+            Ok(Ok(started)) => started.map_err(|error| self.with_table_hint(error)),
             Ok(Err(_panic)) => Err(QueryError::panicked()),
             Err(_) => Err(QueryError::timeout(limit)),
         };
@@ -107,7 +120,11 @@ impl Serving {
         check(statement)?;
         let turn = Arc::clone(&self.inner.turns).acquire_owned().await;
         let turn = turn.map_err(|_| QueryError::new(Reason::NotReady, "the server is shutting down"))?;
-        let pin = Arc::new(Pin::new(Arc::clone(&self.inner)).partial(settings.partial));
+        let pin = match settings.generation {
+            Some(generation) => Pin::of(Arc::clone(&self.inner), generation).await?,
+            None => Pin::new(Arc::clone(&self.inner)),
+        };
+        let pin = Arc::new(pin.partial(settings.partial));
         let state = self.session(&pin, settings)?.state();
         let mut plan = state.statement_to_plan(DfStatement::Statement(Box::new(statement.clone()))).await?;
         check_plan(&plan)?;
@@ -125,6 +142,30 @@ impl Serving {
             turn: Some(turn),
         };
         Ok(Answer { schema, as_of: pin.as_of(), batches, pin })
+    }
+
+    /// Tells of a table that is not found what its name stands for, or which one may be meant.
+    pub(crate) fn with_table_hint(&self, error: QueryError) -> QueryError {
+        if error.reason != Reason::UndefinedTable || error.hint.is_some() {
+            return error;
+        }
+        let Some(table) = error.message.split('\'').nth(1).and_then(|path| path.rsplit('.').next()) else {
+            return error;
+        };
+        let inner = &self.inner;
+        let hint = match inner.streams.iter().any(|stream| stream.name.as_str() == table) {
+            true => {
+                format!("a stream is not a table: its landed records are in `raw.{table}`, and views read the rest")
+            }
+            false => {
+                let known = inner.views.iter().map(|view| view.name().as_str());
+                match nearest(table, known.chain(inner.lookups.names().map(String::as_str))) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => return error,
+                }
+            }
+        };
+        error.with_hint(hint)
     }
 
     /// The shorter of what the session asks for and what the server allows.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dovetail_core::catalog::GenerationRow;
+use dovetail_core::catalog::{CatalogError, GenerationRow};
 use dovetail_core::manifest::{Manifest, ViewStates};
 use dovetail_core::name::Generation;
 use dovetail_core::realtime::RealtimeView;
@@ -67,6 +67,20 @@ impl Inner {
         Ok(true)
     }
 
+    /// A generation that is kept, current or not.
+    pub(crate) async fn kept(&self, generation: Generation) -> Result<Arc<Served>, QueryError> {
+        let served = self.served();
+        if served.generation() == generation {
+            return Ok(served);
+        }
+        match self.catalog.generation(generation).await {
+            Ok(row) if row.retired_ms.is_none() => read(Some(row)).map(Arc::new),
+            Ok(_) => Err(gone(format!("generation {generation} is retired"))),
+            Err(CatalogError::Missing { .. }) => Err(gone(format!("there is no generation {generation}"))),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Whether the speed layer is still on its way to a cut of `served`.
     async fn behind(&self, served: &Served) -> bool {
         for view in self.folded() {
@@ -89,6 +103,11 @@ impl Inner {
             }
         }
     }
+}
+
+fn gone(message: String) -> QueryError {
+    QueryError::new(Reason::Invalid, message)
+        .with_hint("`dovetail generations`, or `sys.generations`, lists those kept")
 }
 
 fn read(row: Option<GenerationRow>) -> Result<Served, QueryError> {

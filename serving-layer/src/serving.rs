@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::base::Bases;
-use crate::config::{ServingConfig, ServingParts};
+use crate::config::{Landing, ServingConfig, ServingParts};
 use crate::drift;
 use crate::error::QueryError;
 use crate::lookups::Lookups;
@@ -60,6 +60,7 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) realtime: Arc<dyn Realtime>,
     pub(crate) log: Option<Arc<dyn Log>>,
+    pub(crate) landing: Option<Arc<dyn Landing>>,
     pub(crate) clock: Clock,
     pub(crate) metrics: Option<PrometheusHandle>,
     pub(crate) config: ServingConfig,
@@ -98,6 +99,7 @@ impl Serving {
             store: parts.store,
             realtime: parts.realtime,
             log: parts.log,
+            landing: parts.landing,
             clock: parts.clock,
             metrics: parts.metrics,
             config: parts.config,

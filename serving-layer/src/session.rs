@@ -9,6 +9,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::SessionConfig;
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::setup_pg_catalog;
+use dovetail_core::name::Generation;
 
 use crate::error::QueryError;
 use crate::functions;
@@ -26,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) timeout: Option<std::time::Duration>,
     /// Answer also while partitions are missing, and say which.
     pub(crate) partial: bool,
+    /// As of which generation; of the one that is served when none is set.
+    pub(crate) generation: Option<Generation>,
 }
 
 fn config() -> SessionConfig {

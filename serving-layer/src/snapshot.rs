@@ -54,13 +54,25 @@ pub(crate) struct Pin {
     pub(crate) served: Arc<Served>,
     /// Whether partitions may be missing.
     partial: bool,
+    /// Whether the query named the generation.
+    named: bool,
     tails: Mutex<HashMap<ViewName, Arc<OnceCell<Arc<Tail>>>>>,
 }
 
 impl Pin {
     pub(crate) fn new(inner: Arc<Inner>) -> Self {
         let served = inner.served();
-        Self { inner, served, partial: false, tails: Mutex::default() }
+        Self::on(inner, served, false)
+    }
+
+    /// On a generation that is kept.
+    pub(crate) async fn of(inner: Arc<Inner>, generation: Generation) -> Result<Self, QueryError> {
+        let served = inner.kept(generation).await?;
+        Ok(Self::on(inner, served, true))
+    }
+
+    fn on(inner: Arc<Inner>, served: Arc<Served>, named: bool) -> Self {
+        Self { inner, served, named, partial: false, tails: Mutex::default() }
     }
 
     /// With `partial`, partitions that no speed layer holds end at the cut, and are named.
@@ -105,6 +117,10 @@ impl Pin {
                     Err(error) => return Err(not_met(view, &error)),
                 },
                 Err(RealtimeError::Unfilled(_)) => return Err(self.not_filled(view).await),
+                // What was folded and dropped since does not come back by waiting.
+                Err(RealtimeError::CatchingUp { .. }) if self.named && self.is_another() => {
+                    return Err(self.dropped(view));
+                }
                 Err(error @ RealtimeError::Missing { .. }) => missing(error.to_string()),
                 Err(error) if error.is_passing() => not_ready(error.to_string()),
                 Err(error) => return Err(QueryError::new(Reason::NotReady, error.to_string())),
@@ -156,6 +172,20 @@ impl Pin {
             .collect();
         all.sort_by(|a, b| a.view.cmp(&b.view));
         all
+    }
+
+    fn is_another(&self) -> bool {
+        self.served.generation() != self.inner.served().generation()
+    }
+
+    fn dropped(&self, view: &View) -> QueryError {
+        let generation = self.served.generation();
+        let message = format!(
+            "the speed layer no longer holds what came to `{}` after the cut of generation {generation}",
+            view.name
+        );
+        let hint = format!("ask for `batch.{}`: what that generation itself holds", view.name);
+        QueryError::new(Reason::NotReady, message).with_hint(hint)
     }
 
     async fn not_filled(&self, view: &View) -> QueryError {

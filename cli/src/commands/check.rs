@@ -11,6 +11,9 @@ use crate::engine::Plan;
 pub(super) async fn run(pipeline: &Path) -> Result<ExitCode> {
     match Plan::load(pipeline).await {
         Ok(plan) => {
+            for note in &plan.pipeline.notes {
+                eprintln!("{}:{note}", pipeline.display());
+            }
             #[expect(clippy::print_stdout, reason = "the command's result")]
             for line in summary(&plan) {
                 println!("{line}");

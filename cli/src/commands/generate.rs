@@ -9,8 +9,8 @@ use dovetail_ingestion::generate::{GenerateOptions, Kind as Generated, generate}
 use crate::args::{Generate, Kind};
 
 pub(super) fn run(args: &Generate) -> Result<ExitCode> {
-    let options =
-        GenerateOptions { events: args.events, seed: args.seed, late: args.late, bad: args.bad, start_ms: None };
+    let Generate { events, seed, late, bad, start_ms, .. } = *args;
+    let options = GenerateOptions { events, seed, late, bad, start_ms };
     let mut generator = generate(kind(args.kind), &options);
     let mut out = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
     let mut line = vec![];

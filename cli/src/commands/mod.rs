@@ -7,6 +7,7 @@ mod ingest;
 mod query;
 mod recompute;
 mod rollback;
+mod shown;
 mod status;
 mod up;
 mod verify;
@@ -29,10 +30,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Command::Check { pipeline } => on_one_thread(check::run(&pipeline)),
         Command::Ingest(ingest) => on_one_thread(ingest::run(&ingest)),
         Command::Recompute(recompute) => on_one_thread(recompute::run(&recompute)),
-        Command::Query { sql, server, format } => on_one_thread(query::run(&sql, &server, format.format)),
+        Command::Query { sql, generation, server, format } => {
+            on_one_thread(query::run(&sql, generation, &server, format.format))
+        }
         Command::Status { server, format } => on_one_thread(status::run(&server, format.format)),
         Command::Verify { views, server, format } => on_one_thread(verify::run(views, &server, format.format)),
-        Command::Generations { server, format } => on_one_thread(query::run(GENERATIONS, &server, format.format)),
+        Command::Generations { server, format } => on_one_thread(query::run(GENERATIONS, None, &server, format.format)),
         Command::Rollback { generation, server } => on_one_thread(rollback::run(generation, &server)),
     }
 }

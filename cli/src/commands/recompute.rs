@@ -1,18 +1,19 @@
 //! `dovetail recompute`.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use super::query::whole_number;
+use super::shown::{Step, while_showing};
 use crate::args::Recompute;
 use crate::client::Client;
 use crate::http::ProgressInfo;
+use crate::output::counted;
 
-const STYLE: &str = "{msg} {bar:30} {pos}/{len} rows, {per_sec}, ETA {eta}";
-const LOOK: Duration = Duration::from_millis(100);
+/// What no generation holds, of streams that have views.
+const ABOVE_THE_CUT: &str = "SELECT sum(log_end - coalesce(cut, first)) FROM sys.partitions WHERE head IS NOT NULL";
 
 pub(super) async fn run(args: &Recompute) -> Result<ExitCode> {
     let client = Client::new(&args.server.server)?;
@@ -23,34 +24,40 @@ pub(super) async fn run(args: &Recompute) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let body = json!({"views": args.views, "full": args.full});
-    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(STYLE)?);
     let before: ProgressInfo = client.get("/v1/recompute").await?;
-    let run = client.post::<Value>("/v1/recompute", &body);
+    let look = async || {
+        let progress: ProgressInfo = client.get("/v1/recompute").await.ok()?;
+        let ProgressInfo { run_id, phase, segments_done, segments, rows_done, rows, .. } = progress;
+        let what = format!("{phase} {segments_done}/{segments} segments");
+        (run_id != before.run_id).then_some(Step { what, done: rows_done, total: rows })
+    };
+    let outcome: Value = while_showing("rows", run_or_cancel(&client, &body), look).await?;
+    match outcome.get("generation").and_then(Value::as_u64) {
+        Some(generation) => eprintln!(
+            "published generation {generation}: {} rows of {} segments in {} ms (counted once for each view that reads them)",
+            outcome["rows"], outcome["segments"], outcome["took_ms"]
+        ),
+        None => eprintln!("nothing new is landed since the current generation"),
+    }
+    // What it published does not depend on what can be told about it.
+    if let Ok(records @ 1..) = whole_number(&client, ABOVE_THE_CUT).await {
+        let stay = if records == 1 { "was not landed and stays" } else { "were not landed and stay" };
+        eprintln!("{} {stay} with the speed layer until a later run", counted(records, "record"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks for a run and waits for it; Ctrl-C cancels it.
+async fn run_or_cancel(client: &Client, body: &Value) -> Result<Value> {
+    let run = client.post::<Value>("/v1/recompute", body);
     tokio::pin!(run);
-    let outcome = loop {
+    loop {
         tokio::select! {
-            outcome = &mut run => break outcome,
-            () = tokio::time::sleep(LOOK) => {}
+            outcome = &mut run => return outcome,
             stop = tokio::signal::ctrl_c() => {
                 stop?;
                 let _: Value = client.delete("/v1/recompute").await?;
             }
         }
-        let progress: ProgressInfo = client.get("/v1/recompute").await?;
-        if progress.run_id != before.run_id {
-            bar.set_length(progress.rows);
-            bar.set_position(progress.rows_done.max(bar.position()));
-            bar.set_message(format!("{} {}/{} segments", progress.phase, progress.segments_done, progress.segments));
-        }
-    };
-    bar.finish_and_clear();
-    let outcome = outcome?;
-    match outcome.get("generation").and_then(Value::as_u64) {
-        Some(generation) => eprintln!(
-            "published generation {generation}: {} rows of {} segments in {} ms",
-            outcome["rows"], outcome["segments"], outcome["took_ms"]
-        ),
-        None => eprintln!("nothing new is landed since the current generation"),
     }
-    Ok(ExitCode::SUCCESS)
 }

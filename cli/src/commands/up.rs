@@ -20,7 +20,12 @@ pub(super) fn run(args: &Up) -> Result<ExitCode> {
     let handle = work.handle().clone();
     connections.block_on(async {
         let plan = match Plan::load(&args.pipeline).await {
-            Ok(plan) => plan,
+            Ok(plan) => {
+                for note in &plan.pipeline.notes {
+                    tracing::warn!("{}:{note}", args.pipeline.display());
+                }
+                plan
+            }
             Err(errors) => {
                 eprintln!("{errors}");
                 return Ok(ExitCode::from(1));

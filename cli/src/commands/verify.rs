@@ -5,13 +5,25 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde_json::json;
 
+use super::shown::{Step, while_showing};
 use crate::args::{OutputFormat, Server};
 use crate::client::Client;
-use crate::verify::Verdict;
+use crate::output::counted;
+use crate::verify::{Verdict, Verified};
+
+/// Lines are for terminals of a hundred columns.
+const WIDEST: usize = 100;
 
 pub(super) async fn run(views: Vec<String>, server: &Server, format: OutputFormat) -> Result<ExitCode> {
     let client = Client::new(&server.server)?;
-    let verdicts: Vec<Verdict> = client.post("/v1/verify", &json!({"views": views})).await?;
+    let before: Verified = client.get("/v1/verify").await?;
+    let body = json!({"views": views});
+    let look = async || {
+        let Verified { number, view, records_done, records } = client.get("/v1/verify").await.ok()?;
+        let what = format!("verifying {}", view.filter(|_| number != before.number)?);
+        Some(Step { what, done: records_done, total: records })
+    };
+    let verdicts: Vec<Verdict> = while_showing("records", client.post("/v1/verify", &body), look).await?;
     #[expect(clippy::print_stdout, reason = "the command's result")]
     match format {
         OutputFormat::Json => println!("{}", serde_json::to_string_pretty(&verdicts)?),
@@ -36,16 +48,48 @@ pub(super) fn code(verdicts: &[Verdict]) -> ExitCode {
     ExitCode::from(if differs { 2 } else { 0 })
 }
 
-/// A verdict in words.
+/// A verdict in words. Rows that do not fit into a line are cut; as JSON they are whole.
 pub(super) fn lines(verdict: &Verdict) -> Vec<String> {
-    let Verdict { view, generation, head, records, rows, differences, examples } = verdict;
-    let found = if *differences == 0 { "no difference".to_owned() } else { format!("{differences} DIFFERENCES") };
-    let mut lines =
-        vec![format!("{view}: {found} in {rows} rows; generation {generation}, {records} records below {head}")];
+    let Verdict { view, generation, records, rows, differences, examples, .. } = verdict;
+    let found = match differences {
+        0 => "no difference".to_owned(),
+        many => format!("{} DIFFER", counted(*many, "row")),
+    };
+    let of = format!("{} of {}", counted(*rows, "row"), counted(*records, "record"));
+    let mut lines = vec![format!("{view}: {found}; {of}, generation {generation}")];
     for (served, folded) in examples {
-        let text = |row: &Option<String>| row.clone().unwrap_or_else(|| "(no such row)".to_owned());
-        lines.push(format!("  served {}", text(served)));
-        lines.push(format!("  folded {}", text(folded)));
+        for (what, row) in [("served", served), ("folded", folded)] {
+            let line = format!("  {what} {}", row.as_deref().unwrap_or("(no such row)"));
+            lines.push(console::truncate_str(&line, WIDEST, "…").into_owned());
+        }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_fits_into_a_hundred_columns() {
+        let wide = "borough: Brooklyn, ".repeat(20);
+        let mut verdict = Verdict {
+            view: "requests_by_borough_type_and_day".to_owned(),
+            generation: 1234,
+            head: (0..64).map(|partition| (partition, 1_000_000_000)).collect(),
+            records: 1_234_567_890,
+            rows: 12_345_678,
+            differences: 0,
+            examples: vec![],
+        };
+        let line =
+            "requests_by_borough_type_and_day: no difference; 12345678 rows of 1234567890 records, generation 1234";
+        assert_eq!(lines(&verdict), [line]);
+        (verdict.differences, verdict.examples) = (1, vec![(Some(wide), None)]);
+        let lines = lines(&verdict);
+        assert!(lines[0].contains("1 row DIFFER"), "{lines:?}");
+        assert!(lines[1].starts_with("  served borough") && lines[1].ends_with('…'), "{lines:?}");
+        assert_eq!(lines[2], "  folded (no such row)");
+        assert!(lines.iter().all(|line| console::measure_text_width(line) <= WIDEST), "{lines:?}");
+    }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dovetail_batch_layer::LandingState;
+use dovetail_cli::http::LayerInfo;
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, SqliteConnection};
 
@@ -41,16 +42,21 @@ impl Local {
         self.client.post("/v1/recompute", &json!({ "full": full })).await
     }
 
-    /// Why landing waits, once it does.
+    /// Why landing waits, once it does: `GET /v1/layers` and `sys.partitions` say the same.
     async fn stalled(&self) -> String {
-        let status = self.engine.batch.landing_status();
-        let reason = async || {
-            status.borrow().values().find_map(|landing| match &landing.state {
-                LandingState::Stalled { reason } => Some(reason.clone()),
-                _ => None,
-            })
+        let stalled = async || {
+            let layers: Vec<LayerInfo> = self.client.get("/v1/layers").await.unwrap();
+            assert!(layers.iter().any(|at| at.layer == "speed" && at.state == "folding"), "{layers:?}");
+            layers.into_iter().find(|at| at.layer == "batch" && at.state == "stalled")
         };
-        eventually("a partition to be stalled", reason).await
+        let LayerInfo { stream, partition, reason, .. } = eventually("a partition to be stalled", stalled).await;
+        let sql = format!(
+            "SELECT landing_error FROM sys.partitions WHERE landing_state = 'stalled' AND stream = '{stream}' \
+             AND partition = {partition}"
+        );
+        let told = async || texts(&self.client, &sql).await.into_iter().next();
+        assert_eq!(Some(eventually("`sys.partitions` to tell it", told).await), reason);
+        reason.unwrap()
     }
 
     async fn lands_again(&self) {

@@ -3,11 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "what cannot go on has failed")]
 
 mod answers;
+mod commands;
 mod comparing;
 mod crash;
 mod faults;
 mod independence;
 mod real_input;
-mod running;
 mod slt;
 mod support;

@@ -24,6 +24,7 @@ mod types;
 
 pub use error::{PipelineError, PipelineErrors};
 pub use register::register_lookups;
+pub use suggest::{hint_of, nearest};
 
 /// A parsed pipeline: names are unique across streams, lookups and views.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +32,8 @@ pub struct Pipeline {
     pub streams: Vec<Stream>,
     pub lookups: Vec<Lookup>,
     pub views: Vec<ViewSql>,
+    /// What is allowed and probably not meant, by line.
+    pub notes: Vec<PipelineError>,
 }
 
 /// A table of records that the log holds: `CREATE EXTERNAL TABLE .. LOCATION 'kafka://TOPIC'`.

@@ -5,15 +5,16 @@ use std::path::Path;
 
 use datafusion::common::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::ast::Ident;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::Location;
 
-use super::Pipeline;
 use super::error::{PipelineError, PipelineErrors, Report};
 use super::source::{DIALECT, Piece, keyword, split};
 use super::statement::{Declared, declared};
-use super::types::lower_first;
+use super::types::{lower_first, normalized};
+use super::{Format, Pipeline};
 
 /// Brackets that may be open at once: the parser recurses into types without a limit of its own.
 const MAX_DEPTH: usize = 64;
@@ -76,7 +77,17 @@ impl Parsing {
     fn statement(&mut self, piece: &Piece, text: &str, folder: &Path) {
         let mut report = report(piece, text, &mut self.errors);
         let Some(statement) = parsed(piece, &mut report) else { return };
+        let folded = folded_columns(&statement);
         let Some(declared) = declared(statement, piece, text, folder, &mut report) else { return };
+        if matches!(&declared, Declared::Stream(stream) if stream.format == Format::Json) {
+            let statement = report.statement.clone();
+            let mut notes = Report { statement, start: report.start, errors: &mut self.pipeline.notes };
+            for column in folded {
+                let (name, read) = (&column.value, normalized(&column));
+                let message = format!("column `{name}` is read as `{read}`: unquoted names are folded to lower case");
+                notes.hint(column.span.start, message, format!("write \"{name}\" if the records spell it so"));
+            }
+        }
         let at = format!("{} at line {}", report.statement, report.start.line);
         let (name, topic) = match &declared {
             Declared::Stream(stream) => (stream.name.to_string(), Some(&stream.topic)),
@@ -100,6 +111,16 @@ impl Parsing {
             Declared::View(view) => self.pipeline.views.push(view),
         }
     }
+}
+
+/// Unquoted names of columns in mixed case.
+fn folded_columns(statement: &Statement) -> Vec<Ident> {
+    let Statement::CreateExternalTable(table) = statement else { return vec![] };
+    let mixed = |name: &Ident| {
+        let has = |case: fn(&char) -> bool| name.value.chars().any(|c| case(&c));
+        name.quote_style.is_none() && has(char::is_ascii_lowercase) && has(char::is_ascii_uppercase)
+    };
+    table.columns.iter().map(|column| &column.name).filter(|name| mixed(name)).cloned().collect()
 }
 
 fn report<'a>(piece: &Piece, text: &str, errors: &'a mut Vec<PipelineError>) -> Report<'a> {

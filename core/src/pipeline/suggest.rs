@@ -1,9 +1,11 @@
-//! "Did you mean": the nearest of the words that would have been right.
+//! "Did you mean": the nearest of the words that would have been right, and what DataFusion's errors leave to guess.
 
+use datafusion::arrow::error::ArrowError;
 use datafusion::common::utils::datafusion_strsim::levenshtein;
+use datafusion::common::{DataFusionError, SchemaError};
 
 /// The candidate with the fewest edits, ignoring case; none when so many are needed that it is another word.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     let allowed = (word.chars().count() + 1) / 3;
     candidates
@@ -13,6 +15,29 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
 }
+
+/// What to write instead, for errors of DataFusion that do not say so: names in another case, local times that a
+/// zone has twice or never.
+pub fn hint_of(error: &DataFusionError) -> Option<String> {
+    match error.find_root() {
+        DataFusionError::SchemaError(error, _) => {
+            let SchemaError::FieldNotFound { field, valid_fields } = error.as_ref() else { return None };
+            let other_case = |valid: &str| valid != field.name && valid.to_lowercase() == field.name.to_lowercase();
+            let meant = valid_fields.iter().map(|valid| valid.name.as_str()).find(|valid| other_case(valid))?;
+            Some(format!("names without double quotes are folded to lower case: write \"{meant}\""))
+        }
+        DataFusionError::ArrowError(error, _) => match error.as_ref() {
+            ArrowError::ParseError(why) if why.contains("error computing timezone offset") => Some(TWICE_OR_NEVER),
+            ArrowError::CastError(why) if why.contains("Cannot cast timezone") => Some(TWICE_OR_NEVER),
+            _ => None,
+        }
+        .map(str::to_owned),
+        _ => None,
+    }
+}
+
+const TWICE_OR_NEVER: &str = "the zone's clocks change there, so this local time exists twice or never: write it with \
+                              its offset, as in TIMESTAMPTZ '2024-11-03 01:30:00-05:00'";
 
 /// A hint that names the nearest candidate, or else all of them.
 pub(super) fn did_you_mean(word: &str, candidates: &[&str], all: &str) -> String {

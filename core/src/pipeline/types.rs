@@ -12,6 +12,7 @@ use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::{ColumnDef, ColumnOption, Ident};
 
 use super::error::Report;
+use super::suggest::did_you_mean;
 use crate::record::column;
 
 const METADATA: [&str; 6] =
@@ -123,6 +124,25 @@ pub(super) fn lower_first(text: &str) -> String {
     }
 }
 
+/// Types without parameters, as they are usually written.
+const TYPES: [&str; 15] = [
+    "BOOLEAN",
+    "TINYINT",
+    "SMALLINT",
+    "INT",
+    "INTEGER",
+    "BIGINT",
+    "REAL",
+    "FLOAT",
+    "DOUBLE",
+    "VARCHAR",
+    "TEXT",
+    "STRING",
+    "BYTEA",
+    "DATE",
+    "TIMESTAMP",
+];
+
 fn instead_of(sql_type: &str) -> Option<String> {
     let word: String = sql_type.to_uppercase().chars().take_while(|c| c.is_ascii_alphanumeric()).collect();
     let write = match word.as_str() {
@@ -140,7 +160,7 @@ fn instead_of(sql_type: &str) -> Option<String> {
         "BINARY" | "VARBINARY" | "BLOB" | "BYTES" => "BYTEA",
         "ARRAY" => "`TYPE[]` or `ARRAY<TYPE>`",
         "DEC" | "DECIMAL" | "NUMERIC" | "BIGNUMERIC" | "BIGDECIMAL" => "DECIMAL(precision, scale), up to 76 digits",
-        _ => return None,
+        _ => return Some(did_you_mean(&word, &TYPES, "types")),
     };
     Some(format!("write {write}"))
 }

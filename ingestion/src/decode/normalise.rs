@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Field, Fields};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::types::sql_type;
+use super::types::a_type;
 
 /// Why a record was not rewritten.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(super) fn members<'a>(text: &'a str, fields: &Fields) -> Result<Vec<(usize, 
 
 /// ``column `latitude`: "abc" is not a DOUBLE``.
 pub(super) fn not_a(field: &Field, value: &str) -> String {
-    format!("column `{}`: {} is not a {}", field.name(), shortened(value), sql_type(field.data_type()))
+    format!("column `{}`: {} is not {}", field.name(), shortened(value), a_type(field.data_type()))
 }
 
 /// At most about 100 bytes of `value`.

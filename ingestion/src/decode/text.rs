@@ -14,7 +14,7 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 
 use super::timestamp::{Timestamps, Unreadable};
-use super::types::sql_type;
+use super::types::{a_type, sql_type};
 use super::{DeadRow, decimal};
 
 /// Turns what is still text in `raw` into `data_type`; `""` becomes null. Rows that cannot be turned become
@@ -145,5 +145,5 @@ fn scalars(raw: &ArrayRef, data_type: &DataType, bad: &mut Vec<DeadRow>) -> Resu
 
 fn no(text: &str, data_type: &DataType) -> String {
     let text: String = text.chars().take(100).collect();
-    format!("{text:?} is not a {}", sql_type(data_type))
+    format!("{text:?} is not {}", a_type(data_type))
 }

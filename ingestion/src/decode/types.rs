@@ -54,6 +54,13 @@ fn raw_type(data_type: &DataType) -> DataType {
     }
 }
 
+/// The type with its article: `a BIGINT`, `an INT`.
+pub(super) fn a_type(data_type: &DataType) -> String {
+    let name = sql_type(data_type);
+    let article = if name.starts_with(['A', 'E', 'I', 'O']) { "an" } else { "a" };
+    format!("{article} {name}")
+}
+
 /// The type as a pipeline spells it.
 pub(super) fn sql_type(data_type: &DataType) -> String {
     let name = match data_type {

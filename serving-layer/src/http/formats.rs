@@ -8,13 +8,14 @@ use arrow::ipc::writer::StreamWriter;
 use arrow::json::writer::{JsonArray, LineDelimited, WriterBuilder};
 use serde_json::json;
 
+use super::error_json;
 use crate::error::{QueryError, Reason};
 use crate::query::Answer;
 
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
-    /// `{"as_of": [..], "columns": [{"name", "type"}], "rows": [{..}]}`
+    /// `{"as_of": [..], "columns": [{"name", "type"}], "rows": [{..}]}`, and after them perhaps `"error": {..}`
     Json,
     Ndjson,
     Csv,
@@ -107,6 +108,16 @@ impl Writer {
                 writer.write(&batch).map_err(unwritable)?;
                 Ok(std::mem::take(writer.get_mut()))
             }
+        }
+    }
+
+    /// The end of an answer that fails after its first rows, where the format can say so.
+    pub(super) fn fail(self, error: &QueryError) -> Option<Vec<u8>> {
+        let error = error_json(error);
+        match self.kind {
+            Kind::Json { .. } => Some(format!("],\"error\":{error}}}\n").into_bytes()),
+            Kind::Ndjson => Some(format!("{}\n", json!({ "error": error })).into_bytes()),
+            Kind::Csv { .. } | Kind::Arrow(_) => None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Answers over HTTP.
 //!
 //! ```text
-//! POST /v1/query          SQL text, or {"sql": .., "params": [..]}; JSON, NDJSON, CSV or Arrow by Accept
+//! POST /v1/query          SQL text, or {"sql": .., "params": [..], "generation": n}; JSON, NDJSON, CSV or Arrow by Accept
 //! GET  /v1/views[/{view}]  what there is and whether it can be answered
 //! GET  /v1/status          every layer, in one document
 //! GET  /healthz  /readyz  /metrics
@@ -21,7 +21,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::error::QueryError;
 use crate::serving::Serving;
@@ -45,14 +45,18 @@ pub fn router(serving: Arc<Serving>) -> Router {
 impl IntoResponse for QueryError {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.reason.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut error = json!({ "message": self.message, "code": self.reason.sqlstate() });
-        if let Some(position) = self.position {
-            error["line"] = position.line.into();
-            error["column"] = position.column.into();
-        }
-        if let Some(hint) = self.hint {
-            error["hint"] = hint.into();
-        }
-        (status, axum::Json(json!({ "error": error }))).into_response()
+        (status, axum::Json(json!({ "error": error_json(&self) }))).into_response()
     }
+}
+
+fn error_json(error: &QueryError) -> Value {
+    let mut json = json!({ "message": error.message, "code": error.reason.sqlstate() });
+    if let Some(position) = error.position {
+        json["line"] = position.line.into();
+        json["column"] = position.column.into();
+    }
+    if let Some(hint) = &error.hint {
+        json["hint"] = hint.as_str().into();
+    }
+    json
 }

@@ -9,18 +9,23 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use datafusion::common::ParamValues;
 use datafusion::logical_expr::LogicalPlan;
-use futures::StreamExt;
+use dovetail_core::name::Generation;
+use futures::{Stream, StreamExt};
 use serde::Deserialize;
 use serde_json::Value;
+use tracing::warn;
 
 use super::formats::{Format, Writer};
 use super::params;
 use crate::error::{QueryError, Reason};
-use crate::query::Answer;
+use crate::query::Batches;
 use crate::serving::Serving;
 use crate::session::Settings;
 use crate::snapshot::AsOf;
 use crate::sql::{Does, check};
+
+/// Bytes of an answer that are held back: an error until then is answered as one, with its status.
+const HELD: usize = 1 << 20;
 
 /// What is asked.
 #[derive(Debug, Deserialize)]
@@ -32,6 +37,8 @@ struct Ask {
     /// Answer also while partitions are missing, and say which.
     #[serde(default)]
     partial: bool,
+    #[serde(default)]
+    generation: Option<Generation>,
 }
 
 pub(super) async fn query(State(serving): State<Arc<Serving>>, headers: HeaderMap, body: String) -> Response {
@@ -50,47 +57,58 @@ async fn answer(serving: &Serving, headers: &HeaderMap, body: &str) -> Result<Re
         return Err(QueryError::new(Reason::Unsupported, message));
     }
     let bind = |plan: &LogicalPlan| -> Result<ParamValues, QueryError> { params::bind(plan, &ask.params) };
-    let settings = Settings { partial: ask.partial, ..Settings::default() };
+    let settings = Settings { partial: ask.partial, generation: ask.generation, ..Settings::default() };
     let mut answer = Box::pin(serving.start(&statement, &settings, Some(&bind), "http")).await?;
-    // The first rows decide about the status; an error after them cuts the body short.
     let mut writer = Writer::new(format, &answer)?;
-    let first = match answer.batches.next().await {
-        Some(batch) => writer.write(&batch?)?,
-        None => vec![],
-    };
-    Ok(respond(format, answer, writer, first))
+    let mut held = vec![];
+    while held.len() < HELD {
+        match answer.batches.next().await {
+            Some(batch) => held.extend(writer.write(&batch?)?),
+            None => {
+                held.extend(writer.finish()?);
+                return Ok(respond(format, &answer.as_of, Body::from(held)));
+            }
+        }
+    }
+    let body = futures::stream::once(async { Ok(held) }).chain(rest(answer.batches, writer));
+    Ok(respond(format, &answer.as_of, Body::from_stream(body)))
 }
 
 fn ask(headers: &HeaderMap, body: &str) -> Result<Ask, QueryError> {
     let declared = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !declared.starts_with("application/json") && !body.trim_start().starts_with('{') {
-        return Ok(Ask { sql: body.to_owned(), params: vec![], partial: false });
+        return Ok(Ask { sql: body.to_owned(), params: vec![], partial: false, generation: None });
     }
     serde_json::from_str(body).map_err(|error| {
-        QueryError::new(Reason::Syntax, format!("the body is no question: {error}"))
-            .with_hint("send SQL as text/plain, or {\"sql\": \"..\", \"params\": [..]} as application/json")
+        QueryError::new(Reason::Syntax, format!("the body is no question: {error}")).with_hint(
+            "send SQL as text/plain, or {\"sql\": \"..\", \"params\": [..], \"generation\": 3} as application/json",
+        )
     })
 }
 
-/// Streams what follows the first rows.
-fn respond(format: Format, answer: Answer, writer: Writer, first: Vec<u8>) -> Response {
-    let headers = as_of(&answer.as_of);
-    let rest = futures::stream::unfold(Some((answer.batches, writer)), |state| async move {
-        let (mut batches, mut writer) = state?;
-        match batches.next().await {
-            Some(Ok(batch)) => match writer.write(&batch) {
-                Ok(bytes) => Some((Ok(bytes), Some((batches, writer)))),
-                Err(error) => Some((Err(error), None)),
-            },
-            Some(Err(error)) => Some((Err(error), None)),
-            None => Some((writer.finish(), None)),
-        }
-    });
-    let body = futures::stream::once(async { Ok(first) }).chain(rest);
-    let mut response = (StatusCode::OK, Body::from_stream(body)).into_response();
+fn respond(format: Format, views: &[AsOf], body: Body) -> Response {
+    let mut response = (StatusCode::OK, body).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
-    response.headers_mut().extend(headers);
+    response.headers_mut().extend(as_of(views));
     response
+}
+
+/// What follows the part of an answer that was held back. An error is its end where the format can say it; else the
+/// body is cut, so that nobody takes it for whole.
+fn rest(batches: Batches, writer: Writer) -> impl Stream<Item = Result<Vec<u8>, QueryError>> {
+    futures::stream::unfold(Some((batches, writer)), |state| async move {
+        let (mut batches, mut writer) = state?;
+        let error = match batches.next().await {
+            Some(Ok(batch)) => match writer.write(&batch) {
+                Ok(bytes) => return Some((Ok(bytes), Some((batches, writer)))),
+                Err(error) => error,
+            },
+            Some(Err(error)) => error,
+            None => return Some((writer.finish(), None)),
+        };
+        warn!(%error, "a query failed after its first rows were sent");
+        Some((writer.fail(&error).ok_or(error), None))
+    })
 }
 
 /// What the answer is as of; with several views, the cut and head are by view.

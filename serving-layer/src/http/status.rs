@@ -71,6 +71,7 @@ async fn status_json(serving: &Serving) -> Result<Value, QueryError> {
     let waiting = views.iter().any(|view| view.error.is_some());
     let stopped = partitions.iter().any(|partition| partition.error.is_some());
     let health = |bad: bool, word: &'static str| if bad { word } else { "ok" };
+    let not_landing = partitions.iter().any(|partition| partition.landing_error.is_some());
     let last_failed = runs.first().is_some_and(|run| run["state"] == "failed");
     let cuts: serde_json::Map<String, Value> =
         views.iter().filter_map(|view| Some((view.name.clone(), json!(view.folded.as_ref()?.cut.as_ref()?)))).collect();
@@ -81,7 +82,10 @@ async fn status_json(serving: &Serving) -> Result<Value, QueryError> {
         "current_generation": current,
         "cut": cuts,
         "layers": {
-            "batch": health(last_failed, "last run failed"),
+            "batch": match not_landing {
+                true => "landing of a partition does not go on",
+                false => health(last_failed, "last run failed"),
+            },
             "speed": health(stopped, "a partition has stopped"),
             "serving": health(waiting, "a view cannot be answered"),
         },

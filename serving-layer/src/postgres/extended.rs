@@ -62,7 +62,8 @@ impl Parser {
             config.options_mut().catalog.default_schema.clone_from(schema);
             state = SessionStateBuilder::new_from_existing(state).with_config(config).build();
         }
-        let plan = Box::pin(state.statement_to_plan(DfStatement::Statement(Box::new(statement.clone())))).await?;
+        let plan = Box::pin(state.statement_to_plan(DfStatement::Statement(Box::new(statement.clone())))).await;
+        let plan = plan.map_err(|error| self.serving.with_table_hint(error.into()))?;
         check_plan(&plan)?;
         Ok(plan)
     }

@@ -12,6 +12,7 @@ use datafusion_postgres::pgwire::api::Type;
 use datafusion_postgres::pgwire::api::results::{DataRowEncoder, FieldFormat, FieldInfo, QueryResponse, Response, Tag};
 use datafusion_postgres::pgwire::error::PgWireResult;
 use datafusion_postgres::pgwire::messages::response::TransactionStatus;
+use dovetail_core::name::Generation;
 
 use super::respond::{done, session_error};
 use crate::functions::SERVER_VERSION;
@@ -19,14 +20,17 @@ use crate::session::Settings;
 
 /// Answers also while partitions are missing, and says which.
 const PARTIAL: &str = "dovetail.partial";
+/// The generation that statements are as of.
+const GENERATION: &str = "dovetail.generation";
 
 /// What a client may set, and what `SHOW` says before it does.
-const KNOWN: [(&str, &str); 27] = [
+const KNOWN: [(&str, &str); 28] = [
     ("application_name", ""),
     ("bytea_output", "hex"),
     ("client_encoding", "UTF8"),
     ("client_min_messages", "notice"),
     ("datestyle", "ISO, YMD"),
+    (GENERATION, "current"),
     ("default_transaction_isolation", "read committed"),
     ("default_transaction_read_only", "on"),
     (PARTIAL, "off"),
@@ -77,6 +81,7 @@ pub(super) fn settings(metadata: &Metadata) -> Settings {
     Settings {
         schema: path.and_then(first),
         time_zone: value(metadata, "timezone").filter(|zone| !zone.eq_ignore_ascii_case("utc")),
+        generation: value(metadata, GENERATION).and_then(|number| number.parse().ok().map(Generation)),
         timeout: value(metadata, "statement_timeout").and_then(|text| milliseconds(&text)).filter(|t| !t.is_zero()),
         partial: value(metadata, PARTIAL).and_then(|text| switch(&text)).unwrap_or(false),
     }
@@ -129,6 +134,7 @@ fn shown(statement: &Statement) -> Option<String> {
         "dovetail partial" => PARTIAL.to_owned(),
         "transaction isolation level" => "transaction_isolation".to_owned(),
         "session authorization" => "session_authorization".to_owned(),
+        "dovetail generation" => GENERATION.to_owned(),
         name => name.to_owned(),
     })
 }
@@ -209,7 +215,8 @@ fn assign(set: &Set, metadata: &mut Metadata) -> PgWireResult<Response> {
 }
 
 fn put(metadata: &mut Metadata, name: String, value: String) -> PgWireResult<Response> {
-    if value.eq_ignore_ascii_case("default") {
+    let current = name == GENERATION && value.eq_ignore_ascii_case("current");
+    if current || value.eq_ignore_ascii_case("default") {
         metadata.remove(&name);
         return Ok(done("SET"));
     }
@@ -217,6 +224,7 @@ fn put(metadata: &mut Metadata, name: String, value: String) -> PgWireResult<Res
         "statement_timeout" | "lock_timeout" => milliseconds(&value).is_some(),
         PARTIAL => switch(&value).is_some(),
         "timezone" => value.parse::<arrow::array::timezone::Tz>().is_ok(),
+        GENERATION => value.parse::<u64>().is_ok(),
         "extra_float_digits" => value.parse::<i8>().is_ok(),
         _ => true,
     };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use async_trait::async_trait;
@@ -26,6 +26,10 @@ use crate::error::{QueryError, Reason};
 use crate::raw::{instant, schema};
 use crate::serving::Inner;
 
+/// The start of `value` as text, for people.
+const TEXT: &str = "text";
+const TEXT_CHARS: usize = 1000;
+
 /// The dead letters of all streams.
 #[derive(Debug)]
 pub(super) struct DeadLetters {
@@ -42,6 +46,7 @@ impl DeadLetters {
             instant("timestamp", true),
             Field::new("key", DataType::Binary, true),
             Field::new("value", DataType::Binary, true),
+            Field::new(TEXT, DataType::Utf8, true),
             Field::new("error", DataType::Utf8, true),
         ]);
         Self { inner: Arc::clone(inner), schema }
@@ -60,7 +65,7 @@ impl DeadLetters {
         for filter in filters.iter().filter(|filter| only_place(filter)) {
             let mask = session.create_physical_expr(filter.clone(), &names)?.evaluate(&places)?;
             let mask = mask.into_array(segments.len())?;
-            pass = arrow::compute::and_kleene(&pass, arrow::array::AsArray::as_boolean(&mask))?;
+            pass = arrow::compute::and_kleene(&pass, mask.as_boolean())?;
         }
         let passes = |i: usize| arrow::array::Array::is_valid(&pass, i) && pass.value(i);
         Ok(segments.into_iter().enumerate().filter(|(i, _)| passes(*i)).map(|(_, segment)| segment).collect())
@@ -165,11 +170,41 @@ fn letters(batch: &RecordBatch, topic: &str, partition: i32, schema: &SchemaRef)
     let mut columns: Vec<ArrayRef> =
         vec![column::text(vec![Some(topic); rows]), column::int32(std::iter::repeat_n(partition, rows))];
     for field in &schema.fields()[2..] {
-        let column = found(field.name()).or_else(|| found(&format!("{}_ms", field.name())));
+        let column = match field.name().as_str() {
+            TEXT => found("value").map(|values| texts(&values)).transpose()?,
+            name => found(name).or_else(|| found(&format!("{name}_ms"))),
+        };
         columns.push(match column {
             Some(column) => cast(&column, field.data_type())?,
             None => arrow::array::new_null_array(field.data_type(), rows),
         });
     }
     Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+}
+
+fn texts(values: &ArrayRef) -> Result<ArrayRef> {
+    let values = cast(values, &DataType::Binary)?;
+    Ok(column::text(values.as_binary::<i32>().iter().map(|value| value.map(text))))
+}
+
+/// What is no UTF-8 becomes U+FFFD, and so does what PostgreSQL's texts cannot hold.
+fn text(value: &[u8]) -> String {
+    // No character is longer than four bytes.
+    let start = &value[..value.len().min(4 * TEXT_CHARS)];
+    let chars = String::from_utf8_lossy(start).replace('\0', "\u{fffd}");
+    chars.chars().take(TEXT_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_bytes_have_a_text_that_is_not_long() {
+        assert_eq!(text(b"{nope"), "{nope");
+        assert_eq!(text(b"a\0b\xffc"), "a\u{fffd}b\u{fffd}c");
+        let long = "\u{1f600}".repeat(2 * TEXT_CHARS);
+        assert_eq!(text(long.as_bytes()), "\u{1f600}".repeat(TEXT_CHARS));
+        assert_eq!(text(&[0xf0; 9000]).chars().count(), TEXT_CHARS);
+    }
 }

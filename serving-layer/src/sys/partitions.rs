@@ -32,9 +32,12 @@ pub(crate) struct PartitionState {
     pub(crate) lag_records: Option<i64>,
     /// Age of the first of them; 0 when there is none.
     pub(crate) lag_ms: Option<i64>,
-    /// `reading`, `behind` or `stopped`.
+    /// What the speed layer does: `reading`, `behind` or `stopped`.
     pub(crate) state: &'static str,
     pub(crate) error: Option<String>,
+    /// What landing does, and why it does not go on.
+    pub(crate) landing_state: Option<&'static str>,
+    pub(crate) landing_error: Option<String>,
 }
 
 /// All partitions of all streams.
@@ -70,6 +73,7 @@ async fn state(inner: &Inner, stream: &Stream, partition: i32, landed: Option<&P
         _ => None,
     };
     let error = stopped.or(unknown);
+    let landing = inner.landing.as_ref().and_then(|landing| landing.at(&stream.name, partition));
     let state = match (&error, lag_records) {
         (Some(_), _) => "stopped",
         (None, Some(1..)) => "behind",
@@ -88,6 +92,8 @@ async fn state(inner: &Inner, stream: &Stream, partition: i32, landed: Option<&P
         lag_ms,
         state,
         error,
+        landing_state: landing.as_ref().map(|landing| landing.state),
+        landing_error: landing.and_then(|landing| landing.error),
     }
 }
 
@@ -146,6 +152,8 @@ pub(super) fn schema() -> SchemaRef {
         Field::new("lag_ms", DataType::Int64, true),
         Field::new("state", DataType::Utf8, false),
         Field::new("error", DataType::Utf8, true),
+        Field::new("landing_state", DataType::Utf8, true),
+        Field::new("landing_error", DataType::Utf8, true),
     ])
 }
 
@@ -166,6 +174,8 @@ pub(super) async fn rows(inner: &Inner) -> Result<RecordBatch, QueryError> {
             column::int64(all.iter().map(|p| p.lag_ms)),
             column::text(all.iter().map(|p| Some(p.state))),
             column::text(all.iter().map(|p| p.error.as_ref())),
+            column::text(all.iter().map(|p| p.landing_state)),
+            column::text(all.iter().map(|p| p.landing_error.as_ref())),
         ],
     )
 }

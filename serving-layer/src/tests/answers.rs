@@ -122,6 +122,8 @@ async fn sys_tables_tell_what_there_is() {
     assert_eq!(world.rows(views).await, ["busy|derived|||".to_owned(), format!("by_page|filled|1|{at}|{at}")]);
     let partitions = "SELECT topic, partition, cut, head, log_end, state FROM sys.partitions ORDER BY 2";
     assert_eq!(world.rows(partitions).await, ["Clicks|0|3|3||reading", "Clicks|1|2|2||reading"]);
+    let landing = "SELECT partition, landing_state, landing_error FROM sys.partitions ORDER BY 1";
+    assert_eq!(world.rows(landing).await, ["0|stalled|the disk is full", "1|landing|"]);
     assert_eq!(world.rows("SELECT generation, state, views FROM sys.generations").await, ["1|served|4"]);
     assert_eq!(world.rows("SELECT kind, state, generation FROM sys.batch_runs").await, ["full|published|1"]);
     assert_eq!(world.rows("SELECT name, partitions FROM sys.streams").await, ["clicks|2"]);
@@ -132,4 +134,40 @@ async fn sys_tables_tell_what_there_is() {
     }
     let listed = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'batch' ORDER BY 1";
     assert_eq!(world.rows(listed).await, ["busy", "by_page", "by_user", "everything", "slow"]);
+}
+
+#[tokio::test]
+async fn casts_are_ordered_by_their_column_s_name() {
+    let world = World::new().await;
+    world.append_all(&[("ann", "/a", 9), ("bob", "/b", 10), ("cid", "/c", 101)]);
+    // As text, as PostgreSQL does it.
+    assert_eq!(world.rows("SELECT CAST(total AS VARCHAR) FROM by_page ORDER BY total").await, ["10", "101", "9"]);
+    assert_eq!(world.rows("SELECT p.total::text FROM by_page p ORDER BY total DESC").await, ["9", "101", "10"]);
+    let sql = "SELECT CAST(total AS VARCHAR) AS shown FROM by_page ORDER BY total";
+    assert_eq!(world.rows(sql).await, ["9", "10", "101"]);
+    let error = world.error("SELECT total, CAST(total AS VARCHAR) FROM by_page").await;
+    assert!(error.hint.as_ref().is_some_and(|hint| hint.contains("AS name")), "{error:?}");
+}
+
+#[tokio::test]
+async fn names_that_are_nearly_right_are_hinted_at() {
+    let world = World::with(
+        "CREATE EXTERNAL TABLE clicks (\"userId\" BIGINT) STORED AS JSON LOCATION 'kafka://Clicks'
+         OPTIONS ('partitions' '2');
+         CREATE VIEW by_user AS SELECT \"userId\", count(*) AS clicks FROM clicks GROUP BY \"userId\";",
+        super::world::config(),
+    )
+    .await;
+    for (sql, hint) in [
+        ("SELECT * FROM clicks", "a stream is not a table: its landed records are in `raw.clicks`"),
+        ("SELECT * FROM batch.clicks", "its landed records are in `raw.clicks`"),
+        ("SELECT * FROM by_usr", "did you mean `by_user`?"),
+        ("SELECT userId FROM by_user", "folded to lower case: write \"userId\""),
+        ("SELECT b.USERID FROM by_user b", "folded to lower case: write \"userId\""),
+    ] {
+        let error = world.error(sql).await;
+        assert!(error.hint.as_ref().is_some_and(|found| found.contains(hint)), "{sql}: {error:?}");
+    }
+    assert_eq!(world.error("SELECT * FROM something_else").await.hint, None);
+    assert_eq!(world.rows("SELECT \"userId\" FROM by_user").await, [""; 0]);
 }

@@ -22,6 +22,10 @@ pub(super) async fn http() -> Http {
     let world = World::new().await;
     world.append_all(&[("ann", "/a", 10), ("bob", "/b", 20), ("ann", "/a", 300)]);
     world.publish(&[]).await;
+    http_of(world).await
+}
+
+pub(super) async fn http_of(world: World) -> Http {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let app = router(Arc::clone(&world.serving));
@@ -30,7 +34,7 @@ pub(super) async fn http() -> Http {
 }
 
 impl Http {
-    async fn ask(&self, accept: &str, sql: &str) -> reqwest::Response {
+    pub(super) async fn ask(&self, accept: &str, sql: &str) -> reqwest::Response {
         let request = self.client.post(format!("{}/v1/query", self.base)).header("accept", accept);
         request.body(sql.to_owned()).send().await.unwrap()
     }
@@ -156,4 +160,32 @@ async fn status_pages_tell_how_it_stands() {
     let (code, reasons) = http.get("/readyz").await;
     assert_eq!(code, StatusCode::SERVICE_UNAVAILABLE);
     assert!(reasons.contains("`by_user` is not filled"), "{reasons}");
+}
+
+#[tokio::test]
+async fn an_error_among_the_first_rows_is_an_error() {
+    let http = http().await;
+    let response = http.ask("*/*", "SELECT 1 / (x - 20000) FROM generate_series(1, 50000) t(x)").await;
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+    assert_eq!((&body["error"]["code"], &body["rows"]), (&json!("22012"), &Value::Null));
+}
+
+#[tokio::test]
+async fn an_error_after_many_rows_is_told_where_the_format_can() {
+    let http = http().await;
+    let sql = "SELECT x, 1 / (x - 900000) AS y FROM generate_series(1, 1000000) t(x)";
+    let response = http.ask("*/*", sql).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+    assert_eq!(body["error"]["code"], "22012", "{}", body["error"]);
+    assert!(body["rows"].as_array().unwrap().len() > 50_000);
+    let text = http.ask("application/x-ndjson", sql).await.text().await.unwrap();
+    let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["error"]["code"], text.lines().count() > 50_000), (&json!("22012"), true));
+    for accept in ["text/csv", "application/vnd.apache.arrow.stream"] {
+        let response = http.ask(accept, sql).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert!(response.bytes().await.is_err(), "{accept}: the body looks whole");
+    }
 }

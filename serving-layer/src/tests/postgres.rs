@@ -23,6 +23,10 @@ pub(super) async fn wire(limits: ServingConfig) -> Wire {
     let world = World::with(PIPELINE, limits).await;
     world.append_all(&[("ann", "/a", 10), ("bob", "/b", 20), ("ann", "/a", 300)]);
     world.publish(&[]).await;
+    wire_of(world).await
+}
+
+pub(super) async fn wire_of(world: World) -> Wire {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
@@ -31,7 +35,7 @@ pub(super) async fn wire(limits: ServingConfig) -> Wire {
 }
 
 impl Wire {
-    async fn client(&self) -> Client {
+    pub(super) async fn client(&self) -> Client {
         let address = format!("host=127.0.0.1 port={} user=dovetail dbname=dovetail", self.port);
         let (client, connection) = tokio_postgres::connect(&address, NoTls).await.unwrap();
         self.tasks.spawn(async move { drop(connection.await) });
@@ -39,7 +43,7 @@ impl Wire {
     }
 }
 
-fn texts(messages: &[SimpleQueryMessage]) -> Vec<String> {
+pub(super) fn texts(messages: &[SimpleQueryMessage]) -> Vec<String> {
     let row = |message: &SimpleQueryMessage| match message {
         SimpleQueryMessage::Row(row) => {
             Some((0..row.len()).map(|i| row.get(i).unwrap_or("NULL")).collect::<Vec<_>>().join("|"))

@@ -54,3 +54,12 @@ async fn errors_point_at_their_place() {
     assert_eq!(lines[1], "LINE 2:   nope FROM by_page");
     assert_eq!(lines[2].find('^'), Some("LINE 2:   ".len()), "{stderr}");
 }
+
+#[tokio::test]
+async fn a_view_is_described_once() {
+    let wire = wire(config()).await;
+    let Some((stdout, stderr)) = psql(&wire, "\\d by_page").await else { return };
+    assert_eq!(stdout.matches("page|text").count(), 1, "{stdout}\n{stderr}");
+    let Some((stdout, _)) = psql(&wire, "\\d *.by_page").await else { return };
+    assert_eq!(stdout.matches("page|text").count(), 3, "{stdout}");
+}

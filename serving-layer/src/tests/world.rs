@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use dovetail_core::catalog::{Catalog, NewRun, PublishedGeneration, RunKind, Trigger};
 use dovetail_core::clock::Clock;
 use dovetail_core::manifest::{Manifest, StateFile, ViewStates};
-use dovetail_core::name::ViewName;
+use dovetail_core::name::{StreamName, ViewName};
 use dovetail_core::offsets::{Cut, OffsetRange, Offsets};
 use dovetail_core::pipeline::Pipeline;
 use dovetail_core::realtime::{Realtime, RealtimeError, RealtimeView, Slice};
@@ -20,7 +20,7 @@ use dovetail_core::view::{Folder, Planned, Planner, View, sort_state};
 use parquet::arrow::ArrowWriter;
 use tempfile::TempDir;
 
-use crate::{Answer, QueryError, Serving, ServingConfig, ServingParts};
+use crate::{Answer, Landing, LandingAt, QueryError, Serving, ServingConfig, ServingParts};
 
 pub(super) const PIPELINE: &str = "
 CREATE EXTERNAL TABLE clicks (user_id VARCHAR, page VARCHAR, ms BIGINT)
@@ -102,6 +102,20 @@ impl Realtime for Rows {
     }
 }
 
+/// Landing that waits for the disk in the first partition.
+#[derive(Debug)]
+struct FirstIsStalled;
+
+impl Landing for FirstIsStalled {
+    fn at(&self, stream: &StreamName, partition: i32) -> Option<LandingAt> {
+        assert_eq!(stream.as_str(), "clicks");
+        Some(match partition {
+            0 => LandingAt { state: "stalled", error: Some("the disk is full".to_owned()) },
+            _ => LandingAt { state: "landing", error: None },
+        })
+    }
+}
+
 pub(super) struct World {
     pub(super) serving: Arc<Serving>,
     pub(super) rows: Arc<Rows>,
@@ -163,6 +177,7 @@ impl World {
             store: store.clone(),
             realtime: Arc::clone(&rows) as Arc<dyn Realtime>,
             log: None,
+            landing: Some(Arc::new(FirstIsStalled)),
             clock: Clock::manual(1_000),
             metrics: None,
             config,

@@ -30,7 +30,7 @@ use super::verify::{code, lines};
 use crate::args::Demo;
 use crate::config::Config;
 use crate::engine::{Engine, Plan};
-use crate::verify::verify;
+use crate::verify::{Progress, verify};
 use feed::Fed;
 use look::Look;
 use panel::Frame;
@@ -166,7 +166,7 @@ async fn prove(args: &Demo, engine: &Arc<Engine>, fed: &watch::Receiver<Fed>, sc
     screen.say("verify: every view folded again from the log's beginning, and compared with what is served")?;
     let mut verdicts = vec![];
     for view in &engine.views {
-        let verdict = verify(engine, view).await?;
+        let verdict = verify(engine, view, &Progress::default()).await?;
         for line in lines(&verdict) {
             screen.say(&line)?;
         }

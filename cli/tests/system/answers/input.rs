@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use dovetail_ingestion::generate::{GenerateOptions, Kind, generate};
 
-use crate::running::data;
+use crate::support::data;
 
 pub(super) struct Input {
     pub(super) events: u64,

@@ -4,10 +4,10 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
-use crate::running::{Running, post};
 use crate::slt::{Interface, Rows};
+use crate::support::{Server, post};
 
-pub(super) struct Http<'s>(pub(super) &'s Running);
+pub(super) struct Http<'s>(pub(super) &'s Server);
 
 impl Interface for Http<'_> {
     fn name(&self) -> &'static str {
@@ -15,7 +15,7 @@ impl Interface for Http<'_> {
     }
 
     async fn ask(&self, sql: &str) -> Result<Rows, String> {
-        let rows = post(&self.0.http, sql).await?;
+        let rows = post(&self.0.url(), sql).await?;
         let text = |value: Value| match value {
             Value::Null => None,
             Value::String(text) => Some(text),
@@ -32,9 +32,9 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) async fn open(running: &Running) -> Self {
+    pub(super) async fn open(server: &Server) -> Self {
         let mut config = Config::new();
-        config.host("127.0.0.1").port(running.server.postgres()).user("dovetail").dbname("dovetail");
+        config.host("127.0.0.1").port(server.postgres()).user("dovetail").dbname("dovetail");
         let (client, connection) = config.connect(NoTls).await.unwrap();
         let mut task = JoinSet::new();
         task.spawn(async move {

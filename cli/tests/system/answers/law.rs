@@ -1,4 +1,4 @@
-//! The law on the running system: batch-only = speed-only = merged = one query over the same rows, at several cuts.
+//! The law on the server system: batch-only = speed-only = merged = one query over the same rows, at several cuts.
 
 use std::ops::Range;
 use std::path::Path;
@@ -7,11 +7,11 @@ use dovetail_ingestion::generate::Kind;
 
 use super::input::{Input, lines, pipeline};
 use super::oracle::{Oracle, agree};
-use crate::running::Running;
+use crate::support::Server;
 
 /// A server, and what should be in it.
 struct Cuts {
-    running: Running,
+    server: Server,
     oracle: Oracle,
     stream: &'static str,
     lines: Vec<Vec<u8>>,
@@ -21,10 +21,10 @@ struct Cuts {
 impl Cuts {
     async fn ingest(&mut self, part: usize) {
         let end = self.lines.len().min(self.sent + part);
-        let file = self.running.server.folder().join(format!("from-{}.ndjson", self.sent));
+        let file = self.server.folder().join(format!("from-{}.ndjson", self.sent));
         std::fs::write(&file, self.lines[self.sent..end].join(&b'\n')).unwrap();
         self.sent = end;
-        self.running.ingest(self.stream, &file, end as i64).await;
+        self.server.ingest(self.stream, &file, end as i64).await;
     }
 
     /// Checks that the batch layer's views are those of the first `cut` lines, the speed layer's those of the
@@ -37,7 +37,7 @@ impl Cuts {
 
     async fn layer(&self, layer: &str, range: Range<usize>, when: &str) {
         let expected = self.oracle.answers(&self.lines[range]).await;
-        agree(&self.running, layer, &self.oracle, &expected, when).await;
+        agree(&self.server, layer, &self.oracle, &expected, when).await;
     }
 }
 
@@ -45,29 +45,29 @@ async fn check(kind: Kind, stream: &'static str) {
     let path = pipeline(kind);
     let oracle = Oracle::of(Path::new(&path)).await;
     let lines = lines(kind, &Input { events: 4_000, seed: 41 });
-    let mut cuts = Cuts { running: Running::start(&path).await, oracle, stream, lines, sent: 0 };
+    let mut cuts = Cuts { server: Server::started(&path).await, oracle, stream, lines, sent: 0 };
 
     cuts.ingest(1_500).await;
     for layer in ["speed", "public"] {
         cuts.layer(layer, 0..1_500, "before the first generation").await;
     }
-    cuts.running.run(&["recompute"]).await;
+    cuts.server.run(&["recompute"]).await;
     cuts.check(1_500, "after the first generation").await;
     cuts.ingest(1_300).await;
     cuts.check(1_500, "with records after the cut").await;
-    cuts.running.run(&["recompute"]).await;
+    cuts.server.run(&["recompute"]).await;
     cuts.check(2_800, "after an incremental run").await;
     cuts.ingest(1_200).await;
     cuts.check(2_800, "with records after the second cut").await;
-    cuts.running.run(&["rollback", "1"]).await;
+    cuts.server.run(&["rollback", "1"]).await;
     cuts.check(1_500, "after a rollback").await;
-    cuts.running.run(&["recompute"]).await;
+    cuts.server.run(&["recompute"]).await;
     cuts.check(4_000, "after an incremental run from an earlier generation").await;
-    cuts.running.run(&["rollback", "2"]).await;
+    cuts.server.run(&["rollback", "2"]).await;
     cuts.check(2_800, "after another rollback").await;
-    cuts.running.run(&["recompute", "--full"]).await;
+    cuts.server.run(&["recompute", "--full"]).await;
     cuts.check(4_000, "after a full run").await;
-    let verdict = cuts.running.run(&["verify"]).await;
+    let verdict = cuts.server.run(&["verify"]).await;
     assert_eq!(verdict.matches("no difference").count(), cuts.oracle.views.len(), "{verdict}");
 }
 

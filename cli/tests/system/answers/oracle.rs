@@ -14,7 +14,7 @@ use dovetail_core::view::View;
 use dovetail_ingestion::decode::Decoder;
 
 use crate::comparing::{self, as_answered};
-use crate::running::Running;
+use crate::support::Server;
 
 pub(super) struct Oracle {
     plan: Plan,
@@ -55,9 +55,9 @@ impl Oracle {
 }
 
 /// Panics unless `layer`'s views answer as `expected`.
-pub(super) async fn agree(running: &Running, layer: &str, oracle: &Oracle, expected: &[RecordBatch], when: &str) {
+pub(super) async fn agree(server: &Server, layer: &str, oracle: &Oracle, expected: &[RecordBatch], when: &str) {
     for (view, expected) in oracle.views.iter().zip(expected) {
-        let served = running.batches(&format!("SELECT * FROM {layer}.{}", view.name)).await;
+        let served = server.batches(&format!("SELECT * FROM {layer}.{}", view.name)).await;
         comparing::agree(view, &served, std::slice::from_ref(expected), &format!("{when}: {layer}"));
     }
 }

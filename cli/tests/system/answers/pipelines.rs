@@ -10,8 +10,8 @@ use tokio_postgres::types::ToSql;
 
 use super::input::{Input, folder, lines, pipeline};
 use super::interfaces::{Http, Wire};
-use crate::running::{Running, post};
 use crate::slt;
+use crate::support::{Server, post};
 
 const INPUT: Input = Input { events: 3_000, seed: 311 };
 /// Where the first generation ends.
@@ -35,10 +35,10 @@ fn with_derived_views(kind: Kind) -> PathBuf {
     to
 }
 
-/// A running with the first lines in a generation and the rest behind its cut.
-async fn filled(kind: Kind, stream: &str) -> Running {
+/// A server with the first lines in a generation and the rest behind its cut.
+async fn filled(kind: Kind, stream: &str) -> Server {
     let place = with_derived_views(kind);
-    let running = Running::start(&place.join("pipeline.sql")).await;
+    let server = Server::started(&place.join("pipeline.sql")).await;
     let lines = lines(kind, &INPUT);
     // `expected.py` reads this file.
     std::fs::write(place.join("all.ndjson"), lines.join(&b'\n')).unwrap();
@@ -46,33 +46,33 @@ async fn filled(kind: Kind, stream: &str) -> Running {
     for (name, part) in [("below.ndjson", below), ("above.ndjson", above)] {
         std::fs::write(place.join(name), part.join(&b'\n')).unwrap();
     }
-    running.ingest(stream, &place.join("below.ndjson"), CUT as i64).await;
-    running.run(&["recompute"]).await;
-    running.ingest(stream, &place.join("above.ndjson"), lines.len() as i64).await;
-    running
+    server.ingest(stream, &place.join("below.ndjson"), CUT as i64).await;
+    server.run(&["recompute"]).await;
+    server.ingest(stream, &place.join("above.ndjson"), lines.len() as i64).await;
+    server
 }
 
-async fn check(kind: Kind, stream: &str) -> (Running, Wire) {
-    let running = filled(kind, stream).await;
-    let wire = Wire::open(&running).await;
+async fn check(kind: Kind, stream: &str) -> (Server, Wire) {
+    let server = filled(kind, stream).await;
+    let wire = Wire::open(&server).await;
     let file = slt(&format!("{}.slt", folder(kind)));
     for _ in 0..2 {
-        slt::run(&file, &Http(&running)).await;
+        slt::run(&file, &Http(&server)).await;
         slt::run(&file, &wire).await;
-        running.run(&["recompute"]).await;
+        server.run(&["recompute"]).await;
     }
-    (running, wire)
+    (server, wire)
 }
 
 /// A statement with a parameter has the same answer over both interfaces: `expected`, which the `.slt` file has too.
 async fn with_parameter(
-    (running, wire): &(Running, Wire),
+    (server, wire): &(Server, Wire),
     sql: &str,
     json: serde_json::Value,
     parameter: &(dyn ToSql + Sync),
     expected: i64,
 ) {
-    let rows = post(&running.http, &json!({"sql": sql, "params": [json]}).to_string()).await.unwrap();
+    let rows = post(&server.url(), &json!({"sql": sql, "params": [json]}).to_string()).await.unwrap();
     assert_eq!(rows, [[json!(expected)]], "{sql} with {json}");
     let row = wire.client.query_one(sql, &[parameter]).await.unwrap();
     assert_eq!(row.get::<_, i64>(0), expected, "{sql} with {parameter:?}");

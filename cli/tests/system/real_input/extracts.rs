@@ -98,7 +98,7 @@ async fn the_three_layouts_have_the_same_answers() {
         assert_eq!(both.len(), count, "{file}");
         check(&streams, name, (file, format!("[{}\n]", common(&rows, &both).join("\n,"))), &all, &both).await;
     }
-    streams.running.run(&["recompute"]).await;
+    streams.server.run(&["recompute"]).await;
     for name in names {
         streams.same(name, &format!("{name}_all")).await;
     }
@@ -128,11 +128,11 @@ async fn every_extract_has_its_known_counts() {
     for (name, counts) in boroughs {
         let sql = format!("SELECT sum(requests) FROM requests_by_day_{name} GROUP BY borough ORDER BY borough");
         let counts: Vec<String> = counts.iter().map(ToString::to_string).collect();
-        assert_eq!(streams.running.rows(&sql).await, counts, "{name}");
+        assert_eq!(streams.server.rows(&sql).await, counts, "{name}");
     }
     for (name, open, agencies) in [("new", 42, 13), ("old", 63, 2), ("y2012", 18, 12), ("y2026", 563, 11)] {
         let sql = format!("SELECT sum(open), count(*) FROM open_requests_{name}");
-        assert_eq!(streams.running.rows(&sql).await, [format!("{open}, {agencies}")], "{name}");
+        assert_eq!(streams.server.rows(&sql).await, [format!("{open}, {agencies}")], "{name}");
     }
-    streams.running.check("SELECT count(*) FROM sys.dead_letters", &["0"]).await;
+    streams.server.check("SELECT count(*) FROM sys.dead_letters", &["0"]).await;
 }

@@ -2,7 +2,7 @@
 //! views then say. The expected values were worked out with Python's `json`, `zoneinfo` and `statistics` from the
 //! file alone.
 
-use crate::running::{Running, data};
+use crate::support::{Server, data};
 
 use super::shared;
 use super::streams::text;
@@ -10,10 +10,10 @@ use super::streams::text;
 const RECORDS: i64 = 23_360;
 
 /// Kills an ingest once it has brought some records; returns how many are in the log, which are not all.
-async fn interrupt(running: &Running, file: &str, before: i64) -> i64 {
-    let mut ingest = running.command(&["ingest", "service_requests", "--from", file, "--rate", "6000"]);
+async fn interrupt(server: &Server, file: &str, before: i64) -> i64 {
+    let mut ingest = server.command(&["ingest", "service_requests", "--from", file, "--rate", "6000"]);
     let mut ingest = ingest.spawn().unwrap();
-    let logged = || async { running.rows("SELECT sum(log_end) FROM sys.partitions").await[0].parse::<i64>().unwrap() };
+    let logged = || async { server.rows("SELECT sum(log_end) FROM sys.partitions").await[0].parse::<i64>().unwrap() };
     while logged().await < before + 2_000 {
         assert!(ingest.try_wait().unwrap().is_none(), "the ingest ended by itself");
     }
@@ -27,27 +27,27 @@ async fn interrupt(running: &Running, file: &str, before: i64) -> i64 {
 async fn all_requests_arrive_once_and_are_counted() {
     let Some(folder) = shared("all_requests_arrive_once_and_are_counted") else { return };
     let file = text(&folder.join("nyc311/service_requests.ndjson.gz"));
-    let running = Running::start(&data().join("nyc311/pipeline.sql")).await;
-    let first = interrupt(&running, &file, 0).await;
+    let server = Server::started(&data().join("nyc311/pipeline.sql")).await;
+    let first = interrupt(&server, &file, 0).await;
     // A request that was under way when the ingest died may arrive later.
-    running.wait_for("SELECT sum(log_end) = sum(landed) FROM sys.partitions", "true").await;
-    running.run(&["recompute"]).await;
-    interrupt(&running, &file, first).await;
-    running.run(&["ingest", "service_requests", "--from", &file]).await;
-    running.holds(RECORDS).await;
-    counts(&running).await;
+    server.wait_for("SELECT sum(log_end) = sum(landed) FROM sys.partitions", "true").await;
+    server.run(&["recompute"]).await;
+    interrupt(&server, &file, first).await;
+    server.run(&["ingest", "service_requests", "--from", &file]).await;
+    server.holds(RECORDS).await;
+    counts(&server).await;
 
-    running.run(&["recompute"]).await;
-    let again = running.run(&["ingest", "service_requests", "--from", &file]).await;
-    running.holds(RECORDS).await;
+    server.run(&["recompute"]).await;
+    let again = server.run(&["ingest", "service_requests", "--from", &file]).await;
+    server.holds(RECORDS).await;
     assert!(again.contains("were in the log before"), "{again}");
-    counts(&running).await;
-    let verdict = running.run(&["verify"]).await;
+    counts(&server).await;
+    let verdict = server.run(&["verify"]).await;
     assert_eq!(verdict.matches("no difference").count(), 4, "{verdict}");
 }
 
-async fn counts(running: &Running) {
-    let check = async |sql: &str, expected: &[&str]| running.check(sql, expected).await;
+async fn counts(server: &Server) {
+    let check = async |sql: &str, expected: &[&str]| server.check(sql, expected).await;
     check("SELECT count(*), count(DISTINCT unique_key) FROM raw.service_requests", &["23360, 23360"]).await;
     check("SELECT count(*) FROM sys.dead_letters", &["0"]).await;
     check(

@@ -9,10 +9,10 @@ use dovetail_core::view::View;
 use tempfile::TempDir;
 
 use crate::comparing::agree;
-use crate::running::{Running, data};
+use crate::support::{Server, data};
 
 pub(super) struct Streams {
-    pub(super) running: Running,
+    pub(super) server: Server,
     views: Vec<Arc<View>>,
     /// Files for the test's inputs.
     pub(super) folder: TempDir,
@@ -39,7 +39,7 @@ impl Streams {
         let file = folder.path().join("pipeline.sql");
         std::fs::write(&file, all).unwrap();
         let views = Plan::load(&file).await.unwrap().folded();
-        Self { running: Running::start(&file).await, views, folder }
+        Self { server: Server::started(&file).await, views, folder }
     }
 
     /// Writes an input.
@@ -50,7 +50,7 @@ impl Streams {
     }
 
     pub(super) async fn ingest(&self, stream: &str, from: &str) {
-        self.running.run(&["ingest", stream, "--from", from]).await;
+        self.server.run(&["ingest", stream, "--from", from]).await;
     }
 
     /// Waits until the streams hold these numbers of records.
@@ -58,12 +58,12 @@ impl Streams {
         for (stream, records) in records {
             let sql =
                 format!("SELECT sum(log_end), sum(head), sum(landed) FROM sys.partitions WHERE stream = '{stream}'");
-            self.running.wait_for(&sql, &format!("{records}, {records}, {records}")).await;
+            self.server.wait_for(&sql, &format!("{records}, {records}, {records}")).await;
         }
     }
 
     async fn answer(&self, view: &str, stream: &str) -> Vec<RecordBatch> {
-        self.running.batches(&format!("SELECT * FROM {view}_{stream}")).await
+        self.server.batches(&format!("SELECT * FROM {view}_{stream}")).await
     }
 
     /// Panics unless all views of both streams answer the same.

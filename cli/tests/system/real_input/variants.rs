@@ -62,7 +62,7 @@ fn export(lines: &[String]) -> String {
 }
 
 async fn pipe(streams: &Streams, stream: &str, text: &str) {
-    let mut ingest = streams.running.command(&["ingest", stream, "--from", "-"]);
+    let mut ingest = streams.server.command(&["ingest", stream, "--from", "-"]);
     let mut ingest = ingest.stdin(Stdio::piped()).spawn().unwrap();
     let mut stdin = ingest.stdin.take().unwrap();
     stdin.write_all(text.as_bytes()).await.unwrap();
@@ -97,13 +97,13 @@ async fn every_shape_of_the_same_records_has_the_same_answers() {
     for name in &names[1..] {
         streams.same(names[0], name).await;
     }
-    streams.running.check("SELECT count(*) FROM sys.dead_letters", &["0"]).await;
+    streams.server.check("SELECT count(*) FROM sys.dead_letters", &["0"]).await;
 }
 
 /// At 2,000 a second the last of 1,000 records is due after 499.5 ms.
 async fn paced(streams: &Streams, file: &str) {
     let began = Instant::now();
-    streams.running.run(&["ingest", "paced", "--from", file, "--rate", "2000"]).await;
+    streams.server.run(&["ingest", "paced", "--from", file, "--rate", "2000"]).await;
     assert!(began.elapsed() >= Duration::from_millis(499), "{:?}", began.elapsed());
 }
 
@@ -117,6 +117,6 @@ async fn recorded(streams: &Streams, file: &str, lines: &[String]) {
     let span_s = lines.iter().map(|line| (time(line) - first).num_seconds()).max().unwrap();
     let factor = span_s as f64 / 0.4;
     let began = Instant::now();
-    streams.running.run(&["ingest", "recorded", "--from", file, "--as-recorded", &format!("{factor}x")]).await;
+    streams.server.run(&["ingest", "recorded", "--from", file, "--as-recorded", &format!("{factor}x")]).await;
     assert!(began.elapsed() >= Duration::from_millis(399), "{:?} for {span_s} s", began.elapsed());
 }

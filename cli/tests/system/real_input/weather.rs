@@ -3,7 +3,7 @@
 
 use super::shared;
 use super::streams::text;
-use crate::running::{Running, data};
+use crate::support::{Server, data};
 
 /// Names of one's own for some headers, and local days.
 const PIPELINE: &str = "
@@ -29,18 +29,18 @@ async fn a_year_of_hourly_weather() {
     let place = tempfile::tempdir().unwrap();
     let pipeline = place.path().join("pipeline.sql");
     std::fs::write(&pipeline, PIPELINE).unwrap();
-    let running = Running::start(&pipeline).await;
-    running.ingest("airports", &folder.join("weather/nyc_airports_hourly.csv.gz"), 26_115).await;
+    let server = Server::started(&pipeline).await;
+    server.ingest("airports", &folder.join("weather/nyc_airports_hourly.csv.gz"), 26_115).await;
     for _ in 0..2 {
-        counts(&running).await;
-        running.run(&["recompute"]).await;
+        counts(&server).await;
+        server.run(&["recompute"]).await;
     }
 }
 
-async fn counts(running: &Running) {
+async fn counts(server: &Server) {
     let columns = "airport, hours, temps, coldest, warmest, round(mean, 6), gusts, strongest, rain";
     let sql = format!("SELECT {columns} FROM by_airport ORDER BY airport");
-    running
+    server
         .check(
             &sql,
             &[
@@ -51,15 +51,15 @@ async fn counts(running: &Running) {
         )
         .await;
     let sql = "SELECT hours, count(*) FROM by_day GROUP BY hours ORDER BY hours";
-    running.check(sql, &["19, 3", "20, 6", "21, 2", "22, 10", "23, 28", "24, 1043"]).await;
+    server.check(sql, &["19, 3", "20, 6", "21, 2", "22, 10", "23, 28", "24, 1043"]).await;
     // The day that the clocks go forward has 23 hours. The file has 24 of the 25 of the other one: none at midnight,
     // and the hour 1 twice.
     let sql = "SELECT day, hours, clocks FROM by_day WHERE airport = 'JFK' AND hours = 23
         AND day BETWEEN '2013-03-10T05:00:00Z' AND '2013-03-11T00:00:00Z'";
-    running.check(sql, &[r#""2013-03-10T00:00:00-05:00", 23, 23"#]).await;
+    server.check(sql, &[r#""2013-03-10T00:00:00-05:00", 23, 23"#]).await;
     let sql = "SELECT day, hours, clocks FROM by_day WHERE airport = 'JFK' AND day = TIMESTAMP '2013-11-03 00:00:00'";
-    running.check(sql, &[r#""2013-11-03T00:00:00-04:00", 24, 23"#]).await;
-    running.check("SELECT count(*) FROM sys.dead_letters", &["0"]).await;
+    server.check(sql, &[r#""2013-11-03T00:00:00-04:00", 24, 23"#]).await;
+    server.check("SELECT count(*) FROM sys.dead_letters", &["0"]).await;
 }
 
 /// What somebody wrote down: a topic, then a record that is broken over two lines.
@@ -72,30 +72,30 @@ fn messages(text: &str) -> Vec<String> {
 async fn a_number_that_is_no_json_is_a_dead_letter() {
     let Some(folder) = shared("a_number_that_is_no_json_is_a_dead_letter") else { return };
     let file = folder.join("weather/messages_verbatim.txt");
-    let running = Running::start(&data().join("weather/pipeline.sql")).await;
+    let server = Server::started(&data().join("weather/pipeline.sql")).await;
     let messages = messages(&std::fs::read_to_string(&file).unwrap());
     assert_eq!(messages.len(), 3);
     let place = tempfile::tempdir().unwrap();
     let records = place.path().join("messages.ndjson");
     std::fs::write(&records, messages.join("\n")).unwrap();
-    running.ingest("readings", &records, 3).await;
-    running
+    server.ingest("readings", &records, 3).await;
+    server
         .check(
             "SELECT city, temp FROM latest_reading ORDER BY city",
             &[r#""Mosbach", 10.959991"#, r#""Stuttgart", 9.779999"#],
         )
         .await;
     let sql = "SELECT count(*) FROM sys.dead_letters WHERE CAST(value AS VARCHAR) LIKE '{\"tempCurrent\":.670013,%'";
-    running.check(sql, &["1"]).await;
+    server.check(sql, &["1"]).await;
 
     // The lines as they are: none is a record, each is kept.
     let lines = std::fs::read_to_string(&file).unwrap().lines().count() as i64;
     let from = text(&file);
-    running.run(&["ingest", "readings", "--from", &from, "--input-format", "ndjson"]).await;
-    running.holds(3 + lines).await;
-    running.check("SELECT count(*) FROM sys.dead_letters", &[&(1 + lines).to_string()]).await;
-    running.check("SELECT sum(readings) FROM temperature_by_hour", &["2"]).await;
-    running.run(&["recompute"]).await;
-    running.check("SELECT sum(readings) FROM temperature_by_hour", &["2"]).await;
-    running.check("SELECT dead_letters FROM sys.streams", &[&(1 + lines).to_string()]).await;
+    server.run(&["ingest", "readings", "--from", &from, "--input-format", "ndjson"]).await;
+    server.holds(3 + lines).await;
+    server.check("SELECT count(*) FROM sys.dead_letters", &[&(1 + lines).to_string()]).await;
+    server.check("SELECT sum(readings) FROM temperature_by_hour", &["2"]).await;
+    server.run(&["recompute"]).await;
+    server.check("SELECT sum(readings) FROM temperature_by_hour", &["2"]).await;
+    server.check("SELECT dead_letters FROM sys.streams", &[&(1 + lines).to_string()]).await;
 }

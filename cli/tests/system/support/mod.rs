@@ -1,5 +1,6 @@
 //! What the tests of the whole system share.
 
+mod asking;
 mod engine;
 mod server;
 mod store;
@@ -11,12 +12,13 @@ use arrow::datatypes::Int64Type;
 use dovetail_cli::client::Client;
 use serde_json::{Value, json};
 
+pub(crate) use asking::{data, post, said};
 pub(crate) use engine::{Local, config};
 pub(crate) use server::{Server, dovetail, last_of, settings_for_haste};
 pub(crate) use store::{Fault, Faulty};
 
 /// How long a value may take to come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// What `look` finds, as soon as it finds something. `what` says what was waited for, when it never comes.

@@ -43,7 +43,18 @@ pub(crate) fn settings_for_haste() -> &'static str {
      upkeep_every = \"1s\"\n"
 }
 
+/// Runs happen when a test asks for one, and what is appended is landed at once.
+const SETTINGS_ON_DEMAND: &str =
+    "[landing]\nsegment_age = \"100ms\"\n[batch]\nschedule = \"never\"\nkeep_generations = 10\n";
+
 impl Server {
+    /// Starts on `pipeline` and returns once it answers. Runs happen on demand.
+    pub(crate) async fn started(pipeline: &Path) -> Self {
+        let mut server = Self::new(pipeline, SETTINGS_ON_DEMAND);
+        server.start().await;
+        server
+    }
+
     /// Prepares a folder; `start` starts.
     pub(crate) fn new(pipeline: &Path, settings: &str) -> Self {
         let folder = TempDir::new().unwrap();

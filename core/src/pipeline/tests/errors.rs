@@ -169,7 +169,13 @@ fn columns() {
         "p.sql:1:26: in stream `s`: column `a` has type `JSON`: it is not supported\n  hint: write `STRUCT<name TYPE, \
          ..>` for the fields you need, or VARCHAR\n\
          p.sql:1:34: in stream `s`: column `b` has type `DATETIME`: it is not supported\n  hint: write TIMESTAMP\n\
-         p.sql:1:46: in stream `s`: column `c` has type `MONEY`: it is not supported",
+         p.sql:1:46: in stream `s`: column `c` has type `MONEY`: it is not supported\n  hint: types are \
+         `BOOLEAN`, `TINYINT`, `SMALLINT`, `INT`, `INTEGER`, `BIGINT`, `REAL`, `FLOAT`, `DOUBLE`, `VARCHAR`, `TEXT`, \
+         `STRING`, `BYTEA`, `DATE` and `TIMESTAMP`",
+    );
+    columns(
+        "(a BIGNT)",
+        "p.sql:1:26: in stream `s`: column `a` has type `BIGNT`: it is not supported\n  hint: did you mean `BIGINT`?",
     );
     columns(
         "(a TIMESTAMP(4))",

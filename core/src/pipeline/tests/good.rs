@@ -44,7 +44,8 @@ CREATE VIEW latest AS (SELECT station FROM metars)
 
 #[test]
 fn a_full_pipeline() {
-    let Pipeline { streams, lookups, views } = parse(FULL).unwrap();
+    let Pipeline { streams, lookups, views, notes } = parse(FULL).unwrap();
+    assert_eq!(notes, []);
     assert!(lookups.is_empty());
     let stream = &streams[0];
     assert_eq!((stream.name.as_str(), stream.topic.as_str()), ("service_requests", "ServiceRequests.v2-a"));
@@ -170,4 +171,19 @@ fn decoding_adds_the_columns_that_every_stream_has() {
 fn a_stream_alone_is_a_pipeline() {
     let pipeline = parse("\u{feff};; CREATE EXTERNAL TABLE s (a INT) STORED AS JSON LOCATION 'kafka://S';;").unwrap();
     assert_eq!((pipeline.streams.len(), pipeline.views.len()), (1, 0));
+}
+
+#[test]
+fn names_that_lose_their_case_are_noted() {
+    let declared = |format: &str| {
+        let columns = "userId BIGINT, \"pageUrl\" VARCHAR, ID INT, plain INT";
+        format!("CREATE EXTERNAL TABLE s ({columns}) STORED AS {format} LOCATION 'kafka://S';")
+    };
+    let Pipeline { streams, notes, .. } = parse(&declared("JSON")).unwrap();
+    assert_eq!(streams[0].columns.field(0).name(), "userid");
+    let notes: Vec<String> = notes.iter().map(ToString::to_string).collect();
+    let expected = "1:26: in stream `s`: column `userId` is read as `userid`: unquoted names are folded to lower case\n  \
+                    hint: write \"userId\" if the records spell it so";
+    assert_eq!(notes, [expected]);
+    assert_eq!(parse(&declared("CSV")).unwrap().notes, []);
 }

@@ -107,8 +107,8 @@ fn nested_columns_decode() {
         &[
             (r#"{"x":[[1,"2"],[],null,[""]]}"#, Ok("[[1, 2], [], null, [null]]")),
             (r#"{"x":[]}"#, Ok("[]")),
-            (r#"{"x":[1]}"#, Err("column `x`: [1] is not a INT[][]")),
-            (r#"{"x":{}}"#, Err("column `x`: {} is not a INT[][]")),
+            (r#"{"x":[1]}"#, Err("column `x`: [1] is not an INT[][]")),
+            (r#"{"x":{}}"#, Err("column `x`: {} is not an INT[][]")),
         ],
     );
     let texts = list_of(struct_of(vec![column("t", DataType::Utf8)]));

@@ -1,44 +1,24 @@
-//! A server for one test, the commands that talk to it, and what it answers.
+//! Commands that talk to a server, and what it answers.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::support::{self, Server, dovetail};
-
-/// Runs happen when a test asks for one, and what is appended is landed at once.
-const SETTINGS: &str = "[landing]\nsegment_age = \"100ms\"\n[batch]\nschedule = \"never\"\nkeep_generations = 10\n";
-/// How long a value is waited for.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// A server in a folder of its own; both are gone when it is dropped.
-pub(crate) struct Running {
-    pub(crate) server: Server,
-    pub(crate) http: String,
-}
+use super::{Server, dovetail, eventually, rows};
 
 /// The repository's folder of pipelines.
 pub(crate) fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../data")
 }
 
-impl Running {
-    /// Starts on `pipeline` and returns once it answers.
-    pub(crate) async fn start(pipeline: &Path) -> Self {
-        let mut server = Server::new(pipeline, SETTINGS);
-        server.start().await;
-        let http = server.url();
-        Self { server, http }
-    }
-
+impl Server {
     /// A command for this server.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = dovetail();
-        command.args(arguments).env("DOVETAIL_SERVER", &self.http);
+        command.args(arguments).env("DOVETAIL_SERVER", self.url());
         command
     }
 
@@ -64,20 +44,13 @@ impl Running {
 
     /// Waits until `sql`'s one row reads as `expected`.
     pub(crate) async fn wait_for(&self, sql: &str, expected: &str) {
-        let began = Instant::now();
-        loop {
-            let row = self.rows(sql).await.join("; ");
-            if row == expected {
-                return;
-            }
-            assert!(began.elapsed() < PATIENCE, "{sql}: {row} instead of {expected}");
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
+        let reached = async || (self.rows(sql).await.join("; ") == expected).then_some(());
+        eventually(&format!("{expected} from `{sql}`"), reached).await;
     }
 
     /// The rows of a query, their values as JSON writes them, separated by commas.
     pub(crate) async fn rows(&self, sql: &str) -> Vec<String> {
-        let rows = post(&self.http, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let rows = post(&self.url(), sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         let text = |row: &Vec<Value>| row.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         rows.iter().map(text).collect()
     }
@@ -89,7 +62,7 @@ impl Running {
 
     /// The answer of a query.
     pub(crate) async fn batches(&self, sql: &str) -> Vec<RecordBatch> {
-        support::rows(&self.server.client(), sql).await
+        rows(&self.client(), sql).await
     }
 }
 

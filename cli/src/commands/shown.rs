@@ -1,0 +1,66 @@
+//! How a long command shows how far it is: a bar on a terminal, elsewhere a line now and then; on standard error.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressStyle};
+
+const LOOK: Duration = Duration::from_millis(100);
+/// Pause between two lines where there is no terminal.
+const LINES: Duration = Duration::from_secs(5);
+
+/// How far it is: `done` of `total`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Step {
+    pub(super) what: String,
+    pub(super) done: u64,
+    pub(super) total: u64,
+}
+
+impl Step {
+    fn line(&self, unit: &str) -> String {
+        let Self { what, done, total } = self;
+        let percent = done.saturating_mul(100).checked_div(*total).map_or(100, |percent| percent.min(100));
+        format!("{what}: {done} of {total} {unit}, {percent} %")
+    }
+}
+
+/// Waits for `work`, and shows meanwhile what `look` finds.
+pub(super) async fn while_showing<T>(
+    unit: &str,
+    work: impl Future<Output = Result<T>>,
+    look: impl AsyncFn() -> Option<Step>,
+) -> Result<T> {
+    let template = format!("{{msg}} {{bar:30}} {{pos}}/{{len}} {unit}, {{per_sec}}, ETA {{eta}}");
+    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(&template)?);
+    let mut said = Instant::now();
+    tokio::pin!(work);
+    let outcome = loop {
+        tokio::select! {
+            outcome = &mut work => break outcome,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        let Some(step) = look().await else { continue };
+        if bar.is_hidden() && said.elapsed() >= LINES {
+            said = Instant::now();
+            eprintln!("{}", step.line(unit));
+        }
+        bar.set_length(step.total);
+        bar.set_position(step.done.max(bar.position()));
+        bar.set_message(step.what);
+    };
+    bar.finish_and_clear();
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_how_far_it_is() {
+        let step = |done, total| Step { what: "verifying by_page".to_owned(), done, total }.line("records");
+        assert_eq!(step(250, 1000), "verifying by_page: 250 of 1000 records, 25 %");
+        assert_eq!(step(0, 0), "verifying by_page: 0 of 0 records, 100 %");
+    }
+}

@@ -1,0 +1,86 @@
+//! The routes of a process besides those of its serving layer: append, recompute, rollback, verify, layers.
+
+mod append;
+mod layers;
+mod runs;
+mod verify;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use dovetail_core::name::StreamName;
+use dovetail_ingestion::append::Appender;
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+use crate::client::StreamInfo;
+use crate::config::{Config, bytes};
+use crate::engine::Engine;
+use crate::verify::Progress;
+
+pub use layers::LayerInfo;
+pub(crate) use layers::landing_state;
+pub use runs::ProgressInfo;
+
+/// What the routes share.
+#[derive(Debug)]
+struct App {
+    engine: Arc<Engine>,
+    /// One permit per KiB of requests that are being appended.
+    in_flight: Semaphore,
+    verifying: Progress,
+}
+
+/// The routes of this process and those of its serving layer.
+pub fn router(engine: &Arc<Engine>, config: &Config) -> Router {
+    let in_flight = Semaphore::new(kib(bytes(config.ingest.in_flight)) as usize);
+    let app = Arc::new(App { engine: Arc::clone(engine), in_flight, verifying: Progress::default() });
+    let append = post(append::append).layer(DefaultBodyLimit::max(bytes(config.ingest.request)));
+    let own = Router::new()
+        .route("/v1/streams/{stream}", get(stream))
+        .route("/v1/streams/{stream}/records", append)
+        .route("/v1/streams/{stream}/sources/{source}", get(append::source))
+        .route("/v1/layers", get(layers::layers))
+        .route("/v1/recompute", post(runs::recompute).get(runs::progress).delete(runs::cancel))
+        .route("/v1/rollback", post(runs::rollback))
+        .route("/v1/verify", post(verify::verify).get(verify::progress))
+        .with_state(app);
+    own.merge(dovetail_serving_layer::router(Arc::clone(&engine.serving)))
+}
+
+/// An error as its client sees it.
+struct Failed(StatusCode, String);
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        let Self(status, message) = self;
+        let retry = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        let body = axum::Json(json!({"error": {"message": message}}));
+        match retry {
+            true => (status, [(header::RETRY_AFTER, "1")], body).into_response(),
+            false => (status, body).into_response(),
+        }
+    }
+}
+
+fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
+}
+
+impl App {
+    fn appender(&self, name: &str) -> Result<&Arc<Appender>, Failed> {
+        let found = StreamName::parse(name).ok().and_then(|name| self.engine.appenders.get(&name));
+        found.ok_or_else(|| {
+            let known: Vec<&str> = self.engine.streams.iter().map(|s| s.name.as_str()).collect();
+            Failed(StatusCode::NOT_FOUND, format!("no stream `{name}`; there are {}", known.join(", ")))
+        })
+    }
+}
+
+async fn stream(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<axum::Json<StreamInfo>, Failed> {
+    Ok(axum::Json(StreamInfo::of(app.appender(&name)?.stream())))
+}

@@ -1,0 +1,36 @@
+//! Verifying, and how far that has come.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+
+use super::{App, Failed};
+use crate::verify::{Verdict, Verified, verify_all};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct VerifyBody {
+    views: Vec<String>,
+}
+
+pub(super) async fn verify(State(app): State<Arc<App>>, body: Bytes) -> Result<axum::Json<Vec<Verdict>>, Failed> {
+    let body: VerifyBody = match body.is_empty() {
+        true => VerifyBody::default(),
+        false => serde_json::from_slice(&body).map_err(|e| Failed(StatusCode::BAD_REQUEST, e.to_string()))?,
+    };
+    let known = |name: &str| app.engine.views.iter().any(|view| view.name.as_str() == name);
+    if let Some(unknown) = body.views.iter().find(|name| !known(name)) {
+        return Err(Failed(StatusCode::NOT_FOUND, format!("no view `{unknown}` that is folded")));
+    }
+    let wanted = |name: &str| body.views.is_empty() || body.views.iter().any(|wanted| wanted == name);
+    let views: Vec<_> = app.engine.views.iter().filter(|view| wanted(view.name.as_str())).cloned().collect();
+    let verdicts = verify_all(&app.engine, &views, &app.verifying).await;
+    verdicts.map(axum::Json).map_err(|e| Failed(StatusCode::SERVICE_UNAVAILABLE, format!("{e:#}")))
+}
+
+pub(super) async fn progress(State(app): State<Arc<App>>) -> axum::Json<Verified> {
+    axum::Json(app.verifying.now())
+}

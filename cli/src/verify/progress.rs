@@ -1,0 +1,103 @@
+//! How far verifying has come.
+
+use std::sync::{Mutex, PoisonError};
+
+use dovetail_core::name::ViewName;
+use serde::{Deserialize, Serialize};
+use tokio::sync::MutexGuard;
+
+/// How far the verification in progress is, or how far the last one came.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Verified {
+    /// Counts the verifications of this process; 0 before the first one.
+    pub number: u64,
+    /// The view that is read for.
+    pub view: Option<String>,
+    /// Of all views together, each of which reads the whole log.
+    pub records_done: u64,
+    /// Grows while the log does: a view's head is frozen when its turn comes.
+    pub records: u64,
+}
+
+/// Where it is noted.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    turns: tokio::sync::Mutex<()>,
+    noted: Mutex<Noted>,
+}
+
+#[derive(Debug, Default)]
+struct Noted {
+    verified: Verified,
+    /// Records that the views whose turn is still to come will read at least.
+    expected: Vec<u64>,
+}
+
+impl Progress {
+    pub(crate) fn now(&self) -> Verified {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).verified.clone()
+    }
+
+    pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turns.lock().await
+    }
+
+    /// Begins on views that are `expected` to read so many records, each.
+    pub(super) fn begin(&self, expected: &[u64]) {
+        self.note(|noted| {
+            noted.expected = expected.iter().rev().copied().collect();
+            let (number, records) = (noted.verified.number + 1, expected.iter().sum());
+            noted.verified = Verified { number, records, ..Verified::default() };
+        });
+    }
+
+    /// Goes on to the next view, which reads `records`.
+    pub(super) fn view(&self, view: &ViewName, records: u64) {
+        self.note(|noted| {
+            let expected = noted.expected.pop().unwrap_or(0);
+            noted.verified.view = Some(view.to_string());
+            noted.verified.records = noted.verified.records.saturating_sub(expected) + records;
+        });
+    }
+
+    pub(crate) fn read(&self, records: u64) {
+        self.note(|noted| noted.verified.records_done += records);
+    }
+
+    pub(super) fn end(&self) {
+        self.note(|noted| noted.verified.view = None);
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Noted)) {
+        change(&mut self.noted.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_that_moved_are_counted_and_nothing_goes_backwards() {
+        let progress = Progress::default();
+        let view = |name: &str| ViewName::parse(name).unwrap();
+        let mut seen = vec![];
+        let mut see = |progress: &Progress| {
+            let Verified { number, records_done, records, .. } = progress.now();
+            seen.push((number, records_done, records));
+        };
+        progress.begin(&[100, 50]);
+        progress.view(&view("a"), 120);
+        progress.read(70);
+        see(&progress);
+        progress.read(50);
+        progress.view(&view("b"), 60);
+        see(&progress);
+        progress.read(60);
+        progress.end();
+        see(&progress);
+        progress.begin(&[7]);
+        see(&progress);
+        assert_eq!(seen, [(1, 70, 170), (1, 120, 180), (1, 180, 180), (2, 0, 7)]);
+    }
+}

@@ -1,0 +1,78 @@
+//! What commands say of what they did.
+
+use std::collections::BTreeMap;
+
+use dovetail_core::catalog::{Catalog, NewRun, RunKind, Trigger};
+use serde_json::Value;
+
+use crate::support::{Server, data, said};
+
+/// Nothing is landed while a test runs.
+const NOT_LANDING: &str = "[landing]\nsegment_age = \"1h\"\n[batch]\nschedule = \"never\"\n";
+const RECORDS: u64 = 120;
+
+async fn with_clicks() -> Server {
+    let mut server = Server::new(&data().join("clicks/pipeline.sql"), NOT_LANDING);
+    server.start().await;
+    let events = RECORDS.to_string();
+    let generate = ["generate", "clicks", "--events", &events, "--start", "2026-05-01T06:00:00+02:00"];
+    let clicks = server.run(&generate).await;
+    let first: Value = serde_json::from_str(clicks.lines().next().unwrap()).unwrap();
+    assert!(first["ts"].as_str().unwrap().starts_with("2026-05-01T04:00:"), "{first}");
+    let file = server.folder().join("clicks.ndjson");
+    std::fs::write(&file, &clicks).unwrap();
+    server.run(&["ingest", "clicks", "--from", file.to_str().unwrap()]).await;
+    server.wait_for("SELECT sum(head) FROM sys.partitions", &events).await;
+    server
+}
+
+#[tokio::test]
+async fn recompute_says_what_is_not_landed_yet() {
+    let server = with_clicks().await;
+    let said = server.run(&["recompute"]).await;
+    assert!(said.contains("nothing new is landed"), "{said}");
+    assert!(said.contains("120 records were not landed and stay with the speed layer"), "{said}");
+}
+
+#[tokio::test]
+async fn verify_is_short_and_its_progress_ends_at_its_total() {
+    let server = with_clicks().await;
+    let said = server.run(&["verify"]).await;
+    let views = server.rows("SELECT count(*) FROM sys.views WHERE stream = 'clicks'").await[0].parse::<u64>().unwrap();
+    assert_eq!(said.lines().filter(|line| line.contains(": no difference; ")).count() as u64, views, "{said}");
+    assert!(said.lines().all(|line| line.chars().count() <= 100), "{said}");
+    let progress: Value = server.client().get("/v1/verify").await.unwrap();
+    assert_eq!((&progress["number"], &progress["view"]), (&1.into(), &Value::Null));
+    assert_eq!(progress["records"], views * RECORDS, "{progress}");
+    assert_eq!(progress["records_done"], progress["records"], "{progress}");
+}
+
+#[tokio::test]
+async fn a_generation_that_is_not_kept_is_refused() {
+    let server = with_clicks().await;
+    let output = server.command(&["query", "--generation", "9", "SELECT 1"]).output().await.unwrap();
+    let text = said(&output);
+    assert!(!output.status.success() && text.contains("there is no generation 9"), "{text}");
+}
+
+#[tokio::test]
+async fn a_run_that_died_with_its_process_is_logged() {
+    let mut server = Server::new(&data().join("clicks/pipeline.sql"), NOT_LANDING);
+    std::fs::create_dir_all(server.data()).unwrap();
+    let catalog = Catalog::open(&format!("sqlite:{}", server.data().join("catalog.db").display())).await.unwrap();
+    let run = NewRun {
+        kind: RunKind::Full,
+        trigger: Trigger::Demand,
+        views: vec![],
+        cuts: BTreeMap::new(),
+        owner: "another process".to_owned(),
+        started_ms: 1,
+        lease_until_ms: i64::MAX,
+    };
+    catalog.start_run(&run).await.unwrap();
+    catalog.close().await;
+    server.start().await;
+    let log = server.log();
+    assert!(log.contains("a batch run died with its process"), "{log}");
+    server.check("SELECT state, error FROM sys.batch_runs", &[r#""failed", "its process died""#]).await;
+}
