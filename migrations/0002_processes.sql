@@ -13,7 +13,7 @@ CREATE TABLE members (
   owned TEXT NOT NULL,
   joined_ms BIGINT NOT NULL,
   lease_until_ms BIGINT NOT NULL,
-  CHECK (layer IN ('batch', 'speed', 'serve'))
+  CHECK (layer IN ('ingest', 'batch', 'speed', 'serve'))
 );
 
 -- Offsets that the log had lost before they were landed.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use dovetail_cli::engine::Plan;
+use dovetail_cli::plan::Plan;
 use dovetail_core::view::Folder;
 use dovetail_ingestion::decode::Decoder;
 

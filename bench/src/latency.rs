@@ -30,7 +30,7 @@ pub(crate) fn measure(args: &Args, report: &mut Report) -> Result<()> {
         while engine.catalog.next_offsets("clicks").await?.total() < BEFORE as i64 {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        engine.batch.recompute(RunKind::Full, None).await?;
+        engine.batch()?.recompute(RunKind::Full, None).await?;
         let load = feed(Arc::clone(&engine), Arc::clone(&stop), Arc::clone(&acknowledged));
         let load = bench.work.spawn(load);
         let time = Duration::from_secs(args.seconds);
@@ -89,7 +89,7 @@ async fn freshness(engine: &Engine, acknowledged: &AtomicI64, time: Duration, re
 }
 
 async fn count(engine: &Engine) -> Result<i64> {
-    let rows = engine.serving.query("SELECT clicks FROM total").await?.collect().await?;
+    let rows = engine.serving()?.query("SELECT clicks FROM total").await?.collect().await?;
     match rows.first() {
         Some(batch) => Ok(batch.column(0).as_primitive::<Int64Type>().value(0)),
         None => bail!("the total has no row"),
@@ -108,7 +108,7 @@ async fn queries(
     let began = Instant::now();
     while began.elapsed() < time {
         let at = Instant::now();
-        engine.serving.query(sql).await?.collect().await?;
+        engine.serving()?.query(sql).await?.collect().await?;
         took.push(at.elapsed().as_secs_f64());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

@@ -61,7 +61,7 @@ async fn plain(bench: &Bench, engine: &Engine) -> Result<f64> {
 
 async fn run(engine: &Engine, kind: RunKind) -> Result<f64> {
     let began = Instant::now();
-    match engine.batch.recompute(kind, None).await? {
+    match engine.batch()?.recompute(kind, None).await? {
         Outcome::Published(_) => Ok(began.elapsed().as_secs_f64()),
         Outcome::NothingNew => bail!("the run found nothing new"),
     }

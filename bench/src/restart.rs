@@ -17,7 +17,7 @@ pub(crate) fn measure(args: &Args, report: &mut Report) -> Result<()> {
     let engine = bench.start("clicks.sql")?;
     bench.serve.block_on(async {
         loop {
-            let answer = engine.serving.query("SELECT sum(clicks) FROM per_minute").await;
+            let answer = engine.serving()?.query("SELECT sum(clicks) FROM per_minute").await;
             if let Ok(answer) = answer {
                 let rows = answer.collect().await?;
                 let counted = rows.first().map(|b| b.column(0).as_primitive::<Int64Type>().value(0));

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use dovetail_cli::config::Config;
-use dovetail_cli::engine::{Engine, Plan};
+use dovetail_cli::engine::Engine;
+use dovetail_cli::plan::Plan;
 use dovetail_ingestion::log::Log;
 use dovetail_ingestion::log::embedded::EmbeddedLog;
 use tokio::runtime::{Builder, Runtime};
@@ -85,7 +86,7 @@ impl Bench {
 
 /// Records that all partitions have folded.
 pub(crate) fn folded(engine: &Engine) -> i64 {
-    engine.speed.status().iter().map(|s| s.head).sum()
+    engine.speed().map(|speed| speed.status()).unwrap_or_default().iter().map(|s| s.head).sum()
 }
 
 /// Resident memory of this process, MiB.

@@ -25,7 +25,7 @@ pub(crate) fn measure(args: &Args, report: &mut Report) -> Result<()> {
     report.add("  resident memory at 1/4, 1/2, 3/4, end", done.memory.join(", "), "flat");
     report.add(
         "  of that, states of the speed layer",
-        format!("{:.0} MiB", engine.speed.bytes() as f64 / 1048576.0),
+        format!("{:.0} MiB", engine.speed()?.bytes() as f64 / 1048576.0),
         "",
     );
     recompute::measure(args, &bench, &engine, report)?;

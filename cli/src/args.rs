@@ -24,8 +24,15 @@ pub enum Command {
         /// The pipeline's SQL file.
         pipeline: PathBuf,
     },
-    /// Append a file's records to a stream; an interrupted ingest continues where it stopped.
+    /// Append a file's records to a stream; an interrupted ingest continues where it stopped. With `--pipeline`
+    /// instead of a stream: take records over HTTP, as a process of its own.
     Ingest(Ingest),
+    /// Land the log and recompute views, as a process of its own.
+    Batch(Up),
+    /// Fold what came since the cut, as a process of its own.
+    Speed(Up),
+    /// Answer queries, as a process of its own.
+    Serve(Up),
     /// Write generated records as NDJSON to standard output; the same seed writes the same records.
     Generate(Generate),
     /// Fold the landed segments into batch views and publish them.
@@ -99,7 +106,7 @@ pub enum OutputFormat {
     Json,
 }
 
-/// Options of `up` about where things run.
+/// Where things run.
 #[derive(Debug, Clone, Default, ClapArgs)]
 pub struct Place {
     /// Settings; without it, `dovetail.toml` in the working directory if there is one.
@@ -114,11 +121,26 @@ pub struct Place {
     /// Address of the PostgreSQL wire.
     #[arg(long, env = "DOVETAIL_POSTGRES_LISTEN", value_name = "ADDRESS")]
     pub postgres: Option<String>,
+    /// Address at which a speed layer of its own is read (Arrow Flight).
+    #[arg(long, env = "DOVETAIL_FLIGHT_LISTEN", value_name = "ADDRESS")]
+    pub flight: Option<String>,
+}
+
+impl Command {
+    /// Whether the command runs until it is stopped.
+    pub fn stays(&self) -> bool {
+        match self {
+            Self::Up(_) | Self::Batch(_) | Self::Speed(_) | Self::Serve(_) => true,
+            Self::Ingest(ingest) => ingest.pipeline.is_some(),
+            _ => false,
+        }
+    }
 }
 
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Up {
     /// The pipeline's SQL file.
+    #[arg(env = "DOVETAIL_PIPELINE")]
     pub pipeline: PathBuf,
     #[command(flatten)]
     pub place: Place,
@@ -155,10 +177,16 @@ pub struct Demo {
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Ingest {
     /// The stream's name in the pipeline.
-    pub stream: String,
+    #[arg(required_unless_present = "pipeline", requires = "from")]
+    pub stream: Option<String>,
     /// CSV with a header row, NDJSON or a JSON array, plain or gzip; `-` is standard input.
-    #[arg(long, value_name = "FILE")]
-    pub from: String,
+    #[arg(long, value_name = "FILE", requires = "stream")]
+    pub from: Option<String>,
+    /// The pipeline's SQL file: take its streams' records over HTTP.
+    #[arg(long, env = "DOVETAIL_PIPELINE", value_name = "FILE", conflicts_with_all = ["stream", "from"])]
+    pub pipeline: Option<PathBuf>,
+    #[command(flatten)]
+    pub place: Place,
     /// Records a second.
     #[arg(long, conflicts_with = "as_recorded")]
     pub rate: Option<f64>,

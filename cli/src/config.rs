@@ -1,18 +1,24 @@
 //! Settings: defaults, then `dovetail.toml`, then `DOVETAIL_SECTION_KEY` variables, then flags.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bytesize::ByteSize;
 use dovetail_batch_layer::{BatchConfig, LandingConfig, RunConfig, Schedule};
+use dovetail_core::catalog::MemberLayer;
+use dovetail_core::store::S3Options;
 use dovetail_ingestion::feed::FeedConfig;
 use dovetail_ingestion::log::embedded::EmbeddedLogConfig;
-use dovetail_serving_layer::ServingConfig;
-use dovetail_speed_layer::SpeedConfig;
+use dovetail_ingestion::log::kafka::KafkaConfig;
+use dovetail_serving_layer::{RemoteConfig, ServingConfig};
+use dovetail_speed_layer::{FlightConfig, SpeedConfig};
 use serde::Deserialize;
 
 use crate::args::Place;
+use crate::roles::Roles;
 
 /// Everything that can be set. Unknown keys are errors.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -27,6 +33,59 @@ pub struct Config {
     pub batch: Batch,
     pub speed: Speed,
     pub query: Query,
+    pub kafka: Kafka,
+    pub catalog: CatalogPlace,
+    pub store: StorePlace,
+    pub flight: Listen,
+    pub member: Member,
+}
+
+/// Brokers; without them, the log is the embedded one. Whatever else stands here is a setting of librdkafka.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Kafka {
+    /// `host:port`, separated by commas.
+    pub brokers: Option<String>,
+    /// Replicas of a topic that is created.
+    pub replication: Option<u16>,
+    /// Settings of a topic that is created.
+    pub topic: BTreeMap<String, toml::Value>,
+    #[serde(flatten)]
+    pub settings: BTreeMap<String, toml::Value>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CatalogPlace {
+    /// `postgres://USER:PASSWORD@HOST/DATABASE`; by default a SQLite file in the data folder.
+    pub url: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StorePlace {
+    /// `s3://BUCKET/PREFIX` or a folder; by default one in the data folder.
+    pub url: Option<String>,
+    pub endpoint: Option<String>,
+    pub region: Option<String>,
+    pub allow_http: Option<bool>,
+}
+
+/// How processes of a layer of their own find one another.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Member {
+    /// Host at which others reach this one; by default that of the address it listens on.
+    pub advertise: Option<String>,
+    /// How long one counts as living without a sign of it.
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
+}
+
+impl Default for Member {
+    fn default() -> Self {
+        Self { advertise: None, lease: Duration::from_secs(5) }
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -193,6 +252,7 @@ impl Config {
         config.data_dir = place.data_dir.clone().or(config.data_dir);
         config.http.listen = place.http.clone().or(config.http.listen);
         config.postgres.listen = place.postgres.clone().or(config.postgres.listen);
+        config.flight.listen = place.flight.clone().or(config.flight.listen);
         Ok(config)
     }
 
@@ -216,8 +276,78 @@ impl Config {
         self.data_dir.clone().unwrap_or_else(|| PathBuf::from("dovetail-data"))
     }
 
-    pub fn http_listen(&self) -> &str {
-        self.http.listen.as_deref().unwrap_or("127.0.0.1:8311")
+    pub fn http_listen(&self, roles: Roles) -> String {
+        let port = match roles {
+            Roles::All | Roles::One(MemberLayer::Serve) => 8311,
+            Roles::One(MemberLayer::Ingest) => 8312,
+            Roles::One(MemberLayer::Batch) => 8313,
+            Roles::One(MemberLayer::Speed) => 8314,
+        };
+        self.http.listen.clone().unwrap_or_else(|| format!("127.0.0.1:{port}"))
+    }
+
+    pub fn flight_listen(&self) -> &str {
+        self.flight.listen.as_deref().unwrap_or("127.0.0.1:8315")
+    }
+
+    /// Where others reach this process: by HTTP, and by Flight if it is a speed layer.
+    pub fn advertised(&self, http: SocketAddr, flight: Option<SocketAddr>) -> String {
+        let at = |address: SocketAddr| match &self.member.advertise {
+            Some(host) => format!("{host}:{}", address.port()),
+            None => address.to_string(),
+        };
+        let flight = flight.map(|flight| format!(" {}", at(flight))).unwrap_or_default();
+        format!("http://{}{flight}", at(http))
+    }
+
+    /// The Kafka log, if brokers are named.
+    pub fn kafka(&self) -> Result<Option<KafkaConfig>> {
+        let Kafka { brokers, replication, topic, settings } = &self.kafka;
+        let Some(brokers) = brokers.clone() else {
+            if let Some(setting) = settings.keys().next() {
+                bail!("`[kafka]` sets `{setting}` but names no `brokers`");
+            }
+            return Ok(None);
+        };
+        Ok(Some(KafkaConfig {
+            brokers,
+            settings: texts(settings),
+            replication: *replication,
+            topic: texts(topic),
+            patience: Duration::from_secs(10),
+            readers: 4,
+        }))
+    }
+
+    pub fn catalog_url(&self) -> String {
+        let file = || format!("sqlite:{}", self.data_dir().join("catalog.db").display());
+        self.catalog.url.clone().unwrap_or_else(file)
+    }
+
+    pub fn store_url(&self) -> String {
+        self.store.url.clone().unwrap_or_else(|| self.data_dir().join("store").display().to_string())
+    }
+
+    pub fn s3(&self) -> S3Options {
+        let StorePlace { endpoint, region, allow_http, .. } = self.store.clone();
+        S3Options { endpoint, region, allow_http }
+    }
+
+    /// Whether anything lies in the data folder.
+    pub fn needs_folder(&self) -> bool {
+        self.kafka.brokers.is_none() || self.catalog.url.is_none() || self.store.url.is_none()
+    }
+
+    pub fn flight(&self) -> FlightConfig {
+        FlightConfig { interval: self.speed.seal, heartbeat: HEARTBEAT, max_streams: 256 }
+    }
+
+    pub fn remote(&self) -> RemoteConfig {
+        RemoteConfig {
+            stale_after: HEARTBEAT * 4,
+            idle: Duration::from_secs(60),
+            memory_limit: bytes(self.speed.memory),
+        }
     }
 
     pub fn postgres_listen(&self) -> &str {
@@ -256,7 +386,7 @@ impl Config {
             incremental: schedule("batch.schedule", &self.batch.schedule)?,
             full: schedule("batch.full_schedule", &self.batch.full_schedule)?,
             cores: self.cores(),
-            owner: format!("process {}", std::process::id()),
+            owner: owner(),
             lease: Duration::from_secs(30),
             keep_generations: self.batch.keep_generations,
             garbage_grace: self.batch.garbage_grace,
@@ -280,9 +410,27 @@ impl Config {
     }
 }
 
+/// A speed layer is heard of this often.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+
+/// Host and process.
+fn owner() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{} process {}", host.trim(), std::process::id()).trim_start().to_owned()
+}
+
+/// librdkafka's settings have dots; variables cannot.
+fn texts(settings: &BTreeMap<String, toml::Value>) -> BTreeMap<String, String> {
+    let text = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+    settings.iter().map(|(key, value)| (key.replace('_', "."), text(value))).collect()
+}
+
 fn section_and_key(variable: &str) -> Option<(String, String)> {
     let rest = variable.strip_prefix(PREFIX)?.to_ascii_lowercase();
-    let sections = ["http", "postgres", "ingest", "log", "landing", "batch", "speed", "query"];
+    let sections = [
+        "http", "postgres", "ingest", "log", "landing", "batch", "speed", "query", "kafka", "catalog", "store",
+        "flight", "member",
+    ];
     let section = sections.into_iter().find(|s| rest.starts_with(&format!("{s}_")))?;
     Some((section.to_owned(), rest[section.len() + 1..].to_owned()))
 }

@@ -1,97 +1,57 @@
-//! All layers in one process: the embedded log, the catalog, the landing, and what runs on them.
+//! The layers of one process, put together: all of them, or one.
 //!
 //! Folding and landing run on a runtime of their own, so that they do not delay the connections.
 
+mod bridge;
+mod streams;
+
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use dovetail_batch_layer::{BatchHandle, BatchLayer, BatchParts};
-use dovetail_core::catalog::{Catalog, RunState, StreamRow, Trigger, ViewRow};
+use dovetail_core::catalog::{Catalog, MemberLayer};
 use dovetail_core::clock::Clock;
 use dovetail_core::name::StreamName;
-use dovetail_core::pipeline::{Pipeline, PipelineError, PipelineErrors, Stream, hint_of};
+use dovetail_core::pipeline::Stream;
 use dovetail_core::realtime::Realtime;
 use dovetail_core::store::Store;
-use dovetail_core::view::{Planned, Planner, View, ViewError};
+use dovetail_core::view::View;
 use dovetail_ingestion::append::Appender;
-use dovetail_ingestion::decode::Decoder;
-use dovetail_ingestion::feed::Feed;
 use dovetail_ingestion::log::Log;
-use dovetail_ingestion::log::embedded::EmbeddedLog;
-use dovetail_serving_layer::{Landing, LandingAt, Serving, ServingParts};
+use dovetail_serving_layer::{Landing, LandingAt, Member, RemoteParts, RemoteRealtime, Serving, ServingParts};
 use dovetail_speed_layer::{SpeedLayer, SpeedParts};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::warn;
 
+use self::streams::{Streams, open_streams, register};
+use crate::backends::Backends;
 use crate::config::Config;
 use crate::http::landing_state;
-
-/// A pipeline whose views are planned.
-#[derive(Debug)]
-pub struct Plan {
-    pub pipeline: Pipeline,
-    pub planner: Planner,
-    pub views: Vec<Planned>,
-}
-
-impl Plan {
-    /// Reads and plans the pipeline at `path`, or says everything that is wrong with it.
-    pub async fn load(path: &Path) -> Result<Self, PipelineErrors> {
-        let pipeline = Pipeline::load(path)?;
-        let file = path.to_owned();
-        let mut planner = Planner::new(&pipeline).await.map_err(|e| PipelineErrors { file: file.clone(), ..e })?;
-        let mut views = vec![];
-        let mut errors = vec![];
-        for view in &pipeline.views {
-            match planner.plan(view).await {
-                Ok(planned) => views.push(planned),
-                Err(error) => {
-                    let hint = match &error {
-                        ViewError::Plan(error) => hint_of(error),
-                        refused @ ViewError::Refused(_) => refused.hint().map(ToOwned::to_owned),
-                    };
-                    errors.push(PipelineError::in_view(view, error.to_string(), hint));
-                }
-            }
-        }
-        for stream in &pipeline.streams {
-            if let Err(error) = Decoder::new(Arc::new(stream.clone())) {
-                errors.push(PipelineError::in_file(error.to_string(), None));
-            }
-        }
-        PipelineErrors::check(path, errors)?;
-        Ok(Self { pipeline, planner, views })
-    }
-
-    /// The views that are folded.
-    pub fn folded(&self) -> Vec<Arc<View>> {
-        let folded = self.views.iter().filter_map(|view| match view {
-            Planned::Folded(view) => Some(Arc::clone(view)),
-            Planned::Derived(_) => None,
-        });
-        folded.collect()
-    }
-}
+use crate::membership::{self, Membership};
+use crate::plan::Plan;
+use crate::roles::Roles;
 
 /// A running process.
 #[derive(Debug)]
 pub struct Engine {
+    pub roles: Roles,
     pub views: Vec<Arc<View>>,
     pub streams: Vec<Arc<Stream>>,
+    /// Empty where this process does not ingest.
     pub appenders: HashMap<StreamName, Arc<Appender>>,
     pub log: Arc<dyn Log>,
     pub catalog: Catalog,
     pub store: Store,
-    pub batch: BatchHandle,
-    pub speed: Arc<SpeedLayer>,
-    pub serving: Arc<Serving>,
-    embedded: Arc<EmbeddedLog>,
+    pub clock: Clock,
+    pub metrics: Option<PrometheusHandle>,
+    batch: Option<BatchHandle>,
+    speed: Option<Arc<SpeedLayer>>,
+    serving: Option<Arc<Serving>>,
+    backends: Backends,
     tracker: TaskTracker,
     shutdown: CancellationToken,
     speed_stop: CancellationToken,
@@ -111,95 +71,150 @@ impl Landing for Landed {
 }
 
 /// How long a stopping process waits for its tasks.
-const STOP_WITHIN: Duration = Duration::from_secs(10);
+const STOP_WITHIN: Duration = Duration::from_secs(8);
+/// How often it is looked at whether another process changed the catalog.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What an engine is started with, besides the pipeline.
+#[derive(Debug)]
+pub struct Surroundings<'c> {
+    pub backends: Backends,
+    pub roles: Roles,
+    /// Where other processes reach this one; only used with one role.
+    pub address: String,
+    pub config: &'c Config,
+    pub metrics: Option<PrometheusHandle>,
+    /// Where folding and landing run.
+    pub work: Handle,
+}
 
 impl Engine {
-    /// Starts everything on the folder that `config` names. Folding and landing run on `work`.
+    /// Starts everything as `config` says.
     pub async fn start(plan: Plan, config: &Config, metrics: Option<PrometheusHandle>, work: &Handle) -> Result<Self> {
-        let store = Store::local(&config.data_dir().join("store"))?;
-        Self::start_on(store, plan, config, metrics, work).await
+        let backends = Backends::open(config).await?;
+        let (roles, work) = (Roles::All, work.clone());
+        Self::start_on(plan, Surroundings { backends, roles, address: String::new(), config, metrics, work }).await
     }
 
-    /// Starts everything with the landing in `store`, whatever it is.
-    pub async fn start_on(
-        store: Store,
-        plan: Plan,
-        config: &Config,
-        metrics: Option<PrometheusHandle>,
-        work: &Handle,
-    ) -> Result<Self> {
-        let folder = config.data_dir();
-        std::fs::create_dir_all(&folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
-        let embedded = open_log(&folder.join("log"), config).await?;
-        let log: Arc<dyn Log> = Arc::<EmbeddedLog>::clone(&embedded);
-        let catalog = Catalog::open(&format!("sqlite:{}", folder.join("catalog.db").display())).await?;
-        // One process at a time has the log open, so whoever ran a recompute before is dead, whatever its lease says.
-        let died = catalog.runs(1).await?.into_iter().filter(|run| run.state == RunState::Running);
-        for run in died {
-            warn!(run = run.id, rows = run.rows, "a batch run died with its process; what was published before stays");
+    /// Starts the layers that `surroundings` name.
+    pub async fn start_on(plan: Plan, surroundings: Surroundings<'_>) -> Result<Self> {
+        let Surroundings { backends, roles, address, config, metrics, work } = surroundings;
+        if roles.one().is_some() && backends.is_alone() {
+            bail!(
+                "the embedded log is for one process: name the brokers of a Kafka cluster in `[kafka] brokers`, or \
+                 run everything in one process with `dovetail up`"
+            );
         }
-        catalog.expire_runs(i64::MAX).await?;
+        let Backends { log, catalog, store, .. } = backends.clone();
         let clock = Clock::System;
         let streams: Vec<Arc<Stream>> = plan.pipeline.streams.iter().cloned().map(Arc::new).collect();
         let views = plan.folded();
         register(&catalog, &streams, &plan, &clock).await?;
-        let (feeds, appenders) = open_streams(&log, &streams, config, &clock).await?;
-        let tracker = TaskTracker::new();
-        let shutdown = CancellationToken::new();
+        let Streams { feeds, appenders, shared } = open_streams(&log, &streams, roles, config, &clock).await?;
+        let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
+        let owned = match roles.one() {
+            Some(layer) => {
+                let (others, stop) = (catalog.clone(), shutdown.clone());
+                tracker.spawn(async move { stop.run_until_cancelled(others.follow_others(LOOK)).await });
+                let (catalog, clock, id) = (catalog.clone(), clock.clone(), member_id(layer));
+                let lease = config.member.lease;
+                let member = Membership { catalog, clock, layer, id, address, shared, lease };
+                Some(member.join(&tracker, shutdown.clone()).await?)
+            }
+            None => None,
+        };
 
-        let speed_parts = SpeedParts {
+        let speed_stop = shutdown.child_token();
+        let speed = roles.has(MemberLayer::Speed).then(|| SpeedParts {
             views: views.clone(),
             feeds: feeds.clone(),
             catalog: catalog.clone(),
-            owned: None,
+            owned: owned.clone(),
             config: config.speed(),
-        };
-        let batch_parts = BatchParts {
-            streams: streams.clone(),
-            views: views.clone(),
-            feeds,
-            catalog: catalog.clone(),
-            store: store.clone(),
-            clock: clock.clone(),
-            trim: config.log.trims().then(|| Arc::clone(&log)),
-            work: work.clone(),
-            config: config.batch()?,
-        };
-        let speed_stop = shutdown.child_token();
-        let layers = start_layers((speed_parts, speed_stop.clone()), batch_parts, tracker.clone(), shutdown.clone());
-        let (speed, batch) = work.spawn(layers).await.map_err(|e| anyhow!("the layers did not start: {e}"))??;
-        bridge(&speed, &batch, &streams, &tracker, &shutdown);
-
-        let serving = Serving::new(ServingParts {
-            views: plan.views,
-            streams: streams.clone(),
-            lookups: plan.planner.context().clone(),
-            catalog: catalog.clone(),
-            store: store.clone(),
-            realtime: Arc::<SpeedLayer>::clone(&speed) as Arc<dyn Realtime>,
-            log: Some(Arc::clone(&log)),
-            landing: Some(Arc::new(Landed(batch.clone()))),
-            clock,
-            metrics,
-            config: config.serving(),
         });
-        let serving = serving.await?;
-        serving.run(&tracker, shutdown.clone());
-        Ok(Self {
+        let batch = match roles.has(MemberLayer::Batch) {
+            true => Some(BatchParts {
+                streams: streams.clone(),
+                views: views.clone(),
+                feeds,
+                catalog: catalog.clone(),
+                store: store.clone(),
+                clock: clock.clone(),
+                owned,
+                // Kafka has a retention of its own.
+                trim: (backends.is_alone() && config.log.trims()).then(|| Arc::clone(&log)),
+                work: work.clone(),
+                config: config.batch()?,
+            }),
+            false => None,
+        };
+        let layers = start_layers(speed, batch, tracker.clone(), shutdown.clone(), speed_stop.clone());
+        let (speed, batch) = work.spawn(layers).await.map_err(|e| anyhow!("the layers did not start: {e}"))??;
+        match (&speed, &batch) {
+            (Some(speed), Some(batch)) => bridge::inside(speed, batch, &streams, &tracker, &shutdown),
+            (Some(speed), None) => bridge::pressure(speed, &catalog, &clock, &tracker, &shutdown)?,
+            _ => {}
+        }
+
+        let serving = match roles.has(MemberLayer::Serve) {
+            true => {
+                let realtime: Arc<dyn Realtime> = match &speed {
+                    Some(speed) => Arc::<SpeedLayer>::clone(speed),
+                    None => remote(&views, &catalog, &clock, config, &tracker, &shutdown),
+                };
+                let serving = Serving::new(ServingParts {
+                    views: plan.views,
+                    streams: streams.clone(),
+                    lookups: plan.planner.context().clone(),
+                    catalog: catalog.clone(),
+                    store: store.clone(),
+                    realtime,
+                    log: Some(Arc::clone(&log)),
+                    landing: batch.clone().map(|batch| Arc::new(Landed(batch)) as Arc<dyn Landing>),
+                    clock: clock.clone(),
+                    metrics: metrics.clone(),
+                    config: config.serving(),
+                });
+                let serving = serving.await?;
+                serving.run(&tracker, shutdown.clone());
+                Some(serving)
+            }
+            false => None,
+        };
+        let engine = Self {
+            roles,
             views,
             streams,
             appenders,
             log,
             catalog,
             store,
+            clock,
+            metrics,
             batch,
             speed,
             serving,
-            embedded,
+            backends,
             tracker,
             shutdown,
             speed_stop,
-        })
+        };
+        Ok(engine)
+    }
+
+    /// The batch layer, if this process runs it.
+    pub fn batch(&self) -> Result<&BatchHandle> {
+        self.batch.as_ref().context("this process runs no batch layer")
+    }
+
+    /// The speed layer, if this process runs it.
+    pub fn speed(&self) -> Result<&Arc<SpeedLayer>> {
+        self.speed.as_ref().context("this process runs no speed layer")
+    }
+
+    /// The serving layer, if this process runs it.
+    pub fn serving(&self) -> Result<&Arc<Serving>> {
+        self.serving.as_ref().context("this process runs no serving layer")
     }
 
     /// Stops the speed layer alone. Batch runs and `batch.VIEW` go on; the merged views say that it is gone.
@@ -217,110 +232,62 @@ impl Engine {
         &self.tracker
     }
 
-    /// Stops cleanly: what takes longer than ten seconds is abandoned, and read again from the log next time.
+    /// Stops cleanly: what takes longer than some seconds is abandoned, and read again from the log next time.
     pub async fn stop(&self) {
         self.shutdown.cancel();
         self.tracker.close();
         if tokio::time::timeout(STOP_WITHIN, self.tracker.wait()).await.is_err() {
             tracing::warn!("some tasks did not stop in time");
         }
-        let embedded = Arc::clone(&self.embedded);
-        if let Err(error) = tokio::task::spawn_blocking(move || embedded.close()).await {
-            tracing::error!(%error, "the log did not close");
-        }
-        self.catalog.close().await;
+        self.backends.close().await;
     }
 }
 
-async fn open_log(folder: &Path, config: &Config) -> Result<Arc<EmbeddedLog>> {
-    let (folder, config) = (folder.to_owned(), config.log());
-    let open = tokio::task::spawn_blocking(move || EmbeddedLog::open(&folder, &config));
-    Ok(Arc::new(open.await??))
+/// No other process's, now or ever.
+fn member_id(layer: MemberLayer) -> String {
+    format!("{layer}-{}-{:08x}", std::process::id(), rand::random::<u32>())
 }
 
-async fn register(catalog: &Catalog, streams: &[Arc<Stream>], plan: &Plan, clock: &Clock) -> Result<()> {
-    for stream in streams {
-        let row = StreamRow {
-            name: stream.name.clone(),
-            topic: stream.topic.clone(),
-            schema_fingerprint: stream.fingerprint(),
-        };
-        catalog.register_stream(&row).await?;
-    }
-    for view in plan.folded() {
-        let row = ViewRow {
-            name: view.name.clone(),
-            fingerprint: view.fingerprint.clone(),
-            sql: view.sql.clone(),
-            created_ms: clock.now_ms(),
-        };
-        catalog.register_view(&row).await?;
-    }
-    Ok(())
+/// The speed layers of other processes.
+fn remote(
+    views: &[Arc<View>],
+    catalog: &Catalog,
+    clock: &Clock,
+    config: &Config,
+    tracker: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> Arc<dyn Realtime> {
+    let members = membership::follow(
+        catalog.clone(),
+        clock.clone(),
+        MemberLayer::Speed,
+        config.member.lease / 4,
+        |member| Member { id: member.id, address: flight_address(&member.address) },
+        tracker,
+        shutdown.clone(),
+    );
+    RemoteRealtime::start(RemoteParts { views: views.to_vec(), members, config: config.remote() }, tracker, shutdown)
 }
 
-type Streams = (HashMap<StreamName, Arc<Feed>>, HashMap<StreamName, Arc<Appender>>);
-
-async fn open_streams(log: &Arc<dyn Log>, streams: &[Arc<Stream>], config: &Config, clock: &Clock) -> Result<Streams> {
-    let (mut feeds, mut appenders) = (HashMap::new(), HashMap::new());
-    for stream in streams {
-        log.create_topic(&stream.topic, stream.options.partitions).await?;
-        let feed = Feed::open(Arc::clone(log), Arc::clone(stream), config.feed()).await?;
-        feeds.insert(stream.name.clone(), Arc::new(feed));
-        let appender = Appender::open(Arc::clone(log), Arc::clone(stream), clock.clone()).await?;
-        appenders.insert(stream.name.clone(), Arc::new(appender));
-    }
-    Ok((feeds, appenders))
+/// A speed layer's members name two addresses: HTTP, then Flight.
+fn flight_address(addresses: &str) -> String {
+    addresses.rsplit(' ').next().unwrap_or_default().to_owned()
 }
 
 async fn start_layers(
-    (speed, speed_stop): (SpeedParts, CancellationToken),
-    batch: BatchParts,
+    speed: Option<SpeedParts>,
+    batch: Option<BatchParts>,
     tracker: TaskTracker,
     shutdown: CancellationToken,
-) -> Result<(Arc<SpeedLayer>, BatchHandle)> {
-    let speed = SpeedLayer::start(speed, &tracker, &speed_stop).await?;
-    let batch = BatchLayer::start(batch, &tracker, shutdown).await?;
+    speed_stop: CancellationToken,
+) -> Result<(Option<Arc<SpeedLayer>>, Option<BatchHandle>)> {
+    let speed = match speed {
+        Some(speed) => Some(SpeedLayer::start(speed, &tracker, &speed_stop).await?),
+        None => None,
+    };
+    let batch = match batch {
+        Some(batch) => Some(BatchLayer::start(batch, &tracker, shutdown).await?),
+        None => None,
+    };
     Ok((speed, batch))
-}
-
-/// What one layer tells the other, when both live in this process. Neither needs it.
-fn bridge(
-    speed: &Arc<SpeedLayer>,
-    batch: &BatchHandle,
-    streams: &[Arc<Stream>],
-    tracker: &TaskTracker,
-    shutdown: &CancellationToken,
-) {
-    let names: HashMap<String, StreamName> = streams.iter().map(|s| (s.topic.clone(), s.name.clone())).collect();
-    let (layer, mut ends, stop) = (Arc::clone(speed), batch.segment_ends(), shutdown.clone());
-    tracker.spawn(async move {
-        loop {
-            let end = tokio::select! {
-                () = stop.cancelled() => return,
-                end = ends.recv() => end,
-            };
-            match end {
-                Ok(end) => {
-                    if let Some(stream) = names.get(&end.topic) {
-                        layer.expect_boundary(stream, end.partition, end.end);
-                    }
-                }
-                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
-                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
-            }
-        }
-    });
-    let (pressure, batch, stop) = (speed.pressure(), batch.clone(), shutdown.clone());
-    tracker.spawn(async move {
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = pressure.notified() => {}
-            }
-            if batch.request_incremental(Trigger::Memory).is_err() {
-                return;
-            }
-        }
-    });
 }

@@ -4,11 +4,15 @@
 //! layer; [`commands`] has a file per command; [`client`] is how commands reach a server.
 
 pub mod args;
+pub mod backends;
 pub mod client;
 pub mod commands;
 pub mod config;
 pub mod engine;
 pub mod http;
+mod membership;
 mod output;
+pub mod plan;
 mod replay;
+pub mod roles;
 mod verify;

@@ -58,7 +58,7 @@ pub(crate) async fn verify_all(engine: &Arc<Engine>, views: &[Arc<View>], progre
 
 /// Verifies one view.
 pub(crate) async fn verify(engine: &Arc<Engine>, view: &Arc<View>, progress: &Progress) -> Result<Verdict> {
-    let served = engine.serving.query(&format!("SELECT * FROM public.{}", view.name)).await?;
+    let served = engine.serving()?.query(&format!("SELECT * FROM public.{}", view.name)).await?;
     let Some(as_of) = served.as_of.iter().find(|as_of| as_of.view == view.name).cloned() else {
         bail!("the answer of `{}` does not say what it is as of", view.name);
     };

@@ -31,30 +31,33 @@ struct Request {
 }
 
 pub(super) async fn run(args: &Ingest) -> Result<ExitCode> {
+    let (Some(stream_name), Some(from)) = (args.stream.as_deref(), args.from.as_deref()) else {
+        bail!("name a stream and a file: `dovetail ingest STREAM --from FILE`");
+    };
     let client = Client::new(&args.server.server)?;
-    let info: StreamInfo = client.get(&format!("/v1/streams/{}", args.stream)).await?;
+    let info: StreamInfo = client.get(&format!("/v1/streams/{stream_name}")).await?;
     let stream = Arc::new(info.into_stream()?);
     let source = match &args.source {
         Some(name) => Some(name.clone()),
-        None => source_id(&args.from)?,
+        None => source_id(from)?,
     };
-    let resume = resume_at(&client, &args.stream, source.as_deref()).await?;
+    let resume = resume_at(&client, stream_name, source.as_deref()).await?;
     let pace = pace(args, &stream)?;
     let format = args.input_format.map(|format| match format {
         InputFormat::Csv => FileFormat::Csv,
         InputFormat::Ndjson => FileFormat::Lines,
         InputFormat::Array => FileFormat::Array,
     });
-    let reader = open(&args.from, &SourceOptions { stream: Arc::clone(&stream), format })?;
+    let reader = open(from, &SourceOptions { stream: Arc::clone(&stream), format })?;
     let total = reader.total_bytes();
     let bar = progress_bar(total)?;
     if resume.seen > 0 {
-        bar.println(format!("continuing at record {} of `{}`", resume.seen, args.from));
+        bar.println(format!("continuing at record {} of `{from}`", resume.seen));
     }
     let (sender, requests) = mpsc::channel(2);
     let event_time = EventTime::of(&stream);
     let reading = tokio::task::spawn_blocking(move || read(reader, resume, pace, event_time.as_ref(), &sender));
-    let sent = send(&client, &args.stream, source.as_deref(), requests, &bar).await;
+    let sent = send(&client, stream_name, source.as_deref(), requests, &bar).await;
     let read = reading.await?;
     bar.finish_and_clear();
     let sent = sent?;

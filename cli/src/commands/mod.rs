@@ -16,19 +16,27 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use dovetail_core::catalog::MemberLayer;
 
 use crate::args::{Args, Command};
+use crate::roles::Roles;
 
 /// Runs a command; the exit code says how it went: 0 done, 1 an error, 2 a difference found.
 pub fn run(args: Args) -> Result<ExitCode> {
-    let level = if matches!(args.command, Command::Up(_)) { "info" } else { "error" };
+    let level = if args.command.stays() { "info" } else { "error" };
     start_logging(level);
     match args.command {
-        Command::Up(up) => up::run(&up),
+        Command::Up(up) => up::run(&up.pipeline, Roles::All, &up.place),
+        Command::Batch(up) => up::run(&up.pipeline, Roles::One(MemberLayer::Batch), &up.place),
+        Command::Speed(up) => up::run(&up.pipeline, Roles::One(MemberLayer::Speed), &up.place),
+        Command::Serve(up) => up::run(&up.pipeline, Roles::One(MemberLayer::Serve), &up.place),
         Command::Demo(demo) => demo::run(&demo),
         Command::Generate(generate) => generate::run(&generate),
         Command::Check { pipeline } => on_one_thread(check::run(&pipeline)),
-        Command::Ingest(ingest) => on_one_thread(ingest::run(&ingest)),
+        Command::Ingest(ingest) => match &ingest.pipeline {
+            Some(pipeline) => up::run(pipeline, Roles::One(MemberLayer::Ingest), &ingest.place),
+            None => on_one_thread(ingest::run(&ingest)),
+        },
         Command::Recompute(recompute) => on_one_thread(recompute::run(&recompute)),
         Command::Query { sql, generation, server, format } => {
             on_one_thread(query::run(&sql, generation, &server, format.format))

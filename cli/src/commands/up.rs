@@ -1,41 +1,42 @@
-//! `dovetail up`.
+//! `dovetail up`, and `dovetail ingest | batch | speed | serve`: everything in one process, or one layer.
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use dovetail_core::catalog::{CatalogError, MemberLayer};
+use dovetail_ingestion::log::LogError;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::args::Up;
+use crate::args::Place;
+use crate::backends::Backends;
 use crate::config::Config;
-use crate::engine::{Engine, Plan};
+use crate::engine::{Engine, Surroundings};
 use crate::http;
+use crate::http::starting::Starting;
 use crate::output::counted;
+use crate::plan::Plan;
+use crate::roles::Roles;
 
-pub(super) fn run(args: &Up) -> Result<ExitCode> {
-    let config = Config::load(&args.place)?;
+pub(super) fn run(pipeline: &Path, roles: Roles, place: &Place) -> Result<ExitCode> {
+    let config = Config::load(place)?;
     let (connections, work) = runtimes(&config)?;
     let handle = work.handle().clone();
     connections.block_on(async {
-        let plan = match Plan::load(&args.pipeline).await {
-            Ok(plan) => {
-                for note in &plan.pipeline.notes {
-                    tracing::warn!("{}:{note}", args.pipeline.display());
-                }
-                plan
-            }
+        let plan = match Plan::load(pipeline).await {
+            Ok(plan) => plan,
             Err(errors) => {
                 eprintln!("{errors}");
                 return Ok(ExitCode::from(1));
             }
         };
-        let running = Running::start(plan, &config, &handle).await?;
-        eprintln!("dovetail serves {}", counted(running.engine.views.len() as u64, "view"));
-        eprintln!("  http      http://{}", running.http);
-        eprintln!("  psql      {}", running.psql());
-        eprintln!("  data in   {}", config.data_dir().display());
+        let running = Running::start(plan, roles, &config, &handle).await?;
+        running.greet(&config);
         wait_for_stop().await?;
         eprintln!("stopping");
         running.stop().await;
@@ -59,44 +60,150 @@ pub(super) fn runtimes(config: &Config) -> Result<(Runtime, Runtime)> {
     Ok((runtime("serve")?, runtime("work")?))
 }
 
-/// An engine behind its two addresses.
+/// An engine behind its addresses.
 pub(super) struct Running {
     pub(super) engine: Arc<Engine>,
-    pub(super) http: std::net::SocketAddr,
-    postgres: std::net::SocketAddr,
+    pub(super) http: SocketAddr,
+    postgres: Option<SocketAddr>,
+    flight: Option<SocketAddr>,
 }
 
+/// How often it is looked again for what a process needs.
+const AGAIN: Duration = Duration::from_secs(1);
+
 impl Running {
-    pub(super) async fn start(plan: Plan, config: &Config, work: &tokio::runtime::Handle) -> Result<Self> {
+    pub(super) async fn start(
+        plan: Plan,
+        roles: Roles,
+        config: &Config,
+        work: &tokio::runtime::Handle,
+    ) -> Result<Self> {
         let metrics = PrometheusBuilder::new().install_recorder().context("metrics cannot be recorded")?;
-        let http_listener = listen("http", config.http_listen()).await?;
-        let postgres_listener = listen("postgres", config.postgres_listen()).await?;
-        let (http, postgres) = (http_listener.local_addr()?, postgres_listener.local_addr()?);
-        let engine = Arc::new(Engine::start(plan, config, Some(metrics), work).await?);
-        let stop = engine.shutdown().clone();
-        let serving = Arc::clone(&engine.serving);
-        engine.tracker().spawn(async move {
-            if let Err(error) = dovetail_serving_layer::serve_postgres(serving, postgres_listener, stop).await {
-                tracing::error!(%error, "the PostgreSQL wire stopped");
-            }
+        let http_listener = listen("http", &config.http_listen(roles)).await?;
+        let http = http_listener.local_addr()?;
+        let postgres = listen_if(roles.has(MemberLayer::Serve), "postgres", config.postgres_listen()).await?;
+        let flight = listen_if(roles == Roles::One(MemberLayer::Speed), "flight", config.flight_listen()).await?;
+        let starting = Arc::<Starting>::default();
+        let answering = tokio_util::sync::CancellationToken::new();
+        let (router, stop) = (starting.router(), answering.clone());
+        let served = tokio::runtime::Handle::current().spawn(async move {
+            axum::serve(http_listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
         });
-        let router = http::router(&engine, config);
-        let stop = engine.shutdown().clone();
-        engine.tracker().spawn(async move {
-            let served = axum::serve(http_listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
-            if let Err(error) = served {
+        let backends = ready(&plan, config, roles, &starting).await?;
+        let address = config.advertised(http, local(flight.as_ref())?);
+        let surroundings =
+            Surroundings { backends, roles, address, config, metrics: Some(metrics), work: work.clone() };
+        let engine = Arc::new(Engine::start_on(plan, surroundings).await?);
+        let running = Self { http, postgres: local(postgres.as_ref())?, flight: local(flight.as_ref())?, engine };
+        running.serve(postgres, flight, config)?;
+        starting.ready(http::router(&running.engine, config)?);
+        let stop = running.engine.shutdown().clone();
+        running.engine.tracker().spawn(async move {
+            stop.cancelled().await;
+            answering.cancel();
+            if let Ok(Err(error)) = served.await {
                 tracing::error!(%error, "the HTTP server stopped");
             }
         });
-        Ok(Self { engine, http, postgres })
+        Ok(running)
+    }
+
+    /// Starts the wires besides HTTP.
+    fn serve(&self, postgres: Option<TcpListener>, flight: Option<TcpListener>, config: &Config) -> Result<()> {
+        let engine = &self.engine;
+        if let Some(listener) = postgres {
+            let (serving, stop) = (Arc::clone(engine.serving()?), engine.shutdown().clone());
+            engine.tracker().spawn(async move {
+                if let Err(error) = dovetail_serving_layer::serve_postgres(serving, listener, stop).await {
+                    tracing::error!(%error, "the PostgreSQL wire stopped");
+                }
+            });
+        }
+        if let Some(listener) = flight {
+            let (speed, stop, config) = (Arc::clone(engine.speed()?), engine.shutdown().clone(), config.flight());
+            engine.tracker().spawn(async move {
+                if let Err(error) = dovetail_speed_layer::serve(speed, listener, config, stop).await {
+                    tracing::error!(%error, "the Flight service stopped");
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn greet(&self, config: &Config) {
+        let views = counted(self.engine.views.len() as u64, "view");
+        match self.engine.roles {
+            Roles::All => eprintln!("dovetail serves {views}"),
+            Roles::One(layer) => eprintln!("dovetail {layer}: {views}"),
+        }
+        eprintln!("  http      http://{}", self.http);
+        if self.postgres.is_some() {
+            eprintln!("  psql      {}", self.psql());
+        }
+        if let Some(flight) = self.flight {
+            eprintln!("  flight    {flight}");
+        }
+        if config.needs_folder() {
+            eprintln!("  data in   {}", config.data_dir().display());
+        }
     }
 
     pub(super) fn psql(&self) -> String {
-        format!("psql -h {} -p {} -U dovetail dovetail", self.postgres.ip(), self.postgres.port())
+        match self.postgres {
+            Some(at) => format!("psql -h {} -p {} -U dovetail dovetail", at.ip(), at.port()),
+            None => String::new(),
+        }
     }
 
     pub(super) async fn stop(self) {
         self.engine.stop().await;
+    }
+}
+
+fn local(listener: Option<&TcpListener>) -> Result<Option<SocketAddr>> {
+    Ok(listener.map(TcpListener::local_addr).transpose()?)
+}
+
+/// Opens the log and the catalog and waits until both answer. A process alone does not wait: nobody else brings up
+/// what it needs.
+async fn ready(plan: &Plan, config: &Config, roles: Roles, starting: &Starting) -> Result<Backends> {
+    loop {
+        let error = match attempt(plan, config).await {
+            Ok(backends) => return Ok(backends),
+            Err(error) => error,
+        };
+        if roles == Roles::All && config.needs_folder() || !passes(&error) {
+            return Err(error);
+        }
+        let reason = format!("{error:#}");
+        tracing::warn!(reason, "waiting for what this process needs");
+        starting.waits_for(reason);
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+async fn attempt(plan: &Plan, config: &Config) -> Result<Backends> {
+    let backends = Backends::open(config).await?;
+    for stream in &plan.pipeline.streams {
+        if let Err(error) = backends.log.create_topic(&stream.topic, stream.options.partitions).await {
+            backends.close().await;
+            return Err(error.into());
+        }
+    }
+    Ok(backends)
+}
+
+/// Whether an error goes away by itself once somebody answers.
+fn passes(error: &anyhow::Error) -> bool {
+    let catalog = |e: &CatalogError| matches!(e, CatalogError::Unreachable { .. } | CatalogError::Busy { .. });
+    let log = |e: &LogError| matches!(e, LogError::Unreachable { .. });
+    error.chain().any(|cause| cause.downcast_ref().is_some_and(catalog) || cause.downcast_ref().is_some_and(log))
+}
+
+async fn listen_if(wanted: bool, section: &str, address: &str) -> Result<Option<TcpListener>> {
+    match wanted {
+        true => listen(section, address).await.map(Some),
+        false => Ok(None),
     }
 }
 

@@ -8,6 +8,7 @@ use dovetail_speed_layer::FoldState;
 use serde::{Deserialize, Serialize};
 
 use super::App;
+use crate::engine::Engine;
 
 /// What one layer of this process does in one partition.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,12 +35,17 @@ pub(crate) fn landing_state(state: LandingState) -> (&'static str, Option<String
 }
 
 pub(super) async fn layers(State(app): State<Arc<App>>) -> axum::Json<Vec<LayerInfo>> {
-    let landing = app.engine.batch.landing_status().borrow().clone();
+    axum::Json(of(&app.engine))
+}
+
+/// By layer, stream and partition.
+pub(super) fn of(engine: &Engine) -> Vec<LayerInfo> {
+    let landing = engine.batch().map(|batch| batch.landing_status().borrow().clone()).unwrap_or_default();
     let landing = landing.into_iter().map(|((stream, partition), at)| {
         let (state, reason) = landing_state(at.state);
         layer("batch", stream.to_string(), partition, at.next_offset, state, reason)
     });
-    let speed = app.engine.speed.status().into_iter().map(|at| {
+    let speed = engine.speed().map(|speed| speed.status()).unwrap_or_default().into_iter().map(|at| {
         let (state, reason) = match at.state {
             FoldState::Folding => ("folding", None),
             FoldState::Paused => ("paused", Some("over twice its memory limit: waits for a batch run".to_owned())),
@@ -49,7 +55,7 @@ pub(super) async fn layers(State(app): State<Arc<App>>) -> axum::Json<Vec<LayerI
         };
         layer("speed", at.stream.to_string(), at.partition, at.head, state, reason)
     });
-    axum::Json(landing.chain(speed).collect())
+    landing.chain(speed).collect()
 }
 
 fn layer(layer: &str, stream: String, partition: i32, next: i64, state: &str, reason: Option<String>) -> LayerInfo {

@@ -1,17 +1,22 @@
 //! The routes of a process besides those of its serving layer: append, recompute, rollback, verify, layers.
 
 mod append;
+mod forward;
+mod health;
 mod layers;
 mod runs;
+pub mod starting;
 mod verify;
 
 use std::sync::Arc;
 
+use anyhow::Result;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use dovetail_core::catalog::MemberLayer;
 use dovetail_core::name::StreamName;
 use dovetail_ingestion::append::Appender;
 use serde_json::json;
@@ -20,6 +25,7 @@ use tokio::sync::Semaphore;
 use crate::client::StreamInfo;
 use crate::config::{Config, bytes};
 use crate::engine::Engine;
+use crate::roles::Roles;
 use crate::verify::Progress;
 
 pub use layers::LayerInfo;
@@ -35,21 +41,36 @@ struct App {
     verifying: Progress,
 }
 
-/// The routes of this process and those of its serving layer.
-pub fn router(engine: &Arc<Engine>, config: &Config) -> Router {
+/// The routes of the layers that this process runs.
+pub fn router(engine: &Arc<Engine>, config: &Config) -> Result<Router> {
     let in_flight = Semaphore::new(kib(bytes(config.ingest.in_flight)) as usize);
     let app = Arc::new(App { engine: Arc::clone(engine), in_flight, verifying: Progress::default() });
-    let append = post(append::append).layer(DefaultBodyLimit::max(bytes(config.ingest.request)));
-    let own = Router::new()
-        .route("/v1/streams/{stream}", get(stream))
-        .route("/v1/streams/{stream}/records", append)
-        .route("/v1/streams/{stream}/sources/{source}", get(append::source))
-        .route("/v1/layers", get(layers::layers))
-        .route("/v1/recompute", post(runs::recompute).get(runs::progress).delete(runs::cancel))
-        .route("/v1/rollback", post(runs::rollback))
-        .route("/v1/verify", post(verify::verify).get(verify::progress))
-        .with_state(app);
-    own.merge(dovetail_serving_layer::router(Arc::clone(&engine.serving)))
+    let mut router = Router::new().route("/v1/layers", get(layers::layers));
+    if engine.roles.has(MemberLayer::Ingest) {
+        let append = post(append::append).layer(DefaultBodyLimit::max(bytes(config.ingest.request)));
+        router = router
+            .route("/v1/streams/{stream}", get(stream))
+            .route("/v1/streams/{stream}/records", append)
+            .route("/v1/streams/{stream}/sources/{source}", get(append::source));
+    }
+    if engine.roles.has(MemberLayer::Batch) {
+        router = router
+            .route("/v1/recompute", post(runs::recompute).get(runs::progress).delete(runs::cancel))
+            .route("/v1/rollback", post(runs::rollback));
+    }
+    match engine.serving() {
+        Ok(serving) => {
+            let verify = post(verify::verify).get(verify::progress);
+            let router = router.route("/v1/verify", verify).with_state(app);
+            let router = router.merge(dovetail_serving_layer::router(Arc::clone(serving)));
+            // What other processes do is forwarded to them.
+            Ok(match engine.roles {
+                Roles::All => router,
+                Roles::One(_) => router.merge(forward::router(engine, config)?),
+            })
+        }
+        Err(_) => Ok(router.merge(health::router()).with_state(app)),
+    }
 }
 
 /// An error as its client sees it.
@@ -71,8 +92,13 @@ fn kib(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
 }
 
+/// A layer that this process does not run, or that fails.
+fn unavailable(error: impl Into<anyhow::Error>) -> Failed {
+    Failed(StatusCode::SERVICE_UNAVAILABLE, format!("{:#}", error.into()))
+}
+
 impl App {
-    fn appender(&self, name: &str) -> Result<&Arc<Appender>, Failed> {
+    fn appender(&self, name: &str) -> std::result::Result<&Arc<Appender>, Failed> {
         let found = StreamName::parse(name).ok().and_then(|name| self.engine.appenders.get(&name));
         found.ok_or_else(|| {
             let known: Vec<&str> = self.engine.streams.iter().map(|s| s.name.as_str()).collect();
@@ -81,6 +107,9 @@ impl App {
     }
 }
 
-async fn stream(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<axum::Json<StreamInfo>, Failed> {
+async fn stream(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> std::result::Result<axum::Json<StreamInfo>, Failed> {
     Ok(axum::Json(StreamInfo::of(app.appender(&name)?.stream())))
 }

@@ -13,7 +13,8 @@ use dovetail_core::name::{Generation, ViewName};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{App, Failed};
+use super::{App, Failed, unavailable};
+use crate::engine::Engine;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -33,13 +34,13 @@ pub(super) async fn recompute(State(app): State<Arc<App>>, body: Bytes) -> Resul
     }
     let kind = if body.full { RunKind::Full } else { RunKind::Incremental };
     let views = (!body.views.is_empty()).then_some(body.views);
-    let batch = app.engine.batch.clone();
+    let batch = app.engine.batch().map_err(unavailable)?.clone();
     let outcome = batch.recompute(kind, views).await;
     let outcome = outcome.map_err(|e| Failed(StatusCode::CONFLICT, format!("{:#}", anyhow::Error::from(e))))?;
     Ok(match outcome {
         Outcome::NothingNew => axum::Json(json!({"generation": null})).into_response(),
         Outcome::Published(run) => {
-            until_served(&app).await;
+            until_served(&app.engine).await;
             let took_ms = run.finished_ms.map(|finished| finished - run.started_ms);
             let Run { id, generation, rows, segments, .. } = run;
             let body =
@@ -54,9 +55,10 @@ const SERVED_WITHIN: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(25);
 
 /// Waits until the current generation is served, so that who made it current sees it in the next query.
-async fn until_served(app: &App) {
+pub(super) async fn until_served(engine: &Engine) {
+    let Ok(serving) = engine.serving() else { return };
     let served = async {
-        while let Ok(false) = app.engine.serving.follow().await {
+        while let Ok(false) = serving.follow().await {
             tokio::time::sleep(LOOK).await;
         }
     };
@@ -76,9 +78,9 @@ pub struct ProgressInfo {
     pub started_ms: i64,
 }
 
-pub(super) async fn progress(State(app): State<Arc<App>>) -> axum::Json<ProgressInfo> {
-    let progress: Progress = app.engine.batch.progress().borrow().clone();
-    axum::Json(ProgressInfo {
+pub(super) async fn progress(State(app): State<Arc<App>>) -> Result<axum::Json<ProgressInfo>, Failed> {
+    let progress: Progress = app.engine.batch().map_err(unavailable)?.progress().borrow().clone();
+    Ok(axum::Json(ProgressInfo {
         run_id: progress.run_id,
         phase: format!("{:?}", progress.phase).to_lowercase(),
         segments_done: progress.segments_done,
@@ -86,11 +88,12 @@ pub(super) async fn progress(State(app): State<Arc<App>>) -> axum::Json<Progress
         rows_done: progress.rows_done,
         rows: progress.rows_total,
         started_ms: progress.started_ms,
-    })
+    }))
 }
 
-pub(super) async fn cancel(State(app): State<Arc<App>>) -> Response {
-    axum::Json(json!({"cancelled": app.engine.batch.cancel()})).into_response()
+pub(super) async fn cancel(State(app): State<Arc<App>>) -> Result<Response, Failed> {
+    let cancelled = app.engine.batch().map_err(unavailable)?.cancel();
+    Ok(axum::Json(json!({"cancelled": cancelled})).into_response())
 }
 
 #[derive(Debug, Deserialize)]
@@ -103,8 +106,8 @@ pub(super) async fn rollback(
     State(app): State<Arc<App>>,
     axum::Json(body): axum::Json<RollbackBody>,
 ) -> Result<Response, Failed> {
-    let row = app.engine.batch.rollback(Generation(body.generation)).await;
+    let row = app.engine.batch().map_err(unavailable)?.rollback(Generation(body.generation)).await;
     let row = row.map_err(|e| Failed(StatusCode::CONFLICT, format!("{:#}", anyhow::Error::from(e))))?;
-    until_served(&app).await;
+    until_served(&app.engine).await;
     Ok(axum::Json(json!({"generation": row.generation})).into_response())
 }

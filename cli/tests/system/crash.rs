@@ -38,8 +38,6 @@ const MORE_VIEWS: &str = "
     CREATE VIEW total AS SELECT count(*) AS n, sum(ms) AS total_ms FROM clicks;
     CREATE VIEW slow_clicks AS SELECT _partition, _offset, user_id, ms FROM clicks WHERE ms > 400;
 ";
-const FAR_APART: &str = "approx_percentile_cont(0.95)";
-const CLOSE_TOGETHER: &str = "approx_percentile_cont(0.5)";
 
 fn variable(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect(name))
@@ -57,9 +55,7 @@ impl Input {
         let folder = TempDir::new().unwrap();
         let data = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../data/clicks"));
         let pipeline = std::fs::read_to_string(data.join("pipeline.sql")).unwrap();
-        // A t-digest is exact in rank: only where values lie close together can two of them be compared by value.
-        assert!(pipeline.contains(FAR_APART));
-        let pipeline = pipeline.replace(FAR_APART, CLOSE_TOGETHER) + MORE_VIEWS;
+        let pipeline = pipeline + MORE_VIEWS;
         std::fs::write(folder.path().join("pipeline.sql"), pipeline).unwrap();
         std::fs::copy(data.join("countries.csv"), folder.path().join("countries.csv")).unwrap();
         let options = GenerateOptions { events: RECORDS, seed, late: 0.05, bad: 0.0, start_ms: None };

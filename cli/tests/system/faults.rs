@@ -60,7 +60,7 @@ impl Local {
     }
 
     async fn lands_again(&self) {
-        let status = self.engine.batch.landing_status();
+        let status = self.engine.batch().unwrap().landing_status();
         let well = async || {
             let all = status.borrow().values().all(|landing| landing.state == LandingState::Landing);
             all.then_some(())

@@ -13,6 +13,7 @@ use super::{Catalog, CatalogError};
 words!(
     /// What a member does.
     MemberLayer {
+        Ingest = "ingest",
         Batch = "batch",
         Speed = "speed",
         Serve = "serve",

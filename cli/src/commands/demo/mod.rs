@@ -29,7 +29,9 @@ use super::up::{Running, runtimes, wait_for_stop};
 use super::verify::{code, lines};
 use crate::args::Demo;
 use crate::config::Config;
-use crate::engine::{Engine, Plan};
+use crate::engine::Engine;
+use crate::plan::Plan;
+use crate::roles::Roles;
 use crate::verify::{Progress, verify};
 use feed::Fed;
 use look::Look;
@@ -48,7 +50,7 @@ pub(super) fn run(args: &Demo) -> Result<ExitCode> {
     let handle = work.handle().clone();
     connections.block_on(async {
         let plan = Plan::load(&folder.pipeline()).await?;
-        let running = Running::start(plan, &config, &handle).await?;
+        let running = Running::start(plan, Roles::All, &config, &handle).await?;
         let shown = show(args, &running).await;
         running.stop().await;
         shown
@@ -58,7 +60,7 @@ pub(super) fn run(args: &Demo) -> Result<ExitCode> {
 /// The defaults, but for what makes a demonstration worth watching. A `dovetail.toml` that lies about is not for it.
 fn config(args: &Demo, folder: &Folder) -> Config {
     let mut config = Config { data_dir: Some(folder.path().to_owned()), ..Config::default() };
-    config.http.listen = Some(place::address(args.http.as_deref(), config.http_listen()));
+    config.http.listen = Some(place::address(args.http.as_deref(), &config.http_listen(Roles::All)));
     config.postgres.listen = Some(place::address(args.postgres.as_deref(), config.postgres_listen()));
     config.landing.segment_age = (args.recompute / 2).clamp(Duration::from_millis(200), config.landing.segment_age);
     config.batch.schedule = format!("every {}", humantime::format_duration(args.recompute));
@@ -82,7 +84,7 @@ async fn show(args: &Demo, running: &Running) -> Result<ExitCode> {
     let before = log_end(engine, &appender).await?;
     let feeding = engine.tracker().spawn(feed::run(args.clone(), appender, progress, before, stop_feed.clone()));
     let (samples, freshness) = watch::channel(None);
-    let watching = fresh::run(Arc::clone(&engine.serving), fed.clone(), samples, engine.shutdown().clone());
+    let watching = fresh::run(Arc::clone(engine.serving()?), fed.clone(), samples, engine.shutdown().clone());
     engine.tracker().spawn(watching);
 
     let mut screen = Screen::new(args, running)?;
@@ -138,7 +140,7 @@ async fn draw(
         frame.elapsed = began.elapsed();
         frame.fed = fed.borrow().clone();
         frame.freshness = *freshness.borrow();
-        match Look::take(&engine.serving).await {
+        match Look::take(engine.serving()?).await {
             Ok(look) => (frame.look, frame.trouble) = (look, None),
             Err(error) => frame.trouble = Some(format!("{error:#}")),
         }
@@ -178,10 +180,11 @@ async fn prove(args: &Demo, engine: &Arc<Engine>, fed: &watch::Receiver<Fed>, sc
 /// Waits until all records are in the answers, and some of them in batch views.
 async fn settle(args: &Demo, engine: &Engine, records: i64) -> Result<()> {
     let patience = Duration::from_secs(30) + args.recompute * 3;
+    let serving = engine.serving()?;
     let settled = async {
         loop {
-            let behind = fresh::head(&engine.serving).await.is_none_or(|head| head < records);
-            if !behind && engine.serving.generation().0 > 0 {
+            let behind = fresh::head(serving).await.is_none_or(|head| head < records);
+            if !behind && serving.generation().0 > 0 {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

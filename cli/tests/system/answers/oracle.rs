@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Int64Array, RecordBatch};
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
-use dovetail_cli::engine::Plan;
+use dovetail_cli::plan::Plan;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::pipeline::{Stream, register_lookups};
 use dovetail_core::record::{Fetched, Records};

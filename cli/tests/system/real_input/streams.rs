@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use dovetail_cli::engine::Plan;
+use dovetail_cli::plan::Plan;
 use dovetail_core::view::View;
 use tempfile::TempDir;
 

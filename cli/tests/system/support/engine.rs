@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use dovetail_cli::backends::Backends;
 use dovetail_cli::client::Client;
 use dovetail_cli::config::Config;
-use dovetail_cli::engine::{Engine, Plan};
+use dovetail_cli::engine::{Engine, Surroundings};
 use dovetail_cli::http;
+use dovetail_cli::plan::Plan;
+use dovetail_cli::roles::Roles;
 use dovetail_core::store::Store;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -42,11 +45,20 @@ impl Local {
         let local = Store::local(&config.data_dir().join("store")).unwrap();
         let faulty = Faulty::over(local.object_store());
         let store = Store::new(Arc::<Faulty>::clone(&faulty));
-        let engine = Engine::start_on(store, plan, &config, None, &Handle::current()).await.unwrap();
+        let backends = Backends::open(&config).await.unwrap().with_store(store);
+        let surroundings = Surroundings {
+            backends,
+            roles: Roles::All,
+            address: String::new(),
+            config: &config,
+            metrics: None,
+            work: Handle::current(),
+        };
+        let engine = Engine::start_on(plan, surroundings).await.unwrap();
         let engine = Arc::new(engine);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (router, stop) = (http::router(&engine, &config), engine.shutdown().clone());
+        let (router, stop) = (http::router(&engine, &config).unwrap(), engine.shutdown().clone());
         engine.tracker().spawn(async move {
             axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await.unwrap();
         });

@@ -1,0 +1,94 @@
+//! What the layers stand on: the log, the catalog and the object store, each as the settings name it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+use dovetail_core::catalog::{Catalog, RunState};
+use dovetail_core::store::Store;
+use dovetail_ingestion::log::Log;
+use dovetail_ingestion::log::embedded::EmbeddedLog;
+use dovetail_ingestion::log::kafka::KafkaLog;
+use tracing::warn;
+
+use crate::config::Config;
+
+/// The three, opened.
+#[derive(Debug, Clone)]
+pub struct Backends {
+    pub log: Arc<dyn Log>,
+    pub catalog: Catalog,
+    pub store: Store,
+    kind: Kind,
+}
+
+/// Which log it is, for what only one of them does.
+#[derive(Debug, Clone)]
+enum Kind {
+    Embedded(Arc<EmbeddedLog>),
+    Kafka(Arc<KafkaLog>),
+}
+
+impl Backends {
+    /// Opens what the settings name. The brokers need not be there yet; the catalog is asked for some seconds.
+    pub async fn open(config: &Config) -> Result<Self> {
+        let (log, kind): (Arc<dyn Log>, _) = match config.kafka()? {
+            Some(kafka) => {
+                let log = Arc::new(KafkaLog::open(kafka)?);
+                (Arc::<KafkaLog>::clone(&log), Kind::Kafka(log))
+            }
+            None => {
+                let folder = config.data_dir();
+                std::fs::create_dir_all(&folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
+                let log = open_embedded(&folder.join("log"), config).await?;
+                (Arc::<EmbeddedLog>::clone(&log), Kind::Embedded(log))
+            }
+        };
+        let catalog = Catalog::open(&config.catalog_url()).await?;
+        let store = Store::open(&config.store_url(), &config.s3())?;
+        let backends = Self { log, catalog, store, kind };
+        if backends.is_alone() {
+            backends.end_dead_runs().await?;
+        }
+        Ok(backends)
+    }
+
+    /// The same with another store.
+    pub fn with_store(self, store: Store) -> Self {
+        Self { store, ..self }
+    }
+
+    /// Whether no other process can use the same log.
+    pub fn is_alone(&self) -> bool {
+        matches!(self.kind, Kind::Embedded(_))
+    }
+
+    /// Whoever ran a recompute on this log before is dead, whatever its lease says.
+    async fn end_dead_runs(&self) -> Result<()> {
+        let died = self.catalog.runs(1).await?.into_iter().filter(|run| run.state == RunState::Running);
+        for run in died {
+            warn!(run = run.id, rows = run.rows, "a batch run died with its process; what was published before stays");
+        }
+        Ok(self.catalog.expire_runs(i64::MAX).await.map(drop)?)
+    }
+
+    /// Closes the log, then the catalog.
+    pub async fn close(&self) {
+        match &self.kind {
+            Kind::Embedded(log) => {
+                let log = Arc::clone(log);
+                if let Err(error) = tokio::task::spawn_blocking(move || log.close()).await {
+                    tracing::error!(%error, "the log did not close");
+                }
+            }
+            Kind::Kafka(log) => log.close(),
+        }
+        self.catalog.close().await;
+    }
+}
+
+async fn open_embedded(folder: &Path, config: &Config) -> Result<Arc<EmbeddedLog>> {
+    let (folder, config) = (folder.to_owned(), config.log());
+    let open = tokio::task::spawn_blocking(move || EmbeddedLog::open(&folder, &config));
+    Ok(Arc::new(open.await.map_err(|e| anyhow!("the log was not opened: {e}"))??))
+}

@@ -1,0 +1,73 @@
+//! The streams of a process: known to the catalog, with a feed for who reads and an appender for who ingests.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+use dovetail_core::catalog::{Catalog, MemberLayer, StreamRow, ViewRow};
+use dovetail_core::clock::Clock;
+use dovetail_core::name::StreamName;
+use dovetail_core::pipeline::Stream;
+use dovetail_ingestion::append::Appender;
+use dovetail_ingestion::feed::Feed;
+use dovetail_ingestion::log::Log;
+
+use crate::config::Config;
+use crate::membership::Shared;
+use crate::plan::Plan;
+use crate::roles::Roles;
+
+/// Makes the pipeline known to the catalog.
+pub(super) async fn register(catalog: &Catalog, streams: &[Arc<Stream>], plan: &Plan, clock: &Clock) -> Result<()> {
+    for stream in streams {
+        let row = StreamRow {
+            name: stream.name.clone(),
+            topic: stream.topic.clone(),
+            schema_fingerprint: stream.fingerprint(),
+        };
+        catalog.register_stream(&row).await?;
+    }
+    for view in plan.folded() {
+        let row = ViewRow {
+            name: view.name.clone(),
+            fingerprint: view.fingerprint.clone(),
+            sql: view.sql.clone(),
+            created_ms: clock.now_ms(),
+        };
+        catalog.register_view(&row).await?;
+    }
+    Ok(())
+}
+
+/// What there is for each stream.
+pub(super) struct Streams {
+    pub(super) feeds: HashMap<StreamName, Arc<Feed>>,
+    pub(super) appenders: HashMap<StreamName, Arc<Appender>>,
+    /// What members of the layer share.
+    pub(super) shared: Vec<Shared>,
+}
+
+/// Makes sure that the topics exist, and opens what the roles need of them.
+pub(super) async fn open_streams(
+    log: &Arc<dyn Log>,
+    streams: &[Arc<Stream>],
+    roles: Roles,
+    config: &Config,
+    clock: &Clock,
+) -> Result<Streams> {
+    let mut opened = Streams { feeds: HashMap::new(), appenders: HashMap::new(), shared: vec![] };
+    for stream in streams {
+        log.create_topic(&stream.topic, stream.options.partitions).await?;
+        if roles.reads() {
+            let feed = Feed::open(Arc::clone(log), Arc::clone(stream), config.feed()).await?;
+            let (topic, partitions) = (stream.topic.clone(), feed.partitions());
+            opened.shared.push(Shared { stream: stream.name.clone(), topic, partitions });
+            opened.feeds.insert(stream.name.clone(), Arc::new(feed));
+        }
+        if roles.has(MemberLayer::Ingest) {
+            let appender = Appender::open(Arc::clone(log), Arc::clone(stream), clock.clone()).await?;
+            opened.appenders.insert(stream.name.clone(), Arc::new(appender));
+        }
+    }
+    Ok(opened)
+}

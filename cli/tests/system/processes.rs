@@ -1,0 +1,152 @@
+//! The layers as processes of their own on Kafka, PostgreSQL and an S3 store, two of each, while any of them and any
+//! of the servers is killed.
+//!
+//! `dev/up` starts what it needs. `DOVETAIL_SEED` replays an earlier run as well as a machine allows;
+//! `DOVETAIL_RECORDS` and `DOVETAIL_FAULTS` make it long.
+
+mod backends;
+mod fleet;
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use dovetail_ingestion::generate::{GenerateOptions, Kind, generate};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::time::{Instant, sleep};
+
+use self::backends::Backends;
+use self::fleet::Fleet;
+use crate::support::{eventually, number, try_number, verify};
+
+fn variable(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect(name))
+}
+
+const PIPELINE: &str = "
+CREATE EXTERNAL TABLE clicks (
+  ts TIMESTAMP, user_id BIGINT, page VARCHAR, country VARCHAR, ms DOUBLE
+) STORED AS JSON LOCATION 'kafka://TOPIC' OPTIONS ('event_time' 'ts', 'timezone' 'UTC', 'partitions' '4');
+CREATE VIEW total AS SELECT count(*) AS n, sum(ms) AS total_ms FROM clicks;
+CREATE VIEW per_user AS SELECT user_id, count(*) AS n, max(ms) AS slowest FROM clicks GROUP BY user_id;
+CREATE VIEW per_page AS
+SELECT page, count(*) AS n, approx_distinct(user_id) AS users, approx_percentile_cont(0.95) WITHIN GROUP (ORDER BY ms) AS p95
+FROM clicks GROUP BY page;
+CREATE VIEW slow_clicks AS SELECT _partition, _offset, user_id, ms FROM clicks WHERE ms > 400;
+";
+
+fn write_clicks(folder: &Path, records: u64, seed: u64) {
+    let options = GenerateOptions { events: records, seed, late: 0.05, bad: 0.0, start_ms: None };
+    let mut file = std::io::BufWriter::new(std::fs::File::create(folder.join("clicks.ndjson")).unwrap());
+    for mut line in generate(Kind::Clicks, &options) {
+        line.push(b'\n');
+        file.write_all(&line).unwrap();
+    }
+    file.flush().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_of_everything_and_everything_is_killed() {
+    let Some(backends) = Backends::find("two_of_everything_and_everything_is_killed").await else { return };
+    let seed = variable("DOVETAIL_SEED", rand::random::<u32>().into());
+    let (records, faults) = (variable("DOVETAIL_RECORDS", 100_000), variable("DOVETAIL_FAULTS", 16));
+    eprintln!("replay with DOVETAIL_SEED={seed} DOVETAIL_RECORDS={records} DOVETAIL_FAULTS={faults}");
+    let random = &mut StdRng::seed_from_u64(seed);
+    let mut fleet = Fleet::new(&backends, PIPELINE);
+    write_clicks(fleet.folder(), records, seed);
+    for (layer, n) in [("ingest", 1), ("batch", 2), ("speed", 2), ("serve", 2)] {
+        for i in 1..=n {
+            fleet.add(layer, i);
+        }
+    }
+    fleet.ready().await;
+    let began = Instant::now();
+    let (mut seen, mut failed, mut told) = (0, 0, vec![]);
+    for fault in 0..faults {
+        let left = (faults - fault) as f64 * 3.0;
+        fleet.tend_ingest(Some(records as f64 / (left + 3.0 * fault as f64 + 1.0)));
+        let what = fleet.fault(random).await;
+        eprintln!("{:6.1} s  {what}", began.elapsed().as_secs_f64());
+        let until = Instant::now() + Duration::from_millis(random.random_range(500..4000));
+        while Instant::now() < until {
+            fleet.tend_ingest(Some(records as f64 / left.max(10.0)));
+            match try_number(&fleet.client("serve", 1 + (fault % 2) as usize), "SELECT n FROM total").await {
+                Ok(n) => {
+                    assert!(n >= seen, "{n} records are there, but {seen} were there before: {what}");
+                    seen = n;
+                }
+                Err(error) => {
+                    failed += 1;
+                    told.push(format!("{error:#}"));
+                }
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+    fleet.calm().await;
+    fleet.finish_ingest().await;
+    eprintln!("{faults} faults in {:.0?}; {seen} of {records} seen; {failed} queries were refused", began.elapsed());
+    told.sort();
+    told.dedup();
+    told.iter().take(8).for_each(|why| eprintln!("  refused: {why}"));
+
+    for replica in [1, 2] {
+        let client = fleet.client("serve", replica);
+        eventually("all records in the merged view", async || {
+            let n = try_number(&client, "SELECT n FROM total").await.ok()?;
+            assert!(n <= records as i64, "{n} records, but {records} were sent");
+            (n == records as i64).then_some(())
+        })
+        .await;
+    }
+    let client = fleet.client("serve", 1);
+    eventually("all records to be landed", async || {
+        (try_number(&client, "SELECT count(*) FROM raw.clicks").await.ok()? == records as i64).then_some(())
+    })
+    .await;
+    verify(&client, &[]).await;
+    fleet.recompute_full().await;
+    assert_eq!(number(&client, "SELECT n FROM batch.total").await, records as i64);
+    assert_eq!(number(&client, "SELECT sum(n) FROM per_user").await, records as i64);
+    verify(&fleet.client("serve", 2), &[]).await;
+    assert_eq!(number(&client, "SELECT count(*) FROM sys.drift WHERE drift > 0").await, 0);
+    fleet.check_logs();
+}
+
+/// A lander that is stopped for longer than its lease, replaced and continued, records nothing that counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_zombie_lander_records_nothing_that_counts() {
+    let Some(backends) = Backends::find("a_zombie_lander_records_nothing_that_counts").await else { return };
+    let records = 30_000;
+    let mut fleet = Fleet::new(&backends, PIPELINE);
+    write_clicks(fleet.folder(), records, 5);
+    for layer in ["ingest", "batch", "speed", "serve"] {
+        fleet.add(layer, 1);
+    }
+    fleet.ready().await;
+    fleet.tend_ingest(Some(4000.0));
+    let client = fleet.client("serve", 1);
+    eventually("some records to be landed", async || {
+        (try_number(&client, "SELECT count(*) FROM raw.clicks").await.ok()? > 2000).then_some(())
+    })
+    .await;
+    fleet.signal("batch", 1, "STOP");
+    fleet.add("batch", 2);
+    let before = number(&client, "SELECT count(*) FROM raw.clicks").await;
+    eventually("the other lander to take over", async || {
+        (try_number(&client, "SELECT count(*) FROM raw.clicks").await.ok()? > before + 5000).then_some(())
+    })
+    .await;
+    fleet.signal("batch", 1, "CONT");
+    fleet.finish_ingest().await;
+    eventually("all records to be landed", async || {
+        let landed = try_number(&client, "SELECT count(*) FROM raw.clicks").await.ok()?;
+        assert!(landed <= records as i64, "{landed} records are landed, {records} were sent");
+        (landed == records as i64).then_some(())
+    })
+    .await;
+    let distinct = "SELECT count(DISTINCT _partition * 1000000000 + _offset) FROM raw.clicks";
+    assert_eq!(number(&client, distinct).await, records as i64);
+    verify(&client, &[]).await;
+}
