@@ -13,6 +13,7 @@ mod bytes;
 mod link;
 mod members;
 mod receive;
+mod told;
 mod view;
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use dovetail_core::name::ViewName;
 use dovetail_core::offsets::{Cut, Offsets};
 use dovetail_core::realtime::{RealtimeError, RealtimeView, Slice};
-use dovetail_core::realtime_wire::{PartitionStatus, Status};
+use dovetail_core::realtime_wire::PartitionStatus;
 use dovetail_core::view::View;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -22,41 +22,41 @@ const KEPT: usize = 2;
 #[derive(Debug)]
 pub(super) struct RemoteView {
     pub(super) view: Arc<View>,
-    stale_after: Duration,
+    pub(super) stale_after: Duration,
     state: Mutex<State>,
     /// What members are to be asked for.
-    floors: watch::Sender<Vec<Cut>>,
+    pub(super) floors: watch::Sender<Vec<Cut>>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     /// The floors that are read, and when they were last.
-    wanted: Vec<(Cut, Instant)>,
-    links: BTreeMap<String, Link>,
+    pub(super) wanted: Vec<(Cut, Instant)>,
+    pub(super) links: BTreeMap<String, Link>,
     /// How far each partition was read: answers do not go back.
-    seen: BTreeMap<i32, i64>,
-    kept: VecDeque<Offsets>,
+    pub(super) seen: BTreeMap<i32, i64>,
+    pub(super) kept: VecDeque<Offsets>,
 }
 
 /// What one member has sent.
 #[derive(Debug)]
-struct Link {
-    address: String,
+pub(super) struct Link {
+    pub(super) address: String,
     /// It was a member before anybody read, and has neither answered nor failed yet.
-    is_first: bool,
+    pub(super) is_first: bool,
     /// Why there is no stream at the moment.
-    down: Option<String>,
+    pub(super) down: Option<String>,
     /// It is no member any more.
-    gone: bool,
-    heard: Option<Instant>,
+    pub(super) gone: bool,
+    pub(super) heard: Option<Instant>,
     /// The floors that its stream is for.
-    asked: Vec<Cut>,
+    pub(super) asked: Vec<Cut>,
     /// Whether its stream sends slices at all.
-    sends: bool,
+    pub(super) sends: bool,
     /// Whether everything that it had when it was asked has come.
-    answered: bool,
-    held: BTreeMap<i32, Held>,
-    status: BTreeMap<i32, PartitionStatus>,
+    pub(super) answered: bool,
+    pub(super) held: BTreeMap<i32, Held>,
+    pub(super) status: BTreeMap<i32, PartitionStatus>,
 }
 
 /// One partition as one member has sent it.
@@ -73,7 +73,7 @@ pub(super) struct Held {
 }
 
 impl Held {
-    fn has_boundary(&self, offset: i64) -> bool {
+    pub(super) fn has_boundary(&self, offset: i64) -> bool {
         offset == self.start || offset == self.head || self.slices.iter().any(|slice| slice.range.start == offset)
     }
 
@@ -87,7 +87,11 @@ impl RemoteView {
         Self { view, stale_after, state: Mutex::default(), floors: watch::Sender::default() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn name(&self) -> &ViewName {
+        &self.view.name
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -135,7 +139,7 @@ impl RemoteView {
         readable.max_by_key(|(_, held)| held.head)
     }
 
-    fn is_live(&self, link: &Link, now: Instant) -> bool {
+    pub(super) fn is_live(&self, link: &Link, now: Instant) -> bool {
         link.heard.is_some_and(|heard| now.saturating_duration_since(heard) <= self.stale_after)
     }
 
@@ -186,7 +190,7 @@ impl RemoteView {
         self.announce(state);
     }
 
-    fn announce(&self, state: &mut State) {
+    pub(super) fn announce(&self, state: &mut State) {
         // A floor that is wanted again later has to be asked for again: what lies below may have retired.
         let wanted = &state.wanted;
         for link in state.links.values_mut() {
@@ -230,154 +234,6 @@ impl RemoteView {
         };
         state.partitions().into_iter().filter_map(|partition| Some((partition, why(partition)?))).collect()
     }
-}
-
-/// What a link tells.
-impl RemoteView {
-    /// The floors that are wanted, and when they change.
-    pub(super) fn floors(&self) -> watch::Receiver<Vec<Cut>> {
-        self.floors.subscribe()
-    }
-
-    pub(super) fn joined(&self, member: &str, address: &str, is_first: bool) {
-        let new = Link {
-            address: address.to_owned(),
-            is_first,
-            down: None,
-            gone: false,
-            heard: None,
-            asked: vec![],
-            sends: false,
-            answered: false,
-            held: BTreeMap::new(),
-            status: BTreeMap::new(),
-        };
-        let mut state = self.state();
-        let link = state.links.entry(member.to_owned()).or_insert(new);
-        (link.address, link.gone) = (address.to_owned(), false);
-    }
-
-    pub(super) fn left(&self, member: &str) {
-        self.with(member, |link| {
-            link.gone = true;
-            link.is_first = false;
-            link.down.get_or_insert_with(|| "it has left".to_owned());
-        });
-    }
-
-    /// A stream for `floors` was opened.
-    pub(super) fn opened(&self, member: &str, floors: &[Cut]) {
-        self.with(member, |link| {
-            link.asked = floors.to_vec();
-            link.sends = !floors.is_empty();
-            (link.answered, link.down) = (false, None);
-        });
-    }
-
-    /// There is no stream, because of `why`.
-    pub(super) fn down(&self, member: &str, why: &str) {
-        self.with(member, |link| {
-            link.down = Some(why.to_owned());
-            link.is_first = false;
-        });
-    }
-
-    pub(super) fn heard(&self, member: &str, now: Instant) {
-        self.with(member, |link| link.heard = Some(now));
-    }
-
-    pub(super) fn hold(&self, member: &str, partition: i32, held: Held) {
-        self.with(member, |link| {
-            link.held.insert(partition, held);
-        });
-    }
-
-    /// Lets go of what the member has sent.
-    pub(super) fn forget(&self, member: &str) {
-        self.with(member, |link| link.held.clear());
-    }
-
-    pub(super) fn status(&self, member: &str, status: Status, now: Instant) {
-        self.with(member, |link| {
-            link.status = status.partitions.into_iter().map(|status| (status.partition, status)).collect();
-            (link.answered, link.is_first) = (true, false);
-            for (partition, held) in &mut link.held {
-                match link.status.contains_key(partition) {
-                    true => held.lost = None,
-                    false => {
-                        held.lost.get_or_insert(now);
-                    }
-                }
-            }
-        });
-    }
-
-    /// Whether its stream cannot give what is wanted, so that it has to be asked again.
-    pub(super) fn has_to_ask(&self, member: &str) -> bool {
-        let state = self.state();
-        let Some(link) = state.links.get(member) else { return false };
-        // A boundary in every partition that it has is as good as having asked.
-        let boundary = |p: &i32, floor: &Cut| link.held.get(p).is_some_and(|held| held.has_boundary(floor.get(*p)));
-        let has = |floor: &Cut| {
-            let sent = link.answered && !link.status.is_empty();
-            link.asked.contains(floor) || (sent && link.status.keys().all(|partition| boundary(partition, floor)))
-        };
-        let too_much = state.wanted.is_empty() && link.sends;
-        too_much || !state.wanted.iter().all(|(floor, _)| has(floor))
-    }
-
-    /// Where boundaries of a partition should stay, and below what nothing is read any more.
-    pub(super) fn boundaries(&self, partition: i32) -> (BTreeSet<i64>, Option<i64>) {
-        let state = self.state();
-        let floors: BTreeSet<i64> = state.wanted.iter().map(|(floor, _)| floor.get(partition)).collect();
-        let least = floors.first().copied();
-        (floors.into_iter().chain(state.kept.iter().map(|kept| kept.get(partition))).collect(), least)
-    }
-
-    /// Lets go of what is too old to be read, and of floors that nobody has read since `idle`.
-    pub(super) fn sweep(&self, now: Instant, idle: Duration) -> Swept {
-        let mut state = self.state();
-        let before = state.wanted.len();
-        state.wanted.retain(|(_, read)| now.saturating_duration_since(*read) <= idle);
-        if state.wanted.len() != before {
-            self.announce(&mut state);
-        }
-        let stale_after = self.stale_after;
-        let no_floors = state.wanted.is_empty();
-        for link in state.links.values_mut() {
-            let live = self.is_live(link, now);
-            link.held.retain(|_, held| {
-                live && !no_floors && held.lost.is_none_or(|lost| now.duration_since(lost) <= stale_after)
-            });
-        }
-        state.links.retain(|_, link| !link.gone || !link.held.is_empty());
-        let slices = state.links.values().flat_map(|link| link.held.values()).map(|held| held.slices.len()).sum();
-        Swept { floors: state.wanted.len(), slices }
-    }
-
-    /// How long ago each member was last heard.
-    pub(super) fn silence(&self, now: Instant) -> Vec<(String, Duration)> {
-        let state = self.state();
-        let heard = state.links.iter().filter_map(|(member, link)| Some((member, link.heard?)));
-        heard.map(|(member, heard)| (member.clone(), now.saturating_duration_since(heard))).collect()
-    }
-
-    pub(super) fn name(&self) -> &ViewName {
-        &self.view.name
-    }
-
-    fn with(&self, member: &str, change: impl FnOnce(&mut Link)) {
-        if let Some(link) = self.state().links.get_mut(member) {
-            change(link);
-        }
-    }
-}
-
-/// What is left.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Swept {
-    pub(super) floors: usize,
-    pub(super) slices: usize,
 }
 
 impl State {

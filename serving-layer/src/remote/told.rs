@@ -1,0 +1,154 @@
+//! What links tell of their members, and what is let go of.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use dovetail_core::offsets::Cut;
+use dovetail_core::realtime_wire::Status;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::view::{Held, Link, RemoteView};
+
+impl RemoteView {
+    /// The floors that are wanted, and when they change.
+    pub(super) fn floors(&self) -> watch::Receiver<Vec<Cut>> {
+        self.floors.subscribe()
+    }
+
+    pub(super) fn joined(&self, member: &str, address: &str, is_first: bool) {
+        let new = Link {
+            address: address.to_owned(),
+            is_first,
+            down: None,
+            gone: false,
+            heard: None,
+            asked: vec![],
+            sends: false,
+            answered: false,
+            held: BTreeMap::new(),
+            status: BTreeMap::new(),
+        };
+        let mut state = self.state();
+        let link = state.links.entry(member.to_owned()).or_insert(new);
+        (link.address, link.gone) = (address.to_owned(), false);
+    }
+
+    pub(super) fn left(&self, member: &str) {
+        self.with(member, |link| {
+            link.gone = true;
+            link.is_first = false;
+            link.down.get_or_insert_with(|| "it has left".to_owned());
+        });
+    }
+
+    /// A stream for `floors` was opened.
+    pub(super) fn opened(&self, member: &str, floors: &[Cut]) {
+        self.with(member, |link| {
+            link.asked = floors.to_vec();
+            link.sends = !floors.is_empty();
+            (link.answered, link.down) = (false, None);
+        });
+    }
+
+    /// There is no stream, because of `why`.
+    pub(super) fn down(&self, member: &str, why: &str) {
+        self.with(member, |link| {
+            link.down = Some(why.to_owned());
+            link.is_first = false;
+        });
+    }
+
+    pub(super) fn heard(&self, member: &str, now: Instant) {
+        self.with(member, |link| link.heard = Some(now));
+    }
+
+    pub(super) fn hold(&self, member: &str, partition: i32, held: Held) {
+        self.with(member, |link| {
+            link.held.insert(partition, held);
+        });
+    }
+
+    /// Lets go of what the member has sent.
+    pub(super) fn forget(&self, member: &str) {
+        self.with(member, |link| link.held.clear());
+    }
+
+    pub(super) fn status(&self, member: &str, status: Status, now: Instant) {
+        self.with(member, |link| {
+            link.status = status.partitions.into_iter().map(|status| (status.partition, status)).collect();
+            (link.answered, link.is_first) = (true, false);
+            for (partition, held) in &mut link.held {
+                match link.status.contains_key(partition) {
+                    true => held.lost = None,
+                    false => {
+                        held.lost.get_or_insert(now);
+                    }
+                }
+            }
+        });
+    }
+
+    /// Whether its stream cannot give what is wanted, so that it has to be asked again.
+    pub(super) fn has_to_ask(&self, member: &str) -> bool {
+        let state = self.state();
+        let Some(link) = state.links.get(member) else { return false };
+        // A boundary in every partition that it has is as good as having asked.
+        let boundary = |p: &i32, floor: &Cut| link.held.get(p).is_some_and(|held| held.has_boundary(floor.get(*p)));
+        let has = |floor: &Cut| {
+            let sent = link.answered && !link.status.is_empty();
+            link.asked.contains(floor) || (sent && link.status.keys().all(|partition| boundary(partition, floor)))
+        };
+        let too_much = state.wanted.is_empty() && link.sends;
+        too_much || !state.wanted.iter().all(|(floor, _)| has(floor))
+    }
+
+    /// Where boundaries of a partition should stay, and below what nothing is read any more.
+    pub(super) fn boundaries(&self, partition: i32) -> (BTreeSet<i64>, Option<i64>) {
+        let state = self.state();
+        let floors: BTreeSet<i64> = state.wanted.iter().map(|(floor, _)| floor.get(partition)).collect();
+        let least = floors.first().copied();
+        (floors.into_iter().chain(state.kept.iter().map(|kept| kept.get(partition))).collect(), least)
+    }
+
+    /// Lets go of what is too old to be read, and of floors that nobody has read since `idle`.
+    pub(super) fn sweep(&self, now: Instant, idle: Duration) -> Swept {
+        let mut state = self.state();
+        let before = state.wanted.len();
+        state.wanted.retain(|(_, read)| now.saturating_duration_since(*read) <= idle);
+        if state.wanted.len() != before {
+            self.announce(&mut state);
+        }
+        let stale_after = self.stale_after;
+        let no_floors = state.wanted.is_empty();
+        for link in state.links.values_mut() {
+            let live = self.is_live(link, now);
+            link.held.retain(|_, held| {
+                live && !no_floors && held.lost.is_none_or(|lost| now.duration_since(lost) <= stale_after)
+            });
+        }
+        state.links.retain(|_, link| !link.gone || !link.held.is_empty());
+        let slices = state.links.values().flat_map(|link| link.held.values()).map(|held| held.slices.len()).sum();
+        Swept { floors: state.wanted.len(), slices }
+    }
+
+    /// How long ago each member was last heard.
+    pub(super) fn silence(&self, now: Instant) -> Vec<(String, Duration)> {
+        let state = self.state();
+        let heard = state.links.iter().filter_map(|(member, link)| Some((member, link.heard?)));
+        heard.map(|(member, heard)| (member.clone(), now.saturating_duration_since(heard))).collect()
+    }
+
+    fn with(&self, member: &str, change: impl FnOnce(&mut Link)) {
+        if let Some(link) = self.state().links.get_mut(member) {
+            change(link);
+        }
+    }
+}
+
+/// What is left.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Swept {
+    pub(super) floors: usize,
+    pub(super) slices: usize,
+}
