@@ -46,7 +46,7 @@ impl Clients {
     pub(super) fn open(config: KafkaConfig) -> Result<Self, LogError> {
         config.check()?;
         let reported = Arc::new(Reported::new(config.debugs()));
-        let failures = Failures { brokers: config.brokers.clone(), patience: config.patience };
+        let failures = Failures { brokers: config.brokers.clone() };
         let context = Context::new("observer", &reported);
         let observer = config.observer().create_with_context(context);
         let observer = observer.map_err(|error| failures.of("opening the log", "", &error, &reported))?;

@@ -16,6 +16,9 @@ use rdkafka::types::RDKafkaErrorCode;
 use super::delivery::Delivery;
 use super::identity::Identities;
 
+/// How long a reason is worth telling: librdkafka tells the same one again only every 30 seconds.
+const LATELY: Duration = Duration::from_secs(60);
+
 /// What all clients of one log share.
 #[derive(Debug, Default)]
 pub(super) struct Reported {
@@ -34,10 +37,10 @@ impl Reported {
         *trouble = Some((Instant::now(), why.to_owned()));
     }
 
-    /// What went wrong last, if that was within `age`.
-    pub(super) fn trouble(&self, age: Duration) -> Option<String> {
+    /// What went wrong last, if that was lately.
+    pub(super) fn trouble(&self) -> Option<String> {
         let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble.as_ref().filter(|(at, _)| at.elapsed() <= age).map(|(_, why)| why.clone())
+        trouble.as_ref().filter(|(at, _)| at.elapsed() <= LATELY).map(|(_, why)| why.clone())
     }
 }
 

@@ -1,7 +1,5 @@
 //! From what librdkafka says to what the caller has to know.
 
-use std::time::Duration;
-
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
@@ -12,7 +10,6 @@ use crate::log::LogError;
 #[derive(Debug, Clone)]
 pub(super) struct Failures {
     pub(super) brokers: String,
-    pub(super) patience: Duration,
 }
 
 impl Failures {
@@ -42,7 +39,7 @@ impl Failures {
 
     /// The brokers did not answer; what a connection said lately is the better reason.
     pub(super) fn unreachable(&self, why: &str, reported: &Reported) -> LogError {
-        let why = reported.trouble(self.patience * 2).unwrap_or_else(|| why.to_owned());
+        let why = reported.trouble().unwrap_or_else(|| why.to_owned());
         LogError::Unreachable { brokers: self.brokers.clone(), why }
     }
 }

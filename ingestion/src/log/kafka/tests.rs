@@ -16,7 +16,9 @@ use super::*;
 use crate::log::conformance;
 
 mod outage;
+mod own;
 mod records;
+mod secure;
 mod settings;
 mod sources;
 mod topics;

@@ -1,48 +1,12 @@
-//! A broker that goes away and comes back, in the middle of everything. These start a broker of their own.
+//! Brokers that go away and come back, in the middle of everything.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use dovetail_core::clock::Clock;
-use tempfile::TempDir;
 
+use super::own::Brokers;
 use super::*;
 
-/// A broker of this test.
-struct Broker {
-    folder: TempDir,
-    address: String,
-}
-
-impl Broker {
-    fn start(port: u16) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let printed = dev_kafka(folder.path(), &["up", "--port", &port.to_string()]);
-        let address = printed.lines().find_map(|line| line.strip_prefix("export KAFKA_BROKERS="));
-        Self { address: address.unwrap().to_owned(), folder }
-    }
-
-    async fn does(&self, what: &'static str) {
-        let folder = self.folder.path().to_owned();
-        tokio::task::spawn_blocking(move || dev_kafka(&folder, &[what, "1"])).await.unwrap();
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        dev_kafka(self.folder.path(), &["down"]);
-    }
-}
-
-fn dev_kafka(folder: &Path, arguments: &[&str]) -> String {
-    let script: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "dev", "kafka"].iter().collect();
-    let mut command = Command::new(script);
-    let output = command.args(arguments).arg("--dir").arg(folder).env_remove("KAFKA_BROKERS").output().unwrap();
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-const BATCHES: u64 = 120;
 const BATCH: u64 = 500;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,16 +14,36 @@ async fn nothing_is_lost_or_doubled_while_the_broker_restarts() {
     if brokers("nothing_is_lost_or_doubled_while_the_broker_restarts").is_none() {
         return;
     }
-    let broker = Broker::start(19700);
-    let mut config = config(&broker.address);
+    let own = Brokers::start(1, 19700, &[]);
+    let faults = [("restart", 1), ("kill", 1), ("start", 1), ("stop", 1), ("start", 1)];
+    nothing_is_lost_or_doubled(&own, &faults).await;
+}
+
+/// Whoever leads, one of the three is it.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_doubled_while_leaders_die() {
+    if brokers("nothing_is_lost_or_doubled_while_leaders_die").is_none() {
+        return;
+    }
+    let own = Brokers::start(3, 19800, &[]);
+    let faults = [("kill", 1), ("start", 1), ("kill", 2), ("start", 2), ("kill", 3), ("start", 3)];
+    nothing_is_lost_or_doubled(&own, &faults).await;
+}
+
+/// Appends and reads until the last fault is over; then what was read is what was sent.
+async fn nothing_is_lost_or_doubled(own: &Brokers, faults: &[(&'static str, u16)]) {
+    let mut config = config(&own.addresses());
     config.patience = Duration::from_secs(2);
     let log = KafkaLog::open(config).unwrap();
-    log.create_topic("t", 1).await.unwrap();
+    until("the topic", || async { log.create_topic("t", 1).await.is_ok() }).await;
+    let over = AtomicBool::new(false);
+    let sent = AtomicU64::new(u64::MAX);
 
     let append = async {
-        let mut failed = 0;
-        for batch in 0..BATCHES {
-            let mut numbers: Vec<u64> = (batch * BATCH..(batch + 1) * BATCH).collect();
+        let mut next = 0;
+        while !over.load(Ordering::Relaxed) {
+            let mut numbers: Vec<u64> = (next..next + BATCH).collect();
+            next += BATCH;
             loop {
                 let values: Vec<String> = numbers.iter().map(u64::to_string).collect();
                 // Brokers forget producers whose records are old, by the records' own times.
@@ -68,19 +52,20 @@ async fn nothing_is_lost_or_doubled_while_the_broker_restarts() {
                 match log.append("t", 0, records, Some(mark)).await {
                     Ok(_) => break,
                     Err(LogError::SourceOverlap { appended, .. }) => numbers.retain(|number| *number > appended),
-                    Err(LogError::Unreachable { .. }) => failed += 1,
+                    Err(LogError::Unreachable { .. }) => {}
                     Err(error) => panic!("{error}"),
                 }
             }
         }
-        failed
+        sent.store(next, Ordering::Relaxed);
     };
     let read = async {
         let (mut at, mut seen) = (0, Vec::new());
-        while (seen.len() as u64) < BATCHES * BATCH {
+        while (seen.len() as u64) < sent.load(Ordering::Relaxed) {
             match log.read("t", 0, at, 100_000).await {
                 Ok(page) if page.range.is_empty() => {
-                    let _ = log.wait_past("t", 0, at).await;
+                    let more = log.wait_past("t", 0, at);
+                    let _ = tokio::time::timeout(Duration::from_millis(500), more).await;
                 }
                 Ok(page) => {
                     seen.extend(texts(&page.records));
@@ -93,13 +78,15 @@ async fn nothing_is_lost_or_doubled_while_the_broker_restarts() {
         seen
     };
     let disturb = async {
-        for what in ["restart", "kill", "start", "stop", "start"] {
-            broker.does(what).await;
+        for (what, number) in faults {
+            own.one(what, *number).await;
         }
+        over.store(true, Ordering::Relaxed);
     };
     let all = async { tokio::join!(append, read, disturb) };
-    let (_, seen, ()) = tokio::time::timeout(Duration::from_secs(180), all).await.expect("it goes on by itself");
-    let expected: Vec<String> = (0..BATCHES * BATCH).map(|n| n.to_string()).collect();
+    let ((), seen, ()) = tokio::time::timeout(Duration::from_secs(300), all).await.expect("it goes on by itself");
+    let expected: Vec<String> = (0..sent.load(Ordering::Relaxed)).map(|number| number.to_string()).collect();
+    assert!(!expected.is_empty());
     let first = seen.iter().zip(&expected).position(|(seen, expected)| seen != expected);
     let around = first.map(|at| seen[at.saturating_sub(2)..seen.len().min(at + 3)].to_vec());
     assert!(
@@ -114,24 +101,24 @@ async fn while_the_broker_is_away_it_is_said_and_later_it_goes_on() {
     if brokers("while_the_broker_is_away_it_is_said_and_later_it_goes_on").is_none() {
         return;
     }
-    let broker = Broker::start(19750);
-    let mut config = config(&broker.address);
+    let own = Brokers::start(1, 19750, &[]);
+    let mut config = config(&own.addresses());
     config.patience = Duration::from_secs(1);
     let log = KafkaLog::open(config).unwrap();
     log.create_topic("t", 1).await.unwrap();
     log.append("t", 0, values_of(&["a"]), None).await.unwrap();
     assert_eq!(texts(&log.read("t", 0, 0, PLENTY).await.unwrap().records), ["a"]);
 
-    broker.does("kill").await;
+    own.one("kill", 1).await;
     let bounds = log.bounds("t", 0).await.map(|_| ());
     let append = log.append("t", 0, values_of(&["b"]), None).await.map(|_| ());
     let read = log.read("t", 0, 1, PLENTY).await.map(|_| ());
     let waited = log.wait_past("t", 0, 1).await;
     for result in [bounds, append, read, waited] {
         let Err(LogError::Unreachable { why, .. }) = &result else { panic!("{result:?}") };
-        assert!(why.contains(&broker.address), "{why}");
+        assert!(why.contains(&own.addresses()), "{why}");
     }
-    broker.does("start").await;
+    own.one("start", 1).await;
     // The append that was given up was kept, and arrives before the next one.
     until("the broker", || async { log.append("t", 0, values_of(&["c"]), None).await.is_ok() }).await;
     let page = log.read("t", 0, 0, PLENTY).await.unwrap();
