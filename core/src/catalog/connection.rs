@@ -46,7 +46,7 @@ impl Catalog {
         select: Statement,
     ) -> Result<Vec<T>, CatalogError> {
         let rows = self.patiently(|| self.limited(doing, self.rows(&select))).await?;
-        self.from_rows(doing, &rows)
+        self.read(doing, &rows)
     }
 
     /// The row of a read that stands alone, if there is one.
@@ -65,7 +65,7 @@ impl Catalog {
         })
     }
 
-    fn from_rows<T: FromRow>(&self, doing: &'static str, rows: &[Row]) -> Result<Vec<T>, CatalogError> {
+    fn read<T: FromRow>(&self, doing: &'static str, rows: &[Row]) -> Result<Vec<T>, CatalogError> {
         rows.iter().map(T::from_row).collect::<sqlx::Result<_>>().map_err(|e| self.failed(doing, e))
     }
 
@@ -78,7 +78,8 @@ impl Catalog {
         let give_up = Instant::now() + self.inner.patience;
         let mut pause = FIRST_PAUSE;
         loop {
-            match operation().await {
+            // Boxed: the future of a whole change is large, and callers nest theirs around it.
+            match Box::pin(operation()).await {
                 Err(error @ CatalogError::Unreachable { .. }) if Instant::now() + pause < give_up => {
                     warn!(%error, "the catalog is away, trying again");
                     sleep(pause).await;
@@ -138,7 +139,7 @@ impl Change<'_> {
             })
         };
         let rows = catalog.limited(doing, fetch).await?;
-        catalog.from_rows(doing, &rows)
+        catalog.read(doing, &rows)
     }
 
     pub(super) async fn one<T: FromRow>(&mut self, select: Statement) -> Result<Option<T>, CatalogError> {

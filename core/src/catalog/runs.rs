@@ -1,6 +1,7 @@
 //! Runs of the batch layer: at most one is running, and it proves every now and then that it lives.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::name::{Generation, StreamName, ViewName};
 use crate::offsets::Cut;
@@ -56,14 +57,6 @@ pub struct NewRun {
     pub lease_until_ms: i64,
 }
 
-impl NewRun {
-    /// Whether `run` is what was started with it: an owner starts one run at a time.
-    fn is(&self, run: &Run) -> bool {
-        let same = (self.kind, self.trigger, self.started_ms) == (run.kind, run.trigger, run.started_ms);
-        same && self.owner == run.owner && self.views == run.views && self.cuts == run.cuts
-    }
-}
-
 /// A run as recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
@@ -94,16 +87,18 @@ pub enum RunEnd {
 
 impl Catalog {
     /// Starts a run, or fails with [`CatalogError::RunInProgress`] while another one runs whose lease has not
-    /// passed at `new.started_ms`. One whose lease has passed is marked as failed. Asking again for the run that was
-    /// started returns it.
+    /// passed at `new.started_ms`. One whose lease has passed is marked as failed.
     pub async fn start_run(&self, new: &NewRun) -> Result<Run, CatalogError> {
+        // The run of an attempt whose commit may have gone through although its answer was lost.
+        let attempted = AtomicI64::new(0);
         self.patiently(|| async {
             let mut change = self.change("start a run").await?;
             let id = counters::next(&mut change, "run").await?;
             expire(&mut change, new.started_ms).await?;
             let running = Statement::new(include_str!("sql/run_running.sql"));
             if let Some(run) = change.one::<Run>(running).await? {
-                return if new.is(&run) { Ok(run) } else { Err(in_progress(run)) };
+                let ours = run.id == attempted.load(Ordering::Relaxed) && run.owner == new.owner;
+                return if ours { Ok(run) } else { Err(in_progress(run)) };
             }
             let insert = Statement::new(include_str!("sql/run_insert.sql"))
                 .bind(id)
@@ -116,6 +111,7 @@ impl Catalog {
                 .bind(new.lease_until_ms);
             change.execute(insert).await?;
             let run = get(&mut change, id).await?;
+            attempted.store(id, Ordering::Relaxed);
             change.commit().await?;
             Ok(run)
         })

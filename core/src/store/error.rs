@@ -49,8 +49,7 @@ impl StoreError {
         let kind = io_kind(&source);
         match source {
             object_store::Error::AlreadyExists { .. } => Self::Exists { path },
-            // Only a bucket can be missing to somebody who puts or lists.
-            object_store::Error::NotFound { .. } if matches!(doing, "put" | "list") => Self::NoBucket { doing, path },
+            source if has_no_bucket(&source) => Self::NoBucket { doing, path },
             object_store::Error::NotFound { .. } => Self::Missing { path },
             source if is_full(kind) => Self::Full { path, source: Box::new(source) },
             source if is_denied(&source, kind) => Self::Denied { doing, path, source: Box::new(source) },
@@ -66,8 +65,13 @@ pub(super) fn is_worth_retrying(error: &object_store::Error) -> bool {
     match error {
         E::AlreadyExists { .. } | E::NotFound { .. } | E::InvalidPath { .. } | E::NotSupported { .. } => false,
         E::NotImplemented { .. } | E::Precondition { .. } | E::UnknownConfigurationKey { .. } => false,
-        error => !is_full(kind) && !is_denied(error, kind),
+        error => !is_full(kind) && !is_denied(error, kind) && !has_no_bucket(error),
     }
+}
+
+/// By the code in S3's answer, which is all that there is of it.
+fn has_no_bucket(error: &object_store::Error) -> bool {
+    error.to_string().contains("NoSuchBucket")
 }
 
 fn is_full(kind: Option<io::ErrorKind>) -> bool {

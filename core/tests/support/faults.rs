@@ -121,8 +121,8 @@ async fn read_request(client: &mut TcpStream) -> std::io::Result<(String, Vec<u8
     };
     let mut body = read.split_off(end);
     let head = String::from_utf8_lossy(&read).into_owned();
-    let lengths = head.lines().filter_map(|line| line.split_once(':'));
-    let length = lengths.filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).last();
+    let mut lengths = head.lines().filter_map(|line| line.split_once(':'));
+    let length = lengths.rfind(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     let length = length.map_or(0, |(_, value)| value.trim().parse().unwrap());
     let read = body.len();
     body.resize(length, 0);

@@ -94,10 +94,12 @@ async fn carry(mut client: TcpStream, shared: Arc<Shared>) {
     let (mut question, mut answer) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
     let mut lost = false;
     loop {
-        let frozen = *mode.borrow_and_update() == Mode::Frozen;
+        let now = *mode.borrow_and_update();
+        let frozen = now == Mode::Frozen;
         let done = tokio::select! {
             biased;
-            changed = mode.changed() => changed.is_err() || *mode.borrow() == Mode::Down,
+            () = std::future::ready(()), if now == Mode::Down => true,
+            changed = mode.changed() => changed.is_err(),
             read = client.read(&mut question), if !frozen => match read {
                 Ok(n) if n > 0 => {
                     lost |= shared.is_unanswered(&question[..n]);

@@ -11,6 +11,7 @@ mod members;
 mod place;
 mod property;
 mod races;
+mod restarts;
 mod runs;
 
 use std::collections::BTreeMap;

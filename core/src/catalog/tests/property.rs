@@ -1,4 +1,4 @@
-//! Whatever landers and compactors do, segments lie end to end from the first offset to the next one.
+//! Whatever landers and compactors do, segments and gaps lie end to end from the first offset to the next one.
 
 use proptest::prelude::*;
 
@@ -9,6 +9,10 @@ enum Step {
     /// Land from the next offset plus a mistake, which is mostly none.
     Land {
         mistake: i64,
+        width: i64,
+    },
+    /// Go on without so many offsets.
+    Lose {
         width: i64,
     },
     /// Compact segments `from ..= from + more`, counted round; a stale compactor asks for what was there before.
@@ -24,6 +28,7 @@ fn step() -> impl Strategy<Value = Step> {
     let mistake = prop_oneof![6 => Just(0_i64), 1 => -20_i64..20];
     prop_oneof![
         6 => (mistake, 1_i64..20).prop_map(|(mistake, width)| Step::Land { mistake, width }),
+        1 => (1_i64..20).prop_map(|width| Step::Lose { width }),
         3 => (any::<usize>(), 0_usize..4, prop::bool::weighted(0.2))
             .prop_map(|(from, more, stale)| Step::Compact { from, more, stale }),
         1 => Just(Step::Reopen),
@@ -55,13 +60,20 @@ async fn run(place: Place, first: i64, steps: Vec<Step>) {
                     (next, rows) = (next + width, rows + new.rows);
                 }
             }
+            Step::Lose { width } => {
+                let range = OffsetRange::new(next, next + width);
+                let gap = Gap { topic: TOPIC.to_owned(), partition: 0, range, why: String::new(), noted_ms: 0 };
+                catalog.record_gap(&gap).await.unwrap();
+                next += width;
+            }
             Step::Compact { from, more, stale } => {
                 let seen = if stale { &before } else { &now };
                 if !seen.is_empty() {
                     let from = from % seen.len();
                     let old = &seen[from..seen.len().min(from + more + 1)];
                     let replaced = catalog.replace_segments(old, &merged(old, n)).await;
-                    assert_eq!(replaced.is_ok(), old.iter().all(|s| now.contains(s)), "{replaced:?}");
+                    let touch = old.windows(2).all(|pair| pair[0].range.end == pair[1].range.start);
+                    assert_eq!(replaced.is_ok(), touch && old.iter().all(|s| now.contains(s)), "{replaced:?}");
                 }
             }
             Step::Reopen => {
@@ -77,9 +89,12 @@ async fn run(place: Place, first: i64, steps: Vec<Step>) {
 async fn check(catalog: &Catalog, first: i64, next: i64, rows: u64) {
     assert_eq!(catalog.next_offset(TOPIC, 0).await.unwrap(), next);
     let segments = catalog.segments(TOPIC).await.unwrap();
-    let end = segments.iter().fold(first, |at, segment| {
-        assert_eq!(segment.range.start, at);
-        segment.range.end
+    let gaps = catalog.gaps().await.unwrap();
+    let mut ranges: Vec<OffsetRange> = segments.iter().map(|s| s.range).chain(gaps.iter().map(|g| g.range)).collect();
+    ranges.sort_by_key(|range| range.start);
+    let end = ranges.into_iter().fold(first, |at, range| {
+        assert_eq!(range.start, at);
+        range.end
     });
     assert_eq!(end, next);
     assert_eq!(catalog.landed_totals(TOPIC).await.unwrap().rows, rows);
@@ -87,15 +102,26 @@ async fn check(catalog: &Catalog, first: i64, next: i64, rows: u64) {
     assert!(segments.iter().all(|s| !garbage.contains(&s.path)), "a live segment is garbage");
 }
 
+fn block_on(check: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(check);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn segments_are_always_contiguous(first in 0_i64..1_000, steps in prop::collection::vec(step(), 1..25)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            run(Place::sqlite(), first, steps.clone()).await;
-            if let Some(place) = Place::postgres("segments_are_always_contiguous").await {
+    fn ranges_are_always_contiguous(first in 0_i64..1_000, steps in prop::collection::vec(step(), 1..25)) {
+        block_on(run(Place::sqlite(), first, steps));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
+
+    #[test]
+    fn ranges_are_always_contiguous_on_postgres(first in 0_i64..1_000, steps in prop::collection::vec(step(), 1..25)) {
+        block_on(async {
+            if let Some(place) = Place::postgres("ranges_are_always_contiguous_on_postgres").await {
                 run(place, first, steps).await;
             }
         });
