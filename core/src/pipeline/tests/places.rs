@@ -8,13 +8,13 @@ use crate::name::ViewName;
 
 #[test]
 fn all_errors_come_at_once_by_line() {
-    let sql = "CREATE EXTERNAL TABLE s (a INT, b MONEY,) STORED AS JSON LOCATION 'kafka://S'\n\
+    let sql = "CREATE EXTERNAL TABLE s (a INT, b BIGNT,) STORED AS JSON LOCATION 'kafka://S'\n\
                OPTIONS ('event_time' 'c',\n  'partitons' 3);\n\
                CREATE VIEW v AS SELECT a FROM s ORDER a;\n\n\
                SELECT 1;";
     check(
         sql,
-        "p.sql:1:33: in stream `s`: column `b` has type `MONEY`: it is not supported\n\
+        "p.sql:1:33: in stream `s`: column `b` has type `BIGNT`: it is not supported\n  hint: did you mean `BIGINT`?\n\
          p.sql:2:23: in stream `s`: option `event_time` names `c`, which is not a declared column\n  hint: columns are `a` \
          and `b`\n\
          p.sql:3:3: in stream `s`: unknown option `partitons`\n  hint: did you mean `partitions`?\n\
