@@ -157,14 +157,15 @@ async fn slices_that_do_not_fit_are_missing() {
     let mut rig = Rig::new(RemoteConfig { memory_limit: 20_000, ..config() }).await;
     rig.start("a", &[0, 1, 2, 3]).await;
     rig.append(0, 0, 4000).await;
-    let why = eventually("it does not fit", async || match rig.remote.read(&name("slow"), &cut(&[])).await {
-        Ok(realtime) => match realtime.whole() {
-            Err(error @ RealtimeError::Missing { .. }) => Ok(error.to_string()),
-            other => Err(format!("{other:?}")),
-        },
-        other => Err(format!("{other:?}")),
+    // On a busy machine it may be missing for not having been heard, at first.
+    let refused = eventually("it does not fit", async || {
+        let realtime = rig.remote.read(&name("slow"), &cut(&[])).await;
+        let why = match realtime.map(|realtime| realtime.whole().map(drop)) {
+            Ok(Err(error @ RealtimeError::Missing { .. })) => error.to_string(),
+            other => format!("{other:?}"),
+        };
+        if why.contains("do not fit into the 20000 bytes") { Ok(()) } else { Err(why) }
     });
-    let why = why.await;
-    assert!(why.contains("do not fit into the 20000 bytes"), "{why}");
+    refused.await;
     rig.end().await;
 }
