@@ -5,6 +5,7 @@
 
 mod fold;
 mod input;
+mod kafka;
 mod latency;
 mod recompute;
 mod report;
@@ -31,6 +32,9 @@ pub(crate) struct Args {
     /// Records above the cut of the restart section.
     #[arg(long, default_value_t = 5_000_000)]
     tail: u64,
+    /// Records of the Kafka section.
+    #[arg(long, default_value_t = 4_000_000)]
+    kafka_events: u64,
     /// Seconds of each latency measurement.
     #[arg(long, default_value_t = 20)]
     seconds: u64,
@@ -49,6 +53,8 @@ enum Section {
     Latency,
     /// Restart to the first correct answer.
     Restart,
+    /// Kafka to one layer and to both; needs `KAFKA_BROKERS`.
+    Kafka,
 }
 
 fn main() -> Result<()> {
@@ -66,6 +72,9 @@ fn main() -> Result<()> {
     }
     if wanted(Section::Restart) {
         restart::measure(&args, &mut report)?;
+    }
+    if wanted(Section::Kafka) {
+        kafka::measure(&args, &mut report)?;
     }
     report.print();
     Ok(())

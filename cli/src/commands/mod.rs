@@ -56,7 +56,7 @@ fn on_one_thread(command: impl Future<Output = Result<ExitCode>>) -> Result<Exit
 
 fn start_logging(default: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("warn,dovetail={default}")));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("warn,sqlx=error,dovetail={default}")));
     let colours = std::io::stderr().is_terminal();
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
     if subscriber.try_init().is_err() {

@@ -14,6 +14,7 @@ use std::time::Duration;
 use dovetail_ingestion::generate::{GenerateOptions, Kind, generate};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 use self::backends::Backends;
@@ -23,6 +24,9 @@ use crate::support::{eventually, number, try_number, verify};
 fn variable(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect(name))
 }
+
+/// One restarts the servers that the other uses.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 const PIPELINE: &str = "
 CREATE EXTERNAL TABLE clicks (
@@ -49,6 +53,7 @@ fn write_clicks(folder: &Path, records: u64, seed: u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_of_everything_and_everything_is_killed() {
     let Some(backends) = Backends::find("two_of_everything_and_everything_is_killed").await else { return };
+    let _turn = TURN.lock().await;
     let seed = variable("DOVETAIL_SEED", rand::random::<u32>().into());
     let (records, faults) = (variable("DOVETAIL_RECORDS", 100_000), variable("DOVETAIL_FAULTS", 16));
     eprintln!("replay with DOVETAIL_SEED={seed} DOVETAIL_RECORDS={records} DOVETAIL_FAULTS={faults}");
@@ -118,6 +123,7 @@ async fn two_of_everything_and_everything_is_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_zombie_lander_records_nothing_that_counts() {
     let Some(backends) = Backends::find("a_zombie_lander_records_nothing_that_counts").await else { return };
+    let _turn = TURN.lock().await;
     let records = 30_000;
     let mut fleet = Fleet::new(&backends, PIPELINE);
     write_clicks(fleet.folder(), records, 5);
