@@ -25,6 +25,11 @@ impl OwnedHere {
         Self { stream: stream.clone(), partition, owned: owned.cloned(), here: true }
     }
 
+    /// Whether it stays as it is, because there is nobody to share with.
+    pub fn is_fixed(&self) -> bool {
+        self.owned.is_none()
+    }
+
     /// As it was last taken note of.
     pub fn here(&self) -> bool {
         self.here

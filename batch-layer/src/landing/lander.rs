@@ -80,6 +80,9 @@ impl Lander {
                         landing.await;
                     }
                 }
+                if self.owned.is_fixed() {
+                    return;
+                }
             } else {
                 self.landing.board.remove(&self.feed.stream().name, self.partition);
             }

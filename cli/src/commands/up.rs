@@ -47,12 +47,16 @@ pub(super) fn run(pipeline: &Path, roles: Roles, place: &Place) -> Result<ExitCo
 /// Plans are walked recursively: a query of some hundred operators needs more than the usual 2 MiB.
 const STACK: usize = 8 << 20;
 
+/// Threads for what blocks: files, encoding, waiting for brokers. Without a bound there would be hundreds.
+const BLOCKING: usize = 64;
+
 /// One runtime for connections and queries, one for folding and landing.
 pub(super) fn runtimes(config: &Config) -> Result<(Runtime, Runtime)> {
     let runtime = |name: &str| {
         Builder::new_multi_thread()
             .worker_threads(config.cores())
             .thread_stack_size(STACK)
+            .max_blocking_threads(BLOCKING)
             .thread_name(name)
             .enable_all()
             .build()
