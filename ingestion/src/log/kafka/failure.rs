@@ -57,8 +57,11 @@ pub(super) fn is_outage(code: Code) -> bool {
             | Code::BrokerNotAvailable
             | Code::BrokerTransportFailure
             | Code::CoordinatorNotAvailable
+            | Code::DestroyBroker
+            | Code::FencedLeaderEpoch
             | Code::Fatal
             | Code::GaplessGuarantee
+            | Code::KafkaStorageError
             | Code::LeaderNotAvailable
             | Code::MessageTimedOut
             | Code::NetworkException
@@ -75,6 +78,7 @@ pub(super) fn is_outage(code: Code) -> bool {
             | Code::Resolve
             | Code::Retry
             | Code::TimedOutQueue
+            | Code::UnknownLeaderEpoch
             | Code::WaitingForCoordinator
     )
 }
