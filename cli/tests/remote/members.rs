@@ -114,7 +114,7 @@ async fn a_member_that_stops_in_good_order_hands_over() {
     rig.append(1, 0, 200).await;
     rig.check_all(&cut(&[])).await;
     rig.start("b", &[0, 1, 2, 3]).await;
-    rig.stop("a").await;
+    rig.stop("a");
     rig.append(1, 200, 300).await;
     rig.check_all(&cut(&[])).await;
     rig.end().await;
@@ -148,7 +148,7 @@ async fn the_previous_floor_is_read_with_a_boundary_at_the_next() {
     // So the two layers can be compared over what lies between.
     let before = rig.read_all("total", &cut(&[])).await;
     assert!(before.slices.iter().all(|slice| slice.partition != 0 || !slice.range.is_cut_by(137)));
-    rig.check(&rig.views[1].clone(), &cut(&[]), &before).await;
+    rig.check(&rig.views[1], &cut(&[]), &before).await;
     rig.end().await;
 }
 

@@ -92,7 +92,7 @@ impl Run {
 }
 
 async fn run(seed: u64, steps: usize) {
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     let mut run = Run {
         rig: Rig::new(config()).await,
         random: StdRng::seed_from_u64(seed),
@@ -102,13 +102,13 @@ async fn run(seed: u64, steps: usize) {
         generations: vec![],
         seen: BTreeMap::new(),
     };
-    for member in 0..IDS.len() {
+    for (member, id) in IDS.into_iter().enumerate() {
         let partitions = run.of(member);
-        run.rig.start(IDS[member], &partitions).await;
+        run.rig.start(id, &partitions).await;
     }
     for i in 0..steps {
         let done = run.step().await;
-        println!("step {i}: {done}");
+        eprintln!("step {i}: {done}");
         let views = run.rig.views.clone();
         run.look(&views[i % views.len()]).await;
     }

@@ -184,7 +184,7 @@ impl Rig {
     }
 
     /// Ends a member in good order.
-    pub(crate) async fn stop(&mut self, id: &str) {
+    pub(crate) fn stop(&mut self, id: &str) {
         let running = self.running.remove(id).unwrap();
         running.shutdown.cancel();
         self.tell();
