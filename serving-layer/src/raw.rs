@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use bytes::Bytes;
 use datafusion::catalog::{Session, TableProvider};
@@ -153,14 +153,4 @@ impl AsyncFileReader for Naming {
         let path = &self.path;
         self.reader.get_metadata(options).map_err(move |error| named(path, &error)).boxed()
     }
-}
-
-/// The columns of a timestamp in `sys` tables.
-pub(crate) fn instant(name: &str, nullable: bool) -> Field {
-    Field::new(name, DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())), nullable)
-}
-
-/// A schema of such fields.
-pub(crate) fn schema(fields: Vec<Field>) -> SchemaRef {
-    Arc::new(Schema::new(fields))
 }

@@ -1,42 +1,98 @@
-//! Columns of `sys` tables from plain values.
+//! A `sys` table as one list: what each column is called, and what it takes from a row.
 
 use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
 };
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use crate::error::{QueryError, Reason};
 
-pub(super) fn text<T: AsRef<str>>(values: impl IntoIterator<Item = Option<T>>) -> ArrayRef {
-    Arc::new(StringArray::from_iter(values))
+/// One column of a table whose rows are `R`.
+pub(super) struct Column<R> {
+    name: &'static str,
+    nullable: bool,
+    get: Get<R>,
 }
 
-pub(super) fn int32(values: impl IntoIterator<Item = i32>) -> ArrayRef {
-    Arc::new(Int32Array::from_iter_values(values))
+enum Get<R> {
+    Text(fn(&R) -> Option<String>),
+    Int32(fn(&R) -> Option<i32>),
+    Int64(fn(&R) -> Option<i64>),
+    Float(fn(&R) -> Option<f64>),
+    Boolean(fn(&R) -> Option<bool>),
+    /// Milliseconds since the epoch.
+    Instant(fn(&R) -> Option<i64>),
 }
 
-pub(super) fn int64(values: impl IntoIterator<Item = Option<i64>>) -> ArrayRef {
-    Arc::new(Int64Array::from_iter(values))
+pub(super) const fn text<R>(name: &'static str, get: fn(&R) -> Option<String>) -> Column<R> {
+    Column { name, nullable: true, get: Get::Text(get) }
 }
 
-pub(super) fn count(values: impl IntoIterator<Item = u64>) -> ArrayRef {
-    Arc::new(Int64Array::from_iter_values(values.into_iter().map(|value| i64::try_from(value).unwrap_or(i64::MAX))))
+pub(super) const fn int32<R>(name: &'static str, get: fn(&R) -> Option<i32>) -> Column<R> {
+    Column { name, nullable: true, get: Get::Int32(get) }
 }
 
-pub(super) fn float(values: impl IntoIterator<Item = Option<f64>>) -> ArrayRef {
-    Arc::new(Float64Array::from_iter(values))
+pub(super) const fn int64<R>(name: &'static str, get: fn(&R) -> Option<i64>) -> Column<R> {
+    Column { name, nullable: true, get: Get::Int64(get) }
 }
 
-pub(super) fn boolean(values: impl IntoIterator<Item = bool>) -> ArrayRef {
-    Arc::new(BooleanArray::from_iter(values.into_iter().map(Some)))
+pub(super) const fn float<R>(name: &'static str, get: fn(&R) -> Option<f64>) -> Column<R> {
+    Column { name, nullable: true, get: Get::Float(get) }
 }
 
-pub(super) fn instant(values: impl IntoIterator<Item = Option<i64>>) -> ArrayRef {
-    Arc::new(TimestampMillisecondArray::from_iter(values).with_timezone("UTC"))
+pub(super) const fn boolean<R>(name: &'static str, get: fn(&R) -> Option<bool>) -> Column<R> {
+    Column { name, nullable: true, get: Get::Boolean(get) }
 }
 
-pub(super) fn batch(schema: SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch, QueryError> {
-    RecordBatch::try_new(schema, columns).map_err(|error| QueryError::new(Reason::Internal, error.to_string()))
+pub(super) const fn instant<R>(name: &'static str, get: fn(&R) -> Option<i64>) -> Column<R> {
+    Column { name, nullable: true, get: Get::Instant(get) }
+}
+
+/// A count as the integer that SQL has for it.
+pub(super) fn count(value: u64) -> Option<i64> {
+    Some(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+impl<R> Column<R> {
+    /// The same, without nulls.
+    pub(super) const fn required(mut self) -> Self {
+        self.nullable = false;
+        self
+    }
+
+    fn field(&self) -> Field {
+        let data_type = match self.get {
+            Get::Text(_) => DataType::Utf8,
+            Get::Int32(_) => DataType::Int32,
+            Get::Int64(_) => DataType::Int64,
+            Get::Float(_) => DataType::Float64,
+            Get::Boolean(_) => DataType::Boolean,
+            Get::Instant(_) => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+        };
+        Field::new(self.name, data_type, self.nullable)
+    }
+
+    fn array(&self, rows: &[R]) -> ArrayRef {
+        match self.get {
+            Get::Text(get) => Arc::new(StringArray::from_iter(rows.iter().map(get))),
+            Get::Int32(get) => Arc::new(Int32Array::from_iter(rows.iter().map(get))),
+            Get::Int64(get) => Arc::new(Int64Array::from_iter(rows.iter().map(get))),
+            Get::Float(get) => Arc::new(Float64Array::from_iter(rows.iter().map(get))),
+            Get::Boolean(get) => Arc::new(BooleanArray::from_iter(rows.iter().map(get))),
+            Get::Instant(get) => {
+                Arc::new(TimestampMillisecondArray::from_iter(rows.iter().map(get)).with_timezone("UTC"))
+            }
+        }
+    }
+}
+
+pub(super) fn schema<R>(columns: &[Column<R>]) -> SchemaRef {
+    Arc::new(Schema::new(columns.iter().map(Column::field).collect::<Vec<_>>()))
+}
+
+pub(super) fn batch<R>(columns: &[Column<R>], rows: &[R]) -> Result<RecordBatch, QueryError> {
+    let arrays = columns.iter().map(|column| column.array(rows)).collect();
+    RecordBatch::try_new(schema(columns), arrays).map_err(|error| QueryError::new(Reason::Internal, error.to_string()))
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int32Array, RecordBatch, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{Session, TableProvider};
@@ -21,14 +21,19 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::column;
+use super::column::{self, Column, int32, text};
 use crate::error::{QueryError, Reason};
-use crate::raw::{instant, schema};
 use crate::serving::Inner;
 
 /// The start of `value` as text, for people.
 const TEXT: &str = "text";
 const TEXT_CHARS: usize = 1000;
+
+/// The columns that a segment has for all of its letters.
+const PLACE: &[Column<Segment>] = &[
+    text("topic", |segment: &Segment| Some(segment.topic.clone())).required(),
+    int32("partition", |segment: &Segment| Some(segment.partition)).required(),
+];
 
 /// The dead letters of all streams.
 #[derive(Debug)]
@@ -39,28 +44,24 @@ pub(super) struct DeadLetters {
 
 impl DeadLetters {
     pub(super) fn new(inner: &Arc<Inner>) -> Self {
-        let schema = schema(vec![
+        let timestamp = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
+        let fields = vec![
             Field::new("topic", DataType::Utf8, false),
             Field::new("partition", DataType::Int32, false),
             Field::new("offset", DataType::Int64, false),
-            instant("timestamp", true),
+            Field::new("timestamp", timestamp, true),
             Field::new("key", DataType::Binary, true),
             Field::new("value", DataType::Binary, true),
             Field::new(TEXT, DataType::Utf8, true),
             Field::new("error", DataType::Utf8, true),
-        ]);
-        Self { inner: Arc::clone(inner), schema }
+        ];
+        Self { inner: Arc::clone(inner), schema: Arc::new(Schema::new(fields)) }
     }
 
     /// The segments whose dead letters may pass `filters`, by topic and partition.
     fn wanted(&self, session: &dyn Session, filters: &[Expr], segments: Vec<Segment>) -> Result<Vec<Segment>> {
-        let place = schema(self.schema.fields()[..2].iter().map(|field| field.as_ref().clone()).collect());
-        let names = DFSchema::try_from(Arc::clone(&place))?;
-        let columns: Vec<ArrayRef> = vec![
-            column::text(segments.iter().map(|segment| Some(&segment.topic))),
-            column::int32(segments.iter().map(|segment| segment.partition)),
-        ];
-        let places = RecordBatch::try_new(place, columns)?;
+        let places = column::batch(PLACE, &segments)?;
+        let names = DFSchema::try_from(places.schema())?;
         let mut pass = BooleanArray::from(vec![true; segments.len()]);
         for filter in filters.iter().filter(|filter| only_place(filter)) {
             let mask = session.create_physical_expr(filter.clone(), &names)?.evaluate(&places)?;
@@ -168,7 +169,7 @@ fn letters(batch: &RecordBatch, topic: &str, partition: i32, schema: &SchemaRef)
         batch.column_by_name(name).or_else(|| batch.column_by_name(&underscored)).cloned()
     };
     let mut columns: Vec<ArrayRef> =
-        vec![column::text(vec![Some(topic); rows]), column::int32(std::iter::repeat_n(partition, rows))];
+        vec![Arc::new(StringArray::from(vec![topic; rows])), Arc::new(Int32Array::from(vec![partition; rows]))];
     for field in &schema.fields()[2..] {
         let column = match field.name().as_str() {
             TEXT => found("value").map(|values| texts(&values)).transpose()?,
@@ -184,11 +185,11 @@ fn letters(batch: &RecordBatch, topic: &str, partition: i32, schema: &SchemaRef)
 
 fn texts(values: &ArrayRef) -> Result<ArrayRef> {
     let values = cast(values, &DataType::Binary)?;
-    Ok(column::text(values.as_binary::<i32>().iter().map(|value| value.map(text))))
+    Ok(Arc::new(StringArray::from_iter(values.as_binary::<i32>().iter().map(|value| value.map(as_text)))))
 }
 
 /// What is no UTF-8 becomes U+FFFD, and so does what PostgreSQL's texts cannot hold.
-fn text(value: &[u8]) -> String {
+fn as_text(value: &[u8]) -> String {
     // No character is longer than four bytes.
     let start = &value[..value.len().min(4 * TEXT_CHARS)];
     let chars = String::from_utf8_lossy(start).replace('\0', "\u{fffd}");
@@ -201,10 +202,10 @@ mod tests {
 
     #[test]
     fn any_bytes_have_a_text_that_is_not_long() {
-        assert_eq!(text(b"{nope"), "{nope");
-        assert_eq!(text(b"a\0b\xffc"), "a\u{fffd}b\u{fffd}c");
+        assert_eq!(as_text(b"{nope"), "{nope");
+        assert_eq!(as_text(b"a\0b\xffc"), "a\u{fffd}b\u{fffd}c");
         let long = "\u{1f600}".repeat(2 * TEXT_CHARS);
-        assert_eq!(text(long.as_bytes()), "\u{1f600}".repeat(TEXT_CHARS));
-        assert_eq!(text(&[0xf0; 9000]).chars().count(), TEXT_CHARS);
+        assert_eq!(as_text(long.as_bytes()), "\u{1f600}".repeat(TEXT_CHARS));
+        assert_eq!(as_text(&[0xf0; 9000]).chars().count(), TEXT_CHARS);
     }
 }

@@ -74,14 +74,14 @@ struct SysTable {
 impl Kind {
     fn schema(self) -> SchemaRef {
         match self {
-            Self::Streams => tables::streams_schema(),
-            Self::Views => views::schema(),
-            Self::Partitions => partitions::schema(),
-            Self::Segments => tables::segments_schema(),
-            Self::BatchRuns => batch::runs_schema(),
-            Self::Generations => batch::generations_schema(),
-            Self::Drift => batch::drift_schema(),
-            Self::Sources => tables::sources_schema(),
+            Self::Streams => column::schema(tables::STREAMS),
+            Self::Views => column::schema(views::COLUMNS),
+            Self::Partitions => column::schema(partitions::COLUMNS),
+            Self::Segments => column::schema(tables::SEGMENTS),
+            Self::BatchRuns => column::schema(batch::RUNS),
+            Self::Generations => column::schema(batch::GENERATIONS),
+            Self::Drift => column::schema(batch::DRIFT),
+            Self::Sources => column::schema(tables::SOURCES),
         }
     }
 

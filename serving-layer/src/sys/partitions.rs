@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, SchemaRef};
 use dovetail_core::catalog::Partition;
 use dovetail_core::pipeline::Stream;
 use serde::Serialize;
 
-use super::column;
+use super::column::{self, Column, int32, int64, text};
 use crate::error::QueryError;
-use crate::raw;
 use crate::served::Filled;
 use crate::serving::Inner;
 
@@ -138,44 +136,23 @@ async fn age(inner: &Inner, stream: &Stream, partition: i32, offset: i64) -> Opt
     Some((inner.clock.now_ms() - produced).max(0))
 }
 
-pub(super) fn schema() -> SchemaRef {
-    raw::schema(vec![
-        Field::new("stream", DataType::Utf8, false),
-        Field::new("topic", DataType::Utf8, false),
-        Field::new("partition", DataType::Int32, false),
-        Field::new("first", DataType::Int64, true),
-        Field::new("landed", DataType::Int64, true),
-        Field::new("cut", DataType::Int64, true),
-        Field::new("head", DataType::Int64, true),
-        Field::new("log_end", DataType::Int64, true),
-        Field::new("lag_records", DataType::Int64, true),
-        Field::new("lag_ms", DataType::Int64, true),
-        Field::new("state", DataType::Utf8, false),
-        Field::new("error", DataType::Utf8, true),
-        Field::new("landing_state", DataType::Utf8, true),
-        Field::new("landing_error", DataType::Utf8, true),
-    ])
-}
+pub(super) const COLUMNS: &[Column<PartitionState>] = &[
+    text("stream", |of: &PartitionState| Some(of.stream.clone())).required(),
+    text("topic", |of: &PartitionState| Some(of.topic.clone())).required(),
+    int32("partition", |of: &PartitionState| Some(of.partition)).required(),
+    int64("first", |of: &PartitionState| of.first),
+    int64("landed", |of: &PartitionState| of.landed),
+    int64("cut", |of: &PartitionState| of.cut),
+    int64("head", |of: &PartitionState| of.head),
+    int64("log_end", |of: &PartitionState| of.log_end),
+    int64("lag_records", |of: &PartitionState| of.lag_records),
+    int64("lag_ms", |of: &PartitionState| of.lag_ms),
+    text("state", |of: &PartitionState| Some(of.state.to_owned())).required(),
+    text("error", |of: &PartitionState| of.error.clone()),
+    text("landing_state", |of: &PartitionState| of.landing_state.map(str::to_owned)),
+    text("landing_error", |of: &PartitionState| of.landing_error.clone()),
+];
 
 pub(super) async fn rows(inner: &Inner) -> Result<RecordBatch, QueryError> {
-    let all = partitions(inner).await?;
-    column::batch(
-        schema(),
-        vec![
-            column::text(all.iter().map(|p| Some(&p.stream))),
-            column::text(all.iter().map(|p| Some(&p.topic))),
-            column::int32(all.iter().map(|p| p.partition)),
-            column::int64(all.iter().map(|p| p.first)),
-            column::int64(all.iter().map(|p| p.landed)),
-            column::int64(all.iter().map(|p| p.cut)),
-            column::int64(all.iter().map(|p| p.head)),
-            column::int64(all.iter().map(|p| p.log_end)),
-            column::int64(all.iter().map(|p| p.lag_records)),
-            column::int64(all.iter().map(|p| p.lag_ms)),
-            column::text(all.iter().map(|p| Some(p.state))),
-            column::text(all.iter().map(|p| p.error.as_ref())),
-            column::text(all.iter().map(|p| p.landing_state)),
-            column::text(all.iter().map(|p| p.landing_error.as_ref())),
-        ],
-    )
+    column::batch(COLUMNS, &partitions(inner).await?)
 }

@@ -1,115 +1,87 @@
 //! `sys.streams`, `sys.segments` and `sys.sources`.
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, SchemaRef};
+use std::sync::Arc;
 
-use super::column;
+use arrow::array::RecordBatch;
+use arrow::datatypes::FieldRef;
+use dovetail_core::catalog::{LandedTotals, Segment};
+use dovetail_core::pipeline::Stream;
+
+use super::column::{self, Column, boolean, count, instant, int32, int64, text};
 use crate::error::QueryError;
-use crate::raw::{instant, schema};
 use crate::serving::Inner;
 
-pub(super) fn streams_schema() -> SchemaRef {
-    schema(vec![
-        Field::new("name", DataType::Utf8, false),
-        Field::new("topic", DataType::Utf8, false),
-        Field::new("format", DataType::Utf8, false),
-        Field::new("partitions", DataType::Int32, false),
-        Field::new("columns", DataType::Int64, false),
-        Field::new("fingerprint", DataType::Utf8, false),
-        Field::new("landed_rows", DataType::Int64, false),
-        Field::new("dead_letters", DataType::Int64, false),
-        Field::new("segments", DataType::Int64, false),
-        Field::new("bytes", DataType::Int64, false),
-    ])
+/// A stream with what is landed of it.
+pub(super) struct Landed {
+    stream: Arc<Stream>,
+    partitions: i32,
+    totals: LandedTotals,
 }
+
+pub(super) const STREAMS: &[Column<Landed>] = &[
+    text("name", |of: &Landed| Some(of.stream.name.to_string())).required(),
+    text("topic", |of: &Landed| Some(of.stream.topic.clone())).required(),
+    text("format", |of: &Landed| Some(format!("{:?}", of.stream.format).to_uppercase())).required(),
+    int32("partitions", |of: &Landed| Some(of.partitions)).required(),
+    int64("columns", |of: &Landed| count(of.stream.columns.fields().len() as u64)).required(),
+    text("fingerprint", |of: &Landed| Some(of.stream.fingerprint())).required(),
+    int64("landed_rows", |of: &Landed| count(of.totals.rows)).required(),
+    int64("dead_letters", |of: &Landed| count(of.totals.dead)).required(),
+    int64("segments", |of: &Landed| count(of.totals.segments)).required(),
+    int64("bytes", |of: &Landed| count(of.totals.bytes)).required(),
+];
 
 pub(super) async fn streams(inner: &Inner) -> Result<RecordBatch, QueryError> {
-    let (mut partitions, mut landed) = (vec![], vec![]);
+    let mut rows = vec![];
     for stream in &inner.streams {
-        partitions.push(inner.partitions_of(stream).await.map_or(stream.options.partitions, |n| n).cast_signed());
-        landed.push(inner.catalog.landed_totals(&stream.topic).await?);
+        let partitions = inner.partitions_of(stream).await.unwrap_or(stream.options.partitions).cast_signed();
+        let totals = inner.catalog.landed_totals(&stream.topic).await?;
+        rows.push(Landed { stream: Arc::clone(stream), partitions, totals });
     }
-    let streams = &inner.streams;
-    column::batch(
-        streams_schema(),
-        vec![
-            column::text(streams.iter().map(|s| Some(s.name.as_str()))),
-            column::text(streams.iter().map(|s| Some(&s.topic))),
-            column::text(streams.iter().map(|s| Some(format!("{:?}", s.format).to_uppercase()))),
-            column::int32(partitions),
-            column::count(streams.iter().map(|s| s.columns.fields().len() as u64)),
-            column::text(streams.iter().map(|s| Some(s.fingerprint()))),
-            column::count(landed.iter().map(|l| l.rows)),
-            column::count(landed.iter().map(|l| l.dead)),
-            column::count(landed.iter().map(|l| l.segments)),
-            column::count(landed.iter().map(|l| l.bytes)),
-        ],
-    )
+    column::batch(STREAMS, &rows)
 }
 
-pub(super) fn segments_schema() -> SchemaRef {
-    schema(vec![
-        Field::new("topic", DataType::Utf8, false),
-        Field::new("partition", DataType::Int32, false),
-        Field::new("start_offset", DataType::Int64, false),
-        Field::new("end_offset", DataType::Int64, false),
-        Field::new("rows", DataType::Int64, false),
-        Field::new("dead_letters", DataType::Int64, false),
-        Field::new("bytes", DataType::Int64, false),
-        Field::new("path", DataType::Utf8, false),
-        Field::new("dead_path", DataType::Utf8, true),
-        Field::new("fingerprint", DataType::Utf8, false),
-        instant("first_timestamp", true),
-        instant("last_timestamp", true),
-        instant("created", false),
-    ])
-}
+pub(super) const SEGMENTS: &[Column<Segment>] = &[
+    text("topic", |of: &Segment| Some(of.topic.clone())).required(),
+    int32("partition", |of: &Segment| Some(of.partition)).required(),
+    int64("start_offset", |of: &Segment| Some(of.range.start)).required(),
+    int64("end_offset", |of: &Segment| Some(of.range.end)).required(),
+    int64("rows", |of: &Segment| count(of.rows)).required(),
+    int64("dead_letters", |of: &Segment| count(of.dead)).required(),
+    int64("bytes", |of: &Segment| count(of.bytes)).required(),
+    text("path", |of: &Segment| Some(of.path.clone())).required(),
+    text("dead_path", |of: &Segment| of.dead_path.clone()),
+    text("fingerprint", |of: &Segment| Some(of.schema.clone())).required(),
+    instant("first_timestamp", |of: &Segment| of.first_timestamp_ms),
+    instant("last_timestamp", |of: &Segment| of.last_timestamp_ms),
+    instant("created", |of: &Segment| Some(of.created_ms)).required(),
+];
 
 pub(super) async fn segments(inner: &Inner) -> Result<RecordBatch, QueryError> {
     let mut segments = vec![];
     for stream in &inner.streams {
         segments.extend(inner.catalog.segments(&stream.topic).await?);
     }
-    column::batch(
-        segments_schema(),
-        vec![
-            column::text(segments.iter().map(|s| Some(&s.topic))),
-            column::int32(segments.iter().map(|s| s.partition)),
-            column::int64(segments.iter().map(|s| Some(s.range.start))),
-            column::int64(segments.iter().map(|s| Some(s.range.end))),
-            column::count(segments.iter().map(|s| s.rows)),
-            column::count(segments.iter().map(|s| s.dead)),
-            column::count(segments.iter().map(|s| s.bytes)),
-            column::text(segments.iter().map(|s| Some(&s.path))),
-            column::text(segments.iter().map(|s| s.dead_path.as_ref())),
-            column::text(segments.iter().map(|s| Some(&s.schema))),
-            column::instant(segments.iter().map(|s| s.first_timestamp_ms)),
-            column::instant(segments.iter().map(|s| s.last_timestamp_ms)),
-            column::instant(segments.iter().map(|s| Some(s.created_ms))),
-        ],
-    )
+    column::batch(SEGMENTS, &segments)
 }
 
-pub(super) fn sources_schema() -> SchemaRef {
-    schema(vec![
-        Field::new("stream", DataType::Utf8, false),
-        Field::new("column_name", DataType::Utf8, false),
-        Field::new("data_type", DataType::Utf8, false),
-        Field::new("event_time", DataType::Boolean, false),
-    ])
+/// A column that a stream's records are decoded into.
+pub(super) struct Source {
+    stream: Arc<Stream>,
+    field: FieldRef,
 }
 
-/// What each stream's records are decoded into.
+pub(super) const SOURCES: &[Column<Source>] = &[
+    text("stream", |of: &Source| Some(of.stream.name.to_string())).required(),
+    text("column_name", |of: &Source| Some(of.field.name().clone())).required(),
+    text("data_type", |of: &Source| Some(of.field.data_type().to_string())).required(),
+    boolean("event_time", |of: &Source| Some(of.stream.options.event_time.as_ref() == Some(of.field.name())))
+        .required(),
+];
+
 pub(super) fn sources(inner: &Inner) -> Result<RecordBatch, QueryError> {
-    let columns: Vec<_> =
-        inner.streams.iter().flat_map(|s| s.columns.fields().iter().map(move |field| (s, field))).collect();
-    column::batch(
-        sources_schema(),
-        vec![
-            column::text(columns.iter().map(|(stream, _)| Some(stream.name.as_str()))),
-            column::text(columns.iter().map(|(_, field)| Some(field.name()))),
-            column::text(columns.iter().map(|(_, field)| Some(field.data_type().to_string()))),
-            column::boolean(columns.iter().map(|(s, field)| s.options.event_time.as_deref() == Some(field.name()))),
-        ],
-    )
+    let source =
+        |stream: &Arc<Stream>, field: &FieldRef| Source { stream: Arc::clone(stream), field: Arc::clone(field) };
+    let columns = inner.streams.iter().flat_map(|s| s.columns.fields().iter().map(move |field| source(s, field)));
+    column::batch(SOURCES, &columns.collect::<Vec<_>>())
 }

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use dovetail_core::name::Generation;
 use dovetail_core::offsets::{Cut, Offsets};
 use dovetail_core::view::{Planned, View};
 
-use super::column;
+use super::column::{self, Column, count, int64, text};
 use crate::error::QueryError;
-use crate::raw;
 use crate::served::Filled;
 use crate::snapshot::Pin;
 
@@ -90,42 +89,20 @@ async fn folded(pin: &Arc<Pin>, view: &Arc<View>) -> ViewState {
     }
 }
 
-pub(super) fn schema() -> SchemaRef {
-    raw::schema(vec![
-        Field::new("name", DataType::Utf8, false),
-        Field::new("stream", DataType::Utf8, true),
-        Field::new("state", DataType::Utf8, false),
-        Field::new("generation", DataType::Int64, true),
-        Field::new("cut", DataType::Utf8, true),
-        Field::new("head", DataType::Utf8, true),
-        Field::new("batch_groups", DataType::Int64, true),
-        Field::new("exactness", DataType::Utf8, true),
-        Field::new("fingerprint", DataType::Utf8, true),
-        Field::new("error", DataType::Utf8, true),
-        Field::new("sql", DataType::Utf8, false),
-    ])
-}
+pub(super) const COLUMNS: &[Column<ViewState>] = &[
+    text("name", |view: &ViewState| Some(view.name.clone())).required(),
+    text("stream", |view: &ViewState| Some(view.folded.as_ref()?.stream.clone())),
+    text("state", |view: &ViewState| Some(view.state.to_owned())).required(),
+    int64("generation", |view: &ViewState| Some(view.folded.as_ref()?.generation.0.cast_signed())),
+    text("cut", |view: &ViewState| serde_json::to_string(view.folded.as_ref()?.cut.as_ref()?).ok()),
+    text("head", |view: &ViewState| serde_json::to_string(view.folded.as_ref()?.head.as_ref()?).ok()),
+    int64("batch_groups", |view: &ViewState| count(view.folded.as_ref()?.batch_groups?)),
+    text("exactness", |view: &ViewState| Some(view.folded.as_ref()?.exactness.clone())),
+    text("fingerprint", |view: &ViewState| Some(view.folded.as_ref()?.fingerprint.clone())),
+    text("error", |view: &ViewState| view.error.clone()),
+    text("sql", |view: &ViewState| Some(view.sql.clone())).required(),
+];
 
 pub(super) async fn rows(pin: &Arc<Pin>) -> Result<RecordBatch, QueryError> {
-    let views = views(pin).await;
-    let of = |get: fn(&FoldedState) -> Option<String>| {
-        column::text(views.iter().map(move |view| view.folded.as_ref().and_then(get)))
-    };
-    let folded = || views.iter().map(|view| view.folded.as_ref());
-    column::batch(
-        schema(),
-        vec![
-            column::text(views.iter().map(|v| Some(&v.name))),
-            of(|f| Some(f.stream.clone())),
-            column::text(views.iter().map(|v| Some(v.state))),
-            column::int64(folded().map(|f| f.map(|f| f.generation.0.cast_signed()))),
-            of(|f| serde_json::to_string(f.cut.as_ref()?).ok()),
-            of(|f| serde_json::to_string(f.head.as_ref()?).ok()),
-            column::int64(folded().map(|f| f.and_then(|f| f.batch_groups).map(u64::cast_signed))),
-            of(|f| Some(f.exactness.clone())),
-            of(|f| Some(f.fingerprint.clone())),
-            column::text(views.iter().map(|v| v.error.as_ref())),
-            column::text(views.iter().map(|v| Some(&v.sql))),
-        ],
-    )
+    column::batch(COLUMNS, &views(pin).await)
 }
