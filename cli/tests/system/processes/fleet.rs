@@ -120,6 +120,10 @@ impl<'b> Fleet<'b> {
         assert!(sent.unwrap().success());
     }
 
+    pub(crate) fn log(&self, layer: &'static str, n: usize) -> String {
+        std::fs::read_to_string(&self.processes[&(layer, n)].log).unwrap_or_default()
+    }
+
     async fn restart(&mut self, layer: &'static str, n: usize, pause: Duration) {
         if let Some(mut child) = self.processes.get_mut(&(layer, n)).and_then(|process| process.child.take()) {
             child.kill().await.unwrap();
