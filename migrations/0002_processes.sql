@@ -10,6 +10,7 @@ CREATE TABLE members (
   id TEXT NOT NULL PRIMARY KEY,
   layer TEXT NOT NULL,
   address TEXT NOT NULL,
+  flight TEXT,
   owned TEXT NOT NULL,
   joined_ms BIGINT NOT NULL,
   lease_until_ms BIGINT NOT NULL,

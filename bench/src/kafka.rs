@@ -8,6 +8,7 @@ use anyhow::{Result, anyhow, bail};
 use arrow::array::TimestampMillisecondArray;
 use dovetail_cli::backends::Backends;
 use dovetail_cli::engine::{Engine, Surroundings};
+use dovetail_cli::membership::Addresses;
 use dovetail_cli::plan::Plan;
 use dovetail_cli::roles::Roles;
 use dovetail_core::catalog::MemberLayer;
@@ -136,7 +137,7 @@ fn layers(bench: &Bench, pipeline: &Path, roles: Roles, topic: &str, events: u64
         let surroundings = Surroundings {
             backends: Backends::open(&bench.config).await?,
             roles,
-            address: String::new(),
+            addresses: Addresses::default(),
             config: &bench.config,
             metrics: None,
             work: bench.work.handle().clone(),

@@ -31,7 +31,7 @@ use self::streams::{Streams, open_streams, register};
 use crate::backends::Backends;
 use crate::config::Config;
 use crate::http::landing_state;
-use crate::membership::{self, Membership};
+use crate::membership::{self, Addresses, Membership};
 use crate::plan::Plan;
 use crate::roles::Roles;
 
@@ -81,7 +81,7 @@ pub struct Surroundings<'c> {
     pub backends: Backends,
     pub roles: Roles,
     /// Where other processes reach this one; only used with one role.
-    pub address: String,
+    pub addresses: Addresses,
     pub config: &'c Config,
     pub metrics: Option<PrometheusHandle>,
     /// Where folding and landing run.
@@ -93,12 +93,13 @@ impl Engine {
     pub async fn start(plan: Plan, config: &Config, metrics: Option<PrometheusHandle>, work: &Handle) -> Result<Self> {
         let backends = Backends::open(config).await?;
         let (roles, work) = (Roles::All, work.clone());
-        Self::start_on(plan, Surroundings { backends, roles, address: String::new(), config, metrics, work }).await
+        Self::start_on(plan, Surroundings { backends, roles, addresses: Addresses::default(), config, metrics, work })
+            .await
     }
 
     /// Starts the layers that `surroundings` name.
     pub async fn start_on(plan: Plan, surroundings: Surroundings<'_>) -> Result<Self> {
-        let Surroundings { backends, roles, address, config, metrics, work } = surroundings;
+        let Surroundings { backends, roles, addresses, config, metrics, work } = surroundings;
         if roles.one().is_some() && backends.is_alone() {
             bail!(
                 "the embedded log is for one process: name the brokers of a Kafka cluster in `[kafka] brokers`, or \
@@ -118,7 +119,7 @@ impl Engine {
                 tracker.spawn(async move { stop.run_until_cancelled(others.follow_others(LOOK)).await });
                 let (catalog, clock, id) = (catalog.clone(), clock.clone(), member_id(layer));
                 let lease = config.member.lease;
-                let member = Membership { catalog, clock, layer, id, address, shared, lease };
+                let member = Membership { catalog, clock, layer, id, addresses, shared, lease };
                 Some(member.join(&tracker, shutdown.clone()).await?)
             }
             None => None,
@@ -262,16 +263,11 @@ fn remote(
         clock.clone(),
         MemberLayer::Speed,
         config.member.lease / 4,
-        |member| Member { id: member.id, address: flight_address(&member.address) },
+        |member| Some(Member { id: member.id, address: member.flight? }),
         tracker,
         shutdown.clone(),
     );
     RemoteRealtime::start(RemoteParts { views: views.to_vec(), members, config: config.remote() }, tracker, shutdown)
-}
-
-/// A speed layer's members name two addresses: HTTP, then Flight.
-fn flight_address(addresses: &str) -> String {
-    addresses.rsplit(' ').next().unwrap_or_default().to_owned()
 }
 
 async fn start_layers(

@@ -10,7 +10,7 @@ pub mod commands;
 pub mod config;
 pub mod engine;
 pub mod http;
-mod membership;
+pub mod membership;
 mod output;
 pub mod plan;
 mod replay;

@@ -5,7 +5,6 @@
 //! twice is recorded once, and a partition that nobody folds is missing, which answers say.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use dovetail_core::catalog::{Catalog, CatalogError, Member, MemberLayer};
@@ -25,6 +24,15 @@ pub(crate) struct Shared {
     pub(crate) partitions: u32,
 }
 
+/// Where others reach a process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// A URL.
+    pub http: String,
+    /// `host:port` of a speed layer's states.
+    pub flight: Option<String>,
+}
+
 /// One member's part.
 #[derive(Debug)]
 pub(crate) struct Membership {
@@ -34,7 +42,7 @@ pub(crate) struct Membership {
     /// No other process's, now or ever.
     pub(crate) id: String,
     /// Where others reach it.
-    pub(crate) address: String,
+    pub(crate) addresses: Addresses,
     pub(crate) shared: Vec<Shared>,
     pub(crate) lease: Duration,
 }
@@ -66,7 +74,8 @@ impl Membership {
         let member = Member {
             id: self.id.clone(),
             layer: self.layer,
-            address: self.address.clone(),
+            address: self.addresses.http.clone(),
+            flight: self.addresses.flight.clone(),
             owned: BTreeMap::new(),
             joined_ms: now_ms,
             lease_until_ms: self.until(now_ms),
@@ -139,19 +148,18 @@ pub(crate) fn follow<T: PartialEq + Send + Sync + 'static>(
     clock: Clock,
     layer: MemberLayer,
     every: Duration,
-    as_member: impl Fn(Member) -> T + Send + Sync + 'static,
+    as_member: impl Fn(Member) -> Option<T> + Send + Sync + 'static,
     tracker: &TaskTracker,
     shutdown: CancellationToken,
 ) -> watch::Receiver<Vec<T>> {
     let (sender, receiver) = watch::channel(vec![]);
-    let sender = Arc::new(sender);
     tracker.spawn(async move {
         let following = async {
             let mut changes = catalog.changes();
             loop {
                 match catalog.members(layer, clock.now_ms()).await {
                     Ok(members) => {
-                        let members: Vec<T> = members.into_iter().map(&as_member).collect();
+                        let members: Vec<T> = members.into_iter().filter_map(&as_member).collect();
                         sender.send_if_modified(|old| {
                             let changed = *old != members;
                             *old = members;

@@ -94,9 +94,9 @@ impl Running {
             axum::serve(http_listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
         });
         let backends = ready(&plan, config, roles, &starting).await?;
-        let address = config.advertised(http, local(flight.as_ref())?);
+        let addresses = config.advertised(http, local(flight.as_ref())?);
         let surroundings =
-            Surroundings { backends, roles, address, config, metrics: Some(metrics), work: work.clone() };
+            Surroundings { backends, roles, addresses, config, metrics: Some(metrics), work: work.clone() };
         let engine = Arc::new(Engine::start_on(plan, surroundings).await?);
         let running = Self { http, postgres: local(postgres.as_ref())?, flight: local(flight.as_ref())?, engine };
         running.serve(postgres, flight, config)?;

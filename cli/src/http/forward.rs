@@ -63,8 +63,7 @@ impl Forward {
         let (parts, body) = request.into_parts();
         let body = axum::body::to_bytes(body, self.longest).await;
         let body = body.map_err(|e| Failed(StatusCode::PAYLOAD_TOO_LARGE, e.to_string()))?;
-        let http = member.address.split(' ').next().unwrap_or_default();
-        let mut sent = self.http.request(parts.method, format!("{http}{path}")).body(body);
+        let mut sent = self.http.request(parts.method, format!("{}{path}", member.address)).body(body);
         for name in [axum::http::header::CONTENT_TYPE, axum::http::header::ACCEPT] {
             if let Some(value) = parts.headers.get(&name) {
                 sent = sent.header(name, value.clone());

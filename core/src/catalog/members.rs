@@ -21,7 +21,7 @@ words!(
 );
 
 /// Topic to partitions.
-pub type Owned = BTreeMap<String, BTreeSet<i32>>;
+pub type TopicPartitions = BTreeMap<String, BTreeSet<i32>>;
 
 /// A process of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +29,11 @@ pub struct Member {
     /// No other process's, now or ever.
     pub id: String,
     pub layer: MemberLayer,
-    /// Where others reach it.
+    /// Where others reach it by HTTP: a URL.
     pub address: String,
-    pub owned: Owned,
+    /// Where a speed layer's states are read: `host:port`.
+    pub flight: Option<String>,
+    pub owned: TopicPartitions,
     pub joined_ms: i64,
     /// Until when it counts as living without a sign of it.
     pub lease_until_ms: i64,
@@ -49,6 +51,7 @@ impl Catalog {
                 .bind(&member.id)
                 .bind(member.layer.as_str())
                 .bind(&member.address)
+                .bind(&member.flight)
                 .bind(self.json("partitions", &member.owned)?)
                 .bind(member.joined_ms)
                 .bind(member.lease_until_ms);
@@ -60,7 +63,13 @@ impl Catalog {
 
     /// Extends a member's lease and says what it has. [`CatalogError::MemberLost`] when the lease had passed at
     /// `now_ms`: others may have taken over, so it lets go of what it had and joins again.
-    pub async fn renew_member(&self, id: &str, owned: &Owned, now_ms: i64, until_ms: i64) -> Result<(), CatalogError> {
+    pub async fn renew_member(
+        &self,
+        id: &str,
+        owned: &TopicPartitions,
+        now_ms: i64,
+        until_ms: i64,
+    ) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("renew a membership").await?;
             let select = Statement::new(include_str!("sql/member_get.sql")).bind(id);
@@ -103,6 +112,7 @@ impl FromRow for Member {
             id: row.get("id")?,
             layer: row.parse("layer", MemberLayer::parse)?,
             address: row.get("address")?,
+            flight: row.get("flight")?,
             owned: row.json("owned")?,
             joined_ms: row.get("joined_ms")?,
             lease_until_ms: row.get("lease_until_ms")?,

@@ -45,7 +45,7 @@ pub use self::error::CatalogError;
 pub use self::gaps::Gap;
 pub use self::generations::{GenerationRow, PublishedGeneration};
 pub use self::landing::{LandedTotals, Partition, Segment};
-pub use self::members::{Member, MemberLayer, Owned};
+pub use self::members::{Member, MemberLayer, TopicPartitions};
 pub use self::registry::{StreamRow, ViewRow};
 pub use self::runs::{NewRun, Run, RunEnd, RunKind, RunState, Trigger};
 

@@ -9,6 +9,7 @@ use dovetail_cli::client::Client;
 use dovetail_cli::config::Config;
 use dovetail_cli::engine::{Engine, Surroundings};
 use dovetail_cli::http;
+use dovetail_cli::membership::Addresses;
 use dovetail_cli::plan::Plan;
 use dovetail_cli::roles::Roles;
 use dovetail_core::store::Store;
@@ -49,7 +50,7 @@ impl Local {
         let surroundings = Surroundings {
             backends,
             roles: Roles::All,
-            address: String::new(),
+            addresses: Addresses::default(),
             config: &config,
             metrics: None,
             work: Handle::current(),

@@ -1,1 +1,1 @@
-SELECT id, layer, address, owned, joined_ms, lease_until_ms FROM members WHERE id = $1
+SELECT id, layer, address, flight, owned, joined_ms, lease_until_ms FROM members WHERE id = $1

@@ -1,9 +1,10 @@
 use super::*;
 
 fn member(id: &str, layer: MemberLayer, joined_ms: i64) -> Member {
-    let owned = Owned::from([(TOPIC.to_owned(), [0, 2].into())]);
+    let owned = TopicPartitions::from([(TOPIC.to_owned(), [0, 2].into())]);
     let address = "http://127.0.0.1:4000".to_owned();
-    Member { id: id.to_owned(), layer, address, owned, joined_ms, lease_until_ms: joined_ms + 100 }
+    let flight = (layer == MemberLayer::Speed).then(|| "127.0.0.1:4001".to_owned());
+    Member { id: id.to_owned(), layer, address, flight, owned, joined_ms, lease_until_ms: joined_ms + 100 }
 }
 
 async fn ids(catalog: &Catalog, layer: MemberLayer, now_ms: i64) -> Vec<String> {
@@ -49,7 +50,7 @@ async fn who_has_what_is_told_and_plain_signs_of_life_are_not(place: Place) {
     let changes = catalog.changes();
     catalog.renew_member("s1", &speed.owned, 1_010, 1_110).await.unwrap();
     assert!(!changes.has_changed().unwrap());
-    let fewer = Owned::from([(TOPIC.to_owned(), [2].into())]);
+    let fewer = TopicPartitions::from([(TOPIC.to_owned(), [2].into())]);
     catalog.renew_member("s1", &fewer, 1_020, 1_120).await.unwrap();
     assert!(changes.has_changed().unwrap());
     let found = catalog.members(MemberLayer::Speed, 1_030).await.unwrap();
