@@ -10,7 +10,6 @@ CREATE TABLE members (
   id TEXT NOT NULL PRIMARY KEY,
   layer TEXT NOT NULL,
   address TEXT NOT NULL,
-  flight TEXT,
   owned TEXT NOT NULL,
   joined_ms BIGINT NOT NULL,
   lease_until_ms BIGINT NOT NULL,

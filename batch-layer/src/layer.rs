@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use dovetail_core::catalog::{Catalog, RunKind};
+use dovetail_core::catalog::{Catalog, RunKind, Trigger};
 use dovetail_core::clock::Clock;
 use dovetail_core::name::StreamName;
 use dovetail_core::owned::Owned;
@@ -13,7 +13,7 @@ use dovetail_core::view::View;
 use dovetail_ingestion::feed::Feed;
 use dovetail_ingestion::log::Log;
 use tokio::runtime::Handle;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -21,7 +21,7 @@ use tracing::warn;
 use crate::config::{BatchConfig, LandingConfig, RunConfig};
 use crate::handle::{BatchHandle, Inner};
 use crate::landing::{Board, Landing, LandingStatus, SegmentEnd};
-use crate::recompute::{Recompute, Reporter};
+use crate::recompute::{Recompute, Reporter, Request};
 use crate::runner::{Command, InProgress, Runner};
 use crate::schedule::{self, ScheduleError};
 use crate::upkeep::Upkeep;
@@ -72,11 +72,11 @@ impl BatchLayer {
     ) -> Result<BatchHandle, StartError> {
         let writer = Arc::new(Writer::default());
         let (ends, _) = broadcast::channel(ENDS);
+        let (commands, waiting) = mpsc::channel(WAITING);
         let landing = match &parts.config.landing {
-            Some(config) => start_landing(&parts, config, &writer, &ends, tracker, &shutdown),
+            Some(config) => start_landing(&parts, config, &writer, &ends, &commands, tracker, &shutdown),
             None => watch::channel(LandingStatus::new()).1,
         };
-        let (commands, waiting) = mpsc::channel(WAITING);
         let in_progress = InProgress::default();
         let progress = match &parts.config.runs {
             Some(config) => {
@@ -96,6 +96,7 @@ fn start_landing(
     config: &LandingConfig,
     writer: &Arc<Writer>,
     ends: &broadcast::Sender<SegmentEnd>,
+    commands: &mpsc::Sender<Command>,
     tracker: &TaskTracker,
     shutdown: &CancellationToken,
 ) -> watch::Receiver<LandingStatus> {
@@ -107,6 +108,7 @@ fn start_landing(
         writer: Arc::clone(writer),
         board: Board::new(),
         ends: ends.clone(),
+        lost: Notify::new(),
         shutdown: shutdown.clone(),
     });
     for feed in parts.feeds.values() {
@@ -114,7 +116,21 @@ fn start_landing(
             tracker.spawn(lander.run());
         }
     }
+    tracker.spawn(run_after_gaps(Arc::clone(&landing), commands.clone()));
     landing.board.subscribe()
+}
+
+/// Asks for a run after every gap.
+async fn run_after_gaps(landing: Arc<Landing>, commands: mpsc::Sender<Command>) {
+    let asking = async {
+        loop {
+            landing.lost.notified().await;
+            let request = Request { kind: RunKind::Incremental, views: None, trigger: Trigger::Gap };
+            // When as many runs wait already as can, one of them will do.
+            let _ = commands.try_send(Command::Start(request));
+        }
+    };
+    landing.shutdown.run_until_cancelled(asking).await;
 }
 
 fn start_runs(

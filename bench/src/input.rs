@@ -1,6 +1,7 @@
 //! Generated clicks, as batches for the log.
 
 use arrow::array::{BinaryArray, Int64Array, StringArray, TimestampMillisecondArray};
+use dovetail_core::clock::Clock;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::{Fetched, Records};
 use dovetail_ingestion::generate::{GenerateOptions, Generator, Kind, generate};
@@ -28,6 +29,12 @@ pub(crate) fn records(generator: &mut Generator, n: usize) -> Records {
         values,
         headers: StringArray::new_null(n),
     }
+}
+
+/// The records as if produced at this moment: Kafka forgets a producer whose records look old.
+pub(crate) fn now(records: Records) -> Records {
+    let n = records.len();
+    Records { timestamps: TimestampMillisecondArray::from_value(Clock::System.now_ms(), n), ..records }
 }
 
 /// As a read of a partition returns them.

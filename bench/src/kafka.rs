@@ -5,23 +5,24 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail};
-use arrow::array::TimestampMillisecondArray;
 use dovetail_cli::backends::Backends;
 use dovetail_cli::engine::{Engine, Surroundings};
 use dovetail_cli::membership::Addresses;
 use dovetail_cli::plan::Plan;
 use dovetail_cli::roles::Roles;
 use dovetail_core::catalog::MemberLayer;
-use dovetail_core::clock::Clock;
-use dovetail_core::record::Records;
+use dovetail_core::pipeline::Pipeline;
+use dovetail_ingestion::feed::Feed;
 use dovetail_ingestion::log::Log;
 use dovetail_ingestion::log::kafka::KafkaLog;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio_util::sync::CancellationToken;
 
 use crate::Args;
-use crate::input::{clicks, records};
+use crate::freshness::{Load, Since};
+use crate::input::{clicks, now, records};
 use crate::report::{Report, thousands};
 use crate::run::{Bench, cpu_seconds, folded};
 
@@ -29,6 +30,8 @@ const PARTITIONS: i32 = 4;
 const BATCH: usize = 10_000;
 /// Payload bytes of one read.
 const READ: usize = 4 << 20;
+/// Records a second while freshness is measured.
+const FRESH_RATE: usize = 50_000;
 
 pub(crate) fn measure(args: &Args, report: &mut Report) -> Result<()> {
     let Ok(brokers) = std::env::var("KAFKA_BROKERS") else {
@@ -46,33 +49,51 @@ pub(crate) fn measure(args: &Args, report: &mut Report) -> Result<()> {
     let filling = bench.serve.block_on(fill(log.as_ref(), &topic, events))?;
     report.add("append to Kafka, idempotent, acks=all, generation included", rate(filling), "");
     report.add("bare consumer that only counts (the ceiling)", rate(bare(&brokers, &topic, events)?), "");
-    let (read, cpu) = timed_cpu(|| bench.serve.block_on(read_all(&log, &topic)))?;
-    report.add("  the log's reads, four partitions at once", rate(read), "");
-    report.add("  processors busy meanwhile", format!("{:.2}", cpu / read), "");
-    log.close();
+    let log: Arc<dyn Log> = log;
+    let fetch = timed(|| bench.serve.block_on(read_all(&log, &topic)))?;
+    report.add("  the log's reads, four partitions at once", fetch.rate(events), "");
 
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("clicks.sql"))?;
-    let pipeline = bench.folder().join("clicks.sql");
-    std::fs::create_dir_all(bench.folder())?;
-    std::fs::write(&pipeline, text.replace("kafka://clicks", &format!("kafka://{topic}")))?;
-    let (speed, cpu) = timed_cpu(|| layers(&bench, &pipeline, Roles::One(MemberLayer::Speed), &topic, events))?;
-    report.add("Kafka -> speed layer alone", rate(speed), "700,000");
-    report.add("  processors busy", format!("{:.2}", cpu / speed), "");
-    let (batch, cpu) = timed_cpu(|| layers(&bench, &pipeline, Roles::One(MemberLayer::Batch), &topic, events))?;
-    report.add("Kafka -> landing alone", rate(batch), "");
-    report.add("  processors busy", format!("{:.2}", cpu / batch), "");
+    let pipeline = bench.pipeline("clicks.sql", &topic)?;
+    let decode = timed(|| bench.serve.block_on(decode_all(&bench, &log, &pipeline)))?;
+    report.add("  the same, decoded", decode.rate(events), "");
+    let speed = timed(|| layers(&bench, &pipeline, Roles::One(MemberLayer::Speed), &topic, events))?;
+    report.add("Kafka -> speed layer alone", speed.rate(events), "700,000");
+    let batch = timed(|| layers(&bench, &pipeline, Roles::One(MemberLayer::Batch), &topic, events))?;
+    report.add("Kafka -> landing alone", batch.rate(events), "");
     std::fs::remove_dir_all(bench.folder())?;
-    std::fs::create_dir_all(bench.folder())?;
-    std::fs::write(&pipeline, text.replace("kafka://clicks", &format!("kafka://{topic}")))?;
-    let (both, cpu) = timed_cpu(|| layers(&bench, &pipeline, Roles::All, &topic, events))?;
-    report.add("Kafka -> both layers in one process, decoded once", rate(both), "500,000");
-    report.add("  processors busy", format!("{:.2}", cpu / both), "");
+    let pipeline = bench.pipeline("clicks.sql", &topic)?;
+    let both = timed(|| layers(&bench, &pipeline, Roles::All, &topic, events))?;
+    report.add("Kafka -> both layers in one process, decoded once", both.rate(events), "500,000");
+    // What one stage takes is what a run with it takes more than one without.
+    let [fold, land] = [&speed, &batch].map(|layer| layer.cpu - decode.cpu);
+    let share = |cpu: f64| format!("{:.0} %", 100.0 * cpu / (decode.cpu + fold + land));
+    let shares = [fetch.cpu, decode.cpu - fetch.cpu, fold, land].map(share);
+    report.add("  processor time: fetch, decode, fold, land", shares.join(", "), "");
+    let apart = (speed.cpu + batch.cpu) / both.cpu;
+    report.add("  processor time of two processes, in that of one", format!("{apart:.2}"), "");
+    std::fs::remove_dir_all(bench.folder())?;
+    let fresh = bench.serve.block_on(freshness(&bench, args, &format!("{topic}_fresh")))?;
+    report.add("freshness at 50,000 records/s, from producing on", fresh, "p50 50 ms, p99 250 ms");
     Ok(())
 }
 
-fn timed_cpu(work: impl FnOnce() -> Result<f64>) -> Result<(f64, f64)> {
+/// Seconds that something took: by the clock, and of the processors.
+struct Timed {
+    seconds: f64,
+    cpu: f64,
+}
+
+impl Timed {
+    fn rate(&self, events: u64) -> String {
+        let Self { seconds, cpu } = self;
+        let rate = thousands(events as f64 / seconds);
+        format!("{rate} records/s over {seconds:.1} s, {:.2} processors busy", cpu / seconds)
+    }
+}
+
+fn timed(work: impl FnOnce() -> Result<f64>) -> Result<Timed> {
     let cpu = cpu_seconds();
-    Ok((work()?, cpu_seconds() - cpu))
+    Ok(Timed { seconds: work()?, cpu: cpu_seconds() - cpu })
 }
 
 async fn fill(log: &KafkaLog, topic: &str, events: u64) -> Result<f64> {
@@ -85,11 +106,6 @@ async fn fill(log: &KafkaLog, topic: &str, events: u64) -> Result<f64> {
         futures::future::try_join_all(appends).await?;
     }
     Ok(began.elapsed().as_secs_f64())
-}
-
-fn now(records: Records) -> Records {
-    let n = records.len();
-    Records { timestamps: TimestampMillisecondArray::from_value(Clock::System.now_ms(), n), ..records }
 }
 
 /// What librdkafka gives to who does nothing with it.
@@ -115,7 +131,7 @@ fn bare(brokers: &str, topic: &str, events: u64) -> Result<f64> {
     Ok(began.elapsed().as_secs_f64())
 }
 
-async fn read_all(log: &Arc<KafkaLog>, topic: &str) -> Result<f64> {
+async fn read_all(log: &Arc<dyn Log>, topic: &str) -> Result<f64> {
     let began = Instant::now();
     let reads = (0..PARTITIONS).map(|partition| async move {
         let end = log.bounds(topic, partition).await?.end;
@@ -129,21 +145,55 @@ async fn read_all(log: &Arc<KafkaLog>, topic: &str) -> Result<f64> {
     Ok(began.elapsed().as_secs_f64())
 }
 
+async fn decode_all(bench: &Bench, log: &Arc<dyn Log>, pipeline: &Path) -> Result<f64> {
+    let pipeline = Pipeline::load(pipeline).map_err(|e| anyhow!("{e}"))?;
+    let stream = pipeline.streams.into_iter().next().ok_or_else(|| anyhow!("no stream"))?;
+    let feed = Feed::open(Arc::clone(log), Arc::new(stream), bench.config.feed()).await?;
+    let began = Instant::now();
+    let reads = (0..PARTITIONS).map(|partition| {
+        let feed = &feed;
+        async move {
+            let end = feed.log().bounds(&feed.stream().topic, partition).await?.end;
+            let mut at = 0;
+            while at < end {
+                at = feed.read(partition, at).await?.range.end;
+            }
+            anyhow::Ok(())
+        }
+    });
+    futures::future::try_join_all(reads).await?;
+    Ok(began.elapsed().as_secs_f64())
+}
+
+/// Produces to a topic of its own while all layers run.
+async fn freshness(bench: &Bench, args: &Args, topic: &str) -> Result<String> {
+    let engine = Arc::new(start(bench, &bench.pipeline("latency.sql", topic)?, Roles::All).await?);
+    let (load, stop) = (Load::new(topic, FRESH_RATE, 0, Since::Produced), CancellationToken::new());
+    let producing = bench.work.spawn(Arc::clone(&load).run(Arc::clone(&engine), stop.clone()));
+    let fresh = load.freshness(&engine, Duration::from_secs(args.seconds)).await?;
+    stop.cancel();
+    let rate = producing.await??;
+    engine.stop().await;
+    Ok(format!("{fresh}, {} records/s", thousands(rate)))
+}
+
+async fn start(bench: &Bench, pipeline: &Path, roles: Roles) -> Result<Engine> {
+    let plan = Plan::load(pipeline).await.map_err(|e| anyhow!("{e}"))?;
+    let surroundings = Surroundings {
+        backends: Backends::open(&bench.config).await?,
+        roles,
+        addresses: Addresses::default(),
+        config: &bench.config,
+        metrics: None,
+        work: bench.work.handle().clone(),
+    };
+    Engine::start_on(plan, surroundings).await
+}
+
 /// Starts the layers of `roles` and waits until they hold everything.
 fn layers(bench: &Bench, pipeline: &Path, roles: Roles, topic: &str, events: u64) -> Result<f64> {
     let began = Instant::now();
-    let engine = bench.serve.block_on(async {
-        let plan = Plan::load(pipeline).await.map_err(|e| anyhow!("{e}"))?;
-        let surroundings = Surroundings {
-            backends: Backends::open(&bench.config).await?,
-            roles,
-            addresses: Addresses::default(),
-            config: &bench.config,
-            metrics: None,
-            work: bench.work.handle().clone(),
-        };
-        anyhow::Ok(Engine::start_on(plan, surroundings).await?)
-    })?;
+    let engine = bench.serve.block_on(start(bench, pipeline, roles))?;
     loop {
         let held = !roles.has(MemberLayer::Speed) || folded(&engine) as u64 >= events;
         let landed = !roles.has(MemberLayer::Batch)

@@ -4,6 +4,7 @@
 //! compared with each other, those of two runs only when the machine did nothing else.
 
 mod fold;
+mod freshness;
 mod input;
 mod kafka;
 mod latency;

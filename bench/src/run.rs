@@ -79,6 +79,15 @@ impl Bench {
         self.serve.block_on(engine.stop());
     }
 
+    /// The pipeline over another topic than `clicks`.
+    pub(crate) fn pipeline(&self, name: &str, topic: &str) -> Result<PathBuf> {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name))?;
+        let path = self.folder().join(name);
+        std::fs::create_dir_all(self.folder())?;
+        std::fs::write(&path, text.replace("kafka://clicks", &format!("kafka://{topic}")))?;
+        Ok(path)
+    }
+
     pub(crate) fn folder(&self) -> PathBuf {
         self.config.data_dir()
     }

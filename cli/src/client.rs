@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::ipc::reader::StreamReader;
 use dovetail_core::name::StreamName;
-use dovetail_core::pipeline::{Format, Header, OnBadRecord, Stream, StreamOptions};
+use dovetail_core::pipeline::{Format, Header, OnBadRecord, OnDataLoss, Stream, StreamOptions};
 use reqwest::{RequestBuilder, Response, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -208,6 +208,7 @@ impl StreamInfo {
                 key: self.key,
                 partitions: self.partitions,
                 on_bad_record: OnBadRecord::DeadLetter,
+                on_data_loss: OnDataLoss::Stop,
                 header: if self.header == "snake_case" { Header::SnakeCase } else { Header::AsIs },
                 header_names: self.header_names,
                 null_texts: self.null_texts,

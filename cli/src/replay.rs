@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use dovetail_batch_layer::LandedRecords;
-use dovetail_core::catalog::{Catalog, Segment};
+use dovetail_core::catalog::{Catalog, Gap, Segment};
 use dovetail_core::offsets::{OffsetRange, Offsets};
 use dovetail_core::pipeline::Stream;
 use dovetail_core::store::Store;
@@ -19,6 +19,13 @@ use crate::verify::Progress;
 const READ: usize = 4 << 20;
 /// Batches of a segment that wait to be folded.
 const AHEAD: usize = 2;
+
+/// What covers an offset in the landing.
+enum Landed {
+    Segment(Segment),
+    /// Nothing is there: the log had lost it before.
+    Gap(Gap),
+}
 
 /// Where records are read from again.
 #[derive(Debug, Clone, Copy)]
@@ -40,10 +47,15 @@ impl Replay<'_> {
         while at < end {
             let fetched = match self.log.read(topic, partition, at, READ).await {
                 Err(LogError::Trimmed { .. }) => {
-                    let segment = self.segment_at(partition, at).await?;
-                    records += self.landed(&segment, OffsetRange::new(at, end), folder).await?;
-                    self.progress.read((segment.range.end.min(end) - at).unsigned_abs());
-                    at = segment.range.end;
+                    let next = match self.landed_at(partition, at).await? {
+                        Landed::Segment(segment) => {
+                            records += self.landed(&segment, OffsetRange::new(at, end), folder).await?;
+                            segment.range.end
+                        }
+                        Landed::Gap(gap) => gap.range.end,
+                    };
+                    self.progress.read((next.min(end) - at).unsigned_abs());
+                    at = next;
                     continue;
                 }
                 fetched => fetched?,
@@ -82,12 +94,17 @@ impl Replay<'_> {
         })
     }
 
-    async fn segment_at(&self, partition: i32, offset: i64) -> Result<Segment> {
+    /// What covers `offset` where the log does not.
+    async fn landed_at(&self, partition: i32, offset: i64) -> Result<Landed> {
         let topic = &self.stream.topic;
         let range = OffsetRange::new(offset, offset + 1);
-        let segments = self.catalog.segments_in(topic, partition, range).await?;
+        if let Some(segment) = self.catalog.segments_in(topic, partition, range).await?.into_iter().next() {
+            return Ok(Landed::Segment(segment));
+        }
+        let here = |gap: &Gap| gap.topic == *topic && gap.partition == partition && gap.range.contains(offset);
+        let gap = self.catalog.gaps().await?.into_iter().find(here);
         let gone = || anyhow!("offset {offset} of `{topic}` partition {partition} is neither in the log nor landed");
-        segments.into_iter().next().ok_or_else(gone)
+        gap.map(Landed::Gap).ok_or_else(gone)
     }
 
     /// The segment's records within `range`.

@@ -91,7 +91,8 @@ impl Views {
                 fold.give_up_split(log);
             }
             if fold.next().is_some_and(|next| next < first) {
-                fold.stop(format!("offset {} is gone, the log starts at {first}", fold.next().unwrap_or(0)));
+                let gone = fold.next().unwrap_or(0);
+                fold.stop(format!("offset {gone} is gone, the log starts at {first}: a batch run moves past it"));
             }
         }
     }

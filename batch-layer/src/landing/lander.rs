@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use dovetail_core::offsets::OffsetRange;
 use dovetail_core::owned::{Owned, OwnedHere};
-use dovetail_core::pipeline::OnBadRecord;
+use dovetail_core::pipeline::{OnBadRecord, OnDataLoss};
 use dovetail_ingestion::decode::{DeadLetter, Decoded};
-use dovetail_ingestion::feed::Feed;
+use dovetail_ingestion::feed::{Feed, FeedError};
+use dovetail_ingestion::log::LogError;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -41,8 +43,22 @@ enum End {
 /// A segment whose end is decided.
 struct Filled {
     buffer: Buffer,
-    /// The record behind it, where the stream says to stop at a bad one.
-    bad: Option<DeadLetter>,
+    behind: Behind,
+}
+
+/// What follows a segment.
+enum Behind {
+    More,
+    /// A bad record, where the stream says to stop at one.
+    Bad(DeadLetter),
+    /// Offsets that the log has lost, where the stream says to go on without them.
+    Gap(OffsetRange),
+}
+
+/// What a read found.
+enum Found {
+    Records(Arc<Decoded>),
+    Gap(OffsetRange),
 }
 
 impl Lander {
@@ -135,7 +151,7 @@ impl Lander {
 
     /// Lands the segment that starts at `next`; returns where the following one starts.
     async fn land_next(&self, next: i64) -> Result<i64, End> {
-        let Filled { buffer, bad } = self.fill(next).await?;
+        let Filled { buffer, behind } = self.fill(next).await?;
         let range = buffer.range();
         let mut landed = range.end;
         if !range.is_empty() {
@@ -143,12 +159,13 @@ impl Lander {
             let segment = self.persist(range.start, || self.describe(&sealed)).await?;
             landed = self.persist(range.start, || self.record(&segment, &sealed)).await?;
         }
-        match bad {
-            // After a fence, whoever landed the range decides about the bad record too.
-            Some(bad) if landed == range.end => {
+        match behind {
+            // After a fence, whoever landed the range decides about what follows too.
+            Behind::Bad(bad) if landed == range.end => {
                 self.landing.board.set_next_offset(&self.feed.stream().name, self.partition, landed);
                 Err(End::Stopped { offset: bad.offset, error: bad.error })
             }
+            Behind::Gap(gap) if landed == range.end => self.persist(gap.start, || self.record_gap(gap)).await,
             _ => Ok(landed),
         }
     }
@@ -160,21 +177,22 @@ impl Lander {
         let mut deadline = None;
         while buffer.payload_bytes() < config.segment_bytes {
             let from = buffer.range().end;
-            let decoded = tokio::select! {
+            let found = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Err(self.land_at_once(buffer).await),
                 () = reached(deadline) => break,
                 read = self.persist(from, || self.read(from)) => read?,
+            };
+            let decoded = match found {
+                Found::Records(decoded) => decoded,
+                Found::Gap(gap) => return Ok(self.end_before(buffer, Behind::Gap(gap))),
             };
             if self.feed.stream().options.on_bad_record == OnBadRecord::Stop
                 && let Some((good, bad)) = before_first_dead(&decoded)
             {
                 let bad = bad.clone();
                 buffer = self.add(buffer, Arc::new(good)).await?;
-                if !buffer.range().is_empty() {
-                    self.announce(buffer.range().end);
-                }
-                return Ok(Filled { buffer, bad: Some(bad) });
+                return Ok(self.end_before(buffer, Behind::Bad(bad)));
             }
             deadline.get_or_insert_with(|| Instant::now() + config.segment_age);
             if buffer.payload_bytes() + payload_bytes(&decoded) >= config.segment_bytes {
@@ -185,7 +203,14 @@ impl Lander {
         if buffer.payload_bytes() < config.segment_bytes {
             self.announce(buffer.range().end);
         }
-        Ok(Filled { buffer, bad: None })
+        Ok(Filled { buffer, behind: Behind::More })
+    }
+
+    fn end_before(&self, buffer: Buffer, behind: Behind) -> Filled {
+        if !buffer.range().is_empty() {
+            self.announce(buffer.range().end);
+        }
+        Filled { buffer, behind }
     }
 
     async fn buffer(&self, start: i64) -> Result<Buffer, End> {
@@ -194,13 +219,17 @@ impl Lander {
     }
 
     /// Records at or after `from`, as soon as there are some.
-    async fn read(&self, from: i64) -> Result<Arc<Decoded>, LandError> {
+    async fn read(&self, from: i64) -> Result<Found, LandError> {
+        let goes_on = self.feed.stream().options.on_data_loss == OnDataLoss::Continue;
         loop {
-            let decoded = self.feed.read(self.partition, from).await?;
-            if !decoded.range.is_empty() {
-                return Ok(decoded);
+            match self.feed.read(self.partition, from).await {
+                Ok(decoded) if !decoded.range.is_empty() => return Ok(Found::Records(decoded)),
+                Ok(_) => self.feed.wait(self.partition, from).await?,
+                Err(FeedError::Log(LogError::Trimmed { first, .. })) if goes_on => {
+                    return Ok(Found::Gap(OffsetRange::new(from, first)));
+                }
+                Err(error) => return Err(error.into()),
             }
-            self.feed.wait(self.partition, from).await?;
         }
     }
 

@@ -1,9 +1,10 @@
 //! Making a sealed segment part of the landing: its objects, then its row in the catalog.
 
-use dovetail_core::catalog::{CatalogError, Segment};
+use dovetail_core::catalog::{CatalogError, Gap, Segment};
+use dovetail_core::offsets::OffsetRange;
 use dovetail_core::store::path;
 use metrics::counter;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use super::error::LandError;
 use super::segment::Sealed;
@@ -48,6 +49,29 @@ impl Lander {
                 self.discard(segment).await?;
                 Ok(found)
             }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Notes that the log has lost `gap` and goes on behind it. The speed layer waits for a run whose cut is past it.
+    pub(super) async fn record_gap(&self, range: OffsetRange) -> Result<i64, LandError> {
+        let (topic, partition) = (self.topic(), self.partition);
+        let gap = Gap {
+            topic: topic.to_owned(),
+            partition,
+            range,
+            why: format!("the log starts at {}: what is below was dropped before it was landed", range.end),
+            noted_ms: self.landing.clock.now_ms(),
+        };
+        match self.landing.catalog.record_gap(&gap).await {
+            Ok(()) => {
+                error!(topic, partition, %range, "the log has lost offsets that were not landed; going on without them");
+                counter!("dovetail_lost_offsets_total", "topic" => topic.to_owned())
+                    .increment((range.end - range.start).unsigned_abs());
+                self.landing.lost.notify_one();
+                Ok(range.end)
+            }
+            Err(CatalogError::Fenced { found, .. }) => Ok(found),
             Err(error) => Err(error.into()),
         }
     }

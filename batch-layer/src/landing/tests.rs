@@ -209,21 +209,57 @@ async fn a_range_of_nothing_but_dead_letters_is_covered() {
     check_exact(&rig).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn records_that_are_gone_are_not_skipped_in_silence() {
-    let rig = Rig::new(CLICKS).await;
+/// 100 records of each partition are landed and 100 more are there, when the log loses what is below offset 200 or so.
+async fn with_a_hole(pipeline: &str) -> (Rig, Vec<OffsetRange>) {
+    let rig = Rig::new(pipeline).await;
     rig.append_clicks(0, 100).await;
     rig.land().await;
     rig.append_clicks(100, 100).await;
+    let mut holes = vec![];
     for partition in 0..2 {
-        rig.log.trim(rig.topic(), partition, 200).await.unwrap();
-        assert!(rig.log.bounds(rig.topic(), partition).await.unwrap().start > 100);
+        rig.log.trim(rig.topic(), partition, 190).await.unwrap();
+        let first = rig.log.bounds(rig.topic(), partition).await.unwrap().start;
+        assert!(first > 100 && first < 200, "{first}");
+        holes.push(OffsetRange::new(100, first));
     }
+    (rig, holes)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_are_gone_are_not_skipped_in_silence() {
+    let (rig, holes) = with_a_hole(CLICKS).await;
+    let landing = rig.landing(small_segments());
+    spawn(&rig, &landing).wait().await;
+    let status = landing.board.subscribe().borrow().clone();
+    for (landing, hole) in status.values().zip(&holes) {
+        let missing = format!("the log starts at {}: {} offsets are missing", hole.end, hole.end - hole.start);
+        let stopped =
+            matches!(&landing.state, LandingState::Stopped { offset: 100, error } if error.contains(&missing));
+        assert!(stopped, "{landing:?}, not {missing}");
+    }
+    assert!(rig.catalog.gaps().await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_can_go_on_without_what_is_gone() {
+    let lossy = CLICKS.replace("'partitions' '2'", "'partitions' '2', 'on_data_loss' 'continue'");
+    let (rig, holes) = with_a_hole(&lossy).await;
     let landing = rig.landing(small_segments());
     let tracker = spawn(&rig, &landing);
+    tokio::time::timeout(Duration::from_secs(60), landing.lost.notified()).await.unwrap();
+    rig.landed().await;
+    landing.shutdown.cancel();
     tracker.wait().await;
-    let status = landing.board.subscribe().borrow().clone();
-    let gone = |state: &LandingState| matches!(state, LandingState::Stopped { offset: 100, error } if error.contains("is gone"));
-    assert!(status.values().all(|landing| gone(&landing.state)), "{status:?}");
-    assert!(rig.folder().exists());
+    let gaps = rig.catalog.gaps().await.unwrap();
+    let places: Vec<_> = gaps.iter().map(|gap| (gap.partition, gap.range)).collect();
+    assert_eq!(places, [(0, holes[0]), (1, holes[1])]);
+    for (partition, hole) in (0..).zip(&holes) {
+        let after: Vec<Segment> =
+            segments(&rig, partition).await.into_iter().filter(|segment| segment.range.start >= 100).collect();
+        let lost: i64 = after.iter().map(|segment| segment.range.end - segment.range.start).sum();
+        assert_eq!((after[0].range.start, lost), (hole.end, 200 - hole.end));
+    }
+    // Another start finds nothing to do.
+    rig.land().await;
+    assert_eq!(rig.catalog.gaps().await.unwrap(), gaps);
 }

@@ -23,7 +23,7 @@ use dovetail_ingestion::feed::{Feed, FeedConfig};
 use dovetail_ingestion::log::Log;
 use dovetail_ingestion::log::embedded::{EmbeddedLog, EmbeddedLogConfig};
 use tempfile::TempDir;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -116,6 +116,7 @@ impl Rig {
             writer: Arc::new(Writer::default()),
             board: Board::new(),
             ends: broadcast::channel(1000).0,
+            lost: Notify::new(),
             shutdown: CancellationToken::new(),
         })
     }

@@ -14,9 +14,10 @@ use super::{Catalog, CatalogError, Inner, postgres, sqlite};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Every migration, in order: the binary needs no files.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "catalog", include_str!("../../../migrations/0001_catalog.sql")),
     (2, "processes", include_str!("../../../migrations/0002_processes.sql")),
+    (3, "addresses", include_str!("../../../migrations/0003_addresses.sql")),
 ];
 
 impl Catalog {

@@ -30,6 +30,8 @@ words!(
         Start = "start",
         /// The speed layer is near its limit.
         Memory = "memory",
+        /// The log had lost records, and landing went on behind them.
+        Gap = "gap",
     }
 );
 words!(

@@ -73,6 +73,8 @@ pub struct StreamOptions {
     pub partitions: u32,
     /// `'on_bad_record' 'dead_letter'`.
     pub on_bad_record: OnBadRecord,
+    /// `'on_data_loss' 'stop'`.
+    pub on_data_loss: OnDataLoss,
     /// `'header' 'snake_case'`: how a source file's header becomes field names.
     pub header: Header,
     /// `'header.Incident Zip' 'zip'`: single headers, before the rule above.
@@ -86,6 +88,15 @@ pub struct StreamOptions {
 pub enum OnBadRecord {
     DeadLetter,
     Stop,
+}
+
+/// What happens where the log has dropped records that were not landed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDataLoss {
+    /// The partition's landing stops in front of the hole.
+    Stop,
+    /// The hole is recorded as a gap, and landing goes on behind it.
+    Continue,
 }
 
 /// How a source file's header becomes field names.

@@ -7,9 +7,9 @@ use datafusion::sql::sqlparser::tokenizer::Location;
 
 use super::error::Report;
 use super::suggest::{did_you_mean, nearest};
-use super::{Format, Header, OnBadRecord, StreamOptions};
+use super::{Format, Header, OnBadRecord, OnDataLoss, StreamOptions};
 
-const STREAM_KEYS: [&str; 10] = [
+const STREAM_KEYS: [&str; 11] = [
     "event_time",
     "timezone",
     "timestamp_format",
@@ -17,6 +17,7 @@ const STREAM_KEYS: [&str; 10] = [
     "key",
     "partitions",
     "on_bad_record",
+    "on_data_loss",
     "header",
     "header.NAME",
     "null",
@@ -65,6 +66,7 @@ pub(super) fn stream(
         key: None,
         partitions: DEFAULT_PARTITIONS,
         on_bad_record: OnBadRecord::DeadLetter,
+        on_data_loss: OnDataLoss::Stop,
         header: Header::AsIs,
         header_names: Vec::new(),
         null_texts: Vec::new(),
@@ -87,6 +89,7 @@ fn set(options: &mut StreamOptions, entry: &Entry, columns: &Schema, report: &mu
         "timestamp_unit" => set_to(&mut options.timestamp_unit, timestamp_unit(entry, report)),
         "partitions" => set_to(&mut options.partitions, partitions(entry, report)),
         "on_bad_record" => set_to(&mut options.on_bad_record, on_bad_record(entry, report)),
+        "on_data_loss" => set_to(&mut options.on_data_loss, on_data_loss(entry, report)),
         "header" => set_to(&mut options.header, header(entry, report)),
         "null" => options.null_texts = texts(&entry.value),
         other => match other.strip_prefix(HEADER_NAME) {
@@ -154,6 +157,10 @@ fn timestamp_unit(entry: &Entry, report: &mut Report<'_>) -> Option<TimeUnit> {
 
 fn on_bad_record(entry: &Entry, report: &mut Report<'_>) -> Option<OnBadRecord> {
     choice(entry, &[("dead_letter", OnBadRecord::DeadLetter), ("stop", OnBadRecord::Stop)], report)
+}
+
+fn on_data_loss(entry: &Entry, report: &mut Report<'_>) -> Option<OnDataLoss> {
+    choice(entry, &[("stop", OnDataLoss::Stop), ("continue", OnDataLoss::Continue)], report)
 }
 
 fn header(entry: &Entry, report: &mut Report<'_>) -> Option<Header> {

@@ -8,7 +8,7 @@ use arrow::datatypes::{Fields, Int64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono_tz::{America, Tz};
 use dovetail_core::name::StreamName;
-use dovetail_core::pipeline::{Header, OnBadRecord, StreamOptions};
+use dovetail_core::pipeline::{Header, OnBadRecord, OnDataLoss, StreamOptions};
 use dovetail_core::record::Records;
 use proptest::prelude::*;
 
@@ -30,6 +30,7 @@ fn stream(format: Format, columns: Vec<Field>) -> Stream {
             key: None,
             partitions: 1,
             on_bad_record: OnBadRecord::DeadLetter,
+            on_data_loss: OnDataLoss::Stop,
             header: Header::AsIs,
             header_names: Vec::new(),
             null_texts: Vec::new(),

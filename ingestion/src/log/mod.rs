@@ -40,7 +40,7 @@ pub enum LogError {
     NoSuchPartition { topic: String, partition: i32, partitions: u32 },
     #[error("topic `{topic}` exists with {existing} partitions, not {wanted}; use {existing} or another topic")]
     PartitionsDiffer { topic: String, existing: u32, wanted: u32 },
-    #[error("{topic}/{partition}: offset {offset} is gone, the log starts at {first}")]
+    #[error("{topic}/{partition}: offset {offset} is gone, the log starts at {first}: {} offsets are missing", first - offset)]
     Trimmed { topic: String, partition: i32, offset: i64, first: i64 },
     #[error("{topic}/{partition}: offset {offset} is past the log's end {end}")]
     PastEnd { topic: String, partition: i32, offset: i64, end: i64 },

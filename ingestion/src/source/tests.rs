@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use dovetail_core::name::StreamName;
-use dovetail_core::pipeline::{Format, Header, OnBadRecord, Stream, StreamOptions};
+use dovetail_core::pipeline::{Format, Header, OnBadRecord, OnDataLoss, Stream, StreamOptions};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
@@ -23,6 +23,7 @@ pub(super) fn options() -> StreamOptions {
         key: None,
         partitions: 4,
         on_bad_record: OnBadRecord::DeadLetter,
+        on_data_loss: OnDataLoss::Stop,
         header: Header::SnakeCase,
         header_names: Vec::new(),
         null_texts: Vec::new(),

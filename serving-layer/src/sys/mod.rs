@@ -35,9 +35,10 @@ enum Kind {
     Generations,
     Drift,
     Sources,
+    Gaps,
 }
 
-const KINDS: [(&str, Kind); 8] = [
+const KINDS: [(&str, Kind); 9] = [
     ("streams", Kind::Streams),
     ("views", Kind::Views),
     ("partitions", Kind::Partitions),
@@ -46,6 +47,7 @@ const KINDS: [(&str, Kind); 8] = [
     ("generations", Kind::Generations),
     ("drift", Kind::Drift),
     ("sources", Kind::Sources),
+    ("gaps", Kind::Gaps),
 ];
 
 const DEAD_LETTERS: &str = "dead_letters";
@@ -82,6 +84,7 @@ impl Kind {
             Self::Generations => column::schema(batch::GENERATIONS),
             Self::Drift => column::schema(batch::DRIFT),
             Self::Sources => column::schema(tables::SOURCES),
+            Self::Gaps => column::schema(tables::GAPS),
         }
     }
 
@@ -96,6 +99,7 @@ impl Kind {
             Self::Generations => batch::generations(inner).await,
             Self::Drift => batch::drift(inner).await,
             Self::Sources => tables::sources(inner),
+            Self::Gaps => tables::gaps(inner).await,
         }
     }
 }

@@ -1,10 +1,10 @@
-//! `sys.streams`, `sys.segments` and `sys.sources`.
+//! `sys.streams`, `sys.segments`, `sys.gaps` and `sys.sources`.
 
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::FieldRef;
-use dovetail_core::catalog::{LandedTotals, Segment};
+use dovetail_core::catalog::{Gap, LandedTotals, Segment};
 use dovetail_core::pipeline::Stream;
 
 use super::column::{self, Column, boolean, count, instant, int32, int64, text};
@@ -63,6 +63,21 @@ pub(super) async fn segments(inner: &Inner) -> Result<RecordBatch, QueryError> {
         segments.extend(inner.catalog.segments(&stream.topic).await?);
     }
     column::batch(SEGMENTS, &segments)
+}
+
+pub(super) const GAPS: &[Column<Gap>] = &[
+    text("topic", |of: &Gap| Some(of.topic.clone())).required(),
+    int32("partition", |of: &Gap| Some(of.partition)).required(),
+    int64("start_offset", |of: &Gap| Some(of.range.start)).required(),
+    int64("end_offset", |of: &Gap| Some(of.range.end)).required(),
+    text("why", |of: &Gap| Some(of.why.clone())).required(),
+    instant("noted", |of: &Gap| Some(of.noted_ms)).required(),
+];
+
+pub(super) async fn gaps(inner: &Inner) -> Result<RecordBatch, QueryError> {
+    let mut gaps = inner.catalog.gaps().await?;
+    gaps.retain(|gap| inner.streams.iter().any(|stream| stream.topic == gap.topic));
+    column::batch(GAPS, &gaps)
 }
 
 /// A column that a stream's records are decoded into.

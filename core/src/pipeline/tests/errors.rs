@@ -209,7 +209,7 @@ fn options_and_what_they_name() {
     check_options(
         "format.compression gzip",
         "p.sql:1:91: in stream `s`: unknown option `format.compression`\n  hint: options are `event_time`, `timezone`, \
-         `timestamp_format`, `timestamp_unit`, `key`, `partitions`, `on_bad_record`, `header`, `header.NAME` and `null`",
+         `timestamp_format`, `timestamp_unit`, `key`, `partitions`, `on_bad_record`, `on_data_loss`, `header`, `header.NAME` and `null`",
     );
     check_options("'null' 'x', 'null' 'y'", "p.sql:1:103: in stream `s`: option `null` is given twice");
     check_options(

@@ -31,7 +31,13 @@ fn a_streams_fingerprint_changes_with_what_decoding_depends_on() {
 
 #[test]
 fn other_options_leave_the_fingerprint_alone() {
-    for options in ["'event_time' 't'", "'partitions' 9", "'on_bad_record' 'stop'", "'header' 'snake_case'"] {
+    for options in [
+        "'event_time' 't'",
+        "'partitions' 9",
+        "'on_bad_record' 'stop'",
+        "'on_data_loss' 'continue'",
+        "'header' 'snake_case'",
+    ] {
         assert_eq!(fingerprint(&BASE.replace("'key' 'a'", options)), fingerprint(BASE), "{options}");
     }
 }
