@@ -112,12 +112,38 @@ fn start_landing(
         shutdown: shutdown.clone(),
     });
     for feed in parts.feeds.values() {
-        for lander in landing.landers(feed, parts.owned.as_ref()) {
-            tracker.spawn(lander.run());
-        }
+        let there = feed.partitions();
+        let landers = landing.landers(feed, 0..there, parts.owned.as_ref());
+        landers.into_iter().for_each(|lander| drop(tracker.spawn(lander.run())));
+        let (landing, feed, owned) = (Arc::clone(&landing), Arc::clone(feed), parts.owned.clone());
+        tracker.spawn(land_added(landing, feed, there, owned, tracker.clone()));
     }
     tracker.spawn(run_after_gaps(Arc::clone(&landing), commands.clone()));
     landing.board.subscribe()
+}
+
+/// Lands partitions from number `landed` on, as they are added to the topic.
+async fn land_added(
+    landing: Arc<Landing>,
+    feed: Arc<Feed>,
+    mut landed: u32,
+    owned: Option<watch::Receiver<Owned>>,
+    tracker: TaskTracker,
+) {
+    let mut count = feed.count();
+    let adding = async {
+        loop {
+            let there = *count.borrow_and_update();
+            for lander in landing.landers(&feed, landed..there, owned.as_ref()) {
+                tracker.spawn(lander.run());
+            }
+            landed = there;
+            if count.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    landing.shutdown.run_until_cancelled(adding).await;
 }
 
 /// Asks for a run after every gap.

@@ -3,6 +3,7 @@
 //! Folding and landing run on a runtime of their own, so that they do not delay the connections.
 
 mod bridge;
+mod landings;
 mod streams;
 
 use std::collections::HashMap;
@@ -20,17 +21,16 @@ use dovetail_core::store::Store;
 use dovetail_core::view::View;
 use dovetail_ingestion::append::Appender;
 use dovetail_ingestion::log::Log;
-use dovetail_serving_layer::{Landing, LandingAt, Member, RemoteParts, RemoteRealtime, Serving, ServingParts};
+use dovetail_serving_layer::{Member, RemoteParts, RemoteRealtime, Serving, ServingParts};
 use dovetail_speed_layer::{SpeedLayer, SpeedParts};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::streams::{Streams, open_streams, register};
+use self::streams::{Streams, look_for_partitions, open_streams, register};
 use crate::backends::Backends;
 use crate::config::Config;
-use crate::http::landing_state;
 use crate::membership::{self, Addresses, Membership};
 use crate::plan::Plan;
 use crate::roles::Roles;
@@ -55,19 +55,6 @@ pub struct Engine {
     tracker: TaskTracker,
     shutdown: CancellationToken,
     speed_stop: CancellationToken,
-}
-
-/// What the batch layer of this process says of its landing.
-#[derive(Debug)]
-struct Landed(BatchHandle);
-
-impl Landing for Landed {
-    fn at(&self, stream: &StreamName, partition: i32) -> Option<LandingAt> {
-        let status = self.0.landing_status();
-        let at = status.borrow().get(&(stream.clone(), partition)).cloned()?;
-        let (state, error) = landing_state(at.state);
-        Some(LandingAt { state, error })
-    }
 }
 
 /// How long a stopping process waits for its tasks.
@@ -113,6 +100,9 @@ impl Engine {
         register(&catalog, &streams, &plan, &clock).await?;
         let Streams { feeds, appenders, shared } = open_streams(&log, &streams, roles, config, &clock).await?;
         let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
+        if !backends.is_alone() {
+            look_for_partitions(&feeds, &tracker, &shutdown);
+        }
         let owned = match roles.one() {
             Some(layer) => {
                 let (others, stop) = (catalog.clone(), shutdown.clone());
@@ -171,7 +161,10 @@ impl Engine {
                     store: store.clone(),
                     realtime,
                     log: Some(Arc::clone(&log)),
-                    landing: batch.clone().map(|batch| Arc::new(Landed(batch)) as Arc<dyn Landing>),
+                    landing: Some(match &batch {
+                        Some(batch) => Arc::new(landings::Here(batch.clone())),
+                        None => landings::elsewhere(&catalog, &clock, &tracker, &shutdown)?,
+                    }),
                     clock: clock.clone(),
                     metrics: metrics.clone(),
                     config: config.serving(),

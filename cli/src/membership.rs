@@ -21,7 +21,7 @@ use tracing::{info, warn};
 pub(crate) struct Shared {
     pub(crate) stream: StreamName,
     pub(crate) topic: String,
-    pub(crate) partitions: u32,
+    pub(crate) partitions: watch::Receiver<u32>,
 }
 
 /// Where others reach a process.
@@ -131,7 +131,7 @@ fn share(members: &[&str], me: &str, shared: &[Shared]) -> Owned {
     let mut owned = Owned::new();
     for stream in shared {
         let mut partitions = BTreeSet::new();
-        for partition in 0..stream.partitions.cast_signed() {
+        for partition in 0..stream.partitions.borrow().cast_signed() {
             if turn % members.len() == mine {
                 partitions.insert(partition);
             }
@@ -185,7 +185,7 @@ mod tests {
         let shared = names.iter().zip(partitions).map(|(name, &partitions)| Shared {
             stream: StreamName::parse(name).unwrap(),
             topic: name.to_uppercase(),
-            partitions,
+            partitions: watch::channel(partitions).1,
         });
         shared.collect()
     }

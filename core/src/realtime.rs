@@ -105,6 +105,26 @@ impl fmt::Display for Partitions<'_> {
     }
 }
 
+/// Why a partition is not folded any further at the moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldUp {
+    /// Whether it goes on by itself once what it waits for is there.
+    pub by_itself: bool,
+    pub why: String,
+}
+
+impl HeldUp {
+    /// It waits for something, and goes on by itself.
+    pub fn stalled(why: impl Into<String>) -> Self {
+        Self { by_itself: true, why: why.into() }
+    }
+
+    /// It does not go on by itself.
+    pub fn stopped(why: impl Into<String>) -> Self {
+        Self { by_itself: false, why: why.into() }
+    }
+}
+
 /// The speed layer as its readers see it.
 #[async_trait]
 pub trait Realtime: Send + Sync + fmt::Debug {
@@ -126,7 +146,7 @@ pub trait Realtime: Send + Sync + fmt::Debug {
 
     /// Partitions in which `view` is not folded any further at the moment, and why. They are still read up to their
     /// head.
-    fn held_up(&self, _view: &ViewName) -> Vec<(i32, String)> {
+    fn held_up(&self, _view: &ViewName) -> Vec<(i32, HeldUp)> {
         vec![]
     }
 }

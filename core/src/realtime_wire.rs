@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::ViewName;
 use crate::offsets::{Cut, OffsetRange};
-use crate::realtime::RealtimeError;
+use crate::realtime::{HeldUp, RealtimeError};
 
 /// What a reader wants to be sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +72,7 @@ pub struct PartitionStatus {
     /// The floors from which it cannot be read at the moment, and why.
     pub unread: Vec<(i64, RealtimeError)>,
     /// Why it is not folded any further.
-    pub held_up: Option<String>,
+    pub held_up: Option<HeldUp>,
 }
 
 #[cfg(test)]
@@ -84,7 +84,7 @@ mod tests {
         let view = ViewName::parse("clicks").unwrap();
         let error = RealtimeError::CatchingUp { view: view.clone(), partition: 1, head: 3, behind: 4 };
         let unread = vec![(7, error), (9, RealtimeError::Unfilled(view.clone()))];
-        let status = PartitionStatus { partition: 1, head: Some(3), unread, held_up: Some("no log".to_owned()) };
+        let status = PartitionStatus { partition: 1, head: Some(3), unread, held_up: Some(HeldUp::stalled("no log")) };
         let range = OffsetRange::new(5, 9);
         let part = Part { partition: 0, range, base: true, end: true, done: false, pinned: vec![7] };
         for message in [Message::Part(part), Message::Status(Status { partitions: vec![status] })] {

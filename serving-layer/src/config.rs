@@ -37,14 +37,14 @@ pub struct ServingConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LandingAt {
     /// `starting`, `landing`, `stalled`, `stopped` or `ended`.
-    pub state: &'static str,
+    pub state: String,
     /// Why it does not go on, where it does not.
     pub error: Option<String>,
 }
 
 /// The batch layer's landing as `sys.partitions` shows it.
 pub trait Landing: Send + Sync + std::fmt::Debug {
-    /// `None` where this process does not land the partition.
+    /// `None` where it is not known to be landed.
     fn at(&self, stream: &StreamName, partition: i32) -> Option<LandingAt>;
 }
 

@@ -16,6 +16,7 @@ use dovetail_core::view::{Planned, View};
 use dovetail_ingestion::log::Log;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -32,6 +33,8 @@ use crate::states::StateCache;
 
 /// The catalog is looked at this often besides when this process changes it: others may publish too.
 const LOOK: Duration = Duration::from_millis(500);
+/// How often it is asked whether a topic got more partitions.
+const PARTITIONS: Duration = Duration::from_secs(5);
 /// Pause before a generation that the speed layer could not meet is tried again.
 const AGAIN: Duration = Duration::from_millis(25);
 
@@ -132,7 +135,12 @@ impl Serving {
 
 async fn follow(inner: Arc<Inner>, shutdown: CancellationToken) {
     let mut changes = inner.catalog.changes();
+    let mut looked = Instant::now();
     loop {
+        if looked.elapsed() >= PARTITIONS {
+            inner.look_for_partitions().await;
+            looked = Instant::now();
+        }
         let pause = match inner.follow().await {
             Ok(true) => LOOK,
             Ok(false) => AGAIN,
@@ -181,9 +189,22 @@ impl Inner {
         }
         let Some(stream) = self.stream(&view.stream) else { return Ok(0) };
         let partitions = self.partitions_of(stream).await?;
-        let mut known = self.partitions.write().unwrap_or_else(PoisonError::into_inner);
-        known.insert(view.stream.clone(), partitions);
+        self.has_partitions(stream, partitions);
         Ok(partitions)
+    }
+
+    fn has_partitions(&self, stream: &Stream, partitions: u32) {
+        let mut known = self.partitions.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(stream.name.clone(), partitions);
+    }
+
+    /// Takes note of partitions that were added. A log that does not answer has taken none away.
+    async fn look_for_partitions(&self) {
+        for stream in &self.streams {
+            if let Ok(Ok(partitions)) = tokio::time::timeout(LOOK, self.partitions_of(stream)).await {
+                self.has_partitions(stream, partitions);
+            }
+        }
     }
 
     pub(crate) async fn partitions_of(&self, stream: &Stream) -> Result<u32, QueryError> {

@@ -1,15 +1,15 @@
 //! The layer: a task per partition, one that follows the catalog, and the door for readers.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use dovetail_core::catalog::{Catalog, CatalogError};
 use dovetail_core::name::{StreamName, ViewName};
 use dovetail_core::offsets::{Cut, Offsets};
 use dovetail_core::owned::{Owned, OwnedHere};
-use dovetail_core::realtime::{Realtime, RealtimeError, RealtimeView};
+use dovetail_core::realtime::{HeldUp, Realtime, RealtimeError, RealtimeView};
 use dovetail_core::view::View;
 use dovetail_ingestion::feed::Feed;
 use futures::future::join_all;
@@ -44,7 +44,7 @@ pub struct SpeedParts {
 #[derive(Debug)]
 pub struct SpeedLayer {
     views: HashMap<ViewName, Known>,
-    streams: HashMap<StreamName, Doors>,
+    streams: HashMap<StreamName, Arc<Doors>>,
     total_bytes: Arc<AtomicUsize>,
     pressure: Arc<Notify>,
 }
@@ -56,15 +56,24 @@ struct Known {
     number: usize,
 }
 
-/// The partitions of one stream.
-#[derive(Debug, Default)]
+/// The partitions of one stream, and what another one is opened with.
+#[derive(Debug)]
 struct Doors {
-    all: Vec<Door>,
+    /// By number; a topic gets more, never fewer.
+    all: RwLock<Arc<Vec<Door>>>,
     moved: watch::Sender<u64>,
+    feed: Arc<Feed>,
+    views: Vec<Arc<View>>,
+    targets: watch::Receiver<Targets>,
+    owned: Option<watch::Receiver<Owned>>,
+    total_bytes: Arc<AtomicUsize>,
+    config: SpeedConfig,
+    tracker: TaskTracker,
+    shutdown: CancellationToken,
 }
 
 /// How to reach a partition's task.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Door {
     inbox: mpsc::Sender<Message>,
     shared: Arc<Shared>,
@@ -100,31 +109,21 @@ impl SpeedLayer {
             for (i, view) in mine.iter().enumerate() {
                 layer.views.insert(view.name.clone(), Known { view: Arc::clone(view), number: i });
             }
-            let moved = watch::Sender::default();
-            let partitions = 0..feed.partitions().cast_signed();
-            let doors = partitions.map(|partition| {
-                let (inbox, messages) = mpsc::channel(WAITING);
-                let shared = Arc::new(Shared::new(mine.len(), &moved));
-                let owned = OwnedHere::new(&stream, partition, owned.as_ref());
-                shared.set_owned(owned.now());
-                let fold = PartitionFold {
-                    feed: Arc::clone(&feed),
-                    partition,
-                    views: Views::new(&mine, partition),
-                    inbox: messages,
-                    targets: targets.clone(),
-                    owned,
-                    shared: Arc::clone(&shared),
-                    total_bytes: Arc::clone(&layer.total_bytes),
-                    pause_above: config.memory_limit.saturating_mul(2),
-                    seal_interval: config.seal_interval,
-                    shutdown: shutdown.clone(),
-                };
-                tracker.spawn(fold.run());
-                Door { inbox, shared }
+            let doors = Arc::new(Doors {
+                all: RwLock::default(),
+                moved: watch::Sender::default(),
+                feed,
+                views: mine,
+                targets: targets.clone(),
+                owned: owned.clone(),
+                total_bytes: Arc::clone(&layer.total_bytes),
+                config: config.clone(),
+                tracker: tracker.clone(),
+                shutdown: shutdown.clone(),
             });
-            let all = doors.collect();
-            layer.streams.insert(stream, Doors { all, moved });
+            doors.open_up_to(doors.feed.partitions());
+            tracker.spawn(Arc::clone(&doors).open_added());
+            layer.streams.insert(stream, doors);
         }
         let layer = Arc::new(layer);
         let follow = Follow { layer: Arc::clone(&layer), catalog, views, topics, config, aim };
@@ -147,7 +146,7 @@ impl SpeedLayer {
     /// ends there need not be folded again. Telling is a help, never needed, so it does not wait.
     pub fn expect_boundary(&self, stream: &StreamName, partition: i32, end: i64) {
         let doors = self.streams.get(stream).zip(usize::try_from(partition).ok());
-        let door = doors.and_then(|(doors, p)| doors.all.get(p));
+        let door = doors.and_then(|(doors, p)| doors.all().get(p).cloned());
         if let Some(door) = door
             && door.inbox.try_send(Message::Boundary(end)).is_err()
         {
@@ -159,7 +158,7 @@ impl SpeedLayer {
     pub fn status(&self) -> Vec<PartitionStatus> {
         let mut all = vec![];
         for (stream, doors) in &self.streams {
-            for (partition, Door { shared, .. }) in (0..).zip(&doors.all).filter(|(_, door)| door.shared.owned()) {
+            for (partition, Door { shared, .. }) in (0..).zip(&*doors.all()).filter(|(_, door)| door.shared.owned()) {
                 all.push(PartitionStatus {
                     stream: stream.clone(),
                     partition,
@@ -187,7 +186,7 @@ impl SpeedLayer {
     /// The partitions of `view` that are this layer's, and how far it is folded there; `None` where it is unfilled.
     pub(crate) fn heads(&self, view: &ViewName) -> Vec<(i32, Option<i64>)> {
         let Ok((doors, number)) = self.doors(view) else { return vec![] };
-        let owned = (0..).zip(doors).filter(|(_, door)| door.shared.owned());
+        let owned = (0..).zip(&*doors).filter(|(_, door)| door.shared.owned());
         owned.map(|(partition, door)| (partition, door.shared.head(number))).collect()
     }
 
@@ -209,9 +208,65 @@ impl SpeedLayer {
         receive.await.unwrap_or_else(|_| Some(Err(ended(view, partition))))
     }
 
-    fn doors(&self, view: &ViewName) -> Result<(&[Door], usize), RealtimeError> {
+    /// The partitions of the view's stream, and the view's number there.
+    fn doors(&self, view: &ViewName) -> Result<(Arc<Vec<Door>>, usize), RealtimeError> {
         let known = self.views.get(view).ok_or_else(|| RealtimeError::UnknownView(view.clone()))?;
-        Ok((self.streams.get(&known.view.stream).map_or(&[][..], |doors| &doors.all), known.number))
+        Ok((self.streams.get(&known.view.stream).map(|doors| doors.all()).unwrap_or_default(), known.number))
+    }
+}
+
+impl Doors {
+    fn all(&self) -> Arc<Vec<Door>> {
+        Arc::clone(&self.all.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Opens the partitions below `there` that are not open.
+    fn open_up_to(&self, there: u32) {
+        let mut doors = self.all().to_vec();
+        for partition in doors.len()..there as usize {
+            doors.push(self.open(i32::try_from(partition).unwrap_or(i32::MAX)));
+        }
+        *self.all.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(doors);
+        self.moved.send_modify(|n| *n += 1);
+    }
+
+    /// Opens partitions as they are added to the topic.
+    async fn open_added(self: Arc<Self>) {
+        let mut count = self.feed.count();
+        let opening = async {
+            loop {
+                let there = *count.borrow_and_update();
+                if there as usize > self.all().len() {
+                    self.open_up_to(there);
+                }
+                if count.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        self.shutdown.run_until_cancelled(opening).await;
+    }
+
+    fn open(&self, partition: i32) -> Door {
+        let (inbox, messages) = mpsc::channel(WAITING);
+        let shared = Arc::new(Shared::new(self.views.len(), &self.moved));
+        let owned = OwnedHere::new(&self.feed.stream().name, partition, self.owned.as_ref());
+        shared.set_owned(owned.now());
+        let fold = PartitionFold {
+            feed: Arc::clone(&self.feed),
+            partition,
+            views: Views::new(&self.views, partition),
+            inbox: messages,
+            targets: self.targets.clone(),
+            owned,
+            shared: Arc::clone(&shared),
+            total_bytes: Arc::clone(&self.total_bytes),
+            pause_above: self.config.memory_limit.saturating_mul(2),
+            seal_interval: self.config.seal_interval,
+            shutdown: self.shutdown.clone(),
+        };
+        self.tracker.spawn(fold.run());
+        Door { inbox, shared }
     }
 }
 
@@ -220,7 +275,7 @@ impl Realtime for SpeedLayer {
     /// Without the partitions that are not this layer's.
     async fn read(&self, view: &ViewName, floor: &Cut) -> Result<RealtimeView, RealtimeError> {
         let (doors, _) = self.doors(view)?;
-        let partitions = (0..).zip(doors).map(|(partition, _)| partition);
+        let partitions = (0..).zip(&*doors).map(|(partition, _)| partition);
         let answers = partitions.map(|partition| self.read_partition(view, partition, floor.get(partition), None));
         let mut realtime = RealtimeView::default();
         for (partition, answer) in (0..).zip(join_all(answers).await) {
@@ -241,7 +296,7 @@ impl Realtime for SpeedLayer {
 
     fn keep_boundary(&self, view: &ViewName, at: &Offsets) {
         let Ok((doors, number)) = self.doors(view) else { return };
-        for (partition, door) in (0..).zip(doors) {
+        for (partition, door) in (0..).zip(&*doors) {
             // A partition too busy to take it only costs the reader a merge.
             let _ = door.inbox.try_send(Message::Keep { view: number, at: at.get(partition) });
         }
@@ -250,12 +305,12 @@ impl Realtime for SpeedLayer {
     /// Without a view's partitions that are not filled.
     fn head(&self, view: &ViewName) -> Result<Offsets, RealtimeError> {
         let (doors, number) = self.doors(view)?;
-        Ok((0..).zip(doors).filter_map(|(p, door)| Some((p, door.shared.head(number)?))).collect())
+        Ok((0..).zip(&*doors).filter_map(|(p, door)| Some((p, door.shared.head(number)?))).collect())
     }
 
-    fn held_up(&self, view: &ViewName) -> Vec<(i32, String)> {
+    fn held_up(&self, view: &ViewName) -> Vec<(i32, HeldUp)> {
         let Ok((doors, number)) = self.doors(view) else { return vec![] };
-        (0..).zip(doors).filter_map(|(p, door)| Some((p, door.shared.held_up(number)?))).collect()
+        (0..).zip(&*doors).filter_map(|(p, door)| Some((p, door.shared.held_up(number)?))).collect()
     }
 }
 

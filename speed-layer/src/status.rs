@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use dovetail_core::name::{StreamName, ViewName};
+use dovetail_core::realtime::HeldUp;
 use tokio::sync::watch;
 
 /// How a partition is doing.
@@ -95,13 +96,13 @@ impl Shared {
     }
 
     /// Why a view is not folded, on its own account or because nothing of the partition is.
-    pub(crate) fn held_up(&self, view: usize) -> Option<String> {
+    pub(crate) fn held_up(&self, view: usize) -> Option<HeldUp> {
         let own = self.stopped.lock().unwrap_or_else(PoisonError::into_inner)[view].clone();
-        own.or_else(|| match &*self.state.borrow() {
+        own.map(HeldUp::stopped).or_else(|| match &*self.state.borrow() {
             FoldState::Folding => None,
-            FoldState::Paused => Some("the speed layer is out of memory; a batch run makes room".to_owned()),
-            FoldState::Stalled(why) => Some(why.clone()),
-            FoldState::Stopped { view: None, why } => Some(why.clone()),
+            FoldState::Paused => Some(HeldUp::stalled("the speed layer is out of memory; a batch run makes room")),
+            FoldState::Stalled(why) => Some(HeldUp::stalled(why)),
+            FoldState::Stopped { view: None, why } => Some(HeldUp::stopped(why)),
             // That is another view: this one goes on.
             FoldState::Stopped { view: Some(_), .. } => None,
         })

@@ -13,6 +13,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use dovetail_core::catalog::Catalog;
@@ -55,9 +56,14 @@ pub(crate) struct Landing {
 }
 
 impl Landing {
-    /// A lander for each partition of `feed`; they land those that are this process's.
-    pub(crate) fn landers(self: &Arc<Self>, feed: &Arc<Feed>, owned: Option<&watch::Receiver<Owned>>) -> Vec<Lander> {
-        let partitions = 0..feed.partitions().cast_signed();
+    /// A lander for each of some partitions of `feed`; they land those that are this process's.
+    pub(crate) fn landers(
+        self: &Arc<Self>,
+        feed: &Arc<Feed>,
+        partitions: Range<u32>,
+        owned: Option<&watch::Receiver<Owned>>,
+    ) -> Vec<Lander> {
+        let partitions = partitions.start.cast_signed()..partitions.end.cast_signed();
         let lander = |partition| Lander::new(Arc::clone(self), Arc::clone(feed), partition, owned);
         partitions.map(lander).collect()
     }

@@ -58,7 +58,10 @@ async fn check_exact(rig: &Rig) {
 
 fn spawn(rig: &Rig, landing: &Arc<Landing>) -> TaskTracker {
     let tracker = TaskTracker::new();
-    landing.landers(&rig.feed, None).into_iter().for_each(|lander| drop(tracker.spawn(lander.run())));
+    landing
+        .landers(&rig.feed, 0..rig.feed.partitions(), None)
+        .into_iter()
+        .for_each(|lander| drop(tracker.spawn(lander.run())));
     tracker.close();
     tracker
 }

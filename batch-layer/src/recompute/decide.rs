@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dovetail_core::catalog::{Partition, RunKind, Segment};
+use dovetail_core::catalog::{Gap, Partition, RunKind, Segment};
 use dovetail_core::manifest::{Manifest, ViewStates};
 use dovetail_core::name::{StreamName, ViewName};
-use dovetail_core::offsets::{Cut, Offsets};
+use dovetail_core::offsets::{Cut, OffsetRange, Offsets};
 use dovetail_core::view::View;
 
 /// A view of rows gets one more file with every incremental run; at so many it is folded anew.
@@ -20,6 +20,8 @@ pub(crate) struct Landed {
     pub(crate) topic: String,
     /// By partition and offset.
     pub(crate) segments: Vec<Segment>,
+    /// What the log had lost before it was landed.
+    pub(crate) gaps: Vec<Gap>,
     pub(crate) partitions: Vec<Partition>,
 }
 
@@ -64,29 +66,41 @@ impl ViewFold {
 }
 
 impl Landed {
-    /// The end of all that is landed. The segments decide: a partition may have moved on since they were read.
+    /// The end of all that is landed. Segments and gaps decide: a partition may have moved on since they were read.
     pub(crate) fn cut(&self) -> Cut {
         let mut cut: Offsets = self.partitions.iter().map(|p| (p.partition, p.first_offset)).collect();
-        for segment in &self.segments {
-            cut.set(segment.partition, segment.range.end);
+        for (partition, range, _) in self.ranges() {
+            cut.set(partition, range.end);
         }
         Cut(cut)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.segments.is_empty() && self.gaps.is_empty()
+    }
+
+    /// What covers the landing, by partition and offset; a gap has no segment.
+    fn ranges(&self) -> Vec<(i32, OffsetRange, Option<&Segment>)> {
+        let segments = self.segments.iter().map(|segment| (segment.partition, segment.range, Some(segment)));
+        let mut ranges: Vec<_> = segments.chain(self.gaps.iter().map(|gap| (gap.partition, gap.range, None))).collect();
+        ranges.sort_by_key(|(partition, range, _)| (*partition, range.start));
+        ranges
     }
 
     /// The segments from `base` on; `None` when a segment lies on both sides of it, or between them is a hole.
     fn since(&self, base: &Cut) -> Option<Vec<Segment>> {
         let mut expected: BTreeMap<i32, i64> = base.0.iter().collect();
         let mut since = vec![];
-        for segment in &self.segments {
-            let at = *expected.entry(segment.partition).or_insert(segment.range.start);
-            if segment.range.end <= at {
+        for (partition, range, segment) in self.ranges() {
+            let at = *expected.entry(partition).or_insert(range.start);
+            if range.end <= at {
                 continue;
             }
-            if segment.range.start != at {
+            if range.start != at {
                 return None;
             }
-            expected.insert(segment.partition, segment.range.end);
-            since.push(segment.clone());
+            expected.insert(partition, range.end);
+            since.extend(segment.cloned());
         }
         // A base that reaches beyond the landing is not of this landing.
         let cut = self.cut();
@@ -116,7 +130,8 @@ pub(crate) fn choose(situation: &Situation<'_>) -> Choice {
         }
     }
     // Views that were never filled over a log of which nothing is landed have nothing to publish.
-    let nothing_landed = choice.folds.iter().all(|fold| fold.base.is_none() && fold.segments.is_empty());
+    let landed = |fold: &ViewFold| situation.landed.get(&fold.view.stream).is_some_and(|landed| !landed.is_empty());
+    let nothing_landed = !choice.folds.iter().any(landed);
     if nothing_landed && situation.current.is_none() {
         choice.folds.clear();
         choice.cuts.clear();
@@ -135,15 +150,16 @@ impl Choice {
         let base = states
             .filter(|states| kind == RunKind::Incremental && (view.is_aggregate() || states.files.len() < MAX_FILES));
         let since = base.and_then(|base| Some((base, landed.since(&base.cut)?)));
+        let cut = landed.cut();
         let (base, segments) = match since {
-            Some((base, since)) if since.is_empty() => {
+            // A gap alone moves the cut too.
+            Some((base, since)) if since.is_empty() && cut.0.iter().all(|(p, end)| base.cut.get(p) == end) => {
                 self.kept.insert(view.name.clone(), base.clone());
                 return;
             }
             Some((base, since)) => (Some(base.clone()), since),
             None => (None, landed.segments.clone()),
         };
-        let cut = landed.cut();
         self.cuts.insert(view.stream.clone(), cut.clone());
         self.folds.push(ViewFold { view: Arc::clone(view), topic: landed.topic.clone(), cut, base, segments });
     }

@@ -140,8 +140,11 @@ impl Recompute {
             }
             let topic = self.stream(&view.stream)?.topic.clone();
             let partitions = self.catalog.partitions(&topic).await?;
+            // Before the segments: what lies below a gap is landed when the gap is recorded.
+            let mut gaps = self.catalog.gaps().await?;
+            gaps.retain(|gap| gap.topic == topic);
             let segments = self.catalog.segments(&topic).await?;
-            landed.insert(view.stream.clone(), Landed { topic, segments, partitions });
+            landed.insert(view.stream.clone(), Landed { topic, segments, gaps, partitions });
         }
         Ok(landed)
     }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dovetail_core::catalog::{CatalogError, Partition, RunKind, RunState, Segment, Trigger};
+use dovetail_core::catalog::{CatalogError, Gap, Partition, RunKind, RunState, Segment, Trigger};
 use dovetail_core::manifest::{Manifest, StateFile, ViewStates};
 use dovetail_core::name::Generation;
 use dovetail_core::offsets::{Cut, OffsetRange};
@@ -31,7 +31,7 @@ fn segment(partition: i32, start: i64, end: i64) -> Segment {
 
 fn landed(segments: Vec<Segment>) -> Landed {
     let partition = |partition| Partition { topic: "Clicks".to_owned(), partition, first_offset: 5, next_offset: 99 };
-    Landed { topic: "Clicks".to_owned(), segments, partitions: vec![partition(0), partition(1)] }
+    Landed { topic: "Clicks".to_owned(), segments, gaps: vec![], partitions: vec![partition(0), partition(1)] }
 }
 
 fn manifest(views: &[Arc<View>], cut: &[(i32, i64)]) -> Manifest {
@@ -82,6 +82,25 @@ async fn decisions() {
     assert_eq!((starts(&inside, 0).len(), inside.folds[0].base.is_some()), (3, false), "the cut is no boundary");
     let beyond = decide(Incremental, &all, Some(&manifest(views, &[(0, 21), (1, 7)])));
     assert!(beyond.folds[0].base.is_none(), "the cut is of another landing");
+
+    let lost = |start, end| Gap {
+        topic: "Clicks".to_owned(),
+        partition: 0,
+        range: OffsetRange::new(start, end),
+        why: String::new(),
+        noted_ms: 0,
+    };
+    let with_gaps =
+        |segments, gaps| BTreeMap::from([(rig.streams[0].name.clone(), Landed { gaps, ..landed(segments) })]);
+    let alone = with_gaps(vec![segment(0, 5, 10), segment(1, 5, 7)], vec![lost(10, 20)]);
+    let gap = decide(Incremental, &alone, Some(&before));
+    assert_eq!((starts(&gap, 0).len(), gap.folds[0].base.is_some()), (0, true), "nothing to fold");
+    assert_eq!(gap.cuts[&rig.streams[0].name].get(0), 20, "and yet the cut moves");
+    let followed = with_gaps(vec![segment(0, 5, 10), segment(0, 20, 30), segment(1, 5, 7)], vec![lost(10, 20)]);
+    let behind = decide(Incremental, &followed, Some(&before));
+    assert_eq!((starts(&behind, 0), behind.folds[0].base.is_some()), (vec![(0, 20)], true));
+    let first = with_gaps(vec![], vec![lost(5, 20)]);
+    assert_eq!(decide(Incremental, &first, None).folds.len(), 3);
 
     let mut other = before.clone();
     other.views.get_mut(&name("total")).unwrap().fingerprint = "another".to_owned();

@@ -125,7 +125,10 @@ impl Rig {
     pub(crate) async fn land(&self) {
         let landing = self.landing(small_segments());
         let tracker = TaskTracker::new();
-        landing.landers(&self.feed, None).into_iter().for_each(|lander| drop(tracker.spawn(lander.run())));
+        landing
+            .landers(&self.feed, 0..self.feed.partitions(), None)
+            .into_iter()
+            .for_each(|lander| drop(tracker.spawn(lander.run())));
         self.landed().await;
         landing.shutdown.cancel();
         tracker.close();

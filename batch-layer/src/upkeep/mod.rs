@@ -24,7 +24,7 @@ pub(crate) use self::rollback::rollback;
 use crate::config::RunConfig;
 use crate::writer::Writer;
 
-/// How far back generations are looked at: retiring comes around often.
+/// How many runs and generations are remembered, and how far back they are looked at.
 const RECENT: u32 = 1000;
 
 #[derive(Debug)]

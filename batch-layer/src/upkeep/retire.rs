@@ -14,7 +14,7 @@ impl Upkeep {
             self.catalog.retire(generation, self.clock.now_ms()).await?;
             info!(%generation, "retired generation");
         }
-        Ok(())
+        Ok(self.catalog.forget_history(RECENT).await.map(drop)?)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use dovetail_core::catalog::{Catalog, MemberLayer, StreamRow, ViewRow};
@@ -10,7 +11,10 @@ use dovetail_core::name::StreamName;
 use dovetail_core::pipeline::Stream;
 use dovetail_ingestion::append::Appender;
 use dovetail_ingestion::feed::Feed;
-use dovetail_ingestion::log::Log;
+use dovetail_ingestion::log::{Log, LogError};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info};
 
 use crate::config::Config;
 use crate::membership::Shared;
@@ -47,6 +51,41 @@ pub(super) struct Streams {
     pub(super) shared: Vec<Shared>,
 }
 
+/// Makes sure that the stream's topic exists. One that has more partitions than the pipeline asks for will do: some
+/// may have been added.
+async fn make_topic(log: &dyn Log, stream: &Stream) -> Result<(), LogError> {
+    match log.create_topic(&stream.topic, stream.options.partitions).await {
+        Err(LogError::PartitionsDiffer { existing, wanted, .. }) if existing > wanted => {
+            info!(topic = stream.topic, existing, wanted, "the topic has more partitions than the pipeline asks for");
+            Ok(())
+        }
+        made => made,
+    }
+}
+
+/// How often it is looked at whether a topic got more partitions.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Takes up partitions that are added to the topics, until `shutdown`.
+pub(super) fn look_for_partitions(
+    feeds: &HashMap<StreamName, Arc<Feed>>,
+    tracker: &TaskTracker,
+    shutdown: &CancellationToken,
+) {
+    for feed in feeds.values() {
+        let (feed, stop) = (Arc::clone(feed), shutdown.clone());
+        let looking = async move {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                if let Err(error) = feed.look().await {
+                    debug!(%error, "whether the topic got more partitions is not known");
+                }
+            }
+        };
+        tracker.spawn(async move { stop.run_until_cancelled(looking).await });
+    }
+}
+
 /// Makes sure that the topics exist, and opens what the roles need of them.
 pub(super) async fn open_streams(
     log: &Arc<dyn Log>,
@@ -57,10 +96,10 @@ pub(super) async fn open_streams(
 ) -> Result<Streams> {
     let mut opened = Streams { feeds: HashMap::new(), appenders: HashMap::new(), shared: vec![] };
     for stream in streams {
-        log.create_topic(&stream.topic, stream.options.partitions).await?;
+        make_topic(log.as_ref(), stream).await?;
         if roles.reads() {
             let feed = Feed::open(Arc::clone(log), Arc::clone(stream), config.feed()).await?;
-            let (topic, partitions) = (stream.topic.clone(), feed.partitions());
+            let (topic, partitions) = (stream.topic.clone(), feed.count());
             opened.shared.push(Shared { stream: stream.name.clone(), topic, partitions });
             opened.feeds.insert(stream.name.clone(), Arc::new(feed));
         }

@@ -8,6 +8,7 @@ mod comparing;
 mod crash;
 mod faults;
 mod independence;
+mod kafka;
 mod processes;
 mod real_input;
 mod slt;

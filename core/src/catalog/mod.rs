@@ -20,6 +20,7 @@ mod error;
 mod gaps;
 mod garbage;
 mod generations;
+mod history;
 mod landing;
 mod members;
 mod open;

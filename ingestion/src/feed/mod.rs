@@ -6,10 +6,10 @@
 mod recent;
 mod slice;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use dovetail_core::pipeline::Stream;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use self::recent::Recent;
 use crate::decode::{DecodeError, Decoded, Decoder};
@@ -41,7 +41,9 @@ pub struct Feed {
     log: Arc<dyn Log>,
     stream: Arc<Stream>,
     config: FeedConfig,
-    partitions: Vec<Mutex<Partition>>,
+    /// By number; a topic gets more, never fewer.
+    partitions: RwLock<Vec<Arc<Mutex<Partition>>>>,
+    count: watch::Sender<u32>,
 }
 
 #[derive(Debug)]
@@ -53,12 +55,26 @@ struct Partition {
 impl Feed {
     /// A feed of all partitions of the stream's topic, which must exist.
     pub async fn open(log: Arc<dyn Log>, stream: Arc<Stream>, config: FeedConfig) -> Result<Self, FeedError> {
-        let mut partitions = vec![];
-        for _ in 0..log.partitions(&stream.topic).await? {
-            let decoder = Decoder::new(Arc::clone(&stream))?;
-            partitions.push(Mutex::new(Partition { decoder, recent: Recent::default() }));
+        let feed = Self { log, stream, config, partitions: RwLock::default(), count: watch::Sender::new(0) };
+        feed.look().await?;
+        Ok(feed)
+    }
+
+    /// Takes up the partitions that the topic has and the feed has not.
+    pub async fn look(&self) -> Result<(), FeedError> {
+        let there = self.log.partitions(&self.stream.topic).await?;
+        let mut all = self.partitions.write().unwrap_or_else(PoisonError::into_inner);
+        while all.len() < there as usize {
+            let decoder = Decoder::new(Arc::clone(&self.stream))?;
+            all.push(Arc::new(Mutex::new(Partition { decoder, recent: Recent::default() })));
         }
-        Ok(Self { log, stream, config, partitions })
+        drop(all);
+        self.count.send_if_modified(|count| {
+            let grown = *count < there;
+            *count = there.max(*count);
+            grown
+        });
+        Ok(())
     }
 
     pub fn stream(&self) -> &Arc<Stream> {
@@ -71,12 +87,22 @@ impl Feed {
 
     /// Number of partitions.
     pub fn partitions(&self) -> u32 {
-        u32::try_from(self.partitions.len()).unwrap_or(u32::MAX)
+        *self.count.borrow()
+    }
+
+    /// Number of partitions, also when it grows.
+    pub fn count(&self) -> watch::Receiver<u32> {
+        self.count.subscribe()
+    }
+
+    fn partition(&self, number: i32) -> Option<Arc<Mutex<Partition>>> {
+        let all = self.partitions.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(usize::try_from(number).ok()?).cloned()
     }
 
     /// Decoded records at or after `from`; an empty range at the log's end.
     pub async fn read(&self, partition: i32, from: i64) -> Result<Arc<Decoded>, FeedError> {
-        let Some(cell) = usize::try_from(partition).ok().and_then(|p| self.partitions.get(p)) else {
+        let Some(cell) = self.partition(partition) else {
             let (topic, partitions) = (self.stream.topic.clone(), self.partitions());
             return Err(LogError::NoSuchPartition { topic, partition, partitions }.into());
         };

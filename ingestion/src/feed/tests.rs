@@ -107,7 +107,7 @@ impl Rig {
     }
 
     async fn kept(&self) -> (usize, usize) {
-        let partition = self.feed.partitions[0].lock().await;
+        let partition = self.feed.partition(0).unwrap().lock_owned().await;
         (partition.recent.len(), partition.recent.bytes())
     }
 }

@@ -69,7 +69,7 @@ async fn status_json(serving: &Serving) -> Result<Value, QueryError> {
     let runs: Vec<Value> = inner.catalog.runs(5).await?.iter().map(run_json).collect();
     let current = inner.catalog.current().await?.map(|row| row.generation);
     let waiting = views.iter().any(|view| view.error.is_some());
-    let stopped = partitions.iter().any(|partition| partition.error.is_some());
+    let held_up = partitions.iter().any(|partition| partition.error.is_some());
     let health = |bad: bool, word: &'static str| if bad { word } else { "ok" };
     let not_landing = partitions.iter().any(|partition| partition.landing_error.is_some());
     let last_failed = runs.first().is_some_and(|run| run["state"] == "failed");
@@ -86,7 +86,7 @@ async fn status_json(serving: &Serving) -> Result<Value, QueryError> {
                 true => "landing of a partition does not go on",
                 false => health(last_failed, "last run failed"),
             },
-            "speed": health(stopped, "a partition has stopped"),
+            "speed": health(held_up, "a partition is not folded any further"),
             "serving": health(waiting, "a view cannot be answered"),
         },
         "views": views.iter().map(view_json).collect::<Vec<_>>(),
@@ -136,7 +136,11 @@ pub(super) async fn metrics(State(serving): State<Arc<Serving>>) -> Response {
     if let Ok(partitions) = partitions(inner).await {
         for partition in partitions {
             let labels = [("topic", partition.topic), ("partition", partition.partition.to_string())];
-            metrics::gauge!("dovetail_lag_records", &labels).set(partition.lag_records.unwrap_or(0) as f64);
+            // What is not known is no number: a gauge that stays at its last value would say that all is well.
+            let records = partition.lag_records.map_or(f64::NAN, |records| records as f64);
+            metrics::gauge!("dovetail_lag_records", &labels).set(records);
+            let seconds = partition.lag_ms.map_or(f64::NAN, |ms| ms as f64 / 1e3);
+            metrics::gauge!("dovetail_lag_seconds", &labels).set(seconds);
         }
     }
     let text = inner.metrics.as_ref().map(|handle| handle.render()).unwrap_or_default();

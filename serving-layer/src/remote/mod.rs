@@ -26,7 +26,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dovetail_core::name::ViewName;
 use dovetail_core::offsets::{Cut, Offsets};
-use dovetail_core::realtime::{Realtime, RealtimeError, RealtimeView};
+use dovetail_core::realtime::{HeldUp, Realtime, RealtimeError, RealtimeView};
 use dovetail_core::view::View;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -111,7 +111,7 @@ impl Realtime for RemoteRealtime {
         Ok(self.view(view)?.head(Instant::now()))
     }
 
-    fn held_up(&self, view: &ViewName) -> Vec<(i32, String)> {
+    fn held_up(&self, view: &ViewName) -> Vec<(i32, HeldUp)> {
         self.view(view).map(|view| view.held_up(Instant::now())).unwrap_or_default()
     }
 }

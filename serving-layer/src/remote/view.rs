@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dovetail_core::name::ViewName;
 use dovetail_core::offsets::{Cut, Offsets};
-use dovetail_core::realtime::{RealtimeError, RealtimeView, Slice};
+use dovetail_core::realtime::{HeldUp, RealtimeError, RealtimeView, Slice};
 use dovetail_core::realtime_wire::PartitionStatus;
 use dovetail_core::view::View;
 use tokio::sync::watch;
@@ -222,13 +222,13 @@ impl RemoteView {
     }
 
     /// Partitions that are not folded further or that nobody holds, and why.
-    pub(super) fn held_up(&self, now: Instant) -> Vec<(i32, String)> {
+    pub(super) fn held_up(&self, now: Instant) -> Vec<(i32, HeldUp)> {
         let state = self.state();
         let why = |partition| {
             let live = state.links.values().filter(|link| self.is_live(link, now));
             let mut told = live.filter_map(|link| link.status.get(&partition)).peekable();
             match told.peek() {
-                None => Some(self.why_missing(&state, partition, now)),
+                None => Some(HeldUp::stalled(self.why_missing(&state, partition, now))),
                 Some(_) => told.find_map(|status| status.held_up.clone()),
             }
         };

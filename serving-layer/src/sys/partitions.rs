@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use arrow::array::RecordBatch;
 use dovetail_core::catalog::Partition;
 use dovetail_core::pipeline::Stream;
+use dovetail_core::realtime::HeldUp;
 use serde::Serialize;
 
 use super::column::{self, Column, int32, int64, text};
@@ -30,11 +31,12 @@ pub(crate) struct PartitionState {
     pub(crate) lag_records: Option<i64>,
     /// Age of the first of them; 0 when there is none.
     pub(crate) lag_ms: Option<i64>,
-    /// What the speed layer does: `reading`, `behind` or `stopped`.
+    /// What the speed layer does: `reading`, `behind`; `stalled` while it waits for something, `stopped` when it does
+    /// not go on by itself.
     pub(crate) state: &'static str,
     pub(crate) error: Option<String>,
     /// What landing does, and why it does not go on.
-    pub(crate) landing_state: Option<&'static str>,
+    pub(crate) landing_state: Option<String>,
     pub(crate) landing_error: Option<String>,
 }
 
@@ -59,10 +61,10 @@ async fn state(inner: &Inner, stream: &Stream, partition: i32, landed: Option<&P
     };
     let (bounds, unknown) = match bounds {
         Some(Ok(bounds)) => (Some(bounds), None),
-        Some(Err(error)) => (None, Some(error.to_string())),
+        Some(Err(error)) => (None, Some(HeldUp::stalled(error.to_string()))),
         None => (None, None),
     };
-    let (head, stopped) = head(inner, stream, partition);
+    let (head, held_up) = head(inner, stream, partition);
     let log_end = bounds.map(|bounds| bounds.end);
     let lag_records = log_end.zip(head).map(|(end, head)| (end - head).max(0));
     let lag_ms = match (lag_records, head) {
@@ -70,9 +72,10 @@ async fn state(inner: &Inner, stream: &Stream, partition: i32, landed: Option<&P
         (Some(_), Some(head)) => age(inner, stream, partition, head).await,
         _ => None,
     };
-    let error = stopped.or(unknown);
+    let held_up = held_up.or(unknown);
     let landing = inner.landing.as_ref().and_then(|landing| landing.at(&stream.name, partition));
-    let state = match (&error, lag_records) {
+    let state = match (&held_up, lag_records) {
+        (Some(HeldUp { by_itself: true, .. }), _) => "stalled",
         (Some(_), _) => "stopped",
         (None, Some(1..)) => "behind",
         _ => "reading",
@@ -89,8 +92,8 @@ async fn state(inner: &Inner, stream: &Stream, partition: i32, landed: Option<&P
         lag_records,
         lag_ms,
         state,
-        error,
-        landing_state: landing.as_ref().map(|landing| landing.state),
+        error: held_up.map(|held_up| held_up.why),
+        landing_state: landing.as_ref().map(|landing| landing.state.clone()),
         landing_error: landing.and_then(|landing| landing.error),
     }
 }
@@ -104,7 +107,7 @@ fn cut(inner: &Inner, stream: &Stream, partition: i32) -> Option<i64> {
     cuts.min()
 }
 
-fn head(inner: &Inner, stream: &Stream, partition: i32) -> (Option<i64>, Option<String>) {
+fn head(inner: &Inner, stream: &Stream, partition: i32) -> (Option<i64>, Option<HeldUp>) {
     let mut least: Option<i64> = None;
     for view in inner.folded().filter(|view| view.stream == stream.name) {
         match inner.realtime.head(&view.name) {
@@ -114,18 +117,18 @@ fn head(inner: &Inner, stream: &Stream, partition: i32) -> (Option<i64>, Option<
                     least = Some(least.map_or(here, |least| least.min(here)));
                 }
             }
-            Err(error) => return (least, Some(error.to_string())),
+            Err(error) => return (least, Some(HeldUp::stopped(error.to_string()))),
         }
     }
     (least, held_up(inner, stream, partition))
 }
 
 /// Why the first view that is not folded any further is not.
-fn held_up(inner: &Inner, stream: &Stream, partition: i32) -> Option<String> {
+fn held_up(inner: &Inner, stream: &Stream, partition: i32) -> Option<HeldUp> {
     inner.folded().filter(|view| view.stream == stream.name).find_map(|view| {
         let held_up = inner.realtime.held_up(&view.name);
-        let (_, why) = held_up.into_iter().find(|&(held_up, _)| held_up == partition)?;
-        Some(format!("view `{}`: {why}", view.name))
+        let (_, HeldUp { by_itself, why }) = held_up.into_iter().find(|&(held_up, _)| held_up == partition)?;
+        Some(HeldUp { by_itself, why: format!("view `{}`: {why}", view.name) })
     })
 }
 
@@ -149,7 +152,7 @@ pub(super) const COLUMNS: &[Column<PartitionState>] = &[
     int64("lag_ms", |of: &PartitionState| of.lag_ms),
     text("state", |of: &PartitionState| Some(of.state.to_owned())).required(),
     text("error", |of: &PartitionState| of.error.clone()),
-    text("landing_state", |of: &PartitionState| of.landing_state.map(str::to_owned)),
+    text("landing_state", |of: &PartitionState| of.landing_state.clone()),
     text("landing_error", |of: &PartitionState| of.landing_error.clone()),
 ];
 

@@ -110,8 +110,8 @@ impl Landing for FirstIsStalled {
     fn at(&self, stream: &StreamName, partition: i32) -> Option<LandingAt> {
         assert_eq!(stream.as_str(), "clicks");
         Some(match partition {
-            0 => LandingAt { state: "stalled", error: Some("the disk is full".to_owned()) },
-            _ => LandingAt { state: "landing", error: None },
+            0 => LandingAt { state: "stalled".to_owned(), error: Some("the disk is full".to_owned()) },
+            _ => LandingAt { state: "landing".to_owned(), error: None },
         })
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use arrow_flight::FlightData;
 use dovetail_core::offsets::{Cut, OffsetRange};
-use dovetail_core::realtime::{Realtime, RealtimeError, Slice};
+use dovetail_core::realtime::{HeldUp, Realtime, RealtimeError, Slice};
 use dovetail_core::realtime_wire::{Message, Part, PartitionStatus, Status};
 use dovetail_core::view::View;
 use futures::future::join_all;
@@ -263,7 +263,7 @@ impl Sending {
     }
 
     fn status(&self) -> Status {
-        let mut held_up: BTreeMap<i32, String> = self.layer.held_up(&self.view.name).into_iter().collect();
+        let mut held_up: BTreeMap<i32, HeldUp> = self.layer.held_up(&self.view.name).into_iter().collect();
         let heads = self.layer.heads(&self.view.name).into_iter();
         let partitions = heads.map(|(partition, head)| PartitionStatus {
             partition,

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dovetail_core::realtime::{Realtime, RealtimeError};
+use dovetail_core::realtime::{HeldUp, Realtime, RealtimeError};
 use dovetail_ingestion::log::Log;
 
 use super::rig::{CLICKS, Rig, click, config, cut, eventually, name};
@@ -36,7 +36,7 @@ async fn a_bad_record_stops_its_partition_at_its_offset() {
     let state = rig.state(0, stopped).await;
     let FoldState::Stopped { view: None, why } = state else { panic!("{state:?}") };
     assert!(why.starts_with("bad record at offset 33: "), "{why}");
-    assert_eq!(rig.layer().held_up(&name("total")), [(0, why)]);
+    assert_eq!(rig.layer().held_up(&name("total")), [(0, HeldUp::stopped(why))]);
     assert_eq!(rig.status(0).head, 33);
     // Everything before is read, and the other partition goes on.
     eventually(async || (rig.status(1).head == 20).then_some(())).await;
@@ -65,7 +65,7 @@ async fn a_view_that_cannot_be_folded_stops_alone() {
     let state = rig.state(0, stopped).await;
     let FoldState::Stopped { view: Some(view), why } = state else { panic!("{state:?}") };
     assert!(view == name("rates") && why.contains("ivide by zero"), "{why}");
-    assert_eq!(rig.layer().held_up(&view), [(0, why)]);
+    assert_eq!(rig.layer().held_up(&view), [(0, HeldUp::stopped(why))]);
     assert_eq!(rig.layer().held_up(&name("total")), []);
     // What it folded before is whole.
     let rates = rig.read("rates", &cut(&[])).await;

@@ -94,7 +94,33 @@ async fn only_what_nothing_names_becomes_garbage(place: Place) {
     assert_eq!(catalog.garbage_before(6).await.unwrap(), ["segments/0-10-b"]);
 }
 
+async fn old_runs_are_forgotten_but_not_those_of_kept_generations(place: Place) {
+    let catalog = place.open().await;
+    for previous in 0..6 {
+        let published = publish(&catalog, previous, &["f"]).await;
+        let view = ViewName::parse("by_day").unwrap();
+        let (run_id, generation) = (published.run_id, published.generation);
+        let drift = Drift { run_id, generation, view, drift: 0.0, compared_rows: 1, detail: "equal".to_owned() };
+        catalog.record_drift(&drift).await.unwrap();
+    }
+    for retired in [1, 2, 4, 5] {
+        catalog.retire(Generation(retired), 10).await.unwrap();
+    }
+    let running = catalog.start_run(&new_run("test", 0)).await.unwrap();
+    // Of seven runs, three are new enough, and generation 3 is kept.
+    assert_eq!(catalog.forget_history(3).await.unwrap(), 3);
+    let runs: Vec<i64> = catalog.runs(10).await.unwrap().iter().map(|run| run.id).collect();
+    assert_eq!(runs, [running.id, running.id - 1, running.id - 2, running.id - 4]);
+    let generations = catalog.generations(10).await.unwrap().into_iter().map(|row| row.generation.0);
+    assert_eq!(generations.collect::<Vec<_>>(), [6, 5, 3]);
+    let drifts = catalog.drifts(10).await.unwrap().into_iter().map(|drift| drift.generation.0);
+    assert_eq!(drifts.collect::<Vec<_>>(), [6, 5]);
+    assert_eq!(catalog.forget_history(3).await.unwrap(), 0);
+    assert_eq!(current(&catalog).await, 6);
+}
+
 on_each_database! {
+    old_runs_are_forgotten_but_not_those_of_kept_generations,
     publishing_moves_the_pointer_and_ends_the_run,
     publishing_upon_what_is_no_longer_current_changes_nothing,
     a_run_given_up_for_dead_cannot_publish,

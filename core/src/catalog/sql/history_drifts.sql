@@ -1,0 +1,1 @@
+DELETE FROM drifts WHERE run_id <= (SELECT max(id) FROM runs) - $1
