@@ -12,11 +12,11 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::process::Child;
+use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
 use super::backends::Backends;
-use crate::support::{dovetail, last_of, settings_for_haste};
+use crate::support::{dovetail, last_of, said};
 
 /// How long a start or an ingest may take.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -43,16 +43,21 @@ fn free_port() -> u16 {
 }
 
 impl<'b> Fleet<'b> {
-    pub(crate) fn new(backends: &'b Backends, pipeline: &str) -> Self {
+    /// `TOPIC` in the pipeline becomes the topic's name.
+    pub(crate) fn new(backends: &'b Backends, pipeline: &str, settings: &str) -> Self {
         let folder = TempDir::new().unwrap();
         std::fs::write(folder.path().join("pipeline.sql"), pipeline.replace("TOPIC", &backends.topic)).unwrap();
-        let settings = format!("{}[member]\nlease = \"2s\"\n", settings_for_haste());
+        let settings = format!("{settings}[member]\nlease = \"2s\"\n");
         std::fs::write(folder.path().join("dovetail.toml"), settings).unwrap();
         Self { backends, folder, processes: BTreeMap::new(), ingest: None, ingested: false }
     }
 
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    pub(crate) fn topic(&self) -> &str {
+        &self.backends.topic
     }
 
     /// Starts one more process.
@@ -89,7 +94,16 @@ impl<'b> Fleet<'b> {
     }
 
     pub(crate) fn client(&self, layer: &'static str, n: usize) -> Client {
-        Client::new(&format!("http://127.0.0.1:{}", self.processes[&(layer, n)].http)).unwrap()
+        Client::new(&self.url(layer, n)).unwrap()
+    }
+
+    pub(crate) fn url(&self, layer: &'static str, n: usize) -> String {
+        format!("http://127.0.0.1:{}", self.processes[&(layer, n)].http)
+    }
+
+    /// The port of a serving process's PostgreSQL wire.
+    pub(crate) fn postgres(&self, n: usize) -> u16 {
+        self.processes[&("serve", n)].other
     }
 
     /// Waits until every process says that nothing holds it up.
@@ -178,7 +192,22 @@ impl<'b> Fleet<'b> {
         self.ready().await;
     }
 
-    /// Starts the ingesting client when it does not run; it sends through a serving process.
+    /// A client that sends a file of the folder through a serving process.
+    fn ingesting(&self, stream: &str, file: &str) -> Command {
+        let mut command = dovetail();
+        command
+            .args(["ingest", stream, "--server", &self.url("serve", 1), "--from"])
+            .arg(self.folder.path().join(file));
+        command
+    }
+
+    /// Ingests all of a file of the folder.
+    pub(crate) async fn ingest(&self, stream: &str, file: &str) {
+        let ingested = self.ingesting(stream, file).output().await.unwrap();
+        assert!(ingested.status.success(), "{file}: {}", said(&ingested));
+    }
+
+    /// Starts the ingesting client when it does not run.
     pub(crate) fn tend_ingest(&mut self, rate: Option<f64>) {
         if self.ingested {
             return;
@@ -191,9 +220,7 @@ impl<'b> Fleet<'b> {
             return;
         }
         let log = File::options().create(true).append(true).open(self.folder.path().join("client.log")).unwrap();
-        let server = format!("http://127.0.0.1:{}", self.processes[&("serve", 1)].http);
-        let mut command = dovetail();
-        command.args(["ingest", "clicks", "--server", &server, "--from"]).arg(self.folder.path().join("clicks.ndjson"));
+        let mut command = self.ingesting("clicks", "clicks.ndjson");
         if let Some(rate) = rate {
             command.args(["--rate", &format!("{rate:.1}")]);
         }
