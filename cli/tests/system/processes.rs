@@ -1,12 +1,16 @@
 //! The layers as processes of their own on Kafka, PostgreSQL and an S3 store, two of each: what they answer, and what
-//! they hold while any of them and any of the servers is killed.
+//! they hold while any of them and any of the servers is killed, and the store fails, stalls and loses answers.
 //!
 //! `dev/up` starts what it needs. `DOVETAIL_SEED` replays an earlier run as well as a machine allows;
 //! `DOVETAIL_RECORDS` and `DOVETAIL_FAULTS` make it long.
 
 mod answers;
 mod backends;
+mod deck;
 mod fleet;
+#[expect(dead_code, reason = "a store that refuses access stays as it is")]
+#[path = "../../../core/tests/support/faults.rs"]
+mod s3;
 
 use std::io::Write;
 use std::path::Path;
@@ -56,7 +60,7 @@ async fn two_of_everything_and_everything_is_killed() {
     let Some(backends) = Backends::find("two_of_everything_and_everything_is_killed").await else { return };
     let _turn = TURN.lock().await;
     let seed = variable("DOVETAIL_SEED", rand::random::<u32>().into());
-    let (records, faults) = (variable("DOVETAIL_RECORDS", 100_000), variable("DOVETAIL_FAULTS", 16));
+    let (records, faults) = (variable("DOVETAIL_RECORDS", 100_000), variable("DOVETAIL_FAULTS", 20));
     eprintln!("replay with DOVETAIL_SEED={seed} DOVETAIL_RECORDS={records} DOVETAIL_FAULTS={faults}");
     let random = &mut StdRng::seed_from_u64(seed);
     let mut fleet = Fleet::new(&backends, PIPELINE, settings_for_haste());

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dovetail_cli::client::Client;
@@ -13,9 +14,11 @@ use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::backends::Backends;
+use super::deck::{self, Fault, Requests};
 use crate::support::{dovetail, last_of, said};
 
 /// How long a start or an ingest may take.
@@ -36,6 +39,10 @@ pub(crate) struct Fleet<'b> {
     processes: BTreeMap<(&'static str, usize), Process>,
     ingest: Option<Child>,
     ingested: bool,
+    /// What is still to go wrong.
+    deck: Vec<Fault>,
+    /// Ends what requests to the S3 store meet.
+    trouble: JoinSet<()>,
 }
 
 fn free_port() -> u16 {
@@ -49,7 +56,8 @@ impl<'b> Fleet<'b> {
         std::fs::write(folder.path().join("pipeline.sql"), pipeline.replace("TOPIC", &backends.topic)).unwrap();
         let settings = format!("{settings}[member]\nlease = \"2s\"\n");
         std::fs::write(folder.path().join("dovetail.toml"), settings).unwrap();
-        Self { backends, folder, processes: BTreeMap::new(), ingest: None, ingested: false }
+        let (processes, deck, trouble) = (BTreeMap::new(), vec![], JoinSet::new());
+        Self { backends, folder, processes, ingest: None, ingested: false, deck, trouble }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -89,6 +97,7 @@ impl<'b> Fleet<'b> {
         }
         command.env("DOVETAIL_KAFKA_BROKERS", &backends.brokers);
         command.env("DOVETAIL_CATALOG_URL", &backends.catalog).env("DOVETAIL_STORE_URL", &backends.store);
+        command.env("AWS_ENDPOINT_URL", format!("http://{}", backends.s3.address));
         command.stdout(log.try_clone().unwrap()).stderr(log);
         process.child = Some(command.spawn().unwrap());
     }
@@ -148,37 +157,60 @@ impl<'b> Fleet<'b> {
 
     /// Something goes wrong; returns what.
     pub(crate) async fn fault(&mut self, random: &mut StdRng) -> String {
+        if self.deck.is_empty() {
+            self.deck = deck::shuffled(random);
+        }
         let pause = Duration::from_millis(random.random_range(0..1500));
-        match random.random_range(0..20) {
-            0 => {
+        let lasting = Duration::from_millis(random.random_range(1000..6000));
+        let fault = self.deck.pop().unwrap();
+        match fault {
+            Fault::Broker => {
                 self.backends.dev("kafka", &["restart", "1"]).await;
                 "the broker was restarted".to_owned()
             }
-            1 => {
+            Fault::Postgres => {
                 self.backends.dev("postgres", &["restart"]).await;
                 "PostgreSQL was restarted".to_owned()
             }
-            2 => {
+            Fault::S3 => {
                 self.backends.dev("s3", &["restart"]).await;
                 "the S3 store was restarted".to_owned()
             }
-            3..=5 => {
+            Fault::Requests(requests) => {
+                self.trouble(requests, lasting).await;
+                format!("the S3 store {} for {lasting:.1?}", requests.does)
+            }
+            Fault::Client => {
                 if let Some(mut ingest) = self.ingest.take() {
                     ingest.kill().await.unwrap();
                 }
                 "the ingesting client was killed".to_owned()
             }
-            _ => {
-                let names: Vec<_> = self.processes.keys().copied().collect();
-                let (layer, n) = names[random.random_range(0..names.len())];
+            Fault::Kill(layer) => {
+                let among = self.processes.keys().filter(|(of, _)| *of == layer).count();
+                let n = random.random_range(1..=among);
                 self.restart(layer, n, pause).await;
                 format!("{layer} {n} was killed, and started after {pause:.1?}")
             }
         }
     }
 
-    /// Starts what does not run, and waits for all.
+    /// Requests to the S3 store meet a fault for a while, and the next faults come meanwhile.
+    async fn trouble(&mut self, Requests { fault, method, does }: Requests, lasting: Duration) {
+        // The end of an earlier trouble would be the end of this one.
+        self.trouble.shutdown().await;
+        let s3 = Arc::clone(&self.backends.s3);
+        s3.next(fault, method, u64::MAX);
+        self.trouble.spawn(async move {
+            sleep(lasting).await;
+            eprintln!("          the S3 store {does}: {} requests met it, and it is over", s3.met());
+            s3.next(fault, method, 0);
+        });
+    }
+
+    /// Waits until nothing goes wrong any more, and all processes are ready.
     pub(crate) async fn calm(&mut self) {
+        while self.trouble.join_next().await.is_some() {}
         let names: Vec<_> = self.processes.keys().copied().collect();
         for (layer, n) in names {
             let process = self.processes.get_mut(&(layer, n)).unwrap();
