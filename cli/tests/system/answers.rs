@@ -1,7 +1,8 @@
 //! The pipelines' answers, over both interfaces and whichever layer they come from.
 
+pub(crate) mod case;
 mod input;
-mod interfaces;
+pub(crate) mod interfaces;
 mod law;
 mod oracle;
 mod pipelines;

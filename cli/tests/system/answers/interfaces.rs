@@ -5,17 +5,18 @@ use tokio::task::JoinSet;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 use crate::slt::{Interface, Rows};
-use crate::support::{Server, post};
+use crate::support::post;
 
-pub(super) struct Http<'s>(pub(super) &'s Server);
+/// The address of a server.
+pub(crate) struct Http(pub(crate) String);
 
-impl Interface for Http<'_> {
+impl Interface for Http {
     fn name(&self) -> &'static str {
         "HTTP"
     }
 
     async fn ask(&self, sql: &str) -> Result<Rows, String> {
-        let rows = post(&self.0.url(), sql).await?;
+        let rows = post(&self.0, sql).await?;
         let text = |value: Value| match value {
             Value::Null => None,
             Value::String(text) => Some(text),
@@ -26,15 +27,15 @@ impl Interface for Http<'_> {
 }
 
 /// A connection; ended when it is dropped.
-pub(super) struct Wire {
-    pub(super) client: Client,
+pub(crate) struct Wire {
+    pub(crate) client: Client,
     _connection: JoinSet<()>,
 }
 
 impl Wire {
-    pub(super) async fn open(server: &Server) -> Self {
+    pub(crate) async fn open(port: u16) -> Self {
         let mut config = Config::new();
-        config.host("127.0.0.1").port(server.postgres()).user("dovetail").dbname("dovetail");
+        config.host("127.0.0.1").port(port).user("dovetail").dbname("dovetail");
         let (client, connection) = config.connect(NoTls).await.unwrap();
         let mut task = JoinSet::new();
         task.spawn(async move {

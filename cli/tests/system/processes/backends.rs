@@ -2,14 +2,19 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
 
 use tokio::process::Command;
+
+use super::s3::Faults;
 
 /// Where they are, with names in them that no other test uses.
 pub(crate) struct Backends {
     pub(crate) brokers: String,
     pub(crate) catalog: String,
     pub(crate) store: String,
+    /// The way to the S3 store.
+    pub(crate) s3: Arc<Faults>,
     pub(crate) topic: String,
 }
 
@@ -25,7 +30,11 @@ impl Backends {
         })?;
         let unique = format!("t{:08x}", rand::random::<u32>());
         let catalog = new_database(&postgres, &unique).await;
-        Some(Self { brokers, catalog, store: format!("{}/{unique}", s3.trim_end_matches('/')), topic: unique })
+        let store = format!("{}/{unique}", s3.trim_end_matches('/'));
+        let endpoint = std::env::var("AWS_ENDPOINT_URL").unwrap();
+        let server = endpoint.trim_start_matches("http://").trim_end_matches('/').parse().unwrap();
+        let s3 = Arc::new(Faults::to(server).await);
+        Some(Self { brokers, catalog, store, s3, topic: unique })
     }
 
     /// Runs one of the scripts in `dev/`.

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dovetail_cli::client::Client;
@@ -12,11 +13,13 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::process::Child;
+use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::backends::Backends;
-use crate::support::{dovetail, last_of, settings_for_haste};
+use super::deck::{self, Fault, Requests};
+use crate::support::{dovetail, last_of, said};
 
 /// How long a start or an ingest may take.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -36,6 +39,10 @@ pub(crate) struct Fleet<'b> {
     processes: BTreeMap<(&'static str, usize), Process>,
     ingest: Option<Child>,
     ingested: bool,
+    /// What is still to go wrong.
+    deck: Vec<Fault>,
+    /// Ends what requests to the S3 store meet.
+    trouble: JoinSet<()>,
 }
 
 fn free_port() -> u16 {
@@ -43,16 +50,22 @@ fn free_port() -> u16 {
 }
 
 impl<'b> Fleet<'b> {
-    pub(crate) fn new(backends: &'b Backends, pipeline: &str) -> Self {
+    /// `TOPIC` in the pipeline becomes the topic's name.
+    pub(crate) fn new(backends: &'b Backends, pipeline: &str, settings: &str) -> Self {
         let folder = TempDir::new().unwrap();
         std::fs::write(folder.path().join("pipeline.sql"), pipeline.replace("TOPIC", &backends.topic)).unwrap();
-        let settings = format!("{}[member]\nlease = \"2s\"\n", settings_for_haste());
+        let settings = format!("{settings}[member]\nlease = \"2s\"\n");
         std::fs::write(folder.path().join("dovetail.toml"), settings).unwrap();
-        Self { backends, folder, processes: BTreeMap::new(), ingest: None, ingested: false }
+        let (processes, deck, trouble) = (BTreeMap::new(), vec![], JoinSet::new());
+        Self { backends, folder, processes, ingest: None, ingested: false, deck, trouble }
     }
 
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    pub(crate) fn topic(&self) -> &str {
+        &self.backends.topic
     }
 
     /// Starts one more process.
@@ -84,12 +97,22 @@ impl<'b> Fleet<'b> {
         }
         command.env("DOVETAIL_KAFKA_BROKERS", &backends.brokers);
         command.env("DOVETAIL_CATALOG_URL", &backends.catalog).env("DOVETAIL_STORE_URL", &backends.store);
+        command.env("AWS_ENDPOINT_URL", format!("http://{}", backends.s3.address));
         command.stdout(log.try_clone().unwrap()).stderr(log);
         process.child = Some(command.spawn().unwrap());
     }
 
     pub(crate) fn client(&self, layer: &'static str, n: usize) -> Client {
-        Client::new(&format!("http://127.0.0.1:{}", self.processes[&(layer, n)].http)).unwrap()
+        Client::new(&self.url(layer, n)).unwrap()
+    }
+
+    pub(crate) fn url(&self, layer: &'static str, n: usize) -> String {
+        format!("http://127.0.0.1:{}", self.processes[&(layer, n)].http)
+    }
+
+    /// The port of a serving process's PostgreSQL wire.
+    pub(crate) fn postgres(&self, n: usize) -> u16 {
+        self.processes[&("serve", n)].other
     }
 
     /// Waits until every process says that nothing holds it up.
@@ -134,37 +157,60 @@ impl<'b> Fleet<'b> {
 
     /// Something goes wrong; returns what.
     pub(crate) async fn fault(&mut self, random: &mut StdRng) -> String {
+        if self.deck.is_empty() {
+            self.deck = deck::shuffled(random);
+        }
         let pause = Duration::from_millis(random.random_range(0..1500));
-        match random.random_range(0..20) {
-            0 => {
+        let lasting = Duration::from_millis(random.random_range(1000..6000));
+        let fault = self.deck.pop().unwrap();
+        match fault {
+            Fault::Broker => {
                 self.backends.dev("kafka", &["restart", "1"]).await;
                 "the broker was restarted".to_owned()
             }
-            1 => {
+            Fault::Postgres => {
                 self.backends.dev("postgres", &["restart"]).await;
                 "PostgreSQL was restarted".to_owned()
             }
-            2 => {
+            Fault::S3 => {
                 self.backends.dev("s3", &["restart"]).await;
                 "the S3 store was restarted".to_owned()
             }
-            3..=5 => {
+            Fault::Requests(requests) => {
+                self.trouble(requests, lasting).await;
+                format!("the S3 store {} for {lasting:.1?}", requests.does)
+            }
+            Fault::Client => {
                 if let Some(mut ingest) = self.ingest.take() {
                     ingest.kill().await.unwrap();
                 }
                 "the ingesting client was killed".to_owned()
             }
-            _ => {
-                let names: Vec<_> = self.processes.keys().copied().collect();
-                let (layer, n) = names[random.random_range(0..names.len())];
+            Fault::Kill(layer) => {
+                let among = self.processes.keys().filter(|(of, _)| *of == layer).count();
+                let n = random.random_range(1..=among);
                 self.restart(layer, n, pause).await;
                 format!("{layer} {n} was killed, and started after {pause:.1?}")
             }
         }
     }
 
-    /// Starts what does not run, and waits for all.
+    /// Requests to the S3 store meet a fault for a while, and the next faults come meanwhile.
+    async fn trouble(&mut self, Requests { fault, method, does }: Requests, lasting: Duration) {
+        // The end of an earlier trouble would be the end of this one.
+        self.trouble.shutdown().await;
+        let s3 = Arc::clone(&self.backends.s3);
+        s3.next(fault, method, u64::MAX);
+        self.trouble.spawn(async move {
+            sleep(lasting).await;
+            eprintln!("          the S3 store {does}: {} requests met it, and it is over", s3.met());
+            s3.next(fault, method, 0);
+        });
+    }
+
+    /// Waits until nothing goes wrong any more, and all processes are ready.
     pub(crate) async fn calm(&mut self) {
+        while self.trouble.join_next().await.is_some() {}
         let names: Vec<_> = self.processes.keys().copied().collect();
         for (layer, n) in names {
             let process = self.processes.get_mut(&(layer, n)).unwrap();
@@ -178,7 +224,22 @@ impl<'b> Fleet<'b> {
         self.ready().await;
     }
 
-    /// Starts the ingesting client when it does not run; it sends through a serving process.
+    /// A client that sends a file of the folder through a serving process.
+    fn ingesting(&self, stream: &str, file: &str) -> Command {
+        let mut command = dovetail();
+        command
+            .args(["ingest", stream, "--server", &self.url("serve", 1), "--from"])
+            .arg(self.folder.path().join(file));
+        command
+    }
+
+    /// Ingests all of a file of the folder.
+    pub(crate) async fn ingest(&self, stream: &str, file: &str) {
+        let ingested = self.ingesting(stream, file).output().await.unwrap();
+        assert!(ingested.status.success(), "{file}: {}", said(&ingested));
+    }
+
+    /// Starts the ingesting client when it does not run.
     pub(crate) fn tend_ingest(&mut self, rate: Option<f64>) {
         if self.ingested {
             return;
@@ -191,9 +252,7 @@ impl<'b> Fleet<'b> {
             return;
         }
         let log = File::options().create(true).append(true).open(self.folder.path().join("client.log")).unwrap();
-        let server = format!("http://127.0.0.1:{}", self.processes[&("serve", 1)].http);
-        let mut command = dovetail();
-        command.args(["ingest", "clicks", "--server", &server, "--from"]).arg(self.folder.path().join("clicks.ndjson"));
+        let mut command = self.ingesting("clicks", "clicks.ndjson");
         if let Some(rate) = rate {
             command.args(["--rate", &format!("{rate:.1}")]);
         }

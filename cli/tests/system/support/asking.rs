@@ -38,21 +38,17 @@ impl Server {
 
     /// Waits until the log's `records` are folded and landed.
     pub(crate) async fn holds(&self, records: i64) {
-        let sql = "SELECT sum(log_end), sum(head), sum(landed) FROM sys.partitions";
-        self.wait_for(sql, &format!("{records}, {records}, {records}")).await;
+        holds(&self.url(), records).await;
     }
 
     /// Waits until `sql`'s one row reads as `expected`.
     pub(crate) async fn wait_for(&self, sql: &str, expected: &str) {
-        let reached = async || (self.rows(sql).await.join("; ") == expected).then_some(());
-        eventually(&format!("{expected} from `{sql}`"), reached).await;
+        wait_for(&self.url(), sql, expected).await;
     }
 
     /// The rows of a query, their values as JSON writes them, separated by commas.
     pub(crate) async fn rows(&self, sql: &str) -> Vec<String> {
-        let rows = post(&self.url(), sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-        let text = |row: &Vec<Value>| row.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        rows.iter().map(text).collect()
+        rows_of(&self.url(), sql).await
     }
 
     /// Panics unless `sql` has these rows.
@@ -64,6 +60,23 @@ impl Server {
     pub(crate) async fn batches(&self, sql: &str) -> Vec<RecordBatch> {
         rows(&self.client(), sql).await
     }
+}
+
+/// Waits until the log's `records` are folded and landed.
+pub(crate) async fn holds(http: &str, records: i64) {
+    let sql = "SELECT sum(log_end), sum(head), sum(landed) FROM sys.partitions";
+    wait_for(http, sql, &format!("{records}, {records}, {records}")).await;
+}
+
+async fn wait_for(http: &str, sql: &str, expected: &str) {
+    let reached = async || (rows_of(http, sql).await.join("; ") == expected).then_some(());
+    eventually(&format!("{expected} from `{sql}`"), reached).await;
+}
+
+async fn rows_of(http: &str, sql: &str) -> Vec<String> {
+    let rows = post(http, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let text = |row: &Vec<Value>| row.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    rows.iter().map(text).collect()
 }
 
 /// Both outputs of a command.

@@ -12,9 +12,9 @@ use arrow::datatypes::Int64Type;
 use dovetail_cli::client::Client;
 use serde_json::{Value, json};
 
-pub(crate) use asking::{data, post, said};
+pub(crate) use asking::{data, holds, post, said};
 pub(crate) use engine::{Local, config};
-pub(crate) use server::{Server, dovetail, last_of, settings_for_haste};
+pub(crate) use server::{Server, dovetail, last_of, settings_for_haste, settings_on_demand};
 pub(crate) use store::{Fault, Faulty};
 
 /// How long a value may take to come.

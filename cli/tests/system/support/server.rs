@@ -44,13 +44,14 @@ pub(crate) fn settings_for_haste() -> &'static str {
 }
 
 /// Runs happen when a test asks for one, and what is appended is landed at once.
-const SETTINGS_ON_DEMAND: &str =
-    "[landing]\nsegment_age = \"100ms\"\n[batch]\nschedule = \"never\"\nkeep_generations = 10\n";
+pub(crate) fn settings_on_demand() -> &'static str {
+    "[landing]\nsegment_age = \"100ms\"\n[batch]\nschedule = \"never\"\nkeep_generations = 10\n"
+}
 
 impl Server {
     /// Starts on `pipeline` and returns once it answers. Runs happen on demand.
     pub(crate) async fn started(pipeline: &Path) -> Self {
-        let mut server = Self::new(pipeline, SETTINGS_ON_DEMAND);
+        let mut server = Self::new(pipeline, settings_on_demand());
         server.start().await;
         server
     }

@@ -1,0 +1,59 @@
+//! What goes wrong with a fleet: dealt from a shuffled deck, so that a run as long as the deck, as it is by default,
+//! meets every kind.
+
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+
+use super::s3;
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Fault {
+    /// One of the broker, PostgreSQL and the S3 store is restarted.
+    Broker,
+    Postgres,
+    S3,
+    /// Requests to the S3 store meet a fault for some seconds.
+    Requests(Requests),
+    /// SIGKILL for the ingesting client,
+    Client,
+    /// and for one of a layer's processes.
+    Kill(&'static str),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Requests {
+    pub(super) fault: s3::Fault,
+    /// Those of a method, or all.
+    pub(super) method: Option<&'static str>,
+    /// What the store does then.
+    pub(super) does: &'static str,
+}
+
+const UNAVAILABLE: Requests = Requests { fault: s3::Fault::Unavailable, method: None, does: "answers 503" };
+const STALLS: Requests = Requests { fault: s3::Fault::Stalls, method: None, does: "does not answer" };
+const LOSES_ANSWERS: Requests = Requests {
+    fault: s3::Fault::LosesAnswer,
+    method: Some("PUT"),
+    does: "does what puts ask for and loses its answers",
+};
+
+/// Each, and how many of it are in the deck.
+const DECK: [(Fault, usize); 11] = [
+    (Fault::Broker, 1),
+    (Fault::Postgres, 1),
+    (Fault::S3, 1),
+    (Fault::Requests(UNAVAILABLE), 1),
+    (Fault::Requests(STALLS), 1),
+    (Fault::Requests(LOSES_ANSWERS), 1),
+    (Fault::Client, 3),
+    (Fault::Kill("ingest"), 2),
+    (Fault::Kill("batch"), 3),
+    (Fault::Kill("speed"), 3),
+    (Fault::Kill("serve"), 3),
+];
+
+pub(super) fn shuffled(random: &mut StdRng) -> Vec<Fault> {
+    let mut deck: Vec<_> = DECK.iter().flat_map(|&(fault, times)| std::iter::repeat_n(fault, times)).collect();
+    deck.shuffle(random);
+    deck
+}
