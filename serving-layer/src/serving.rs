@@ -33,8 +33,9 @@ use crate::states::StateCache;
 
 /// The catalog is looked at this often besides when this process changes it: others may publish too.
 const LOOK: Duration = Duration::from_millis(500);
-/// How often it is asked whether a topic got more partitions.
-const PARTITIONS: Duration = Duration::from_secs(5);
+/// How often it is asked whether a topic got more partitions: less often than the layers ask, which should have taken
+/// up what is found here.
+const PARTITIONS: Duration = Duration::from_secs(15);
 /// Pause before a generation that the speed layer could not meet is tried again.
 const AGAIN: Duration = Duration::from_millis(25);
 

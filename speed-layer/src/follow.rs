@@ -1,6 +1,6 @@
 //! Follows the catalog: new generations, rollbacks and runs under way become targets of the partitions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dovetail_core::catalog::Catalog;
@@ -30,7 +30,7 @@ impl Follow {
     }
 
     async fn follow(&self, mut changes: watch::Receiver<u64>) {
-        let mut over = false;
+        let (mut over, mut shown) = (false, BTreeSet::new());
         loop {
             tokio::select! {
                 changed = changes.changed() => if changed.is_err() { return },
@@ -43,23 +43,30 @@ impl Follow {
                 }
                 Err(error) => tracing::warn!(%error, "cannot read the catalog; the speed layer keeps its slices"),
             }
-            self.measure();
+            shown = self.measure(&shown);
             over = self.watch_memory(over);
         }
     }
 
-    fn measure(&self) {
+    /// Shows how the partitions are doing. Those of `before` that are another process's now are shown as no number.
+    fn measure(&self, before: &BTreeSet<(StreamName, i32)>) -> BTreeSet<(StreamName, i32)> {
         metrics::gauge!("dovetail_speed_bytes").set(self.layer.bytes() as f64);
         metrics::gauge!("dovetail_speed_bytes_limit").set(self.config.memory_limit as f64);
-        let mut slices = 0;
-        for status in self.layer.status() {
-            let labels = [("stream", status.stream.to_string()), ("partition", status.partition.to_string())];
-            metrics::gauge!("dovetail_speed_head", &labels).set(status.head as f64);
-            let folding = f64::from(u8::from(status.state == FoldState::Folding));
+        let show = |stream: &StreamName, partition: i32, head: f64, folding: f64| {
+            let labels = [("stream", stream.to_string()), ("partition", partition.to_string())];
+            metrics::gauge!("dovetail_speed_head", &labels).set(head);
             metrics::gauge!("dovetail_speed_folding", &labels).set(folding);
+        };
+        let (mut slices, mut here) = (0, BTreeSet::new());
+        for status in self.layer.status() {
+            let folding = f64::from(u8::from(status.state == FoldState::Folding));
+            show(&status.stream, status.partition, status.head as f64, folding);
             slices += status.slices;
+            here.insert((status.stream, status.partition));
         }
+        before.difference(&here).for_each(|(stream, partition)| show(stream, *partition, f64::NAN, f64::NAN));
         metrics::gauge!("dovetail_speed_slices").set(slices as f64);
+        here
     }
 
     /// Asks for a batch run while there is too much; says so once.

@@ -1,6 +1,7 @@
 //! Why a step of the landing did not happen.
 
 use dovetail_core::catalog::CatalogError;
+use dovetail_core::causes::in_one_line;
 use dovetail_core::store::StoreError;
 use dovetail_ingestion::feed::FeedError;
 use dovetail_ingestion::log::LogError;
@@ -39,15 +40,6 @@ impl LandError {
 
     /// The error and what caused it, in one line.
     pub(crate) fn reason(&self) -> String {
-        let mut reason = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            let text = error.to_string();
-            if !reason.contains(&text) {
-                reason = format!("{reason}: {text}");
-            }
-            cause = error.source();
-        }
-        reason
+        in_one_line(self)
     }
 }

@@ -2,6 +2,7 @@
 
 use datafusion::common::DataFusionError;
 use dovetail_core::catalog::CatalogError;
+use dovetail_core::causes::in_one_line;
 use dovetail_core::manifest::ManifestError;
 use dovetail_core::name::{StreamName, ViewName};
 use dovetail_core::store::StoreError;
@@ -49,15 +50,6 @@ impl RunError {
 
     /// The error and what caused it, in one line.
     pub(crate) fn text(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            let why = error.to_string();
-            if !text.contains(&why) {
-                text = format!("{text}: {why}");
-            }
-            cause = error.source();
-        }
-        text
+        in_one_line(self)
     }
 }

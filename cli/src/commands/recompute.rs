@@ -41,8 +41,8 @@ pub(super) async fn run(args: &Recompute) -> Result<ExitCode> {
     }
     // What it published does not depend on what can be told about it.
     if let Ok(records @ 1..) = whole_number(&client, ABOVE_THE_CUT).await {
-        let stay = if records == 1 { "was not landed and stays" } else { "were not landed and stay" };
-        eprintln!("{} {stay} with the speed layer until a later run", counted(records, "record"));
+        let stay = if records == 1 { "stays" } else { "stay" };
+        eprintln!("{} above its cut {stay} with the speed layer until a later run", counted(records, "record"));
     }
     Ok(ExitCode::SUCCESS)
 }

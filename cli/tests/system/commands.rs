@@ -31,7 +31,7 @@ async fn recompute_says_what_is_not_landed_yet() {
     let server = with_clicks().await;
     let said = server.run(&["recompute"]).await;
     assert!(said.contains("nothing new is landed"), "{said}");
-    assert!(said.contains("120 records were not landed and stay with the speed layer"), "{said}");
+    assert!(said.contains("120 records above its cut stay with the speed layer"), "{said}");
 }
 
 #[tokio::test]

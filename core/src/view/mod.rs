@@ -28,6 +28,7 @@ mod order;
 mod planner;
 mod sketch;
 mod split;
+mod stand_ins;
 mod state;
 mod table;
 

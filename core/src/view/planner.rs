@@ -24,6 +24,7 @@ use super::joins::{probe_with_stream, runs_again};
 use super::lineage;
 use super::order::break_ties;
 use super::split::{leaf_column, leaf_in_place_of, only_columns_of, scanned_tables};
+use super::stand_ins;
 use super::{DerivedView, View};
 use crate::pipeline::{Pipeline, PipelineErrors, Stream, ViewSql, register_lookups};
 
@@ -234,7 +235,8 @@ impl Planner {
         // Only the aggregate's own expressions are wanted here; what is below may need the optimiser to be planned.
         let below = Arc::new(EmptyTable::new(leaf_schema(fields_of(&input).iter())));
         let below = leaf_in_place_of(&input, below)?;
-        let lowered = Aggregate::try_new(Arc::new(below), ordered.group_expr, ordered.aggr_expr)?;
+        let [groups, values] = [ordered.group_expr, ordered.aggr_expr].map(|e| stand_ins::replaced(e, below.schema()));
+        let lowered = Aggregate::try_new(Arc::new(below), groups?, values?)?;
         let aggregation = Aggregation::from_plan(&self.plan_as_written(&LogicalPlan::Aggregate(lowered)).await?)?;
         let leaf_schema = leaf_schema(aggregation.answer_fields().iter());
         let finish_plan = finish_over(plan, at, &leaf_schema)?;

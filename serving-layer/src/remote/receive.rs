@@ -4,6 +4,7 @@ use arrow::array::RecordBatch;
 use arrow_flight::FlightData;
 use arrow_flight::decode::{DecodedPayload, FlightDataDecoder};
 use arrow_flight::error::FlightError;
+use dovetail_core::causes::with_causes;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::realtime_wire::{Message, Part, Status};
 use dovetail_core::rows;
@@ -71,15 +72,7 @@ pub(super) fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     if let Some(status) = error.downcast_ref::<tonic::Status>() {
         text = status.message().to_owned();
     }
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
+    with_causes(text, error)
 }
 
 /// The parts of an update that came so far.

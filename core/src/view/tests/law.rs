@@ -43,6 +43,7 @@ const VIEWS: &[&str] = &[
     "SELECT k, count(*) AS n FROM s GROUP BY k ORDER BY n DESC, k LIMIT 2",
     "SELECT k, sum(i) * 2 + count(*) AS x, sum(i) > 10 AS big FROM s GROUP BY k HAVING sum(i) IS NOT NULL",
     "SELECT k, g, count(*) AS n, grouping(k) AS gk FROM s WHERE i > -2000 GROUP BY GROUPING SETS ((k, g), (k)) ",
+    "SELECT arrow_cast(g, 'Int64') AS g, sum(arrow_cast(i, 'Decimal128(20, 2)')) AS s, count(*) FILTER (WHERE arrow_cast(i, 'Int16') > 0) AS n FROM s WHERE i BETWEEN -900 AND 900 GROUP BY 1",
     "SELECT k, i, upper(k) AS u, _offset FROM s WHERE i > 0",
     "SELECT k, i, _offset FROM s ORDER BY i DESC, _offset LIMIT 5",
     "SELECT k, count(*) AS n FROM (SELECT k FROM s WHERE b UNION ALL SELECT k FROM s WHERE i > 0) GROUP BY k",
