@@ -122,6 +122,8 @@ impl PartitionFold {
                     self.handle(&mut state, message);
                 }
             }
+            // Whoever asked has the answer: merging slices holds up none of them.
+            self.views.tidy();
             let paused = self.paused();
             self.show(&state, paused);
             let wake = state.retry_at.or_else(|| paused.then(|| Instant::now() + PAUSE));

@@ -35,6 +35,8 @@ pub(crate) struct ViewFold {
     held: Option<Held>,
     /// Why it does not fold.
     stopped: Option<String>,
+    /// Whether slices were sealed that may be merged with others.
+    untidy: bool,
 }
 
 /// A reader that is sent what is new, again and again. Its boundaries are kept for as long as it lives.
@@ -67,6 +69,7 @@ impl ViewFold {
             subscribed: vec![],
             held: None,
             stopped: None,
+            untidy: false,
         }
     }
 
@@ -293,17 +296,29 @@ impl ViewFold {
         }
     }
 
-    /// Closes the open state into a slice.
+    /// Closes the open state into a slice; [`ViewFold::tidy`] merges it with others when nobody waits.
     pub(crate) fn seal(&mut self) {
-        let pinned = self.pinned();
         let Some(held) = self.held.as_mut().filter(|held| held.open < held.head) else { return };
         let sealed = take_state(&self.view, &mut held.folder).and_then(|state| {
             held.slices.push(self.partition, OffsetRange::new(held.open, held.head), state);
             held.open = held.head;
-            held.slices.compact(&self.view, &pinned)
+            Ok(())
         });
+        self.untidy = true;
         metrics::counter!("dovetail_speed_seals_total", "stream" => self.view.stream.to_string()).increment(1);
         if let Err(error) = sealed {
+            self.failed(&error);
+        }
+    }
+
+    /// Merges slices that were sealed since the last time.
+    pub(crate) fn tidy(&mut self) {
+        if !std::mem::take(&mut self.untidy) {
+            return;
+        }
+        let pinned = self.pinned();
+        let Some(held) = &mut self.held else { return };
+        if let Err(error) = held.slices.compact(&self.view, &pinned) {
             self.failed(&error);
         }
     }

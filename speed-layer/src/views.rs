@@ -68,6 +68,10 @@ impl Views {
         self.folds.iter_mut().for_each(|fold| fold.expect(end));
     }
 
+    pub(crate) fn tidy(&mut self) {
+        self.folds.iter_mut().for_each(ViewFold::tidy);
+    }
+
     pub(crate) fn retire_previous(&mut self) {
         self.folds.iter_mut().for_each(ViewFold::retire_previous);
     }

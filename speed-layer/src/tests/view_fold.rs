@@ -37,6 +37,7 @@ async fn slices_stay_few_however_often_they_are_sealed() {
                 fold.expect(i);
             }
             fold.seal();
+            fold.tidy();
             most = most.max(fold.slices());
         }
         let (slices, head) = fold.read(0).unwrap();
