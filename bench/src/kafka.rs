@@ -46,11 +46,18 @@ pub(crate) fn measure(args: &Args, report: &mut Report) -> Result<()> {
     bench.config.kafka.brokers = Some(brokers.clone());
     let rate = |seconds: f64| format!("{} records/s over {seconds:.1} s", thousands(events as f64 / seconds));
 
-    let log = bench.config.kafka()?.map(KafkaLog::open).transpose()?;
-    let log: Arc<KafkaLog> = Arc::new(log.ok_or_else(|| anyhow!("no brokers"))?);
+    let kafka = bench.config.kafka()?.ok_or_else(|| anyhow!("no brokers"))?;
+    let log = Arc::new(KafkaLog::open(kafka.clone())?);
     let filling = bench.serve.block_on(fill(log.as_ref(), &topic, events))?;
     report.add("append to Kafka, idempotent, acks=all, generation included", rate(filling), "");
-    report.add("bare consumer that only counts (the ceiling)", rate(bare(&brokers, &topic, events)?), "");
+    let mut defaults = ClientConfig::new();
+    defaults.set("bootstrap.servers", &brokers);
+    for (settings, config) in
+        [("the log's settings: the ceiling", kafka.consumer()), ("librdkafka's defaults", defaults)]
+    {
+        let bare = timed(|| bare(config, &topic, events))?;
+        report.add(&format!("bare consumer that only counts, with {settings}"), bare.rate(events), "");
+    }
     let log: Arc<dyn Log> = log;
     let fetch = timed(|| bench.serve.block_on(read_all(&log, &topic)))?;
     report.add("  the log's reads, four partitions at once", fetch.rate(events), "");
@@ -111,9 +118,8 @@ async fn fill(log: &KafkaLog, topic: &str, events: u64) -> Result<f64> {
 }
 
 /// What librdkafka gives to who does nothing with it.
-fn bare(brokers: &str, topic: &str, events: u64) -> Result<f64> {
-    let consumer: BaseConsumer =
-        ClientConfig::new().set("bootstrap.servers", brokers).set("group.id", "bench").create()?;
+fn bare(mut config: ClientConfig, topic: &str, events: u64) -> Result<f64> {
+    let consumer: BaseConsumer = config.set("group.id", "bench").create()?;
     let mut from = TopicPartitionList::new();
     for partition in 0..PARTITIONS {
         from.add_partition_offset(topic, partition, Offset::Beginning)?;

@@ -81,7 +81,8 @@ impl KafkaConfig {
         }
     }
 
-    pub(super) fn consumer(&self) -> ClientConfig {
+    /// For reading, as the log does it.
+    pub fn consumer(&self) -> ClientConfig {
         let mut config = self.client(&CONSUMER);
         config.set("auto.offset.reset", "error");
         config.set("enable.auto.commit", "false");
