@@ -36,6 +36,8 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How often it is asked whether a topic got more partitions: less often than the layers ask, which should have taken
 /// up what is found here.
 const PARTITIONS: Duration = Duration::from_secs(15);
+/// How long the log may take to answer what `sys` tells of it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 /// Pause before a generation that the speed layer could not meet is tried again.
 const AGAIN: Duration = Duration::from_millis(25);
 
@@ -185,13 +187,29 @@ impl Inner {
 
     /// How many partitions the stream of `view` has.
     pub(crate) async fn partitions(&self, view: &View) -> Result<u32, QueryError> {
-        if let Some(&known) = self.partitions.read().unwrap_or_else(PoisonError::into_inner).get(&view.stream) {
+        if let Some(known) = self.known_partitions(&view.stream) {
             return Ok(known);
         }
         let Some(stream) = self.stream(&view.stream) else { return Ok(0) };
         let partitions = self.partitions_of(stream).await?;
         self.has_partitions(stream, partitions);
         Ok(partitions)
+    }
+
+    /// How many partitions the stream has, as far as that can be told without waiting for long.
+    pub(crate) async fn partitions_at_once(&self, stream: &Stream) -> u32 {
+        match self.known_partitions(&stream.name) {
+            Some(known) => known,
+            None => match tokio::time::timeout(PATIENCE, self.partitions_of(stream)).await {
+                Ok(Ok(partitions)) => partitions,
+                Ok(Err(_)) | Err(_) => stream.options.partitions,
+            },
+        }
+    }
+
+    /// The number that was last heard of.
+    fn known_partitions(&self, stream: &StreamName) -> Option<u32> {
+        self.partitions.read().unwrap_or_else(PoisonError::into_inner).get(stream).copied()
     }
 
     fn has_partitions(&self, stream: &Stream, partitions: u32) {

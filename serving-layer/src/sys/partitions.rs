@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
 use dovetail_core::catalog::Partition;
+use dovetail_core::offsets::OffsetRange;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::realtime::HeldUp;
+use dovetail_ingestion::log::Log;
+use futures::future::join_all;
 use serde::Serialize;
 
 use super::column::{self, Column, int32, int64, text};
 use crate::error::QueryError;
 use crate::served::Filled;
-use crate::serving::Inner;
+use crate::serving::{Inner, PATIENCE};
 
 /// One partition as it stands. Offsets are the next to read.
 #[derive(Debug, Clone, Serialize)]
@@ -46,22 +49,27 @@ pub(crate) async fn partitions(inner: &Inner) -> Result<Vec<PartitionState>, Que
     for stream in &inner.streams {
         let known = inner.catalog.partitions(&stream.topic).await?;
         let landed: BTreeMap<i32, Partition> = known.into_iter().map(|p| (p.partition, p)).collect();
-        let partitions = inner.partitions_of(stream).await.unwrap_or(stream.options.partitions);
-        for partition in 0..partitions.cast_signed() {
-            all.push(state(inner, stream, partition, landed.get(&partition)).await);
-        }
+        let partitions = inner.partitions_at_once(stream).await;
+        let states = (0..partitions.cast_signed()).map(|p| state(inner, stream, p, landed.get(&p)));
+        all.extend(join_all(states).await);
     }
     Ok(all)
 }
 
+/// Where a partition of the log begins and ends, or why that is not known.
+async fn bounds(log: &dyn Log, stream: &Stream, partition: i32) -> Result<OffsetRange, HeldUp> {
+    match tokio::time::timeout(PATIENCE, log.bounds(&stream.topic, partition)).await {
+        Ok(Ok(bounds)) => Ok(bounds),
+        Ok(Err(error)) => Err(HeldUp::stalled(error.to_string())),
+        Err(_) => Err(HeldUp::stalled(format!("the log has not answered for {PATIENCE:?}"))),
+    }
+}
+
 async fn state(inner: &Inner, stream: &Stream, partition: i32, landed: Option<&Partition>) -> PartitionState {
-    let bounds = match &inner.log {
-        Some(log) => Some(log.bounds(&stream.topic, partition).await),
-        None => None,
-    };
-    let (bounds, unknown) = match bounds {
-        Some(Ok(bounds)) => (Some(bounds), None),
-        Some(Err(error)) => (None, Some(HeldUp::stalled(error.to_string()))),
+    let (bounds, unknown) = match &inner.log {
+        Some(log) => {
+            bounds(log.as_ref(), stream, partition).await.map_or_else(|why| (None, Some(why)), |b| (Some(b), None))
+        }
         None => (None, None),
     };
     let (head, held_up) = head(inner, stream, partition);
@@ -134,7 +142,8 @@ fn held_up(inner: &Inner, stream: &Stream, partition: i32) -> Option<HeldUp> {
 
 /// How long ago the record at `offset` was produced.
 async fn age(inner: &Inner, stream: &Stream, partition: i32, offset: i64) -> Option<i64> {
-    let fetched = inner.log.as_ref()?.read(&stream.topic, partition, offset, 1).await.ok()?;
+    let read = inner.log.as_ref()?.read(&stream.topic, partition, offset, 1);
+    let fetched = tokio::time::timeout(PATIENCE, read).await.ok()?.ok()?;
     let produced = fetched.records.timestamps.values().first().copied()?;
     Some((inner.clock.now_ms() - produced).max(0))
 }

@@ -34,7 +34,7 @@ pub(super) const STREAMS: &[Column<Landed>] = &[
 pub(super) async fn streams(inner: &Inner) -> Result<RecordBatch, QueryError> {
     let mut rows = vec![];
     for stream in &inner.streams {
-        let partitions = inner.partitions_of(stream).await.unwrap_or(stream.options.partitions).cast_signed();
+        let partitions = inner.partitions_at_once(stream).await.cast_signed();
         let totals = inner.catalog.landed_totals(&stream.topic).await?;
         rows.push(Landed { stream: Arc::clone(stream), partitions, totals });
     }

@@ -129,7 +129,7 @@ async fn sys_tables_tell_what_there_is() {
     assert_eq!(world.rows("SELECT name, partitions FROM sys.streams").await, ["clicks|2"]);
     assert_eq!(world.rows("SELECT count(*) FROM sys.dead_letters").await, ["0"]);
     assert_eq!(world.rows("SELECT count(*) FROM raw.clicks").await, ["0"]);
-    for table in ["segments", "drift", "sources"] {
+    for table in ["segments", "drift", "sources", "gaps"] {
         world.try_rows(&format!("SELECT * FROM sys.{table}")).await.unwrap();
     }
     let listed = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'batch' ORDER BY 1";

@@ -12,5 +12,6 @@ mod partial;
 mod postgres;
 mod psql;
 mod read_only;
+mod silent;
 mod times;
 mod world;

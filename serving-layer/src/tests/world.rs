@@ -17,6 +17,7 @@ use dovetail_core::pipeline::Pipeline;
 use dovetail_core::realtime::{Realtime, RealtimeError, RealtimeView, Slice};
 use dovetail_core::store::{self, Store};
 use dovetail_core::view::{Folder, Planned, Planner, View, sort_state};
+use dovetail_ingestion::log::Log;
 use parquet::arrow::ArrowWriter;
 use tempfile::TempDir;
 
@@ -143,6 +144,14 @@ impl World {
     }
 
     pub(super) async fn with(sql: &str, config: ServingConfig) -> Self {
+        Self::made(sql, config, None).await
+    }
+
+    pub(super) async fn on(log: Arc<dyn Log>) -> Self {
+        Self::made(PIPELINE, config(), Some(log)).await
+    }
+
+    async fn made(sql: &str, config: ServingConfig, log: Option<Arc<dyn Log>>) -> Self {
         let pipeline = Pipeline::parse(sql, Path::new("pipeline.sql")).unwrap();
         let mut planner = Planner::new(&pipeline).await.unwrap();
         let mut planned = vec![];
@@ -176,7 +185,7 @@ impl World {
             catalog: catalog.clone(),
             store: store.clone(),
             realtime: Arc::clone(&rows) as Arc<dyn Realtime>,
-            log: None,
+            log,
             landing: Some(Arc::new(FirstIsStalled)),
             clock: Clock::manual(1_000),
             metrics: None,
