@@ -224,7 +224,11 @@ impl Lander {
         loop {
             match self.feed.read(self.partition, from).await {
                 Ok(decoded) if !decoded.range.is_empty() => return Ok(Found::Records(decoded)),
-                Ok(_) => self.feed.wait(self.partition, from).await?,
+                // There may be nothing for hours, and yet the log is well.
+                Ok(_) => {
+                    self.set_state(LandingState::Landing);
+                    self.feed.wait(self.partition, from).await?;
+                }
                 Err(FeedError::Log(LogError::Trimmed { first, .. })) if goes_on => {
                     return Ok(Found::Gap(OffsetRange::new(from, first)));
                 }

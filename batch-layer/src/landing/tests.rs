@@ -143,6 +143,26 @@ async fn a_full_store_stalls_the_landing_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_back_is_well_also_when_it_has_nothing_new() {
+    let (rig, log) = Rig::new(CLICKS).await.on_flaky_log().await;
+    rig.append_clicks(0, 30).await;
+    let landing = rig.landing(small_segments());
+    let mut status = landing.board.subscribe();
+    let tracker = spawn(&rig, &landing);
+    rig.landed().await;
+    log.set_away(true);
+    let is_stalled =
+        |state: &LandingState| matches!(state, LandingState::Stalled { reason } if reason.contains("away"));
+    status.wait_for(|status| status.values().all(|landing| is_stalled(&landing.state))).await.unwrap();
+    log.set_away(false);
+    let well = status.wait_for(|status| status.values().all(|landing| landing.state == LandingState::Landing));
+    tokio::time::timeout(Duration::from_secs(60), well).await.unwrap().unwrap();
+    landing.shutdown.cancel();
+    tracker.wait().await;
+    check_exact(&rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_hangs_does_not_keep_the_process() {
     let rig = Rig::new(CLICKS).await;
     rig.faulty.set(Fault::HangOn("segments/"));

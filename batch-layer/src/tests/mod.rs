@@ -1,6 +1,7 @@
 //! A pipeline over an embedded log, an in-memory object store that can be made to fail, and what tests ask of them.
 
 mod faulty;
+mod flaky;
 mod layer;
 
 use std::collections::HashMap;
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use self::faulty::{Fault, Faulty};
+use self::flaky::Flaky;
 use crate::config::{LandingConfig, RunConfig};
 use crate::landed::LandedRecords;
 use crate::landing::{Board, Landing};
@@ -82,6 +84,14 @@ impl Rig {
         let (streams, views) = planned(sql).await;
         let feed = feed(&self.log, Arc::clone(&streams[0])).await;
         Self { streams, views, feed, ..self }
+    }
+
+    /// The same, landing from a log that can be away.
+    pub(crate) async fn on_flaky_log(self) -> (Self, Arc<Flaky>) {
+        let flaky = Flaky::over(Arc::clone(&self.log));
+        let log: Arc<dyn Log> = Arc::<Flaky>::clone(&flaky);
+        let feed = feed(&log, Arc::clone(&self.streams[0])).await;
+        (Self { feed, ..self }, flaky)
     }
 
     pub(crate) fn folder(&self) -> &Path {
