@@ -72,17 +72,19 @@ impl Load {
         self.awaited.lock().unwrap_or_else(PoisonError::into_inner).push_back((count, since));
     }
 
+    /// For how many seconds what `total` counts was awaited.
+    fn reached(&self, total: i64) -> Vec<f64> {
+        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = || awaited.pop_front_if(|(count, _)| *count <= total);
+        std::iter::from_fn(next).map(|(_, since)| since.elapsed().as_secs_f64()).collect()
+    }
+
     /// Asks for the total again and again, for `time`.
     pub(crate) async fn freshness(&self, engine: &Engine, time: Duration) -> Result<String> {
         let mut seen = vec![];
         let began = Instant::now();
         while began.elapsed() < time {
-            let total = total(engine).await?;
-            let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-            while let Some((_, since)) = awaited.pop_front_if(|(count, _)| *count <= total) {
-                seen.push(since.elapsed().as_secs_f64());
-            }
-            drop(awaited);
+            seen.extend(self.reached(total(engine).await?));
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         seen.sort_by(f64::total_cmp);

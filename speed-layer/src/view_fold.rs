@@ -299,10 +299,9 @@ impl ViewFold {
     /// Closes the open state into a slice; [`ViewFold::tidy`] merges it with others when nobody waits.
     pub(crate) fn seal(&mut self) {
         let Some(held) = self.held.as_mut().filter(|held| held.open < held.head) else { return };
-        let sealed = take_state(&self.view, &mut held.folder).and_then(|state| {
+        let sealed = take_state(&self.view, &mut held.folder).map(|state| {
             held.slices.push(self.partition, OffsetRange::new(held.open, held.head), state);
             held.open = held.head;
-            Ok(())
         });
         self.untidy = true;
         metrics::counter!("dovetail_speed_seals_total", "stream" => self.view.stream.to_string()).increment(1);
