@@ -1,29 +1,29 @@
 //! The layer: a task per partition, one that follows the catalog, and the door for readers.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use dovetail_core::catalog::{Catalog, CatalogError};
 use dovetail_core::name::{StreamName, ViewName};
 use dovetail_core::offsets::{Cut, Offsets};
-use dovetail_core::owned::{Owned, OwnedHere};
+use dovetail_core::owned::Owned;
 use dovetail_core::realtime::{HeldUp, Realtime, RealtimeError, RealtimeView};
 use dovetail_core::view::View;
 use dovetail_ingestion::feed::Feed;
 use futures::future::join_all;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::SpeedConfig;
+use crate::doors::{Door, DoorParts, Doors};
 use crate::follow::Follow;
-use crate::partition::{Message, PartitionFold, Read, ReadAnswer, ReadRequest};
-use crate::status::{PartitionStatus, Shared};
+use crate::partition::{Message, Read, ReadAnswer, ReadRequest};
+use crate::status::PartitionStatus;
 use crate::target::{self, Targets};
 use crate::view_fold::Subscriber;
-use crate::views::Views;
 
 /// What the layer is made of.
 #[derive(Debug)]
@@ -56,32 +56,6 @@ struct Known {
     number: usize,
 }
 
-/// The partitions of one stream, and what another one is opened with.
-#[derive(Debug)]
-struct Doors {
-    /// By number; a topic gets more, never fewer.
-    all: RwLock<Arc<Vec<Door>>>,
-    moved: watch::Sender<u64>,
-    feed: Arc<Feed>,
-    views: Vec<Arc<View>>,
-    targets: watch::Receiver<Targets>,
-    owned: Option<watch::Receiver<Owned>>,
-    total_bytes: Arc<AtomicUsize>,
-    config: SpeedConfig,
-    tracker: TaskTracker,
-    shutdown: CancellationToken,
-}
-
-/// How to reach a partition's task.
-#[derive(Debug, Clone)]
-struct Door {
-    inbox: mpsc::Sender<Message>,
-    shared: Arc<Shared>,
-}
-
-/// Messages that may wait for one partition at a time.
-const WAITING: usize = 256;
-
 impl SpeedLayer {
     /// Starts folding at the cuts of the current generation.
     ///
@@ -109,9 +83,7 @@ impl SpeedLayer {
             for (i, view) in mine.iter().enumerate() {
                 layer.views.insert(view.name.clone(), Known { view: Arc::clone(view), number: i });
             }
-            let doors = Arc::new(Doors {
-                all: RwLock::default(),
-                moved: watch::Sender::default(),
+            let doors = Doors::open_all(DoorParts {
                 feed,
                 views: mine,
                 targets: targets.clone(),
@@ -121,8 +93,6 @@ impl SpeedLayer {
                 tracker: tracker.clone(),
                 shutdown: shutdown.clone(),
             });
-            doors.open_up_to(doors.feed.partitions());
-            tracker.spawn(Arc::clone(&doors).open_added());
             layer.streams.insert(stream, doors);
         }
         let layer = Arc::new(layer);
@@ -212,61 +182,6 @@ impl SpeedLayer {
     fn doors(&self, view: &ViewName) -> Result<(Arc<Vec<Door>>, usize), RealtimeError> {
         let known = self.views.get(view).ok_or_else(|| RealtimeError::UnknownView(view.clone()))?;
         Ok((self.streams.get(&known.view.stream).map(|doors| doors.all()).unwrap_or_default(), known.number))
-    }
-}
-
-impl Doors {
-    fn all(&self) -> Arc<Vec<Door>> {
-        Arc::clone(&self.all.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Opens the partitions below `there` that are not open.
-    fn open_up_to(&self, there: u32) {
-        let mut doors = self.all().to_vec();
-        for partition in doors.len()..there as usize {
-            doors.push(self.open(i32::try_from(partition).unwrap_or(i32::MAX)));
-        }
-        *self.all.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(doors);
-        self.moved.send_modify(|n| *n += 1);
-    }
-
-    /// Opens partitions as they are added to the topic.
-    async fn open_added(self: Arc<Self>) {
-        let mut count = self.feed.count();
-        let opening = async {
-            loop {
-                let there = *count.borrow_and_update();
-                if there as usize > self.all().len() {
-                    self.open_up_to(there);
-                }
-                if count.changed().await.is_err() {
-                    return;
-                }
-            }
-        };
-        self.shutdown.run_until_cancelled(opening).await;
-    }
-
-    fn open(&self, partition: i32) -> Door {
-        let (inbox, messages) = mpsc::channel(WAITING);
-        let shared = Arc::new(Shared::new(self.views.len(), &self.moved));
-        let owned = OwnedHere::new(&self.feed.stream().name, partition, self.owned.as_ref());
-        shared.set_owned(owned.now());
-        let fold = PartitionFold {
-            feed: Arc::clone(&self.feed),
-            partition,
-            views: Views::new(&self.views, partition),
-            inbox: messages,
-            targets: self.targets.clone(),
-            owned,
-            shared: Arc::clone(&shared),
-            total_bytes: Arc::clone(&self.total_bytes),
-            pause_above: self.config.memory_limit.saturating_mul(2),
-            seal_interval: self.config.seal_interval,
-            shutdown: self.shutdown.clone(),
-        };
-        self.tracker.spawn(fold.run());
-        Door { inbox, shared }
     }
 }
 

@@ -11,6 +11,7 @@
 //! fall. Nothing is on disk: after a restart the log is folded again from the cut.
 
 mod config;
+mod doors;
 mod flight;
 mod follow;
 mod layer;
