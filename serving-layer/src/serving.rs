@@ -110,6 +110,7 @@ impl Serving {
             metrics: parts.metrics,
             config: parts.config,
         });
+        inner.look_for_partitions().await;
         inner.follow().await?;
         let template = session::template(&inner).await?;
         Ok(Arc::new(Self { inner, template, dialect: Dialect::new() }))
@@ -220,7 +221,7 @@ impl Inner {
     /// Takes note of partitions that were added. A log that does not answer has taken none away.
     async fn look_for_partitions(&self) {
         for stream in &self.streams {
-            if let Ok(Ok(partitions)) = tokio::time::timeout(LOOK, self.partitions_of(stream)).await {
+            if let Ok(Ok(partitions)) = tokio::time::timeout(PATIENCE, self.partitions_of(stream)).await {
                 self.has_partitions(stream, partitions);
             }
         }

@@ -17,7 +17,7 @@ use dovetail_ingestion::feed::{Feed, FeedError};
 use dovetail_ingestion::log::LogError;
 use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::retry::Retry;
@@ -99,6 +99,8 @@ enum Step {
     Again(i64),
 }
 
+/// How long the log may take to say that it is well.
+const GLANCE: Duration = Duration::from_millis(500);
 /// How often a paused partition looks whether it may go on.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -260,11 +262,16 @@ impl PartitionFold {
         if !state.aimed {
             return self.aim(state).await;
         }
-        // At the log's end there is nothing whose success would say that it is well again.
-        if state.stalled.is_some()
-            && bounds(&self.feed, self.partition).await.is_ok_and(|log| self.views.next() == Some(log.end))
-        {
-            state.go_on();
+        if state.stalled.is_none() {
+            return;
+        }
+        // At the log's end there is nothing whose success would say that it is well again. Readers must not wait for
+        // a log that is away.
+        match timeout(GLANCE, bounds(&self.feed, self.partition)).await {
+            Ok(Ok(log)) if self.views.next() == Some(log.end) => state.go_on(),
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => state.retry_later(error.to_string()),
+            Err(_) => state.retry_later("the log does not answer".to_owned()),
         }
     }
 

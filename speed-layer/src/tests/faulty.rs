@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::{Fetched, Records};
 use dovetail_ingestion::log::{Log, LogError, SourceMark};
+use tokio::sync::Notify;
 
 #[derive(Debug)]
 pub(crate) struct Faulty {
@@ -14,6 +15,7 @@ pub(crate) struct Faulty {
     pub(crate) down: AtomicBool,
     /// Calls that asked for records or bounds.
     pub(crate) asked: AtomicU64,
+    pub(crate) interrupted: Notify,
 }
 
 impl Faulty {
@@ -23,6 +25,11 @@ impl Faulty {
             true => Err(LogError::Store("no route to the log".into())),
             false => Ok(()),
         }
+    }
+
+    /// Whoever waits for records is told that something is wrong.
+    pub(crate) fn interrupt(&self) {
+        self.interrupted.notify_waiters();
     }
 
     pub(crate) fn asked(&self) -> u64 {
@@ -65,7 +72,10 @@ impl Log for Faulty {
     }
 
     async fn wait_past(&self, topic: &str, partition: i32, offset: i64) -> Result<(), LogError> {
-        self.inner.wait_past(topic, partition, offset).await
+        tokio::select! {
+            waited = self.inner.wait_past(topic, partition, offset) => waited,
+            () = self.interrupted.notified() => Err(LogError::Store("the connection was lost".into())),
+        }
     }
 
     async fn trim(&self, topic: &str, partition: i32, before: i64) -> Result<(), LogError> {

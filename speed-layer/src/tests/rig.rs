@@ -20,6 +20,7 @@ use dovetail_ingestion::feed::{Feed, FeedConfig};
 use dovetail_ingestion::log::Log;
 use dovetail_ingestion::log::embedded::{EmbeddedLog, EmbeddedLogConfig};
 use tempfile::TempDir;
+use tokio::sync::Notify;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -74,7 +75,12 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         let config = EmbeddedLogConfig { queue_bytes: 1 << 20, tail_bytes: 1 << 20 };
         let inner: Arc<dyn Log> = Arc::new(EmbeddedLog::open(&folder.path().join("log"), &config).unwrap());
-        let log = Arc::new(Faulty { inner, down: AtomicBool::new(false), asked: AtomicU64::new(0) });
+        let log = Arc::new(Faulty {
+            inner,
+            down: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
+            interrupted: Notify::new(),
+        });
         let catalog = format!("sqlite:{}", folder.path().join("catalog.db").display());
         let catalog = Catalog::open(&catalog).await.unwrap();
         let pipeline = Pipeline::parse(sql, Path::new("/test.sql")).unwrap();

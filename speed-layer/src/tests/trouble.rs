@@ -102,6 +102,21 @@ async fn a_log_that_is_away_stalls_and_comes_back() {
 }
 
 #[tokio::test]
+async fn a_log_that_is_back_is_well_also_when_it_has_nothing_new() {
+    let rig = Rig::started(CLICKS).await;
+    rig.append_clicks(0, 0, 30).await;
+    rig.read_all("total", &cut(&[])).await;
+    rig.log.down.store(true, Ordering::Relaxed);
+    rig.log.interrupt();
+    rig.state(0, |state| matches!(state, FoldState::Stalled(_))).await;
+    // It is away for longer than the first look at it.
+    let asked = rig.log.asked();
+    eventually(async || (rig.log.asked() > asked + 2).then_some(())).await;
+    rig.log.down.store(false, Ordering::Relaxed);
+    rig.state(0, |state| *state == FoldState::Folding).await;
+}
+
+#[tokio::test]
 async fn it_starts_while_the_log_is_away() {
     let mut rig = Rig::new(CLICKS).await;
     rig.append_clicks(0, 0, 50).await;
