@@ -28,12 +28,12 @@ pub(crate) enum Since {
 /// Appends that go on until they are stopped.
 #[derive(Debug)]
 pub(crate) struct Load {
-    pub(crate) topic: String,
+    topic: String,
     /// Records a second.
-    pub(crate) rate: usize,
+    rate: usize,
     /// Records that are there already.
-    pub(crate) before: i64,
-    pub(crate) since: Since,
+    before: i64,
+    since: Since,
     /// Counts of records that answers will reach, and since when they are awaited.
     awaited: Mutex<VecDeque<(i64, Instant)>>,
 }

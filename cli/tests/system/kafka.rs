@@ -121,15 +121,20 @@ async fn catalog(folder: &TempDir, topic: &Topic) -> String {
     url
 }
 
+/// An engine whose catalog expects records that the log has lost; the folder is the catalog's.
+async fn start_at_a_hole(topic: &Topic, pipeline: &str, n: u64, lost: i64) -> (Local, TempDir) {
+    topic.with_a_hole(n, lost).await;
+    let folder = TempDir::new().unwrap();
+    let mut config = topic.config();
+    config.catalog.url = Some(catalog(&folder, topic).await);
+    (Local::start(pipeline, config).await, folder)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_log_lost_is_left_out_where_the_stream_says_so_and_told() {
     let Some(topic) = Topic::find("what_the_log_lost_is_left_out_where_the_stream_says_so_and_told") else { return };
-    topic.with_a_hole(1_000, 400).await;
-    let folder = TempDir::new().unwrap();
-    let mut config = topic.config();
-    config.catalog.url = Some(catalog(&folder, &topic).await);
     let lossy = topic.pipeline().replace("'partitions' '2'", "'partitions' '2', 'on_data_loss' 'continue'");
-    let local = Local::start(&lossy, config).await;
+    let (local, _folder) = start_at_a_hole(&topic, &lossy, 1_000, 400).await;
     until(&local, "SELECT n FROM total", 600).await;
     let gaps = "SELECT end_offset - start_offset FROM sys.gaps WHERE partition = 0 AND start_offset = 0";
     assert_eq!(number(&local.client, gaps).await, 400);
@@ -145,11 +150,7 @@ async fn what_the_log_lost_is_left_out_where_the_stream_says_so_and_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_log_lost_stops_its_partition_otherwise() {
     let Some(topic) = Topic::find("what_the_log_lost_stops_its_partition_otherwise") else { return };
-    topic.with_a_hole(100, 40).await;
-    let folder = TempDir::new().unwrap();
-    let mut config = topic.config();
-    config.catalog.url = Some(catalog(&folder, &topic).await);
-    let local = Local::start(&topic.pipeline(), config).await;
+    let (local, _folder) = start_at_a_hole(&topic, &topic.pipeline(), 100, 40).await;
     let stopped = "SELECT count(*) FROM sys.partitions WHERE partition = 0 AND landing_state = 'stopped' \
                    AND landing_error LIKE '%the log starts at 40: 40 offsets are missing%'";
     until(&local, stopped, 1).await;
