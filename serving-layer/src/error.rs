@@ -34,6 +34,45 @@ pub enum Reason {
 }
 
 impl Reason {
+    pub const ALL: [Self; 15] = [
+        Self::Syntax,
+        Self::UndefinedTable,
+        Self::UndefinedColumn,
+        Self::UndefinedFunction,
+        Self::Invalid,
+        Self::Data,
+        Self::DivisionByZero,
+        Self::Unsupported,
+        Self::ReadOnly,
+        Self::Timeout,
+        Self::Memory,
+        Self::TooMany,
+        Self::NotReady,
+        Self::Storage,
+        Self::Internal,
+    ];
+
+    /// The word in answers over HTTP. It never changes.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Syntax => "syntax_error",
+            Self::UndefinedTable => "undefined_table",
+            Self::UndefinedColumn => "undefined_column",
+            Self::UndefinedFunction => "undefined_function",
+            Self::Invalid => "invalid_statement",
+            Self::Data => "invalid_value",
+            Self::DivisionByZero => "division_by_zero",
+            Self::Unsupported => "unsupported",
+            Self::ReadOnly => "read_only",
+            Self::Timeout => "timeout",
+            Self::Memory => "out_of_memory",
+            Self::TooMany => "too_many_queries",
+            Self::NotReady => "not_ready",
+            Self::Storage => "storage",
+            Self::Internal => "internal",
+        }
+    }
+
     /// The SQLSTATE.
     pub fn sqlstate(self) -> &'static str {
         match self {

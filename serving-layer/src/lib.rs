@@ -37,7 +37,7 @@ mod tests;
 
 pub use config::{Landing, LandingAt, ServingConfig, ServingParts};
 pub use error::{QueryError, Reason};
-pub use http::router;
+pub use http::{Code, Failed, errors_in_shape, router};
 pub use position::Position;
 pub use postgres::serve_postgres;
 pub use query::{Answer, Batches};

@@ -7,13 +7,13 @@ use anyhow::Result;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, post};
 use dovetail_core::catalog::MemberLayer;
+use dovetail_serving_layer::{Code, Failed};
 
 use super::runs::until_served;
-use super::{Failed, unavailable};
+use super::unavailable;
 use crate::config::{Config, bytes};
 use crate::engine::Engine;
 
@@ -57,12 +57,12 @@ impl Forward {
         let members = self.engine.catalog.members(layer, self.engine.clock.now_ms()).await.map_err(unavailable)?;
         let Some(member) = members.into_iter().max_by_key(|member| member.joined_ms) else {
             let message = format!("no process of the {layer} layer is alive: start one with `dovetail {layer}`");
-            return Err(Failed(StatusCode::SERVICE_UNAVAILABLE, message));
+            return Err(Failed::new(Code::Unavailable, message));
         };
         let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
         let (parts, body) = request.into_parts();
         let body = axum::body::to_bytes(body, self.longest).await;
-        let body = body.map_err(|e| Failed(StatusCode::PAYLOAD_TOO_LARGE, e.to_string()))?;
+        let body = body.map_err(|e| Failed::new(Code::TooLarge, e.to_string()))?;
         let mut sent = self.http.request(parts.method, format!("{}{path}", member.address)).body(body);
         for name in [axum::http::header::CONTENT_TYPE, axum::http::header::ACCEPT] {
             if let Some(value) = parts.headers.get(&name) {

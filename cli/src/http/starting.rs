@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use dovetail_serving_layer::{Code, Failed, errors_in_shape};
 use tower::ServiceExt;
 
 /// The routes to be, and why they are not there yet.
@@ -29,7 +29,7 @@ impl Starting {
 
     /// All routes: those of [`Self::ready`] once they are there.
     pub fn router(self: &Arc<Self>) -> Router {
-        Router::new().fallback(answer).with_state(Arc::clone(self))
+        errors_in_shape(Router::new().fallback(answer).with_state(Arc::clone(self)))
     }
 }
 
@@ -45,5 +45,5 @@ async fn answer(State(starting): State<Arc<Starting>>, request: Request) -> Resp
     }
     let reason = starting.reason.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let reason = if reason.is_empty() { "starting".to_owned() } else { format!("starting: {reason}") };
-    (StatusCode::SERVICE_UNAVAILABLE, reason + "\n").into_response()
+    Failed::new(Code::Starting, reason).into_response()
 }
