@@ -47,12 +47,11 @@ pub(crate) async fn verify_all(engine: &Arc<Engine>, views: &[Arc<View>], progre
             Err(_) => 0,
         });
     }
-    progress.begin(&expected);
+    let _verifying = progress.begin(&expected);
     let mut verdicts = vec![];
     for view in views {
         verdicts.push(verify(engine, view, progress).await?);
     }
-    progress.end();
     Ok(verdicts)
 }
 

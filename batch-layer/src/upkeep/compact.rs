@@ -7,6 +7,8 @@
 
 use std::collections::BTreeSet;
 
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
 use bytes::Bytes;
 use dovetail_core::catalog::{CatalogError, Segment};
 use dovetail_core::manifest::Manifest;
@@ -18,6 +20,7 @@ use parquet::errors::ParquetError;
 use tracing::{info, warn};
 
 use super::{RECENT, Upkeep, UpkeepError};
+use crate::dead;
 use crate::encode::{self, Encoder};
 
 /// Fewer than this are left until more have come.
@@ -62,7 +65,7 @@ impl Upkeep {
         let (topic, partition) = (&first.topic, first.partition);
         let unique = self.writer.unique(&self.catalog).await?;
         let rows = encode::segment(stream.decoded_schema())?;
-        let rows = self.merged(rows, group.iter().map(|segment| segment.path.clone()).collect()).await?;
+        let rows = self.merged(rows, group.iter().map(|segment| segment.path.clone()).collect(), Ok).await?;
         let dead_path = group.iter().any(|segment| segment.dead_path.is_some());
         let dead_path = dead_path.then(|| path::dead_letters(topic, partition, range, unique).to_string());
         let new = Segment {
@@ -92,7 +95,7 @@ impl Upkeep {
         self.store.put_new(&new.path.as_str().into(), rows).await?;
         if let Some(path) = &new.dead_path {
             let dead = group.iter().filter_map(|segment| segment.dead_path.clone()).collect();
-            let dead = self.merged(encode::dead_letters()?, dead).await?;
+            let dead = self.merged(encode::dead_letters()?, dead, dead::of_today).await?;
             self.store.put_new(&path.as_str().into(), dead).await?;
         }
         Ok(self.catalog.replace_segments(group, new).await?)
@@ -113,20 +116,23 @@ impl Upkeep {
         }
     }
 
-    /// All rows of `paths`, in order, in one file.
-    async fn merged(&self, mut encoder: Encoder, paths: Vec<String>) -> Result<Bytes, UpkeepError> {
+    /// All rows of `paths`, in order, in one file; each batch as `today` has it.
+    async fn merged(&self, mut encoder: Encoder, paths: Vec<String>, today: Today) -> Result<Bytes, UpkeepError> {
         for path in paths {
             let object = self.store.get(&path.as_str().into()).await?;
-            encoder = tokio::task::spawn_blocking(move || append(encoder, object)).await??;
+            encoder = tokio::task::spawn_blocking(move || append(encoder, object, today)).await??;
         }
         Ok(tokio::task::spawn_blocking(move || encode::finish(encoder)).await??)
     }
 }
 
-fn append(mut encoder: Encoder, object: Bytes) -> Result<Encoder, ParquetError> {
+/// What an object of an earlier version holds, in the columns of today.
+type Today = fn(RecordBatch) -> Result<RecordBatch, ArrowError>;
+
+fn append(mut encoder: Encoder, object: Bytes, today: Today) -> Result<Encoder, ParquetError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(object)?;
     for batch in builder.with_batch_size(BATCH_ROWS).build()? {
-        encoder.write(&batch?)?;
+        encoder.write(&today(batch?)?)?;
     }
     Ok(encoder)
 }

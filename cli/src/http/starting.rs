@@ -47,3 +47,32 @@ async fn answer(State(starting): State<Arc<Starting>>, request: Request) -> Resp
     let reason = if reason.is_empty() { "starting".to_owned() } else { format!("starting: {reason}") };
     Failed::new(Code::Starting, reason).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    async fn asked(starting: &Arc<Starting>, path: &str) -> (u16, String) {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        let answer = starting.router().oneshot(request).await.unwrap();
+        let status = answer.status().as_u16();
+        (status, String::from_utf8(to_bytes(answer.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_it_waits_for_is_an_error_like_any_other() {
+        let starting = Arc::<Starting>::default();
+        starting.waits_for("no broker answers".to_owned());
+        assert_eq!(asked(&starting, "/healthz").await, (200, "ok\n".to_owned()));
+        let (status, body) = asked(&starting, "/v1/query").await;
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(status, 503);
+        assert_eq!(body, json!({"error": {"message": "starting: no broker answers", "code": "starting"}}));
+        starting.ready(Router::new());
+        let (status, body) = asked(&starting, "/v1/query").await;
+        assert!(status == 404 && body.contains("\"unknown_route\""), "{body}");
+    }
+}

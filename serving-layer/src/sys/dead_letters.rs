@@ -51,6 +51,7 @@ impl DeadLetters {
             Field::new("offset", DataType::Int64, false),
             Field::new("timestamp", timestamp, true),
             Field::new("key", DataType::Binary, true),
+            Field::new("headers", DataType::Utf8, true),
             Field::new("value", DataType::Binary, true),
             Field::new(TEXT, DataType::Utf8, true),
             Field::new("error", DataType::Utf8, true),
@@ -161,7 +162,8 @@ async fn read(store: &Store, segment: &Segment, schema: SchemaRef) -> Result<Vec
     decoded.await.map_err(|_| QueryError::panicked())?
 }
 
-/// The object's columns under this table's names; a leading `_` of theirs does not matter.
+/// The object's columns under this table's names; a leading `_` of theirs does not matter. One that the object lacks is
+/// NULL: those of earlier versions have no headers.
 fn letters(batch: &RecordBatch, topic: &str, partition: i32, schema: &SchemaRef) -> Result<RecordBatch> {
     let rows = batch.num_rows();
     let found = |name: &str| {

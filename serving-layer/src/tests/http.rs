@@ -2,15 +2,17 @@
 
 use std::io::Cursor;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::ipc::reader::StreamReader;
+use dovetail_core::offsets::Cut;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
-use super::world::World;
-use crate::router;
+use super::world::{World, config};
+use crate::{ServingConfig, router};
 
 pub(super) struct Http {
     pub(super) world: World,
@@ -188,4 +190,27 @@ async fn an_error_after_many_rows_is_told_where_the_format_can() {
         assert_eq!(response.status(), StatusCode::OK);
         assert!(response.bytes().await.is_err(), "{accept}: the body looks whole");
     }
+}
+
+#[tokio::test]
+async fn views_that_all_wait_are_named_in_the_time_of_one() {
+    let views = 40;
+    let view = |i| format!("CREATE VIEW v{i} AS SELECT page, count(*) AS n FROM clicks GROUP BY page;\n");
+    let sql = format!(
+        "CREATE EXTERNAL TABLE clicks (user_id VARCHAR, page VARCHAR, ms BIGINT)
+         STORED AS JSON LOCATION 'kafka://Clicks' OPTIONS ('partitions' '2');\n{}",
+        (0..views).map(view).collect::<String>()
+    );
+    let wait = Duration::from_secs(1);
+    let http = http_of(World::with(&sql, ServingConfig { catch_up: wait, ..config() }).await).await;
+    assert_eq!(http.get("/readyz").await.0, StatusCode::OK);
+    // None of them has reached where the batch views end.
+    *http.world.rows.reached.lock().unwrap() = Some(Cut([(0, 7)].into_iter().collect()));
+    let began = Instant::now();
+    let (status, body) = http.get("/readyz").await;
+    assert!(began.elapsed() < wait * views / 2, "they waited one after the other: {:?}", began.elapsed());
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &body["error"]["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("not_ready")));
+    let message = body["error"]["message"].as_str().unwrap();
+    assert!((0..views).all(|i| message.contains(&format!("`v{i}`"))), "{message}");
 }

@@ -24,7 +24,7 @@ pub(crate) struct Local {
     pub(crate) engine: Arc<Engine>,
     pub(crate) faulty: Arc<Faulty>,
     pub(crate) client: Client,
-    pub(crate) folder: TempDir,
+    pub(crate) folder: Arc<TempDir>,
 }
 
 /// Quick, and runs only on demand.
@@ -38,7 +38,11 @@ pub(crate) fn config() -> Config {
 
 impl Local {
     pub(crate) async fn start(pipeline: &str, config: Config) -> Self {
-        let folder = TempDir::new().unwrap();
+        Self::start_in(&Arc::new(TempDir::new().unwrap()), pipeline, config).await
+    }
+
+    /// The same, on the data that one which was stopped has left in the folder.
+    pub(crate) async fn start_in(folder: &Arc<TempDir>, pipeline: &str, config: Config) -> Self {
         let file = folder.path().join("pipeline.sql");
         std::fs::write(&file, pipeline).unwrap();
         let plan = Plan::load(&file).await.unwrap();
@@ -63,7 +67,7 @@ impl Local {
         engine.tracker().spawn(async move {
             axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await.unwrap();
         });
-        Self { engine, faulty, client: Client::new(&url).unwrap(), folder }
+        Self { engine, faulty, client: Client::new(&url).unwrap(), folder: Arc::clone(folder) }
     }
 
     pub(crate) async fn append(&self, stream: &str, records: Vec<u8>) {
