@@ -74,7 +74,9 @@ fn keys(value: &Value, within: &str, all: &mut BTreeSet<String>) {
         let key = if within.is_empty() { key.clone() } else { format!("{within}.{key}") };
         match value.is_object() {
             true => keys(value, &key, all),
-            false => drop(all.insert(key)),
+            false => {
+                all.insert(key);
+            }
         }
     }
 }
@@ -86,7 +88,7 @@ fn every_key_is_set_by_a_variable_and_by_a_file() {
     for (key, text, expected) in every_key() {
         missing.remove(key);
         let variable = format!("DOVETAIL_{}", key.replace('.', "_").to_uppercase());
-        let set = parse("", &[(&variable, text)]).unwrap_or_else(|error| panic!("{variable}: {error:#}"));
+        let set = parse("", &[(variable.as_str(), text)]).unwrap_or_else(|error| panic!("{variable}: {error:#}"));
         assert_eq!(at(&serde_json::to_value(set).unwrap(), key), &expected, "{variable}");
         let quoted = if expected.is_string() { format!("{text:?}") } else { text.to_owned() };
         let file = match key.rsplit_once('.') {

@@ -20,7 +20,7 @@ const AFTER: &str = "
     CREATE VIEW total AS SELECT count(*) AS n FROM notes;
     CREATE VIEW by_sender AS SELECT _headers AS sender, n, count(*) AS c, max(_timestamp) AS last FROM notes GROUP BY _headers, n;
 ";
-const LINES: &str = "concat_ws('|', coalesce(sender, 'nobody'), n, c, CAST(last AS VARCHAR))";
+const LINES: &str = "concat_ws('|', coalesce(sender, 'nobody'), n, CAST(c AS VARCHAR), CAST(last AS VARCHAR))";
 
 async fn append(log: &dyn Log, notes: &[(&str, Option<&str>)]) {
     let records = Records {

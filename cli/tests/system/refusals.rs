@@ -5,7 +5,7 @@ use bytesize::ByteSize;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Local, clicks, config, eventually, try_number};
+use crate::support::{Local, clicks, config, dovetail, eventually, try_number};
 
 const PIPELINE: &str = "
     CREATE EXTERNAL TABLE clicks (ts TIMESTAMP, user_id BIGINT, page VARCHAR, ms BIGINT)
@@ -81,7 +81,7 @@ async fn every_wrong_request_is_told_why_in_one_shape() {
             post("/v1/query", None, "DROP TABLE total", 403, "read_only"),
             post("/v1/query", JSON, "{\"query\": \"SELECT 1\"}", 400, "syntax_error"),
             post("/v1/query", None, [0xff, 0xfe], 400, "bad_request"),
-            post("/v1/query", None, vec![b' '; 2 << 20], 413, "too_large"),
+            post("/v1/query", None, vec![b' '; (1 << 20) + 1], 413, "too_large"),
             post("/v1/recompute", JSON, "{", 400, "bad_request"),
             post("/v1/recompute", JSON, "{\"vews\": []}", 400, "bad_request"),
             post("/v1/recompute", JSON, "{\"views\": [\"nope\"]}", 404, "unknown_view"),
@@ -107,4 +107,15 @@ async fn every_wrong_request_is_told_why_in_one_shape() {
     // What a command says of it is the message, not the document.
     let error = local.client.post::<Value>("/v1/rollback", &json!({"generation": 1})).await.unwrap_err().to_string();
     assert_eq!(error, "generation 1 is current already");
+}
+
+#[tokio::test]
+async fn a_variable_that_sets_nothing_ends_every_command() {
+    for command in [&["query", "SELECT 1"][..], &["up", "pipeline.sql"], &["status"]] {
+        let output = dovetail().args(command).env("DOVETAIL_SPED_MEMORY", "1GiB").output().await.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{command:?}: {said}");
+        let hint = "error: variable `DOVETAIL_SPED_MEMORY` sets nothing: did you mean `DOVETAIL_SPEED_MEMORY`?\n";
+        assert_eq!(said, hint, "{command:?}");
+    }
 }
