@@ -142,7 +142,7 @@ fn a_value_of_another_type_is_an_error_that_names_the_variable() {
         ("DOVETAIL_STORE_ALLOW_HTTP", "yes", "a boolean"),
         ("DOVETAIL_QUERY_CONCURRENT", "many", "usize"),
         ("DOVETAIL_QUERY_CONCURRENT", "-1", "usize"),
-        ("DOVETAIL_LANDING_SEGMENT_AGE", "5", "time unit needed"),
+        ("DOVETAIL_LANDING_SEGMENT_AGE", "5", "a duration"),
         ("DOVETAIL_LOG_KEEP", "some", "unknown variant `some`"),
     ] {
         let error = refused("", &[(variable, value)]);

@@ -13,12 +13,14 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::routing::{get, post};
 use dovetail_core::catalog::MemberLayer;
 use dovetail_core::name::StreamName;
 use dovetail_ingestion::append::Appender;
 use dovetail_serving_layer::{Code, Failed, errors_in_shape};
+use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
 use crate::client::StreamInfo;
@@ -74,6 +76,15 @@ pub fn router(engine: &Arc<Engine>, config: &Config) -> Result<Router> {
 
 fn kib(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
+}
+
+/// What a body of JSON says; without a body, nothing.
+fn parsed<T: Default + DeserializeOwned>(body: &Bytes) -> std::result::Result<T, Failed> {
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    let wrong = |error| Failed::new(Code::BadRequest, format!("the body is not what this route takes: {error}"));
+    serde_json::from_slice(body).map_err(wrong)
 }
 
 /// A layer that this process does not run, or that fails.

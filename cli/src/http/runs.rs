@@ -13,7 +13,7 @@ use dovetail_serving_layer::{Code, Failed};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{App, codes, unavailable};
+use super::{App, codes, parsed, unavailable};
 use crate::engine::Engine;
 
 #[derive(Debug, Default, Deserialize)]
@@ -24,10 +24,7 @@ struct RecomputeBody {
 }
 
 pub(super) async fn recompute(State(app): State<Arc<App>>, body: Bytes) -> Result<Response, Failed> {
-    let body: RecomputeBody = match body.is_empty() {
-        true => RecomputeBody::default(),
-        false => serde_json::from_slice(&body).map_err(|e| Failed::new(Code::BadRequest, e.to_string()))?,
-    };
+    let body: RecomputeBody = parsed(&body)?;
     let known = |name: &ViewName| app.engine.views.iter().any(|view| view.name == *name);
     if let Some(unknown) = body.views.iter().find(|name| !known(name)) {
         return Err(Failed::new(Code::UnknownView, format!("no view `{unknown}` that is folded")));

@@ -7,7 +7,7 @@ use axum::extract::State;
 use dovetail_serving_layer::{Code, Failed, QueryError};
 use serde::Deserialize;
 
-use super::App;
+use super::{App, parsed};
 use crate::verify::{Verdict, Verified, verify_all};
 
 #[derive(Debug, Default, Deserialize)]
@@ -17,10 +17,7 @@ struct VerifyBody {
 }
 
 pub(super) async fn verify(State(app): State<Arc<App>>, body: Bytes) -> Result<axum::Json<Vec<Verdict>>, Failed> {
-    let body: VerifyBody = match body.is_empty() {
-        true => VerifyBody::default(),
-        false => serde_json::from_slice(&body).map_err(|e| Failed::new(Code::BadRequest, e.to_string()))?,
-    };
+    let body: VerifyBody = parsed(&body)?;
     let known = |name: &str| app.engine.views.iter().any(|view| view.name.as_str() == name);
     if let Some(unknown) = body.views.iter().find(|name| !known(name)) {
         return Err(Failed::new(Code::UnknownView, format!("no view `{unknown}` that is folded")));

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
-use super::Faulty;
+use super::{Faulty, eventually};
 
 /// A running engine.
 pub(crate) struct Local {
@@ -50,7 +50,13 @@ impl Local {
         let local = Store::local(&config.data_dir().join("store")).unwrap();
         let faulty = Faulty::over(local.object_store());
         let store = Store::new(Arc::<Faulty>::clone(&faulty));
-        let backends = Backends::open(&config).await.unwrap().with_store(store);
+        // Connections of the one before may hold its log a moment longer.
+        let opened = async || match Backends::open(&config).await {
+            Ok(backends) => Some(backends),
+            Err(error) if format!("{error:#}").contains("is open in another process") => None,
+            Err(error) => panic!("{error:#}"),
+        };
+        let backends = eventually("the log, which another has open", opened).await.with_store(store);
         let surroundings = Surroundings {
             backends,
             roles: Roles::All,
