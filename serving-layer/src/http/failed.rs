@@ -37,6 +37,8 @@ pub enum Code {
     /// The request, a record, or the number of records is over a limit, and will be when it is sent again.
     TooLarge,
     UnsupportedMediaType,
+    /// The body came too slowly.
+    TooSlow,
     /// Too much is being done at once; nothing of the request was done.
     TooBusy,
     /// The process waits for what it needs to start.
@@ -45,7 +47,7 @@ pub enum Code {
     NotReady,
     /// What does it is away, or this process does not do it.
     Unavailable,
-    /// It may have been done, or not.
+    /// It may have been done, or not: look before it is sent again.
     OutcomeUnknown,
     /// What is stored is missing or damaged, or a view cannot be folded.
     RunFailed,
@@ -54,7 +56,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::BadRequest,
         Self::UnknownStream,
         Self::UnknownView,
@@ -68,6 +70,7 @@ impl Code {
         Self::SourceOverlap,
         Self::TooLarge,
         Self::UnsupportedMediaType,
+        Self::TooSlow,
         Self::TooBusy,
         Self::Starting,
         Self::NotReady,
@@ -101,11 +104,12 @@ impl Code {
             Self::SourceOverlap => ("source_overlap", StatusCode::CONFLICT),
             Self::TooLarge => ("too_large", StatusCode::PAYLOAD_TOO_LARGE),
             Self::UnsupportedMediaType => ("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Self::TooSlow => ("too_slow", StatusCode::REQUEST_TIMEOUT),
             Self::TooBusy => ("too_busy", StatusCode::TOO_MANY_REQUESTS),
             Self::Starting => ("starting", StatusCode::SERVICE_UNAVAILABLE),
             Self::NotReady => ("not_ready", StatusCode::SERVICE_UNAVAILABLE),
             Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
-            Self::OutcomeUnknown => ("outcome_unknown", StatusCode::SERVICE_UNAVAILABLE),
+            Self::OutcomeUnknown => ("outcome_unknown", StatusCode::INTERNAL_SERVER_ERROR),
             Self::RunFailed => ("run_failed", StatusCode::INTERNAL_SERVER_ERROR),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
         }
@@ -124,6 +128,7 @@ impl Code {
             StatusCode::CONFLICT => Self::Conflict,
             StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
+            StatusCode::REQUEST_TIMEOUT => Self::TooSlow,
             StatusCode::TOO_MANY_REQUESTS => Self::TooBusy,
             StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable,
             status if status.is_client_error() => Self::BadRequest,
