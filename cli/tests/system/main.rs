@@ -15,3 +15,4 @@ mod real_input;
 mod refusals;
 mod slt;
 mod support;
+mod verifying;
