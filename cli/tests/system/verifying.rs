@@ -1,6 +1,5 @@
 //! A verification that is given up has ended: it is not shown as going on, and the next one begins anew.
 
-use dovetail_ingestion::log::Log;
 use serde_json::{Value, json};
 
 use crate::support::{Fault, Local, clicks, config, eventually, try_number, verify};
@@ -25,8 +24,9 @@ async fn a_verification_whose_client_is_gone_has_ended() {
     local.faulty.set(Fault::Stalled);
     let progress = async || local.client.get::<Value>("/v1/verify").await.unwrap();
     let begun = async || (progress().await["view"] == "total").then_some(());
+    let all = json!({});
     tokio::select! {
-        answer = local.client.post::<Value>("/v1/verify", &json!({})) => panic!("{answer:?}"),
+        answer = local.client.post::<Value>("/v1/verify", &all) => panic!("{answer:?}"),
         () = eventually("a verification in progress", begun) => {}
     }
     let given_up = eventually("its end", async || {
