@@ -1,15 +1,16 @@
 //! A record that decodes only under a later schema is the very record that was appended: with its headers, whether it
 //! is read from the log or from the landing.
 
-use std::sync::Arc;
+use std::path::Path;
 
 use arrow::array::{BinaryArray, StringArray, TimestampMillisecondArray};
 use dovetail_core::record::Records;
 use dovetail_ingestion::log::Log;
+use dovetail_ingestion::log::embedded::{EmbeddedLog, EmbeddedLogConfig};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Local, config, eventually, number, texts, try_number, verify};
+use crate::support::{Server, eventually, number, settings_on_demand, texts, try_number, verify};
 
 const BEFORE: &str = "
     CREATE EXTERNAL TABLE notes (n BIGINT) STORED AS JSON LOCATION 'kafka://notes' OPTIONS ('partitions' '1');
@@ -18,69 +19,94 @@ const BEFORE: &str = "
 const AFTER: &str = "
     CREATE EXTERNAL TABLE notes (n VARCHAR) STORED AS JSON LOCATION 'kafka://notes' OPTIONS ('partitions' '1');
     CREATE VIEW total AS SELECT count(*) AS n FROM notes;
-    CREATE VIEW by_sender AS SELECT _headers AS sender, n, count(*) AS c, max(_timestamp) AS last FROM notes GROUP BY _headers, n;
+    CREATE VIEW by_sender AS SELECT _headers AS sender, n, count(*) AS c, max(_timestamp) AS last FROM notes
+    GROUP BY _headers, n;
 ";
-const LINES: &str = "concat_ws('|', coalesce(sender, 'nobody'), n, CAST(c AS VARCHAR), CAST(last AS VARCHAR))";
 
-async fn append(log: &dyn Log, notes: &[(&str, Option<&str>)]) {
+/// The server's log, while it does not run.
+async fn log(data: &Path) -> EmbeddedLog {
+    std::fs::create_dir_all(data).unwrap();
+    let settings = EmbeddedLogConfig { queue_bytes: 1 << 20, tail_bytes: 1 << 20 };
+    let log = EmbeddedLog::open(&data.join("log"), &settings).unwrap();
+    log.create_topic("notes", 1).await.unwrap();
+    log
+}
+
+async fn append(data: &Path, notes: &[(&str, Option<&str>)]) {
+    let header = |sender: &str| format!("{{\"sender\":\"{sender}\"}}");
     let records = Records {
         timestamps: TimestampMillisecondArray::from_iter_values(1000..1000 + notes.len() as i64),
         keys: BinaryArray::from_iter(notes.iter().map(|(_, sender)| sender.map(|_| b"k"))),
         values: BinaryArray::from_iter_values(notes.iter().map(|(n, _)| format!("{{\"n\": {n}}}"))),
-        headers: StringArray::from_iter(
-            notes.iter().map(|(_, sender)| sender.map(|s| format!("{{\"sender\":\"{s}\"}}"))),
-        ),
+        headers: StringArray::from_iter(notes.iter().map(|(_, sender)| sender.map(header))),
     };
-    log.append("notes", 0, records, None).await.unwrap();
+    log(data).await.append("notes", 0, records, None).await.unwrap();
 }
 
-async fn landed(local: &Local, n: i64) {
-    let landed =
-        async || (try_number(&local.client, "SELECT landed FROM sys.partitions").await.ok()? == n).then_some(());
+async fn landed(server: &Server, n: i64) {
+    let client = server.client();
+    let landed = async || (try_number(&client, "SELECT landed FROM sys.partitions").await.ok()? == n).then_some(());
     eventually(&format!("{n} landed records"), landed).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_dead_letter_keeps_its_headers_until_it_decodes() {
-    let folder = Arc::new(TempDir::new().unwrap());
-    let local = Local::start_in(&folder, BEFORE, config()).await;
-    append(local.engine.log.as_ref(), &[("1", Some("ann")), ("\"x\"", Some("bob")), ("\"y\"", None)]).await;
-    landed(&local, 3).await;
-    let dead = texts(&local.client, "SELECT headers FROM sys.dead_letters ORDER BY \"offset\"").await;
-    assert_eq!(dead, ["{\"sender\":\"bob\"}", ""]);
-    let run: Value = local.client.post("/v1/recompute", &json!({})).await.unwrap();
+async fn recompute(server: &Server) {
+    let run: Value = server.client().post("/v1/recompute", &json!({"full": true})).await.unwrap();
     assert!(run["generation"].is_u64(), "{run}");
-    assert_eq!(number(&local.client, "SELECT n FROM total").await, 1);
-    local.engine.stop().await;
-    drop(local);
+}
 
-    let local = Local::start_in(&folder, AFTER, config()).await;
-    let run: Value = local.client.post("/v1/recompute", &json!({"full": true})).await.unwrap();
-    assert!(run["generation"].is_u64(), "{run}");
-    let expected = |more: &[&str]| {
-        let rebuilt = [
-            "nobody|y|1|1970-01-01T00:00:01.002Z",
-            "{\"sender\":\"ann\"}|1|1|1970-01-01T00:00:01Z",
-            "{\"sender\":\"bob\"}|x|1|1970-01-01T00:00:01.001Z",
-        ];
-        let mut lines: Vec<String> = rebuilt.iter().chain(more).map(|&line| line.to_owned()).collect();
-        lines.sort();
-        lines
-    };
-    let lines = async |layer: &str| {
-        let mut lines = texts(&local.client, &format!("SELECT {LINES} FROM {layer}by_sender")).await;
-        lines.sort();
-        lines
-    };
-    assert_eq!(lines("batch.").await, expected(&[]));
+async fn senders(server: &Server, view: &str) -> Vec<String> {
+    let line = "concat_ws('|', coalesce(sender, 'nobody'), n, CAST(c AS VARCHAR), CAST(last AS VARCHAR))";
+    let mut lines = texts(&server.client(), &format!("SELECT {line} FROM {view}")).await;
+    lines.sort();
+    lines
+}
+
+#[tokio::test]
+async fn a_dead_letter_keeps_its_headers_until_it_decodes() {
+    let folder = TempDir::new().unwrap();
+    let pipeline = folder.path().join("notes.sql");
+    std::fs::write(&pipeline, BEFORE).unwrap();
+    let mut server = Server::new(&pipeline, settings_on_demand());
+    append(&server.data(), &[("1", Some("ann")), ("\"x\"", Some("bob")), ("\"y\"", None)]).await;
+    server.start().await;
+    landed(&server, 3).await;
+    let dead = texts(&server.client(), "SELECT headers FROM sys.dead_letters ORDER BY \"offset\"").await;
+    assert_eq!(dead, ["{\"sender\":\"bob\"}", ""]);
+    recompute(&server).await;
+    assert_eq!(number(&server.client(), "SELECT n FROM total").await, 1);
+    server.kill().await;
+
+    // Now texts are notes too.
+    std::fs::write(&pipeline, AFTER).unwrap();
+    server.launch();
+    eventually("a server that answers", async || server.client().get::<Value>("/v1/layers").await.ok()).await;
+    recompute(&server).await;
+    server.wait_ready().await;
+    let mut expected = vec![
+        "nobody|y|1|1970-01-01T00:00:01.002Z",
+        "{\"sender\":\"ann\"}|1|1|1970-01-01T00:00:01Z",
+        "{\"sender\":\"bob\"}|x|1|1970-01-01T00:00:01.001Z",
+    ];
+    assert_eq!(senders(&server, "batch.by_sender").await, expected);
+    assert_eq!(senders(&server, "by_sender").await, expected);
     // Folded from the log, the same records are the same rows.
-    verify(&local.client, &[]).await;
-    append(local.engine.log.as_ref(), &[("\"z\"", Some("cat"))]).await;
-    let all = expected(&["{\"sender\":\"cat\"}|z|1|1970-01-01T00:00:01Z"]);
-    let answered = async || (lines("").await == all).then_some(());
+    verify(&server.client(), &[]).await;
+    server.kill().await;
+
+    // One more for the speed layer.
+    append(&server.data(), &[("\"z\"", Some("cat"))]).await;
+    server.start().await;
+    expected.push("{\"sender\":\"cat\"}|z|1|1970-01-01T00:00:01Z");
+    let answered = async || (senders(&server, "by_sender").await == expected).then_some(());
     eventually("the record that came last", answered).await;
-    landed(&local, 4).await;
-    // From the landing too, once the log is trimmed.
-    local.engine.log.trim("notes", 0, 4).await.unwrap();
-    verify(&local.client, &[]).await;
+    landed(&server, 4).await;
+    verify(&server.client(), &[]).await;
+    recompute(&server).await;
+    server.kill().await;
+
+    // Folded from the landing too, once the log is trimmed.
+    log(&server.data()).await.trim("notes", 0, 4).await.unwrap();
+    server.start().await;
+    assert_eq!(senders(&server, "batch.by_sender").await, expected);
+    verify(&server.client(), &[]).await;
 }

@@ -290,3 +290,15 @@ fn stretches_are_cut_between_offsets_that_skip() {
     }
     assert!(Arc::ptr_eq(&whole, &whole.between(8, 25)), "no copy of all of it");
 }
+
+#[tokio::test]
+async fn a_feed_that_is_gone_lets_go_of_the_log() {
+    let rig = Rig::new(config(1000, 1 << 20)).await;
+    rig.trickle(3).await;
+    rig.read_on(0).await;
+    rig.log.stall.send_replace(Some(3));
+    drop(begun(rig.feed.read(0, 3)).await);
+    let Rig { feed, log, .. } = rig;
+    drop(feed);
+    assert_eq!(Arc::strong_count(&log), 1);
+}

@@ -17,14 +17,14 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
-use super::{Faulty, eventually};
+use super::Faulty;
 
 /// A running engine.
 pub(crate) struct Local {
     pub(crate) engine: Arc<Engine>,
     pub(crate) faulty: Arc<Faulty>,
     pub(crate) client: Client,
-    pub(crate) folder: Arc<TempDir>,
+    pub(crate) folder: TempDir,
 }
 
 /// Quick, and runs only on demand.
@@ -38,11 +38,7 @@ pub(crate) fn config() -> Config {
 
 impl Local {
     pub(crate) async fn start(pipeline: &str, config: Config) -> Self {
-        Self::start_in(&Arc::new(TempDir::new().unwrap()), pipeline, config).await
-    }
-
-    /// The same, on the data that one which was stopped has left in the folder.
-    pub(crate) async fn start_in(folder: &Arc<TempDir>, pipeline: &str, config: Config) -> Self {
+        let folder = TempDir::new().unwrap();
         let file = folder.path().join("pipeline.sql");
         std::fs::write(&file, pipeline).unwrap();
         let plan = Plan::load(&file).await.unwrap();
@@ -50,13 +46,7 @@ impl Local {
         let local = Store::local(&config.data_dir().join("store")).unwrap();
         let faulty = Faulty::over(local.object_store());
         let store = Store::new(Arc::<Faulty>::clone(&faulty));
-        // Connections of the one before may hold its log a moment longer.
-        let opened = async || match Backends::open(&config).await {
-            Ok(backends) => Some(backends),
-            Err(error) if format!("{error:#}").contains("is open in another process") => None,
-            Err(error) => panic!("{error:#}"),
-        };
-        let backends = eventually("the log, which another has open", opened).await.with_store(store);
+        let backends = Backends::open(&config).await.unwrap().with_store(store);
         let surroundings = Surroundings {
             backends,
             roles: Roles::All,
@@ -73,7 +63,7 @@ impl Local {
         engine.tracker().spawn(async move {
             axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await.unwrap();
         });
-        Self { engine, faulty, client: Client::new(&url).unwrap(), folder: Arc::clone(folder) }
+        Self { engine, faulty, client: Client::new(&url).unwrap(), folder }
     }
 
     pub(crate) async fn append(&self, stream: &str, records: Vec<u8>) {
