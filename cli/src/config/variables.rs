@@ -25,6 +25,7 @@ const OTHERS: &[&str] = &[
     "CLIENTS_PYTHON",
     "DEV",
     "FAULTS",
+    "FILES",
     "KILLS",
     "RECORDS",
     "S3_FOLDER",
