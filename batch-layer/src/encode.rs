@@ -4,6 +4,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use dovetail_core::record::column;
+use dovetail_core::state_file;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -14,7 +15,7 @@ use parquet::schema::types::ColumnPath;
 /// Large enough to compress, small enough that several cores find work in one segment.
 const SEGMENT_ROW_GROUP: usize = 1 << 20;
 /// A reader of one group decodes one row group of its view's states.
-pub(crate) const STATE_ROW_GROUP: usize = 1 << 16;
+const STATE_ROW_GROUP: usize = state_file::ROWS;
 
 /// A Parquet file that is being written to memory.
 pub(crate) type Encoder = ArrowWriter<Vec<u8>>;
