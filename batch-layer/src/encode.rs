@@ -5,6 +5,7 @@ use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use dovetail_core::record::column;
 use dovetail_core::state_file;
+use dovetail_ingestion::dead::dead_letter_schema;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -31,7 +32,7 @@ pub(crate) fn dead_letters() -> Result<Encoder, ParquetError> {
     let properties = base(SEGMENT_ROW_GROUP)
         .set_column_dictionary_enabled(value.clone(), false)
         .set_column_statistics_enabled(value, EnabledStatistics::None);
-    Encoder::try_new(vec![], crate::dead::dead_letter_schema(), Some(properties.build()))
+    Encoder::try_new(vec![], dead_letter_schema(), Some(properties.build()))
 }
 
 /// An encoder of a view's states, whose first `groups` columns are filtered by.

@@ -9,7 +9,8 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::{Fetched, Records};
-use dovetail_ingestion::decode::DeadLetter;
+
+use crate::decode::DeadLetter;
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(vec![
@@ -28,12 +29,13 @@ pub fn dead_letter_schema() -> SchemaRef {
 }
 
 /// Bytes of keys and values.
-pub(crate) fn payload_bytes(dead: &[DeadLetter]) -> usize {
+pub fn payload_bytes(dead: &[DeadLetter]) -> usize {
     let bytes = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
     dead.iter().map(|letter| bytes(&letter.key) + bytes(&letter.value)).sum()
 }
 
-pub(crate) fn to_batch(partition: i32, dead: &[DeadLetter]) -> Result<RecordBatch, ArrowError> {
+/// The letters of a partition as a batch of [`dead_letter_schema`].
+pub fn to_batch(partition: i32, dead: &[DeadLetter]) -> Result<RecordBatch, ArrowError> {
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int32Array::from_value(partition, dead.len())),
         Arc::new(Int64Array::from_iter_values(dead.iter().map(|letter| letter.offset))),
@@ -46,7 +48,7 @@ pub(crate) fn to_batch(partition: i32, dead: &[DeadLetter]) -> Result<RecordBatc
 }
 
 /// Dead letters as records again, for another attempt to decode them. Their headers were not kept.
-pub(crate) fn to_records(letters: &RecordBatch) -> Fetched {
+pub fn to_records(letters: &RecordBatch) -> Fetched {
     let offsets = letters.column(1).as_primitive::<Int64Type>().clone();
     let times = letters.column(2).as_primitive::<Int64Type>();
     let records = Records {
@@ -59,7 +61,7 @@ pub(crate) fn to_records(letters: &RecordBatch) -> Fetched {
 }
 
 /// The range from the first to the last of `offsets`.
-pub(crate) fn span(offsets: &Int64Array) -> OffsetRange {
+pub fn span(offsets: &Int64Array) -> OffsetRange {
     let last = offsets.len().checked_sub(1);
     match last {
         Some(last) => OffsetRange::new(offsets.value(0), offsets.value(last) + 1),
