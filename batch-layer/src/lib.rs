@@ -11,10 +11,8 @@
 
 mod backoff;
 mod config;
-mod dead;
 mod encode;
 mod handle;
-mod landed;
 mod landing;
 mod layer;
 mod recompute;
@@ -27,9 +25,8 @@ mod writer;
 mod tests;
 
 pub use config::{BatchConfig, LandingConfig, RunConfig};
-pub use dead::dead_letter_schema;
+pub use dovetail_ingestion::dead::dead_letter_schema;
 pub use handle::{BatchClosed, BatchHandle};
-pub use landed::LandedRecords;
 pub use landing::{LandingState, LandingStatus, PartitionLanding, SegmentEnd};
 pub use layer::{BatchLayer, BatchParts, StartError};
 pub use recompute::{Outcome, Phase, Progress, RunError};

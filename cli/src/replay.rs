@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
-use dovetail_batch_layer::LandedRecords;
 use dovetail_core::catalog::{Catalog, Gap, Segment};
 use dovetail_core::offsets::{OffsetRange, Offsets};
 use dovetail_core::pipeline::Stream;
 use dovetail_core::store::Store;
 use dovetail_core::view::Folder;
 use dovetail_ingestion::decode::{Decoded, Decoder};
+use dovetail_ingestion::landed::LandedRecords;
 use dovetail_ingestion::log::{Log, LogError};
 use tokio::sync::mpsc;
 

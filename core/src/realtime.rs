@@ -70,6 +70,9 @@ pub enum RealtimeError {
     /// The speed layer is folding towards the floor that was asked for; ask again.
     #[error("view `{view}` is being folded from the log: partition {partition} is at {head}, {behind} records to go")]
     CatchingUp { view: ViewName, partition: i32, head: i64, behind: i64 },
+    /// It was folded and has been let go of since a newer generation covers it; only a rollback brings it back.
+    #[error("view `{view}`: partition {partition} is no longer held from offset {floor}, only from {from}")]
+    Dropped { view: ViewName, partition: i32, floor: i64, from: i64 },
     /// A speed layer in another process has been asked and has not answered yet; ask again.
     #[error("view `{view}`: speed layer `{member}` has not answered yet")]
     Asking { view: ViewName, member: String },
@@ -84,9 +87,10 @@ pub enum RealtimeError {
 }
 
 impl RealtimeError {
-    /// Whether asking again soon is all that has to be done.
+    /// Whether asking again soon is all that has to be done; of what was dropped only if the generation is current, or
+    /// about to be again.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::CatchingUp { .. } | Self::Asking { .. })
+        matches!(self, Self::CatchingUp { .. } | Self::Dropped { .. } | Self::Asking { .. })
     }
 }
 

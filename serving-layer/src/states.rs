@@ -7,10 +7,10 @@ use arrow::array::RecordBatch;
 use bytes::Bytes;
 use datafusion::common::runtime::SpawnedTask;
 use dovetail_core::manifest::{StateFile, ViewStates};
+use dovetail_core::state_file::{self, StateFileError};
 use dovetail_core::store::Store;
 use dovetail_core::view::View;
 use object_store::path::Path;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tokio::sync::OnceCell;
 
 use crate::error::{QueryError, Reason};
@@ -105,8 +105,8 @@ impl StateCache {
         let mut batches = vec![];
         for file in states.all_files() {
             let bytes = self.store.get(&Path::from(file.path.as_str())).await?;
-            let (view, file) = (Arc::clone(view), file.clone());
-            let decoded = SpawnedTask::spawn_blocking(move || decode(&view, &file, bytes)).await;
+            let (view, of, file) = (Arc::clone(view), states.clone(), file.clone());
+            let decoded = SpawnedTask::spawn_blocking(move || decode(&view, &of, &file, bytes)).await;
             batches.extend(decoded.map_err(|_| QueryError::panicked())??);
         }
         if !states.deltas.is_empty() {
@@ -126,27 +126,16 @@ fn id(states: &ViewStates) -> Arc<str> {
     format!("{} {}", states.fingerprint, paths.join(" ")).into()
 }
 
-fn decode(view: &View, file: &StateFile, bytes: Bytes) -> Result<Vec<RecordBatch>, QueryError> {
-    if bytes.len() as u64 != file.bytes {
-        return Err(damaged(file, &format!("it has {} bytes instead of {}", bytes.len(), file.bytes)));
-    }
-    let failed = |error: &dyn std::fmt::Display| damaged(file, &error.to_string());
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| failed(&e))?;
-    let reader = reader.with_batch_size(64 << 10).build().map_err(|e| failed(&e))?;
+fn decode(view: &View, states: &ViewStates, file: &StateFile, bytes: Bytes) -> Result<Vec<RecordBatch>, QueryError> {
+    let failed = |error| damaged(view, file, &error);
     let mut batches = vec![];
-    for batch in reader {
-        let batch = batch.map_err(|e| failed(&e))?;
-        let batch = RecordBatch::try_new(view.state_schema(), batch.columns().to_vec()).map_err(|e| failed(&e))?;
-        batches.push(batch);
-    }
-    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-    if rows as u64 != file.rows {
-        return Err(damaged(file, &format!("it holds {rows} states instead of {}", file.rows)));
+    for batch in state_file::read(view, states, file, bytes).map_err(failed)? {
+        batches.push(batch.map_err(failed)?);
     }
     Ok(batches)
 }
 
-fn damaged(file: &StateFile, why: &str) -> QueryError {
-    QueryError::new(Reason::Storage, format!("state file `{}` cannot be used: {why}", file.path))
+fn damaged(view: &View, file: &StateFile, why: &StateFileError) -> QueryError {
+    QueryError::new(Reason::Storage, format!("state file `{}` of view `{}` cannot be used: {why}", file.path, view.name))
         .with_hint("restore the object from a copy, or run `dovetail recompute --full`")
 }

@@ -8,6 +8,7 @@ use dovetail_core::offsets::Offsets;
 use dovetail_core::realtime::{Realtime, RealtimeError};
 use dovetail_core::snapshot::meet_in_part;
 use dovetail_serving_layer::RemoteConfig;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::rig::{CLICKS, Rig, config, cut, eventually, name};
 use crate::wire::Flow;
@@ -167,5 +168,54 @@ async fn slices_that_do_not_fit_are_missing() {
         if why.contains("do not fit into the 20000 bytes") { Ok(()) } else { Err(why) }
     });
     refused.await;
+    rig.end().await;
+}
+
+/// How often the member was asked for a stream, whatever the view.
+fn asks(metrics: &PrometheusHandle, member: &str) -> u64 {
+    let line = format!("dovetail_remote_asks_total{{member=\"{member}\"}} ");
+    let text = metrics.render();
+    text.lines().find_map(|found| found.strip_prefix(&line)).map_or(0, |count| count.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn generations_are_read_in_turn_without_asking_again() {
+    let metrics = PrometheusBuilder::new().install_recorder().unwrap();
+    // It is patient: nobody is asked again for having been silent.
+    let mut rig = Rig::new(RemoteConfig { stale_after: Duration::from_secs(20), ..config() }).await;
+    rig.start("four", &[0, 1, 2, 3]).await;
+    let mut cuts = vec![];
+    for n in 1..=4 {
+        rig.append(0, 100 * (n - 1), 100 * n).await;
+        let next = cut(&[100 * n as i64, 0, 0, 0]);
+        rig.publish(&next).await;
+        rig.read_all("total", &next).await;
+        cuts.push(next);
+    }
+    let view = std::sync::Arc::clone(&rig.views[1]);
+    for at in &cuts {
+        let realtime = rig.read_all("total", at).await;
+        rig.check(&view, at, &realtime).await;
+    }
+    let before = asks(&metrics, "four");
+    for _ in 0..50 {
+        for at in &cuts {
+            rig.read("total", at).await;
+        }
+    }
+    assert_eq!(asks(&metrics, "four"), before, "of {before} asks");
+    // Nobody has read from here while the speed layer held it, and it does not any more.
+    let dropped = eventually("it is said to be dropped", async || match rig.try_read("total", &cut(&[])).await {
+        Err(error @ RealtimeError::Dropped { .. }) => Ok(error.to_string()),
+        other => Err(format!("{:?}", other.map(|realtime| realtime.head))),
+    });
+    assert!(dropped.await.starts_with("view `total`: partition 0 is no longer held from offset 0, only from "));
+    for _ in 0..50 {
+        assert!(rig.try_read("total", &cut(&[])).await.is_err());
+        for at in &cuts {
+            rig.read("total", at).await;
+        }
+    }
+    assert_eq!(asks(&metrics, "four"), before, "of {before} asks");
     rig.end().await;
 }

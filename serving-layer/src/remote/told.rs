@@ -44,6 +44,7 @@ impl RemoteView {
 
     /// A stream for `floors` was opened.
     pub(super) fn opened(&self, member: &str, floors: &[Cut]) {
+        metrics::counter!("dovetail_remote_asks_total", "member" => member.to_owned()).increment(1);
         self.with(member, |link| {
             link.asked = floors.to_vec();
             link.sends = !floors.is_empty();
@@ -93,11 +94,13 @@ impl RemoteView {
     pub(super) fn has_to_ask(&self, member: &str) -> bool {
         let state = self.state();
         let Some(link) = state.links.get(member) else { return false };
-        // A boundary in every partition that it has is as good as having asked.
+        // A boundary in every partition that it has is as good as having asked, and what it has dropped it does not give
+        // to whoever asks again: what came of it before would be lost.
         let boundary = |p: &i32, floor: &Cut| link.held.get(p).is_some_and(|held| held.has_boundary(floor.get(*p)));
+        let dropped = |p: &i32, floor: &Cut| link.status[p].floor.is_some_and(|from| floor.get(*p) < from);
         let has = |floor: &Cut| {
             let sent = link.answered && !link.status.is_empty();
-            link.asked.contains(floor) || (sent && link.status.keys().all(|partition| boundary(partition, floor)))
+            link.asked.contains(floor) || (sent && link.status.keys().all(|p| boundary(p, floor) || dropped(p, floor)))
         };
         let too_much = state.wanted.is_empty() && link.sends;
         too_much || !state.wanted.iter().all(|(floor, _)| has(floor))

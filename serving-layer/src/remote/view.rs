@@ -7,15 +7,16 @@ use std::time::Duration;
 use dovetail_core::name::ViewName;
 use dovetail_core::offsets::{Cut, Offsets};
 use dovetail_core::realtime::{HeldUp, RealtimeError, RealtimeView, Slice};
-use dovetail_core::realtime_wire::PartitionStatus;
+use dovetail_core::realtime_wire::{MOST_FLOORS, PartitionStatus};
 use dovetail_core::view::View;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::RemoteConfig;
 use super::bytes::Counted;
 
-/// Floors that are received at a time: the served generation's, the one before and the one to come.
-const FLOORS: usize = 3;
+/// The served generation's floor, the one before and the one to come: fewer are not received.
+const FEWEST: usize = 3;
 /// Ends of readers' merged bases that are kept as boundaries.
 const KEPT: usize = 2;
 
@@ -23,6 +24,8 @@ const KEPT: usize = 2;
 pub(super) struct RemoteView {
     pub(super) view: Arc<View>,
     pub(super) stale_after: Duration,
+    /// Floors that are received at a time.
+    most: usize,
     state: Mutex<State>,
     /// What members are to be asked for.
     pub(super) floors: watch::Sender<Vec<Cut>>,
@@ -83,8 +86,9 @@ impl Held {
 }
 
 impl RemoteView {
-    pub(super) fn new(view: Arc<View>, stale_after: Duration) -> Self {
-        Self { view, stale_after, state: Mutex::default(), floors: watch::Sender::default() }
+    pub(super) fn new(view: Arc<View>, config: &RemoteConfig) -> Self {
+        let (stale_after, most) = (config.stale_after, config.floors.clamp(FEWEST, MOST_FLOORS));
+        Self { view, stale_after, most, state: Mutex::default(), floors: watch::Sender::default() }
     }
 
     pub(super) fn name(&self) -> &ViewName {
@@ -151,6 +155,10 @@ impl RemoteView {
             if let Some((_, error)) = status.unread.iter().find(|(at, _)| *at == floor.get(partition)) {
                 return error.clone();
             }
+            let (floor, view) = (floor.get(partition), &self.view.name);
+            if let Some(from) = status.floor.filter(|&from| floor < from) {
+                return RealtimeError::Dropped { view: view.clone(), partition, floor, from };
+            }
             if link.down.is_none() {
                 asking = Some(RealtimeError::Asking { view: self.view.name.clone(), member: member.clone() });
             }
@@ -181,8 +189,8 @@ impl RemoteView {
             *read = now;
             return;
         }
-        if state.wanted.len() == FLOORS
-            && let Some(oldest) = (0..FLOORS).min_by_key(|&i| state.wanted[i].1)
+        if state.wanted.len() == self.most
+            && let Some(oldest) = (0..self.most).min_by_key(|&i| state.wanted[i].1)
         {
             state.wanted.remove(oldest);
         }

@@ -16,7 +16,7 @@ impl World {
     async fn land(&self, partition: i32, start: i64, end: i64) {
         let rows = self.rows.partitions.lock().unwrap()[&partition][start as usize..end as usize].to_vec();
         let path = format!("segments/Clicks/{partition}/{start}-{end}.parquet");
-        let bytes = parquet(&rows[0].schema(), &rows);
+        let bytes = parquet(&rows[0].schema(), &rows, vec![]);
         let dead_path = format!("dead/Clicks/{partition}/{start}-{end}.parquet");
         let segment = Segment {
             topic: "Clicks".to_owned(),
@@ -27,14 +27,15 @@ impl World {
             dead: 1,
             dead_path: Some(dead_path.clone()),
             bytes: bytes.len() as u64,
-            schema: "s".to_owned(),
+            schema: self.serving.inner.streams[0].fingerprint(),
             first_timestamp_ms: None,
             last_timestamp_ms: None,
             created_ms: 5,
         };
         self.store.put_new(&Path::from(path.as_str()), bytes.into()).await.unwrap();
         let letter = dead_letter(partition, start);
-        self.store.put_new(&Path::from(dead_path), parquet(&letter.schema(), &[letter]).into()).await.unwrap();
+        let dead = parquet(&letter.schema(), &[letter], vec![]);
+        self.store.put_new(&Path::from(dead_path), dead.into()).await.unwrap();
         self.catalog.record_segment(&segment).await.unwrap();
     }
 }

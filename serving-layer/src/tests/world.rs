@@ -15,10 +15,13 @@ use dovetail_core::name::{StreamName, ViewName};
 use dovetail_core::offsets::{Cut, OffsetRange, Offsets};
 use dovetail_core::pipeline::Pipeline;
 use dovetail_core::realtime::{Realtime, RealtimeError, RealtimeView, Slice};
+use dovetail_core::state_file;
 use dovetail_core::store::{self, Store};
 use dovetail_core::view::{Folder, Planned, Planner, View, sort_state};
 use dovetail_ingestion::log::Log;
 use parquet::arrow::ArrowWriter;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
 use crate::{Answer, Landing, LandingAt, QueryError, Serving, ServingConfig, ServingParts};
@@ -47,6 +50,10 @@ pub(super) struct Rows {
     pub(super) boundaries: Mutex<HashSet<i64>>,
     /// Partitions that nobody holds.
     pub(super) gone: Mutex<HashSet<i32>>,
+    /// Partitions that it has never heard of.
+    pub(super) unknown: Mutex<HashSet<i32>>,
+    /// Partitions that it sends from the log's start, whatever the floor.
+    pub(super) from_start: Mutex<HashSet<i32>>,
 }
 
 impl Rows {
@@ -76,7 +83,13 @@ impl Realtime for Rows {
             return Err(RealtimeError::CatchingUp { view, partition: 0, head: 7, behind: 35 });
         }
         let gone = self.gone.lock().unwrap().clone();
-        let head: Offsets = self.ends().iter().filter(|(partition, _)| !gone.contains(partition)).collect();
+        let unknown = self.unknown.lock().unwrap().clone();
+        let is_held = |partition: &i32| !gone.contains(partition) && !unknown.contains(partition);
+        let head: Offsets = self.ends().iter().filter(|(partition, _)| is_held(partition)).collect();
+        let mut floor = Cut(head.partitions().map(|partition| (partition, floor.get(partition))).collect());
+        for &partition in &*self.from_start.lock().unwrap() {
+            floor.0.set(partition, 0);
+        }
         let mut slices = vec![];
         for (partition, end) in head.iter() {
             let mut cuts: Vec<i64> = self.boundaries.lock().unwrap().iter().copied().collect();
@@ -95,7 +108,7 @@ impl Realtime for Rows {
             let why = "speed layer `b` was last heard 3.0 s ago".to_owned();
             (partition, RealtimeError::Missing { view: view.name.clone(), partitions: vec![partition], why })
         });
-        Ok(RealtimeView { floor: floor.clone(), head, slices, missing: missing.collect() })
+        Ok(RealtimeView { floor, head, slices, missing: missing.collect() })
     }
 
     fn head(&self, _view: &ViewName) -> Result<Offsets, RealtimeError> {
@@ -171,6 +184,8 @@ impl World {
             reached: Mutex::default(),
             boundaries: Mutex::default(),
             gone: Mutex::default(),
+            unknown: Mutex::default(),
+            from_start: Mutex::default(),
         });
         let folder = TempDir::new().unwrap();
         let store = Store::local(folder.path()).unwrap();
@@ -226,7 +241,8 @@ impl World {
             let merged = sort_state(view, &view.merge(&states).unwrap()).unwrap();
             let merged: Vec<RecordBatch> = merged.into_iter().map(&change).collect();
             let path = store::path::states(generation, &view.name, 0);
-            let bytes = parquet(&view.state_schema(), &merged);
+            let about = state_file::about(view, &cut, generation);
+            let bytes = parquet(&view.state_schema(), &merged, about);
             let rows = merged.iter().map(|s| s.num_rows() as u64).sum();
             let file = StateFile { path: path.to_string(), bytes: bytes.len() as u64, rows };
             self.store.put_new(&path, bytes.into()).await.unwrap();
@@ -302,9 +318,14 @@ pub(super) fn lines(batches: &[RecordBatch]) -> Vec<String> {
     lines
 }
 
-pub(super) fn parquet(schema: &arrow::datatypes::SchemaRef, states: &[RecordBatch]) -> Vec<u8> {
+pub(super) fn parquet(
+    schema: &arrow::datatypes::SchemaRef,
+    states: &[RecordBatch],
+    about: Vec<KeyValue>,
+) -> Vec<u8> {
     let mut bytes = vec![];
-    let mut writer = ArrowWriter::try_new(&mut bytes, Arc::clone(schema), None).unwrap();
+    let properties = WriterProperties::builder().set_key_value_metadata(Some(about)).build();
+    let mut writer = ArrowWriter::try_new(&mut bytes, Arc::clone(schema), Some(properties)).unwrap();
     for state in states {
         writer.write(state).unwrap();
     }

@@ -9,7 +9,8 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::{Fetched, Records};
-use dovetail_ingestion::decode::DeadLetter;
+
+use crate::decode::DeadLetter;
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(vec![
@@ -32,12 +33,13 @@ pub fn dead_letter_schema() -> SchemaRef {
 }
 
 /// Bytes of keys and values.
-pub(crate) fn payload_bytes(dead: &[DeadLetter]) -> usize {
+pub fn payload_bytes(dead: &[DeadLetter]) -> usize {
     let bytes = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
     dead.iter().map(|letter| bytes(&letter.key) + bytes(&letter.value)).sum()
 }
 
-pub(crate) fn to_batch(partition: i32, dead: &[DeadLetter]) -> Result<RecordBatch, ArrowError> {
+/// The letters of a partition as a batch of [`dead_letter_schema`].
+pub fn to_batch(partition: i32, dead: &[DeadLetter]) -> Result<RecordBatch, ArrowError> {
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int32Array::from_value(partition, dead.len())),
         Arc::new(Int64Array::from_iter_values(dead.iter().map(|letter| letter.offset))),
@@ -51,7 +53,7 @@ pub(crate) fn to_batch(partition: i32, dead: &[DeadLetter]) -> Result<RecordBatc
 }
 
 /// Letters that were read from an object in the columns of today: those of an earlier version have no headers.
-pub(crate) fn of_today(letters: RecordBatch) -> Result<RecordBatch, ArrowError> {
+pub fn of_today(letters: RecordBatch) -> Result<RecordBatch, ArrowError> {
     if letters.column_by_name(HEADERS).is_some() {
         return Ok(letters);
     }
@@ -61,7 +63,7 @@ pub(crate) fn of_today(letters: RecordBatch) -> Result<RecordBatch, ArrowError> 
 }
 
 /// Dead letters as the records they were, for another attempt to decode them.
-pub(crate) fn to_records(letters: RecordBatch) -> Result<Fetched, ArrowError> {
+pub fn to_records(letters: RecordBatch) -> Result<Fetched, ArrowError> {
     let letters = of_today(letters)?;
     let offsets = letters.column(1).as_primitive::<Int64Type>().clone();
     let times = letters.column(2).as_primitive::<Int64Type>();
@@ -75,7 +77,7 @@ pub(crate) fn to_records(letters: RecordBatch) -> Result<Fetched, ArrowError> {
 }
 
 /// The range from the first to the last of `offsets`.
-pub(crate) fn span(offsets: &Int64Array) -> OffsetRange {
+pub fn span(offsets: &Int64Array) -> OffsetRange {
     let last = offsets.len().checked_sub(1);
     match last {
         Some(last) => OffsetRange::new(offsets.value(0), offsets.value(last) + 1),
