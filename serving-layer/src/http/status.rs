@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use crate::cache::Kind;
 use crate::error::QueryError;
 use crate::serving::Serving;
 use crate::snapshot::Pin;
@@ -97,7 +98,12 @@ async fn status_json(serving: &Serving) -> Result<Value, QueryError> {
         "memory": {
             "queries_bytes": inner.memory.reserved(),
             "queries_limit_bytes": inner.config.total_memory,
-            "state_cache_bytes": inner.states.bytes(),
+            "state_cache_bytes": inner.cache.bytes(),
+            "state_cache": {
+                "states_bytes": inner.cache.bytes_of(Kind::States),
+                "merged_bytes": inner.cache.bytes_of(Kind::Merged),
+                "answers_bytes": inner.cache.bytes_of(Kind::Answers),
+            },
             "state_cache_limit_bytes": inner.config.state_cache_bytes,
         },
     }))

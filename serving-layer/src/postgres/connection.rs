@@ -33,6 +33,7 @@ pub(super) struct Service {
 pub(super) struct Startup {
     manager: Arc<ConnectionManager>,
     has_place: bool,
+    most: usize,
 }
 
 impl Handlers {
@@ -40,7 +41,11 @@ impl Handlers {
         let parser = Arc::new(Parser { serving: Arc::clone(serving) });
         Self {
             service: Arc::new(Service { serving: Arc::clone(serving), parser }),
-            startup: Arc::new(Startup { manager: Arc::clone(manager), has_place }),
+            startup: Arc::new(Startup {
+                manager: Arc::clone(manager),
+                has_place,
+                most: serving.inner.config.max_connections,
+            }),
             cancel: Arc::new(DefaultCancelHandler::new(Arc::clone(manager))),
         }
     }
@@ -61,7 +66,8 @@ impl NoopStartupHandler for Startup {
         if self.has_place {
             return Ok(());
         }
-        let info = ErrorInfo::new("FATAL".to_owned(), "53300".to_owned(), "too many connections".to_owned());
+        let message = format!("too many connections: `query.connections` allows {}", self.most);
+        let info = ErrorInfo::new("FATAL".to_owned(), "53300".to_owned(), message);
         Err(PgWireError::UserError(Box::new(info)))
     }
 }

@@ -10,6 +10,7 @@ use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{DFSchema, Result};
+use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
@@ -129,12 +130,15 @@ impl PartitionStream for Objects {
         &self.schema
     }
 
-    fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
+    fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
         let (store, schema) = (self.store.clone(), Arc::clone(&self.schema));
+        // Of one object at a time.
+        let room = Arc::new(MemoryConsumer::new("sys.dead_letters").register(context.memory_pool()));
         let objects = futures::stream::iter(self.segments.clone()).then(move |segment| {
-            let (store, schema) = (store.clone(), Arc::clone(&schema));
+            let (store, schema, room) = (store.clone(), Arc::clone(&schema), Arc::clone(&room));
             async move {
                 let batches = read(&store, &segment, schema).await?;
+                room.try_resize(batches.iter().map(RecordBatch::get_array_memory_size).sum())?;
                 Ok::<_, datafusion::common::DataFusionError>(futures::stream::iter(batches.into_iter().map(Ok)))
             }
         });
