@@ -122,7 +122,8 @@ pub(crate) enum Reach {
 pub(crate) struct Pieces {
     pub(crate) batches: Vec<RecordBatch>,
     /// What holds some of them: it counts while they are used.
-    pub(crate) base: Option<Arc<Base>>,
+    #[expect(dead_code, reason = "counts until it is dropped")]
+    base: Option<Arc<Base>>,
     /// Rows of `batches` that no base holds, and the base's own.
     delta_rows: usize,
     base_rows: usize,

@@ -292,14 +292,14 @@ impl Stream for Batches {
         }
         let item = match this.ahead.take() {
             Some(item) => item,
-            None => match this.next(context) {
+            None => match this.computed(context) {
                 Poll::Ready(Some(item)) => item,
                 other => return other,
             },
         };
         if item.is_ok()
             && !this.has_ended
-            && let Poll::Ready(next) = this.next(context)
+            && let Poll::Ready(next) = this.computed(context)
         {
             this.ahead = next;
         }
@@ -319,7 +319,7 @@ impl Batches {
         Self { running, sleep, clock: clock.clone(), ahead: None, has_ended: false, _watch: watch }
     }
 
-    fn next(&mut self, context: &mut Context<'_>) -> Poll<Option<Item>> {
+    fn computed(&mut self, context: &mut Context<'_>) -> Poll<Option<Item>> {
         if self.sleep.as_mut().poll(context).is_ready() {
             return Poll::Ready(self.end(Some(self.clock.timeout())));
         }

@@ -352,7 +352,7 @@ pub(super) fn parquet(schema: &arrow::datatypes::SchemaRef, states: &[RecordBatc
 fn row(partition: i32, offset: i64, user: &str, page: &str, ms: i64) -> RecordBatch {
     let pipeline = Pipeline::parse(PIPELINE, Path::new("pipeline.sql")).unwrap();
     let schema = pipeline.streams[0].decoded_schema();
-    let mut columns: Vec<arrow::array::ArrayRef> = vec![
+    let mut columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from(vec![user])),
         Arc::new(StringArray::from(vec![page])),
         Arc::new(Int64Array::from(vec![ms])),
