@@ -139,6 +139,7 @@ pub(super) async fn readyz(State(serving): State<Arc<Serving>>) -> Response {
 pub(super) async fn metrics(State(serving): State<Arc<Serving>>) -> Response {
     let inner = &serving.inner;
     metrics::gauge!("dovetail_query_memory_bytes").set(inner.memory.reserved() as f64);
+    metrics::gauge!("dovetail_state_cache_bytes").set(inner.cache.bytes() as f64);
     if let Ok(partitions) = partitions(inner).await {
         for partition in partitions {
             let labels = [("topic", partition.topic), ("partition", partition.partition.to_string())];

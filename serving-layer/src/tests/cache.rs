@@ -94,7 +94,9 @@ async fn merging_goes_on_after_one_that_met_a_bug() {
     let cache = &world.serving.inner.cache;
     while cache.bytes_of(Kind::Merged) == 0 {
         assert!(std::time::Instant::now() < give_up, "nothing was merged any more");
-        assert_eq!(world.rows(SQL).await, ROWS);
+        // With a filter, so that it is not answered from an answer that is kept.
+        let filtered = "SELECT page, clicks FROM by_page WHERE page <> '/c' ORDER BY page";
+        assert_eq!(world.rows(filtered).await, ["/a|3", "/b|4", "/d|1"]);
     }
 }
 

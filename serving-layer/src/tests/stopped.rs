@@ -12,9 +12,9 @@ use super::postgres::{Wire, texts, wire, wire_of};
 use super::world::{PIPELINE, World, config, until};
 use crate::ServingConfig;
 
-/// More than all buffers between the server and a client hold, and sorted, so that it holds memory until the end.
-const LONG: &str =
-    "SELECT x, repeat('x', 500) AS y FROM (SELECT x FROM generate_series(1, 100000) t(x) ORDER BY x DESC)";
+/// More than all buffers between the server and a client hold; the smaller side of the join is held until the end.
+const LONG: &str = "SELECT a.x, repeat('x', 500) AS y FROM generate_series(1, 200000) a(x) \
+                    JOIN generate_series(0, 99) b(x) ON a.x % 100 = b.x";
 
 fn one_at_a_time() -> ServingConfig {
     ServingConfig {
