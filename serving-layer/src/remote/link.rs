@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use arrow_flight::Ticket;
 use arrow_flight::flight_service_client::FlightServiceClient;
+use dovetail_core::offsets::Cut;
 use dovetail_core::realtime_wire::Ask;
 use dovetail_core::slices::Slices;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tonic::transport::Channel;
 
@@ -25,6 +27,9 @@ const NO_ROOM_LONGEST: Duration = Duration::from_secs(60);
 
 /// What a message may have above all that there is room for, so that it is seen how much does not fit.
 const MESSAGE: usize = 4 << 20;
+
+/// The floors that are wanted, as they change.
+type Floors = watch::Receiver<Vec<Cut>>;
 
 pub(super) struct Link {
     pub(super) member: String,
@@ -76,16 +81,16 @@ enum Took {
 impl Link {
     /// Runs until it is dropped.
     pub(super) async fn run(self) {
-        let mut pauses = Pauses::new();
+        let (mut pauses, mut wanted) = (Pauses::new(), self.view.floors());
         loop {
-            match self.stream(&mut pauses).await {
+            match self.stream(&mut wanted, &mut pauses).await {
                 Ended::Again => continue,
                 Ended::Failed(why) => {
                     tracing::debug!(view = %self.view.name(), member = self.member, why, "no stream");
                     self.view.down(&self.member, &why);
                     tokio::time::sleep(pauses.failed()).await;
                 }
-                Ended::NoRoom(refused) => self.wait_for_room(refused, &mut pauses).await,
+                Ended::NoRoom(refused) => self.wait_for_room(refused, &mut wanted, &mut pauses).await,
             }
             metrics::counter!("dovetail_remote_reconnects_total", "member" => self.member.clone()).increment(1);
         }
@@ -93,26 +98,27 @@ impl Link {
 
     /// Waits until there is room, or the floor moves: then the member has less to send. Each time longer, since what
     /// was refused is only what had come until then.
-    async fn wait_for_room(&self, refused: Refused, pauses: &mut Pauses) {
+    async fn wait_for_room(&self, refused: Refused, wanted: &mut Floors, pauses: &mut Pauses) {
         let pause = pauses.no_room();
         let (member, bytes, limit) = (&self.member, refused.bytes, self.total.limit());
         tracing::warn!(view = %self.view.name(), member, bytes, limit, ?pause, "no room for its slices");
-        let mut wanted = self.view.floors();
-        wanted.borrow_and_update();
         let room = async {
             tokio::time::sleep(pause).await;
             // Where what is there grows no more, it is tried from time to time.
             let _ = timeout(NO_ROOM_LONGEST, self.total.until_fits(refused.bytes)).await;
         };
+        let moved = async {
+            let _ = wanted.changed().await;
+            tokio::time::sleep(NO_ROOM_FIRST).await;
+        };
         tokio::select! {
             () = room => {}
-            _ = wanted.changed() => {}
+            () = moved => {}
         }
     }
 
     /// Asks once, and takes what comes. Pauses start anew when all that there was has come.
-    async fn stream(&self, pauses: &mut Pauses) -> Ended {
-        let mut wanted = self.view.floors();
+    async fn stream(&self, wanted: &mut Floors, pauses: &mut Pauses) -> Ended {
         let floors = wanted.borrow_and_update().clone();
         let view = &self.view.view;
         let ask = Ask { view: view.name.clone(), fingerprint: view.fingerprint.clone(), floors: floors.clone() };
