@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin as Pinned;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -66,6 +66,20 @@ impl Answer {
     }
 }
 
+/// Leave to run, given back when nobody has it any more.
+type Turn = Arc<OwnedSemaphorePermit>;
+
+/// The turn of a connection. Its statements and cursors are read one after the other, so they need one between them;
+/// if each had its own, a message of several statements could wait for itself.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SharedTurn(Arc<Mutex<Weak<OwnedSemaphorePermit>>>);
+
+impl SharedTurn {
+    fn held(&self) -> MutexGuard<'_, Weak<OwnedSemaphorePermit>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Turns a plan with parameters into one without, once the parameters' types are known.
 pub(crate) type Binder<'b> = &'b (dyn Fn(&LogicalPlan) -> Result<ParamValues, QueryError> + Send + Sync);
 
@@ -120,7 +134,7 @@ impl Serving {
         clock: &Clocked,
     ) -> Result<Answer, QueryError> {
         check(statement)?;
-        let turn = self.turn(clock).await?;
+        let turn = self.turn(&settings.turn, clock).await?;
         let pin = match settings.generation {
             Some(generation) => Pin::of(Arc::clone(&self.inner), generation).await?,
             None => Pin::new(Arc::clone(&self.inner)),
@@ -143,9 +157,16 @@ impl Serving {
     }
 
     /// Waits until one of the queries that may run at the same time has ended.
-    async fn turn(&self, clock: &Clocked) -> Result<OwnedSemaphorePermit, QueryError> {
+    async fn turn(&self, shared: &SharedTurn, clock: &Clocked) -> Result<Turn, QueryError> {
+        if let Some(turn) = shared.held().upgrade() {
+            return Ok(turn);
+        }
         match timeout_at(clock.deadline, Arc::clone(&self.inner.turns).acquire_owned()).await {
-            Ok(Ok(turn)) => Ok(turn),
+            Ok(Ok(turn)) => {
+                let turn = Arc::new(turn);
+                *shared.held() = Arc::downgrade(&turn);
+                Ok(turn)
+            }
             Ok(Err(_)) => Err(QueryError::new(Reason::NotReady, "the server is shutting down")),
             Err(_) => Err(QueryError::no_turn(clock.limit, self.inner.config.max_queries.max(1))),
         }
@@ -233,7 +254,7 @@ impl Clocked {
 struct Work {
     stream: SendableRecordBatchStream,
     memory: Arc<Pool>,
-    _turn: OwnedSemaphorePermit,
+    _turn: Turn,
 }
 
 /// The work of a query, which ends with its time even when nobody asks for the next row any more.

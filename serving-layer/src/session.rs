@@ -14,6 +14,7 @@ use dovetail_core::name::Generation;
 use crate::error::QueryError;
 use crate::functions;
 use crate::memory::Pool;
+use crate::query::SharedTurn;
 use crate::schema::{CATALOG, Catalogs, PUBLIC};
 use crate::serving::{Inner, Serving};
 use crate::snapshot::Pin;
@@ -29,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) partial: bool,
     /// As of which generation; of the one that is served when none is set.
     pub(crate) generation: Option<Generation>,
+    /// Of one statement, where nothing else is set.
+    pub(crate) turn: SharedTurn,
 }
 
 fn config() -> SessionConfig {

@@ -1,5 +1,6 @@
 //! What handles the messages of a connection.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -14,7 +15,10 @@ use datafusion_postgres::pgwire::messages::{PgWireBackendMessage, PgWireFrontend
 use futures::Sink;
 
 use super::extended::Parser;
+use super::session::settings;
+use crate::query::SharedTurn;
 use crate::serving::Serving;
+use crate::session::Settings;
 
 /// Handlers of one connection.
 pub(super) struct Handlers {
@@ -27,6 +31,14 @@ pub(super) struct Handlers {
 pub(super) struct Service {
     pub(super) serving: Arc<Serving>,
     pub(super) parser: Arc<Parser>,
+    turn: SharedTurn,
+}
+
+impl Service {
+    /// What the session's settings mean for a statement of this connection.
+    pub(super) fn settings(&self, metadata: &HashMap<String, String>) -> Settings {
+        Settings { turn: self.turn.clone(), ..settings(metadata) }
+    }
 }
 
 /// Lets everybody in while there is a place.
@@ -40,7 +52,7 @@ impl Handlers {
     pub(super) fn new(serving: &Arc<Serving>, manager: &Arc<ConnectionManager>, has_place: bool) -> Self {
         let parser = Arc::new(Parser { serving: Arc::clone(serving) });
         Self {
-            service: Arc::new(Service { serving: Arc::clone(serving), parser }),
+            service: Arc::new(Service { serving: Arc::clone(serving), parser, turn: SharedTurn::default() }),
             startup: Arc::new(Startup {
                 manager: Arc::clone(manager),
                 has_place,

@@ -21,7 +21,6 @@ use tokio::sync::OwnedMutexGuard;
 use super::connection::Service;
 use super::extended::Prepared;
 use super::respond::{done, rows, session_error, tell_missing, wire_error};
-use super::session::settings;
 
 impl Service {
     /// Runs a statement about cursors; `None` when it is about something else.
@@ -51,7 +50,7 @@ impl Service {
                 return Err(session_error("42601", "write `DECLARE name CURSOR FOR SELECT ..`"));
             };
             let (name, statement) = (name.value.clone(), Statement::Query(query.clone()));
-            let settings = settings(client.metadata());
+            let settings = self.settings(client.metadata());
             let options = FormatOptions::from_client_metadata(client.metadata());
             let plan = self.parser.plan(&statement, &settings).await.map_err(|error| wire_error(error, ""))?;
             let answer = Box::pin(self.serving.start(&statement, &settings, None, "postgres")).await;

@@ -187,7 +187,7 @@ impl ExtendedQueryHandler for Service {
         if let Some(response) = self.session_statement(client, statement).await {
             return response;
         }
-        let settings = settings(client.metadata());
+        let settings = self.settings(client.metadata());
         let bind = |plan: &LogicalPlan| -> Result<ParamValues, QueryError> { bind::values(portal, plan) };
         let answer = Box::pin(self.serving.start(statement, &settings, Some(&bind), "postgres")).await;
         let answer = answer.map_err(|error| wire_error(error, sql))?;

@@ -275,3 +275,16 @@ impl Pauses {
         pause
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_without_room_grow_and_have_a_bound() {
+        let mut pauses = Pauses::new();
+        let all: Vec<u64> = (0..9).map(|_| pauses.no_room().as_millis() as u64).collect();
+        assert_eq!(all, [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]);
+        assert_eq!(pauses.failed(), FIRST, "what fails otherwise is tried as soon as ever");
+    }
+}

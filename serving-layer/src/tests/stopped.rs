@@ -118,6 +118,8 @@ async fn portals_and_cursors_that_nobody_reads_end_with_their_time() {
     client.batch_execute(&declare).await.unwrap();
     assert_eq!(texts(&client.simple_query("FETCH 3 FROM c").await.unwrap()).len(), 3);
     assert_eq!(holds(&wire.world), (1, true));
+    // A connection has one turn for all that it has begun.
+    assert_eq!(texts(&client.simple_query("SELECT 1").await.unwrap()), ["1"]);
     given_back(&wire.world).await;
     let error = client.simple_query("FETCH ALL FROM c").await.unwrap_err();
     assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED), "{error}");
@@ -134,6 +136,15 @@ async fn a_cursor_whose_answer_is_known_holds_nothing() {
     let rows = client.query("FETCH ALL FROM c", &[]).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>(), ["/b"]);
     assert_eq!(client.query("FETCH 5 FROM c", &[]).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn statements_of_one_message_do_not_wait_for_each_other() {
+    let wire = postgres().await;
+    let client = wire.client().await;
+    let two = "SELECT x FROM generate_series(1, 40000) t(x); SELECT x FROM generate_series(1, 40000) t(x)";
+    assert_eq!(texts(&client.simple_query(two).await.unwrap()).len(), 80_000);
+    given_back(&wire.world).await;
 }
 
 #[tokio::test]

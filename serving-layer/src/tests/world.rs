@@ -16,7 +16,7 @@ use dovetail_core::manifest::{Manifest, StateFile, ViewStates};
 use dovetail_core::name::{StreamName, ViewName};
 use dovetail_core::offsets::{Cut, OffsetRange, Offsets};
 use dovetail_core::pipeline::Pipeline;
-use dovetail_core::realtime::{Realtime, RealtimeError, RealtimeView, Slice};
+use dovetail_core::realtime::{HeldUp, Realtime, RealtimeError, RealtimeView, Slice};
 use dovetail_core::store::{self, Store};
 use dovetail_core::view::{Folder, Planned, Planner, View, sort_state};
 use dovetail_ingestion::log::Log;
@@ -51,6 +51,8 @@ pub(super) struct Rows {
     pub(super) gone: Mutex<HashSet<i32>>,
     /// Whether the second slice of a partition is one that nothing can be made of.
     pub(super) spoiled: AtomicBool,
+    /// Partitions for which a reader has no room.
+    pub(super) no_room: Mutex<HashSet<i32>>,
     /// How often a merge has begun.
     pub(super) merges: AtomicUsize,
 }
@@ -110,6 +112,11 @@ impl Realtime for Rows {
 
     fn head(&self, _view: &ViewName) -> Result<Offsets, RealtimeError> {
         Ok(self.ends())
+    }
+
+    fn held_up(&self, _view: &ViewName) -> Vec<(i32, HeldUp)> {
+        let partitions = self.no_room.lock().unwrap();
+        partitions.iter().map(|&partition| (partition, HeldUp::no_room("no room: it does not fit"))).collect()
     }
 
     fn keep_boundary(&self, _view: &ViewName, _at: &Offsets) {
@@ -206,6 +213,7 @@ impl World {
             boundaries: Mutex::default(),
             gone: Mutex::default(),
             spoiled: AtomicBool::default(),
+            no_room: Mutex::default(),
             merges: AtomicUsize::default(),
         });
         let folder = TempDir::new().unwrap();
