@@ -114,18 +114,26 @@ impl fmt::Display for Partitions<'_> {
 pub struct HeldUp {
     /// Whether it goes on by itself once what it waits for is there.
     pub by_itself: bool,
+    /// What it waits for is room at its reader.
+    #[serde(default)]
+    pub no_room: bool,
     pub why: String,
 }
 
 impl HeldUp {
     /// It waits for something, and goes on by itself.
     pub fn stalled(why: impl Into<String>) -> Self {
-        Self { by_itself: true, why: why.into() }
+        Self { by_itself: true, no_room: false, why: why.into() }
+    }
+
+    /// Its reader has no room for it; it goes on once there is.
+    pub fn no_room(why: impl Into<String>) -> Self {
+        Self { by_itself: true, no_room: true, why: why.into() }
     }
 
     /// It does not go on by itself.
     pub fn stopped(why: impl Into<String>) -> Self {
-        Self { by_itself: false, why: why.into() }
+        Self { by_itself: false, no_room: false, why: why.into() }
     }
 }
 

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use crate::error::{QueryError, Reason};
+use crate::memory::Pool;
 use crate::served::{Filled, Served, read};
 use crate::serving::Inner;
 
@@ -176,8 +177,13 @@ async fn drift(
     let mut left = inner.states.get(view, old).await?.batches.clone();
     left.extend(range);
     let right = inner.states.get(view, new).await?;
+    // Both are finished and compared side by side: about as much again, twice.
+    let bytes: usize = left.iter().chain(&right.batches).map(RecordBatch::get_array_memory_size).sum();
+    let room = Pool::of("drift", &inner.memory).take(&view.name, bytes.saturating_mul(2));
+    let room = room.map_err(|error| QueryError { message: format!("no room: {}", error.message), ..error })?;
     let view = Arc::clone(view);
     let compared = SpawnedTask::spawn_blocking(move || {
+        let _room = room;
         let schema = view.leaf_schema();
         let mut differences = view.compare_sketches(&left, &right.batches)?;
         let (left, right) = (view.finish(&left, None)?, view.finish(&right.batches, None)?);

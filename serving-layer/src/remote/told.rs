@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::view::{Held, Link, RemoteView};
+use crate::memory::size;
 
 impl RemoteView {
     /// The floors that are wanted, and when they change.
@@ -21,6 +22,8 @@ impl RemoteView {
             address: address.to_owned(),
             is_first,
             down: None,
+            no_room: None,
+            refused: BTreeSet::new(),
             gone: false,
             heard: None,
             asked: vec![],
@@ -56,6 +59,7 @@ impl RemoteView {
     pub(super) fn down(&self, member: &str, why: &str) {
         self.with(member, |link| {
             link.down = Some(why.to_owned());
+            link.no_room = None;
             link.is_first = false;
         });
     }
@@ -70,15 +74,36 @@ impl RemoteView {
         });
     }
 
-    /// Lets go of what the member has sent.
-    pub(super) fn forget(&self, member: &str) {
-        self.with(member, |link| link.held.clear());
+    /// Lets go of what the member has sent, since a `partition` of `whole` bytes does not fit into `limit`. Returns how
+    /// many bytes all of it would have taken at least.
+    pub(super) fn no_room(&self, member: &str, partition: i32, whole: usize, limit: usize) -> usize {
+        let mut state = self.state();
+        let Some(link) = state.links.get_mut(member) else { return whole };
+        let held = std::mem::take(&mut link.held);
+        let others = held.iter().filter(|&(&other, _)| other != partition);
+        let bytes = others.map(|(_, held)| held.bytes.bytes()).sum::<usize>() + whole;
+        link.refused.extend(held.into_keys().chain([partition]));
+        link.no_room = Some(format!(
+            "at {} has {} or more, which do not fit into the {limit} bytes (`speed.memory`) for what all send",
+            link.address,
+            size(bytes),
+        ));
+        link.is_first = false;
+        bytes
+    }
+
+    /// How many bytes there are of a partition.
+    pub(super) fn bytes_of(&self, member: &str, partition: i32) -> usize {
+        let state = self.state();
+        let held = state.links.get(member).and_then(|link| link.held.get(&partition));
+        held.map_or(0, |held| held.bytes.bytes())
     }
 
     pub(super) fn status(&self, member: &str, status: Status, now: Instant) {
         self.with(member, |link| {
             link.status = status.partitions.into_iter().map(|status| (status.partition, status)).collect();
-            (link.answered, link.is_first) = (true, false);
+            (link.answered, link.is_first, link.no_room) = (true, false, None);
+            link.refused.clear();
             for (partition, held) in &mut link.held {
                 match link.status.contains_key(partition) {
                     true => held.lost = None,
@@ -132,7 +157,8 @@ impl RemoteView {
         }
         state.links.retain(|_, link| !link.gone || !link.held.is_empty());
         let slices = state.links.values().flat_map(|link| link.held.values()).map(|held| held.slices.len()).sum();
-        Swept { floors: state.wanted.len(), slices }
+        let no_room = state.links.values().filter(|link| link.no_room.is_some()).count();
+        Swept { floors: state.wanted.len(), slices, no_room }
     }
 
     /// How long ago each member was last heard.
@@ -154,4 +180,6 @@ impl RemoteView {
 pub(super) struct Swept {
     pub(super) floors: usize,
     pub(super) slices: usize,
+    /// Members whose slices do not fit.
+    pub(super) no_room: usize,
 }

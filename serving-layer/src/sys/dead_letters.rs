@@ -11,6 +11,7 @@ use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{DFSchema, DataFusionError, Result};
+use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
@@ -142,12 +143,16 @@ impl PartitionStream for Objects {
 
     fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
         let (store, schema, streams) = (self.store.clone(), Arc::clone(&self.schema), self.streams.clone());
+        // Of one object at a time.
+        let room = Arc::new(MemoryConsumer::new("sys.dead_letters").register(context.memory_pool()));
         let objects = futures::stream::iter(self.segments.clone()).then(move |segment| {
             let (store, schema, context) = (store.clone(), Arc::clone(&schema), Arc::clone(&context));
             let older = streams.iter().find(|s| s.topic == segment.topic && is_older(&segment, s)).cloned();
+            let room = Arc::clone(&room);
             async move {
                 let Some(stream) = older else {
                     let batches = read(&store, &segment, schema).await?;
+                    room.try_resize(batches.iter().map(RecordBatch::get_array_memory_size).sum())?;
                     return Ok::<_, DataFusionError>(futures::stream::iter(batches.into_iter().map(Ok)).boxed());
                 };
                 let (topic, partition) = (segment.topic.clone(), segment.partition);
