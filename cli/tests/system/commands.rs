@@ -1,6 +1,7 @@
 //! What commands say of what they did.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use dovetail_core::catalog::{Catalog, NewRun, RunKind, Trigger};
 use serde_json::Value;

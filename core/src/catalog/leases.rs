@@ -21,12 +21,7 @@ pub struct Lease {
 impl Catalog {
     /// Takes the lease, or extends it, if it is free or `holder`'s; returns it as it stands then, whoever holds it.
     /// `holder` is no other process's name, now or ever.
-    pub async fn hold_lease(
-        &self,
-        name: &'static str,
-        holder: &str,
-        lease: Duration,
-    ) -> Result<Lease, CatalogError> {
+    pub async fn hold_lease(&self, name: &'static str, holder: &str, lease: Duration) -> Result<Lease, CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("hold a lease").await?;
             let now_ms = change.now_ms().await?;

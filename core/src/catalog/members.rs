@@ -76,12 +76,7 @@ impl Catalog {
 
     /// Extends a member's lease and says what it has. [`CatalogError::MemberLost`] when the lease had
     /// passed: others may have taken over, so it lets go of what it had and joins again.
-    pub async fn renew_member(
-        &self,
-        id: &str,
-        owned: &TopicPartitions,
-        lease: Duration,
-    ) -> Result<(), CatalogError> {
+    pub async fn renew_member(&self, id: &str, owned: &TopicPartitions, lease: Duration) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("renew a membership").await?;
             let now_ms = change.now_ms().await?;

@@ -54,7 +54,7 @@ pub use self::leases::Lease;
 pub use self::members::{Member, MemberLayer, NewMember, TopicPartitions};
 pub use self::moments::Moment;
 pub use self::registry::{StreamRow, ViewRow};
-pub use self::runs::{NewRun, Run, RunEnd, RunKind, RunState, RunSign, Trigger};
+pub use self::runs::{NewRun, Run, RunEnd, RunKind, RunSign, RunState, Trigger};
 pub use self::wishes::Wish;
 
 use self::statement::Statement;

@@ -23,7 +23,9 @@ impl Catalog {
         self.patiently(|| async {
             let mut change = self.change("begin a schedule").await?;
             let now_ms = change.now_ms().await?;
-            change.execute(Statement::new(include_str!("sql/moment_begin.sql")).bind(kind.as_str()).bind(now_ms)).await?;
+            change
+                .execute(Statement::new(include_str!("sql/moment_begin.sql")).bind(kind.as_str()).bind(now_ms))
+                .await?;
             let last = change.one(get(kind)).await?.unwrap_or(now_ms);
             change.commit().await?;
             Ok(last)

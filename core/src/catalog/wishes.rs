@@ -1,5 +1,6 @@
 //! Wishes: incremental runs of all views that somebody asked for without waiting, kept until a run has covered them.
 
+use super::connection::Change;
 use super::statement::{FromRow, Row, Statement};
 use super::{Catalog, CatalogError, Trigger, counters};
 
@@ -16,9 +17,7 @@ impl Catalog {
     pub async fn want_run(&self, trigger: Trigger) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("ask for a run").await?;
-            let number = counters::next(&mut change, "wish").await?;
-            let put = Statement::new(include_str!("sql/wish_put.sql"));
-            change.execute(put.bind(trigger.as_str()).bind(number)).await?;
+            want(&mut change, trigger).await?;
             change.commit_and_tell().await
         })
         .await
@@ -41,6 +40,12 @@ impl Catalog {
         })
         .await
     }
+}
+
+pub(super) async fn want(change: &mut Change<'_>, trigger: Trigger) -> Result<(), CatalogError> {
+    let number = counters::next(change, "wish").await?;
+    let put = Statement::new(include_str!("sql/wish_put.sql")).bind(trigger.as_str()).bind(number);
+    change.execute(put).await.map(drop)
 }
 
 impl FromRow for Wish {

@@ -1,6 +1,5 @@
 //! A PostgreSQL server that goes away, comes back, loses answers, or keeps us waiting.
 
-
 use sqlx::{Connection, Executor};
 
 use super::*;

@@ -102,7 +102,12 @@ async fn clocks_of_processes_do_not_matter(place: Place) {
     assert!(times[0] <= times[1] && times[1] - times[0] < 60_000, "{times:?}");
 
     let flight = None;
-    let member = |id: &str| NewMember { id: id.to_owned(), layer: MemberLayer::Batch, address: String::new(), flight: flight.clone() };
+    let member = |id: &str| NewMember {
+        id: id.to_owned(),
+        layer: MemberLayer::Batch,
+        address: String::new(),
+        flight: flight.clone(),
+    };
     for (catalog, id) in catalogs.iter().zip(["slow", "fast", "wild"]) {
         catalog.join(&member(id), LONG).await.unwrap();
     }

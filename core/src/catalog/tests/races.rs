@@ -37,7 +37,7 @@ async fn of_two_segments_one_is_recorded(place: Place) {
 
 async fn of_two_generations_upon_the_same_one_is_published(place: Place) {
     let catalogs = [place.open().await, place.open().await];
-    for round in 0..10 {
+    for _ in 0..10 {
         // Two runs at a time cannot be: the first one's lease has passed when the second begins.
         expire(&catalogs[0], "runs").await;
         let zombie = catalogs[0].start_run(&new_run("zombie")).await.unwrap();

@@ -64,10 +64,9 @@ async fn a_run_without_a_sign_of_life_is_given_up(place: Place) {
     let gone = catalog.run(dead.id).await.unwrap();
     assert_eq!((gone.state, gone.error.as_deref()), (RunState::Failed, Some("its process died")));
 
-    for told in [
-        catalog.renew_run(dead.id, &sign(1, 1), LONG).await,
-        catalog.finish_run(dead.id, &RunEnd::Cancelled).await,
-    ] {
+    for told in
+        [catalog.renew_run(dead.id, &sign(1, 1), LONG).await, catalog.finish_run(dead.id, &RunEnd::Cancelled).await]
+    {
         assert!(matches!(told, Err(CatalogError::RunEnded { state: RunState::Failed, .. })), "{told:?}");
     }
     expire(&catalog, "runs").await;
