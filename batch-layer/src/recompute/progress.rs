@@ -24,6 +24,19 @@ pub enum Phase {
     Ended,
 }
 
+impl Phase {
+    /// The word for it in the catalog and for clients.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Checking => "checking",
+            Self::Folding => "folding",
+            Self::Publishing => "publishing",
+            Self::Ended => "ended",
+        }
+    }
+}
+
 /// How far a run is: of all its views together, so a segment that two views read counts twice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {

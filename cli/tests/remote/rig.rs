@@ -218,8 +218,9 @@ impl Rig {
             views: vec![],
             cuts: [(self.stream.name.clone(), cut.clone())].into(),
             owner: "test".to_owned(),
-            started_ms: 1,
-            lease_until_ms: 100_000,
+            lease: Duration::from_secs(100),
+            merges: None,
+            moment: None,
         };
         let run_id = self.catalog.start_run(&run).await.unwrap().id;
         let generation = self.catalog.next_generation_number().await.unwrap();

@@ -1,6 +1,7 @@
 //! What commands say of what they did.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use dovetail_core::catalog::{Catalog, NewRun, RunKind, Trigger};
 use serde_json::Value;
@@ -70,8 +71,9 @@ async fn a_run_that_died_with_its_process_is_logged() {
         views: vec![],
         cuts: BTreeMap::new(),
         owner: "another process".to_owned(),
-        started_ms: 1,
-        lease_until_ms: i64::MAX,
+        lease: Duration::from_secs(1_000_000),
+        merges: None,
+        moment: None,
     };
     catalog.start_run(&run).await.unwrap();
     catalog.close().await;

@@ -323,8 +323,9 @@ impl World {
             views,
             cuts: BTreeMap::new(),
             owner: "test".to_owned(),
-            started_ms: 1,
-            lease_until_ms: 100_000,
+            lease: Duration::from_secs(100),
+            merges: None,
+            moment: None,
         };
         self.catalog.start_run(&run).await.unwrap().id
     }
