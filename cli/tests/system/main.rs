@@ -11,5 +11,6 @@ mod independence;
 mod kafka;
 mod processes;
 mod real_input;
+mod schemas;
 mod slt;
 mod support;
