@@ -90,7 +90,13 @@ mod tests {
         let view = ViewName::parse("clicks").unwrap();
         let error = RealtimeError::CatchingUp { view: view.clone(), partition: 1, head: 3, behind: 4 };
         let unread = vec![(7, error), (9, RealtimeError::Unfilled(view.clone()))];
-        let status = PartitionStatus { partition: 1, head: Some(3), floor: Some(2), unread, held_up: Some(HeldUp::stalled("no log")) };
+        let status = PartitionStatus {
+            partition: 1,
+            head: Some(3),
+            floor: Some(2),
+            unread,
+            held_up: Some(HeldUp::stalled("no log")),
+        };
         let range = OffsetRange::new(5, 9);
         let part = Part { partition: 0, range, base: true, end: true, done: false, pinned: vec![7] };
         for message in [Message::Part(part), Message::Status(Status { partitions: vec![status] })] {

@@ -123,8 +123,8 @@ impl Iterator for StateRows {
         }
         match self.rows.next() {
             Some(batch) => {
-                let relabelled =
-                    batch.and_then(|batch| RecordBatch::try_new(SchemaRef::clone(&self.schema), batch.columns().to_vec()));
+                let relabelled = batch
+                    .and_then(|batch| RecordBatch::try_new(SchemaRef::clone(&self.schema), batch.columns().to_vec()));
                 self.is_done = relabelled.is_err();
                 self.found += relabelled.as_ref().map_or(0, |batch| batch.num_rows() as u64);
                 Some(relabelled.map_err(StateFileError::from))

@@ -84,7 +84,8 @@ impl PartitionStream for Redecode {
                 // It is read as a whole.
                 room.try_resize(usize::try_from(segment.bytes).unwrap_or(usize::MAX))?;
                 let named = format!("segment `{}` cannot be decoded again", segment.path);
-                let records = LandedRecords::open(&store, &segment).await.map_err(|error| error.context(named.clone()))?;
+                let records =
+                    LandedRecords::open(&store, &segment).await.map_err(|error| error.context(named.clone()))?;
                 let mut decoder = Decoder::new(Arc::clone(&stream)).map_err(external)?;
                 let (schema, output, count) = (SchemaRef::clone(&schema), output.clone(), Arc::clone(&count));
                 let decode = move || {
@@ -97,7 +98,7 @@ impl PartitionStream for Redecode {
                             return Ok(false);
                         }
                     }
-                    Ok(true)
+                    Ok::<_, DataFusionError>(true)
                 };
                 let decoded = tokio::task::spawn_blocking(decode).await;
                 let goes_on = decoded.map_err(external)?.map_err(|error: DataFusionError| error.context(named))?;

@@ -136,6 +136,9 @@ fn decode(view: &View, states: &ViewStates, file: &StateFile, bytes: Bytes) -> R
 }
 
 fn damaged(view: &View, file: &StateFile, why: &StateFileError) -> QueryError {
-    QueryError::new(Reason::Storage, format!("state file `{}` of view `{}` cannot be used: {why}", file.path, view.name))
-        .with_hint("restore the object from a copy, or run `dovetail recompute --full`")
+    QueryError::new(
+        Reason::Storage,
+        format!("state file `{}` of view `{}` cannot be used: {why}", file.path, view.name),
+    )
+    .with_hint("restore the object from a copy, or run `dovetail recompute --full`")
 }

@@ -7,7 +7,9 @@ use crate::support::{Server, settings_on_demand};
 const VIEW: &str = "CREATE VIEW all_of_it AS SELECT x, count(*) AS n FROM s GROUP BY x;";
 
 fn pipeline(column: &str) -> String {
-    format!("CREATE EXTERNAL TABLE s ({column}) STORED AS JSON LOCATION 'kafka://s' OPTIONS ('partitions' '1');\n{VIEW}")
+    format!(
+        "CREATE EXTERNAL TABLE s ({column}) STORED AS JSON LOCATION 'kafka://s' OPTIONS ('partitions' '1');\n{VIEW}"
+    )
 }
 
 /// The server with another declaration of its stream, its view filled.

@@ -80,8 +80,7 @@ impl RemoteRealtime {
     pub fn start(parts: RemoteParts, tracker: &TaskTracker, shutdown: &CancellationToken) -> Arc<Self> {
         let RemoteParts { views, members, config } = parts;
         let total = Arc::new(Total::new(config.memory_limit));
-        let views =
-            views.into_iter().map(|view| (view.name.clone(), Arc::new(RemoteView::new(view, &config))));
+        let views = views.into_iter().map(|view| (view.name.clone(), Arc::new(RemoteView::new(view, &config))));
         let views: BTreeMap<_, _> = views.collect();
         let all = views.values().cloned().collect();
         let mut following = Members::new(all, members, config, total, tracker.clone(), shutdown.clone());

@@ -318,11 +318,7 @@ pub(super) fn lines(batches: &[RecordBatch]) -> Vec<String> {
     lines
 }
 
-pub(super) fn parquet(
-    schema: &arrow::datatypes::SchemaRef,
-    states: &[RecordBatch],
-    about: Vec<KeyValue>,
-) -> Vec<u8> {
+pub(super) fn parquet(schema: &arrow::datatypes::SchemaRef, states: &[RecordBatch], about: Vec<KeyValue>) -> Vec<u8> {
     let mut bytes = vec![];
     let properties = WriterProperties::builder().set_key_value_metadata(Some(about)).build();
     let mut writer = ArrowWriter::try_new(&mut bytes, Arc::clone(schema), Some(properties)).unwrap();
