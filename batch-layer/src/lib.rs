@@ -26,7 +26,6 @@ mod writer;
 mod tests;
 
 pub use config::{BatchConfig, LandingConfig, RunConfig};
-pub use dovetail_ingestion::dead::dead_letter_schema;
 pub use handle::BatchHandle;
 pub use landing::{LandingState, LandingStatus, PartitionLanding, SegmentEnd};
 pub use layer::{BatchLayer, BatchParts};

@@ -98,7 +98,7 @@ impl PartitionStream for Redecode {
                             return Ok(false);
                         }
                     }
-                    Ok(true)
+                    Ok::<_, DataFusionError>(true)
                 };
                 let decoded = tokio::task::spawn_blocking(decode).await;
                 let goes_on = decoded.map_err(external)?.map_err(|error: DataFusionError| error.context(named))?;

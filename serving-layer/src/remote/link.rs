@@ -202,7 +202,7 @@ impl Link {
         let Some((first, _)) = slices.first() else { return Err("an update without a slice".to_owned()) };
         let mut grown = match before.filter(|_| !base) {
             Some(before) if before.head == first.start => before,
-            None if base => Growing { start: first.start, head: first.start, slices: Slices::default() },
+            None if base => self.based(partition, first.start),
             Some(Growing { head, .. }) => {
                 return Err(format!("partition {partition} goes on at {} instead of {head}", first.start));
             }
@@ -223,6 +223,16 @@ impl Link {
             grown.start = least;
         }
         Ok(grown)
+    }
+
+    /// A partition that starts at `at`, behind what is still wanted of what came before the member let go of it.
+    fn based(&self, partition: i32, at: i64) -> Growing {
+        let mut based = Growing { start: at, head: at, slices: Slices::default() };
+        for slice in self.view.wanted_below(&self.member, partition, at) {
+            based.start = based.start.min(slice.range.start);
+            based.slices.push(partition, slice.range, slice.state.as_ref().clone());
+        }
+        based
     }
 
     fn compact(&self, grown: &mut Growing, boundaries: &BTreeSet<i64>) -> Result<(), String> {

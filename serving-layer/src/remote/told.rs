@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dovetail_core::offsets::Cut;
+use dovetail_core::realtime::Slice;
 use dovetail_core::realtime_wire::Status;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -129,6 +130,18 @@ impl RemoteView {
         };
         let too_much = state.wanted.is_empty() && link.sends;
         too_much || !state.wanted.iter().all(|(floor, _)| has(floor))
+    }
+
+    /// What a member has sent of a partition below `at`, if a floor there is still read: as states are functions of the
+    /// log, it goes on to be right when the member itself has dropped it.
+    pub(super) fn wanted_below(&self, member: &str, partition: i32, at: i64) -> Vec<Slice> {
+        let state = self.state();
+        let is_read = state.wanted.iter().any(|(floor, _)| floor.get(partition) < at);
+        let held = state.links.get(member).and_then(|link| link.held.get(&partition));
+        match held.filter(|held| is_read && held.has_boundary(at)) {
+            Some(held) => held.slices.iter().filter(|slice| slice.range.end <= at).cloned().collect(),
+            None => vec![],
+        }
     }
 
     /// Where boundaries of a partition should stay, and below what nothing is read any more.

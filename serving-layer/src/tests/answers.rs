@@ -1,5 +1,8 @@
 //! What the schemas answer.
 
+use std::time::Duration;
+
+use dovetail_core::catalog::RunSign;
 use dovetail_core::view::Planned;
 
 use super::world::{PIPELINE, World, config};
@@ -83,7 +86,8 @@ async fn a_view_that_no_generation_holds_says_how_far_it_is() {
     assert!(error.message.contains("`by_user` is not filled yet and no batch run"), "{error}");
     assert!(error.hint.unwrap().contains("dovetail recompute by_user"));
     let run = world.start_run(vec![]).await;
-    world.catalog.note_progress(run, 42, 1).await.unwrap();
+    let sign = RunSign { rows: 42, segments: 1, ..RunSign::default() };
+    world.catalog.renew_run(run, &sign, Duration::from_secs(100)).await.unwrap();
     let error = world.error("SELECT * FROM by_user").await;
     assert!(error.message.contains("has folded 42 of"), "{error}");
     // The others are answered all the same.
@@ -189,7 +193,7 @@ async fn names_that_are_nearly_right_are_hinted_at() {
         "CREATE EXTERNAL TABLE clicks (\"userId\" BIGINT) STORED AS JSON LOCATION 'kafka://Clicks'
          OPTIONS ('partitions' '2');
          CREATE VIEW by_user AS SELECT \"userId\", count(*) AS clicks FROM clicks GROUP BY \"userId\";",
-        super::world::config(),
+        config(),
     )
     .await;
     for (sql, hint) in [

@@ -186,7 +186,7 @@ fn drift_of(run_id: i64, name: &str, drift: f64, detail: &str) -> Drift {
 async fn the_largest_drift_stays_and_a_comparison_is_never_undone(place: Place) {
     let catalog = place.open().await;
     let rival = place.open().await;
-    let run_id = catalog.start_run(&new_run("test", 0)).await.unwrap().id;
+    let run_id = catalog.start_run(&new_run("test")).await.unwrap().id;
     let not = (f64::NAN, "not compared");
     let (equal, small, large) = ((0.0, "equal"), (2.0, "small"), (5.0, "large"));
     let cases = [
