@@ -31,11 +31,6 @@ impl Client {
         Ok(Self { http, base: server.trim_end_matches('/').to_owned() })
     }
 
-    /// The server's address.
-    pub fn base(&self) -> &str {
-        &self.base
-    }
-
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }

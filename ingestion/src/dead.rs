@@ -52,14 +52,16 @@ pub fn to_batch(partition: i32, dead: &[DeadLetter]) -> Result<RecordBatch, Arro
     RecordBatch::try_new(dead_letter_schema(), columns)
 }
 
-/// Letters that were read from an object in the columns of today: those of an earlier version have no headers.
-pub fn of_today(letters: RecordBatch) -> Result<RecordBatch, ArrowError> {
-    if letters.column_by_name(HEADERS).is_some() {
-        return Ok(letters);
+/// Rows of an object in the columns of today: dead letters of an earlier version have no headers, all else stays as it
+/// is.
+pub fn of_today(rows: RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let today = dead_letter_schema();
+    let earlier = today.fields().iter().map(|field| field.name()).filter(|name| *name != HEADERS);
+    if !rows.schema().fields().iter().map(|field| field.name()).eq(earlier) {
+        return Ok(rows);
     }
-    let none: ArrayRef = Arc::new(StringArray::new_null(letters.num_rows()));
-    let columns = letters.columns().iter().cloned().chain([none]).collect();
-    RecordBatch::try_new(dead_letter_schema(), columns)
+    let none: ArrayRef = Arc::new(StringArray::new_null(rows.num_rows()));
+    RecordBatch::try_new(today, rows.columns().iter().cloned().chain([none]).collect())
 }
 
 /// Dead letters as the records they were, for another attempt to decode them.

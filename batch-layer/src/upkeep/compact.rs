@@ -7,8 +7,6 @@
 
 use std::collections::BTreeSet;
 
-use arrow::array::RecordBatch;
-use arrow::error::ArrowError;
 use bytes::Bytes;
 use dovetail_core::catalog::{CatalogError, Segment};
 use dovetail_core::manifest::Manifest;
@@ -65,7 +63,7 @@ impl Upkeep {
         let (topic, partition) = (&first.topic, first.partition);
         let unique = self.writer.unique(&self.catalog).await?;
         let rows = encode::segment(stream.decoded_schema())?;
-        let rows = self.merged(rows, group.iter().map(|segment| segment.path.clone()).collect(), Ok).await?;
+        let rows = self.merged(rows, group.iter().map(|segment| segment.path.clone()).collect()).await?;
         let dead_path = group.iter().any(|segment| segment.dead_path.is_some());
         let dead_path = dead_path.then(|| path::dead_letters(topic, partition, range, unique).to_string());
         let new = Segment {
@@ -95,7 +93,7 @@ impl Upkeep {
         self.store.put_new(&new.path.as_str().into(), rows).await?;
         if let Some(path) = &new.dead_path {
             let dead = group.iter().filter_map(|segment| segment.dead_path.clone()).collect();
-            let dead = self.merged(encode::dead_letters()?, dead, dead::of_today).await?;
+            let dead = self.merged(encode::dead_letters()?, dead).await?;
             self.store.put_new(&path.as_str().into(), dead).await?;
         }
         Ok(self.catalog.replace_segments(group, new).await?)
@@ -116,23 +114,20 @@ impl Upkeep {
         }
     }
 
-    /// All rows of `paths`, in order, in one file; each batch as `today` has it.
-    async fn merged(&self, mut encoder: Encoder, paths: Vec<String>, today: Today) -> Result<Bytes, UpkeepError> {
+    /// All rows of `paths`, in order, in one file.
+    async fn merged(&self, mut encoder: Encoder, paths: Vec<String>) -> Result<Bytes, UpkeepError> {
         for path in paths {
             let object = self.store.get(&path.as_str().into()).await?;
-            encoder = tokio::task::spawn_blocking(move || append(encoder, object, today)).await??;
+            encoder = tokio::task::spawn_blocking(move || append(encoder, object)).await??;
         }
         Ok(tokio::task::spawn_blocking(move || encode::finish(encoder)).await??)
     }
 }
 
-/// What an object of an earlier version holds, in the columns of today.
-type Today = fn(RecordBatch) -> Result<RecordBatch, ArrowError>;
-
-fn append(mut encoder: Encoder, object: Bytes, today: Today) -> Result<Encoder, ParquetError> {
+fn append(mut encoder: Encoder, object: Bytes) -> Result<Encoder, ParquetError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(object)?;
     for batch in builder.with_batch_size(BATCH_ROWS).build()? {
-        encoder.write(&today(batch?)?)?;
+        encoder.write(&dead::of_today(batch?)?)?;
     }
     Ok(encoder)
 }

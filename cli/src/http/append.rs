@@ -7,12 +7,13 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use dovetail_ingestion::append::{From, MOST_PER_REQUEST, Position};
+use dovetail_ingestion::log::LogError;
 use dovetail_serving_layer::{Code, Failed};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::{App, codes, kib};
+use super::{App, kib};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,15 +49,24 @@ pub(super) async fn append(
         let message = format!("{} records in one request of a source; {MOST_PER_REQUEST} at most", values.len());
         return Err(Failed::new(Code::TooLarge, message));
     }
-    let appended = appender.append(&values, from.as_ref()).await.map_err(|error| codes::of_log(&error))?;
+    let appended = appender.append(&values, from.as_ref()).await.map_err(not_appended)?;
     Ok(axum::Json(json!({"received": values.len(), "appended": appended})).into_response())
+}
+
+fn not_appended(error: LogError) -> Failed {
+    let code = match &error {
+        LogError::SourceOverlap { .. } => Code::SourceOverlap,
+        LogError::NameTooLong { .. } => Code::BadRequest,
+        LogError::RecordTooLarge { .. } => Code::TooLarge,
+        _ => Code::Unavailable,
+    };
+    Failed::new(code, format!("{:#}", anyhow::Error::from(error)))
 }
 
 pub(super) async fn source(
     State(app): State<Arc<App>>,
     Path((name, source)): Path<(String, String)>,
 ) -> Result<Response, Failed> {
-    let Position { resume, seen } =
-        app.appender(&name)?.position(&source).await.map_err(|error| codes::of_log(&error))?;
+    let Position { resume, seen } = app.appender(&name)?.position(&source).await.map_err(not_appended)?;
     Ok(axum::Json(json!({"next": resume, "seen": seen})).into_response())
 }

@@ -5,22 +5,10 @@ use std::error::Error;
 use dovetail_batch_layer::{RollbackError, RunError};
 use dovetail_core::catalog::CatalogError;
 use dovetail_core::causes::in_one_line;
-use dovetail_ingestion::log::LogError;
 use dovetail_serving_layer::{Code, Failed};
 
 fn failed(code: Code, error: &(dyn Error + 'static)) -> Failed {
     Failed::new(code, in_one_line(error))
-}
-
-/// Why records were not appended, or a source's position is not known.
-pub(super) fn of_log(error: &LogError) -> Failed {
-    let code = match error {
-        LogError::SourceOverlap { .. } => Code::SourceOverlap,
-        LogError::RecordTooLarge { .. } => Code::TooLarge,
-        LogError::NameTooLong { .. } => Code::BadRequest,
-        _ => Code::Unavailable,
-    };
-    failed(code, error)
 }
 
 /// Why a run published nothing.

@@ -55,7 +55,7 @@ async fn every_wrong_request_is_told_why_in_one_shape() {
     let mut config = config();
     config.ingest.request = ByteSize::kib(64);
     let local = Local::start(PIPELINE, config).await;
-    let base = local.client.base();
+    let base = local.url.as_str();
     let records = "/v1/streams/clicks/records";
     check(
         base,

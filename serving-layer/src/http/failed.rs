@@ -131,6 +131,7 @@ impl Code {
             StatusCode::REQUEST_TIMEOUT => Self::TooSlow,
             StatusCode::TOO_MANY_REQUESTS => Self::TooBusy,
             StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable,
+            StatusCode::BAD_GATEWAY => Self::OutcomeUnknown,
             status if status.is_client_error() => Self::BadRequest,
             _ => Self::Internal,
         }
@@ -164,7 +165,7 @@ impl Failed {
 
     /// An error of which no more is known than its status.
     pub fn of(status: StatusCode, message: impl Into<String>) -> Self {
-        Self::new(Code::of(status), message)
+        Self { status, ..Self::new(Code::of(status), message) }
     }
 
     #[must_use]

@@ -40,7 +40,12 @@ async fn shaped(method: &Method, path: &str, response: Response) -> Response {
     let (parts, body) = response.into_parts();
     let text = to_bytes(body, LONGEST).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let failed = Failed::of(parts.status, message(parts.status, method, path, text.trim()));
+    // A body that is JSON and not what the route takes is as wrong as one that is no JSON.
+    let status = match parts.status {
+        StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+        status => status,
+    };
+    let failed = Failed::of(status, message(parts.status, method, path, text.trim()));
     let allowed = parts.headers.get(header::ALLOW).and_then(|allowed| allowed.to_str().ok());
     let failed = match (parts.status, allowed) {
         (StatusCode::METHOD_NOT_ALLOWED, Some(allowed)) => failed.with_hint(format!("it takes {allowed}")),
