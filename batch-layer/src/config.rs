@@ -34,10 +34,12 @@ pub struct RunConfig {
     pub full: Option<Schedule>,
     /// Tasks that fold at the same time.
     pub cores: usize,
-    /// Host and process, for messages about who holds a run.
+    /// Who leads or holds a run, for messages too: no other process's, now or ever.
     pub owner: String,
     /// How long a run counts as living without a sign of it.
     pub lease: Duration,
+    /// How long a leader counts as living without a sign of it.
+    pub leader_lease: Duration,
     /// How many of the newest generations are kept for rollback and `AS OF`.
     pub keep_generations: usize,
     /// How long an object that nothing refers to is kept for those who may still read it.

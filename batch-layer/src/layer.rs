@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use dovetail_core::catalog::{Catalog, RunKind, Trigger};
+use dovetail_core::catalog::Catalog;
 use dovetail_core::clock::Clock;
 use dovetail_core::name::StreamName;
 use dovetail_core::owned::Owned;
@@ -13,17 +13,16 @@ use dovetail_core::view::View;
 use dovetail_ingestion::feed::Feed;
 use dovetail_ingestion::log::Log;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::warn;
 
 use crate::config::{BatchConfig, LandingConfig, RunConfig};
 use crate::handle::{BatchHandle, Inner};
 use crate::landing::{Board, Landing, LandingStatus, SegmentEnd};
-use crate::recompute::{Recompute, Reporter, Request};
-use crate::runner::{Command, InProgress, Runner};
-use crate::schedule::{self, ScheduleError};
+use crate::leader::Leader;
+use crate::recompute::{Recompute, Reporter};
+use crate::runner::{Demand, InProgress, Runner};
 use crate::upkeep::Upkeep;
 use crate::writer::Writer;
 
@@ -53,41 +52,28 @@ pub struct BatchParts {
     pub config: BatchConfig,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error(transparent)]
-    Schedule(#[from] ScheduleError),
-}
-
 /// The batch layer of one process.
 #[derive(Debug)]
 pub struct BatchLayer;
 
 impl BatchLayer {
     /// Starts landers, runs and upkeep on `tracker`; all of it ends after `shutdown`.
-    pub async fn start(
-        parts: BatchParts,
-        tracker: &TaskTracker,
-        shutdown: CancellationToken,
-    ) -> Result<BatchHandle, StartError> {
+    pub fn start(parts: BatchParts, tracker: &TaskTracker, shutdown: CancellationToken) -> BatchHandle {
         let writer = Arc::new(Writer::default());
         let (ends, _) = broadcast::channel(ENDS);
-        let (commands, waiting) = mpsc::channel(WAITING);
+        let (demands, waiting) = mpsc::channel(WAITING);
         let landing = match &parts.config.landing {
-            Some(config) => start_landing(&parts, config, &writer, &ends, &commands, tracker, &shutdown),
+            Some(config) => start_landing(&parts, config, &writer, &ends, tracker, &shutdown),
             None => watch::channel(LandingStatus::new()).1,
         };
         let in_progress = InProgress::default();
         let progress = match &parts.config.runs {
-            Some(config) => {
-                start_schedule(config, &commands, tracker, &shutdown).await?;
-                start_runs(&parts, config, &writer, waiting, &in_progress, tracker, shutdown)
-            }
+            Some(config) => start_runs(&parts, config, &writer, waiting, &in_progress, tracker, shutdown),
             None => Reporter::new().subscribe(),
         };
         let BatchParts { catalog, store, .. } = parts;
-        let inner = Inner { catalog, store, commands, in_progress, progress, landing, ends };
-        Ok(BatchHandle { inner: Arc::new(inner) })
+        let inner = Inner { catalog, store, demands, in_progress, progress, landing, ends };
+        BatchHandle { inner: Arc::new(inner) }
     }
 }
 
@@ -96,7 +82,6 @@ fn start_landing(
     config: &LandingConfig,
     writer: &Arc<Writer>,
     ends: &broadcast::Sender<SegmentEnd>,
-    commands: &mpsc::Sender<Command>,
     tracker: &TaskTracker,
     shutdown: &CancellationToken,
 ) -> watch::Receiver<LandingStatus> {
@@ -108,7 +93,6 @@ fn start_landing(
         writer: Arc::clone(writer),
         board: Board::new(),
         ends: ends.clone(),
-        lost: Notify::new(),
         shutdown: shutdown.clone(),
     });
     for feed in parts.feeds.values() {
@@ -118,7 +102,6 @@ fn start_landing(
         let (landing, feed, owned) = (Arc::clone(&landing), Arc::clone(feed), parts.owned.clone());
         tracker.spawn(land_added(landing, feed, there, owned, tracker.clone()));
     }
-    tracker.spawn(run_after_gaps(Arc::clone(&landing), commands.clone()));
     landing.board.subscribe()
 }
 
@@ -146,24 +129,11 @@ async fn land_added(
     landing.shutdown.run_until_cancelled(adding).await;
 }
 
-/// Asks for a run after every gap.
-async fn run_after_gaps(landing: Arc<Landing>, commands: mpsc::Sender<Command>) {
-    let asking = async {
-        loop {
-            landing.lost.notified().await;
-            let request = Request { kind: RunKind::Incremental, views: None, trigger: Trigger::Gap };
-            // When as many runs wait already as can, one of them will do.
-            let _ = commands.try_send(Command::Start(request));
-        }
-    };
-    landing.shutdown.run_until_cancelled(asking).await;
-}
-
 fn start_runs(
     parts: &BatchParts,
     config: &RunConfig,
     writer: &Arc<Writer>,
-    commands: mpsc::Receiver<Command>,
+    demands: mpsc::Receiver<Demand>,
     in_progress: &InProgress,
     tracker: &TaskTracker,
     shutdown: CancellationToken,
@@ -190,29 +160,12 @@ fn start_runs(
         config: config.clone(),
         writer: Arc::clone(writer),
     };
+    let (owner, lease) = (config.owner.clone(), config.leader_lease);
+    let leader = Leader::start(catalog.clone(), owner, lease, tracker, shutdown.clone());
+    // A run that is due does not wait for upkeep: what they could do to each other, the catalog refuses.
+    tracker.spawn_on(upkeep.keep_up(leader.clone(), shutdown.clone()), &parts.work);
     let in_progress = in_progress.clone();
-    let runner = Runner { recompute: Arc::new(recompute), upkeep, commands, in_progress, shutdown };
+    let runner = Runner { recompute: Arc::new(recompute), demands, in_progress, leader, shutdown };
     tracker.spawn_on(runner.run(), &parts.work);
     progress
-}
-
-async fn start_schedule(
-    config: &RunConfig,
-    commands: &mpsc::Sender<Command>,
-    tracker: &TaskTracker,
-    shutdown: &CancellationToken,
-) -> Result<(), StartError> {
-    let schedules = [(RunKind::Incremental, config.incremental.as_ref()), (RunKind::Full, config.full.as_ref())];
-    if schedules.iter().all(|(_, schedule)| schedule.is_none()) {
-        return Ok(());
-    }
-    let mut scheduler = schedule::start(schedules, commands).await?;
-    let shutdown = shutdown.clone();
-    tracker.spawn(async move {
-        shutdown.cancelled().await;
-        if let Err(error) = scheduler.shutdown().await {
-            warn!(%error, "the scheduler did not end");
-        }
-    });
-    Ok(())
 }

@@ -11,12 +11,11 @@
 
 mod backoff;
 mod config;
-mod dead;
 mod encode;
 mod handle;
-mod landed;
 mod landing;
 mod layer;
+mod leader;
 mod recompute;
 mod runner;
 mod schedule;
@@ -27,11 +26,10 @@ mod writer;
 mod tests;
 
 pub use config::{BatchConfig, LandingConfig, RunConfig};
-pub use dead::dead_letter_schema;
-pub use handle::{BatchClosed, BatchHandle};
-pub use landed::LandedRecords;
+pub use handle::BatchHandle;
 pub use landing::{LandingState, LandingStatus, PartitionLanding, SegmentEnd};
-pub use layer::{BatchLayer, BatchParts, StartError};
+pub use layer::{BatchLayer, BatchParts};
+pub use leader::leader;
 pub use recompute::{Outcome, Phase, Progress, RunError};
 pub use schedule::{Schedule, ScheduleError};
 pub use upkeep::RollbackError;

@@ -1,23 +1,25 @@
-//! The one task that runs: recomputes and upkeep, one after the other.
+//! The one task of a process that runs recomputes: those that it is asked for, and, while it leads, those that are
+//! due, that are wanted by somebody who does not wait, and that fill new views.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use dovetail_core::catalog::{CatalogError, RunKind, Trigger};
+use dovetail_core::catalog::{CatalogError, Moment, RunKind, Trigger};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::backoff::Backoff;
+use crate::leader::Leader;
 use crate::recompute::{Outcome, Recompute, Request, RunError, unfilled};
-use crate::upkeep::Upkeep;
+use crate::schedule::Schedule;
 
-/// What the runner is told.
+/// Somebody waits for a run.
 #[derive(Debug)]
-pub(crate) enum Command {
-    /// Run when it is this one's turn; how it ends is in the log and in the catalog.
-    Start(Request),
-    /// Run, and tell.
-    Recompute(Request, oneshot::Sender<Result<Outcome, RunError>>),
+pub(crate) struct Demand {
+    pub(crate) request: Request,
+    pub(crate) reply: oneshot::Sender<Result<Outcome, RunError>>,
 }
 
 /// The run in progress, so that others can cancel it.
@@ -41,92 +43,251 @@ impl InProgress {
     }
 }
 
+/// How often whoever waits looks whether a run of another process is over.
+const LOOK: Duration = Duration::from_millis(50);
+/// Between two runs of the leader, so that those who wait in other processes have their turn.
+const REST: Duration = Duration::from_millis(200);
+/// The leader looks so often whether something is due: it hears of nearly everything before.
+const GLANCE: Duration = Duration::from_secs(1);
+/// Pauses after a run that could not start.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
 pub(crate) struct Runner {
     pub(crate) recompute: Arc<Recompute>,
-    pub(crate) upkeep: Upkeep,
-    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) demands: mpsc::Receiver<Demand>,
     pub(crate) in_progress: InProgress,
+    pub(crate) leader: Leader,
     pub(crate) shutdown: CancellationToken,
+}
+
+/// What a leader knows of its term.
+struct Leading {
+    term: i64,
+    /// What a kind of run without a schedule was due for is forgotten.
+    begun: bool,
+    /// Views that were added since the last publishing are filled at once.
+    filled: bool,
+    backoff: Backoff,
+    /// Not before then.
+    rests_until: Instant,
+}
+
+/// What became of something that the leader had to do.
+enum Did {
+    Nothing,
+    Run,
+    /// It has to wait: for another run, or for the catalog.
+    Waits,
 }
 
 impl Runner {
     pub(crate) async fn run(mut self) {
-        let mut filled = self.fill_views().await;
-        let every = self.recompute.config.upkeep_every;
-        let mut upkeep = interval_at(Instant::now() + every, every);
-        upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut changes = self.recompute.catalog.changes();
+        let mut leading: Option<Leading> = None;
         loop {
+            leading = self.leader.term().map(|term| match leading {
+                Some(leading) if leading.term == term => leading,
+                _ => Leading::new(term),
+            });
+            changes.borrow_and_update();
+            let pause = match &mut leading {
+                Some(leading) => self.lead(leading).await,
+                None => GLANCE,
+            };
+            // Landing changes the catalog all the time.
+            let heard = async {
+                sleep(LOOK.min(pause)).await;
+                let _ = changes.changed().await;
+            };
             tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return,
-                command = self.commands.recv() => match command {
-                    Some(command) => self.obey(command).await,
+                demand = self.demands.recv() => match demand {
+                    Some(demand) => self.obey(demand).await,
                     None => return,
                 },
-                () = sleep(self.recompute.config.lease / 3), if !filled => filled = self.fill_views().await,
-                _ = upkeep.tick() => self.look_after().await,
+                () = self.leader.changed() => {}
+                () = heard, if leading.is_some() => {}
+                () = sleep(pause) => {}
             }
         }
     }
 
-    /// Views that were added since the last publishing are filled at once. Returns whether that is done: a process
-    /// that died may hold a run until its lease has passed.
-    async fn fill_views(&self) -> bool {
+    /// Does what is the leader's to do first; returns how long there is nothing else, as far as is known.
+    async fn lead(&self, leading: &mut Leading) -> Duration {
+        let rests = leading.rests_until.saturating_duration_since(Instant::now());
+        if !rests.is_zero() {
+            return rests;
+        }
+        let (did, pause) = match self.do_next(leading).await {
+            Ok(did) => did,
+            Err(error) => {
+                warn!(%error, "what the batch layer has to do is not known, trying again");
+                (Did::Waits, GLANCE)
+            }
+        };
+        match did {
+            Did::Nothing => pause.min(GLANCE),
+            Did::Run => {
+                leading.backoff = Leading::backoff();
+                leading.rests_until = Instant::now() + REST;
+                REST
+            }
+            Did::Waits => {
+                let pause = leading.backoff.pause();
+                leading.rests_until = Instant::now() + pause;
+                pause
+            }
+        }
+    }
+
+    async fn do_next(&self, leading: &mut Leading) -> Result<(Did, Duration), CatalogError> {
+        let config = &self.recompute.config;
+        let schedules = [(RunKind::Full, config.full.as_ref()), (RunKind::Incremental, config.incremental.as_ref())];
+        if !leading.begun {
+            for (kind, _) in schedules.iter().filter(|(_, schedule)| schedule.is_none()) {
+                self.recompute.catalog.forget_moments(*kind).await?;
+            }
+            leading.begun = true;
+        }
+        if !leading.filled {
+            let did = self.fill_views().await;
+            leading.filled = !matches!(did, Did::Waits);
+            if !matches!(did, Did::Nothing) {
+                return Ok((did, REST));
+            }
+        }
+        let wishes = self.recompute.catalog.wishes().await?;
+        if let Some(wish) = wishes.first() {
+            let request = Request { kind: RunKind::Incremental, views: None, trigger: wish.trigger };
+            let done = self.run_one(&request, None).await;
+            let did = did(&request, &done);
+            if !matches!(did, Did::Waits) {
+                self.recompute.catalog.fulfil(&wishes).await?;
+            }
+            return Ok((did, REST));
+        }
+        let mut pause = GLANCE;
+        // A full run covers an incremental one, so it goes first.
+        for (kind, schedule) in schedules {
+            match self.keep_schedule(kind, schedule).await? {
+                (Did::Nothing, next) => pause = pause.min(next),
+                did => return Ok(did),
+            }
+        }
+        Ok((Did::Nothing, pause))
+    }
+
+    /// Starts a run if one is due; returns how long there is until the next one.
+    async fn keep_schedule(&self, kind: RunKind, schedule: Option<&Schedule>) -> Result<(Did, Duration), CatalogError> {
+        let Some(schedule) = schedule else { return Ok((Did::Nothing, GLANCE)) };
+        let catalog = &self.recompute.catalog;
+        let (last_ms, now_ms) = (catalog.last_moment(kind).await?, catalog.now_ms().await?);
+        // The database's clock may have been set back.
+        let after_ms = last_ms.min(now_ms);
+        let Some(at_ms) = schedule.due(after_ms, now_ms) else {
+            let next = schedule.next(after_ms).map_or(i64::MAX, |next| next.saturating_sub(now_ms));
+            return Ok((Did::Nothing, Duration::from_millis(next.max(1).unsigned_abs())));
+        };
+        let moment = Moment { kind, after_ms: last_ms, at_ms };
+        let request = Request { kind, views: None, trigger: Trigger::Schedule };
+        let done = self.run_one(&request, Some(moment)).await;
+        let did = did(&request, &done);
+        // A run that started has kept the moment.
+        if !matches!(did, Did::Waits) {
+            catalog.keep_moment(&moment).await?;
+        }
+        Ok((did, REST))
+    }
+
+    async fn fill_views(&self) -> Did {
         let missing = match self.recompute.current().await {
             Ok((_, manifest)) => unfilled(&self.recompute.views, manifest.as_ref()),
             Err(error) => {
                 warn!(%error, "whether views are to be filled is not known");
-                return false;
+                return Did::Waits;
             }
         };
         if missing.is_empty() {
-            return true;
+            return Did::Nothing;
         }
         let request = Request { kind: RunKind::Incremental, views: Some(missing), trigger: Trigger::Start };
-        let done = self.run_one(&request).await;
-        let waits = matches!(&done, Err(RunError::Catalog(_) | RunError::Store(_)));
-        note(&request, done);
-        !waits
+        did(&request, &self.run_one(&request, None).await)
     }
 
-    async fn obey(&self, command: Command) {
-        match command {
-            Command::Start(request) => {
-                let done = self.run_one(&request).await;
-                note(&request, done);
+    /// A run that somebody waits for, once those of other processes are over.
+    async fn obey(&self, demand: Demand) {
+        let Demand { request, mut reply } = demand;
+        let cancel = self.shutdown.child_token();
+        self.in_progress.set(Some(cancel.clone()));
+        let done = loop {
+            let done = self.recompute.run(&request, None, &cancel).await;
+            let Err(RunError::Catalog(CatalogError::RunInProgress { id, .. })) = done else { break done };
+            tokio::select! {
+                () = cancel.cancelled() => break Err(RunError::Cancelled { run_id: id }),
+                // Nobody waits any more.
+                () = reply.closed() => break done,
+                () = self.other_is_over() => {}
             }
-            Command::Recompute(request, reply) => {
-                let done = self.run_one(&request).await;
-                // Whoever asked may be gone.
-                let _ = reply.send(done);
+        };
+        self.in_progress.set(None);
+        let _ = reply.send(done);
+    }
+
+    /// Returns once no run is in progress, or that is not known.
+    async fn other_is_over(&self) {
+        loop {
+            sleep(LOOK).await;
+            if !matches!(self.recompute.catalog.running().await, Ok(Some(_))) {
+                return;
             }
         }
     }
 
-    async fn run_one(&self, request: &Request) -> Result<Outcome, RunError> {
+    async fn run_one(&self, request: &Request, moment: Option<Moment>) -> Result<Outcome, RunError> {
+        // Before anything is read for a run that cannot start.
+        if let Some(run) = self.recompute.catalog.running().await? {
+            return Err(CatalogError::RunInProgress { id: run.id, owner: run.owner }.into());
+        }
         let cancel = self.shutdown.child_token();
         self.in_progress.set(Some(cancel.clone()));
-        let done = self.recompute.run(request, &cancel).await;
+        let done = self.recompute.run(request, moment, &cancel).await;
         self.in_progress.set(None);
         done
     }
+}
 
-    /// Ends early when the process does: whatever is half done is garbage.
-    async fn look_after(&self) {
-        tokio::select! {
-            () = self.shutdown.cancelled() => {}
-            () = self.upkeep.run() => {}
-        }
+impl Leading {
+    fn new(term: i64) -> Self {
+        Self { term, begun: false, filled: false, backoff: Self::backoff(), rests_until: Instant::now() }
+    }
+
+    fn backoff() -> Backoff {
+        Backoff::new(FIRST_PAUSE, LONGEST_PAUSE)
     }
 }
 
-fn note(request: &Request, done: Result<Outcome, RunError>) {
+/// What became of a run that nobody waits for.
+fn did(request: &Request, done: &Result<Outcome, RunError>) -> Did {
     let (kind, trigger) = (request.kind, request.trigger);
     match done {
-        Ok(_) | Err(RunError::Cancelled { .. }) => {}
+        Ok(_) | Err(RunError::Cancelled { .. }) => Did::Run,
         Err(RunError::Catalog(error @ CatalogError::RunInProgress { .. })) => {
-            info!(%kind, %trigger, %error, "left out a run");
+            info!(%kind, %trigger, %error, "a run waits");
+            Did::Waits
         }
-        Err(error) => error!(%kind, %trigger, error = error.text(), "no run"),
+        Err(RunError::Catalog(error @ CatalogError::MomentTaken { .. })) => {
+            info!(%kind, %trigger, %error, "left out a run");
+            Did::Run
+        }
+        Err(error @ (RunError::Catalog(_) | RunError::Store(_))) => {
+            error!(%kind, %trigger, error = error.text(), "no run, trying again");
+            Did::Waits
+        }
+        Err(error) => {
+            error!(%kind, %trigger, error = error.text(), "no run");
+            Did::Run
+        }
     }
 }

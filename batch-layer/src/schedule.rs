@@ -1,20 +1,17 @@
-//! When runs start by themselves: a cron expression or an interval.
+//! When runs are due by themselves: a cron expression or an interval. Times are milliseconds since the Unix epoch.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use dovetail_core::catalog::{RunKind, Trigger};
-use tokio::sync::mpsc;
-use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
+use chrono::{DateTime, Utc};
+use croner::Cron;
+use croner::parser::{CronParser, Seconds};
 
-use crate::recompute::Request;
-use crate::runner::Command;
-
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Schedule {
     /// Six fields, seconds first, in UTC.
-    Cron(String),
+    Cron(Box<Cron>),
     Every(Duration),
 }
 
@@ -24,8 +21,6 @@ pub enum ScheduleError {
         "`{text}` is no schedule: write `every 30s`, or a cron expression of six fields such as `0 */5 * * * *` (seconds first, UTC)"
     )]
     Unreadable { text: String },
-    #[error("the scheduler failed")]
-    Scheduler(#[from] JobSchedulerError),
 }
 
 impl FromStr for Schedule {
@@ -38,46 +33,53 @@ impl FromStr for Schedule {
             let interval = humantime::parse_duration(interval.trim()).map_err(|_| unreadable())?;
             return if interval >= Duration::from_secs(1) { Ok(Self::Every(interval)) } else { Err(unreadable()) };
         }
-        let cron = text.trim().to_owned();
-        // The scheduler's own parser says what it takes.
-        Job::new(cron.as_str(), |_, _| ()).map_err(|_| unreadable())?;
-        Ok(Self::Cron(cron))
+        let parser = CronParser::builder().seconds(Seconds::Required).dom_and_dow(true).build();
+        let cron = parser.parse(text.trim()).map_err(|_| unreadable())?;
+        Ok(Self::Cron(Box::new(cron)))
     }
 }
 
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Cron(cron) => f.write_str(cron),
+            Self::Cron(cron) => f.write_str(cron.as_str()),
             Self::Every(interval) => write!(f, "every {}", humantime::format_duration(*interval)),
         }
     }
 }
 
-/// Starts a scheduler that asks for runs. A run that is due while others wait is left out.
-pub(crate) async fn start(
-    schedules: [(RunKind, Option<&Schedule>); 2],
-    commands: &mpsc::Sender<Command>,
-) -> Result<JobScheduler, ScheduleError> {
-    let scheduler = JobScheduler::new().await?;
-    for (kind, schedule) in schedules {
-        let Some(schedule) = schedule else { continue };
-        scheduler.add(job(kind, schedule, commands.clone())?).await?;
+impl Schedule {
+    /// The first moment after `after_ms`; none when there never is one.
+    pub(crate) fn next(&self, after_ms: i64) -> Option<i64> {
+        match self {
+            Self::Cron(cron) => {
+                let next = cron.find_next_occurrence(&time(after_ms)?, false).ok()?;
+                Some(next.timestamp_millis())
+            }
+            Self::Every(interval) => after_ms.checked_add(millis(*interval)),
+        }
     }
-    scheduler.start().await?;
-    Ok(scheduler)
+
+    /// The last moment after `after_ms` that is not later than `now_ms`: of several that nobody has seen to, one run
+    /// covers all.
+    pub(crate) fn due(&self, after_ms: i64, now_ms: i64) -> Option<i64> {
+        let next = self.next(after_ms).filter(|&next| next <= now_ms)?;
+        match self {
+            Self::Cron(cron) => {
+                let last = time(now_ms).and_then(|now| cron.find_previous_occurrence(&now, true).ok());
+                Some(last.map_or(next, |last| last.timestamp_millis().max(next)))
+            }
+            Self::Every(interval) => Some(next + (now_ms - next) / millis(*interval) * millis(*interval)),
+        }
+    }
 }
 
-fn job(kind: RunKind, schedule: &Schedule, commands: mpsc::Sender<Command>) -> Result<Job, JobSchedulerError> {
-    let ask = move |_, _| {
-        let request = Request { kind, views: None, trigger: Trigger::Schedule };
-        // A full queue holds a run that will cover this one.
-        let _ = commands.try_send(Command::Start(request));
-    };
-    match schedule {
-        Schedule::Cron(cron) => Job::new(cron.as_str(), ask),
-        Schedule::Every(interval) => Job::new_repeated(*interval, ask),
-    }
+fn time(ms: i64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_millis(ms)
+}
+
+fn millis(interval: Duration) -> i64 {
+    i64::try_from(interval.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -94,20 +96,23 @@ mod tests {
         }
     }
 
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_schedule_asks_for_runs() {
-        let (commands, mut asked) = mpsc::channel(4);
-        let every_second = Schedule::Cron("* * * * * *".to_owned());
-        let every = Schedule::Every(Duration::from_secs(1));
-        let schedules = [(RunKind::Incremental, Some(&every)), (RunKind::Full, Some(&every_second))];
-        let mut scheduler = start(schedules, &commands).await.unwrap();
-        let (mut full, mut incremental) = (false, false);
-        while !(full && incremental) {
-            let Some(Command::Start(request)) = asked.recv().await else { panic!("nobody waits for it") };
-            assert_eq!(request.trigger, Trigger::Schedule);
-            full |= request.kind == RunKind::Full;
-            incremental |= request.kind == RunKind::Incremental;
-        }
-        scheduler.shutdown().await.unwrap();
+    #[test]
+    fn what_is_due_follows_from_what_was_seen_to_last() {
+        let ms = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis();
+        let every: Schedule = "every 30s".parse().unwrap();
+        assert_eq!(every.next(1_000), Some(31_000));
+        assert_eq!(every.due(1_000, 30_999), None);
+        assert_eq!(every.due(1_000, 31_000), Some(31_000));
+        assert_eq!(every.due(1_000, 130_000), Some(121_000), "one run for all that were missed, and no drift");
+        assert_eq!(every.due(i64::MAX - 5, i64::MAX), None);
+        let nightly: Schedule = "0 0 3 * * *".parse().unwrap();
+        let (evening, night) = (ms("2026-03-01T22:00:00Z"), ms("2026-03-02T03:00:00Z"));
+        assert_eq!(nightly.next(evening), Some(night));
+        assert_eq!(nightly.next(night), Some(ms("2026-03-03T03:00:00Z")));
+        assert_eq!(nightly.due(evening, night - 1), None);
+        assert_eq!(nightly.due(evening, night), Some(night));
+        assert_eq!(nightly.due(evening, ms("2026-03-05T09:00:00Z")), Some(ms("2026-03-05T03:00:00Z")));
+        assert_eq!(nightly.due(night, ms("2026-03-02T09:00:00Z")), None, "seen to");
+        assert_eq!("0 0 0 30 2 *".parse::<Schedule>().unwrap().due(evening, night), None, "there never is one");
     }
 }

@@ -63,13 +63,13 @@ impl Backends {
         matches!(self.kind, Kind::Embedded(_))
     }
 
-    /// Whoever ran a recompute on this log before is dead, whatever its lease says.
+    /// Whoever led or ran a recompute on this log before is dead, whatever its lease says.
     async fn end_dead_runs(&self) -> Result<()> {
         let died = self.catalog.runs(1).await?.into_iter().filter(|run| run.state == RunState::Running);
         for run in died {
             warn!(run = run.id, rows = run.rows, "a batch run died with its process; what was published before stays");
         }
-        Ok(self.catalog.expire_runs(i64::MAX).await.map(drop)?)
+        Ok(self.catalog.end_all_leases().await?)
     }
 
     /// Closes the log, then the catalog.

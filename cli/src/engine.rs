@@ -107,9 +107,9 @@ impl Engine {
             Some(layer) => {
                 let (others, stop) = (catalog.clone(), shutdown.clone());
                 tracker.spawn(async move { stop.run_until_cancelled(others.follow_others(LOOK)).await });
-                let (catalog, clock, id) = (catalog.clone(), clock.clone(), member_id(layer));
+                let (catalog, id) = (catalog.clone(), member_id(layer));
                 let lease = config.member.lease;
-                let member = Membership { catalog, clock, layer, id, addresses, shared, lease };
+                let member = Membership { catalog, layer, id, addresses, shared, lease };
                 Some(member.join(&tracker, shutdown.clone()).await?)
             }
             None => None,
@@ -142,16 +142,18 @@ impl Engine {
         let layers = start_layers(speed, batch, tracker.clone(), shutdown.clone(), speed_stop.clone());
         let (speed, batch) = work.spawn(layers).await.map_err(|e| anyhow!("the layers did not start: {e}"))??;
         match (&speed, &batch) {
-            (Some(speed), Some(batch)) => bridge::inside(speed, batch, &streams, &tracker, &shutdown),
-            (Some(speed), None) => bridge::pressure(speed, &catalog, &clock, &tracker, &shutdown)?,
+            (Some(speed), Some(batch)) => bridge::boundaries(speed, batch, &streams, &tracker, &shutdown),
             _ => {}
+        }
+        if let Some(speed) = &speed {
+            bridge::pressure(speed, &catalog, &tracker, &shutdown);
         }
 
         let serving = match roles.has(MemberLayer::Serve) {
             true => {
                 let realtime: Arc<dyn Realtime> = match &speed {
                     Some(speed) => Arc::<SpeedLayer>::clone(speed),
-                    None => remote(&views, &catalog, &clock, config, &tracker, &shutdown),
+                    None => remote(&views, &catalog, config, &tracker, &shutdown),
                 };
                 let serving = Serving::new(ServingParts {
                     views: plan.views,
@@ -163,7 +165,7 @@ impl Engine {
                     log: Some(Arc::clone(&log)),
                     landing: Some(match &batch {
                         Some(batch) => Arc::new(landings::Here(batch.clone())),
-                        None => landings::elsewhere(&catalog, &clock, &tracker, &shutdown)?,
+                        None => landings::elsewhere(&catalog, &tracker, &shutdown)?,
                     }),
                     clock: clock.clone(),
                     metrics: metrics.clone(),
@@ -246,14 +248,12 @@ fn member_id(layer: MemberLayer) -> String {
 fn remote(
     views: &[Arc<View>],
     catalog: &Catalog,
-    clock: &Clock,
     config: &Config,
     tracker: &TaskTracker,
     shutdown: &CancellationToken,
 ) -> Arc<dyn Realtime> {
     let members = membership::follow(
         catalog.clone(),
-        clock.clone(),
         MemberLayer::Speed,
         config.member.lease / 4,
         |member| Some(Member { id: member.id, address: member.flight? }),
@@ -275,7 +275,7 @@ async fn start_layers(
         None => None,
     };
     let batch = match batch {
-        Some(batch) => Some(BatchLayer::start(batch, &tracker, shutdown).await?),
+        Some(batch) => Some(BatchLayer::start(batch, &tracker, shutdown)),
         None => None,
     };
     Ok((speed, batch))

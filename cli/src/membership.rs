@@ -4,14 +4,14 @@
 //! two may take a partition for theirs, or nobody does. That costs work or time, never an answer: what is landed
 //! twice is recorded once, and a partition that nobody folds is missing, which answers say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use dovetail_core::catalog::{Catalog, CatalogError, Member, MemberLayer};
-use dovetail_core::clock::Clock;
+use dovetail_core::catalog::{Catalog, CatalogError, Member, MemberLayer, NewMember};
 use dovetail_core::name::StreamName;
 use dovetail_core::owned::Owned;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -37,7 +37,6 @@ pub struct Addresses {
 #[derive(Debug)]
 pub(crate) struct Membership {
     pub(crate) catalog: Catalog,
-    pub(crate) clock: Clock,
     pub(crate) layer: MemberLayer,
     /// No other process's, now or ever.
     pub(crate) id: String,
@@ -70,28 +69,25 @@ impl Membership {
     }
 
     async fn enter(&self) -> Result<(), CatalogError> {
-        let now_ms = self.clock.now_ms();
-        let member = Member {
+        let member = NewMember {
             id: self.id.clone(),
             layer: self.layer,
             address: self.addresses.http.clone(),
             flight: self.addresses.flight.clone(),
-            owned: BTreeMap::new(),
-            joined_ms: now_ms,
-            lease_until_ms: self.until(now_ms),
         };
-        self.catalog.join(&member).await
-    }
-
-    fn until(&self, now_ms: i64) -> i64 {
-        now_ms.saturating_add(i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX))
+        self.catalog.join(&member, self.lease).await
     }
 
     async fn stay(&self, owned: &watch::Sender<Owned>) {
         let mut changes = self.catalog.changes();
         loop {
+            let slept = Instant::now();
             // Looked at when somebody came or went, and often enough to be seen alive.
             let _ = tokio::time::timeout(self.lease / 4, changes.changed()).await;
+            if slept.elapsed() > self.lease {
+                // This process was stopped: others may have taken over, until the catalog says that nobody has.
+                owned.send_replace(Owned::new());
+            }
             match self.renew(owned).await {
                 Ok(()) => {}
                 Err(CatalogError::MemberLost { .. }) => {
@@ -111,14 +107,13 @@ impl Membership {
         if owned.send_if_modified(|old| std::mem::replace(old, mine.clone()) != mine) {
             info!(layer = %self.layer, partitions = ?mine, "partitions of this process");
         }
-        let now_ms = self.clock.now_ms();
         let topic = |stream: &StreamName| self.shared.iter().find(|s| s.stream == *stream).map(|s| s.topic.clone());
         let topics = mine.iter().filter_map(|(stream, partitions)| Some((topic(stream)?, partitions.clone())));
-        self.catalog.renew_member(&self.id, &topics.collect(), now_ms, self.until(now_ms)).await
+        self.catalog.renew_member(&self.id, &topics.collect(), self.lease).await
     }
 
     async fn look(&self) -> Result<Owned, CatalogError> {
-        let members = self.catalog.members(self.layer, self.clock.now_ms()).await?;
+        let members = self.catalog.members(self.layer).await?;
         let ids: Vec<&str> = members.iter().map(|member| member.id.as_str()).collect();
         Ok(share(&ids, &self.id, &self.shared))
     }
@@ -145,7 +140,6 @@ fn share(members: &[&str], me: &str, shared: &[Shared]) -> Owned {
 /// The members of a layer as they come and go, until `shutdown`.
 pub(crate) fn follow<T: PartialEq + Send + Sync + 'static>(
     catalog: Catalog,
-    clock: Clock,
     layer: MemberLayer,
     every: Duration,
     as_member: impl Fn(Member) -> Option<T> + Send + Sync + 'static,
@@ -157,7 +151,7 @@ pub(crate) fn follow<T: PartialEq + Send + Sync + 'static>(
         let following = async {
             let mut changes = catalog.changes();
             loop {
-                match catalog.members(layer, clock.now_ms()).await {
+                match catalog.members(layer).await {
                     Ok(members) => {
                         let members: Vec<T> = members.into_iter().filter_map(&as_member).collect();
                         sender.send_if_modified(|old| {

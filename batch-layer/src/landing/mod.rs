@@ -21,7 +21,7 @@ use dovetail_core::clock::Clock;
 use dovetail_core::owned::Owned;
 use dovetail_core::store::Store;
 use dovetail_ingestion::feed::Feed;
-use tokio::sync::{Notify, broadcast, watch};
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::LandingConfig;
@@ -50,8 +50,6 @@ pub(crate) struct Landing {
     pub(crate) writer: Arc<Writer>,
     pub(crate) board: Board,
     pub(crate) ends: broadcast::Sender<SegmentEnd>,
-    /// Told of every gap: only a run lets the speed layer go on behind it.
-    pub(crate) lost: Notify,
     pub(crate) shutdown: CancellationToken,
 }
 

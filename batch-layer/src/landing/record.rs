@@ -53,7 +53,8 @@ impl Lander {
         }
     }
 
-    /// Notes that the log has lost `gap` and goes on behind it. The speed layer waits for a run whose cut is past it.
+    /// Notes that the log has lost `gap` and goes on behind it. The speed layer waits for a run whose cut is past it,
+    /// which is asked for with it.
     pub(super) async fn record_gap(&self, range: OffsetRange) -> Result<i64, LandError> {
         let (topic, partition) = (self.topic(), self.partition);
         let gap = Gap {
@@ -68,7 +69,6 @@ impl Lander {
                 error!(topic, partition, %range, "the log has lost offsets that were not landed; going on without them");
                 counter!("dovetail_lost_offsets_total", "topic" => topic.to_owned())
                     .increment((range.end - range.start).unsigned_abs());
-                self.landing.lost.notify_one();
                 Ok(range.end)
             }
             Err(CatalogError::Fenced { found, .. }) => Ok(found),

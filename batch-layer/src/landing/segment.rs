@@ -6,10 +6,10 @@ use arrow::datatypes::{Int64Type, SchemaRef, TimestampMillisecondType};
 use bytes::Bytes;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::column;
+use dovetail_ingestion::dead;
 use dovetail_ingestion::decode::{DeadLetter, Decoded};
 use parquet::errors::ParquetError;
 
-use crate::dead;
 use crate::encode::{self, Encoder};
 
 /// A segment that grows.

@@ -12,7 +12,6 @@ mod error;
 mod fold;
 mod progress;
 mod publish;
-mod redecode;
 mod scan;
 mod states;
 
@@ -25,7 +24,9 @@ use std::time::Duration;
 
 use datafusion::execution::context::SessionContext;
 use datafusion::prelude::SessionConfig;
-use dovetail_core::catalog::{Catalog, CatalogError, GenerationRow, NewRun, Run, RunEnd, RunKind, Trigger};
+use dovetail_core::catalog::{
+    Catalog, CatalogError, GenerationRow, Moment, NewRun, Run, RunEnd, RunKind, RunSign, RunState, Trigger,
+};
 use dovetail_core::clock::Clock;
 use dovetail_core::manifest::{Manifest, ViewStates};
 use dovetail_core::name::{Generation, StreamName, ViewName};
@@ -73,6 +74,10 @@ pub(crate) struct Request {
 
 /// Views that are folded at the same time: while one waits for the disk or merges on one core, another folds.
 const VIEWS_AT_ONCE: usize = 2;
+/// Segments are merged seldom; a run that found so often that they just were is tried again later.
+const CHOICES: usize = 10;
+/// A run says so often that it lives and how far it is, and hears whether somebody cancelled it elsewhere.
+const SIGN: Duration = Duration::from_secs(1);
 
 /// How a run ended that did not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,25 +87,27 @@ pub enum Outcome {
     NothingNew,
 }
 
+/// A run that has begun, and what it does upon which generation.
+struct Started {
+    run: Run,
+    choice: Choice,
+    current: Generation,
+}
+
 impl Recompute {
-    /// Does what `request` asks for, unless another run is in progress.
-    pub(crate) async fn run(&self, request: &Request, cancel: &CancellationToken) -> Result<Outcome, RunError> {
+    /// Does what `request` asks for, unless another run is in progress. `moment` is when it was due.
+    pub(crate) async fn run(
+        &self,
+        request: &Request,
+        moment: Option<Moment>,
+        cancel: &CancellationToken,
+    ) -> Result<Outcome, RunError> {
         self.know_views(request)?;
-        self.catalog.expire_runs(self.clock.now_ms()).await?;
-        let (current, manifest) = self.current().await?;
-        let landed = self.landed().await?;
-        let choice = decide::choose(&Situation {
-            kind: request.kind,
-            wanted: request.views.as_deref(),
-            views: &self.views,
-            landed: &landed,
-            current: manifest.as_ref(),
-        });
-        if choice.folds.is_empty() {
+        self.catalog.expire_runs().await?;
+        let Some(Started { run, choice, current }) = self.start(request, moment).await? else {
             return Ok(Outcome::NothingNew);
-        }
+        };
         let started = Instant::now();
-        let run = self.start(request, &choice).await?;
         let (run_id, kind) = (run.id, run.kind);
         info!(run = run_id, %kind, trigger = %run.trigger, views = choice.folds.len(), "run started");
         let written = Written::default();
@@ -112,7 +119,46 @@ impl Recompute {
                 counter!("dovetail_runs_total", "state" => run.state.as_str()).increment(1);
                 Ok(Outcome::Published(run))
             }
-            Err(error) => self.give_up(run_id, error, &written).await,
+            Err(error) => self.give_up(run_id, cancelled(error), &written).await,
+        }
+    }
+
+    /// Chooses what to do and starts a run that does it; `None` where there is nothing to do.
+    async fn start(&self, request: &Request, moment: Option<Moment>) -> Result<Option<Started>, RunError> {
+        let mut choices = 0;
+        loop {
+            let merges = self.catalog.merges().await?;
+            let (current, manifest) = self.current().await?;
+            let landed = self.landed().await?;
+            let choice = decide::choose(&Situation {
+                kind: request.kind,
+                wanted: request.views.as_deref(),
+                views: &self.views,
+                landed: &landed,
+                current: manifest.as_ref(),
+            });
+            if choice.folds.is_empty() {
+                return Ok(None);
+            }
+            let new = NewRun {
+                kind: request.kind,
+                trigger: request.trigger,
+                views: choice.folds.iter().map(|fold| fold.view.name.clone()).collect(),
+                cuts: choice.cuts.clone(),
+                owner: self.config.owner.clone(),
+                lease: self.config.lease,
+                merges: Some(merges),
+                moment,
+            };
+            choices += 1;
+            match self.catalog.start_run(&new).await {
+                Err(CatalogError::SegmentsMerged) if choices < CHOICES => {}
+                run => {
+                    let run = run?;
+                    self.reporter.begin(run.id, &choice, run.started_ms);
+                    return Ok(Some(Started { run, choice, current }));
+                }
+            }
         }
     }
 
@@ -153,27 +199,6 @@ impl Recompute {
         self.streams.get(name).ok_or_else(|| RunError::UnknownStream(name.clone()))
     }
 
-    async fn start(&self, request: &Request, choice: &Choice) -> Result<Run, RunError> {
-        let started_ms = self.clock.now_ms();
-        let new = NewRun {
-            kind: request.kind,
-            trigger: request.trigger,
-            views: choice.folds.iter().map(|fold| fold.view.name.clone()).collect(),
-            cuts: choice.cuts.clone(),
-            owner: self.config.owner.clone(),
-            started_ms,
-            lease_until_ms: self.lease_until_ms(),
-        };
-        let run = self.catalog.start_run(&new).await?;
-        self.reporter.begin(run.id, choice, started_ms);
-        Ok(run)
-    }
-
-    fn lease_until_ms(&self) -> i64 {
-        let lease_ms = i64::try_from(self.config.lease.as_millis()).unwrap_or(i64::MAX);
-        self.clock.now_ms().saturating_add(lease_ms)
-    }
-
     /// Everything between the run's start and its end.
     async fn work(
         &self,
@@ -193,7 +218,9 @@ impl Recompute {
         };
         let views = choice.kept.into_iter().chain(folded?).collect();
         self.reporter.phase(Phase::Publishing);
-        self.note_progress(run.id).await;
+        if let Err(error) = self.catalog.renew_run(run.id, &self.sign(), self.config.lease).await {
+            warn!(run = run.id, %error, "a run's progress could not be noted");
+        }
         self.publish(run.id, views, &output, expected_previous).await
     }
 
@@ -229,23 +256,27 @@ impl Recompute {
         context
     }
 
-    /// Shows that the run lives until it is no longer this process's; returns why.
+    /// Shows that the run lives until it is no longer this process's, or somebody cancelled it; returns why.
     async fn keep_lease(&self, run_id: i64) -> RunError {
-        let pause = (self.config.lease / 3).max(Duration::from_millis(10));
+        let pause = (self.config.lease / 3).clamp(Duration::from_millis(10), SIGN);
         loop {
             sleep(pause).await;
-            match self.catalog.renew_lease(run_id, self.lease_until_ms()).await {
-                Ok(()) => self.note_progress(run_id).await,
+            match self.catalog.renew_run(run_id, &self.sign(), self.config.lease).await {
+                Ok(()) => {}
                 Err(lost @ CatalogError::RunEnded { .. }) => return lost.into(),
                 Err(error) => warn!(run = run_id, %error, "a run's lease could not be renewed, trying again"),
             }
         }
     }
 
-    async fn note_progress(&self, run_id: i64) {
-        let Progress { rows_done, segments_done, .. } = self.reporter.now();
-        if let Err(error) = self.catalog.note_progress(run_id, rows_done, segments_done as u64).await {
-            warn!(run = run_id, %error, "a run's progress could not be noted");
+    fn sign(&self) -> RunSign {
+        let Progress { phase, rows_done, rows_total, segments_done, segments, .. } = self.reporter.now();
+        RunSign {
+            phase: phase.as_str().to_owned(),
+            rows: rows_done,
+            row_total: rows_total,
+            segments: segments_done as u64,
+            segment_total: segments as u64,
         }
     }
 
@@ -278,6 +309,16 @@ impl Recompute {
                 warn!(path, %error, "an object of a run that did not publish could not be noted as garbage");
             }
         }
+    }
+}
+
+/// A run that hears from the catalog that it was cancelled is one that was.
+fn cancelled(error: RunError) -> RunError {
+    match error {
+        RunError::Catalog(CatalogError::RunEnded { id, state: RunState::Cancelled }) => {
+            RunError::Cancelled { run_id: id }
+        }
+        error => error,
     }
 }
 

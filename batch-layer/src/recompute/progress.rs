@@ -24,6 +24,19 @@ pub enum Phase {
     Ended,
 }
 
+impl Phase {
+    /// The word for it in the catalog and for clients.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Checking => "checking",
+            Self::Folding => "folding",
+            Self::Publishing => "publishing",
+            Self::Ended => "ended",
+        }
+    }
+}
+
 /// How far a run is: of all its views together, so a segment that two views read counts twice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -135,9 +148,9 @@ impl RowsRead {
         Self { files, decoded: Arc::default() }
     }
 
-    /// Counts rows that were decoded anew.
-    pub(crate) fn add_decoded(&self, rows: usize) {
-        self.decoded.fetch_add(rows as u64, Ordering::Relaxed);
+    /// Where rows are counted that are decoded anew.
+    pub(crate) fn decoded(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.decoded)
     }
 
     pub(crate) fn get(&self) -> u64 {

@@ -48,8 +48,7 @@ impl Recompute {
 
     /// Ends a run without publishing it. Should it turn out to be published after all, returns it.
     pub(super) async fn end(&self, run_id: i64, end: &RunEnd) -> Result<Option<Run>, CatalogError> {
-        let now_ms = self.clock.now_ms();
-        match self.patiently(|| self.catalog.finish_run(run_id, end, now_ms)).await {
+        match self.patiently(|| self.catalog.finish_run(run_id, end)).await {
             Err(CatalogError::RunEnded { state: RunState::Published, .. }) => Ok(Some(self.catalog.run(run_id).await?)),
             // Somebody else gave it up: that stands.
             Ok(()) | Err(CatalogError::RunEnded { .. }) => Ok(None),

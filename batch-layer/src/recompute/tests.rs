@@ -169,7 +169,7 @@ async fn progress_ends_with_everything_read() {
     rig.land().await;
     let recompute = rig.recompute();
     let request = Request { kind: RunKind::Full, views: None, trigger: Trigger::Demand };
-    recompute.run(&request, &CancellationToken::new()).await.unwrap();
+    recompute.run(&request, None, &CancellationToken::new()).await.unwrap();
     let progress = recompute.reporter.now();
     assert_eq!((progress.phase, progress.views_done, progress.views), (Phase::Ended, 3, 3));
     assert_eq!((progress.rows_done, progress.rows_total), (3 * 588, 3 * 588));
@@ -195,7 +195,7 @@ async fn interrupted(
     let cancel = CancellationToken::new();
     let request = Request { kind: RunKind::Full, views: None, trigger: Trigger::Demand };
     let recompute = rig.recompute();
-    let (done, ()) = tokio::join!(recompute.run(&request, &cancel), async {
+    let (done, ()) = tokio::join!(recompute.run(&request, None, &cancel), async {
         rig.faulty.met().await;
         meanwhile(&cancel).await;
         rig.faulty.set(Fault::None);
@@ -248,7 +248,7 @@ async fn one_run_at_a_time_and_dead_ones_are_given_up() {
         assert!(matches!(second, Err(RunError::Catalog(CatalogError::RunInProgress { .. }))), "{second:?}");
         // Its lease has passed: the first is given up for dead and must not publish any more.
         rig.clock.advance_ms(61_000);
-        rig.catalog.expire_runs(rig.clock.now_ms()).await.unwrap();
+        rig.catalog.expire_runs().await.unwrap();
     };
     let first = Box::pin(interrupted(&rig, "generations/00000000000000000001/", second)).await;
     let ended = |error: &CatalogError| matches!(error, CatalogError::RunEnded { state: RunState::Failed, .. });

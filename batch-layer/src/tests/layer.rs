@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::{CLICKS, Rig, feeds, name, runs, small_segments};
 use crate::{BatchConfig, BatchHandle, BatchLayer, BatchParts, LandingState, Outcome, RunError};
 
-async fn start(rig: &Rig, tracker: &TaskTracker, shutdown: &CancellationToken) -> BatchHandle {
+fn start(rig: &Rig, tracker: &TaskTracker, shutdown: &CancellationToken) -> BatchHandle {
     let parts = BatchParts {
         streams: rig.streams.clone(),
         views: rig.views.clone(),
@@ -23,14 +23,14 @@ async fn start(rig: &Rig, tracker: &TaskTracker, shutdown: &CancellationToken) -
         work: Handle::current(),
         config: BatchConfig { landing: Some(small_segments()), runs: Some(runs()) },
     };
-    BatchLayer::start(parts, tracker, shutdown.clone()).await.unwrap()
+    BatchLayer::start(parts, tracker, shutdown.clone())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_layer_lands_runs_and_ends() {
     let rig = Rig::new(CLICKS).await;
     let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
-    let batch = start(&rig, &tracker, &shutdown).await;
+    let batch = start(&rig, &tracker, &shutdown);
     rig.append_clicks(0, 300).await;
     rig.landed().await;
     let first = batch.recompute(RunKind::Incremental, None).await.unwrap();
@@ -60,7 +60,7 @@ async fn views_without_states_are_filled_at_start() {
     rig.append_clicks(0, 100).await;
     rig.land().await;
     let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
-    let _batch = start(&rig, &tracker, &shutdown).await;
+    let _batch = start(&rig, &tracker, &shutdown);
     let mut changes = rig.catalog.changes();
     while rig.catalog.current().await.unwrap().is_none() {
         changes.changed().await.unwrap();

@@ -3,6 +3,7 @@
 mod faulty;
 mod flaky;
 mod layer;
+mod several;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -21,17 +22,17 @@ use dovetail_core::record::Records;
 use dovetail_core::store::{Store, StoreSettings};
 use dovetail_core::view::{Planned, Planner, View};
 use dovetail_ingestion::feed::{Feed, FeedConfig};
+use dovetail_ingestion::landed::LandedRecords;
 use dovetail_ingestion::log::Log;
 use dovetail_ingestion::log::embedded::{EmbeddedLog, EmbeddedLogConfig};
 use tempfile::TempDir;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use self::faulty::{Fault, Faulty};
 use self::flaky::Flaky;
 use crate::config::{LandingConfig, RunConfig};
-use crate::landed::LandedRecords;
 use crate::landing::{Board, Landing};
 use crate::recompute::{Outcome, Recompute, Reporter, Request, RunError};
 use crate::upkeep::Upkeep;
@@ -63,7 +64,8 @@ impl Rig {
         let config = EmbeddedLogConfig { queue_bytes: 1 << 20, tail_bytes: 1 << 20 };
         let log: Arc<dyn Log> = Arc::new(EmbeddedLog::open(&folder.path().join("log"), &config).unwrap());
         let url = format!("sqlite:{}", folder.path().join("catalog.db").display());
-        let catalog = Catalog::open(&url).await.unwrap();
+        let clock = Clock::manual(1_000_000);
+        let catalog = Catalog::open_by(&url, clock.clone()).await.unwrap();
         let faulty = Arc::new(Faulty::default());
         let settings = StoreSettings {
             timeout: Duration::from_secs(60),
@@ -76,7 +78,7 @@ impl Rig {
         let stream = Arc::clone(&streams[0]);
         log.create_topic(&stream.topic, stream.options.partitions).await.unwrap();
         let feed = feed(&log, stream).await;
-        Self { folder, log, faulty, catalog, store, clock: Clock::manual(1_000_000), streams, views, feed }
+        Self { folder, log, faulty, catalog, store, clock, streams, views, feed }
     }
 
     /// The same log, catalog and store under another pipeline, as after a restart.
@@ -126,7 +128,6 @@ impl Rig {
             writer: Arc::new(Writer::default()),
             board: Board::new(),
             ends: broadcast::channel(1000).0,
-            lost: Notify::new(),
             shutdown: CancellationToken::new(),
         })
     }
@@ -202,7 +203,7 @@ impl Rig {
 
     pub(crate) async fn run(&self, kind: RunKind) -> Result<Outcome, RunError> {
         let request = Request { kind, views: None, trigger: Trigger::Demand };
-        self.recompute().run(&request, &CancellationToken::new()).await
+        self.recompute().run(&request, None, &CancellationToken::new()).await
     }
 
     /// The answer of a published view, as sorted lines.
@@ -281,6 +282,7 @@ pub(crate) fn runs() -> RunConfig {
         cores: 2,
         owner: "test".to_owned(),
         lease: Duration::from_secs(60),
+        leader_lease: Duration::from_secs(2),
         keep_generations: 2,
         garbage_grace: Duration::from_secs(300),
         orphan_age: Duration::from_secs(3600),

@@ -18,8 +18,8 @@ use parquet::errors::ParquetError;
 use tracing::{info, warn};
 
 use super::{RECENT, Upkeep, UpkeepError};
-use crate::dead;
 use crate::encode::{self, Encoder};
+use dovetail_ingestion::dead;
 
 /// Fewer than this are left until more have come.
 const FEWEST: usize = 4;

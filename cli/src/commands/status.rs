@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::args::{OutputFormat, Server};
 use crate::client::Client;
-use crate::http::LayerInfo;
+use crate::http::{LayerInfo, ProgressInfo};
 use crate::output;
 
 const VIEWS: &str = "SELECT name, state, generation, cut, head, batch_groups, exactness, error FROM sys.views";
@@ -27,6 +27,10 @@ pub(super) async fn run(server: &Server, format: OutputFormat) -> Result<ExitCod
     for sql in [VIEWS, PARTITIONS] {
         let (schema, batches) = client.query(sql).await?;
         output::print(&schema, &batches, format)?;
+    }
+    // Told where it can be: a serving process alone answers all the rest.
+    if let Ok(ProgressInfo { leader: Some(leader), .. }) = client.get("/v1/recompute").await {
+        eprintln!("the batch layer is led by {leader}");
     }
     let layers: Vec<LayerInfo> = client.get("/v1/layers").await?;
     for LayerInfo { layer, stream, partition, next, state, reason } in layers {

@@ -94,6 +94,7 @@ impl Config {
         RemoteConfig {
             stale_after: HEARTBEAT * 4,
             idle: Duration::from_secs(60),
+            floors: self.batch.keep_generations.saturating_add(2),
             memory_limit: bytes(self.speed.memory),
         }
     }
@@ -136,6 +137,7 @@ impl Config {
             cores: self.cores(),
             owner: owner(),
             lease: Duration::from_secs(30),
+            leader_lease: self.member.lease,
             keep_generations: self.batch.keep_generations,
             garbage_grace: self.batch.garbage_grace,
             orphan_age: self.batch.garbage_grace.max(Duration::from_secs(600)),
@@ -161,10 +163,10 @@ impl Config {
 /// A speed layer is heard of this often.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
-/// Host and process.
+/// Host and process, and what no other process of that name on such a host has.
 fn owner() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{} process {}", host.trim(), std::process::id()).trim_start().to_owned()
+    format!("{} process {} ({:08x})", host.trim(), std::process::id(), rand::random::<u32>()).trim_start().to_owned()
 }
 
 /// librdkafka's settings have dots; variables cannot.

@@ -4,10 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
 use dovetail_batch_layer::BatchHandle;
-use dovetail_core::catalog::{Catalog, MemberLayer, Trigger};
-use dovetail_core::clock::Clock;
+use dovetail_core::catalog::{Catalog, Trigger};
 use dovetail_core::name::StreamName;
 use dovetail_core::pipeline::Stream;
 use dovetail_speed_layer::SpeedLayer;
@@ -15,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-/// What one layer tells the other, when both live in this process. Neither needs it.
-pub(super) fn inside(
+/// Where segments end, when both layers live in this process.
+pub(super) fn boundaries(
     speed: &Arc<SpeedLayer>,
     batch: &BatchHandle,
     streams: &[Arc<Stream>],
@@ -42,51 +40,30 @@ pub(super) fn inside(
             }
         }
     });
-    let (pressure, batch, stop) = (speed.pressure(), batch.clone(), shutdown.clone());
-    tracker.spawn(async move {
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = pressure.notified() => {}
-            }
-            if batch.request_incremental(Trigger::Memory).is_err() {
-                return;
-            }
-        }
-    });
 }
 
 /// A run that was asked for is given time before it is asked for again.
-const ASK_AGAIN: Duration = Duration::from_secs(10);
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// A speed layer alone asks a batch layer elsewhere for a run when its states take too much memory.
+/// A speed layer asks for a run, of whichever process leads the batch layer, when its states take too much memory.
 pub(super) fn pressure(
     speed: &Arc<SpeedLayer>,
     catalog: &Catalog,
-    clock: &Clock,
     tracker: &TaskTracker,
     shutdown: &CancellationToken,
-) -> Result<()> {
-    let http = reqwest::Client::builder().connect_timeout(ASK_AGAIN).build()?;
-    let (pressure, catalog, clock, stop) = (speed.pressure(), catalog.clone(), clock.clone(), shutdown.clone());
+) {
+    let (pressure, catalog, stop) = (speed.pressure(), catalog.clone(), shutdown.clone());
     tracker.spawn(async move {
         let asking = async {
             loop {
                 pressure.notified().await;
-                if let Err(error) = ask(&http, &catalog, &clock).await {
-                    warn!(%error, "over the memory limit, and no batch layer takes a request for a run");
+                while let Err(error) = catalog.want_run(Trigger::Memory).await {
+                    warn!(%error, "over the memory limit, and the catalog takes no request for a run");
+                    tokio::time::sleep(ASK_AGAIN).await;
                 }
                 tokio::time::sleep(ASK_AGAIN).await;
             }
         };
         stop.run_until_cancelled(asking).await;
     });
-    Ok(())
-}
-
-async fn ask(http: &reqwest::Client, catalog: &Catalog, clock: &Clock) -> Result<()> {
-    let members = catalog.members(MemberLayer::Batch, clock.now_ms()).await?;
-    let Some(member) = members.first() else { anyhow::bail!("no batch layer is alive") };
-    http.post(format!("{}/v1/recompute", member.address)).send().await?;
-    Ok(())
 }

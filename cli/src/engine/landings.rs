@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::Result;
 use dovetail_batch_layer::BatchHandle;
 use dovetail_core::catalog::{Catalog, Member, MemberLayer};
-use dovetail_core::clock::Clock;
 use dovetail_core::name::StreamName;
 use dovetail_serving_layer::{Landing, LandingAt};
 use futures::future::join_all;
@@ -51,17 +50,16 @@ impl Landing for Elsewhere {
 /// Asks the processes of the batch layer now and then, until `shutdown`.
 pub(super) fn elsewhere(
     catalog: &Catalog,
-    clock: &Clock,
     tracker: &TaskTracker,
     shutdown: &CancellationToken,
 ) -> Result<Arc<dyn Landing>> {
     let http = reqwest::Client::builder().timeout(PATIENCE).build()?;
-    let (catalog, clock, shutdown) = (catalog.clone(), clock.clone(), shutdown.clone());
+    let (catalog, shutdown) = (catalog.clone(), shutdown.clone());
     let (sender, receiver) = watch::channel(Known::new());
     tracker.spawn(async move {
         let asking = async {
             loop {
-                match catalog.members(MemberLayer::Batch, clock.now_ms()).await {
+                match catalog.members(MemberLayer::Batch).await {
                     Ok(members) => {
                         let said = join_all(members.iter().map(|member| ask(&http, member))).await;
                         sender.send_replace(said.into_iter().flatten().collect());

@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use dovetail_batch_layer::{Outcome, Progress};
-use dovetail_core::catalog::{Run, RunKind};
+use dovetail_batch_layer::{Outcome, leader};
+use dovetail_core::catalog::{Run, RunKind, RunState};
 use dovetail_core::name::{Generation, ViewName};
 use dovetail_serving_layer::{Code, Failed};
 use serde::{Deserialize, Serialize};
@@ -62,33 +62,73 @@ pub(super) async fn until_served(engine: &Engine) {
     let _ = tokio::time::timeout(SERVED_WITHIN, served).await;
 }
 
-/// A run's progress as clients see it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// A run's progress as clients see it, whichever process runs it: the run in progress, or the last one.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ProgressInfo {
     pub run_id: i64,
     pub phase: String,
-    pub segments_done: usize,
-    pub segments: usize,
+    pub segments_done: u64,
+    pub segments: u64,
     pub rows_done: u64,
     pub rows: u64,
     pub started_ms: i64,
+    /// Who leads the batch layer, if somebody does.
+    #[serde(default)]
+    pub leader: Option<String>,
 }
 
 pub(super) async fn progress(State(app): State<Arc<App>>) -> Result<axum::Json<ProgressInfo>, Failed> {
-    let progress: Progress = app.engine.batch().map_err(unavailable)?.progress().borrow().clone();
-    Ok(axum::Json(ProgressInfo {
-        run_id: progress.run_id,
-        phase: format!("{:?}", progress.phase).to_lowercase(),
-        segments_done: progress.segments_done,
-        segments: progress.segments,
-        rows_done: progress.rows_done,
-        rows: progress.rows_total,
-        started_ms: progress.started_ms,
-    }))
+    progress_of(&app.engine).await
+}
+
+/// As the catalog has it; a run of this very process is asked itself.
+pub(super) async fn progress_of(engine: &Engine) -> Result<axum::Json<ProgressInfo>, Failed> {
+    let leader = leader(&engine.catalog).await.map_err(unavailable)?;
+    let last = engine.catalog.runs(1).await.map_err(unavailable)?.pop();
+    let Some(run) = last else {
+        return Ok(axum::Json(ProgressInfo { phase: "idle".to_owned(), leader, ..ProgressInfo::default() }));
+    };
+    let running = run.state == RunState::Running;
+    let here = engine.batch().ok().map(|batch| batch.progress().borrow().clone());
+    let info = match here.filter(|here| running && here.run_id == run.id) {
+        Some(here) => ProgressInfo {
+            run_id: run.id,
+            phase: here.phase.as_str().to_owned(),
+            segments_done: here.segments_done as u64,
+            segments: here.segments as u64,
+            rows_done: here.rows_done,
+            rows: here.rows_total,
+            started_ms: run.started_ms,
+            leader,
+        },
+        None => ProgressInfo {
+            run_id: run.id,
+            phase: match running {
+                true if run.phase.is_empty() => "starting".to_owned(),
+                true => run.phase,
+                false => "ended".to_owned(),
+            },
+            segments_done: run.segments,
+            segments: run.segment_total,
+            rows_done: run.rows,
+            rows: run.row_total,
+            started_ms: run.started_ms,
+            leader,
+        },
+    };
+    Ok(axum::Json(info))
 }
 
 pub(super) async fn cancel(State(app): State<Arc<App>>) -> Result<Response, Failed> {
-    let cancelled = app.engine.batch().map_err(unavailable)?.cancel();
+    cancel_of(&app.engine).await
+}
+
+/// Cancels the run in progress, whichever process runs it.
+pub(super) async fn cancel_of(engine: &Engine) -> Result<Response, Failed> {
+    let cancelled = match engine.batch() {
+        Ok(batch) => batch.cancel().await.map_err(unavailable)?,
+        Err(_) => engine.catalog.cancel_run().await.map_err(unavailable)?.is_some(),
+    };
     Ok(axum::Json(json!({"cancelled": cancelled})).into_response())
 }
 

@@ -73,7 +73,12 @@ impl Drop for Running {
 }
 
 pub(crate) fn config() -> RemoteConfig {
-    RemoteConfig { stale_after: Duration::from_millis(400), idle: Duration::from_secs(60), memory_limit: 64 << 20 }
+    RemoteConfig {
+        stale_after: Duration::from_millis(400),
+        idle: Duration::from_secs(60),
+        floors: 5,
+        memory_limit: 64 << 20,
+    }
 }
 
 pub(crate) fn cut(offsets: &[i64]) -> Cut {
@@ -213,8 +218,9 @@ impl Rig {
             views: vec![],
             cuts: [(self.stream.name.clone(), cut.clone())].into(),
             owner: "test".to_owned(),
-            started_ms: 1,
-            lease_until_ms: 100_000,
+            lease: Duration::from_secs(100),
+            merges: None,
+            moment: None,
         };
         let run_id = self.catalog.start_run(&run).await.unwrap().id;
         let generation = self.catalog.next_generation_number().await.unwrap();

@@ -13,6 +13,7 @@ mod kafka;
 mod processes;
 mod real_input;
 mod refusals;
+mod schemas;
 mod slt;
 mod support;
 mod verifying;

@@ -16,15 +16,19 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
+use dovetail_cli::http::ProgressInfo;
 use dovetail_ingestion::generate::{GenerateOptions, Kind, generate};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 use self::backends::Backends;
 use self::fleet::Fleet;
-use crate::support::{eventually, number, settings_for_haste, try_number, verify};
+use crate::support::{
+    dovetail, eventually, number, said, settings_for_haste, settings_on_demand, texts, try_number, verify,
+};
 
 fn variable(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect(name))
@@ -163,4 +167,120 @@ async fn a_zombie_lander_records_nothing_that_counts() {
     let distinct = "SELECT count(DISTINCT _partition * 1000000000 + _offset) FROM raw.clicks";
     assert_eq!(number(&client, distinct).await, records as i64);
     verify(&client, &[]).await;
+}
+
+/// Which of two batch processes leads.
+async fn leading(fleet: &Fleet<'_>) -> usize {
+    let client = fleet.client("serve", 1);
+    eventually("one to lead the batch layer", async || {
+        let leader = client.get::<ProgressInfo>("/v1/recompute").await.ok()?.leader?;
+        [1, 2].into_iter().find(|&n| leader.contains(&format!("process {} (", fleet.pid("batch", n))))
+    })
+    .await
+}
+
+/// A leader that is stopped for longer than its lease, replaced and continued, does not keep a schedule of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_batch_processes_keep_one_schedule_and_a_paused_leader_joins_in() {
+    let test = "two_batch_processes_keep_one_schedule_and_a_paused_leader_joins_in";
+    let Some(backends) = Backends::find(test).await else { return };
+    let _turn = TURN.lock().await;
+    let mut fleet = Fleet::new(&backends, PIPELINE, settings_for_haste());
+    write_clicks(fleet.folder(), 60_000, 6);
+    for (layer, n) in [("ingest", 1), ("batch", 1), ("batch", 2), ("speed", 1), ("serve", 1)] {
+        fleet.add(layer, n);
+    }
+    fleet.ready().await;
+    // Something new is landed for every run.
+    fleet.tend_ingest(Some(1000.0));
+    let client = fleet.client("serve", 1);
+    let runs_of = async |n: usize| {
+        let pid = fleet.pid("batch", n);
+        let of = format!("started_by = 'schedule' AND owner LIKE '%process {pid} (%'");
+        try_number(&client, &format!("SELECT count(*) FROM sys.batch_runs WHERE {of}")).await.ok()
+    };
+    let first = leading(&fleet).await;
+    let second = 3 - first;
+    eventually("runs of the leader", async || (runs_of(first).await? >= 3).then_some(())).await;
+    assert_eq!(runs_of(second).await, Some(0), "it stands by");
+
+    fleet.signal("batch", first, "STOP");
+    eventually("runs of the next leader", async || (runs_of(second).await? >= 3).then_some(())).await;
+    let before = runs_of(first).await.unwrap();
+    fleet.signal("batch", first, "CONT");
+    eventually("the paused one to see that it was replaced", async || {
+        fleet.log("batch", first).contains("another process leads the batch layer").then_some(())
+    })
+    .await;
+    let so_far = runs_of(second).await.unwrap();
+    eventually("more runs", async || (runs_of(second).await? >= so_far + 3).then_some(())).await;
+    assert_eq!(leading(&fleet).await, second);
+    // What it was about to begin when it was stopped may have begun; it goes on with no series of its own.
+    let after = runs_of(first).await.unwrap();
+    assert!(after <= before + 1, "{before} runs, then {after}: {}", fleet.log("batch", first));
+
+    let schedule = "FROM sys.batch_runs WHERE started_by = 'schedule'";
+    let count = number(&client, &format!("SELECT count(*) {schedule}")).await;
+    let span = format!("SELECT to_unixtime(max(started)) - to_unixtime(min(started)) {schedule}");
+    let seconds = number(&client, &span).await;
+    assert!(count <= seconds + 2, "{count} runs in {seconds} seconds, one a second was due");
+    let failed = texts(&client, &format!("SELECT error {schedule} AND state = 'failed'")).await;
+    assert!(failed.iter().all(|error| error == "its process died"), "{failed:?}");
+    fleet.finish_ingest().await;
+    eventually("all records", async || {
+        (try_number(&client, "SELECT n FROM total").await.ok()? == 60_000).then_some(())
+    })
+    .await;
+    verify(&client, &[]).await;
+    fleet.check_logs();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_cancelled_and_looked_at_by_way_of_any_process() {
+    let Some(backends) = Backends::find("a_run_is_cancelled_and_looked_at_by_way_of_any_process").await else { return };
+    let _turn = TURN.lock().await;
+    let records = 20_000;
+    let mut fleet = Fleet::new(&backends, PIPELINE, settings_on_demand());
+    write_clicks(fleet.folder(), records, 7);
+    for (layer, n) in [("ingest", 1), ("batch", 1), ("batch", 2), ("speed", 1), ("serve", 1)] {
+        fleet.add(layer, n);
+    }
+    fleet.ready().await;
+    fleet.finish_ingest().await;
+    let client = fleet.client("serve", 1);
+    eventually("all records to be landed", async || {
+        (try_number(&client, "SELECT count(*) FROM raw.clicks").await.ok()? == records as i64).then_some(())
+    })
+    .await;
+    // The first run may still fill the views.
+    let fill: Value = client.post("/v1/recompute", &json!({})).await.unwrap();
+    let first = number(&client, "SELECT max(generation) FROM sys.generations").await;
+    assert!(first > 0, "{fill}");
+    for (runs, asked) in [(("batch", 1), ("batch", 2)), (("batch", 2), ("serve", 1))] {
+        backends.s3.next(s3::Fault::Stalls, Some("PUT"), u64::MAX);
+        let running = fleet.client(runs.0, runs.1);
+        let run = tokio::spawn(async move { running.post::<Value>("/v1/recompute", &json!({"full": true})).await });
+        let elsewhere = fleet.client(asked.0, asked.1);
+        let seen = eventually("progress by way of another process", async || {
+            let progress: ProgressInfo = elsewhere.get("/v1/recompute").await.ok()?;
+            (progress.phase == "folding" && progress.rows_done > 0).then_some(progress)
+        })
+        .await;
+        assert_eq!(seen.rows, 4 * records, "of four views");
+        let url = fleet.url(asked.0, asked.1);
+        let cancel = dovetail().args(["recompute", "--cancel", "--server", &url]).output().await.unwrap();
+        assert!(cancel.status.success() && said(&cancel).contains("cancelled; what is published stays"), "{cancel:?}");
+        let told = run.await.unwrap().unwrap_err().to_string();
+        assert!(told.contains("was cancelled"), "{told}");
+        let state = texts(&client, &format!("SELECT state FROM sys.batch_runs WHERE id = {}", seen.run_id)).await;
+        assert_eq!(state, ["cancelled"]);
+        backends.s3.next(s3::Fault::Stalls, None, 0);
+        let cancel = dovetail().args(["recompute", "--cancel", "--server", &url]).output().await.unwrap();
+        assert!(said(&cancel).contains("no run is in progress"), "{cancel:?}");
+    }
+    assert_eq!(number(&client, "SELECT max(generation) FROM sys.generations WHERE retired IS NULL").await, first);
+    let full: Value = fleet.client("batch", 2).post("/v1/recompute", &json!({"full": true})).await.unwrap();
+    assert!(full["generation"].is_u64(), "{full}");
+    verify(&client, &[]).await;
+    fleet.check_logs();
 }

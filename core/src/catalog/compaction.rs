@@ -4,7 +4,7 @@ use super::connection::Change;
 use super::garbage;
 use super::landing::{at_path, insert};
 use super::statement::Statement;
-use super::{Catalog, CatalogError, Segment};
+use super::{Catalog, CatalogError, Segment, counters};
 
 impl Catalog {
     /// Puts `new` in the place of `old`, whose objects become garbage at `new.created_ms`. All of `old` must still
@@ -24,6 +24,8 @@ impl Catalog {
                 drop_segment(&mut change, segment, new).await?;
             }
             change.execute(insert(new)).await?;
+            // A run that has chosen the old ones and not started yet chooses again.
+            counters::next(&mut change, "merge").await?;
             change.commit_and_tell().await
         })
         .await

@@ -39,6 +39,18 @@ impl Catalog {
         Ok(Change { catalog: self, doing, transaction })
     }
 
+    /// Milliseconds since the Unix epoch by the database's clock, which is the same for every process: what one of
+    /// them takes for the time does not matter.
+    pub async fn now_ms(&self) -> Result<i64, CatalogError> {
+        match &self.inner.pools {
+            Pools::Sqlite { .. } => Ok(self.inner.clock.now_ms()),
+            Pools::Postgres(_) => {
+                let now = self.read_one("ask for the time", postgres::now()).await?;
+                now.ok_or_else(no_time)
+            }
+        }
+    }
+
     /// All rows of a read that stands alone.
     pub(super) async fn read_all<T: FromRow>(
         &self,
@@ -118,6 +130,14 @@ impl Catalog {
 }
 
 impl Change<'_> {
+    /// The database's time, after this change has its turn: nothing that it reads was written later.
+    pub(super) async fn now_ms(&mut self) -> Result<i64, CatalogError> {
+        match self.transaction {
+            Transaction::Sqlite(_) => Ok(self.catalog.inner.clock.now_ms()),
+            Transaction::Postgres(_) => self.one(postgres::now()).await?.ok_or_else(no_time),
+        }
+    }
+
     /// Runs a statement; returns how many rows it touched.
     pub(super) async fn execute(&mut self, statement: Statement) -> Result<u64, CatalogError> {
         let Self { catalog, doing, transaction } = self;
@@ -166,6 +186,10 @@ impl Change<'_> {
         catalog.tell(number);
         Ok(())
     }
+}
+
+fn no_time() -> CatalogError {
+    CatalogError::Missing { what: "the database's time".to_owned() }
 }
 
 fn sqlite_rows(rows: Vec<sqlx::sqlite::SqliteRow>) -> Vec<Row> {

@@ -30,6 +30,13 @@ impl Catalog {
     }
 }
 
+/// How far a counter is.
+pub(super) async fn get(change: &mut Change<'_>, counter: &'static str) -> Result<i64, CatalogError> {
+    let select = Statement::new(include_str!("sql/counter_get.sql")).bind(counter);
+    let missing = || CatalogError::Missing { what: format!("counter `{counter}`") };
+    change.one(select).await?.ok_or_else(missing)
+}
+
 /// Takes the next number of a counter.
 pub(super) async fn next(change: &mut Change<'_>, counter: &'static str) -> Result<i64, CatalogError> {
     let select = Statement::new(include_str!("sql/counter_next.sql")).bind(counter);

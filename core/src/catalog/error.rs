@@ -6,7 +6,7 @@ use sqlx::postgres::PgDatabaseError;
 use crate::name::Generation;
 use crate::offsets::OffsetRange;
 
-use super::RunState;
+use super::{RunKind, RunState};
 
 /// Why an operation on the catalog did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +38,12 @@ pub enum CatalogError {
     /// Wait for the other run.
     #[error("run {id} of `{owner}` is in progress: wait for it, or cancel it")]
     RunInProgress { id: i64, owner: String },
+    /// Choose again what to fold.
+    #[error("segments were merged while a run was about to fold them: it chooses again")]
+    SegmentsMerged,
+    /// Nothing to do: another process keeps the schedule too.
+    #[error("another process has seen to the {kind} run that was due")]
+    MomentTaken { kind: RunKind },
     /// Stop working on this run.
     #[error("run {id} is no longer running: it is {state}")]
     RunEnded { id: i64, state: RunState },

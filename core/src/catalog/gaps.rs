@@ -5,7 +5,7 @@ use crate::offsets::OffsetRange;
 use super::connection::Change;
 use super::landing::{advance, fenced};
 use super::statement::{FromRow, Row, Statement};
-use super::{Catalog, CatalogError};
+use super::{Catalog, CatalogError, Trigger, wishes};
 
 /// A hole in a partition's landing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,8 @@ pub struct Gap {
 
 impl Catalog {
     /// Records a gap and moves the partition's next offset from its start to its end, or fails with
-    /// [`CatalogError::Fenced`] and changes nothing. Recording a gap of the same range again succeeds.
+    /// [`CatalogError::Fenced`] and changes nothing. Recording a gap of the same range again succeeds. A run is
+    /// wanted that moves the cut behind it.
     pub async fn record_gap(&self, gap: &Gap) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("record a gap").await?;
@@ -34,6 +35,7 @@ impl Catalog {
             let insert = Statement::new(include_str!("sql/gap_insert.sql")).bind(topic).bind(*partition);
             let insert = insert.bind(range.start).bind(range.end).bind(&gap.why).bind(gap.noted_ms);
             change.execute(insert).await?;
+            wishes::want(&mut change, Trigger::Gap).await?;
             change.commit_and_tell().await
         })
         .await

@@ -44,9 +44,10 @@ impl Catalog {
                 return Ok(());
             }
             let published = Statement::new(include_str!("sql/run_published.sql"));
-            let published = published.bind(new.run_id).bind(new.published_ms).bind(number(new.generation));
+            let now_ms = change.now_ms().await?;
+            let published = published.bind(new.run_id).bind(now_ms).bind(number(new.generation));
             if change.execute(published).await? == 0 {
-                return Err(runs::ended(&mut change, new.run_id).await?);
+                return Err(runs::ended(run));
             }
             let insert = Statement::new(include_str!("sql/generation_insert.sql"))
                 .bind(number(new.generation))

@@ -4,8 +4,10 @@
 //! partition's next offset, and whose run counts by the run's lease.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::connection::Change;
+use super::leases::later;
 use super::statement::{FromRow, Row, Statement};
 use super::words::words;
 use super::{Catalog, CatalogError};
@@ -23,7 +25,17 @@ words!(
 /// Topic to partitions.
 pub type TopicPartitions = BTreeMap<String, BTreeSet<i32>>;
 
-/// A process of a layer.
+/// What a process says of itself when it joins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMember {
+    /// No other process's, now or ever.
+    pub id: String,
+    pub layer: MemberLayer,
+    pub address: String,
+    pub flight: Option<String>,
+}
+
+/// A process of a layer. Times are the database's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// No other process's, now or ever.
@@ -40,45 +52,41 @@ pub struct Member {
 }
 
 impl Catalog {
-    /// Makes a member known, in place of what was known under its id, and forgets those whose lease has passed at
-    /// `member.joined_ms`.
-    pub async fn join(&self, member: &Member) -> Result<(), CatalogError> {
+    /// Makes a member known for as long as `lease`, in place of what was known under its id, and forgets those whose
+    /// lease has passed.
+    pub async fn join(&self, member: &NewMember, lease: Duration) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("join the members").await?;
+            let now_ms = change.now_ms().await?;
             let expire = Statement::new(include_str!("sql/member_expire.sql"));
-            change.execute(expire.bind(member.joined_ms)).await?;
+            change.execute(expire.bind(now_ms)).await?;
             let put = Statement::new(include_str!("sql/member_put.sql"))
                 .bind(&member.id)
                 .bind(member.layer.as_str())
                 .bind(&member.address)
                 .bind(&member.flight)
-                .bind(self.json("partitions", &member.owned)?)
-                .bind(member.joined_ms)
-                .bind(member.lease_until_ms);
+                .bind(self.json("partitions", &TopicPartitions::new())?)
+                .bind(now_ms)
+                .bind(later(now_ms, lease));
             change.execute(put).await?;
             change.commit_and_tell().await
         })
         .await
     }
 
-    /// Extends a member's lease and says what it has. [`CatalogError::MemberLost`] when the lease had passed at
-    /// `now_ms`: others may have taken over, so it lets go of what it had and joins again.
-    pub async fn renew_member(
-        &self,
-        id: &str,
-        owned: &TopicPartitions,
-        now_ms: i64,
-        until_ms: i64,
-    ) -> Result<(), CatalogError> {
+    /// Extends a member's lease and says what it has. [`CatalogError::MemberLost`] when the lease had
+    /// passed: others may have taken over, so it lets go of what it had and joins again.
+    pub async fn renew_member(&self, id: &str, owned: &TopicPartitions, lease: Duration) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("renew a membership").await?;
+            let now_ms = change.now_ms().await?;
             let select = Statement::new(include_str!("sql/member_get.sql")).bind(id);
             let member: Option<Member> = change.one(select).await?;
             let Some(member) = member.filter(|member| member.lease_until_ms > now_ms) else {
                 return Err(CatalogError::MemberLost { id: id.to_owned() });
             };
             let update = Statement::new(include_str!("sql/member_renew.sql"));
-            change.execute(update.bind(id).bind(self.json("partitions", owned)?).bind(until_ms)).await?;
+            change.execute(update.bind(id).bind(self.json("partitions", owned)?).bind(later(now_ms, lease))).await?;
             // Others need to know who has what; that somebody still lives is no news.
             if member.owned == *owned { change.commit().await } else { change.commit_and_tell().await }
         })
@@ -95,8 +103,9 @@ impl Catalog {
         .await
     }
 
-    /// The members of a layer whose lease has not passed at `now_ms`, by id.
-    pub async fn members(&self, layer: MemberLayer, now_ms: i64) -> Result<Vec<Member>, CatalogError> {
+    /// The members of a layer whose lease has not passed, by id.
+    pub async fn members(&self, layer: MemberLayer) -> Result<Vec<Member>, CatalogError> {
+        let now_ms = self.now_ms().await?;
         let select = Statement::new(include_str!("sql/member_list.sql"));
         self.read_all("list members", select.bind(layer.as_str()).bind(now_ms)).await
     }

@@ -11,6 +11,7 @@
 //! | statements and tables | the same | the same |
 //! | changes follow one another | `BEGIN IMMEDIATE` | the row of the counter `change` is locked first |
 //! | readers | see the last commit | see the last commit |
+//! | leases are judged by | the clock of the machine, which all its processes have | the server's clock |
 
 mod compaction;
 mod connection;
@@ -22,7 +23,9 @@ mod garbage;
 mod generations;
 mod history;
 mod landing;
+mod leases;
 mod members;
+mod moments;
 mod open;
 mod postgres;
 mod registry;
@@ -31,6 +34,7 @@ mod sqlite;
 mod statement;
 #[cfg(test)]
 mod tests;
+mod wishes;
 mod words;
 
 use std::sync::Arc;
@@ -46,11 +50,15 @@ pub use self::error::CatalogError;
 pub use self::gaps::Gap;
 pub use self::generations::{GenerationRow, PublishedGeneration};
 pub use self::landing::{LandedTotals, Partition, Segment};
-pub use self::members::{Member, MemberLayer, TopicPartitions};
+pub use self::leases::Lease;
+pub use self::members::{Member, MemberLayer, NewMember, TopicPartitions};
+pub use self::moments::Moment;
 pub use self::registry::{StreamRow, ViewRow};
-pub use self::runs::{NewRun, Run, RunEnd, RunKind, RunState, Trigger};
+pub use self::runs::{NewRun, Run, RunEnd, RunKind, RunSign, RunState, Trigger};
+pub use self::wishes::Wish;
 
 use self::statement::Statement;
+use crate::clock::Clock;
 
 /// A handle to the catalog: clones share the connections.
 #[derive(Debug, Clone)]
@@ -63,6 +71,8 @@ struct Inner {
     /// What errors call the database: its file, or its server's address.
     name: String,
     pools: Pools,
+    /// The clock of a database in a file, which has none of its own.
+    clock: Clock,
     /// How long an operation is repeated while the database cannot be reached.
     patience: Duration,
     /// The number of the last change that was told of.

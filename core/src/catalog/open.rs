@@ -9,15 +9,17 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use tokio::sync::watch;
 
 use super::{Catalog, CatalogError, Inner, postgres, sqlite};
+use crate::clock::Clock;
 
 /// How long an operation waits for another process to let go of the database, or for its server to come back.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Every migration, in order: the binary needs no files.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "catalog", include_str!("../../../migrations/0001_catalog.sql")),
     (2, "processes", include_str!("../../../migrations/0002_processes.sql")),
     (3, "addresses", include_str!("../../../migrations/0003_addresses.sql")),
+    (6, "leases", include_str!("../../../migrations/0006_leases.sql")),
 ];
 
 impl Catalog {
@@ -34,7 +36,16 @@ impl Catalog {
         Self::open_within(url, PATIENCE).await
     }
 
+    /// The same, with leases in a file judged by `clock`. A server judges by its own.
+    pub async fn open_by(url: &str, clock: Clock) -> Result<Self, CatalogError> {
+        Self::open_with(url, PATIENCE, clock).await
+    }
+
     pub(super) async fn open_within(url: &str, patience: Duration) -> Result<Self, CatalogError> {
+        Self::open_with(url, patience, Clock::System).await
+    }
+
+    async fn open_with(url: &str, patience: Duration, clock: Clock) -> Result<Self, CatalogError> {
         // Only the scheme of a URL is repeated: the rest may hold a password.
         let scheme = url.split(':').next().unwrap_or_default();
         let refused = || CatalogError::Url { url: format!("{scheme}:..") };
@@ -46,7 +57,7 @@ impl Catalog {
             "postgres" | "postgresql" => postgres::open(postgres::parse(url).ok_or_else(refused)?, patience).await?,
             _ => return Err(refused()),
         };
-        let inner = Inner { name, pools, patience, change: AtomicI64::new(0), changes: watch::Sender::new(0) };
+        let inner = Inner { name, pools, clock, patience, change: AtomicI64::new(0), changes: watch::Sender::new(0) };
         let catalog = Self { inner: Arc::new(inner) };
         catalog.look().await?;
         Ok(catalog)

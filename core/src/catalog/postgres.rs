@@ -8,6 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Postgres, Transaction};
 
 use super::open::{bring_up_to_date, migrator};
+use super::statement::Statement;
 use super::{CatalogError, Pools};
 
 /// Changes queue for one lock anyway; the others are for reads.
@@ -71,6 +72,11 @@ pub(super) async fn begin(pool: &PgPool) -> sqlx::Result<Transaction<'static, Po
     let mut transaction = pool.begin().await?;
     sqlx::query(include_str!("sql/postgres_lock.sql")).execute(&mut *transaction).await?;
     Ok(transaction)
+}
+
+/// Asks for the server's time, not that of the transaction's start.
+pub(super) fn now() -> Statement {
+    Statement::new(include_str!("sql/postgres_now.sql"))
 }
 
 /// The answer to a query, if it comes in time: longer than the server is to take, because one that has stopped

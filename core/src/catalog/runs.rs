@@ -1,12 +1,16 @@
-//! Runs of the batch layer: at most one is running, and it proves every now and then that it lives.
+//! Runs of the batch layer: at most one is running, and it proves every now and then that it lives. Times are the
+//! database's.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use crate::name::{Generation, StreamName, ViewName};
 use crate::offsets::Cut;
 
 use super::connection::Change;
+use super::leases::later;
+use super::moments::{self, Moment};
 use super::statement::{FromRow, Row, Statement, count, stored};
 use super::words::words;
 use super::{Catalog, CatalogError, counters};
@@ -54,9 +58,23 @@ pub struct NewRun {
     pub cuts: BTreeMap<StreamName, Cut>,
     /// Whose run it is: host and process, no other's.
     pub owner: String,
-    pub started_ms: i64,
-    /// Until when the run counts as living without a sign of it.
-    pub lease_until_ms: i64,
+    /// How long the run counts as living without a sign of it.
+    pub lease: Duration,
+    /// How often segments had been merged when those to fold were chosen; `None` where that does not matter.
+    pub merges: Option<i64>,
+    /// The moment at which the run was due, if it is one of a schedule.
+    pub moment: Option<Moment>,
+}
+
+/// What a run says of itself when it shows that it lives.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunSign {
+    pub phase: String,
+    /// Rows and segments folded so far, of how many.
+    pub rows: u64,
+    pub row_total: u64,
+    pub segments: u64,
+    pub segment_total: u64,
 }
 
 /// A run as recorded.
@@ -73,6 +91,12 @@ pub struct Run {
     /// Rows and segments folded so far.
     pub rows: u64,
     pub segments: u64,
+    /// What it does, in a word, and how many rows and segments there are to fold, as it last said.
+    pub phase: String,
+    pub row_total: u64,
+    pub segment_total: u64,
+    /// Whether somebody wants it to end.
+    pub cancel_requested: bool,
     /// What it published.
     pub generation: Option<Generation>,
     pub error: Option<String>,
@@ -89,18 +113,30 @@ pub enum RunEnd {
 
 impl Catalog {
     /// Starts a run, or fails with [`CatalogError::RunInProgress`] while another one runs whose lease has not
-    /// passed at `new.started_ms`. One whose lease has passed is marked as failed.
+    /// passed. One whose lease has passed is marked as failed. [`CatalogError::SegmentsMerged`] says that what was
+    /// chosen to be folded may be gone, [`CatalogError::MomentTaken`] that another run was due for the same reason.
     pub async fn start_run(&self, new: &NewRun) -> Result<Run, CatalogError> {
         // The run of an attempt whose commit may have gone through although its answer was lost.
         let attempted = AtomicI64::new(0);
         self.patiently(|| async {
             let mut change = self.change("start a run").await?;
             let id = counters::next(&mut change, "run").await?;
-            expire(&mut change, new.started_ms).await?;
+            let now_ms = change.now_ms().await?;
+            expire(&mut change, now_ms).await?;
             let running = Statement::new(include_str!("sql/run_running.sql"));
             if let Some(run) = change.one::<Run>(running).await? {
                 let ours = run.id == attempted.load(Ordering::Relaxed) && run.owner == new.owner;
                 return if ours { Ok(run) } else { Err(in_progress(run)) };
+            }
+            if let Some(merges) = new.merges
+                && counters::get(&mut change, "merge").await? != merges
+            {
+                return Err(CatalogError::SegmentsMerged);
+            }
+            if let Some(moment) = &new.moment
+                && !moments::keep(&mut change, moment).await?
+            {
+                return Err(CatalogError::MomentTaken { kind: moment.kind });
             }
             let insert = Statement::new(include_str!("sql/run_insert.sql"))
                 .bind(id)
@@ -108,9 +144,9 @@ impl Catalog {
                 .bind(new.trigger.as_str())
                 .bind(self.json("views", &new.views)?)
                 .bind(self.json("cuts", &new.cuts)?)
-                .bind(new.started_ms)
+                .bind(now_ms)
                 .bind(&new.owner)
-                .bind(new.lease_until_ms);
+                .bind(later(now_ms, new.lease));
             change.execute(insert).await?;
             let run = get(&mut change, id).await?;
             attempted.store(id, Ordering::Relaxed);
@@ -120,38 +156,84 @@ impl Catalog {
         .await
     }
 
-    /// Extends the run's lease. [`CatalogError::RunEnded`] says that the run was cancelled or given up for dead:
-    /// whoever works on it stops.
-    pub async fn renew_lease(&self, id: i64, until_ms: i64) -> Result<(), CatalogError> {
-        let update = Statement::new(include_str!("sql/run_renew_lease.sql"));
-        self.update_running("renew a run's lease", id, update.bind(id).bind(until_ms)).await
+    /// Extends the run's lease and notes how far it is. [`CatalogError::RunEnded`] says that the run was cancelled or
+    /// given up for dead: whoever works on it stops.
+    pub async fn renew_run(&self, id: i64, sign: &RunSign, lease: Duration) -> Result<(), CatalogError> {
+        self.patiently(|| async {
+            let mut change = self.change("renew a run's lease").await?;
+            let now_ms = change.now_ms().await?;
+            let run = get(&mut change, id).await?;
+            if run.state != RunState::Running || run.cancel_requested {
+                return Err(ended(run));
+            }
+            let update = Statement::new(include_str!("sql/run_renew.sql"))
+                .bind(id)
+                .bind(later(now_ms, lease))
+                .bind(&sign.phase)
+                .bind(stored(sign.rows))
+                .bind(stored(sign.row_total))
+                .bind(stored(sign.segments))
+                .bind(stored(sign.segment_total));
+            change.execute(update).await?;
+            change.commit().await
+        })
+        .await
     }
 
-    /// Notes how much the run has folded so far.
-    pub async fn note_progress(&self, id: i64, rows: u64, segments: u64) -> Result<(), CatalogError> {
-        let update = Statement::new(include_str!("sql/run_progress.sql"));
-        let update = update.bind(id).bind(stored(rows)).bind(stored(segments));
-        self.update_running("note a run's progress", id, update).await
+    /// Asks the run in progress to end, whichever process runs it: it can no longer publish. Returns its number, if
+    /// there is one.
+    pub async fn cancel_run(&self) -> Result<Option<i64>, CatalogError> {
+        self.patiently(|| async {
+            let mut change = self.change("cancel a run").await?;
+            let running = Statement::new(include_str!("sql/run_running.sql"));
+            let Some(Run { id, .. }) = change.one::<Run>(running).await? else { return Ok(None) };
+            change.execute(Statement::new(include_str!("sql/run_cancel.sql")).bind(id)).await?;
+            change.commit().await?;
+            Ok(Some(id))
+        })
+        .await
+    }
+
+    /// The run in progress; none when its lease has passed.
+    pub async fn running(&self) -> Result<Option<Run>, CatalogError> {
+        let now_ms = self.now_ms().await?;
+        let running = Statement::new(include_str!("sql/run_running.sql"));
+        let run: Option<Run> = self.read_one("read the run in progress", running).await?;
+        Ok(run.filter(|run| run.lease_until_ms > now_ms))
+    }
+
+    /// How often segments were merged: [`NewRun::merges`].
+    pub async fn merges(&self) -> Result<i64, CatalogError> {
+        let select = Statement::new(include_str!("sql/counter_get.sql")).bind("merge");
+        let merges = self.read_one("read how often segments were merged", select).await?;
+        merges.ok_or_else(|| CatalogError::Missing { what: "counter `merge`".to_owned() })
     }
 
     /// Ends a run without publishing; [`CatalogError::RunEnded`] when it had ended otherwise.
-    pub async fn finish_run(&self, id: i64, end: &RunEnd, now_ms: i64) -> Result<(), CatalogError> {
+    pub async fn finish_run(&self, id: i64, end: &RunEnd) -> Result<(), CatalogError> {
         let (state, error) = match end {
             RunEnd::Failed { error } => (RunState::Failed, Some(error)),
             RunEnd::Cancelled => (RunState::Cancelled, None),
         };
-        let update = Statement::new(include_str!("sql/run_finish.sql"));
-        let update = update.bind(id).bind(state.as_str()).bind(now_ms).bind(error);
-        match self.update_running("end a run", id, update).await {
-            Err(CatalogError::RunEnded { state: found, .. }) if found == state => Ok(()),
-            other => other,
-        }
+        self.patiently(|| async {
+            let mut change = self.change("end a run").await?;
+            let now_ms = change.now_ms().await?;
+            let update = Statement::new(include_str!("sql/run_finish.sql"));
+            let update = update.bind(id).bind(state.as_str()).bind(now_ms).bind(error);
+            if change.execute(update).await? == 0 {
+                let run = get(&mut change, id).await?;
+                return if run.state == state { Ok(()) } else { Err(ended(run)) };
+            }
+            change.commit().await
+        })
+        .await
     }
 
-    /// Marks running runs whose lease has passed at `now_ms` as failed; returns how many.
-    pub async fn expire_runs(&self, now_ms: i64) -> Result<u64, CatalogError> {
+    /// Marks running runs whose lease has passed as failed; returns how many.
+    pub async fn expire_runs(&self) -> Result<u64, CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("give up dead runs").await?;
+            let now_ms = change.now_ms().await?;
             let expired = expire(&mut change, now_ms).await?;
             change.commit().await?;
             Ok(expired)
@@ -171,17 +253,6 @@ impl Catalog {
         let select = Statement::new(include_str!("sql/run_list.sql"));
         self.read_all("list runs", select.bind(i64::from(limit))).await
     }
-
-    async fn update_running(&self, doing: &'static str, id: i64, update: Statement) -> Result<(), CatalogError> {
-        self.patiently(|| async {
-            let mut change = self.change(doing).await?;
-            if change.execute(update.clone()).await? == 0 {
-                return Err(ended(&mut change, id).await?);
-            }
-            change.commit().await
-        })
-        .await
-    }
 }
 
 async fn expire(change: &mut Change<'_>, now_ms: i64) -> Result<u64, CatalogError> {
@@ -198,10 +269,10 @@ fn in_progress(Run { id, owner, .. }: Run) -> CatalogError {
     CatalogError::RunInProgress { id, owner }
 }
 
-/// The error for a run that turned out not to be running.
-pub(super) async fn ended(change: &mut Change<'_>, id: i64) -> Result<CatalogError, CatalogError> {
-    let state = get(change, id).await?.state;
-    Ok(CatalogError::RunEnded { id, state })
+/// The error for a run that turned out not to be running, or is to end.
+pub(super) fn ended(Run { id, state, .. }: Run) -> CatalogError {
+    let state = if state == RunState::Running { RunState::Cancelled } else { state };
+    CatalogError::RunEnded { id, state }
 }
 
 impl FromRow for Run {
@@ -218,6 +289,10 @@ impl FromRow for Run {
             cuts: row.json("cuts")?,
             rows: count(row.get("row_count")?),
             segments: count(row.get("segment_count")?),
+            phase: row.get("phase")?,
+            row_total: count(row.get("row_total")?),
+            segment_total: count(row.get("segment_total")?),
+            cancel_requested: row.get::<i32>("cancel_requested")? != 0,
             generation: generation.map(|number| Generation(count(number))),
             error: row.get("error")?,
             lease_until_ms: row.get("lease_until_ms")?,

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::failed::{Code, Failed};
+use crate::cache::Kind;
 use crate::error::QueryError;
 use crate::serving::Serving;
 use crate::snapshot::Pin;
@@ -97,7 +98,12 @@ async fn status_json(serving: &Serving) -> Result<Value, QueryError> {
         "memory": {
             "queries_bytes": inner.memory.reserved(),
             "queries_limit_bytes": inner.config.total_memory,
-            "state_cache_bytes": inner.states.bytes(),
+            "state_cache_bytes": inner.cache.bytes(),
+            "state_cache": {
+                "states_bytes": inner.cache.bytes_of(Kind::States),
+                "merged_bytes": inner.cache.bytes_of(Kind::Merged),
+                "answers_bytes": inner.cache.bytes_of(Kind::Answers),
+            },
             "state_cache_limit_bytes": inner.config.state_cache_bytes,
         },
     }))
@@ -133,6 +139,7 @@ pub(super) async fn readyz(State(serving): State<Arc<Serving>>) -> Response {
 pub(super) async fn metrics(State(serving): State<Arc<Serving>>) -> Response {
     let inner = &serving.inner;
     metrics::gauge!("dovetail_query_memory_bytes").set(inner.memory.reserved() as f64);
+    metrics::gauge!("dovetail_state_cache_bytes").set(inner.cache.bytes() as f64);
     if let Ok(partitions) = partitions(inner).await {
         for partition in partitions {
             let labels = [("topic", partition.topic), ("partition", partition.partition.to_string())];

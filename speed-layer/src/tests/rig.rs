@@ -164,8 +164,9 @@ impl Rig {
             views: vec![],
             cuts: [(self.stream.name.clone(), cut.clone())].into(),
             owner: "test".to_owned(),
-            started_ms: 1,
-            lease_until_ms: 100_000,
+            lease: Duration::from_secs(100),
+            merges: None,
+            moment: None,
         };
         self.catalog.start_run(&run).await.unwrap().id
     }

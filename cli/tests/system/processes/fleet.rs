@@ -137,8 +137,12 @@ impl<'b> Fleet<'b> {
         }
     }
 
+    pub(crate) fn pid(&self, layer: &'static str, n: usize) -> u32 {
+        self.processes[&(layer, n)].child.as_ref().and_then(Child::id).unwrap()
+    }
+
     pub(crate) fn signal(&self, layer: &'static str, n: usize, signal: &str) {
-        let pid = self.processes[&(layer, n)].child.as_ref().and_then(Child::id).unwrap();
+        let pid = self.pid(layer, n);
         let sent = std::process::Command::new("kill").arg(format!("-{signal}")).arg(pid.to_string()).status();
         assert!(sent.unwrap().success());
     }

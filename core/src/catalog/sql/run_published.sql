@@ -1,1 +1,2 @@
-UPDATE runs SET state = 'published', finished_ms = $2, generation = $3 WHERE id = $1 AND state = 'running'
+UPDATE runs SET state = 'published', finished_ms = $2, generation = $3
+WHERE id = $1 AND state = 'running' AND cancel_requested = 0

@@ -11,7 +11,8 @@ async fn publishing_moves_the_pointer_and_ends_the_run(place: Place) {
     assert!(changes.has_changed().unwrap());
     catalog.publish(&first, Generation(0)).await.unwrap();
     let run = catalog.run(first.run_id).await.unwrap();
-    assert_eq!((run.state, run.generation, run.finished_ms), (RunState::Published, Some(Generation(1)), Some(2_000)));
+    assert_eq!((run.state, run.generation), (RunState::Published, Some(Generation(1))));
+    assert!(run.finished_ms >= Some(run.started_ms), "one clock for both: {run:?}");
     publish(&catalog, 1, &["f2"]).await;
     assert_eq!(current(&catalog).await, 2);
     let numbers = catalog.generations(10).await.unwrap().into_iter().map(|row| row.generation.0);
@@ -23,7 +24,7 @@ async fn publishing_moves_the_pointer_and_ends_the_run(place: Place) {
 async fn publishing_upon_what_is_no_longer_current_changes_nothing(place: Place) {
     let catalog = place.open().await;
     publish(&catalog, 0, &["f1"]).await;
-    let run = catalog.start_run(&new_run("late", 0)).await.unwrap();
+    let run = catalog.start_run(&new_run("late")).await.unwrap();
     let late = catalog.publish(&generation(2, run.id, &["f2"]), Generation(0)).await.unwrap_err();
     assert!(matches!(late, CatalogError::PublishConflict { expected: Generation(0), found: Generation(1) }), "{late}");
     assert_eq!(current(&catalog).await, 1);
@@ -34,8 +35,9 @@ async fn publishing_upon_what_is_no_longer_current_changes_nothing(place: Place)
 async fn a_run_given_up_for_dead_cannot_publish(place: Place) {
     let catalog = place.open().await;
     let rival = place.open().await;
-    let zombie = catalog.start_run(&new_run("zombie", 0)).await.unwrap();
-    let living = rival.start_run(&new_run("living", 500)).await.unwrap();
+    let zombie = catalog.start_run(&new_run("zombie")).await.unwrap();
+    expire(&rival, "runs").await;
+    let living = rival.start_run(&new_run("living")).await.unwrap();
     let (late, next) = (generation(1, zombie.id, &["z"]), generation(2, living.id, &["l"]));
     let (one, other) = tokio::join!(catalog.publish(&late, Generation(0)), rival.publish(&next, Generation(0)));
     assert!(matches!(one, Err(CatalogError::RunEnded { .. })), "{one:?}");
@@ -106,7 +108,7 @@ async fn old_runs_are_forgotten_but_not_those_of_kept_generations(place: Place) 
     for retired in [1, 2, 4, 5] {
         catalog.retire(Generation(retired), 10).await.unwrap();
     }
-    let running = catalog.start_run(&new_run("test", 0)).await.unwrap();
+    let running = catalog.start_run(&new_run("test")).await.unwrap();
     // Of seven runs, three are new enough, and generation 3 is kept.
     assert_eq!(catalog.forget_history(3).await.unwrap(), 3);
     let runs: Vec<i64> = catalog.runs(10).await.unwrap().iter().map(|run| run.id).collect();

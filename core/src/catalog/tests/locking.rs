@@ -78,16 +78,10 @@ async fn a_catalog_of_a_newer_program_is_refused(place: Place) {
 
 async fn a_stored_word_that_is_unknown_is_an_error(place: Place) {
     let catalog = place.open().await;
-    let run = catalog.start_run(&new_run("a", 0)).await.unwrap();
+    let run = catalog.start_run(&new_run("a")).await.unwrap();
     execute(&catalog, "UPDATE runs SET started_by = 'whim'").await;
     let error = catalog.run(run.id).await.unwrap_err();
     assert!(matches!(error, CatalogError::Store { .. }), "{error:?}");
-}
-
-async fn execute(catalog: &Catalog, sql: &'static str) {
-    let mut change = catalog.change("test").await.unwrap();
-    change.execute(Statement::new(sql)).await.unwrap();
-    change.commit().await.unwrap();
 }
 
 on_each_database! {

@@ -6,6 +6,7 @@ mod compaction;
 mod gaps;
 mod generations;
 mod landing;
+mod leases;
 mod locking;
 mod members;
 mod place;
@@ -15,6 +16,7 @@ mod restarts;
 mod runs;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::manifest::{Manifest, StateFile, ViewStates};
 use crate::name::{Generation, StreamName, ViewName};
@@ -48,7 +50,7 @@ fn view(name: &str) -> ViewName {
     ViewName::parse(name).unwrap()
 }
 
-fn new_run(owner: &str, started_ms: i64) -> NewRun {
+fn new_run(owner: &str) -> NewRun {
     let cut = Cut([(0, 10), (1, 20)].into_iter().collect());
     NewRun {
         kind: RunKind::Incremental,
@@ -56,8 +58,9 @@ fn new_run(owner: &str, started_ms: i64) -> NewRun {
         views: vec![view("by_day"), view("by_user")],
         cuts: BTreeMap::from([(StreamName::parse("clicks").unwrap(), cut)]),
         owner: owner.to_owned(),
-        started_ms,
-        lease_until_ms: started_ms + 100,
+        lease: Duration::from_secs(100),
+        merges: None,
+        moment: None,
     }
 }
 
@@ -90,9 +93,28 @@ fn generation(number: u64, run_id: i64, files: &[&str]) -> PublishedGeneration {
     }
 }
 
+/// As if whoever has a lease of this kind had given no sign of life for as long as it lasts.
+async fn expire(catalog: &Catalog, table: &'static str) {
+    execute(
+        catalog,
+        match table {
+            "runs" => "UPDATE runs SET lease_until_ms = 0 WHERE state = 'running'",
+            "members" => "UPDATE members SET lease_until_ms = 0",
+            _ => "UPDATE leases SET until_ms = 1",
+        },
+    )
+    .await;
+}
+
+async fn execute(catalog: &Catalog, sql: &'static str) {
+    let mut change = catalog.change("test").await.unwrap();
+    change.execute(Statement::new(sql)).await.unwrap();
+    change.commit().await.unwrap();
+}
+
 /// Starts a run and publishes the next generation with it.
 async fn publish(catalog: &Catalog, previous: u64, files: &[&str]) -> PublishedGeneration {
-    let run = catalog.start_run(&new_run("test", 0)).await.unwrap();
+    let run = catalog.start_run(&new_run("test")).await.unwrap();
     let number = catalog.next_generation_number().await.unwrap();
     let new = generation(number.0, run.id, files);
     catalog.publish(&new, Generation(previous)).await.unwrap();
@@ -146,21 +168,53 @@ async fn streams_and_views_are_registered_by_name(place: Place) {
 
 async fn drifts_are_kept_per_run_and_view(place: Place) {
     let catalog = place.open().await;
-    let run_id = catalog.start_run(&new_run("test", 0)).await.unwrap().id;
-    let drift = |name: &str, drift| Drift {
-        run_id,
-        generation: Generation(1),
-        view: view(name),
-        drift,
-        compared_rows: 7,
-        detail: "sum(x)".to_owned(),
-    };
-    catalog.record_drift(&drift("by_day", 1.0)).await.unwrap();
+    let run_id = catalog.start_run(&new_run("test")).await.unwrap().id;
+    let drift = |name: &str, drift| drift_of(run_id, name, drift, "sum(x)");
     catalog.record_drift(&drift("by_day", 0.25)).await.unwrap();
     catalog.record_drift(&drift("by_user", f64::NAN)).await.unwrap();
     let found = catalog.drifts(10).await.unwrap();
     assert_eq!(found[0], drift("by_day", 0.25));
     assert!(found[1].drift.is_nan() && found.len() == 2);
+}
+
+fn drift_of(run_id: i64, name: &str, drift: f64, detail: &str) -> Drift {
+    let (view, detail) = (view(name), detail.to_owned());
+    Drift { run_id, generation: Generation(1), view, drift, compared_rows: 7, detail }
+}
+
+/// Whoever comes first and however often: what was found is not lost.
+async fn the_largest_drift_stays_and_a_comparison_is_never_undone(place: Place) {
+    let catalog = place.open().await;
+    let rival = place.open().await;
+    let run_id = catalog.start_run(&new_run("test")).await.unwrap().id;
+    let not = (f64::NAN, "not compared");
+    let (equal, small, large) = ((0.0, "equal"), (2.0, "small"), (5.0, "large"));
+    let cases = [
+        (vec![not, (f64::NAN, "not compared either")], not),
+        (vec![not, equal], equal),
+        (vec![equal, not], equal),
+        (vec![large, not, equal], large),
+        (vec![equal, small, large, small, not], large),
+        (vec![not, large, small], large),
+        (vec![small, (2.0, "as small")], small),
+    ];
+    for (n, (put, stays)) in cases.into_iter().enumerate() {
+        let name = format!("view_{n}");
+        for (i, (drift, detail)) in put.into_iter().enumerate() {
+            let catalog = if i % 2 == 0 { &catalog } else { &rival };
+            catalog.record_drift(&drift_of(run_id, &name, drift, detail)).await.unwrap();
+        }
+        let found = catalog.drifts(100).await.unwrap().into_iter().find(|drift| drift.view.as_str() == name).unwrap();
+        assert_eq!((found.drift.to_bits(), found.detail.as_str()), (stays.0.to_bits(), stays.1), "{name}");
+    }
+    let all_at_once = (0..20).map(|i| {
+        let catalog = if i % 2 == 0 { &catalog } else { &rival };
+        let drift = if i % 3 == 0 { f64::NAN } else { f64::from(i) };
+        async move { catalog.record_drift(&drift_of(run_id, "at_once", drift, "raced")).await.unwrap() }
+    });
+    futures::future::join_all(all_at_once).await;
+    let found = catalog.drifts(100).await.unwrap().into_iter().find(|drift| drift.view.as_str() == "at_once").unwrap();
+    assert_eq!(found.drift, 19.0);
 }
 
 async fn numbers_are_handed_out_once(place: Place) {
@@ -182,7 +236,7 @@ async fn operations_can_run_on_any_thread(place: Place) {
     let catalog = place.open().await;
     movable(catalog.init_partition(TOPIC, 0, 0)).await.unwrap();
     movable(catalog.record_segment(&segment(0, 10, "a"))).await.unwrap();
-    let run = movable(catalog.start_run(&new_run("a", 0))).await.unwrap();
+    let run = movable(catalog.start_run(&new_run("a"))).await.unwrap();
     movable(catalog.publish(&generation(1, run.id, &["f"]), Generation(0))).await.unwrap();
     assert!(movable(catalog.retire(Generation(1), 0)).await.is_err());
 }
@@ -191,6 +245,7 @@ on_each_database! {
     what_was_recorded_is_there_after_reopening,
     streams_and_views_are_registered_by_name,
     drifts_are_kept_per_run_and_view,
+    the_largest_drift_stays_and_a_comparison_is_never_undone,
     numbers_are_handed_out_once,
     operations_can_run_on_any_thread,
 }

@@ -64,7 +64,7 @@ async fn every_segment_counts_once_whatever_happens_to_the_server(place: Place) 
     let (server, url) = Server::up().await;
     let catalog = Catalog::open(&url).await.unwrap();
     catalog.init_partition(TOPIC, 0, 0).await.unwrap();
-    let run = catalog.start_run(&new_run("a", 0)).await.unwrap();
+    let run = catalog.start_run(&new_run("a")).await.unwrap();
 
     let (landed, enough) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
     let mut writers = tokio::task::JoinSet::new();
@@ -92,7 +92,7 @@ async fn every_segment_counts_once_whatever_happens_to_the_server(place: Place) 
     assert_eq!(segments.len() as u64, counted);
     assert!(segments.windows(2).all(|pair| pair[0].range.end == pair[1].range.start));
     assert_eq!(catalog.next_offset(TOPIC, 0).await.unwrap(), counted as i64 * 10);
-    catalog.renew_lease(run.id, 900).await.unwrap();
+    catalog.renew_run(run.id, &RunSign::default(), Duration::from_secs(100)).await.unwrap();
     catalog.publish(&generation(1, run.id, &["f"]), Generation(0)).await.unwrap();
     catalog.close().await;
     server.dev(&["down", "--wipe"]).await;

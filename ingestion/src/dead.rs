@@ -9,7 +9,8 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::{Fetched, Records};
-use dovetail_ingestion::decode::DeadLetter;
+
+use crate::decode::DeadLetter;
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(vec![
@@ -32,12 +33,13 @@ pub fn dead_letter_schema() -> SchemaRef {
 }
 
 /// Bytes of keys and values.
-pub(crate) fn payload_bytes(dead: &[DeadLetter]) -> usize {
+pub fn payload_bytes(dead: &[DeadLetter]) -> usize {
     let bytes = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
     dead.iter().map(|letter| bytes(&letter.key) + bytes(&letter.value)).sum()
 }
 
-pub(crate) fn to_batch(partition: i32, dead: &[DeadLetter]) -> Result<RecordBatch, ArrowError> {
+/// The letters of a partition as a batch of [`dead_letter_schema`].
+pub fn to_batch(partition: i32, dead: &[DeadLetter]) -> Result<RecordBatch, ArrowError> {
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int32Array::from_value(partition, dead.len())),
         Arc::new(Int64Array::from_iter_values(dead.iter().map(|letter| letter.offset))),
@@ -52,7 +54,7 @@ pub(crate) fn to_batch(partition: i32, dead: &[DeadLetter]) -> Result<RecordBatc
 
 /// Rows of an object in the columns of today: dead letters of an earlier version have no headers, all else stays as it
 /// is.
-pub(crate) fn of_today(rows: RecordBatch) -> Result<RecordBatch, ArrowError> {
+pub fn of_today(rows: RecordBatch) -> Result<RecordBatch, ArrowError> {
     let today = dead_letter_schema();
     let earlier = today.fields().iter().map(|field| field.name()).filter(|name| *name != HEADERS);
     if !rows.schema().fields().iter().map(|field| field.name()).eq(earlier) {
@@ -63,7 +65,7 @@ pub(crate) fn of_today(rows: RecordBatch) -> Result<RecordBatch, ArrowError> {
 }
 
 /// Dead letters as the records they were, for another attempt to decode them.
-pub(crate) fn to_records(letters: RecordBatch) -> Result<Fetched, ArrowError> {
+pub fn to_records(letters: RecordBatch) -> Result<Fetched, ArrowError> {
     let letters = of_today(letters)?;
     let offsets = letters.column(1).as_primitive::<Int64Type>().clone();
     let times = letters.column(2).as_primitive::<Int64Type>();
@@ -77,7 +79,7 @@ pub(crate) fn to_records(letters: RecordBatch) -> Result<Fetched, ArrowError> {
 }
 
 /// The range from the first to the last of `offsets`.
-pub(crate) fn span(offsets: &Int64Array) -> OffsetRange {
+pub fn span(offsets: &Int64Array) -> OffsetRange {
     let last = offsets.len().checked_sub(1);
     match last {
         Some(last) => OffsetRange::new(offsets.value(0), offsets.value(last) + 1),

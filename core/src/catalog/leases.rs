@@ -1,0 +1,87 @@
+//! Leases: who does what only one process is to do, such as keeping the schedule.
+//!
+//! A lease keeps work from being done twice. It proves nothing: its holder may be stopped, and go on after another
+//! one took over. So whatever changes data compares and sets, as if there were no leases.
+
+use std::time::Duration;
+
+use super::statement::{FromRow, Row, Statement};
+use super::{Catalog, CatalogError};
+
+/// A lease as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    pub holder: String,
+    /// By the database's clock.
+    pub until_ms: i64,
+    /// Grows whenever the holder is another one, or had lost it in between.
+    pub epoch: i64,
+}
+
+impl Catalog {
+    /// Takes the lease, or extends it, if it is free or `holder`'s; returns it as it stands then, whoever holds it.
+    /// `holder` is no other process's name, now or ever.
+    pub async fn hold_lease(&self, name: &'static str, holder: &str, lease: Duration) -> Result<Lease, CatalogError> {
+        self.patiently(|| async {
+            let mut change = self.change("hold a lease").await?;
+            let now_ms = change.now_ms().await?;
+            let held: Option<Lease> = change.one(get(name)).await?;
+            let epoch = match held {
+                Some(held) if held.until_ms > now_ms && held.holder != holder => return Ok(held),
+                Some(held) if held.until_ms > now_ms => held.epoch,
+                Some(held) => held.epoch.saturating_add(1),
+                None => 1,
+            };
+            let held = Lease { holder: holder.to_owned(), until_ms: later(now_ms, lease), epoch };
+            let put = Statement::new(include_str!("sql/lease_put.sql"));
+            change.execute(put.bind(name).bind(holder).bind(held.until_ms).bind(epoch)).await?;
+            change.commit().await?;
+            Ok(held)
+        })
+        .await
+    }
+
+    /// Lets others have the lease at once. One that is not `holder`'s stays as it is.
+    pub async fn give_up_lease(&self, name: &'static str, holder: &str) -> Result<(), CatalogError> {
+        self.patiently(|| async {
+            let mut change = self.change("give up a lease").await?;
+            change.execute(Statement::new(include_str!("sql/lease_give_up.sql")).bind(name).bind(holder)).await?;
+            change.commit().await
+        })
+        .await
+    }
+
+    /// The lease, if somebody holds it.
+    pub async fn lease(&self, name: &'static str) -> Result<Option<Lease>, CatalogError> {
+        let now_ms = self.now_ms().await?;
+        let held: Option<Lease> = self.read_one("read a lease", get(name)).await?;
+        Ok(held.filter(|held| held.until_ms > now_ms))
+    }
+
+    /// Ends all leases and runs, for a process that knows that whoever had them is dead.
+    pub async fn end_all_leases(&self) -> Result<(), CatalogError> {
+        self.patiently(|| async {
+            let mut change = self.change("end the leases of the dead").await?;
+            let now_ms = change.now_ms().await?;
+            change.execute(Statement::new(include_str!("sql/run_expire_all.sql")).bind(now_ms)).await?;
+            change.execute(Statement::new(include_str!("sql/lease_end_all.sql"))).await?;
+            change.commit().await
+        })
+        .await
+    }
+}
+
+fn get(name: &'static str) -> Statement {
+    Statement::new(include_str!("sql/lease_get.sql")).bind(name)
+}
+
+/// `by` after `ms`.
+pub(super) fn later(ms: i64, by: Duration) -> i64 {
+    ms.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX))
+}
+
+impl FromRow for Lease {
+    fn from_row(row: &Row) -> sqlx::Result<Self> {
+        Ok(Self { holder: row.get("holder")?, until_ms: row.get("until_ms")?, epoch: row.get("epoch")? })
+    }
+}

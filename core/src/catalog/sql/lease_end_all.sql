@@ -1,0 +1,1 @@
+UPDATE leases SET until_ms = 0

@@ -1,0 +1,1 @@
+SELECT holder, until_ms, epoch FROM leases WHERE name = $1

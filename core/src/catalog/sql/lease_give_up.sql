@@ -1,0 +1,1 @@
+UPDATE leases SET until_ms = 0 WHERE name = $1 AND holder = $2

@@ -1,0 +1,1 @@
+SELECT moment_ms FROM moments WHERE kind = $1

@@ -1,0 +1,1 @@
+DELETE FROM wishes WHERE started_by = $1 AND number = $2

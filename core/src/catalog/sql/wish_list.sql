@@ -1,0 +1,1 @@
+SELECT started_by, number FROM wishes ORDER BY number
