@@ -18,6 +18,7 @@ const OTHERS: &[&str] = &[
     "CONFIG",
     "PIPELINE",
     "SERVER",
+    "STATE_DIR",
     // `dev/` and the tests.
     "BINARY",
     "CACHE",
