@@ -94,8 +94,8 @@ impl Forward {
             }
         }
         let answer = answer.transpose().map_err(unavailable)?;
-        let answer =
-            answer.ok_or_else(|| Failed::new(Code::Unavailable, format!("no process of the {layer} layer is alive")))?;
+        let answer = answer
+            .ok_or_else(|| Failed::new(Code::Unavailable, format!("no process of the {layer} layer is alive")))?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let mut response = (status, Body::from_stream(answer.bytes_stream())).into_response();
         for name in [axum::http::header::CONTENT_TYPE, axum::http::header::RETRY_AFTER] {
