@@ -44,8 +44,9 @@ pub struct RunConfig {
     pub keep_generations: usize,
     /// How long an object that nothing refers to is kept for those who may still read it.
     pub garbage_grace: Duration,
-    /// How old an object must be that no writer can record any more, before it counts as garbage.
-    pub orphan_age: Duration,
+    /// How long whoever announced an object may take to put and record it, before the object counts as abandoned. A
+    /// writer that takes longer loses nothing, but writes it again.
+    pub staging_limit: Duration,
     /// Adjacent segments are merged up to so many bytes of Parquet; 0 merges none.
     pub compact_to_bytes: u64,
     /// How often old generations, small segments and garbage are looked after.

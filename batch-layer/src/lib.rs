@@ -16,6 +16,7 @@ mod handle;
 mod landing;
 mod layer;
 mod leader;
+mod put;
 mod recompute;
 mod runner;
 mod schedule;

@@ -7,6 +7,8 @@ use dovetail_ingestion::feed::FeedError;
 use dovetail_ingestion::log::LogError;
 use parquet::errors::ParquetError;
 
+use crate::put::PutError;
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LandError {
     #[error(transparent)]
@@ -19,6 +21,15 @@ pub(crate) enum LandError {
     Encode(#[from] ParquetError),
     #[error("encoding a segment did not end")]
     Task(#[from] tokio::task::JoinError),
+}
+
+impl From<PutError> for LandError {
+    fn from(error: PutError) -> Self {
+        match error {
+            PutError::Catalog(error) => error.into(),
+            PutError::Store(error) => error.into(),
+        }
+    }
 }
 
 impl LandError {

@@ -156,8 +156,12 @@ impl Lander {
         let mut landed = range.end;
         if !range.is_empty() {
             let sealed = self.seal(buffer).await?;
-            let segment = self.persist(range.start, || self.describe(&sealed)).await?;
-            landed = self.persist(range.start, || self.record(&segment, &sealed)).await?;
+            landed = loop {
+                let segment = self.persist(range.start, || self.describe(&sealed)).await?;
+                if let Some(landed) = self.persist(range.start, || self.record(&segment, &sealed)).await? {
+                    break landed;
+                }
+            };
         }
         match behind {
             // After a fence, whoever landed the range decides about what follows too.
@@ -279,11 +283,13 @@ impl Lander {
             self.record(&segment, &sealed).await
         };
         match timeout(self.landing.config.stop_grace, land).await {
-            Ok(Ok(next)) => self.landing.board.set_next_offset(&self.feed.stream().name, self.partition, next),
+            Ok(Ok(Some(next))) => self.landing.board.set_next_offset(&self.feed.stream().name, self.partition, next),
             Ok(Err(error)) => {
                 info!(topic = self.topic(), partition = self.partition, %range, reason = error.reason(), "left to be read again")
             }
-            Err(_) => info!(topic = self.topic(), partition = self.partition, %range, "left to be read again"),
+            Ok(Ok(None)) | Err(_) => {
+                info!(topic = self.topic(), partition = self.partition, %range, "left to be read again")
+            }
         }
         End::Shutdown
     }

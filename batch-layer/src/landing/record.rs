@@ -9,6 +9,7 @@ use tracing::{debug, error, warn};
 use super::error::LandError;
 use super::segment::Sealed;
 use super::{Lander, Landing};
+use crate::put::{PutError, put_segment};
 
 impl Lander {
     /// The segment's row in the catalog, with paths that nobody else ever used.
@@ -32,22 +33,30 @@ impl Lander {
         })
     }
 
-    /// Writes the segment's objects, then records it. Repeating it after any failure is safe.
-    pub(super) async fn record(&self, segment: &Segment, sealed: &Sealed) -> Result<i64, LandError> {
+    /// Writes the segment's objects, then records it; returns where the landing continues. Repeating it after any
+    /// failure is safe. `None`: this took so long that the objects were deleted as abandoned, and the segment has to
+    /// be described anew.
+    pub(super) async fn record(&self, segment: &Segment, sealed: &Sealed) -> Result<Option<i64>, LandError> {
         let Landing { store, catalog, .. } = self.landing.as_ref();
-        store.put_new(&segment.path.as_str().into(), sealed.rows.clone()).await?;
-        if let (Some(path), Some(dead)) = (&segment.dead_path, &sealed.dead) {
-            store.put_new(&path.as_str().into(), dead.clone()).await?;
+        match put_segment(catalog, store, segment, &sealed.rows, sealed.dead.as_ref()).await {
+            // It may have been recorded, and only the answer to that was lost: recording it again says so.
+            Ok(()) | Err(PutError::Catalog(CatalogError::NotStaged { .. })) => {}
+            Err(error) => return Err(error.into()),
         }
         match catalog.record_segment(segment).await {
             Ok(()) => {
                 self.count(segment, sealed);
-                Ok(segment.range.end)
+                Ok(Some(segment.range.end))
+            }
+            Err(error @ CatalogError::NotStaged { .. }) => {
+                warn!(topic = self.topic(), partition = self.partition, range = %segment.range, %error, "writing a segment once more");
+                self.discard(segment).await?;
+                Ok(None)
             }
             Err(CatalogError::Fenced { found, .. }) => {
                 warn!(topic = self.topic(), partition = self.partition, range = %segment.range, found, "fenced, reading on from where another lander is");
                 self.discard(segment).await?;
-                Ok(found)
+                Ok(Some(found))
             }
             Err(error) => Err(error.into()),
         }
@@ -77,11 +86,7 @@ impl Lander {
     }
 
     async fn discard(&self, segment: &Segment) -> Result<(), LandError> {
-        let now_ms = self.landing.clock.now_ms();
-        for path in [Some(&segment.path), segment.dead_path.as_ref()].into_iter().flatten() {
-            self.landing.catalog.add_garbage(path, now_ms).await?;
-        }
-        Ok(())
+        Ok(self.landing.catalog.give_up(&segment.paths().collect::<Vec<_>>()).await?)
     }
 
     fn count(&self, segment: &Segment, sealed: &Sealed) {

@@ -209,7 +209,14 @@ impl Recompute {
         cancel: &CancellationToken,
     ) -> Result<Run, RunError> {
         let generation = self.catalog.next_generation_number().await?;
-        let output = Output { store: &self.store, generation, written };
+        let output = Output {
+            catalog: &self.catalog,
+            store: &self.store,
+            run_id: run.id,
+            patience: self.config.lease,
+            generation,
+            written,
+        };
         let folded = tokio::select! {
             biased;
             () = cancel.cancelled() => Err(RunError::Cancelled { run_id: run.id }),
@@ -286,13 +293,19 @@ impl Recompute {
             RunError::Cancelled { .. } => RunEnd::Cancelled,
             error => RunEnd::Failed { error: error.text() },
         };
-        match self.end(run_id, &end).await {
+        let error = match self.end(run_id, &end).await {
             // The answer to its publishing was lost, not the publishing.
             Ok(Some(run)) => return Ok(Outcome::Published(run)),
-            Ok(None) => self.discard(written).await,
+            Ok(None) => {
+                self.discard(written).await;
+                self.given_up(run_id, error).await
+            }
             // Whether it was published is not known: its objects stay.
-            Err(ending) => warn!(run = run_id, %ending, "the end of a run could not be recorded"),
-        }
+            Err(ending) => {
+                warn!(run = run_id, %ending, "the end of a run could not be recorded");
+                error
+            }
+        };
         match &error {
             RunError::Cancelled { .. } => info!(run = run_id, "run cancelled"),
             error => error!(run = run_id, error = error.text(), "run failed"),
@@ -302,12 +315,22 @@ impl Recompute {
         Err(error)
     }
 
-    async fn discard(&self, written: &Written) {
-        let now_ms = self.clock.now_ms();
-        for path in written.take() {
-            if let Err(error) = self.catalog.add_garbage(&path, now_ms).await {
-                warn!(path, %error, "an object of a run that did not publish could not be noted as garbage");
+    /// Why it failed: a run that others gave up for dead may find that segments are gone, because nothing is kept for
+    /// it any more. That is no loss.
+    async fn given_up(&self, run_id: i64, error: RunError) -> RunError {
+        match (self.catalog.run(run_id).await, error) {
+            (Ok(run), error @ RunError::SegmentMissing { .. }) if run.error != Some(error.text()) => {
+                CatalogError::RunEnded { id: run_id, state: run.state }.into()
             }
+            (_, error) => error,
+        }
+    }
+
+    async fn discard(&self, written: &Written) {
+        let written = written.take();
+        let paths: Vec<&str> = written.iter().map(String::as_str).collect();
+        if let Err(error) = self.catalog.give_up(&paths).await {
+            warn!(objects = paths.len(), %error, "the objects of a run that did not publish are left to be collected");
         }
     }
 }

@@ -37,7 +37,7 @@ impl Recompute {
         let published_ms = self.clock.now_ms();
         let new =
             PublishedGeneration { generation, run_id, manifest_path: path.to_string(), manifest: text, published_ms };
-        self.patiently(|| self.catalog.publish(&new, expected_previous)).await?;
+        patiently(self.config.lease, || self.catalog.publish(&new, expected_previous)).await?;
         let run = self.catalog.run(run_id).await?;
         for (view, states) in &manifest.views {
             let (rows, groups) = (states.rows, states.groups);
@@ -48,29 +48,29 @@ impl Recompute {
 
     /// Ends a run without publishing it. Should it turn out to be published after all, returns it.
     pub(super) async fn end(&self, run_id: i64, end: &RunEnd) -> Result<Option<Run>, CatalogError> {
-        match self.patiently(|| self.catalog.finish_run(run_id, end)).await {
+        match patiently(self.config.lease, || self.catalog.finish_run(run_id, end)).await {
             Err(CatalogError::RunEnded { state: RunState::Published, .. }) => Ok(Some(self.catalog.run(run_id).await?)),
             // Somebody else gave it up: that stands.
             Ok(()) | Err(CatalogError::RunEnded { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
+}
 
-    /// Repeats a change of the catalog while it may still go through, for as long as a lease lasts.
-    async fn patiently<T, F>(&self, change: impl Fn() -> F) -> Result<T, CatalogError>
-    where
-        F: Future<Output = Result<T, CatalogError>>,
-    {
-        let give_up = Instant::now() + self.config.lease;
-        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-        loop {
-            match change().await {
-                Err(error) if is_outage(&error) && Instant::now() < give_up => {
-                    warn!(%error, "the catalog does not take a change, trying again");
-                    sleep(backoff.pause()).await;
-                }
-                result => return result,
+/// Repeats a change of the catalog while it may still go through, for up to `patience`.
+pub(super) async fn patiently<T, F>(patience: Duration, change: impl Fn() -> F) -> Result<T, CatalogError>
+where
+    F: Future<Output = Result<T, CatalogError>>,
+{
+    let give_up = Instant::now() + patience;
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+    loop {
+        match change().await {
+            Err(error) if is_outage(&error) && Instant::now() < give_up => {
+                warn!(%error, "the catalog does not take a change, trying again");
+                sleep(backoff.pause()).await;
             }
+            result => return result,
         }
     }
 }

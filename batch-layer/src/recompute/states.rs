@@ -1,9 +1,11 @@
 //! States as Parquet files. What each says of itself, and how that is checked, is in [`dovetail_core::state_file`].
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
+use dovetail_core::catalog::Catalog;
 use dovetail_core::manifest::{StateFile, ViewStates};
 use dovetail_core::name::Generation;
 use dovetail_core::offsets::Cut;
@@ -14,6 +16,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 
 use super::RunError;
+use super::publish::patiently;
 use crate::encode::{self, Encoder};
 
 /// A file of states is closed at about this size.
@@ -36,15 +39,22 @@ impl Written {
 /// Where a run writes.
 #[derive(Debug)]
 pub(crate) struct Output<'r> {
+    pub(crate) catalog: &'r Catalog,
     pub(crate) store: &'r Store,
+    pub(crate) run_id: i64,
+    /// How long the catalog is asked again while it is away.
+    pub(crate) patience: Duration,
     pub(crate) generation: Generation,
     pub(crate) written: &'r Written,
 }
 
 impl Output<'_> {
-    /// Writes an object under a path that only this run has.
+    /// Writes an object under a path that only this run has. The ledger knows it before the store does, and keeps it
+    /// as long as the run lives.
     pub(crate) async fn put(&self, path: &object_store::path::Path, content: Bytes) -> Result<(), RunError> {
         self.written.add(path.as_ref());
+        let announced = [(path.as_ref(), content.len() as u64)];
+        patiently(self.patience, || self.catalog.stage(&announced, Some(self.run_id))).await?;
         Ok(self.store.put_new(path, content).await?)
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dovetail_core::catalog::{CatalogError, Gap, Partition, RunKind, RunState, Segment, Trigger};
+use dovetail_core::catalog::{CatalogError, Gap, ObjectState, Partition, RunKind, RunState, Segment, Trigger};
 use dovetail_core::manifest::{Manifest, StateFile, ViewStates};
 use dovetail_core::name::Generation;
 use dovetail_core::offsets::{Cut, OffsetRange};
@@ -215,7 +215,7 @@ async fn a_cancelled_run_leaves_what_is_published() {
     assert_eq!(rig.catalog.current().await.unwrap(), before);
     let run = rig.catalog.runs(1).await.unwrap().remove(0);
     assert_eq!(run.state, RunState::Cancelled);
-    let garbage = rig.catalog.garbage_before(i64::MAX).await.unwrap();
+    let garbage = rig.objects(ObjectState::Garbage).await;
     assert!(garbage.iter().all(|path| path.starts_with("generations/00000000000000000002/")), "{garbage:?}");
     assert!(!garbage.is_empty());
     rig.check_answers().await;
@@ -234,7 +234,7 @@ async fn a_run_whose_base_is_no_longer_current_does_not_publish() {
     let conflict = |error: &CatalogError| matches!(error, CatalogError::PublishConflict { found: Generation(1), .. });
     assert!(matches!(&done, Err(RunError::Catalog(error)) if conflict(error)), "{done:?}");
     assert_eq!(rig.catalog.current().await.unwrap().unwrap().generation, Generation(1));
-    let garbage = rig.catalog.garbage_before(i64::MAX).await.unwrap();
+    let garbage = rig.objects(ObjectState::Garbage).await;
     assert!(garbage.contains(&"generations/00000000000000000003/manifest.json".to_owned()), "{garbage:?}");
 }
 

@@ -2,7 +2,9 @@
 
 mod faulty;
 mod flaky;
+mod gate;
 mod layer;
+mod ledger;
 mod several;
 
 use std::collections::HashMap;
@@ -14,7 +16,7 @@ use arrow::array::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
-use dovetail_core::catalog::{Catalog, RunKind, Trigger};
+use dovetail_core::catalog::{Catalog, ObjectState, RunKind, Trigger};
 use dovetail_core::clock::Clock;
 use dovetail_core::name::ViewName;
 use dovetail_core::pipeline::{Pipeline, Stream};
@@ -32,6 +34,7 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use self::faulty::{Fault, Faulty};
 use self::flaky::Flaky;
+use self::gate::{At, Gate};
 use crate::config::{LandingConfig, RunConfig};
 use crate::landing::{Board, Landing};
 use crate::recompute::{Outcome, Recompute, Reporter, Request, RunError};
@@ -45,6 +48,13 @@ CREATE VIEW per_page AS SELECT page, count(*) AS n, sum(user_id) AS s, max(ms) A
 CREATE VIEW total AS SELECT count(*) AS n, count(DISTINCT user_id) AS users FROM clicks;
 CREATE VIEW slow AS SELECT _partition, _offset, page FROM clicks WHERE ms > 50;
 ";
+
+const SETTINGS: StoreSettings = StoreSettings {
+    timeout: Duration::from_secs(60),
+    attempts: 1,
+    first_pause: Duration::from_millis(1),
+    longest_pause: Duration::from_millis(1),
+};
 
 pub(crate) struct Rig {
     folder: TempDir,
@@ -67,13 +77,7 @@ impl Rig {
         let clock = Clock::manual(1_000_000);
         let catalog = Catalog::open_by(&url, clock.clone()).await.unwrap();
         let faulty = Arc::new(Faulty::default());
-        let settings = StoreSettings {
-            timeout: Duration::from_secs(60),
-            attempts: 1,
-            first_pause: Duration::from_millis(1),
-            longest_pause: Duration::from_millis(1),
-        };
-        let store = Store::new(Arc::clone(&faulty) as _).with_settings(settings);
+        let store = Store::new(Arc::clone(&faulty) as _).with_settings(SETTINGS);
         let (streams, views) = planned(sql).await;
         let stream = Arc::clone(&streams[0]);
         log.create_topic(&stream.topic, stream.options.partitions).await.unwrap();
@@ -94,6 +98,24 @@ impl Rig {
         let log: Arc<dyn Log> = Arc::<Flaky>::clone(&flaky);
         let feed = feed(&log, Arc::clone(&self.streams[0])).await;
         (Self { feed, ..self }, flaky)
+    }
+
+    /// A store for one of several processes, which waits where a test says; the objects are the same.
+    fn gated(&self) -> (Store, Arc<Gate>) {
+        let gate = Gate::over(Arc::clone(&self.faulty) as _);
+        (Store::new(Arc::clone(&gate) as _).with_settings(SETTINGS), gate)
+    }
+
+    /// The ledger, what is recorded, and what the store holds are of one mind.
+    pub(crate) async fn check_ledger(&self) {
+        let faults = dovetail_core::ledger::faults(&self.catalog, &self.store).await.unwrap();
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+    }
+
+    /// Paths of the objects in one state.
+    pub(crate) async fn objects(&self, state: ObjectState) -> Vec<String> {
+        let objects = self.catalog.objects().await.unwrap();
+        objects.into_iter().filter(|object| object.state == state).map(|object| object.path).collect()
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -120,9 +142,13 @@ impl Rig {
     }
 
     pub(crate) fn landing(&self, config: LandingConfig) -> Arc<Landing> {
+        self.landing_on(self.store.clone(), config)
+    }
+
+    fn landing_on(&self, store: Store, config: LandingConfig) -> Arc<Landing> {
         Arc::new(Landing {
             catalog: self.catalog.clone(),
-            store: self.store.clone(),
+            store,
             clock: self.clock.clone(),
             config,
             writer: Arc::new(Writer::default()),
@@ -285,7 +311,7 @@ pub(crate) fn runs() -> RunConfig {
         leader_lease: Duration::from_secs(2),
         keep_generations: 2,
         garbage_grace: Duration::from_secs(300),
-        orphan_age: Duration::from_secs(3600),
+        staging_limit: Duration::from_secs(3600),
         compact_to_bytes: 1 << 20,
         upkeep_every: Duration::from_secs(3600),
     }

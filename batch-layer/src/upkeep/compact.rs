@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use dovetail_core::catalog::{CatalogError, Segment};
-use dovetail_core::manifest::Manifest;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::store::path;
@@ -17,8 +16,9 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 use tracing::{info, warn};
 
-use super::{RECENT, Upkeep, UpkeepError};
+use super::{Upkeep, UpkeepError};
 use crate::encode::{self, Encoder};
+use crate::put::put_segment;
 use dovetail_ingestion::dead;
 
 /// Fewer than this are left until more have come.
@@ -28,13 +28,13 @@ const MOST: usize = 256;
 const BATCH_ROWS: usize = 8192;
 
 impl Upkeep {
-    pub(super) async fn compact(&self) -> Result<(), UpkeepError> {
+    pub(crate) async fn compact(&self) -> Result<(), UpkeepError> {
         if self.config.compact_to_bytes == 0 {
             return Ok(());
         }
         for stream in &self.streams {
             let segments = self.catalog.segments(&stream.topic).await?;
-            let boundaries = self.boundaries(&stream.topic).await?;
+            let boundaries = self.catalog.boundaries(&stream.topic).await?;
             for group in choose(&segments, &boundaries, self.config.compact_to_bytes) {
                 // Only what was written under the schema of today can be written again: the others keep their bytes.
                 if group.iter().all(|segment| segment.schema == stream.fingerprint()) {
@@ -45,18 +45,6 @@ impl Upkeep {
         Ok(())
     }
 
-    /// Where generations that are kept cut the topic's partitions.
-    async fn boundaries(&self, topic: &str) -> Result<BTreeSet<(i32, i64)>, UpkeepError> {
-        let mut boundaries = BTreeSet::new();
-        for row in self.catalog.generations(RECENT).await?.iter().filter(|row| row.retired_ms.is_none()) {
-            let manifest = Manifest::from_json(&row.manifest)?;
-            for states in manifest.views.values().filter(|states| states.topic == topic) {
-                boundaries.extend(states.cut.0.iter());
-            }
-        }
-        Ok(boundaries)
-    }
-
     async fn merge(&self, stream: &Stream, group: &[Segment]) -> Result<(), UpkeepError> {
         let (Some(first), Some(last)) = (group.first(), group.last()) else { return Ok(()) };
         let range = OffsetRange::new(first.range.start, last.range.end);
@@ -64,8 +52,12 @@ impl Upkeep {
         let unique = self.writer.unique(&self.catalog).await?;
         let rows = encode::segment(stream.decoded_schema())?;
         let rows = self.merged(rows, group.iter().map(|segment| segment.path.clone()).collect()).await?;
-        let dead_path = group.iter().any(|segment| segment.dead_path.is_some());
-        let dead_path = dead_path.then(|| path::dead_letters(topic, partition, range, unique).to_string());
+        let dead = group.iter().filter_map(|segment| segment.dead_path.clone()).collect::<Vec<_>>();
+        let dead = match dead.is_empty() {
+            true => None,
+            false => Some(self.merged(encode::dead_letters()?, dead).await?),
+        };
+        let dead_path = dead.as_ref().map(|_| path::dead_letters(topic, partition, range, unique).to_string());
         let new = Segment {
             topic: topic.clone(),
             partition,
@@ -80,7 +72,7 @@ impl Upkeep {
             last_timestamp_ms: group.iter().filter_map(|segment| segment.last_timestamp_ms).max(),
             created_ms: self.clock.now_ms(),
         };
-        let replaced = self.replace(group, &new, rows).await;
+        let replaced = self.replace(group, &new, rows, dead).await;
         if let Err(error) = replaced {
             self.give_up(&new, error).await?;
             return Ok(());
@@ -89,25 +81,23 @@ impl Upkeep {
         Ok(())
     }
 
-    async fn replace(&self, group: &[Segment], new: &Segment, rows: Bytes) -> Result<(), UpkeepError> {
-        self.store.put_new(&new.path.as_str().into(), rows).await?;
-        if let Some(path) = &new.dead_path {
-            let dead = group.iter().filter_map(|segment| segment.dead_path.clone()).collect();
-            let dead = self.merged(encode::dead_letters()?, dead).await?;
-            self.store.put_new(&path.as_str().into(), dead).await?;
-        }
+    async fn replace(
+        &self,
+        group: &[Segment],
+        new: &Segment,
+        rows: Bytes,
+        dead: Option<Bytes>,
+    ) -> Result<(), UpkeepError> {
+        put_segment(&self.catalog, &self.store, new, &rows, dead.as_ref()).await?;
         Ok(self.catalog.replace_segments(group, new).await?)
     }
 
     /// What was written is garbage, unless it was recorded after all: the catalog looks.
     async fn give_up(&self, new: &Segment, error: UpkeepError) -> Result<(), UpkeepError> {
-        let now_ms = self.clock.now_ms();
-        for path in [Some(&new.path), new.dead_path.as_ref()].into_iter().flatten() {
-            self.catalog.add_garbage(path, now_ms).await?;
-        }
+        self.catalog.give_up(&new.paths().collect::<Vec<_>>()).await?;
         match error {
-            UpkeepError::Catalog(error @ CatalogError::SegmentsChanged { .. }) => {
-                warn!(%error, "segments changed while they were compacted");
+            UpkeepError::Catalog(error @ (CatalogError::SegmentsChanged { .. } | CatalogError::NotStaged { .. })) => {
+                warn!(%error, "segments were not compacted this time");
                 Ok(())
             }
             error => Err(error),

@@ -1,7 +1,7 @@
 //! Upkeep: what keeps the landing and the generations from growing for ever. Nothing here changes an answer.
 
+mod collect;
 mod compact;
-mod garbage;
 mod retire;
 mod rollback;
 mod trim;
@@ -25,6 +25,7 @@ pub use self::rollback::RollbackError;
 pub(crate) use self::rollback::rollback;
 use crate::config::RunConfig;
 use crate::leader::Leader;
+use crate::put::PutError;
 use crate::writer::Writer;
 
 /// How many runs and generations are remembered, and how far back they are looked at.
@@ -59,6 +60,15 @@ pub(crate) enum UpkeepError {
     Task(#[from] tokio::task::JoinError),
 }
 
+impl From<PutError> for UpkeepError {
+    fn from(error: PutError) -> Self {
+        match error {
+            PutError::Catalog(error) => error.into(),
+            PutError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl Upkeep {
     /// Does all of it every now and then while this process leads, beside its runs. Ends early when it ends to lead:
     /// whatever is half done is garbage.
@@ -84,8 +94,8 @@ impl Upkeep {
         report("retire generations", self.retire().await);
         report("trim the log", self.trim().await);
         report("compact segments", self.compact().await);
-        report("look for orphans", self.note_orphans().await);
-        report("delete garbage", self.delete_garbage().await);
+        report("list the store", self.list_store_once().await);
+        report("delete garbage", self.collect().await);
     }
 }
 

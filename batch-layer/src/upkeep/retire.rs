@@ -11,7 +11,7 @@ impl Upkeep {
         let Some(current) = self.catalog.current().await? else { return Ok(()) };
         let rows = self.catalog.generations(RECENT).await?;
         for generation in to_retire(&rows, current.generation, self.config.keep_generations) {
-            self.catalog.retire(generation, self.clock.now_ms()).await?;
+            self.catalog.retire(generation).await?;
             info!(%generation, "retired generation");
         }
         Ok(self.catalog.forget_history(RECENT).await.map(drop)?)

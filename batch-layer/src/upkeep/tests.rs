@@ -1,16 +1,9 @@
-use std::collections::{BTreeMap, BTreeSet};
-
-use chrono::DateTime;
-use dovetail_core::catalog::{GenerationRow, RunKind, Segment};
-use dovetail_core::clock::Clock;
+use dovetail_core::catalog::{GenerationRow, ObjectState, RunKind, Segment};
 use dovetail_core::manifest::{Manifest, ViewStates};
 use dovetail_core::name::{Generation, StreamName};
 use dovetail_core::offsets::{Cut, OffsetRange};
-use dovetail_core::store::path;
-use object_store::ObjectMeta;
 
 use super::compact::choose;
-use super::garbage::orphans;
 use super::retire::to_retire;
 use super::rollback::rollback;
 use super::trim::needed_from;
@@ -126,39 +119,6 @@ async fn the_log_is_trimmed_once_every_kept_generation_covers_it() {
     assert_eq!(landed, (0..400).collect::<Vec<i64>>(), "the landing holds every record, dead letters too");
 }
 
-#[test]
-fn only_what_can_never_be_recorded_is_an_orphan() {
-    let object = |start: i64, at_ms: i64| ObjectMeta {
-        location: format!("segments/t/0/{start:020}-{:020}-1-0.parquet", start + 10).into(),
-        last_modified: DateTime::from_timestamp_millis(at_ms).unwrap(),
-        size: 1,
-        e_tag: None,
-        version: None,
-    };
-    let objects = [object(0, 5), object(10, 5), object(20, 99), object(30, 5)];
-    let recorded = BTreeSet::from([objects[0].location.as_ref()]);
-    let found = orphans(&objects, &recorded, &BTreeMap::from([(0, 30)]), 50);
-    assert_eq!(found, [&objects[1].location], "not: recorded, too young, at the next offset");
-    assert!(orphans(&objects, &recorded, &BTreeMap::new(), 50).is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_dead_run_wrote_is_found() {
-    let rig = Rig::new(CLICKS).await;
-    rig.append_clicks(0, 100).await;
-    rig.land().await;
-    rig.run(RunKind::Full).await.unwrap();
-    let left = path::states(Generation(900), &name("total"), 0);
-    rig.store.put_new(&left, bytes::Bytes::from_static(b"x")).await.unwrap();
-    let upkeep = rig.upkeep();
-    upkeep.note_orphans().await.unwrap();
-    assert!(rig.catalog.garbage_before(i64::MAX).await.unwrap().is_empty(), "it may be of a run elsewhere");
-    // The store's clock is the machine's.
-    rig.clock.advance_ms(Clock::System.now_ms() + 3_600_000);
-    upkeep.note_orphans().await.unwrap();
-    assert_eq!(rig.catalog.garbage_before(i64::MAX).await.unwrap(), [left.to_string()]);
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn compaction_changes_no_answer_and_no_boundary() {
     let rig = Rig::new(CLICKS).await;
@@ -189,7 +149,8 @@ async fn compaction_changes_no_answer_and_no_boundary() {
     assert_eq!(rig.catalog.segments(rig.topic()).await.unwrap(), after, "once is enough");
 
     rig.clock.advance_ms(300_001);
-    upkeep.delete_garbage().await.unwrap();
+    upkeep.collect().await.unwrap();
+    rig.check_ledger().await;
     for segment in before.iter().filter(|segment| !after.contains(segment)) {
         assert!(!rig.store.exists(&segment.path.as_str().into()).await.unwrap());
     }
@@ -213,7 +174,8 @@ async fn retired_generations_lose_their_objects_after_the_grace() {
     rig.clock.advance_ms(300_001);
     upkeep.run().await;
     assert!(!rig.store.exists(&first.manifest_path.as_str().into()).await.unwrap());
-    assert!(rig.catalog.garbage_before(i64::MAX).await.unwrap().is_empty());
+    assert!(rig.objects(ObjectState::Garbage).await.is_empty());
+    rig.check_ledger().await;
     // A view of rows keeps the files of retired generations: they are still part of its states.
     rig.check_answers().await;
 

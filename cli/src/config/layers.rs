@@ -140,7 +140,7 @@ impl Config {
             leader_lease: self.member.lease,
             keep_generations: self.batch.keep_generations,
             garbage_grace: self.batch.garbage_grace,
-            orphan_age: self.batch.garbage_grace.max(Duration::from_secs(600)),
+            staging_limit: self.batch.staging_limit,
             compact_to_bytes: self.batch.compact_to.as_u64(),
             upkeep_every: self.batch.upkeep_every,
         };

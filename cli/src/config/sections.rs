@@ -163,6 +163,9 @@ pub struct Batch {
     pub keep_generations: usize,
     #[serde(with = "humantime_serde")]
     pub garbage_grace: Duration,
+    /// How long whoever announced an object may take to record it, before it counts as abandoned.
+    #[serde(with = "humantime_serde")]
+    pub staging_limit: Duration,
     /// Adjacent segments are merged up to this size.
     pub compact_to: ByteSize,
     #[serde(with = "humantime_serde")]
@@ -177,6 +180,7 @@ impl Default for Batch {
             cores: None,
             keep_generations: 3,
             garbage_grace: Duration::from_secs(300),
+            staging_limit: Duration::from_secs(3600),
             compact_to: ByteSize::mib(128),
             upkeep_every: Duration::from_secs(30),
         }

@@ -11,6 +11,9 @@ use std::time::Duration;
 
 use arrow::array::AsArray;
 use dovetail_cli::client::Client;
+use dovetail_core::catalog::{Catalog, Object, ObjectState};
+use dovetail_core::ledger;
+use dovetail_core::store::Store;
 use dovetail_ingestion::generate::{GenerateOptions, Kind, generate};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -269,6 +272,24 @@ impl Ordeal {
         assert_eq!(number(client, drifts).await, 0);
     }
 
+    /// What is recorded is there, and nothing that a killed process left is there for long.
+    async fn check_objects(&mut self) {
+        let catalog = format!("sqlite:{}", self.server.data().join("catalog.db").display());
+        let catalog = Catalog::open(&catalog).await.unwrap();
+        let recorded = |object: &Object| matches!(object.state, ObjectState::Live | ObjectState::Deleted);
+        let objects = eventually("what killed processes left to be deleted", async || {
+            let objects = catalog.objects().await.unwrap();
+            objects.iter().all(recorded).then_some(objects)
+        })
+        .await;
+        self.server.kill().await;
+        let left = objects.iter().filter(|object| object.state == ObjectState::Deleted).count();
+        eprintln!("{} objects, {left} were announced and never recorded", objects.len() - left);
+        let store = Store::local(&self.server.data().join("store")).unwrap();
+        let faults = ledger::faults(&catalog, &store).await.unwrap();
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+    }
+
     /// That what could be interrupted really went on, and was interrupted.
     async fn check_exercise(&self) {
         let died = "SELECT count(*) FROM sys.batch_runs WHERE error = 'its process died'";
@@ -313,4 +334,5 @@ async fn killed_over_and_over_it_loses_nothing() {
         ordeal.began.elapsed()
     );
     ordeal.check_exercise().await;
+    ordeal.check_objects().await;
 }

@@ -1,15 +1,17 @@
 //! Compaction: several segments that lie end to end become one, and nothing else changes.
 
+use super::boundaries::boundaries;
 use super::connection::Change;
-use super::garbage;
 use super::landing::{at_path, insert};
 use super::statement::Statement;
-use super::{Catalog, CatalogError, Segment, counters};
+use super::{Catalog, CatalogError, Segment, counters, objects};
 
 impl Catalog {
-    /// Puts `new` in the place of `old`, whose objects become garbage at `new.created_ms`. All of `old` must still
-    /// be there, lie end to end over exactly `new.range`, and hold as many rows and dead letters; else
-    /// [`CatalogError::SegmentsChanged`] and nothing happens. Asking again for what was done succeeds.
+    /// Puts `new` in the place of `old`, whose objects become garbage in that moment. All of `old` must still be
+    /// there, lie end to end over exactly `new.range`, and hold as many rows and dead letters, and no cut of a kept
+    /// generation or of a running run may stand between them; else [`CatalogError::SegmentsChanged`] and nothing
+    /// happens. The objects of `new` have to be staged, else [`CatalogError::NotStaged`]. Asking again for what was
+    /// done succeeds.
     pub async fn replace_segments(&self, old: &[Segment], new: &Segment) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("replace segments").await?;
@@ -20,8 +22,16 @@ impl Catalog {
             if let Err(detail) = check(old, &found, new) {
                 return Err(changed(new, detail));
             }
+            let cuts = boundaries(&mut change, self, &new.topic).await?;
+            if let Some((_, at)) = cuts.iter().find(|(p, at)| *p == new.partition && new.range.is_cut_by(*at)) {
+                return Err(changed(new, format!("a cut stands at {at}")));
+            }
+            let now_ms = change.now_ms().await?;
+            for path in new.paths() {
+                objects::record(&mut change, path, now_ms).await?;
+            }
             for segment in old {
-                drop_segment(&mut change, segment, new).await?;
+                drop_segment(&mut change, segment, now_ms).await?;
             }
             change.execute(insert(new)).await?;
             // A run that has chosen the old ones and not started yet chooses again.
@@ -38,13 +48,12 @@ async fn found(change: &mut Change<'_>, new: &Segment) -> Result<Vec<Segment>, C
     change.all(select.bind(new.range.start).bind(new.range.end)).await
 }
 
-async fn drop_segment(change: &mut Change<'_>, segment: &Segment, new: &Segment) -> Result<(), CatalogError> {
+async fn drop_segment(change: &mut Change<'_>, segment: &Segment, now_ms: i64) -> Result<(), CatalogError> {
     change.execute(Statement::new(include_str!("sql/segment_delete.sql")).bind(&segment.path)).await?;
-    garbage::add(change, &segment.path, new.created_ms).await?;
-    match &segment.dead_path {
-        Some(path) if Some(path) != new.dead_path.as_ref() => garbage::add(change, path, new.created_ms).await,
-        _ => Ok(()),
+    for path in segment.paths() {
+        objects::unreference(change, path, now_ms).await?;
     }
+    Ok(())
 }
 
 /// Whether `new` may take the place of `old`, given the segments `found` over its range.

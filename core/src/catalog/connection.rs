@@ -130,14 +130,6 @@ impl Catalog {
 }
 
 impl Change<'_> {
-    /// The database's time, after this change has its turn: nothing that it reads was written later.
-    pub(super) async fn now_ms(&mut self) -> Result<i64, CatalogError> {
-        match self.transaction {
-            Transaction::Sqlite(_) => Ok(self.catalog.inner.clock.now_ms()),
-            Transaction::Postgres(_) => self.one(postgres::now()).await?.ok_or_else(no_time),
-        }
-    }
-
     /// Runs a statement; returns how many rows it touched.
     pub(super) async fn execute(&mut self, statement: Statement) -> Result<u64, CatalogError> {
         let Self { catalog, doing, transaction } = self;
@@ -148,6 +140,14 @@ impl Change<'_> {
             })
         };
         catalog.limited(doing, execute).await
+    }
+
+    /// The database's time, after this change has its turn: nothing that it reads was written later.
+    pub(super) async fn now_ms(&mut self) -> Result<i64, CatalogError> {
+        match self.transaction {
+            Transaction::Sqlite(_) => Ok(self.catalog.inner.clock.now_ms()),
+            Transaction::Postgres(_) => self.one(postgres::now()).await?.ok_or_else(no_time),
+        }
     }
 
     pub(super) async fn all<T: FromRow>(&mut self, select: Statement) -> Result<Vec<T>, CatalogError> {

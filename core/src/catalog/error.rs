@@ -6,7 +6,7 @@ use sqlx::postgres::PgDatabaseError;
 use crate::name::Generation;
 use crate::offsets::OffsetRange;
 
-use super::{RunKind, RunState};
+use super::{ObjectState, RunKind, RunState};
 
 /// Why an operation on the catalog did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,13 @@ pub enum CatalogError {
     /// Compact what is there now.
     #[error("segments of partition {partition} of topic `{topic}` over {range} cannot be replaced: {detail}")]
     SegmentsChanged { topic: String, partition: i32, range: OffsetRange, detail: String },
+    /// Write it again under another path, and give this one up.
+    #[error(
+        "object `{path}` cannot be recorded: it is {} and no longer staged, because its writer took too long or was \
+         given up; it is written again",
+        .state.map_or("forgotten", ObjectState::as_str)
+    )]
+    NotStaged { path: String, state: Option<ObjectState> },
     /// Somebody else published or rolled back.
     #[error("generation {found} is current, not {expected} as this change was based on: run it again")]
     PublishConflict { expected: Generation, found: Generation },

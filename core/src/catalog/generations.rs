@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, ViewStates};
 use crate::name::Generation;
 
 use super::connection::Change;
 use super::statement::{FromRow, Row, Statement, count, stored};
-use super::{Catalog, CatalogError, RunState, garbage, runs};
+use super::{Catalog, CatalogError, RunState, objects, runs};
 
 /// A generation as a run publishes it: its manifest has been written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +35,11 @@ pub struct GenerationRow {
 impl Catalog {
     /// Makes a generation current and its run published, if `expected_previous` is still current and the run still
     /// running; else [`CatalogError::PublishConflict`] or [`CatalogError::RunEnded`], and nothing happens.
-    /// Publishing the same generation again succeeds.
+    /// The manifest and the states that it names have to be staged, or live because the generation before names them
+    /// too; else [`CatalogError::NotStaged`]. Publishing the same generation again succeeds.
     pub async fn publish(&self, new: &PublishedGeneration, expected_previous: Generation) -> Result<(), CatalogError> {
+        let damaged = |e| self.damaged(format!("the manifest of generation {}", new.generation), e);
+        let manifest = Manifest::from_json(&new.manifest).map_err(damaged)?;
         self.patiently(|| async {
             let mut change = self.change("publish a generation").await?;
             let run = runs::get(&mut change, new.run_id).await?;
@@ -48,6 +51,9 @@ impl Catalog {
             let published = published.bind(new.run_id).bind(now_ms).bind(number(new.generation));
             if change.execute(published).await? == 0 {
                 return Err(runs::ended(run));
+            }
+            for path in named(&new.manifest_path, &manifest) {
+                objects::record_or_keep(&mut change, &path, now_ms).await?;
             }
             let insert = Statement::new(include_str!("sql/generation_insert.sql"))
                 .bind(number(new.generation))
@@ -78,20 +84,21 @@ impl Catalog {
 
     /// Retires a generation that is not current: the objects that no other kept generation names become garbage.
     /// Retiring it again changes nothing.
-    pub async fn retire(&self, generation: Generation, now_ms: i64) -> Result<(), CatalogError> {
+    pub async fn retire(&self, generation: Generation) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("retire a generation").await?;
             if current_number(&mut change).await? == generation {
                 return Err(CatalogError::StillCurrent { generation });
             }
             let row = get(&mut change, generation).await?;
+            let now_ms = change.now_ms().await?;
             let update = Statement::new(include_str!("sql/generation_retire.sql"));
             if change.execute(update.bind(number(generation)).bind(now_ms)).await? == 0 {
                 return Ok(());
             }
             let kept = change.all(Statement::new(include_str!("sql/generation_live.sql"))).await?;
             for path in self.unreferenced(&row, &kept)? {
-                garbage::add(&mut change, &path, now_ms).await?;
+                objects::unreference(&mut change, &path, now_ms).await?;
             }
             change.commit_and_tell().await
         })
@@ -130,19 +137,24 @@ impl Catalog {
 
     /// Objects of `retired` that none of `kept` names: a run of some views carries the others' files over.
     fn unreferenced(&self, retired: &GenerationRow, kept: &[GenerationRow]) -> Result<BTreeSet<String>, CatalogError> {
-        let mut paths = self.objects(retired)?;
+        let mut paths = self.objects_of(retired)?;
         for row in kept {
-            let named = self.objects(row)?;
+            let named = self.objects_of(row)?;
             paths.retain(|path| !named.contains(path));
         }
         Ok(paths)
     }
 
     /// Every object that the generation is made of.
-    pub(super) fn objects(&self, row: &GenerationRow) -> Result<BTreeSet<String>, CatalogError> {
-        let files = self.manifest(row)?.views.into_values().flat_map(|s| s.files.into_iter().chain(s.deltas));
-        Ok(files.map(|file| file.path).chain([row.manifest_path.clone()]).collect())
+    pub(super) fn objects_of(&self, row: &GenerationRow) -> Result<BTreeSet<String>, CatalogError> {
+        Ok(named(&row.manifest_path, &self.manifest(row)?))
     }
+}
+
+/// The manifest's own path and those that it names.
+fn named(path: &str, manifest: &Manifest) -> BTreeSet<String> {
+    let files = manifest.views.values().flat_map(ViewStates::all_files);
+    files.map(|file| file.path.clone()).chain([path.to_owned()]).collect()
 }
 
 async fn move_current(change: &mut Change<'_>, from: Generation, to: Generation) -> Result<(), CatalogError> {

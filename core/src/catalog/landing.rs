@@ -11,7 +11,7 @@ use crate::offsets::{OffsetRange, Offsets};
 
 use super::connection::Change;
 use super::statement::{FromRow, Row, Statement, count, stored};
-use super::{Catalog, CatalogError};
+use super::{Catalog, CatalogError, objects};
 
 /// One landed Parquet file: a partition's offset range.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,13 @@ pub struct Segment {
     pub first_timestamp_ms: Option<i64>,
     pub last_timestamp_ms: Option<i64>,
     pub created_ms: i64,
+}
+
+impl Segment {
+    /// Its objects.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        [Some(&self.path), self.dead_path.as_ref()].into_iter().flatten().map(String::as_str)
+    }
 }
 
 /// Where a partition's landing begins and continues.
@@ -89,7 +96,8 @@ impl Catalog {
     }
 
     /// Records a segment and moves the partition's next offset from the segment's start to its end, or fails with
-    /// [`CatalogError::Fenced`] and changes nothing. Recording the same segment again succeeds.
+    /// [`CatalogError::Fenced`] and changes nothing. Its objects have to be staged, else it fails with
+    /// [`CatalogError::NotStaged`]. Recording the same segment again succeeds.
     pub async fn record_segment(&self, segment: &Segment) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("record a segment").await?;
@@ -98,6 +106,10 @@ impl Catalog {
                     return Ok(());
                 }
                 return Err(fenced(&mut change, &segment.topic, segment.partition, segment.range).await?);
+            }
+            let now_ms = change.now_ms().await?;
+            for path in segment.paths() {
+                objects::record(&mut change, path, now_ms).await?;
             }
             change.execute(insert(segment)).await?;
             change.commit_and_tell().await

@@ -13,19 +13,20 @@
 //! | readers | see the last commit | see the last commit |
 //! | leases are judged by | the clock of the machine, which all its processes have | the server's clock |
 
+mod boundaries;
 mod compaction;
 mod connection;
 mod counters;
 mod drift;
 mod error;
 mod gaps;
-mod garbage;
 mod generations;
 mod history;
 mod landing;
 mod leases;
 mod members;
 mod moments;
+mod objects;
 mod open;
 mod postgres;
 mod registry;
@@ -53,6 +54,7 @@ pub use self::landing::{LandedTotals, Partition, Segment};
 pub use self::leases::Lease;
 pub use self::members::{Member, MemberLayer, NewMember, TopicPartitions};
 pub use self::moments::Moment;
+pub use self::objects::{Object, ObjectCount, ObjectState, Patience};
 pub use self::registry::{StreamRow, ViewRow};
 pub use self::runs::{NewRun, Run, RunEnd, RunKind, RunSign, RunState, Trigger};
 pub use self::wishes::Wish;

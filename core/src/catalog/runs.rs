@@ -115,6 +115,7 @@ impl Catalog {
     /// Starts a run, or fails with [`CatalogError::RunInProgress`] while another one runs whose lease has not
     /// passed. One whose lease has passed is marked as failed. [`CatalogError::SegmentsMerged`] says that what was
     /// chosen to be folded may be gone, [`CatalogError::MomentTaken`] that another run was due for the same reason.
+    /// From its start on, what the run reads stays.
     pub async fn start_run(&self, new: &NewRun) -> Result<Run, CatalogError> {
         // The run of an attempt whose commit may have gone through although its answer was lost.
         let attempted = AtomicI64::new(0);
@@ -255,7 +256,7 @@ impl Catalog {
     }
 }
 
-async fn expire(change: &mut Change<'_>, now_ms: i64) -> Result<u64, CatalogError> {
+pub(super) async fn expire(change: &mut Change<'_>, now_ms: i64) -> Result<u64, CatalogError> {
     change.execute(Statement::new(include_str!("sql/run_expire.sql")).bind(now_ms)).await
 }
 

@@ -10,7 +10,7 @@
 //! object of the same range with other content. So every writer takes a number of its own from the catalog
 //! ([`crate::catalog::Catalog::next_writer_number`]) and counts its objects. No two writers ever share a path, not
 //! even for the same bytes, so a writer that lost may throw its object away
-//! ([`crate::catalog::Catalog::add_garbage`]) and never hits the winner's. Generation numbers are never handed out
+//! ([`crate::catalog::Catalog::give_up`]) and never hits the winner's. Generation numbers are never handed out
 //! twice either: what is below one was written by one run.
 
 use std::fmt;
@@ -46,8 +46,14 @@ pub fn dead_letters(topic: &str, partition: i32, range: OffsetRange, unique: Uni
 }
 
 /// All segments of a topic.
-pub fn segments_of(topic: &str) -> Path {
+#[cfg(test)]
+pub(super) fn segments_of(topic: &str) -> Path {
     Path::from_iter(["segments", &escaped(topic)])
+}
+
+/// Below these lies everything.
+pub fn roots() -> [Path; 3] {
+    ["segments", "dead", "generations"].map(Path::from)
 }
 
 /// The `n`th file of a view's states.

@@ -59,7 +59,7 @@ async fn what_the_speed_layer_dropped_is_said() {
 #[tokio::test]
 async fn a_generation_that_is_gone_is_refused() {
     let world = world().await;
-    world.catalog.retire(Generation(1), 5).await.unwrap();
+    world.catalog.retire(Generation(1)).await.unwrap();
     for (generation, why) in [(1, "generation 1 is retired"), (9, "there is no generation 9")] {
         let error = as_of(&world, BATCH, generation).await.unwrap_err();
         assert!(error.message.contains(why), "{error}");

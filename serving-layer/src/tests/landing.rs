@@ -33,6 +33,7 @@ impl World {
             last_timestamp_ms: None,
             created_ms: 5,
         };
+        self.catalog.stage(&[(&path, segment.bytes), (&dead_path, 1)], None).await.unwrap();
         self.store.put_new(&Path::from(path.as_str()), bytes.into()).await.unwrap();
         let letter = dead_letter(partition, start);
         let dead = parquet(&letter.schema(), &[letter], vec![]);

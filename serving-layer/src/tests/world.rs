@@ -289,6 +289,7 @@ impl World {
             let bytes = parquet(&view.state_schema(), &merged, about);
             let rows = merged.iter().map(|s| s.num_rows() as u64).sum();
             let file = StateFile { path: path.to_string(), bytes: bytes.len() as u64, rows };
+            self.catalog.stage(&[(path.as_ref(), file.bytes)], None).await.unwrap();
             self.store.put_new(&path, bytes.into()).await.unwrap();
             let states = ViewStates {
                 fingerprint: view.fingerprint.clone(),
@@ -312,6 +313,7 @@ impl World {
             published_ms: 1,
         };
         let current = self.catalog.current().await.unwrap().map_or_else(Default::default, |row| row.generation);
+        self.catalog.stage(&[(&published.manifest_path, 1)], Some(run)).await.unwrap();
         self.catalog.publish(&published, current).await.unwrap();
         self.serving.follow().await.unwrap()
     }

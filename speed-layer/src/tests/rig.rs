@@ -207,6 +207,7 @@ impl Rig {
             manifest: manifest.to_json().unwrap(),
             published_ms: 1,
         };
+        self.catalog.stage(&[(&published.manifest_path, 1)], Some(run_id)).await.unwrap();
         self.catalog.publish(&published, self.current().await).await.unwrap();
         generation
     }

@@ -8,6 +8,9 @@ use crate::wire::Wire;
 /// Short, so that giving up does not take long; the server's own limits follow from it.
 const PATIENCE: Duration = Duration::from_millis(400);
 
+/// Nothing is left alone.
+const NONE: Patience = Patience { grace: Duration::ZERO, staging: Duration::ZERO };
+
 /// A catalog whose connections go through a wire.
 async fn wired(place: &Place, patience: Duration) -> (Catalog, Wire) {
     let (server, through) = place.server();
@@ -26,7 +29,7 @@ async fn a_server_that_comes_back_is_waited_for(place: Place) {
             wire.up();
         };
         let new = segment(round * 10, round * 10 + 10, "a");
-        let ((), landed, read) = tokio::join!(back, catalog.record_segment(&new), catalog.next_offset(TOPIC, 0));
+        let ((), landed, read) = tokio::join!(back, land(&catalog, &new), catalog.next_offset(TOPIC, 0));
         landed.unwrap();
         read.unwrap();
     }
@@ -37,7 +40,7 @@ async fn connections_that_broke_meanwhile_are_replaced(place: Place) {
     let (catalog, wire) = wired(&place, Duration::from_secs(20)).await;
     catalog.init_partition(TOPIC, 0, 0).await.unwrap();
     for round in 0..5 {
-        catalog.record_segment(&segment(round * 10, round * 10 + 10, "a")).await.unwrap();
+        land(&catalog, &segment(round * 10, round * 10 + 10, "a")).await.unwrap();
         wire.down();
         wire.up();
     }
@@ -46,7 +49,7 @@ async fn connections_that_broke_meanwhile_are_replaced(place: Place) {
         WHERE pid <> pg_backend_pid() AND application_name = current_setting('application_name')";
     for round in 5..10 {
         session.execute(all).await.unwrap();
-        catalog.record_segment(&segment(round * 10, round * 10 + 10, "a")).await.unwrap();
+        land(&catalog, &segment(round * 10, round * 10 + 10, "a")).await.unwrap();
     }
     assert_eq!(catalog.segments(TOPIC).await.unwrap().len(), 10);
 }
@@ -60,12 +63,26 @@ async fn what_was_committed_is_recognised_although_the_answer_was_lost(place: Pl
     lose();
     assert_eq!(catalog.init_partition(TOPIC, 0, 5).await.unwrap(), 5);
     for (start, end) in [(5, 10), (10, 20), (20, 30)] {
+        let new = segment(start, end, "a");
+        let paths: Vec<_> = new.paths().map(|path| (path, 1)).collect();
         lose();
-        catalog.record_segment(&segment(start, end, "a")).await.unwrap();
+        catalog.stage(&paths, None).await.unwrap();
+        lose();
+        catalog.record_segment(&new).await.unwrap();
     }
     let old = catalog.segments_in(TOPIC, 0, OffsetRange::new(5, 20)).await.unwrap();
+    let new = Segment { dead: 2, ..segment(5, 20, "b") };
+    stage(&catalog, paths_of(&new)).await;
     lose();
-    catalog.replace_segments(&old, &Segment { dead: 2, ..segment(5, 20, "b") }).await.unwrap();
+    catalog.replace_segments(&old, &new).await.unwrap();
+    lose();
+    catalog.give_up(&["segments/5-10-a", "segments/5-20-b"]).await.unwrap();
+    lose();
+    catalog.take_garbage(NONE, 10).await.unwrap();
+    let deleting = catalog.deleting(10).await.unwrap();
+    assert_eq!(deleting.len(), 4);
+    lose();
+    catalog.deleted(&deleting).await.unwrap();
     lose();
     let gap = OffsetRange::new(30, 40);
     let gap = Gap { topic: TOPIC.to_owned(), partition: 0, range: gap, why: String::new(), noted_ms: 1 };
@@ -76,13 +93,16 @@ async fn what_was_committed_is_recognised_although_the_answer_was_lost(place: Pl
     let started = catalog.runs(10).await.unwrap();
     assert_eq!(started, std::slice::from_ref(&run));
     assert_eq!(catalog.next_generation_number().await.unwrap(), Generation(1));
+    let first = generation(1, run.id, &["f1"]);
+    stage(&catalog, vec!["f1".to_owned(), first.manifest_path.clone()]).await;
     lose();
-    catalog.publish(&generation(1, run.id, &["f1"]), Generation(0)).await.unwrap();
-    publish(&catalog, 1, &["f2"]).await;
+    catalog.publish(&first, Generation(0)).await.unwrap();
+    let second = catalog.start_run(&new_run("a")).await.unwrap();
+    publish_as(&catalog, &generation(2, second.id, &["f2"]), Generation(1)).await.unwrap();
     lose();
     catalog.rollback(Generation(1), Generation(2)).await.unwrap();
     lose();
-    catalog.retire(Generation(2), 5).await.unwrap();
+    catalog.retire(Generation(2)).await.unwrap();
     let last = catalog.start_run(&new_run("a")).await.unwrap();
     lose();
     catalog.finish_run(last.id, &RunEnd::Cancelled).await.unwrap();
@@ -122,11 +142,13 @@ async fn a_process_that_stops_in_the_middle_of_a_change_holds_nobody_up(place: P
     let catalog = Catalog::open_within(&place.url(), patient).await.unwrap();
     let rival = Catalog::open_within(&place.url(), patient).await.unwrap();
     catalog.init_partition(TOPIC, 0, 0).await.unwrap();
+    let new = segment(0, 10, "a");
+    stage(&catalog, paths_of(&new)).await;
     let stopped = catalog.change("stop").await.unwrap();
-    rival.record_segment(&segment(0, 10, "a")).await.unwrap();
+    rival.record_segment(&new).await.unwrap();
     let late = stopped.commit().await.unwrap_err();
     assert!(matches!(late, CatalogError::Unreachable { .. }), "{late:?}");
-    catalog.record_segment(&segment(10, 20, "a")).await.unwrap();
+    land(&catalog, &segment(10, 20, "a")).await.unwrap();
 }
 
 async fn a_lock_that_somebody_keeps_is_busy_in_bounded_time(place: Place) {
@@ -139,7 +161,7 @@ async fn a_lock_that_somebody_keeps_is_busy_in_bounded_time(place: Place) {
     assert!(matches!(busy, CatalogError::Busy { .. }) && busy.is_transient(), "{busy:?}");
     assert_eq!(catalog.next_offset(TOPIC, 0).await.unwrap(), 0, "readers are not kept out");
     other.rollback().await.unwrap();
-    catalog.record_segment(&segment(0, 10, "a")).await.unwrap();
+    land(&catalog, &segment(0, 10, "a")).await.unwrap();
 }
 
 async fn who_may_not_is_told_what_to_check(place: Place) {

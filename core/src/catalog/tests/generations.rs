@@ -9,7 +9,7 @@ async fn publishing_moves_the_pointer_and_ends_the_run(place: Place) {
     let changes = catalog.changes();
     let first = publish(&catalog, 0, &["f1"]).await;
     assert!(changes.has_changed().unwrap());
-    catalog.publish(&first, Generation(0)).await.unwrap();
+    publish_as(&catalog, &first, Generation(0)).await.unwrap();
     let run = catalog.run(first.run_id).await.unwrap();
     assert_eq!((run.state, run.generation), (RunState::Published, Some(Generation(1))));
     assert!(run.finished_ms >= Some(run.started_ms), "one clock for both: {run:?}");
@@ -25,7 +25,7 @@ async fn publishing_upon_what_is_no_longer_current_changes_nothing(place: Place)
     let catalog = place.open().await;
     publish(&catalog, 0, &["f1"]).await;
     let run = catalog.start_run(&new_run("late")).await.unwrap();
-    let late = catalog.publish(&generation(2, run.id, &["f2"]), Generation(0)).await.unwrap_err();
+    let late = publish_as(&catalog, &generation(2, run.id, &["f2"]), Generation(0)).await.unwrap_err();
     assert!(matches!(late, CatalogError::PublishConflict { expected: Generation(0), found: Generation(1) }), "{late}");
     assert_eq!(current(&catalog).await, 1);
     assert_eq!(catalog.generations(10).await.unwrap().len(), 1);
@@ -39,7 +39,8 @@ async fn a_run_given_up_for_dead_cannot_publish(place: Place) {
     expire(&rival, "runs").await;
     let living = rival.start_run(&new_run("living")).await.unwrap();
     let (late, next) = (generation(1, zombie.id, &["z"]), generation(2, living.id, &["l"]));
-    let (one, other) = tokio::join!(catalog.publish(&late, Generation(0)), rival.publish(&next, Generation(0)));
+    let (one, other) =
+        tokio::join!(publish_as(&catalog, &late, Generation(0)), publish_as(&rival, &next, Generation(0)));
     assert!(matches!(one, Err(CatalogError::RunEnded { .. })), "{one:?}");
     other.unwrap();
     assert_eq!(current(&catalog).await, 2);
@@ -58,7 +59,7 @@ async fn rolling_back_and_forth(place: Place) {
     assert_eq!(current(&catalog).await, 1);
     assert!(matches!(catalog.rollback(Generation(7), Generation(1)).await, Err(CatalogError::Missing { .. })));
 
-    catalog.retire(Generation(3), 0).await.unwrap();
+    catalog.retire(Generation(3)).await.unwrap();
     assert!(matches!(catalog.rollback(Generation(3), Generation(1)).await, Err(CatalogError::Retired { .. })));
     catalog.rollback(Generation(2), Generation(1)).await.unwrap();
     assert_eq!(current(&catalog).await, 2);
@@ -70,30 +71,18 @@ async fn retiring_leaves_what_other_generations_name(place: Place) {
     publish(&catalog, 0, &["only1", "carried"]).await;
     publish(&catalog, 1, &["only2", "carried"]).await;
     publish(&catalog, 2, &["only3"]).await;
-    let current = catalog.retire(Generation(3), 10).await;
+    let current = catalog.retire(Generation(3)).await;
     assert!(matches!(current, Err(CatalogError::StillCurrent { .. })), "{current:?}");
 
-    catalog.retire(Generation(1), 10).await.unwrap();
-    catalog.retire(Generation(1), 99).await.unwrap();
-    assert_eq!(catalog.generation(Generation(1)).await.unwrap().retired_ms, Some(10));
-    assert_eq!(catalog.garbage_before(11).await.unwrap(), ["generations/1/manifest.json", "only1"]);
-    catalog.retire(Generation(2), 20).await.unwrap();
-    let garbage = catalog.garbage_before(21).await.unwrap();
-    assert_eq!(garbage[2..], ["carried", "generations/2/manifest.json", "only2"]);
-}
-
-async fn only_what_nothing_names_becomes_garbage(place: Place) {
-    let catalog = place.open().await;
-    catalog.init_partition(TOPIC, 0, 0).await.unwrap();
-    catalog.record_segment(&segment(0, 10, "a")).await.unwrap();
-    publish(&catalog, 0, &["f1"]).await;
-    for named in ["segments/0-10-a", "dead/0-10-a", "f1", "generations/1/manifest.json"] {
-        assert!(!catalog.add_garbage(named, 5).await.unwrap(), "{named}");
-    }
-    for _ in 0..2 {
-        assert!(catalog.add_garbage("segments/0-10-b", 5).await.unwrap());
-    }
-    assert_eq!(catalog.garbage_before(6).await.unwrap(), ["segments/0-10-b"]);
+    catalog.retire(Generation(1)).await.unwrap();
+    let retired_ms = catalog.generation(Generation(1)).await.unwrap().retired_ms;
+    assert!(retired_ms.is_some());
+    catalog.retire(Generation(1)).await.unwrap();
+    assert_eq!(catalog.generation(Generation(1)).await.unwrap().retired_ms, retired_ms);
+    assert_eq!(paths(&catalog, ObjectState::Garbage).await, ["generations/1/manifest.json", "only1"]);
+    catalog.retire(Generation(2)).await.unwrap();
+    let second = ["carried", "generations/1/manifest.json", "generations/2/manifest.json", "only1", "only2"];
+    assert_eq!(paths(&catalog, ObjectState::Garbage).await, second);
 }
 
 async fn old_runs_are_forgotten_but_not_those_of_kept_generations(place: Place) {
@@ -106,7 +95,7 @@ async fn old_runs_are_forgotten_but_not_those_of_kept_generations(place: Place) 
         catalog.record_drift(&drift).await.unwrap();
     }
     for retired in [1, 2, 4, 5] {
-        catalog.retire(Generation(retired), 10).await.unwrap();
+        catalog.retire(Generation(retired)).await.unwrap();
     }
     let running = catalog.start_run(&new_run("test")).await.unwrap();
     // Of seven runs, three are new enough, and generation 3 is kept.
@@ -128,5 +117,4 @@ on_each_database! {
     a_run_given_up_for_dead_cannot_publish,
     rolling_back_and_forth,
     retiring_leaves_what_other_generations_name,
-    only_what_nothing_names_becomes_garbage,
 }

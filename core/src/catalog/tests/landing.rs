@@ -14,10 +14,10 @@ async fn a_segment_moves_the_next_offset(place: Place) {
     let catalog = place.open().await;
     catalog.init_partition(TOPIC, 0, 0).await.unwrap();
     let mut changes = catalog.changes();
-    catalog.record_segment(&segment(0, 10, "a")).await.unwrap();
+    land(&catalog, &segment(0, 10, "a")).await.unwrap();
     assert!(changes.has_changed().unwrap());
     changes.mark_unchanged();
-    catalog.record_segment(&segment(10, 30, "a")).await.unwrap();
+    land(&catalog, &segment(10, 30, "a")).await.unwrap();
     assert!(changes.has_changed().unwrap());
 
     assert_eq!(catalog.next_offset(TOPIC, 0).await.unwrap(), 30);
@@ -36,25 +36,25 @@ async fn a_segment_moves_the_next_offset(place: Place) {
 async fn a_gap_and_an_overlap_are_fenced(place: Place) {
     let catalog = place.open().await;
     catalog.init_partition(TOPIC, 0, 0).await.unwrap();
-    catalog.record_segment(&segment(0, 10, "a")).await.unwrap();
+    land(&catalog, &segment(0, 10, "a")).await.unwrap();
     let changes = catalog.changes();
     for start in [0, 5, 11] {
-        let error = catalog.record_segment(&segment(start, 20, "b")).await.unwrap_err();
+        let error = land(&catalog, &segment(start, 20, "b")).await.unwrap_err();
         assert!(matches!(error, CatalogError::Fenced { expected, found: 10, .. } if expected == start), "{error}");
     }
     assert!(!changes.has_changed().unwrap());
     assert_eq!(catalog.segments(TOPIC).await.unwrap(), [segment(0, 10, "a")]);
     let nowhere = Segment { partition: 9, ..segment(0, 10, "z") };
-    assert!(matches!(catalog.record_segment(&nowhere).await, Err(CatalogError::Missing { .. })));
+    assert!(matches!(land(&catalog, &nowhere).await, Err(CatalogError::Missing { .. })));
 }
 
 async fn recording_again_succeeds_where_the_answer_was_lost(place: Place) {
     let catalog = place.open().await;
     catalog.init_partition(TOPIC, 0, 0).await.unwrap();
-    catalog.record_segment(&segment(0, 10, "a")).await.unwrap();
-    catalog.record_segment(&segment(0, 10, "a")).await.unwrap();
+    land(&catalog, &segment(0, 10, "a")).await.unwrap();
+    land(&catalog, &segment(0, 10, "a")).await.unwrap();
     assert_eq!(catalog.landed_totals(TOPIC).await.unwrap().segments, 1);
-    let rival = catalog.record_segment(&segment(0, 10, "b")).await;
+    let rival = land(&catalog, &segment(0, 10, "b")).await;
     assert!(matches!(rival, Err(CatalogError::Fenced { .. })));
 }
 
@@ -65,7 +65,7 @@ async fn of_two_writers_at_one_offset_exactly_one_wins(place: Place) {
     for round in 0..10 {
         let (start, end) = (round * 10, round * 10 + 10);
         let (ours, theirs) = (segment(start, end, "a"), segment(start, end, "b"));
-        let (one, other) = tokio::join!(catalog.record_segment(&ours), rival.record_segment(&theirs));
+        let (one, other) = tokio::join!(land(&catalog, &ours), land(&rival, &theirs));
         let lost = match (one, other) {
             (Ok(()), Err(lost)) | (Err(lost), Ok(())) => lost,
             both => panic!("{both:?}"),

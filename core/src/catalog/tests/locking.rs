@@ -33,7 +33,7 @@ async fn a_locked_catalog_is_busy_in_bounded_time_and_works_after() {
     assert_eq!(catalog.next_offset(TOPIC, 0).await.unwrap(), 0, "readers are not kept out");
 
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
-    catalog.record_segment(&segment(0, 10, "a")).await.unwrap();
+    land(&catalog, &segment(0, 10, "a")).await.unwrap();
     assert_eq!(catalog.next_offset(TOPIC, 0).await.unwrap(), 10);
 }
 

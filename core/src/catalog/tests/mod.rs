@@ -9,6 +9,7 @@ mod landing;
 mod leases;
 mod locking;
 mod members;
+mod objects;
 mod place;
 mod property;
 mod races;
@@ -93,6 +94,60 @@ fn generation(number: u64, run_id: i64, files: &[&str]) -> PublishedGeneration {
     }
 }
 
+/// Announces what is not live yet.
+async fn stage(catalog: &Catalog, paths: Vec<String>) {
+    for path in paths {
+        match catalog.stage(&[(&path, 1)], None).await {
+            Ok(()) | Err(CatalogError::NotStaged { .. }) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+fn paths_of(segment: &Segment) -> Vec<String> {
+    segment.paths().map(str::to_owned).collect()
+}
+
+/// Announces the segment's objects and records it, as a lander does that has put them.
+async fn land(catalog: &Catalog, segment: &Segment) -> Result<(), CatalogError> {
+    stage(catalog, paths_of(segment)).await;
+    catalog.record_segment(segment).await
+}
+
+/// Announces the objects of `new` and replaces `old` by it.
+async fn replace(catalog: &Catalog, old: &[Segment], new: &Segment) -> Result<(), CatalogError> {
+    stage(catalog, paths_of(new)).await;
+    catalog.replace_segments(old, new).await
+}
+
+/// Announces the generation's objects and publishes it.
+async fn publish_as(catalog: &Catalog, new: &PublishedGeneration, previous: Generation) -> Result<(), CatalogError> {
+    let manifest = Manifest::from_json(&new.manifest).unwrap();
+    let mut paths = vec![new.manifest_path.clone()];
+    for states in manifest.views.values() {
+        paths.extend(states.all_files().map(|file| file.path.clone()));
+    }
+    stage(catalog, paths).await;
+    catalog.publish(new, previous).await
+}
+
+/// The state of each object, by path.
+async fn states(catalog: &Catalog) -> Vec<(String, &'static str)> {
+    let objects = catalog.objects().await.unwrap();
+    objects.into_iter().map(|object| (object.path, object.state.as_str())).collect()
+}
+
+/// Paths of the objects in one state.
+async fn paths(catalog: &Catalog, state: ObjectState) -> Vec<String> {
+    let objects = catalog.objects().await.unwrap();
+    objects.into_iter().filter(|object| object.state == state).map(|object| object.path).collect()
+}
+
+/// What segments and kept generations name.
+async fn recorded(catalog: &Catalog) -> Vec<String> {
+    catalog.ledger().await.unwrap().1.into_iter().collect()
+}
+
 /// As if whoever has a lease of this kind had given no sign of life for as long as it lasts.
 async fn expire(catalog: &Catalog, table: &'static str) {
     execute(
@@ -117,14 +172,14 @@ async fn publish(catalog: &Catalog, previous: u64, files: &[&str]) -> PublishedG
     let run = catalog.start_run(&new_run("test")).await.unwrap();
     let number = catalog.next_generation_number().await.unwrap();
     let new = generation(number.0, run.id, files);
-    catalog.publish(&new, Generation(previous)).await.unwrap();
+    publish_as(catalog, &new, Generation(previous)).await.unwrap();
     new
 }
 
 async fn what_was_recorded_is_there_after_reopening(place: Place) {
     let catalog = place.open().await;
     catalog.init_partition(TOPIC, 0, 0).await.unwrap();
-    catalog.record_segment(&segment(0, 10, "a")).await.unwrap();
+    land(&catalog, &segment(0, 10, "a")).await.unwrap();
     let published = publish(&catalog, 0, &["f"]).await;
     catalog.close().await;
 
@@ -235,10 +290,10 @@ async fn operations_can_run_on_any_thread(place: Place) {
     }
     let catalog = place.open().await;
     movable(catalog.init_partition(TOPIC, 0, 0)).await.unwrap();
-    movable(catalog.record_segment(&segment(0, 10, "a"))).await.unwrap();
+    movable(land(&catalog, &segment(0, 10, "a"))).await.unwrap();
     let run = movable(catalog.start_run(&new_run("a"))).await.unwrap();
-    movable(catalog.publish(&generation(1, run.id, &["f"]), Generation(0))).await.unwrap();
-    assert!(movable(catalog.retire(Generation(1), 0)).await.is_err());
+    movable(publish_as(&catalog, &generation(1, run.id, &["f"]), Generation(0))).await.unwrap();
+    assert!(movable(catalog.retire(Generation(1))).await.is_err());
 }
 
 on_each_database! {

@@ -54,7 +54,7 @@ async fn run(place: Place, first: i64, steps: Vec<Step>) {
         match step {
             Step::Land { mistake, width } => {
                 let new = segment(next + mistake, next + mistake + width, &n.to_string());
-                let landed = catalog.record_segment(&new).await;
+                let landed = land(&catalog, &new).await;
                 assert_eq!(landed.is_ok(), mistake == 0, "{landed:?}");
                 if mistake == 0 {
                     (next, rows) = (next + width, rows + new.rows);
@@ -71,7 +71,7 @@ async fn run(place: Place, first: i64, steps: Vec<Step>) {
                 if !seen.is_empty() {
                     let from = from % seen.len();
                     let old = &seen[from..seen.len().min(from + more + 1)];
-                    let replaced = catalog.replace_segments(old, &merged(old, n)).await;
+                    let replaced = replace(&catalog, old, &merged(old, n)).await;
                     let touch = old.windows(2).all(|pair| pair[0].range.end == pair[1].range.start);
                     assert_eq!(replaced.is_ok(), touch && old.iter().all(|s| now.contains(s)), "{replaced:?}");
                 }
@@ -98,8 +98,11 @@ async fn check(catalog: &Catalog, first: i64, next: i64, rows: u64) {
     });
     assert_eq!(end, next);
     assert_eq!(catalog.landed_totals(TOPIC).await.unwrap().rows, rows);
-    let garbage = catalog.garbage_before(i64::MAX).await.unwrap();
-    assert!(segments.iter().all(|s| !garbage.contains(&s.path)), "a live segment is garbage");
+    assert_eq!(
+        paths(catalog, ObjectState::Live).await,
+        recorded(catalog).await,
+        "what is recorded is live, and nothing else"
+    );
 }
 
 fn block_on(check: impl Future<Output = ()>) {

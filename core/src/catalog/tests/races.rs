@@ -27,7 +27,7 @@ async fn of_two_segments_one_is_recorded(place: Place) {
     for round in 0..20 {
         let record = |n: usize| {
             let (catalog, writer) = (catalogs[n].clone(), format!("writer{n}"));
-            async move { catalog.record_segment(&segment(round * 10, round * 10 + 10, &writer)).await }
+            async move { land(&catalog, &segment(round * 10, round * 10 + 10, &writer)).await }
         };
         let lost = lost(race(record(0), record(1)).await);
         assert!(matches!(lost, CatalogError::Fenced { found, .. } if found == round * 10 + 10), "{lost}");
@@ -50,7 +50,7 @@ async fn of_two_generations_upon_the_same_one_is_published(place: Place) {
         }
         let publish = |n: usize, run: i64, number: u64| {
             let catalog = catalogs[n].clone();
-            async move { catalog.publish(&generation(number, run, &["f"]), current).await }
+            async move { publish_as(&catalog, &generation(number, run, &["f"]), current).await }
         };
         let lost = lost(race(publish(0, zombie.id, numbers[0]), publish(1, living.id, numbers[1])).await);
         assert!(matches!(lost, CatalogError::RunEnded { id, .. } if id == zombie.id), "{lost}");
@@ -69,7 +69,7 @@ async fn a_rollback_and_a_publishing_do_not_both_move_the_pointer(place: Place) 
         let run = catalogs[0].start_run(&new_run("test")).await.unwrap();
         let number = catalogs[0].next_generation_number().await.unwrap();
         let (one, other) = (catalogs[0].clone(), catalogs[1].clone());
-        let published = async move { one.publish(&generation(number.0, run.id, &["f"]), from).await };
+        let published = async move { publish_as(&one, &generation(number.0, run.id, &["f"]), from).await };
         let lost = lost(race(published, async move { other.rollback(to, from).await }).await);
         assert!(matches!(lost, CatalogError::PublishConflict { expected, .. } if expected == from), "{lost}");
         current = catalogs[0].current().await.unwrap().unwrap().generation;
@@ -102,13 +102,13 @@ async fn of_two_compactions_that_overlap_one_is_done(place: Place) {
         let at = round * 30;
         let old = [(0, 10), (10, 20), (20, 30)].map(|(start, end)| segment(at + start, at + end, "a"));
         for segment in &old {
-            catalogs[0].record_segment(segment).await.unwrap();
+            land(&catalogs[0], segment).await.unwrap();
         }
         let replace = |n: usize, old: &[Segment]| {
             let (catalog, old) = (catalogs[n].clone(), old.to_vec());
             let (start, end) = (old[0].range.start, old[1].range.end);
             let new = Segment { dead: 2, ..segment(start, end, &format!("compactor{n}")) };
-            async move { catalog.replace_segments(&old, &new).await }
+            async move { replace(&catalog, &old, &new).await }
         };
         let lost = lost(race(replace(0, &old[..2]), replace(1, &old[1..])).await);
         assert!(matches!(lost, CatalogError::SegmentsChanged { .. }), "{lost}");
@@ -127,7 +127,7 @@ async fn a_change_is_seen_by_the_others(place: Place) {
     };
     let seen = async {
         catalog.init_partition(TOPIC, 0, 0).await.unwrap();
-        catalog.record_segment(&segment(0, 10, "a")).await.unwrap();
+        land(&catalog, &segment(0, 10, "a")).await.unwrap();
         changes.changed().await.unwrap();
         assert_eq!(other.next_offset(TOPIC, 0).await.unwrap(), 10);
         publish(&catalog, 0, &["f"]).await;

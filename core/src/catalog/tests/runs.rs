@@ -96,11 +96,11 @@ async fn a_run_whose_segments_were_merged_meanwhile_does_not_start(place: Place)
     catalog.init_partition(TOPIC, 0, 0).await.unwrap();
     let old = [segment(0, 10, "a"), segment(10, 20, "a")];
     for segment in &old {
-        catalog.record_segment(segment).await.unwrap();
+        land(&catalog, segment).await.unwrap();
     }
     let merges = catalog.merges().await.unwrap();
     let new = NewRun { merges: Some(merges), ..new_run("a") };
-    catalog.replace_segments(&old, &Segment { dead: 2, ..segment(0, 20, "b") }).await.unwrap();
+    replace(&catalog, &old, &Segment { dead: 2, ..segment(0, 20, "b") }).await.unwrap();
     let refused = catalog.start_run(&new).await;
     assert!(matches!(refused, Err(CatalogError::SegmentsMerged)), "{refused:?}");
     let merges = catalog.merges().await.unwrap();

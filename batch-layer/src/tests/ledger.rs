@@ -1,0 +1,379 @@
+//! Several processes over the same objects, stopped where it hurts: whatever is recorded is there, and whatever is
+//! there is known.
+
+use std::time::Duration;
+
+use dovetail_core::catalog::{ObjectState, RunKind, RunSign, RunState, Segment, Trigger};
+use futures::future::join_all;
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{At, CLICKS, Gate, Rig, name, runs, small_segments};
+use crate::recompute::{Outcome, Recompute, Request, RunError};
+use crate::upkeep::Upkeep;
+
+const GRACE_MS: i64 = 300_000;
+const STAGING_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// 1500 clicks of each partition in many small segments.
+async fn landed() -> Rig {
+    let rig = Rig::new(CLICKS).await;
+    rig.append_clicks(0, 1500).await;
+    rig.land().await;
+    rig
+}
+
+async fn segments(rig: &Rig) -> Vec<Segment> {
+    rig.catalog.segments(rig.topic()).await.unwrap()
+}
+
+fn stalled_upkeep(rig: &Rig) -> (Upkeep, std::sync::Arc<Gate>) {
+    let (store, gate) = rig.gated();
+    (Upkeep { store, ..rig.upkeep() }, gate)
+}
+
+fn stalled_run(rig: &Rig) -> (Recompute, std::sync::Arc<Gate>) {
+    let (store, gate) = rig.gated();
+    (Recompute { store, ..rig.recompute() }, gate)
+}
+
+async fn run(recompute: &Recompute, kind: RunKind) -> Result<Outcome, RunError> {
+    let request = Request { kind, views: None, trigger: Trigger::Demand };
+    recompute.run(&request, None, &CancellationToken::new()).await
+}
+
+/// The run in progress gives a sign of life.
+async fn keep_alive(rig: &Rig) {
+    let run = rig.catalog.runs(1).await.unwrap().remove(0);
+    rig.catalog.renew_run(run.id, &RunSign::default(), runs().lease).await.unwrap();
+}
+
+/// The run in progress gives no sign of life for as long as its lease lasts, and somebody notices.
+async fn let_die(rig: &Rig) {
+    let running = async || rig.catalog.runs(1).await.unwrap()[0].state == RunState::Running;
+    while running().await {
+        rig.clock.advance_ms(61_000);
+        rig.upkeep().collect().await.unwrap();
+    }
+}
+
+async fn check_landed(rig: &Rig, records: i64) {
+    for partition in 0..2 {
+        assert_eq!(rig.landed_records(partition).await, (0..records).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compaction_does_not_record_what_was_collected_meanwhile() {
+    let rig = landed().await;
+    let (compactor, gate) = stalled_upkeep(&rig);
+    gate.shut(At::AfterPut, "segments/");
+    let meanwhile = async {
+        gate.met().await;
+        let put = rig.objects(ObjectState::Staged).await;
+        assert!(!put.is_empty());
+        rig.clock.advance_ms(STAGING_MS + 1);
+        rig.upkeep().collect().await.unwrap();
+        gate.open();
+        put
+    };
+    let (compacted, put) = tokio::join!(compactor.compact(), meanwhile);
+    compacted.unwrap();
+    let (_, recorded) = rig.catalog.ledger().await.unwrap();
+    assert!(put.iter().all(|path| !recorded.contains(path)), "{put:?}");
+    rig.check_ledger().await;
+    check_landed(&rig, 1500).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lander_writes_again_what_was_collected_meanwhile() {
+    for at in [At::BeforePut, At::AfterPut] {
+        let rig = Rig::new(CLICKS).await;
+        rig.append_clicks(0, 300).await;
+        let (store, gate) = rig.gated();
+        gate.shut(at, "segments/");
+        let landing = rig.landing_on(store, small_segments());
+        let tracker = TaskTracker::new();
+        for lander in landing.landers(&rig.feed, 0..2, None) {
+            tracker.spawn(lander.run());
+        }
+        gate.met().await;
+        let put = rig.objects(ObjectState::Staged).await;
+        rig.clock.advance_ms(STAGING_MS + 1);
+        rig.upkeep().collect().await.unwrap();
+        gate.open();
+        rig.landed().await;
+        landing.shutdown.cancel();
+        tracker.close();
+        tracker.wait().await;
+        let (_, recorded) = rig.catalog.ledger().await.unwrap();
+        assert!(!put.is_empty() && put.iter().all(|path| !recorded.contains(path)), "{put:?}");
+        rig.check_ledger().await;
+        check_landed(&rig, 300).await;
+        // What was put after it had been deleted is known too, and goes.
+        check_only_recorded(&rig).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_given_up_for_dead_does_not_publish_what_was_collected() {
+    let rig = landed().await;
+    let (recompute, gate) = stalled_run(&rig);
+    gate.shut(At::AfterPut, "generations/00000000000000000001/manifest");
+    let meanwhile = async {
+        gate.met().await;
+        let_die(&rig).await;
+        gate.open();
+    };
+    let (published, ()) = tokio::join!(run(&recompute, RunKind::Full), meanwhile);
+    assert!(published.is_err(), "{published:?}");
+    assert!(rig.catalog.current().await.unwrap().is_none());
+    rig.check_ledger().await;
+    check_only_recorded(&rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_living_run_wrote_long_ago_is_published() {
+    let rig = landed().await;
+    let (recompute, gate) = stalled_run(&rig);
+    gate.shut(At::AfterPut, "generations/00000000000000000001/manifest");
+    let meanwhile = async {
+        gate.met().await;
+        rig.clock.advance_ms(2 * STAGING_MS);
+        keep_alive(&rig).await;
+        rig.upkeep().run().await;
+        gate.open();
+    };
+    let (published, ()) = tokio::join!(run(&recompute, RunKind::Full), meanwhile);
+    assert!(matches!(published.unwrap(), Outcome::Published(_)));
+    rig.check_ledger().await;
+    rig.check_answers().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_have_the_whole_grace_however_long_the_compaction_took() {
+    let rig = landed().await;
+    let before = segments(&rig).await;
+    let (compactor, gate) = stalled_upkeep(&rig);
+    gate.shut(At::AfterPut, "segments/");
+    let meanwhile = async {
+        gate.met().await;
+        rig.clock.advance_ms(2 * GRACE_MS);
+        gate.open();
+    };
+    let (compacted, ()) = tokio::join!(compactor.compact(), meanwhile);
+    compacted.unwrap();
+    assert!(segments(&rig).await.len() < before.len());
+    rig.upkeep().collect().await.unwrap();
+    for segment in &before {
+        assert!(rig.store.exists(&segment.path.as_str().into()).await.unwrap(), "{} is being read", segment.path);
+    }
+    rig.clock.advance_ms(GRACE_MS + 1);
+    rig.upkeep().collect().await.unwrap();
+    assert!(rig.objects(ObjectState::Garbage).await.is_empty());
+    rig.check_ledger().await;
+    check_landed(&rig, 1500).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cut_of_a_run_in_progress_stays_a_boundary() {
+    let rig = landed().await;
+    let (recompute, gate) = stalled_run(&rig);
+    gate.shut(At::BeforePut, "generations/");
+    let meanwhile = async {
+        gate.met().await;
+        rig.append_clicks(1500, 1500).await;
+        rig.land().await;
+        let before = segments(&rig).await.len();
+        rig.upkeep().compact().await.unwrap();
+        assert!(segments(&rig).await.len() < before);
+        gate.open();
+    };
+    let (published, ()) = tokio::join!(run(&recompute, RunKind::Full), meanwhile);
+    published.unwrap();
+    rig.run(RunKind::Incremental).await.unwrap();
+    let (_, manifest) = rig.recompute().current().await.unwrap();
+    assert_eq!(manifest.unwrap().views[&name("per_page")].deltas.len(), 1, "it went on from the cut");
+    rig.check_answers().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_longer_than_the_grace_reads_what_was_replaced() {
+    let rig = landed().await;
+    let (recompute, gate) = stalled_run(&rig);
+    gate.shut(At::BeforeRead, "segments/");
+    let meanwhile = async {
+        gate.met().await;
+        let before = segments(&rig).await.len();
+        rig.upkeep().compact().await.unwrap();
+        assert!(segments(&rig).await.len() < before);
+        rig.clock.advance_ms(2 * STAGING_MS);
+        keep_alive(&rig).await;
+        rig.upkeep().run().await;
+        gate.open();
+    };
+    let (published, ()) = tokio::join!(run(&recompute, RunKind::Full), meanwhile);
+    assert!(matches!(published.unwrap(), Outcome::Published(_)));
+    rig.check_ledger().await;
+    rig.check_answers().await;
+    rig.upkeep().collect().await.unwrap();
+    assert!(rig.objects(ObjectState::Garbage).await.is_empty(), "and then it goes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_given_up_for_dead_is_not_told_to_restore_what_was_replaced() {
+    let rig = landed().await;
+    let (recompute, gate) = stalled_run(&rig);
+    gate.shut(At::BeforeRead, "segments/");
+    let meanwhile = async {
+        gate.met().await;
+        rig.upkeep().compact().await.unwrap();
+        let_die(&rig).await;
+        rig.clock.advance_ms(GRACE_MS + 1);
+        rig.upkeep().collect().await.unwrap();
+        gate.open();
+    };
+    let (published, ()) = tokio::join!(run(&recompute, RunKind::Full), meanwhile);
+    let error = published.unwrap_err();
+    assert!(error.to_string().contains("is no longer running: it is failed"), "{error}");
+    rig.check_ledger().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_collectors_at_once_do_no_harm() {
+    for at in [At::BeforeDelete, At::AfterDelete] {
+        let rig = landed().await;
+        rig.upkeep().compact().await.unwrap();
+        rig.clock.advance_ms(GRACE_MS + 1);
+        let (collector, gate) = stalled_upkeep(&rig);
+        gate.shut(at, "segments/");
+        let meanwhile = async {
+            gate.met().await;
+            assert!(!rig.objects(ObjectState::Deleting).await.is_empty());
+            rig.upkeep().collect().await.unwrap();
+            assert!(rig.objects(ObjectState::Deleting).await.is_empty(), "what one began the other ends");
+            gate.open();
+        };
+        let (collected, ()) = tokio::join!(collector.collect(), meanwhile);
+        collected.unwrap();
+        rig.check_ledger().await;
+        check_landed(&rig, 1500).await;
+        let [one, other] = [rig.upkeep(), rig.upkeep()];
+        tokio::join!(one.run(), other.run());
+        rig.check_ledger().await;
+    }
+}
+
+/// After everything has had its time, there is what is recorded and nothing else.
+async fn check_only_recorded(rig: &Rig) {
+    // A tombstone lies for a day.
+    for ms in [STAGING_MS + 1, GRACE_MS + 1, DAY_MS + 1] {
+        rig.clock.advance_ms(ms);
+        rig.upkeep().collect().await.unwrap();
+    }
+    rig.check_ledger().await;
+    let left = rig.catalog.objects().await.unwrap();
+    let left: Vec<_> = left.iter().filter(|object| object.state != ObjectState::Live).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_at_any_step_leaves_nothing_behind() {
+    use At::{AfterDelete, AfterPut, BeforeDelete, BeforePut};
+    let rig = Rig::new(CLICKS).await;
+    let mut records = 0;
+    let more = async |records: &mut usize| {
+        rig.append_clicks(*records, 700).await;
+        *records += 700;
+    };
+    for (at, below) in [(BeforePut, "segments/"), (AfterPut, "segments/"), (BeforePut, "dead/"), (AfterPut, "dead/")] {
+        more(&mut records).await;
+        let (store, gate) = rig.gated();
+        gate.shut(at, below);
+        let landing = rig.landing_on(store, small_segments());
+        let landers = landing.landers(&rig.feed, 0..2, None).into_iter().map(|lander| lander.run());
+        tokio::select! {
+            _ = join_all(landers) => panic!("the landing went on"),
+            () = gate.met() => {}
+        }
+        rig.check_ledger().await;
+        rig.land().await;
+
+        let (compactor, gate) = stalled_upkeep(&rig);
+        gate.shut(at, below);
+        tokio::select! {
+            done = compactor.compact() => panic!("{done:?} at {at:?} {below}"),
+            () = gate.met() => {}
+        }
+        rig.check_ledger().await;
+    }
+    for (at, below) in [(BeforePut, "generations/"), (AfterPut, "generations/")] {
+        let (recompute, gate) = stalled_run(&rig);
+        gate.shut(at, below);
+        tokio::select! {
+            done = run(&recompute, RunKind::Full) => panic!("{done:?}"),
+            () = gate.met() => {}
+        }
+        rig.check_ledger().await;
+        rig.clock.advance_ms(61_000);
+    }
+    rig.run(RunKind::Full).await.unwrap();
+    rig.upkeep().compact().await.unwrap();
+    rig.clock.advance_ms(STAGING_MS + 1);
+    for at in [BeforeDelete, AfterDelete] {
+        let (collector, gate) = stalled_upkeep(&rig);
+        gate.shut(at, "");
+        tokio::select! {
+            done = collector.collect() => panic!("{done:?}"),
+            () = gate.met() => {}
+        }
+        rig.check_ledger().await;
+    }
+    check_only_recorded(&rig).await;
+    check_landed(&rig, records as i64).await;
+    rig.check_answers().await;
+    let failed = rig.catalog.runs(10).await.unwrap().into_iter().filter(|run| run.state == RunState::Failed);
+    assert_eq!(failed.count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_zombie_puts_before_it_dies_goes_too() {
+    let rig = Rig::new(CLICKS).await;
+    rig.catalog.stage(&[("segments/zombie", 1)], None).await.unwrap();
+    rig.clock.advance_ms(STAGING_MS + 1);
+    rig.upkeep().collect().await.unwrap();
+    // Nobody lives who could note this.
+    rig.store.put_new(&"segments/zombie".into(), bytes::Bytes::from_static(b"x")).await.unwrap();
+    rig.clock.advance_ms(DAY_MS + 1);
+    rig.upkeep().collect().await.unwrap();
+    assert!(rig.catalog.objects().await.unwrap().is_empty());
+    rig.check_ledger().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_version_left_is_found_by_listing_once() {
+    let rig = landed().await;
+    rig.run(RunKind::Full).await.unwrap();
+    let left = ["generations/00000000000000000900/total-0.parquet", "segments/Clicks/0/left"];
+    for path in left.into_iter().chain(["somebody/elses"]) {
+        rig.store.put_new(&path.into(), bytes::Bytes::from_static(b"x")).await.unwrap();
+    }
+    rig.upkeep().list_store_once().await.unwrap();
+    assert!(rig.objects(ObjectState::Garbage).await.is_empty(), "what began with a ledger lists nothing");
+    let file = SqliteConnectOptions::new().filename(rig.folder().join("catalog.db"));
+    let mut session = file.busy_timeout(Duration::from_secs(5)).connect().await.unwrap();
+    let before = "UPDATE counters SET value = 0 WHERE name = 'store_listed'";
+    sqlx::query(before).execute(&mut session).await.unwrap();
+    for _ in 0..2 {
+        rig.upkeep().list_store_once().await.unwrap();
+        assert_eq!(rig.objects(ObjectState::Garbage).await, left);
+    }
+    rig.clock.advance_ms(runs().garbage_grace.as_millis() as i64 + 1);
+    rig.upkeep().collect().await.unwrap();
+    rig.store.delete(&"somebody/elses".into()).await.unwrap();
+    rig.check_ledger().await;
+    rig.check_answers().await;
+}

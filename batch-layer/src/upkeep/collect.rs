@@ -1,0 +1,93 @@
+//! Collecting: objects that nothing names any more are deleted once nobody can be reading them, and those whose
+//! writer is gone. The ledger decides; the store is not looked at.
+
+use dovetail_core::catalog::{ObjectState, Patience};
+use dovetail_core::store::StoreError;
+use futures::StreamExt;
+use metrics::{counter, gauge};
+use tracing::{info, warn};
+
+use super::{Upkeep, UpkeepError};
+
+/// Objects that are taken from the ledger at once.
+const AT_ONCE: u32 = 1000;
+/// Objects that are deleted at the same time.
+const DELETES: usize = 8;
+
+/// Every state, also those of which there is no object at the moment.
+const STATES: [ObjectState; 5] =
+    [ObjectState::Staged, ObjectState::Live, ObjectState::Garbage, ObjectState::Deleting, ObjectState::Deleted];
+
+impl Upkeep {
+    /// Deletes what nobody needs. What another process, living or dead, was about to delete is deleted too.
+    pub(crate) async fn collect(&self) -> Result<(), UpkeepError> {
+        let patience = Patience { grace: self.config.garbage_grace, staging: self.config.staging_limit };
+        loop {
+            let taken = self.catalog.take_garbage(patience, AT_ONCE).await?;
+            // More than were taken: those that could not be deleted the last time do not hold up the others.
+            let deleted = self.delete(self.catalog.deleting(2 * AT_ONCE).await?).await;
+            self.catalog.deleted(&deleted.paths).await?;
+            deleted.failed.map_or(Ok(()), Err)?;
+            if taken < u64::from(AT_ONCE) {
+                break;
+            }
+        }
+        let late = self.delete(self.catalog.deleted_long_ago(AT_ONCE).await?).await;
+        self.catalog.forget_deleted(&late.paths).await?;
+        late.failed.map_or(Ok(()), Err)?;
+        self.count_objects().await
+    }
+
+    async fn delete(&self, paths: Vec<String>) -> Deleted {
+        let delete = |path: String| async {
+            let done = self.store.delete(&path.as_str().into()).await;
+            (path, done)
+        };
+        let mut done = futures::stream::iter(paths).map(delete).buffer_unordered(DELETES);
+        let mut deleted = Deleted::default();
+        while let Some((path, done)) = done.next().await {
+            match done {
+                Ok(()) => deleted.paths.push(path),
+                Err(error) => {
+                    warn!(path, %error, "an object could not be deleted, trying again later");
+                    deleted.failed.get_or_insert(error);
+                }
+            }
+        }
+        counter!("dovetail_objects_deleted_total").increment(deleted.paths.len() as u64);
+        deleted
+    }
+
+    async fn count_objects(&self) -> Result<(), UpkeepError> {
+        let counts = self.catalog.object_counts().await?;
+        for state in STATES {
+            let count = counts.iter().find(|count| count.state == state);
+            let objects = count.map_or(0, |count| count.objects);
+            gauge!("dovetail_objects", "state" => state.as_str()).set(objects as f64);
+        }
+        Ok(())
+    }
+
+    /// An earlier version kept no ledger, and a process of it that died may have left objects that no row knows: the
+    /// store is listed once in a catalog's life. What is put from then on is in the ledger before it is in the store.
+    pub(crate) async fn list_store_once(&self) -> Result<(), UpkeepError> {
+        if self.catalog.knows_the_store().await? {
+            return Ok(());
+        }
+        let mut found = vec![];
+        for prefix in dovetail_core::store::path::roots() {
+            let objects = self.store.list_prefix(&prefix).await?;
+            found.extend(objects.into_iter().map(|object| (object.location.to_string(), object.size)));
+        }
+        let unknown = self.catalog.note_found(&found).await?;
+        info!(objects = found.len(), unknown, "listed the store for the ledger, once");
+        Ok(())
+    }
+}
+
+/// What came of deleting some objects.
+#[derive(Default)]
+struct Deleted {
+    paths: Vec<String>,
+    failed: Option<StoreError>,
+}

@@ -1,1 +1,0 @@
-INSERT INTO garbage (path, since_ms) VALUES ($1, $2) ON CONFLICT (path) DO NOTHING

@@ -1,1 +1,0 @@
-SELECT path FROM garbage WHERE since_ms < $1 ORDER BY since_ms, path

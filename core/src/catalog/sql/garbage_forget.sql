@@ -1,1 +1,0 @@
-DELETE FROM garbage WHERE path = $1

@@ -1,0 +1,1 @@
+DELETE FROM objects WHERE path = $1 AND state = 'deleted'

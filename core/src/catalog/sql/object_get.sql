@@ -1,0 +1,1 @@
+SELECT path, state, since_ms, recorded_ms, run_id, bytes FROM objects WHERE path = $1

@@ -1,0 +1,1 @@
+SELECT COALESCE(MIN(started_ms), 9223372036854775807) FROM runs WHERE state = 'running'

@@ -1,1 +1,0 @@
-SELECT COUNT(*) FROM segments WHERE path = $1 OR dead_path = $1
