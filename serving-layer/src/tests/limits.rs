@@ -86,7 +86,7 @@ async fn both_interfaces_say_what_memory_was_short_and_which_setting_is_the_limi
     let response = http.ask("*/*", SKETCH).await;
     assert_eq!(response.status().as_u16(), 507);
     let body: serde_json::Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
-    assert_eq!(body["error"]["code"], "53200", "{body}");
+    assert_eq!(body["error"]["sqlstate"], "53200", "{body}");
     assert!(names_all(body["error"]["message"].as_str().unwrap()), "{body}");
     let wire = wire_of(short_of_memory().await).await;
     let client = wire.client().await;

@@ -51,7 +51,7 @@ async fn who_stops_reading_over_http_meets_the_time_limit() {
     assert_eq!(http.world.rows("SELECT 1").await, ["1"]);
     let text = response.text().await.unwrap();
     let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
-    assert_eq!(last["error"]["code"], "57014", "{last}");
+    assert_eq!(last["error"]["sqlstate"], "57014", "{last}");
     assert!(last["error"]["message"].as_str().unwrap().contains("`query.timeout` allows it 5s"), "{last}");
 }
 
