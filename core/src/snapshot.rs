@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::offsets::{Cut, Offsets};
-use crate::realtime::{Partitions, RealtimeView, Slice};
+use crate::realtime::{Partitions, RealtimeView};
 
 /// Batch states and realtime states that do not fit together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

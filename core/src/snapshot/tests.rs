@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::name::ViewName;
 use crate::offsets::OffsetRange;
-use crate::realtime::RealtimeError;
+use crate::realtime::{RealtimeError, Slice};
 
 fn slice(partition: i32, start: i64, end: i64) -> Slice {
     Slice { partition, range: OffsetRange::new(start, end), state: Arc::default() }

@@ -189,7 +189,7 @@ async fn names_that_are_nearly_right_are_hinted_at() {
         "CREATE EXTERNAL TABLE clicks (\"userId\" BIGINT) STORED AS JSON LOCATION 'kafka://Clicks'
          OPTIONS ('partitions' '2');
          CREATE VIEW by_user AS SELECT \"userId\", count(*) AS clicks FROM clicks GROUP BY \"userId\";",
-        super::world::config(),
+        config(),
     )
     .await;
     for (sql, hint) in [
