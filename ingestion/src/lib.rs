@@ -3,6 +3,7 @@
 pub mod append;
 pub mod decode;
 pub mod feed;
+pub mod frames;
 pub mod generate;
 pub mod log;
 pub mod source;

@@ -1,6 +1,7 @@
 //! The routes of a process besides those of its serving layer: append, recompute, rollback, verify, layers.
 
 mod append;
+mod body;
 mod forward;
 mod health;
 mod layers;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -20,8 +21,8 @@ use dovetail_core::catalog::MemberLayer;
 use dovetail_core::name::StreamName;
 use dovetail_ingestion::append::Appender;
 use serde_json::json;
-use tokio::sync::Semaphore;
 
+use self::body::Intake;
 use crate::client::StreamInfo;
 use crate::config::{Config, bytes};
 use crate::engine::Engine;
@@ -36,22 +37,21 @@ pub use runs::ProgressInfo;
 #[derive(Debug)]
 struct App {
     engine: Arc<Engine>,
-    /// One permit per KiB of requests that are being appended.
-    in_flight: Semaphore,
+    intake: Intake,
     verifying: Progress,
 }
 
 /// The routes of the layers that this process runs.
 pub fn router(engine: &Arc<Engine>, config: &Config) -> Result<Router> {
-    let in_flight = Semaphore::new(kib(bytes(config.ingest.in_flight)) as usize);
-    let app = Arc::new(App { engine: Arc::clone(engine), in_flight, verifying: Progress::default() });
+    let intake = Intake::new(bytes(config.ingest.in_flight), bytes(config.ingest.request));
+    let app = Arc::new(App { engine: Arc::clone(engine), intake, verifying: Progress::default() });
     let mut router = Router::new().route("/v1/layers", get(layers::layers));
     if engine.roles.has(MemberLayer::Ingest) {
-        let append = post(append::append).layer(DefaultBodyLimit::max(bytes(config.ingest.request)));
         router = router
             .route("/v1/streams/{stream}", get(stream))
-            .route("/v1/streams/{stream}/records", append)
-            .route("/v1/streams/{stream}/sources/{source}", get(append::source));
+            .route("/v1/streams/{stream}/records", post(append::append))
+            .route("/v1/streams/{stream}/sources", get(append::source))
+            .route("/v1/streams/{stream}/sources/{source}", get(append::source_by_path));
     }
     if engine.roles.has(MemberLayer::Batch) {
         router = router
@@ -61,12 +61,13 @@ pub fn router(engine: &Arc<Engine>, config: &Config) -> Result<Router> {
     match engine.serving() {
         Ok(serving) => {
             let verify = post(verify::verify).get(verify::progress);
-            let router = router.route("/v1/verify", verify).with_state(app);
+            let router = router.route("/v1/verify", verify).route("/v1/verify/records", get(verify::records));
+            let router = router.with_state(app);
             let router = router.merge(dovetail_serving_layer::router(Arc::clone(serving)));
             // What other processes do is forwarded to them.
             Ok(match engine.roles {
                 Roles::All => router,
-                Roles::One(_) => router.merge(forward::router(engine, config)?),
+                Roles::One(_) => router.merge(forward::router(engine)?),
             })
         }
         Err(_) => Ok(router.merge(health::router()).with_state(app)),
@@ -74,6 +75,7 @@ pub fn router(engine: &Arc<Engine>, config: &Config) -> Result<Router> {
 }
 
 /// An error as its client sees it.
+#[derive(Debug)]
 struct Failed(StatusCode, String);
 
 impl IntoResponse for Failed {
@@ -86,10 +88,6 @@ impl IntoResponse for Failed {
             false => (status, body).into_response(),
         }
     }
-}
-
-fn kib(bytes: usize) -> u32 {
-    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
 }
 
 /// A layer that this process does not run, or that fails.
