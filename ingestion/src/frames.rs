@@ -24,6 +24,11 @@ pub fn push(body: &mut Vec<u8>, record: &[u8]) -> bool {
     true
 }
 
+/// How long the frame of `record` is.
+pub fn framed(record: &[u8]) -> usize {
+    LENGTH + record.len()
+}
+
 /// The records of `body`.
 pub fn split(body: &[u8]) -> Result<Vec<&[u8]>, Cut> {
     let mut records = Vec::new();
@@ -99,7 +104,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_come_through(records in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..20)) {
-            prop_assert_eq!(split(&body(&records)).unwrap(), records);
+            let body = body(&records);
+            prop_assert_eq!(split(&body).unwrap(), records);
         }
 
         #[test]

@@ -1,7 +1,7 @@
 //! What was ingested of a file, kept with the user's other state: a file that changed is told from one that grew.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use dovetail_core::name::StreamName;
@@ -27,13 +27,15 @@ impl From<&Chain> for Held {
 pub(super) struct Memory(Option<PathBuf>);
 
 impl Memory {
-    pub(super) fn of(server: &str, stream: &StreamName, source: &str) -> Self {
-        let state = std::env::var_os("XDG_STATE_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
-        let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+    pub(super) fn of(folder: Option<&Path>, server: &str, stream: &StreamName, source: &str) -> Self {
         let mut name = Chain::default();
         [server, stream.as_str(), source].iter().for_each(|part| name.push(part.as_bytes()));
-        let name = format!("{}.json", name.digest());
-        Self(state.or_else(home).map(|state| state.join("dovetail/sources").join(name)))
+        let name = format!("sources/{}.json", name.digest());
+        Self(folder.map(Path::to_owned).or_else(default_folder).map(|folder| folder.join(name)))
+    }
+
+    pub(super) fn none() -> Self {
+        Self(None)
     }
 
     pub(super) fn read(&self) -> Option<Held> {
@@ -49,6 +51,12 @@ impl Memory {
         std::fs::write(&new, serde_json::to_vec(held)?)?;
         std::fs::rename(new, path)
     }
+}
+
+fn default_folder() -> Option<PathBuf> {
+    let state = std::env::var_os("XDG_STATE_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+    state.or_else(home).map(|state| state.join("dovetail"))
 }
 
 /// Refuses a file that does not begin with what was ingested of it.

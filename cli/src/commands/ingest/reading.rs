@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use dovetail_ingestion::append::MOST_PER_REQUEST;
 use dovetail_ingestion::frames::{self, Chain};
 use dovetail_ingestion::source::{EventTime, Pacer, SourceReader, SourceRecord};
@@ -29,6 +29,12 @@ pub(super) struct Request {
     pub(super) held: Held,
 }
 
+impl Request {
+    fn from(first: u64) -> Self {
+        Self { first, lines: vec![], frames: vec![], bytes_read: 0, held: Held::from(&Chain::default()) }
+    }
+}
+
 /// What was read.
 #[derive(Debug, Default)]
 pub(super) struct Read {
@@ -42,15 +48,15 @@ pub(super) struct Read {
 pub(super) const NAMED: usize = 10;
 
 /// Reads a source on a thread of its own.
-pub(super) struct Reading<'r> {
+pub(super) struct Reading {
     pub(super) reader: SourceReader,
     pub(super) reached: Reached,
     pub(super) pacer: Pacer,
     pub(super) event_time: Option<EventTime>,
-    pub(super) requests: &'r mpsc::Sender<Request>,
+    pub(super) requests: mpsc::Sender<Request>,
 }
 
-impl Reading<'_> {
+impl Reading {
     /// Ends early when nobody receives any more. What was read before an error is delivered.
     pub(super) fn run(mut self) -> (Read, Result<()>) {
         let mut read = Read::default();
@@ -66,46 +72,38 @@ impl Reading<'_> {
             let record = match self.reader.next() {
                 Some(Ok(record)) => record,
                 end => {
-                    self.send(&mut request, read);
+                    self.send(&mut request, Held::from(&read.chain));
                     return end.map_or(Ok(()), |error| Ok(error.map(drop)?));
                 }
             };
-            // A record that is too long keeps its number and its place in the chain.
+            if record.number >= self.reached.next && record.too_long.is_none() {
+                let wait = self.wait(&record, began);
+                let full = |r: &Request| r.frames.len() >= REQUEST_BYTES || r.lines.len() as u64 >= MOST_PER_REQUEST;
+                let due = request.as_ref().is_some_and(full) || (!wait.is_zero() && oldest.elapsed() >= REQUEST_AGE);
+                if due && !self.send(&mut request, Held::from(&read.chain)) {
+                    return Ok(());
+                }
+                std::thread::sleep(wait);
+                if request.is_none() {
+                    oldest = Instant::now();
+                }
+                let request = request.get_or_insert_with(|| Request::from(record.number));
+                let fits = frames::push(&mut request.frames, &record.value);
+                ensure!(fits, "the record at line {} is too long", record.line);
+                request.lines.push(record.line);
+                request.bytes_read = self.reader.bytes_read();
+            }
+            // A record that is too long keeps its number and its place in the chain, and ends a request.
             read.chain.push(&record.value);
             if let Some(bytes) = record.too_long {
                 read.too_long_count += 1;
                 if read.too_long.len() < NAMED {
                     read.too_long.push((record.line, bytes));
                 }
-                if !self.send(&mut request, read) {
+                if !self.send(&mut request, Held::from(&read.chain)) {
                     return Ok(());
                 }
-                continue;
             }
-            if record.number < self.reached.next {
-                continue;
-            }
-            let wait = self.wait(&record, began);
-            let full = |r: &Request| r.frames.len() >= REQUEST_BYTES || r.lines.len() as u64 >= MOST_PER_REQUEST;
-            let due = request.as_ref().is_some_and(full) || (!wait.is_zero() && oldest.elapsed() >= REQUEST_AGE);
-            if due && !self.send(&mut request, read) {
-                return Ok(());
-            }
-            std::thread::sleep(wait);
-            if request.is_none() {
-                oldest = Instant::now();
-            }
-            let held = Held::from(&Chain::default());
-            let request = request.get_or_insert_with(|| Request {
-                first: record.number,
-                lines: vec![],
-                frames: vec![],
-                bytes_read: 0,
-                held,
-            });
-            anyhow::ensure!(frames::push(&mut request.frames, &record.value), "the record at line {} is too long", record.line);
-            request.lines.push(record.line);
-            request.bytes_read = self.reader.bytes_read();
         }
     }
 
@@ -117,5 +115,12 @@ impl Reading<'_> {
         let event_ms = self.event_time.as_ref();
         let event_ms = event_ms.and_then(|e| pacer.needs_event_time().then(|| e.read_ms(&record.value))?);
         pacer.due(event_ms).saturating_sub(began.elapsed())
+    }
+
+    /// Hands the request on; false when nobody receives it.
+    fn send(&self, request: &mut Option<Request>, held: Held) -> bool {
+        let Some(mut request) = request.take() else { return true };
+        request.held = held;
+        self.requests.blocking_send(request).is_ok()
     }
 }
