@@ -112,3 +112,30 @@ pub(super) async fn source_by_path(
 ) -> Result<Response, Failed> {
     self::source(state, Path(name), Query(Named { source })).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_to_send_again_what_may_be_there() {
+        let failed = || LogError::Store("disk full".into());
+        let numbered = not_appended(failed(), true).into_response();
+        assert_eq!(numbered.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(numbered.headers().contains_key(header::RETRY_AFTER));
+        let failed = not_appended(failed(), false);
+        assert!(format!("{failed:?}").contains("may be in the log"), "{failed:?}");
+        let unnumbered = failed.into_response();
+        assert_eq!(unnumbered.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!unnumbered.headers().contains_key(header::RETRY_AFTER));
+    }
+
+    #[test]
+    fn numbers_need_a_source() {
+        let parse = |source: Option<&str>, first| AppendFrom { source: source.map(ToOwned::to_owned), first }.parse();
+        assert!(parse(None, Some(1)).is_err());
+        assert!(parse(Some(""), None).is_err());
+        assert!(parse(None, None).unwrap().is_none());
+        assert_eq!(parse(Some("s"), None).unwrap().unwrap().first, 0);
+    }
+}

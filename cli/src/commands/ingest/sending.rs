@@ -82,7 +82,7 @@ impl Target<'_> {
                 Outcome::TooLarge(_) => {
                     let (low, high) = lines.split_at(lines.len() / 2);
                     let values = frames::split(&frames).context("a request that was made here")?;
-                    let middle = values[..low.len()].iter().map(|value| frames::framed(value)).sum();
+                    let middle: usize = values[..low.len()].iter().map(|value| frames::framed(value)).sum();
                     rest.push((first + low.len() as u64, high, frames.slice(middle..)));
                     rest.push((first, low, frames.slice(..middle)));
                 }
