@@ -52,7 +52,8 @@ pub struct Numbered<'s> {
 impl Client {
     pub fn new(server: &str) -> Result<Self> {
         let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).build()?;
-        let base: Url = server.parse().with_context(|| format!("`{server}` is no address: write `http://HOST:PORT`"))?;
+        let base: Url =
+            server.parse().with_context(|| format!("`{server}` is no address: write `http://HOST:PORT`"))?;
         if base.cannot_be_a_base() {
             bail!("`{server}` is no address: write `http://HOST:PORT`");
         }
@@ -148,13 +149,20 @@ impl Client {
             if status.is_success() {
                 let Ok(Appended { received, appended }) = response.json().await else { continue };
                 if received != sent.records || appended > received {
-                    bail!("the server took {received} records for {}, {appended} of them new: is it this version?", sent.records);
+                    bail!(
+                        "the server took {received} records for {}, {appended} of them new: is it this version?",
+                        sent.records
+                    );
                 }
                 return Ok(Outcome::Appended(appended));
             }
             if !may_pass(status) {
                 let why = explain(status, &response.text().await.unwrap_or_default());
-                return if status == StatusCode::PAYLOAD_TOO_LARGE { Ok(Outcome::TooLarge(why.to_string())) } else { Err(why) };
+                return if status == StatusCode::PAYLOAD_TOO_LARGE {
+                    Ok(Outcome::TooLarge(why.to_string()))
+                } else {
+                    Err(why)
+                };
             }
             tokio::time::sleep(retry_after(&response)).await;
         }

@@ -69,7 +69,8 @@ impl Tally {
 
     fn found(self) -> Found {
         let too_long = self.too_long.len() as u64;
-        let mut found = Found { others: self.others, in_file: too_long, too_long, missing: too_long, ..Found::default() };
+        let mut found =
+            Found { others: self.others, in_file: too_long, too_long, missing: too_long, ..Found::default() };
         let mut lines = self.too_long;
         for Often { file, log, line } in self.records.into_values() {
             found.in_file += file;

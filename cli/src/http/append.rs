@@ -60,10 +60,12 @@ pub(super) async fn append(
         },
     };
     if (from.is_some() || is_framed) && values.len() as u64 > MOST_PER_REQUEST {
-        let message = format!("{} numbered or framed records in one request; send {MOST_PER_REQUEST} at most", values.len());
+        let message =
+            format!("{} numbered or framed records in one request; send {MOST_PER_REQUEST} at most", values.len());
         return Err(Failed(StatusCode::PAYLOAD_TOO_LARGE, message));
     }
-    let appended = appender.append(&values, from.as_ref()).await.map_err(|error| not_appended(error, from.is_some()))?;
+    let appended =
+        appender.append(&values, from.as_ref()).await.map_err(|error| not_appended(error, from.is_some()))?;
     Ok(axum::Json(json!({"received": values.len(), "appended": appended})).into_response())
 }
 

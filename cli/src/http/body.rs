@@ -97,7 +97,8 @@ impl Intake {
 
     /// Room for `bytes` of a request that has room for `held` already.
     fn room(&self, bytes: usize, held: usize) -> Result<OwnedSemaphorePermit, Failed> {
-        let needs = [(bytes, self.longest, "ingest.request"), (bytes.saturating_add(held), self.all, "ingest.in_flight")];
+        let needs =
+            [(bytes, self.longest, "ingest.request"), (bytes.saturating_add(held), self.all, "ingest.in_flight")];
         for (needed, limit, setting) in needs {
             if needed > limit {
                 let message = format!(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use arrow::array::Array;
 use bytes::Bytes;
 use dovetail_batch_layer::LandedRecords;
 use dovetail_core::offsets::OffsetRange;
@@ -10,7 +11,6 @@ use dovetail_core::pipeline::Stream;
 use dovetail_core::record::Fetched;
 use dovetail_ingestion::frames::digest;
 use dovetail_ingestion::log::LogError;
-use arrow::array::Array;
 use tokio::sync::mpsc;
 
 use super::Progress;

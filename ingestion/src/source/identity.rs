@@ -3,9 +3,9 @@
 use std::fs::{self, File};
 use std::path::Path;
 
+use super::SourceError;
 use super::input::Input;
 use super::sniff::{self, FileFormat, Look};
-use super::SourceError;
 
 /// A stable name for the file at `path`, from where it lies and its first record; none for `-` and for a pipe, whose
 /// next content nobody knows.

@@ -108,7 +108,9 @@ fn summarise(from: &str, records: u64, sent: &Sent, left_out: u64) -> Result<()>
     let rate = sent.records as f64 / seconds.max(1e-9);
     let known = match known {
         0 => String::new(),
-        known if known == records => format!(", of which {known} were in the log before: there is nothing new in `{from}`"),
+        known if known == records => {
+            format!(", of which {known} were in the log before: there is nothing new in `{from}`")
+        }
         known => format!(", of which {known} were in the log before"),
     };
     let left_out = match left_out {

@@ -25,10 +25,43 @@ CREATE VIEW one_rows AS SELECT _partition, _offset, 'one' AS key, 0 AS n, a, '' 
 
 const HEADER: [&str; 4] = ["key", "n", "a", "we#i r&d,+%?é"];
 const CELLS: &[&str] = &[
-    "\n", "\r", "\r\n", "\u{2028}", "\u{85}", "\u{b}", "\"", "\"\"", ",", ";", "\t", "|", "\0", "\u{feff}", "#", "&",
-    "+", "%", "?", "/", "..", " ", "\u{1f980}", "é", "a", "0", "\\", "'", "{", "}", "[", "]", ":", "\u{10ffff}",
+    "\n",
+    "\r",
+    "\r\n",
+    "\u{2028}",
+    "\u{85}",
+    "\u{b}",
+    "\"",
+    "\"\"",
+    ",",
+    ";",
+    "\t",
+    "|",
+    "\0",
+    "\u{feff}",
+    "#",
+    "&",
+    "+",
+    "%",
+    "?",
+    "/",
+    "..",
+    " ",
+    "\u{1f980}",
+    "é",
+    "a",
+    "0",
+    "\\",
+    "'",
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    "\u{10ffff}",
 ];
-const NAMES: &[&str] = &["#", "&", "+", "%", "?", "..", " ", "=", ";", "é", "\u{1f980}", "%2F", "@", "'", "\n", "a", "-"];
+const NAMES: &[&str] =
+    &["#", "&", "+", "%", "?", "..", " ", "=", ";", "é", "\u{1f980}", "%2F", "@", "'", "\n", "a", "-"];
 
 /// Two cells of a row; none is a NULL.
 pub(crate) type Cells = (Option<String>, Option<String>);
@@ -183,7 +216,11 @@ fn csv(random: &mut StdRng, stream: &str, number: u64, rows: &[Row], expected: &
                 }
                 text += &line.join(",");
                 match stream {
-                    "one" => expected.rows.entry("one".to_owned()).or_default().push((0, (cells[0].clone(), Some(String::new())))),
+                    "one" => expected
+                        .rows
+                        .entry("one".to_owned())
+                        .or_default()
+                        .push((0, (cells[0].clone(), Some(String::new())))),
                     _ => {
                         let cells = (filled(a), filled(b));
                         expected.rows.entry(key.clone()).or_default().push((*n, cells));

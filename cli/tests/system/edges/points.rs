@@ -35,8 +35,7 @@ impl World {
         let folder = TempDir::new().unwrap();
         let pipeline = folder.path().join("pipeline.sql");
         std::fs::write(&pipeline, PIPELINE).unwrap();
-        let mut server =
-            Server::new(&pipeline, &format!("{}{settings}", crate::support::settings_on_demand()));
+        let mut server = Server::new(&pipeline, &format!("{}{settings}", crate::support::settings_on_demand()));
         server.start().await;
         Self { server, folder }
     }
@@ -95,7 +94,8 @@ async fn a_name_does_not_decide_what_is_read() {
         let from = i as u64 * 25_000;
         world.ingests("c", name, table(from, from + 25_000, |id| id.to_string())).await;
     }
-    let names = ["a&b=1.csv", "50%.csv", "%2e%2e.csv", "a+b ?x=é\u{1f980}.csv", "small #2.csv", "small #3.csv", "..csv"];
+    let names =
+        ["a&b=1.csv", "50%.csv", "%2e%2e.csv", "a+b ?x=é\u{1f980}.csv", "small #2.csv", "small #3.csv", "..csv"];
     for (i, name) in names.into_iter().enumerate() {
         let from = 50_000 + i as u64;
         world.ingests("c", name, table(from, from + 1, |_| "x".to_owned())).await;
@@ -173,8 +173,12 @@ async fn what_never_fits_is_refused_and_what_does_not_fit_now_comes_back() {
     let world = World::start("[ingest]\nrequest = \"64KiB\"\nin_flight = \"128KiB\"\n").await;
     let large = vec![b'x'; 65 << 10];
     let (status, retry, refused) = answer(world.post("j/records").body(large.clone())).await;
-    assert!(status == 413 && retry.is_none() && message(&refused).contains("`ingest.request` allows 65536"), "{refused}");
-    let pieces = futures::stream::iter(large.chunks(1 << 10).map(|p| Ok::<_, std::io::Error>(p.to_vec())).collect::<Vec<_>>());
+    assert!(
+        status == 413 && retry.is_none() && message(&refused).contains("`ingest.request` allows 65536"),
+        "{refused}"
+    );
+    let pieces =
+        futures::stream::iter(large.chunks(1 << 10).map(|p| Ok::<_, std::io::Error>(p.to_vec())).collect::<Vec<_>>());
     let (status, _, refused) = answer(world.post("j/records").body(reqwest::Body::wrap_stream(pieces))).await;
     assert!(status == 413 && message(&refused).contains("`ingest.request`"), "{refused}");
     let half = async || {
@@ -246,7 +250,6 @@ async fn a_file_that_grew_goes_on_and_one_that_changed_is_refused() {
     assert!(text.contains("has 5000 records, but 20500 of source"), "{text}");
     world.holds("cs", [20_500, 20_500, 20_500], 0).await;
 }
-
 
 #[tokio::test(flavor = "multi_thread")]
 async fn verify_compares_a_file_with_the_log() {
