@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 
 /// Keyed streams of two columns that are filled at random, and one of a single column.
 pub(crate) const PIPELINE: &str = r#"
-CREATE EXTERNAL TABLE js (key VARCHAR, n BIGINT, a VARCHAR, "we#i r&d,+%?é" VARCHAR)
+CREATE EXTERNAL TABLE js ("key" VARCHAR, n BIGINT, a VARCHAR, "we#i r&d,+%?é" VARCHAR)
 STORED AS JSON LOCATION 'kafka://js' OPTIONS ('key' 'key', 'partitions' '3');
-CREATE EXTERNAL TABLE cs (key VARCHAR, n BIGINT, a VARCHAR, "we#i r&d,+%?é" VARCHAR)
+CREATE EXTERNAL TABLE cs ("key" VARCHAR, n BIGINT, a VARCHAR, "we#i r&d,+%?é" VARCHAR)
 STORED AS CSV LOCATION 'kafka://cs' OPTIONS ('key' 'key', 'partitions' '3');
 CREATE EXTERNAL TABLE one (a VARCHAR) STORED AS CSV LOCATION 'kafka://one' OPTIONS ('partitions' '1');
 CREATE VIEW js_rows AS SELECT _partition, _offset, key, n, a, "we#i r&d,+%?é" AS b FROM js;
