@@ -57,11 +57,20 @@ pub enum Command {
         #[command(flatten)]
         format: Format,
     },
-    /// Fold the whole log again from scratch and compare with what is served, row by row. Exit code 2 on a
-    /// difference.
+    /// Fold the whole log again from scratch and compare with what is served, row by row. With `--from`: compare a
+    /// file with what of it is in the log. Exit code 2 on a difference.
     Verify {
-        /// Views to verify; all if none is named.
+        /// Views to verify; all if none is named. With `--from`: the stream, if there are several.
+        #[arg(value_name = "VIEW")]
         views: Vec<String>,
+        /// Every record of this file, read as `ingest` reads it, has to be in the log, with every byte and as often as
+        /// in the file. Records are compared by themselves, whatever source brought them: that one is in the log more
+        /// often than in the file is told, and is a difference only if the file was ingested alone.
+        #[arg(long, value_name = "FILE")]
+        from: Option<String>,
+        /// Read the file as this, whatever its name and first bytes say.
+        #[arg(long, value_enum, requires = "from")]
+        input_format: Option<InputFormat>,
         #[command(flatten)]
         server: Server,
         #[command(flatten)]
@@ -179,7 +188,8 @@ pub struct Ingest {
     /// The stream's name in the pipeline.
     #[arg(required_unless_present = "pipeline", requires = "from")]
     pub stream: Option<String>,
-    /// CSV with a header row, NDJSON or a JSON array, plain or gzip; `-` is standard input.
+    /// CSV with a header row, JSON objects (one a line, or each over several) or a JSON array, plain or gzip; `-` is
+    /// standard input.
     #[arg(long, value_name = "FILE", requires = "stream")]
     pub from: Option<String>,
     /// The pipeline's SQL file: take its streams' records over HTTP.
@@ -194,9 +204,13 @@ pub struct Ingest {
     #[arg(long, value_name = "FACTOR", value_parser = parse_factor)]
     pub as_recorded: Option<f64>,
     /// Name of the source, by which an interrupted ingest continues; by default made from the file's path and
-    /// first bytes. Standard input has none unless it is named.
+    /// first record. Standard input and pipes have a new one each time unless it is named.
     #[arg(long, value_name = "NAME")]
     pub source: Option<String>,
+    /// Folder that keeps what was ingested of each file, so that one that changed is told from one that grew; by
+    /// default `dovetail` in `$XDG_STATE_HOME` or `~/.local/state`.
+    #[arg(long, env = "DOVETAIL_STATE_DIR", value_name = "FOLDER")]
+    pub state_dir: Option<PathBuf>,
     /// Read the input as this, whatever its name and first bytes say.
     #[arg(long, value_enum)]
     pub input_format: Option<InputFormat>,

@@ -8,9 +8,13 @@ use anyhow::{Context, Result, anyhow, bail};
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::ipc::reader::StreamReader;
+use bytes::Bytes;
 use dovetail_core::name::StreamName;
 use dovetail_core::pipeline::{Format, Header, OnBadRecord, OnDataLoss, Stream, StreamOptions};
-use reqwest::{RequestBuilder, Response, StatusCode, header};
+use dovetail_ingestion::append::MOST_PER_REQUEST;
+use dovetail_ingestion::frames::{self, Digest};
+use futures::StreamExt;
+use reqwest::{RequestBuilder, Response, StatusCode, Url, header};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -19,24 +23,64 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
-    base: String,
+    base: Url,
 }
 
 /// How often a request that was told to come back later comes back.
 const TRIES: u32 = 600;
 
+/// What became of records that were sent.
+#[derive(Debug)]
+pub enum Outcome {
+    /// So many were not there before.
+    Appended(u64),
+    /// One of them, or all together, can never be taken: why.
+    TooLarge(String),
+}
+
+/// Records of a source, as they are sent.
+#[derive(Debug, Clone)]
+pub struct Numbered<'s> {
+    pub source: &'s str,
+    /// Number of the first.
+    pub first: u64,
+    pub records: u64,
+    /// A frame for each.
+    pub frames: Bytes,
+}
+
 impl Client {
     pub fn new(server: &str) -> Result<Self> {
         let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).build()?;
-        Ok(Self { http, base: server.trim_end_matches('/').to_owned() })
+        let base: Url =
+            server.parse().with_context(|| format!("`{server}` is no address: write `http://HOST:PORT`"))?;
+        if base.cannot_be_a_base() {
+            bail!("`{server}` is no address: write `http://HOST:PORT`");
+        }
+        Ok(Self { http, base })
     }
 
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
+    /// The address of a path with these segments, whatever is in them. Nothing else makes addresses.
+    fn address<'p>(&self, path: impl IntoIterator<Item = &'p str>) -> Url {
+        let mut url = self.base.clone();
+        url.set_query(None);
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        url
+    }
+
+    /// The address of `path`, of which nothing is encoded.
+    fn url(&self, path: &str) -> Url {
+        self.address(path.trim_start_matches('/').split('/'))
+    }
+
+    fn server(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response> {
-        let unreachable = || format!("no server answers at {}; start one with `dovetail up`", self.base);
+        let unreachable = || format!("no server answers at {}; start one with `dovetail up`", self.server());
         let response = request.send().await.with_context(unreachable)?;
         let status = response.status();
         if status.is_success() {
@@ -78,40 +122,127 @@ impl Client {
         self.json(self.http.delete(self.url(path))).await
     }
 
-    /// Appends NDJSON and returns how many records were not there before; waits as told while the server is busy, and
-    /// sends again what may not have arrived when the records have numbers.
-    pub async fn append(&self, stream: &str, from: Option<(&str, u64)>, body: Vec<u8>) -> Result<u64> {
-        let body = bytes::Bytes::from(body);
-        let mut url = self.url(&format!("/v1/streams/{stream}/records"));
-        if let Some((source, first)) = from {
-            url = format!("{url}?source={source}&first={first}");
-        }
-        for _ in 0..TRIES {
-            let request = self.http.post(&url).header(header::CONTENT_TYPE, "application/x-ndjson").body(body.clone());
-            match request.send().await {
-                Ok(response) if response.status().is_success() => {
-                    let answer: Appended = response.json().await?;
-                    return Ok(answer.appended);
-                }
-                Ok(response) => {
-                    let status = response.status();
-                    if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-                        return Err(explain(status, &response.text().await.unwrap_or_default()));
-                    }
-                    tokio::time::sleep(retry_after(&response)).await;
-                }
-                Err(error) if from.is_none() => return Err(error).context("the records may have arrived or not"),
-                Err(_) => tokio::time::sleep(Duration::from_millis(500)).await,
-            }
-        }
-        bail!("the server at {} took no records for a long time; run the same command again to continue", self.base)
+    /// What reading a source for `stream` needs to know of it.
+    pub async fn stream(&self, stream: &StreamName) -> Result<StreamInfo> {
+        self.json(self.http.get(self.address(["v1", "streams", stream.as_str()]))).await
     }
+
+    /// How far `source` has come in `stream`.
+    pub async fn position(&self, stream: &StreamName, source: &str) -> Result<Reached> {
+        let mut url = self.address(["v1", "streams", stream.as_str(), "sources"]);
+        url.query_pairs_mut().append_pair("source", source);
+        self.json(self.http.get(url)).await
+    }
+
+    /// Appends records; waits as told while the server is busy, and sends again what may not have arrived: their
+    /// numbers make that safe.
+    pub async fn append_numbered(&self, stream: &StreamName, sent: Numbered<'_>) -> Result<Outcome> {
+        let mut url = self.address(["v1", "streams", stream.as_str(), "records"]);
+        url.query_pairs_mut().append_pair("source", sent.source).append_pair("first", &sent.first.to_string());
+        for _ in 0..TRIES {
+            let request = self.http.post(url.clone()).header(header::CONTENT_TYPE, frames::CONTENT_TYPE);
+            let Ok(response) = request.body(sent.frames.clone()).send().await else {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                continue;
+            };
+            let status = response.status();
+            if status.is_success() {
+                let Ok(Appended { received, appended }) = response.json().await else { continue };
+                if received != sent.records || appended > received {
+                    bail!(
+                        "the server took {received} records for {}, {appended} of them new: is it this version?",
+                        sent.records
+                    );
+                }
+                return Ok(Outcome::Appended(appended));
+            }
+            if !may_pass(status) {
+                let why = explain(status, &response.text().await.unwrap_or_default());
+                return if status == StatusCode::PAYLOAD_TOO_LARGE {
+                    Ok(Outcome::TooLarge(why.to_string()))
+                } else {
+                    Err(why)
+                };
+            }
+            tokio::time::sleep(retry_after(&response)).await;
+        }
+        bail!("the server at {} took no records for a long time; run the same command again to continue", self.server())
+    }
+
+    /// Appends the lines of `lines` that are not blank, and returns how many were not there before. Those of no source
+    /// are numbered as well, so that each arrives once.
+    pub async fn append(&self, stream: &str, from: Option<(&str, u64)>, lines: Vec<u8>) -> Result<u64> {
+        let stream = StreamName::parse(stream)?;
+        let own = source_of_a_run();
+        let (source, mut first) = from.unwrap_or((&own, 0));
+        let lines: Vec<&[u8]> = lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).collect();
+        let mut appended = 0;
+        for lines in lines.chunks(MOST_PER_REQUEST as usize) {
+            let mut body = Vec::new();
+            if !lines.iter().all(|line| frames::push(&mut body, line)) {
+                bail!("a record is too long");
+            }
+            let records = lines.len() as u64;
+            match self.append_numbered(&stream, Numbered { source, first, records, frames: body.into() }).await? {
+                Outcome::Appended(n) => appended += n,
+                Outcome::TooLarge(why) => bail!(why),
+            }
+            first += records;
+        }
+        Ok(appended)
+    }
+
+    /// A digest of each record of `stream` that is in the log or landed, in no order; none of those without a value.
+    pub async fn digests(&self, stream: &StreamName, mut each: impl FnMut(Digest)) -> Result<()> {
+        let mut url = self.address(["v1", "verify", "records"]);
+        url.query_pairs_mut().append_pair("stream", stream.as_str());
+        let mut pieces = self.send(self.http.get(url)).await?.bytes_stream();
+        let mut rest = Vec::new();
+        while let Some(piece) = pieces.next().await {
+            rest.extend_from_slice(&piece.context("the server stopped in the middle of the log; see its own log")?);
+            let (digests, _) = rest.as_chunks();
+            digests.iter().for_each(|digest| each(*digest));
+            rest.drain(..digests.len() * size_of::<Digest>());
+        }
+        if !rest.is_empty() {
+            bail!("the server stopped in the middle of the log; see its own log");
+        }
+        Ok(())
+    }
+}
+
+/// A source that nobody has had before, for what can be sent once only.
+pub fn source_of_a_run() -> String {
+    format!("run-{:032x}", rand::random::<u128>())
+}
+
+/// Whether numbered records may be taken another time.
+fn may_pass(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::REQUEST_TIMEOUT
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::GATEWAY_TIMEOUT
+    )
 }
 
 /// What the server says of an append.
 #[derive(Debug, Deserialize)]
 struct Appended {
+    received: u64,
     appended: u64,
+}
+
+/// How far a source has come.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub struct Reached {
+    /// The first record to send.
+    pub next: u64,
+    /// Records before this one are in the log but for a few: they are sent without waiting for their turn, and
+    /// the server leaves out those that it has.
+    pub seen: u64,
 }
 
 fn retry_after(response: &Response) -> Duration {
@@ -214,5 +345,34 @@ impl StreamInfo {
                 null_texts: self.null_texts,
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_hold_any_name() {
+        let client = Client::new("http://127.0.0.1:8311/").unwrap();
+        assert_eq!(client.url("/v1/status").as_str(), "http://127.0.0.1:8311/v1/status");
+        let below = Client::new("http://host/dovetail").unwrap();
+        assert_eq!(below.url("/v1/status").as_str(), "http://host/dovetail/v1/status");
+        for name in ["a #1.csv", "a&b=1+2.csv", "50%/?x", "..", "größe\u{2028}\u{1f980}", "\0\r\n"] {
+            let mut url = client.address(["v1", "streams", "s", "sources"]);
+            url.query_pairs_mut().append_pair("source", name).append_pair("first", "7");
+            let pairs: Vec<_> = url.query_pairs().into_owned().collect();
+            assert_eq!(pairs, [("source".into(), name.to_owned()), ("first".into(), "7".into())]);
+            assert_eq!((url.path(), url.fragment()), ("/v1/streams/s/sources", None));
+        }
+        let url = client.address(["v1", "a/b?c#d e%"]);
+        assert_eq!(url.path(), "/v1/a%2Fb%3Fc%23d%20e%25");
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_refused() {
+        for server in ["127.0.0.1:8311", "", "mailto:x@y"] {
+            assert!(Client::new(server).is_err(), "{server}");
+        }
     }
 }

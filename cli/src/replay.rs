@@ -15,12 +15,12 @@ use tokio::sync::mpsc;
 use crate::verify::{Folding, Progress};
 
 /// Payload bytes per read of the log.
-const READ: usize = 4 << 20;
+pub(crate) const READ: usize = 4 << 20;
 /// Batches of a segment that wait to be folded.
 const AHEAD: usize = 2;
 
 /// What covers an offset in the landing.
-enum Landed {
+pub(crate) enum Landed {
     Segment(Segment),
     /// Nothing is there: the log had lost it before.
     Gap(Gap),
@@ -85,7 +85,7 @@ impl Replay<'_> {
         Ok(records)
     }
 
-    async fn first(&self, partition: i32) -> Result<i64> {
+    pub(crate) async fn first(&self, partition: i32) -> Result<i64> {
         let known = self.catalog.partitions(&self.stream.topic).await?.into_iter().find(|p| p.partition == partition);
         Ok(match known {
             Some(known) => known.first_offset,
@@ -94,7 +94,7 @@ impl Replay<'_> {
     }
 
     /// What covers `offset` where the log does not.
-    async fn landed_at(&self, partition: i32, offset: i64) -> Result<Landed> {
+    pub(crate) async fn landed_at(&self, partition: i32, offset: i64) -> Result<Landed> {
         let topic = &self.stream.topic;
         let range = OffsetRange::new(offset, offset + 1);
         if let Some(segment) = self.catalog.segments_in(topic, partition, range).await?.into_iter().next() {

@@ -19,8 +19,10 @@ use crate::engine::Engine;
 use crate::replay::Replay;
 
 mod progress;
+mod records;
 
 pub(crate) use progress::{Progress, Verified};
+pub(crate) use records::digests;
 
 /// What became of one view.
 #[derive(Debug, Clone, Serialize, Deserialize)]

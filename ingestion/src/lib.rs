@@ -4,6 +4,7 @@ pub mod append;
 pub mod dead;
 pub mod decode;
 pub mod feed;
+pub mod frames;
 pub mod generate;
 pub mod landed;
 pub mod log;

@@ -11,6 +11,7 @@ mod shown;
 mod status;
 mod up;
 mod verify;
+mod verify_from;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -44,7 +45,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
             on_one_thread(query::run(&sql, generation, &server, format.format))
         }
         Command::Status { server, format } => on_one_thread(status::run(&server, format.format)),
-        Command::Verify { views, server, format } => on_one_thread(verify::run(views, &server, format.format)),
+        Command::Verify { views, from: None, server, format, .. } => {
+            on_one_thread(verify::run(views, &server, format.format))
+        }
+        Command::Verify { views, from: Some(from), input_format, server, format } => {
+            on_one_thread(verify_from::run(&views, &from, input_format, &server, format.format))
+        }
         Command::Generations { server, format } => on_one_thread(query::run(GENERATIONS, None, &server, format.format)),
         Command::Rollback { generation, server } => on_one_thread(rollback::run(generation, &server)),
     }

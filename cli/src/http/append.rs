@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use dovetail_ingestion::append::{From, MOST_PER_REQUEST, Position};
+use dovetail_ingestion::frames;
 use dovetail_ingestion::log::LogError;
+use dovetail_ingestion::source::{split_lines, split_values};
 use dovetail_serving_layer::{Code, Failed};
 use serde::Deserialize;
 use serde_json::json;
-use serde_json::value::RawValue;
 
-use super::{App, kib};
+use super::App;
+use super::body::Received;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,51 +24,121 @@ pub(super) struct AppendFrom {
     first: Option<u64>,
 }
 
+impl AppendFrom {
+    /// None where the records are not numbered.
+    fn parse(self) -> Result<Option<From>, Failed> {
+        let refused = |message: &str| Err(Failed::new(Code::BadRequest, message));
+        match (self.source, self.first) {
+            (Some(source), _) if source.is_empty() => refused("`source` is empty; name the source"),
+            (Some(source), first) => Ok(Some(From { source, first: first.unwrap_or(0) })),
+            (None, Some(_)) => refused("`first` numbers the records of a source: name it with `source`"),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
 pub(super) async fn append(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     Query(from): Query<AppendFrom>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, Failed> {
     let appender = app.appender(&name)?;
-    let Ok(_permit) = app.in_flight.try_acquire_many(kib(body.len()).max(1)) else {
-        metrics::counter!("dovetail_append_rejected_total").increment(1);
-        return Err(Failed::new(Code::TooBusy, "too much is being appended at once; come back"));
+    let from = from.parse()?;
+    let mut received = app.intake.receive(&headers, body).await?;
+    let is_framed = headers.get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes() == frames::CONTENT_TYPE.as_bytes());
+    let owned: Vec<Vec<u8>>;
+    let bytes = received.bytes.clone();
+    let values: Vec<&[u8]> = match is_framed {
+        true => frames::split(&bytes).map_err(|e| Failed::new(Code::BadRequest, e.to_string()))?,
+        false => match split_lines(appender.stream().format, &bytes) {
+            Some(lines) => lines,
+            None => {
+                owned = values(&app, &mut received)?;
+                owned.iter().map(Vec::as_slice).collect()
+            }
+        },
     };
-    let json = headers.get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/json"));
-    let array: Vec<&RawValue>;
-    let values: Vec<&[u8]> = if json && body.trim_ascii_start().starts_with(b"[") {
-        array = serde_json::from_slice(&body)
-            .map_err(|e| Failed::new(Code::BadRequest, format!("the body is no JSON array: {e}")))?;
-        array.iter().map(|value| value.get().as_bytes()).collect()
-    } else {
-        let lines = body.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-        lines.filter(|line| !line.trim_ascii().is_empty()).collect()
-    };
-    let from = from.source.map(|source| From { source, first: from.first.unwrap_or(0) });
-    if from.is_some() && values.len() as u64 > MOST_PER_REQUEST {
-        let message = format!("{} records in one request of a source; {MOST_PER_REQUEST} at most", values.len());
+    if (from.is_some() || is_framed) && values.len() as u64 > MOST_PER_REQUEST {
+        let message =
+            format!("{} numbered or framed records in one request; send {MOST_PER_REQUEST} at most", values.len());
         return Err(Failed::new(Code::TooLarge, message));
     }
-    let appended = appender.append(&values, from.as_ref()).await.map_err(not_appended)?;
+    let appended =
+        appender.append(&values, from.as_ref()).await.map_err(|error| not_appended(error, from.is_some()))?;
     Ok(axum::Json(json!({"received": values.len(), "appended": appended})).into_response())
 }
 
-fn not_appended(error: LogError) -> Failed {
+/// Values of a JSON body that are no plain lines.
+fn values(app: &App, received: &mut Received) -> Result<Vec<Vec<u8>>, Failed> {
+    app.intake.double(received)?;
+    split_values(&received.bytes).map_err(|e| Failed::new(Code::BadRequest, format!("{e}; nothing was appended")))
+}
+
+/// Numbered records may be sent again whatever became of them. What became of others is not known: some may be in
+/// the log, so nobody is told to come back with them.
+fn not_appended(error: LogError, numbered: bool) -> Failed {
     let code = match &error {
         LogError::SourceOverlap { .. } => Code::SourceOverlap,
         LogError::NameTooLong { .. } => Code::BadRequest,
         LogError::RecordTooLarge { .. } => Code::TooLarge,
-        _ => Code::Unavailable,
+        _ if numbered => Code::Unavailable,
+        _ => Code::OutcomeUnknown,
     };
-    Failed::new(code, format!("{:#}", anyhow::Error::from(error)))
+    let why = format!("{:#}", anyhow::Error::from(error));
+    Failed::new(code, if numbered { why } else { format!("{why}; {UNKNOWN}") })
+}
+
+/// What is said of records without numbers that may be in the log.
+pub(super) const UNKNOWN: &str = "some of the records may be in the log: see which before you send them again, or number them with `?source=NAME&first=N`";
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Named {
+    source: String,
 }
 
 pub(super) async fn source(
     State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(Named { source }): Query<Named>,
+) -> Result<Response, Failed> {
+    let position = app.appender(&name)?.position(&source).await;
+    let Position { resume, seen } = position.map_err(|error| not_appended(error, true))?;
+    Ok(axum::Json(json!({"next": resume, "seen": seen})).into_response())
+}
+
+pub(super) async fn source_by_path(
+    state: State<Arc<App>>,
     Path((name, source)): Path<(String, String)>,
 ) -> Result<Response, Failed> {
-    let Position { resume, seen } = app.appender(&name)?.position(&source).await.map_err(not_appended)?;
-    Ok(axum::Json(json!({"next": resume, "seen": seen})).into_response())
+    self::source(state, Path(name), Query(Named { source })).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_to_send_again_what_may_be_there() {
+        let failed = || LogError::Store("disk full".into());
+        let numbered = not_appended(failed(), true).into_response();
+        assert_eq!(numbered.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(numbered.headers().contains_key(header::RETRY_AFTER));
+        let failed = not_appended(failed(), false);
+        assert!(format!("{failed:?}").contains("may be in the log"), "{failed:?}");
+        let unnumbered = failed.into_response();
+        assert_eq!(unnumbered.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!unnumbered.headers().contains_key(header::RETRY_AFTER));
+    }
+
+    #[test]
+    fn numbers_need_a_source() {
+        let parse = |source: Option<&str>, first| AppendFrom { source: source.map(ToOwned::to_owned), first }.parse();
+        assert!(parse(None, Some(1)).is_err());
+        assert!(parse(Some(""), None).is_err());
+        assert!(parse(None, None).unwrap().is_none());
+        assert_eq!(parse(Some("s"), None).unwrap().unwrap().first, 0);
+    }
 }

@@ -1,6 +1,7 @@
 //! The routes of a process besides those of its serving layer: append, recompute, rollback, verify, layers.
 
 mod append;
+mod body;
 mod codes;
 mod forward;
 mod health;
@@ -14,15 +15,15 @@ use std::sync::Arc;
 use anyhow::Result;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use dovetail_core::catalog::MemberLayer;
 use dovetail_core::name::StreamName;
 use dovetail_ingestion::append::Appender;
 use dovetail_serving_layer::{Code, Failed, errors_in_shape};
 use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
 
+use self::body::Intake;
 use crate::client::StreamInfo;
 use crate::config::{Config, bytes};
 use crate::engine::Engine;
@@ -37,22 +38,21 @@ pub use runs::ProgressInfo;
 #[derive(Debug)]
 struct App {
     engine: Arc<Engine>,
-    /// One permit per KiB of requests that are being appended.
-    in_flight: Semaphore,
+    intake: Intake,
     verifying: Progress,
 }
 
 /// The routes of the layers that this process runs.
 pub fn router(engine: &Arc<Engine>, config: &Config) -> Result<Router> {
-    let in_flight = Semaphore::new(kib(bytes(config.ingest.in_flight)) as usize);
-    let app = Arc::new(App { engine: Arc::clone(engine), in_flight, verifying: Progress::default() });
+    let intake = Intake::new(bytes(config.ingest.in_flight), bytes(config.ingest.request));
+    let app = Arc::new(App { engine: Arc::clone(engine), intake, verifying: Progress::default() });
     let mut router = Router::new().route("/v1/layers", get(layers::layers));
     if engine.roles.has(MemberLayer::Ingest) {
-        let append = post(append::append).layer(DefaultBodyLimit::max(bytes(config.ingest.request)));
         router = router
             .route("/v1/streams/{stream}", get(stream))
-            .route("/v1/streams/{stream}/records", append)
-            .route("/v1/streams/{stream}/sources/{source}", get(append::source));
+            .route("/v1/streams/{stream}/records", post(append::append))
+            .route("/v1/streams/{stream}/sources", get(append::source))
+            .route("/v1/streams/{stream}/sources/{source}", get(append::source_by_path));
     }
     if engine.roles.has(MemberLayer::Batch) {
         router = router
@@ -62,20 +62,17 @@ pub fn router(engine: &Arc<Engine>, config: &Config) -> Result<Router> {
     match engine.serving() {
         Ok(serving) => {
             let verify = post(verify::verify).get(verify::progress);
-            let router = router.route("/v1/verify", verify).with_state(app);
+            let router = router.route("/v1/verify", verify).route("/v1/verify/records", get(verify::records));
+            let router = router.with_state(app);
             let router = router.merge(dovetail_serving_layer::router(Arc::clone(serving)));
             // What other processes do is forwarded to them.
             Ok(errors_in_shape(match engine.roles {
                 Roles::All => router,
-                Roles::One(_) => router.merge(forward::router(engine, config)?),
+                Roles::One(_) => router.merge(forward::router(engine)?),
             }))
         }
         Err(_) => Ok(errors_in_shape(router.merge(health::router()).with_state(app))),
     }
-}
-
-fn kib(bytes: usize) -> u32 {
-    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
 }
 
 /// What a body of JSON says; without a body, nothing.

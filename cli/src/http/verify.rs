@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::State;
+use axum::body::{Body, Bytes};
+use axum::extract::{Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use dovetail_serving_layer::{Code, Failed, QueryError};
+use futures::stream;
 use serde::Deserialize;
+use tokio::sync::mpsc;
 
 use super::{App, parsed};
-use crate::verify::{Verdict, Verified, verify_all};
+use crate::verify::{Verdict, Verified, digests, verify_all};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -38,4 +42,29 @@ fn not_verified(error: &anyhow::Error) -> Failed {
 
 pub(super) async fn progress(State(app): State<Arc<App>>) -> axum::Json<Verified> {
     axum::Json(app.verifying.now())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Of {
+    stream: String,
+}
+
+/// A digest of 16 bytes for each record of a stream; cut off when one cannot be read.
+pub(super) async fn records(State(app): State<Arc<App>>, Query(Of { stream }): Query<Of>) -> Result<Response, Failed> {
+    let Some(stream) = app.engine.streams.iter().find(|known| known.name.as_str() == stream).cloned() else {
+        return Err(Failed::new(Code::UnknownStream, format!("no stream `{stream}`")));
+    };
+    let (sender, pieces) = mpsc::channel(2);
+    let engine = Arc::clone(&app.engine);
+    app.engine.tracker().spawn(async move {
+        if let Err(error) = digests(&engine, &stream, &sender).await {
+            tracing::warn!(stream = %stream.name, error = format!("{error:#}"), "reading all records failed");
+            // Who asked has gone, or sees that the answer is cut off.
+            let _ = sender.send(Err(error)).await;
+        }
+    });
+    let next = async |mut pieces: mpsc::Receiver<_>| pieces.recv().await.map(|piece| (piece, pieces));
+    let body = Body::from_stream(stream::unfold(pieces, next));
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], body).into_response())
 }

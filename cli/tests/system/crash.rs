@@ -13,6 +13,7 @@ use arrow::array::AsArray;
 use dovetail_cli::client::Client;
 use dovetail_core::catalog::{Catalog, Object, ObjectState};
 use dovetail_core::ledger;
+use dovetail_core::name::StreamName;
 use dovetail_core::store::Store;
 use dovetail_ingestion::generate::{GenerateOptions, Kind, generate};
 use rand::rngs::StdRng;
@@ -166,11 +167,12 @@ impl Ordeal {
     /// Records a second, so that the ingest lasts as long as the kills.
     async fn rate(&self, kills: u64) -> f64 {
         let source = dovetail_ingestion::source::source_id(self.input.file().to_str().unwrap()).unwrap().unwrap();
-        let position: Value = match self.client.get(&format!("/v1/streams/clicks/sources/{source}")).await {
+        let clicks = StreamName::parse("clicks").unwrap();
+        let position = match self.client.position(&clicks, &source).await {
             Ok(position) => position,
             Err(error) => panic!("the position of the source: {error:#}"),
         };
-        let left = RECORDS - position["seen"].as_u64().unwrap();
+        let left = RECORDS - position.seen;
         let per_kill = self.began.elapsed().as_secs_f64() / self.kills.max(1) as f64;
         let seconds = per_kill * kills.saturating_sub(self.kills).max(1) as f64;
         left as f64 / if self.kills == 0 { 150.0 } else { seconds }

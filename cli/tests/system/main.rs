@@ -6,6 +6,7 @@ mod answers;
 mod commands;
 mod comparing;
 mod crash;
+mod edges;
 mod faults;
 mod headers;
 mod independence;

@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, BinaryArray, RecordBatch, RecordBatchOptions
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-use super::json::utf8;
+use super::json::{filled, utf8};
 use super::{DeadRow, Parsed};
 
 /// Decodes the CSV values of one stream.
@@ -50,10 +50,14 @@ impl Csv {
         let Some(value) = value else {
             return Err("the record has no value".to_owned());
         };
-        utf8(value)?;
-        let line = std::str::from_utf8(value).map_err(|e| e.to_string())?;
-        let fields = split(line, self.raw.fields().len())?;
-        let (found, expected) = (fields.len(), self.raw.fields().len());
+        let expected = self.raw.fields().len();
+        // Of one column, nothing is a null; of several, it is no line at all.
+        let line = match expected {
+            1 => utf8(value)?,
+            _ => filled(value)?,
+        };
+        let fields = split(line, expected)?;
+        let found = fields.len();
         if found == expected {
             Ok(fields)
         } else {

@@ -130,7 +130,7 @@ impl Json {
         let Some(value) = value else {
             return Err("the record has no value".to_owned());
         };
-        let text = utf8(value)?;
+        let text = filled(value)?.trim_ascii();
         let start = self.rewritten.len();
         match normalise(text, &self.fields, &mut self.rewritten) {
             Ok(()) => Ok(()),
@@ -148,21 +148,23 @@ impl Json {
     }
 }
 
-/// The value without the whitespace around it.
+/// The value as text.
 pub(super) fn utf8(value: &[u8]) -> Result<&str, String> {
-    let text = std::str::from_utf8(value)
-        .map_err(|e| format!("the value is not UTF-8: its byte {} does not belong there", e.valid_up_to()))?;
-    match text.trim_ascii() {
-        "" => Err("the value is empty".to_owned()),
-        text => Ok(text),
-    }
+    std::str::from_utf8(value)
+        .map_err(|e| format!("the value is not UTF-8: its byte {} does not belong there", e.valid_up_to()))
+}
+
+/// The value as text that is more than white space.
+pub(super) fn filled(value: &[u8]) -> Result<&str, String> {
+    let text = utf8(value)?;
+    if text.trim_ascii().is_empty() { Err("the value is empty".to_owned()) } else { Ok(text) }
 }
 
 /// Names the first column that does not decode by itself.
 fn explain(value: &[u8], fields: &Fields, error: &ArrowError) -> String {
     utf8(value)
         .ok()
-        .and_then(|text| normalise::members(text, fields).ok())
+        .and_then(|text| normalise::members(text.trim_ascii(), fields).ok())
         .and_then(|members| members.into_iter().find(|(index, raw)| !decodes(&fields[*index], raw.get())))
         .map_or_else(|| error.to_string(), |(index, raw)| normalise::not_a(&fields[index], raw.get()))
 }

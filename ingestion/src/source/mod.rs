@@ -10,12 +10,14 @@ use std::sync::Arc;
 
 use dovetail_core::pipeline::{Format, Stream};
 
+mod body;
 mod error;
 mod event_time;
 mod header;
 mod identity;
 mod input;
 mod lines;
+mod objects;
 mod pace;
 mod sniff;
 mod table;
@@ -25,6 +27,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use body::{BodyError, split_lines, split_values};
 pub use error::SourceError;
 pub use event_time::EventTime;
 pub use identity::source_id;
@@ -33,6 +36,7 @@ pub use sniff::FileFormat;
 
 use input::{Input, Position};
 use lines::Lines;
+use objects::Objects;
 use sniff::Look;
 use table::Table;
 use text::Text;
@@ -52,10 +56,12 @@ pub struct SourceOptions {
 pub struct SourceRecord {
     /// Its place in the source, from 0.
     pub number: u64,
-    /// What is appended to the log: a JSON value on one line, or a CSV line for a stream of CSV.
+    /// What is appended to the log: a JSON value, or a CSV row for a stream of CSV. Any bytes may be in it.
     pub value: Vec<u8>,
     /// The line it begins at, from 1.
     pub line: u64,
+    /// How many bytes it has, where they are too many for a record: `value` does not hold them then.
+    pub too_long: Option<u64>,
 }
 
 /// The records of one source, in order. After an error there is nothing more.
@@ -71,10 +77,12 @@ pub struct SourceReader {
 struct Raw {
     value: Vec<u8>,
     line: u64,
+    too_long: Option<u64>,
 }
 
 enum Records {
     Lines(Lines),
+    Objects(Objects),
     Values(Values),
     Table(Box<Table>),
 }
@@ -94,7 +102,7 @@ pub fn open(path: &str, options: &SourceOptions) -> Result<SourceReader, SourceE
     read(path, file, total_bytes, !metadata.is_file(), options)
 }
 
-/// Reads the records of a request's body, as [`open`] does a file's.
+/// Reads the records of what is in memory, as [`open`] does a file's.
 pub fn from_bytes(
     name: &str,
     body: impl AsRef<[u8]> + Send + 'static,
@@ -119,7 +127,7 @@ fn read(
         FileFormat::Csv => Records::Table(Box::new(Table::new(name, text, &prefix, &options.stream)?)),
         FileFormat::Lines => Records::Lines(Lines::new(text)),
         FileFormat::Array => Records::Values(Values::of_array(text)),
-        FileFormat::Objects => Records::Values(Values::bare(text)),
+        FileFormat::Objects => Records::Objects(Objects::new(text)),
     };
     Ok(SourceReader { records, position, total_bytes, next: 0, ended: false })
 }
@@ -173,17 +181,18 @@ impl Iterator for SourceReader {
         }
         let raw = match &mut self.records {
             Records::Lines(lines) => lines.next(),
+            Records::Objects(objects) => objects.next(),
             Records::Values(values) => values.next(),
             Records::Table(table) => table.next(),
         };
         self.ended = !matches!(raw, Ok(Some(_)));
-        let Raw { value, line } = match raw.transpose()? {
+        let Raw { value, line, too_long } = match raw.transpose()? {
             Ok(raw) => raw,
             Err(error) => return Some(Err(error)),
         };
         let number = self.next;
         self.next += 1;
-        Some(Ok(SourceRecord { number, value, line }))
+        Some(Ok(SourceRecord { number, value, line, too_long }))
     }
 }
 

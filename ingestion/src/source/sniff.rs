@@ -7,11 +7,11 @@ use std::path::Path;
 pub enum FileFormat {
     /// A header row, then a record a row.
     Csv,
-    /// A JSON object a line.
+    /// A record a line, whatever it is.
     Lines,
     /// One array of objects.
     Array,
-    /// Objects one after the other, each over several lines.
+    /// JSON objects one after the other: one a line, or each over several.
     Objects,
 }
 
@@ -24,6 +24,7 @@ pub(super) enum Look {
 }
 
 const EXPORT: &str = "export it as CSV or JSON";
+const NAME_IT: &str = "export it as CSV or JSON, or say which it is with `--input-format`";
 const UNPACK: &str = "unpack it first, or use gzip";
 
 /// First bytes that no text of records has.
@@ -52,7 +53,7 @@ pub(super) fn look(name: &str, prefix: &[u8]) -> Look {
         return Look::NotData { looks_like, advice };
     }
     if prefix.contains(&0) {
-        return Look::NotData { looks_like: "binary data", advice: EXPORT };
+        return Look::NotData { looks_like: "binary data", advice: NAME_IT };
     }
     let Some(first) = text.first() else { return Look::Empty };
     let records = lines(text).any(is_object);
@@ -60,22 +61,14 @@ pub(super) fn look(name: &str, prefix: &[u8]) -> Look {
         (b'<', _) if !records => markup(text),
         (_, Some("csv" | "tsv")) => Look::Data(FileFormat::Csv),
         (b'[', _) => Look::Data(FileFormat::Array),
-        (b'{', extension) => Look::Data(object_format(text, extension)),
+        (b'{', _) => Look::Data(FileFormat::Objects),
         (_, Some("json" | "ndjson" | "jsonl")) if !lines(text).any(|line| line.starts_with(b"{")) => {
             Look::NotData { looks_like: "text that is not JSON", advice: "call it .csv if that is what it is" }
         }
-        (_, Some("json" | "ndjson" | "jsonl")) => Look::Data(FileFormat::Lines),
-        _ if records => Look::Data(FileFormat::Lines),
+        (_, Some("json" | "ndjson" | "jsonl")) => Look::Data(FileFormat::Objects),
+        _ if records => Look::Data(FileFormat::Objects),
         _ => Look::Data(FileFormat::Csv),
     }
-}
-
-/// A record a line, unless the first object plainly does not end on its line.
-fn object_format(text: &[u8], extension: Option<&str>) -> FileFormat {
-    let first = lines(text).next().unwrap_or_default();
-    let open = text.contains(&b'\n') && (first == b"{" || !first.ends_with(b"}"));
-    let by_line = matches!(extension, Some("ndjson" | "jsonl"));
-    if open && !by_line && !lines(text).any(is_object) { FileFormat::Objects } else { FileFormat::Lines }
 }
 
 fn markup(text: &[u8]) -> Look {
@@ -113,22 +106,22 @@ mod tests {
 
     #[test]
     fn content_decides_what_a_name_leaves_open() {
-        check("-", "{\"a\":1}\n{\"a\":2}\n", FileFormat::Lines);
+        check("-", "{\"a\":1}\n{\"a\":2}\n", FileFormat::Objects);
         check("-", "  \n[{\"a\":1}\n,{\"a\":2}]", FileFormat::Array);
         check("-", "[\n  {\n", FileFormat::Array);
         check("-", "a,b\n1,2\n", FileFormat::Csv);
         check("x.json", "{\n  \"a\": 1\n}\n", FileFormat::Objects);
-        check("x.json", "{\"a\":1}\n", FileFormat::Lines);
-        check("x.ndjson", "{\n{\"a\":1", FileFormat::Lines);
+        check("x.json", "{\"a\":1}\n", FileFormat::Objects);
+        check("x.ndjson", "{\n{\"a\":1", FileFormat::Objects);
         check("x.csv.gz", "[a],{b}\n", FileFormat::Csv);
-        check("X.JSONL.GZ", "junk\n{\"a\":1}\n", FileFormat::Lines);
+        check("X.JSONL.GZ", "junk\n{\"a\":1}\n", FileFormat::Objects);
     }
 
     #[test]
     fn bad_first_lines_do_not_make_a_file_bad() {
-        check("x.ndjson", "<html><body>502</body></html>\n{\"a\":1}\n", FileFormat::Lines);
-        check("-", "<html><body>502</body></html>\n{\"a\":1}\n", FileFormat::Lines);
-        check("-", "{\"a\":\n{\"a\":1}\n", FileFormat::Lines);
+        check("x.ndjson", "<html><body>502</body></html>\n{\"a\":1}\n", FileFormat::Objects);
+        check("-", "<html><body>502</body></html>\n{\"a\":1}\n", FileFormat::Objects);
+        check("-", "{\"a\":\n{\"a\":1}\n", FileFormat::Objects);
     }
 
     #[test]

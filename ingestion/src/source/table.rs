@@ -6,6 +6,8 @@
 use csv_core::ReadRecordResult;
 use dovetail_core::pipeline::{Format, Stream};
 
+use crate::decode::split_line;
+
 use super::{
     Raw, SourceError, header,
     text::{self, Text},
@@ -34,8 +36,10 @@ impl Table {
     /// Reads the header row; refuses one that has nothing to do with `stream`.
     pub(super) fn new(name: &str, text: Text, prefix: &[u8], stream: &Stream) -> Result<Self, SourceError> {
         let mut rows = Rows::new(text, delimiter(prefix));
-        if rows.next()?.is_none() {
-            return Err(SourceError::Empty { name: name.to_owned() });
+        match rows.next()? {
+            None => return Err(SourceError::Empty { name: name.to_owned() }),
+            Some(Row { line, too_long: Some(_) }) => return Err(rows.text.too_long(line)),
+            Some(_) => {}
         }
         let names: Vec<String> = rows.cells().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
         let fields = header::fields(&names, &stream.options);
@@ -50,12 +54,15 @@ impl Table {
     }
 
     pub(super) fn next(&mut self) -> Result<Option<Raw>, SourceError> {
-        let Some(line) = self.rows.next()? else { return Ok(None) };
+        let Some(Row { line, too_long }) = self.rows.next()? else { return Ok(None) };
+        if too_long.is_some() {
+            return Ok(Some(Raw { value: Vec::new(), line, too_long }));
+        }
         let value = self.well_formed().unwrap_or_else(|| {
             self.malformed += 1;
             self.undecodable()
         });
-        Ok(Some(Raw { value, line }))
+        Ok(Some(Raw { value, line, too_long }))
     }
 
     /// The row in the stream's layout; none when it is malformed.
@@ -72,16 +79,23 @@ impl Table {
         }
     }
 
-    /// The row's bytes; for a CSV stream with one more comma where the row has as many cells as the stream has
-    /// columns, because it would pass for a row of the stream.
+    /// The row's bytes; with one more comma where they would pass for a record of the stream.
     fn undecodable(&self) -> Vec<u8> {
         let mut value = self.rows.raw().to_vec();
-        if let Layout::Csv(columns) = &self.layout
-            && columns.len() == self.rows.cells().count()
-        {
+        if self.passes(&value) {
             value.push(b',');
         }
         value
+    }
+
+    fn passes(&self, value: &[u8]) -> bool {
+        match &self.layout {
+            Layout::Json(_) => value.trim_ascii().starts_with(b"{"),
+            Layout::Csv(columns) => {
+                let fields = std::str::from_utf8(value).map(|line| split_line(line, columns.len()));
+                fields.is_ok_and(|fields| fields.is_ok_and(|fields| fields.len() == columns.len()))
+            }
+        }
     }
 }
 
@@ -169,6 +183,12 @@ fn delimiter(prefix: &[u8]) -> u8 {
     usual.into_iter().find(|delimiter| header.contains(delimiter)).unwrap_or(b',')
 }
 
+/// Where a row begins, and how long it is if that is too long.
+struct Row {
+    line: u64,
+    too_long: Option<u64>,
+}
+
 /// Splits text into rows and cells, and keeps the bytes of the row.
 struct Rows {
     text: Text,
@@ -185,10 +205,10 @@ impl Rows {
         Self { text, core, cells: vec![0; 4096], ends: vec![0; 64], count: 0, raw: Vec::new() }
     }
 
-    /// Reads the next row; the line it begins at.
-    fn next(&mut self) -> Result<Option<u64>, SourceError> {
+    /// Reads the next row.
+    fn next(&mut self) -> Result<Option<Row>, SourceError> {
         let line = self.text.line();
-        let (mut written, mut count) = (0, 0);
+        let (mut written, mut count, mut passed) = (0, 0, 0);
         self.raw.clear();
         loop {
             let bytes = self.text.fill()?;
@@ -199,16 +219,26 @@ impl Rows {
             self.text.consume(taken, newlines);
             (written, count) = (written + cell_bytes, count + cell_count);
             match result {
-                ReadRecordResult::InputEmpty => self.text.check_length(self.raw.len(), line)?,
-                ReadRecordResult::OutputFull => self.cells.resize(self.cells.len() * 2, 0),
-                ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
                 ReadRecordResult::End => return Ok(None),
                 ReadRecordResult::Record => break,
+                // Nothing of a row that is too long is kept.
+                _ if passed > 0 || self.raw.len() > self.text.longest() => {
+                    passed += self.raw.len() as u64;
+                    self.text.check_passed(passed, line)?;
+                    self.raw.clear();
+                    (written, count) = (0, 0);
+                }
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull => self.cells.resize(self.cells.len() * 2, 0),
+                ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
             }
+        }
+        if passed > 0 || self.raw.len() > self.text.longest() {
+            return Ok(Some(Row { line, too_long: Some(passed + self.raw.len() as u64) }));
         }
         self.count = count;
         let blank = line_ends(self.raw.iter());
-        Ok(Some(line + text::newlines(&self.raw[..blank])))
+        Ok(Some(Row { line: line + text::newlines(&self.raw[..blank]), too_long: None }))
     }
 
     fn cells(&self) -> impl Iterator<Item = &[u8]> {

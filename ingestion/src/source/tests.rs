@@ -214,12 +214,60 @@ fn a_quote_left_open_does_not_fill_the_memory() {
 }
 
 #[test]
-fn a_line_without_end_does_not_fill_the_memory() {
-    let endless = Cursor::new("{\"a\":1}\n").chain(io::repeat(b'x'));
-    let options = SourceOptions { stream: Arc::new(stream(Format::Json, &["a"])), format: None };
-    let (values, error) = read_all(read("x.ndjson", endless, None, false, &options).unwrap());
-    assert_eq!(values.len(), 1);
-    assert!(matches!(error, Some(SourceError::TooLong { line: 2, .. })), "{error:?}");
+fn what_is_too_long_is_told_and_the_rest_goes_on() {
+    let long = "x".repeat(text::LONGEST_RECORD + 1);
+    let cases = [
+        ("x.ndjson", format!("{{\"a\":1}}\n{{\"a\":\"{long}\"}}\n{{\"a\":2}}"), long.len() + 8),
+        ("x.ndjson", format!("{{\"a\":1}}\n{{\n\"a\":1}}\n{long}"), long.len()),
+        ("x.json", format!("[{{\"a\":1}},\n{{\"a\":\"{long}\"}},{{\"a\":2}}]"), long.len() + 8),
+        ("x.csv", format!("a,b\n1,\"{long}\"\n2,3\n"), long.len() + 5),
+    ];
+    for (name, content, length) in cases {
+        let records: Vec<SourceRecord> =
+            reader(name, content, stream(Format::Json, &["a"])).unwrap().collect::<Result<_, _>>().unwrap();
+        let too_long: Vec<_> = records.iter().filter_map(|record| Some((record.number, record.too_long?))).collect();
+        let (number, bytes) = too_long[0];
+        assert_eq!((too_long.len(), bytes), (1, length as u64), "{name}");
+        assert!(records[number as usize].value.is_empty());
+        assert!(records.iter().all(|record| record.too_long.is_some() || record.value.len() < 20));
+        assert_eq!(records.len(), if name == "x.csv" { 2 } else { 3 });
+    }
+}
+
+#[test]
+fn objects_are_found_by_what_is_there() {
+    check(
+        "x.ndjson",
+        "{\n \"a\": {\"b\": 1},\n \"c\": [\n{\"a\": 2}\n]\n}\n{\"a\": 3}\n",
+        &[("{\"a\":{\"b\":1},\"c\":[{\"a\":2}]}", 1), ("{\"a\": 3}", 7)],
+    );
+    check(
+        "x.json",
+        "{\"a\":1}{\"a\":2}\n{\"a\":3} {\"a\" : 4}",
+        &[("{\"a\":1}", 1), ("{\"a\":2}", 1), ("{\"a\":3}", 2), ("{\"a\":4}", 2)],
+    );
+    check(
+        "x.ndjson",
+        "{\"a\":\n{\"a\":1}\n{\"a\":\"x\ny\"}\n{\"a\":2}\n",
+        &[("{\"a\":", 1), ("{\"a\":1}", 2), ("{\"a\":\"x", 3), ("y\"}", 4), ("{\"a\":2}", 5)],
+    );
+}
+
+#[test]
+fn a_raw_break_in_an_array_is_in_one_record() {
+    check("x.json", "[{\"a\":\"x\ny\"},{\"a\":1}]", &[("{\"a\":\"x\ny\"}", 1), ("{\"a\":1}", 2)]);
+}
+
+#[test]
+fn a_malformed_row_does_not_pass_for_a_record() {
+    // Of one column, `1;2;3` would be a row; a single cell can be a JSON object.
+    check_csv(&["a"], "a;b\n1;2;3\n4\n5;6\n", &["1;2;3,", "4,", "5"]);
+    check("x.csv", "a,b\n{\"\"a\"\":1}\n{\"a\":1}\n", &[("{\"\"a\"\":1},", 2), ("{\"a\":1},", 3)]);
+}
+
+#[test]
+fn a_row_of_nothing_is_an_empty_record() {
+    check_csv(&["a"], "a,b\n,1\nx,2\n,3\n", &["", "x", ""]);
 }
 
 /// A pipe that panics when it is asked for more than was written to it.
@@ -251,9 +299,12 @@ fn a_source_is_known_again_until_it_changes() {
     assert_eq!(id(), first);
     let dotted = folder.path().join(".").join("x.csv");
     assert_eq!(source_id(dotted.to_str().unwrap()).unwrap().unwrap(), first);
+    std::fs::write(&path, "a\n1\n2\n").unwrap();
+    assert_eq!(id(), first, "it grew");
     std::fs::write(&path, "a\n2\n").unwrap();
     assert_ne!(id(), first);
     assert_eq!(source_id("-").unwrap(), None);
+    assert_eq!(source_id("/dev/null").unwrap(), None);
     assert!(source_id("/nowhere/x.csv").is_err());
 }
 

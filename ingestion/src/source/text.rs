@@ -5,8 +5,20 @@ use std::sync::Arc;
 
 use super::SourceError;
 
-/// What is held in memory for one record at most: a quote or bracket that is never closed ends here.
+/// What is held in memory for one record at most. What is longer is passed over, as far as it can be a record.
 pub(super) const LONGEST_RECORD: usize = 16 * 1024 * 1024;
+
+/// A quote or a bracket that is never closed ends reading here, in lengths of the longest record.
+const PASSED_OVER: u64 = 8;
+
+/// What [`Text::read_line`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    Line,
+    /// One of this many bytes, of which none are there.
+    TooLong(u64),
+    Nothing,
+}
 
 pub(super) struct Text {
     reader: Box<dyn BufRead + Send>,
@@ -44,25 +56,56 @@ impl Text {
         self.line += newlines;
     }
 
-    /// Appends the next line to `line`, with its end; false when there is none.
-    pub(super) fn read_line(&mut self, line: &mut Vec<u8>) -> Result<bool, SourceError> {
+    /// What one record has room for.
+    pub(super) fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// Puts the next line into `line`, with its end.
+    pub(super) fn read_line(&mut self, line: &mut Vec<u8>) -> Result<Found, SourceError> {
+        line.clear();
         let most = self.longest as u64 + 1;
         let n = match self.reader.by_ref().take(most).read_until(b'\n', line) {
             Ok(n) => n,
             Err(error) => return Err(self.read_error(error)),
         };
-        self.check_length(line.len(), self.line)?;
         self.byte += n as u64;
-        self.line += u64::from(line.last() == Some(&b'\n'));
-        Ok(n > 0)
+        if line.last() == Some(&b'\n') {
+            self.line += 1;
+        } else if line.len() > self.longest {
+            line.clear();
+            return self.pass_line(n as u64).map(Found::TooLong);
+        }
+        Ok(if n > 0 { Found::Line } else { Found::Nothing })
     }
 
-    /// Refuses a record of `length` bytes so far that began at `line`.
-    pub(super) fn check_length(&self, length: usize, line: u64) -> Result<(), SourceError> {
-        if length <= self.longest {
+    /// Reads past the rest of a line of which `length` bytes were read: how long all of it is.
+    fn pass_line(&mut self, mut length: u64) -> Result<u64, SourceError> {
+        loop {
+            let bytes = self.fill()?;
+            if bytes.is_empty() {
+                return Ok(length);
+            }
+            let end = bytes.iter().position(|&byte| byte == b'\n');
+            let n = end.map_or(bytes.len(), |end| end + 1);
+            self.consume(n, u64::from(end.is_some()));
+            match end {
+                Some(end) => return Ok(length + end as u64),
+                None => length += n as u64,
+            }
+        }
+    }
+
+    /// Refuses to pass over more of a record of `length` bytes so far that began at `line`.
+    pub(super) fn check_passed(&self, length: u64, line: u64) -> Result<(), SourceError> {
+        if length / PASSED_OVER <= self.longest as u64 {
             return Ok(());
         }
-        Err(SourceError::TooLong { name: self.name.to_string(), line, byte: self.byte, limit: self.longest })
+        Err(self.too_long(line))
+    }
+
+    pub(super) fn too_long(&self, line: u64) -> SourceError {
+        SourceError::TooLong { name: self.name.to_string(), line, byte: self.byte, limit: self.longest }
     }
 
     pub(super) fn truncated(&self, what: &'static str) -> SourceError {

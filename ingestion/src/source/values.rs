@@ -1,4 +1,4 @@
-//! JSON values one after the other, in an array or bare, each found by its brackets and quotes alone.
+//! The elements of a JSON array, each found by its brackets and quotes alone.
 //!
 //! A value is not parsed: numbers and strings keep their bytes, and a value that is not JSON is passed on to become
 //! a dead letter. White space between its tokens goes, so that a pretty-printed value becomes one line.
@@ -17,8 +17,6 @@ pub(super) struct Values {
 enum Place {
     BeforeArray,
     InArray,
-    /// Values that no array holds.
-    Bare,
     End,
 }
 
@@ -28,28 +26,23 @@ impl Values {
         Self { text, place: Place::BeforeArray }
     }
 
-    /// Values without an array around them.
-    pub(super) fn bare(text: Text) -> Self {
-        Self { text, place: Place::Bare }
-    }
-
     pub(super) fn next(&mut self) -> Result<Option<Raw>, SourceError> {
         loop {
             let Some(byte) = self.peek_token()? else { return self.at_end_of_text() };
             match (self.place, byte) {
                 (Place::BeforeArray, b'[') => self.step(Place::InArray),
-                (Place::InArray | Place::Bare, b',') => self.step(self.place),
+                (Place::InArray, b',') => self.step(self.place),
                 (Place::InArray, b']') => self.step(Place::End),
                 (Place::BeforeArray, _) => return Err(self.text.no_array()),
                 (Place::End, _) => return Err(self.text.after_array()),
-                (Place::InArray | Place::Bare, _) => return self.value().map(Some),
+                (Place::InArray, _) => return self.value().map(Some),
             }
         }
     }
 
     fn at_end_of_text(&self) -> Result<Option<Raw>, SourceError> {
         match self.place {
-            Place::End | Place::Bare => Ok(None),
+            Place::End => Ok(None),
             Place::BeforeArray | Place::InArray => Err(self.text.truncated("its JSON array")),
         }
     }
@@ -79,52 +72,51 @@ impl Values {
 
     fn value(&mut self) -> Result<Raw, SourceError> {
         let line = self.text.line();
-        let mut value = Value { bare: self.place == Place::Bare, ..Value::default() };
+        let mut value = Value::new(self.text.longest());
         loop {
             let bytes = self.text.fill()?;
             if bytes.is_empty() {
-                return self.unfinished(value, line);
+                return Err(self.text.truncated("its JSON array"));
             }
             let (taken, ended) = value.take(bytes);
             let newlines = text::newlines(&bytes[..taken]);
             self.text.consume(taken, newlines);
             if ended {
-                return Ok(Raw { value: value.bytes, line });
+                let too_long = (value.length > value.longest).then_some(value.length as u64);
+                return Ok(Raw { value: value.bytes, line, too_long });
             }
-            self.text.check_length(value.bytes.len(), line)?;
-        }
-    }
-
-    /// A bare value without brackets ends with the text; any other is cut off.
-    fn unfinished(&self, value: Value, line: u64) -> Result<Raw, SourceError> {
-        match self.place {
-            Place::Bare if value.depth == 0 && !value.in_string => Ok(Raw { value: value.bytes, line }),
-            Place::Bare => Err(self.text.truncated("a JSON object")),
-            _ => Err(self.text.truncated("its JSON array")),
+            self.text.check_passed(value.length as u64, line)?;
         }
     }
 }
 
 /// A value as far as it was read.
 #[derive(Debug, Default)]
-struct Value {
-    bytes: Vec<u8>,
+pub(super) struct Value {
+    /// Its bytes; none once it is longer than `longest`.
+    pub(super) bytes: Vec<u8>,
+    length: usize,
+    longest: usize,
     depth: u32,
-    bare: bool,
     in_string: bool,
     escaped: bool,
     blank_before: bool,
+    last: u8,
 }
 
 impl Value {
+    pub(super) fn new(longest: usize) -> Self {
+        Self { longest, ..Self::default() }
+    }
+
     /// Takes bytes until the value ends: how many, and whether it did.
-    fn take(&mut self, bytes: &[u8]) -> (usize, bool) {
+    pub(super) fn take(&mut self, bytes: &[u8]) -> (usize, bool) {
         for (i, &byte) in bytes.iter().enumerate() {
             if self.in_string {
                 self.string_byte(byte);
                 continue;
             }
-            if self.depth == 0 && !self.bytes.is_empty() && self.ends_before(byte) {
+            if self.depth == 0 && self.length > 0 && matches!(byte, b',' | b']') {
                 return (i, true);
             }
             self.token_byte(byte);
@@ -135,12 +127,17 @@ impl Value {
         (bytes.len(), false)
     }
 
-    fn ends_before(&self, byte: u8) -> bool {
-        matches!(byte, b',' | b']') || (self.bare && byte.is_ascii_whitespace())
+    fn push(&mut self, byte: u8) {
+        self.length += 1;
+        self.last = byte;
+        match self.length <= self.longest {
+            true => self.bytes.push(byte),
+            false => self.bytes = Vec::new(),
+        }
     }
 
     fn string_byte(&mut self, byte: u8) {
-        self.bytes.push(byte);
+        self.push(byte);
         match byte {
             _ if self.escaped => self.escaped = false,
             b'\\' => self.escaped = true,
@@ -155,8 +152,8 @@ impl Value {
             return;
         }
         // Two words must not grow together: what was no JSON has to stay so.
-        if self.blank_before && is_word(byte) && self.bytes.last().is_some_and(|&last| is_word(last)) {
-            self.bytes.push(b' ');
+        if self.blank_before && self.length > 0 && is_word(byte) && is_word(self.last) {
+            self.push(b' ');
         }
         self.blank_before = false;
         match byte {
@@ -165,7 +162,7 @@ impl Value {
             b'"' => self.in_string = true,
             _ => {}
         }
-        self.bytes.push(byte);
+        self.push(byte);
     }
 }
 

@@ -41,6 +41,14 @@ fn lines_decode_into_the_declared_columns() {
 }
 
 #[test]
+fn of_one_column_nothing_is_a_null() {
+    let one = |field: Field| decoder(stream(Format::Csv, vec![field]));
+    let column = column("x", DataType::Utf8);
+    check(&mut one(column.clone().with_nullable(true)), &[("", Ok("null")), ("  ", Ok("  ")), ("a", Ok("a"))]);
+    check(&mut one(column.with_nullable(false)), &[("", Err("column `x` is NOT NULL and absent"))]);
+}
+
+#[test]
 fn nested_columns_are_refused() {
     let nested = stream(Format::Csv, vec![column("x", list_of(DataType::Int64))]);
     let error = Decoder::new(Arc::new(nested)).unwrap_err().to_string();

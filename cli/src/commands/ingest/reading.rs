@@ -1,0 +1,126 @@
+//! From a source to requests, at its pace.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use dovetail_ingestion::append::MOST_PER_REQUEST;
+use dovetail_ingestion::frames::{self, Chain};
+use dovetail_ingestion::source::{EventTime, Pacer, SourceReader, SourceRecord};
+use tokio::sync::mpsc;
+
+use super::memory::Held;
+use crate::client::Reached;
+
+/// A request is sent once it holds this much ..
+const REQUEST_BYTES: usize = 2 << 20;
+/// .. or, of a paced source, once its first record has waited this long.
+const REQUEST_AGE: Duration = Duration::from_millis(50);
+
+/// Records on their way from the reader to the server: their numbers follow each other.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) first: u64,
+    /// The line of each record.
+    pub(super) lines: Vec<u64>,
+    /// A frame for each record.
+    pub(super) frames: Vec<u8>,
+    pub(super) bytes_read: u64,
+    /// What the source held up to here.
+    pub(super) held: Held,
+}
+
+impl Request {
+    fn from(first: u64) -> Self {
+        Self { first, lines: vec![], frames: vec![], bytes_read: 0, held: Held::from(&Chain::default()) }
+    }
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    pub(super) chain: Chain,
+    /// Line and length of the first records that are too long, and how many there are.
+    pub(super) too_long: Vec<(u64, u64)>,
+    pub(super) too_long_count: u64,
+}
+
+/// Most records that are named one by one.
+pub(super) const NAMED: usize = 10;
+
+/// Reads a source on a thread of its own.
+pub(super) struct Reading {
+    pub(super) reader: SourceReader,
+    pub(super) reached: Reached,
+    pub(super) pacer: Pacer,
+    pub(super) event_time: Option<EventTime>,
+    pub(super) requests: mpsc::Sender<Request>,
+}
+
+impl Reading {
+    /// Ends early when nobody receives any more. What was read before an error is delivered.
+    pub(super) fn run(mut self) -> (Read, Result<()>) {
+        let mut read = Read::default();
+        let done = self.read(&mut read);
+        (read, done)
+    }
+
+    fn read(&mut self, read: &mut Read) -> Result<()> {
+        let began = Instant::now();
+        let mut request: Option<Request> = None;
+        let mut oldest = began;
+        loop {
+            let record = match self.reader.next() {
+                Some(Ok(record)) => record,
+                end => {
+                    self.send(&mut request, Held::from(&read.chain));
+                    return end.map_or(Ok(()), |error| Ok(error.map(drop)?));
+                }
+            };
+            if record.number >= self.reached.next && record.too_long.is_none() {
+                let wait = self.wait(&record, began);
+                let full = |r: &Request| r.frames.len() >= REQUEST_BYTES || r.lines.len() as u64 >= MOST_PER_REQUEST;
+                let due = request.as_ref().is_some_and(full) || (!wait.is_zero() && oldest.elapsed() >= REQUEST_AGE);
+                if due && !self.send(&mut request, Held::from(&read.chain)) {
+                    return Ok(());
+                }
+                std::thread::sleep(wait);
+                if request.is_none() {
+                    oldest = Instant::now();
+                }
+                let request = request.get_or_insert_with(|| Request::from(record.number));
+                let fits = frames::push(&mut request.frames, &record.value);
+                ensure!(fits, "the record at line {} is too long", record.line);
+                request.lines.push(record.line);
+                request.bytes_read = self.reader.bytes_read();
+            }
+            // A record that is too long keeps its number and its place in the chain, and ends a request.
+            read.chain.push(&record.value);
+            if let Some(bytes) = record.too_long {
+                read.too_long_count += 1;
+                if read.too_long.len() < NAMED {
+                    read.too_long.push((record.line, bytes));
+                }
+                if !self.send(&mut request, Held::from(&read.chain)) {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn wait(&mut self, record: &SourceRecord, began: Instant) -> Duration {
+        if record.number < self.reached.seen {
+            return Duration::ZERO;
+        }
+        let pacer = &mut self.pacer;
+        let event_ms = self.event_time.as_ref();
+        let event_ms = event_ms.and_then(|e| pacer.needs_event_time().then(|| e.read_ms(&record.value))?);
+        pacer.due(event_ms).saturating_sub(began.elapsed())
+    }
+
+    /// Hands the request on; false when nobody receives it.
+    fn send(&self, request: &mut Option<Request>, held: Held) -> bool {
+        let Some(mut request) = request.take() else { return true };
+        request.held = held;
+        self.requests.blocking_send(request).is_ok()
+    }
+}

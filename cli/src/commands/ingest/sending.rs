@@ -1,0 +1,93 @@
+//! From requests to the server.
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use dovetail_core::name::StreamName;
+use dovetail_ingestion::frames;
+use indicatif::ProgressBar;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::memory::Memory;
+use super::reading::{NAMED, Request};
+use crate::client::{Client, Numbered, Outcome};
+
+/// Where records go.
+pub(super) struct Target<'t> {
+    pub(super) client: &'t Client,
+    pub(super) stream: &'t StreamName,
+    pub(super) source: &'t str,
+    pub(super) memory: &'t Memory,
+}
+
+/// What became of the records so far.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) records: u64,
+    /// Of them, those that were not there before.
+    pub(super) appended: u64,
+    /// Line of the first records that the server will never take, why, and how many there are.
+    pub(super) refused: Vec<(u64, String)>,
+    pub(super) refused_count: u64,
+    pub(super) began: Instant,
+    remembers: bool,
+}
+
+impl Sent {
+    pub(super) fn new() -> Self {
+        let began = Instant::now();
+        Self { records: 0, appended: 0, refused: vec![], refused_count: 0, began, remembers: true }
+    }
+}
+
+impl Target<'_> {
+    pub(super) async fn send_all(
+        &self,
+        sent: &mut Sent,
+        mut requests: mpsc::Receiver<Request>,
+        bar: &ProgressBar,
+    ) -> Result<()> {
+        while let Some(Request { first, lines, frames, bytes_read, held }) = requests.recv().await {
+            self.send(sent, first, &lines, frames.into()).await?;
+            bar.set_position(bytes_read);
+            let rate = sent.records as f64 / sent.began.elapsed().as_secs_f64().max(1e-9);
+            bar.set_message(format!("{} records, {rate:.0}/s", sent.records));
+            if let Err(error) = self.memory.write(&held)
+                && std::mem::take(&mut sent.remembers)
+            {
+                bar.println(format!("what was ingested cannot be remembered here: {error}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends records, in halves where they are too much for the server, down to the one that is.
+    async fn send(&self, sent: &mut Sent, first: u64, lines: &[u64], frames: Bytes) -> Result<()> {
+        let mut rest = vec![(first, lines, frames)];
+        while let Some((first, lines, frames)) = rest.pop() {
+            let records = lines.len() as u64;
+            let numbered = Numbered { source: self.source, first, records, frames: frames.clone() };
+            match self.client.append_numbered(self.stream, numbered).await? {
+                Outcome::Appended(appended) => {
+                    sent.records += records;
+                    sent.appended += appended;
+                }
+                Outcome::TooLarge(why) if records == 1 => {
+                    sent.records += 1;
+                    sent.refused_count += 1;
+                    if sent.refused.len() < NAMED {
+                        sent.refused.push((lines[0], why));
+                    }
+                }
+                Outcome::TooLarge(_) => {
+                    let (low, high) = lines.split_at(lines.len() / 2);
+                    let values = frames::split(&frames).context("a request that was made here")?;
+                    let middle: usize = values[..low.len()].iter().map(|value| frames::framed(value)).sum();
+                    rest.push((first + low.len() as u64, high, frames.slice(middle..)));
+                    rest.push((first, low, frames.slice(..middle)));
+                }
+            }
+        }
+        Ok(())
+    }
+}
