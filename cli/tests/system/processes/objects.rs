@@ -10,18 +10,16 @@ use object_store::path::Path;
 use super::backends::Backends;
 use crate::support::eventually;
 
-/// Waits until every live object of the catalog is in the store, and nothing else is left there.
+/// Waits until every live object of the catalog is in the store, and nothing else is left there. The catalog remembers
+/// for a while what was deleted without ever having been recorded.
 pub(super) async fn settle(backends: &Backends) {
     eventually("the store to hold what the catalog says", async || {
         let (ledger, mut store) = (ledger(backends).await, stored(backends).await);
         let live = ledger.iter().filter(|(_, state)| *state == "live").map(|(path, _)| path);
         let lost: Vec<&String> = live.filter(|path| store.remove(*path).is_none()).collect();
         assert!(lost.is_empty(), "recorded and not in the store: {lost:?}");
-        let waiting = ledger.values().any(|state| *state != "live");
-        if !store.is_empty() || waiting {
-            eprintln!("          {} objects are to be deleted still", store.len());
-        }
-        (store.is_empty() && !waiting).then_some(())
+        let settled = ledger.values().all(|state| matches!(state.as_str(), "live" | "deleted"));
+        (store.is_empty() && settled).then_some(())
     })
     .await;
 }

@@ -39,7 +39,7 @@ pub(crate) fn dovetail() -> Command {
 /// Everything happens all the time: small segments, runs and upkeep every second.
 pub(crate) fn settings_for_haste() -> &'static str {
     "[landing]\nsegment_age = \"200ms\"\nsegment_size = \"64KiB\"\n\
-     [batch]\nschedule = \"every 1s\"\nkeep_generations = 2\ngarbage_grace = \"1s\"\ncompact_to = \"1MiB\"\n\
+     [batch]\nschedule = \"every 1s\"\nkeep_generations = 2\ngarbage_grace = \"1s\"\nstaging_limit = \"5s\"\ncompact_to = \"1MiB\"\n\
      upkeep_every = \"1s\"\n"
 }
 
