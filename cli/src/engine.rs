@@ -75,6 +75,15 @@ pub struct Surroundings<'c> {
     pub work: Handle,
 }
 
+/// Names a shift of this process's clock, for tests of hosts that disagree about the time.
+const CLOCK_AHEAD_MS: &str = "DOVETAIL_TEST_CLOCK_AHEAD_MS";
+
+fn clock() -> Result<Clock> {
+    let Ok(ahead_ms) = std::env::var(CLOCK_AHEAD_MS) else { return Ok(Clock::System) };
+    let ahead_ms = ahead_ms.parse().with_context(|| format!("`{CLOCK_AHEAD_MS}` is milliseconds, not `{ahead_ms}`"))?;
+    Ok(Clock::Wrong { ahead_ms })
+}
+
 impl Engine {
     /// Starts everything as `config` says.
     pub async fn start(plan: Plan, config: &Config, metrics: Option<PrometheusHandle>, work: &Handle) -> Result<Self> {
@@ -94,7 +103,7 @@ impl Engine {
             );
         }
         let Backends { log, catalog, store, .. } = backends.clone();
-        let clock = Clock::System;
+        let clock = clock()?;
         let streams: Vec<Arc<Stream>> = plan.pipeline.streams.iter().cloned().map(Arc::new).collect();
         let views = plan.folded();
         register(&catalog, &streams, &plan, &clock).await?;

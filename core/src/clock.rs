@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 pub enum Clock {
     /// The machine's clock.
     System,
+    /// The machine's clock and so much more: a host whose clock is wrong, for tests of several.
+    Wrong { ahead_ms: i64 },
     /// A clock that a test moves by hand.
     Manual(Arc<AtomicI64>),
 }
@@ -23,11 +25,12 @@ impl Clock {
         match self {
             #[expect(clippy::disallowed_methods, reason = "this is the door")]
             Self::System => chrono::Utc::now().timestamp_millis(),
+            Self::Wrong { ahead_ms } => Self::System.now_ms().saturating_add(*ahead_ms),
             Self::Manual(now) => now.load(Ordering::Relaxed),
         }
     }
 
-    /// Moves a manual clock forward; the system clock moves by itself.
+    /// Moves a manual clock forward; the others move by themselves.
     pub fn advance_ms(&self, by_ms: i64) {
         if let Self::Manual(now) = self {
             now.fetch_add(by_ms, Ordering::Relaxed);

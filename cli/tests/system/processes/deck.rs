@@ -14,10 +14,14 @@ pub(super) enum Fault {
     S3,
     /// Requests to the S3 store meet a fault for some seconds.
     Requests(Requests),
-    /// SIGKILL for the ingesting client,
+    /// SIGKILL for an ingesting client,
     Client,
-    /// and for one of a layer's processes.
+    /// for one of a layer's processes,
     Kill(&'static str),
+    /// and for the one that leads the batch layer.
+    KillLeader,
+    /// A process is stopped for longer than every lease, and goes on: of the batch layer the one that leads it.
+    Stop(&'static str),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -38,18 +42,23 @@ const LOSES_ANSWERS: Requests = Requests {
 };
 
 /// Each, and how many of it are in the deck.
-const DECK: [(Fault, usize); 11] = [
-    (Fault::Broker, 1),
-    (Fault::Postgres, 1),
-    (Fault::S3, 1),
-    (Fault::Requests(UNAVAILABLE), 1),
-    (Fault::Requests(STALLS), 1),
-    (Fault::Requests(LOSES_ANSWERS), 1),
-    (Fault::Client, 3),
-    (Fault::Kill("ingest"), 2),
-    (Fault::Kill("batch"), 3),
-    (Fault::Kill("speed"), 3),
-    (Fault::Kill("serve"), 3),
+const DECK: [(Fault, usize); 16] = [
+    (Fault::Broker, 2),
+    (Fault::Postgres, 3),
+    (Fault::S3, 2),
+    (Fault::Requests(UNAVAILABLE), 3),
+    (Fault::Requests(STALLS), 3),
+    (Fault::Requests(LOSES_ANSWERS), 5),
+    (Fault::Client, 6),
+    (Fault::Kill("ingest"), 6),
+    (Fault::Kill("batch"), 5),
+    (Fault::KillLeader, 5),
+    (Fault::Kill("speed"), 6),
+    (Fault::Kill("serve"), 5),
+    (Fault::Stop("batch"), 4),
+    (Fault::Stop("ingest"), 2),
+    (Fault::Stop("speed"), 2),
+    (Fault::Stop("serve"), 1),
 ];
 
 pub(super) fn shuffled(random: &mut StdRng) -> Vec<Fault> {

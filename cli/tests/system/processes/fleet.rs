@@ -1,4 +1,4 @@
-//! Processes of all layers, and a file on its way into them.
+//! Processes of all layers, and files on their way into them.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -18,11 +18,18 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::backends::Backends;
+use super::clients::Clients;
 use super::deck::{self, Fault, Requests};
 use crate::support::{dovetail, last_of, said};
 
 /// How long a start or an ingest may take.
-const PATIENCE: Duration = Duration::from_secs(180);
+pub(super) const PATIENCE: Duration = Duration::from_secs(180);
+
+/// How long a process is stopped: longer than any lease.
+const STOPPED: Duration = Duration::from_secs(35);
+
+/// How far the clocks of processes may be from the machine's, in seconds.
+const CLOCKS_APART: i64 = 600;
 
 struct Process {
     layer: &'static str,
@@ -31,14 +38,17 @@ struct Process {
     other: u16,
     log: PathBuf,
     child: Option<Child>,
+    /// How far its clock is ahead of the machine's.
+    clock_ahead_ms: i64,
+    /// Until when it is stopped.
+    stopped: Option<Instant>,
 }
 
 pub(crate) struct Fleet<'b> {
     backends: &'b Backends,
     folder: TempDir,
     processes: BTreeMap<(&'static str, usize), Process>,
-    ingest: Option<Child>,
-    ingested: bool,
+    clients: Clients,
     /// What is still to go wrong.
     deck: Vec<Fault>,
     /// Ends what requests to the S3 store meet.
@@ -56,8 +66,8 @@ impl<'b> Fleet<'b> {
         std::fs::write(folder.path().join("pipeline.sql"), pipeline.replace("TOPIC", &backends.topic)).unwrap();
         let settings = format!("{settings}[member]\nlease = \"2s\"\n");
         std::fs::write(folder.path().join("dovetail.toml"), settings).unwrap();
-        let (processes, deck, trouble) = (BTreeMap::new(), vec![], JoinSet::new());
-        Self { backends, folder, processes, ingest: None, ingested: false, deck, trouble }
+        let clients = Clients::new(folder.path());
+        Self { backends, folder, processes: BTreeMap::new(), clients, deck: vec![], trouble: JoinSet::new() }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -70,8 +80,23 @@ impl<'b> Fleet<'b> {
 
     /// Starts one more process.
     pub(crate) fn add(&mut self, layer: &'static str, n: usize) {
+        self.add_with_clock(layer, n, 0);
+    }
+
+    /// Starts two of each layer, each process with a clock of its own.
+    pub(crate) fn add_two_of_each(&mut self, random: &mut StdRng) {
+        for layer in ["ingest", "batch", "speed", "serve"] {
+            for n in 1..=2 {
+                let ahead_s = random.random_range(-CLOCKS_APART..=CLOCKS_APART);
+                self.add_with_clock(layer, n, ahead_s * 1000);
+            }
+        }
+    }
+
+    fn add_with_clock(&mut self, layer: &'static str, n: usize, clock_ahead_ms: i64) {
         let log = self.folder.path().join(format!("{layer}-{n}.log"));
-        let process = Process { layer, http: free_port(), other: free_port(), log, child: None };
+        let (http, other) = (free_port(), free_port());
+        let process = Process { layer, http, other, log, child: None, clock_ahead_ms, stopped: None };
         self.processes.insert((layer, n), process);
         self.launch(layer, n);
     }
@@ -98,6 +123,7 @@ impl<'b> Fleet<'b> {
         command.env("DOVETAIL_KAFKA_BROKERS", &backends.brokers);
         command.env("DOVETAIL_CATALOG_URL", &backends.catalog).env("DOVETAIL_STORE_URL", &backends.store);
         command.env("AWS_ENDPOINT_URL", format!("http://{}", backends.s3.address));
+        command.env("DOVETAIL_TEST_CLOCK_AHEAD_MS", process.clock_ahead_ms.to_string());
         command.stdout(log.try_clone().unwrap()).stderr(log);
         process.child = Some(command.spawn().unwrap());
     }
@@ -152,11 +178,55 @@ impl<'b> Fleet<'b> {
     }
 
     async fn restart(&mut self, layer: &'static str, n: usize, pause: Duration) {
-        if let Some(mut child) = self.processes.get_mut(&(layer, n)).and_then(|process| process.child.take()) {
+        let process = self.processes.get_mut(&(layer, n)).unwrap();
+        // SIGKILL ends a stopped process as well.
+        process.stopped = None;
+        if let Some(mut child) = process.child.take() {
             child.kill().await.unwrap();
         }
         sleep(pause).await;
         self.launch(layer, n);
+    }
+
+    /// Stops a process, unless its twin is stopped: then nothing would be left of the layer.
+    fn stop(&mut self, layer: &'static str, n: usize, lasting: Duration) -> bool {
+        let layers = self.processes.iter().filter(|((of, _), _)| *of == layer);
+        if layers.clone().any(|(_, process)| process.stopped.is_some()) {
+            return false;
+        }
+        self.signal(layer, n, "STOP");
+        self.processes.get_mut(&(layer, n)).unwrap().stopped = Some(Instant::now() + lasting);
+        true
+    }
+
+    /// Continues the processes that have been stopped for long enough, or all.
+    pub(crate) fn wake(&mut self, all: bool) {
+        let due = |process: &Process| process.stopped.is_some_and(|until| all || until <= Instant::now());
+        let names: Vec<_> = self.processes.iter().filter(|(_, p)| due(p)).map(|(name, _)| *name).collect();
+        for (layer, n) in names {
+            self.signal(layer, n, "CONT");
+            self.processes.get_mut(&(layer, n)).unwrap().stopped = None;
+            eprintln!("          {layer} {n} goes on");
+        }
+    }
+
+    /// A number of a process of `layer`.
+    fn any(&self, layer: &'static str, random: &mut StdRng) -> usize {
+        let among = self.processes.keys().filter(|(of, _)| *of == layer).count();
+        random.random_range(1..=among)
+    }
+
+    /// Which process leads the batch layer, as far as they know.
+    async fn leader(&self) -> Option<usize> {
+        let http = reqwest::Client::new();
+        for n in 1..=2 {
+            let asked = http.get(format!("{}/metrics", self.url("batch", n))).timeout(Duration::from_secs(1));
+            let Ok(answer) = asked.send().await else { continue };
+            if answer.text().await.is_ok_and(|text| text.lines().any(|line| line == "dovetail_batch_leader 1")) {
+                return Some(n);
+            }
+        }
+        None
     }
 
     /// Something goes wrong; returns what.
@@ -185,16 +255,28 @@ impl<'b> Fleet<'b> {
                 format!("the S3 store {} for {lasting:.1?}", requests.does)
             }
             Fault::Client => {
-                if let Some(mut ingest) = self.ingest.take() {
-                    ingest.kill().await.unwrap();
-                }
-                "the ingesting client was killed".to_owned()
+                let file = self.clients.kill_one(random).await;
+                format!("the client that ingests {file} was killed")
             }
             Fault::Kill(layer) => {
-                let among = self.processes.keys().filter(|(of, _)| *of == layer).count();
-                let n = random.random_range(1..=among);
+                let n = self.any(layer, random);
                 self.restart(layer, n, pause).await;
                 format!("{layer} {n} was killed, and started after {pause:.1?}")
+            }
+            Fault::KillLeader => {
+                let n = self.leader().await.unwrap_or_else(|| self.any("batch", random));
+                self.restart("batch", n, pause).await;
+                format!("the leader, batch {n}, was killed, and started after {pause:.1?}")
+            }
+            Fault::Stop(layer) => {
+                let n = match layer {
+                    "batch" => self.leader().await.unwrap_or_else(|| self.any("batch", random)),
+                    layer => self.any(layer, random),
+                };
+                match self.stop(layer, n, STOPPED) {
+                    true => format!("{layer} {n} was stopped, and goes on after {STOPPED:.0?}"),
+                    false => format!("a {layer} is stopped already"),
+                }
             }
         }
     }
@@ -214,6 +296,7 @@ impl<'b> Fleet<'b> {
 
     /// Waits until nothing goes wrong any more, and all processes are ready.
     pub(crate) async fn calm(&mut self) {
+        self.wake(true);
         while self.trouble.join_next().await.is_some() {}
         let names: Vec<_> = self.processes.keys().copied().collect();
         for (layer, n) in names {
@@ -228,53 +311,26 @@ impl<'b> Fleet<'b> {
         self.ready().await;
     }
 
-    /// A client that sends a file of the folder through a serving process.
-    fn ingesting(&self, stream: &str, file: &str) -> Command {
-        let mut command = dovetail();
-        command
-            .args(["ingest", stream, "--server", &self.url("serve", 1), "--from"])
-            .arg(self.folder.path().join(file));
-        command
+    /// Has a file of the folder sent, through a serving process, by a client that `tend_ingest` starts.
+    pub(crate) fn send(&mut self, stream: &'static str, file: &str, through: usize) {
+        let server = self.url("serve", through);
+        self.clients.add(stream, file, server);
     }
 
     /// Ingests all of a file of the folder.
     pub(crate) async fn ingest(&self, stream: &str, file: &str) {
-        let ingested = self.ingesting(stream, file).output().await.unwrap();
+        let ingested = self.clients.command(stream, file, &self.url("serve", 1)).output().await.unwrap();
         assert!(ingested.status.success(), "{file}: {}", said(&ingested));
     }
 
-    /// Starts the ingesting client when it does not run.
+    /// Starts the clients that do not run and are not done, each at `rate` records a second.
     pub(crate) fn tend_ingest(&mut self, rate: Option<f64>) {
-        if self.ingested {
-            return;
-        }
-        if let Some(child) = &mut self.ingest {
-            let Some(status) = child.try_wait().unwrap() else { return };
-            self.ingested = status.success();
-        }
-        if self.ingested {
-            return;
-        }
-        let log = File::options().create(true).append(true).open(self.folder.path().join("client.log")).unwrap();
-        let mut command = self.ingesting("clicks", "clicks.ndjson");
-        if let Some(rate) = rate {
-            command.args(["--rate", &format!("{rate:.1}")]);
-        }
-        self.ingest = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
+        self.clients.tend(rate);
     }
 
-    /// The rest of the file, as fast as it goes.
+    /// The rest of the files, as fast as it goes.
     pub(crate) async fn finish_ingest(&mut self) {
-        if let Some(mut ingest) = self.ingest.take() {
-            ingest.kill().await.unwrap();
-        }
-        let give_up = Instant::now() + PATIENCE;
-        while !self.ingested {
-            let log = || last_of(&std::fs::read_to_string(self.folder.path().join("client.log")).unwrap_or_default());
-            assert!(Instant::now() < give_up, "the ingest does not end:\n{}", log());
-            self.tend_ingest(None);
-            sleep(Duration::from_millis(50)).await;
-        }
+        self.clients.finish().await;
     }
 
     /// A full run that publishes: another one may be in progress.
