@@ -4,6 +4,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use dovetail_core::record::column;
+use dovetail_core::state_file;
+use dovetail_ingestion::dead::dead_letter_schema;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -14,7 +16,7 @@ use parquet::schema::types::ColumnPath;
 /// Large enough to compress, small enough that several cores find work in one segment.
 const SEGMENT_ROW_GROUP: usize = 1 << 20;
 /// A reader of one group decodes one row group of its view's states.
-pub(crate) const STATE_ROW_GROUP: usize = 1 << 16;
+const STATE_ROW_GROUP: usize = state_file::ROWS;
 
 /// A Parquet file that is being written to memory.
 pub(crate) type Encoder = ArrowWriter<Vec<u8>>;
@@ -30,7 +32,7 @@ pub(crate) fn dead_letters() -> Result<Encoder, ParquetError> {
     let properties = base(SEGMENT_ROW_GROUP)
         .set_column_dictionary_enabled(value.clone(), false)
         .set_column_statistics_enabled(value, EnabledStatistics::None);
-    Encoder::try_new(vec![], crate::dead::dead_letter_schema(), Some(properties.build()))
+    Encoder::try_new(vec![], dead_letter_schema(), Some(properties.build()))
 }
 
 /// An encoder of a view's states, whose first `groups` columns are filtered by.

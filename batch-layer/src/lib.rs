@@ -11,10 +11,8 @@
 
 mod backoff;
 mod config;
-mod dead;
 mod encode;
 mod handle;
-mod landed;
 mod landing;
 mod layer;
 mod leader;
@@ -28,9 +26,7 @@ mod writer;
 mod tests;
 
 pub use config::{BatchConfig, LandingConfig, RunConfig};
-pub use dead::dead_letter_schema;
 pub use handle::BatchHandle;
-pub use landed::LandedRecords;
 pub use landing::{LandingState, LandingStatus, PartitionLanding, SegmentEnd};
 pub use layer::{BatchLayer, BatchParts};
 pub use leader::leader;

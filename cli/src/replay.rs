@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
-use dovetail_batch_layer::LandedRecords;
 use dovetail_core::catalog::{Catalog, Gap, Segment};
 use dovetail_core::offsets::{OffsetRange, Offsets};
 use dovetail_core::pipeline::Stream;
 use dovetail_core::store::Store;
-use dovetail_core::view::Folder;
 use dovetail_ingestion::decode::{Decoded, Decoder};
+use dovetail_ingestion::landed::LandedRecords;
 use dovetail_ingestion::log::{Log, LogError};
 use tokio::sync::mpsc;
 
-use crate::verify::Progress;
+use crate::verify::{Folding, Progress};
 
 /// Payload bytes per read of the log.
 const READ: usize = 4 << 20;
@@ -39,7 +38,7 @@ pub(crate) struct Replay<'e> {
 
 impl Replay<'_> {
     /// Folds every record of the partition below `end`. Returns how many there were.
-    pub(crate) async fn run(&self, partition: i32, end: i64, folder: &mut Folder) -> Result<u64> {
+    pub(crate) async fn run(&self, partition: i32, end: i64, folding: &mut Folding) -> Result<u64> {
         let topic = &self.stream.topic;
         let mut decoder = Decoder::new(Arc::clone(self.stream))?;
         let mut at = self.first(partition).await?;
@@ -49,7 +48,7 @@ impl Replay<'_> {
                 Err(LogError::Trimmed { .. }) => {
                     let next = match self.landed_at(partition, at).await? {
                         Landed::Segment(segment) => {
-                            records += self.landed(&segment, OffsetRange::new(at, end), folder).await?;
+                            records += self.landed(&segment, OffsetRange::new(at, end), folding).await?;
                             segment.range.end
                         }
                         Landed::Gap(gap) => gap.range.end,
@@ -65,7 +64,7 @@ impl Replay<'_> {
                 bail!("the log of `{topic}` partition {partition} ends at {at}, before {end}");
             }
             let decoded = Arc::new(decoder.decode(partition, &fetched)?).between(at, end);
-            records += fold(folder, &decoded).await?;
+            records += fold(folding, &decoded).await?;
             self.progress.read((next.min(end) - at).unsigned_abs());
             at = next;
         }
@@ -108,7 +107,7 @@ impl Replay<'_> {
     }
 
     /// The segment's records within `range`.
-    async fn landed(&self, segment: &Segment, range: OffsetRange, folder: &mut Folder) -> Result<u64> {
+    async fn landed(&self, segment: &Segment, range: OffsetRange, folding: &mut Folding) -> Result<u64> {
         let landed = LandedRecords::open(self.store, segment).await;
         let landed = landed.with_context(|| format!("segment `{}`", segment.path))?;
         let (output, mut batches) = mpsc::channel(AHEAD);
@@ -125,14 +124,14 @@ impl Replay<'_> {
         while let Some(decoded) = batches.recv().await {
             let decoded = decoded.with_context(|| format!("segment `{}`", segment.path))?;
             let decoded = Arc::new(decoded).between(range.start, range.end);
-            records += fold(folder, &decoded).await?;
+            records += fold(folding, &decoded).await?;
         }
         decoding.await?;
         Ok(records)
     }
 }
 
-async fn fold(folder: &mut Folder, decoded: &Decoded) -> Result<u64> {
-    folder.fold(&decoded.rows).await?;
+async fn fold(folding: &mut Folding, decoded: &Decoded) -> Result<u64> {
+    folding.fold(&decoded.rows).await?;
     Ok((decoded.rows.num_rows() + decoded.dead.len()) as u64)
 }

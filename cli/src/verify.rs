@@ -3,11 +3,16 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use arrow::array::RecordBatch;
 use datafusion::datasource::MemTable;
-use datafusion::prelude::SessionContext;
+use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
 use dovetail_core::offsets::Offsets;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::view::{Difference, Folder, View, compare_answers};
+use dovetail_serving_layer::Pool;
+use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
@@ -47,36 +52,45 @@ pub(crate) async fn verify_all(engine: &Arc<Engine>, views: &[Arc<View>], progre
             Err(_) => 0,
         });
     }
-    progress.begin(&expected);
+    let _verifying = progress.begin(&expected);
     let mut verdicts = vec![];
     for view in views {
         verdicts.push(verify(engine, view, progress).await?);
     }
-    progress.end();
     Ok(verdicts)
 }
 
-/// Verifies one view.
+/// Verifies one view. What that takes is of the memory of all queries: where there is no room, it says so and stops.
 pub(crate) async fn verify(engine: &Arc<Engine>, view: &Arc<View>, progress: &Progress) -> Result<Verdict> {
-    let served = engine.serving()?.query(&format!("SELECT * FROM public.{}", view.name)).await?;
+    let memory = engine.serving()?.memory_to_verify();
+    let mut served = engine.serving()?.query(&format!("SELECT * FROM public.{}", view.name)).await?;
     let Some(as_of) = served.as_of.iter().find(|as_of| as_of.view == view.name).cloned() else {
         bail!("the answer of `{}` does not say what it is as of", view.name);
     };
     let states = if view.has_sketches() { served.states(view).await? } else { vec![] };
-    let served = served.collect().await?;
+    let mut room = vec![memory.take(&view.name, bytes_of(&states))?];
+    let mut answered = vec![];
+    while let Some(batch) = served.batches.next().await {
+        let batch = batch?;
+        room.push(memory.take(&view.name, batch.get_array_memory_size())?);
+        answered.push(batch);
+    }
+    drop(served);
     let stream = stream_of(engine, view)?;
     let replay = replay(engine, stream, progress);
     progress.view(&view.name, replay.records(Some(&as_of.head)).await?);
-    let (folded_states, records) = fold_again(&replay, view, &as_of.head).await?;
+    let (folded_states, records, folded_room) = fold_again(&replay, view, &as_of.head, &memory).await?;
     let mut different = if view.has_sketches() { view.compare_sketches(&states, &folded_states)? } else { vec![] };
-    let folded = answer(view, &folded_states).await?;
+    let folded = answer(view, &folded_states, &memory).await?;
+    drop((folded_states, folded_room, states));
     let schema = view.answer_schema();
-    let renamed = |batches: Vec<arrow::array::RecordBatch>| -> Result<Vec<_>> {
-        let all =
-            batches.into_iter().map(|b| arrow::array::RecordBatch::try_new(nullable(&schema), b.columns().to_vec()));
+    let renamed = |batches: Vec<RecordBatch>| -> Result<Vec<_>> {
+        let all = batches.into_iter().map(|b| RecordBatch::try_new(nullable(&schema), b.columns().to_vec()));
         Ok(all.collect::<Result<_, _>>()?)
     };
-    let (served, folded) = (renamed(served)?, renamed(folded)?);
+    // The rows of both are sorted to be compared.
+    room.push(memory.take(&view.name, bytes_of(&answered).saturating_add(bytes_of(&folded)).saturating_mul(2))?);
+    let (served, folded) = (renamed(answered)?, renamed(folded)?);
     let rows = served.iter().map(|b| b.num_rows() as u64).sum();
     different.extend(compare_answers(&nullable(&schema), &served, &folded, view.answer_exactness())?);
     let examples = different.iter().take(EXAMPLES).map(|Difference { left, right }| (left.clone(), right.clone()));
@@ -89,6 +103,10 @@ pub(crate) async fn verify(engine: &Arc<Engine>, view: &Arc<View>, progress: &Pr
         differences: different.len() as u64,
         examples: examples.collect(),
     })
+}
+
+fn bytes_of(batches: &[RecordBatch]) -> usize {
+    batches.iter().map(RecordBatch::get_array_memory_size).sum()
 }
 
 fn stream_of<'e>(engine: &'e Engine, view: &View) -> Result<&'e Arc<Stream>> {
@@ -111,23 +129,50 @@ async fn fold_again(
     replay: &Replay<'_>,
     view: &Arc<View>,
     head: &Offsets,
-) -> Result<(Vec<arrow::array::RecordBatch>, u64)> {
+    memory: &Arc<Pool>,
+) -> Result<(Vec<RecordBatch>, u64, MemoryReservation)> {
+    let room = memory.for_view(&view.name);
     let mut states = vec![];
     let mut records = 0;
     for (partition, end) in head.iter() {
-        let mut folder = Folder::new(view)?;
-        records += replay.run(partition, end, &mut folder).await?;
-        states.extend(folder.take_state()?);
+        let mut folding = Folding::new(view, memory)?;
+        records += replay.run(partition, end, &mut folding).await?;
+        let state = folding.folder.take_state()?;
+        room.try_grow(bytes_of(&state)).map_err(|error| memory.explain(error))?;
+        states.extend(state);
     }
-    Ok((states, records))
+    Ok((states, records, room))
 }
 
 /// What the view's SQL makes of its states.
-async fn answer(view: &Arc<View>, states: &[arrow::array::RecordBatch]) -> Result<Vec<arrow::array::RecordBatch>> {
+async fn answer(view: &Arc<View>, states: &[RecordBatch], memory: &Arc<Pool>) -> Result<Vec<RecordBatch>> {
+    // Finishing builds a table of all groups and then the answer.
+    let _room = memory.take(&view.name, bytes_of(states).saturating_mul(2))?;
     let finished = view.finish(states, None)?;
     let leaf = MemTable::try_new(view.leaf_schema(), vec![finished])?;
-    let context = SessionContext::new();
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(memory.shared()).build_arc()?;
+    let context = SessionContext::new_with_config_rt(SessionConfig::new(), runtime);
     let plan = view.answer_plan(Arc::new(leaf))?;
     let answer = context.execute_logical_plan(plan).await?.collect().await;
-    answer.with_context(|| format!("view `{}`", view.name))
+    answer.map_err(|error| memory.explain(error)).with_context(|| format!("view `{}`", view.name))
+}
+
+/// A folder whose growth is taken from memory that has a limit.
+pub(crate) struct Folding {
+    folder: Folder,
+    memory: Arc<Pool>,
+    room: MemoryReservation,
+}
+
+impl Folding {
+    fn new(view: &Arc<View>, memory: &Arc<Pool>) -> Result<Self> {
+        let (folder, memory) = (Folder::new(view)?, Arc::clone(memory));
+        Ok(Self { folder, room: memory.for_view(&view.name), memory })
+    }
+
+    pub(crate) async fn fold(&mut self, rows: &RecordBatch) -> Result<()> {
+        self.folder.fold(rows).await?;
+        self.room.try_resize(self.folder.size()).map_err(|error| self.memory.explain(error))?;
+        Ok(())
+    }
 }

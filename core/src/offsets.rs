@@ -10,6 +10,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -136,6 +137,29 @@ impl Cut {
     }
 }
 
+/// A text that is no cut.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a cut as `{{0: 5, 1: 7}}` is")]
+pub struct NotACut(pub String);
+
+/// As it is displayed.
+impl FromStr for Cut {
+    type Err = NotACut;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parse = || {
+            let inside = text.strip_prefix('{')?.strip_suffix('}')?;
+            let pairs = inside.split(", ").filter(|_| !inside.is_empty());
+            let pair = |pair: &str| {
+                let (partition, offset) = pair.split_once(": ")?;
+                Some((partition.parse().ok()?, offset.parse().ok()?))
+            };
+            pairs.map(pair).collect::<Option<Offsets>>()
+        };
+        parse().map(Self).ok_or_else(|| NotACut(text.to_owned()))
+    }
+}
+
 impl fmt::Display for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -172,6 +196,12 @@ mod tests {
     fn offsets_print_and_round_trip_as_json() {
         let cut = Cut(offsets(&[(0, 5), (11, 7)]));
         assert_eq!(cut.to_string(), "{0: 5, 11: 7}");
+        for cut in [cut.clone(), Cut::default()] {
+            assert_eq!(cut.to_string().parse(), Ok(cut));
+        }
+        for wrong in ["", "0: 5", "{0: 5", "{0}", "{0: 5, }", "{0: x}", "{a: 5}"] {
+            assert_eq!(wrong.parse::<Cut>(), Err(NotACut(wrong.to_owned())));
+        }
         let json = serde_json::to_string(&cut).unwrap();
         assert_eq!(json, r#"{"0":5,"11":7}"#);
         assert_eq!(serde_json::from_str::<Cut>(&json).unwrap(), cut);

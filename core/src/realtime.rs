@@ -70,6 +70,9 @@ pub enum RealtimeError {
     /// The speed layer is folding towards the floor that was asked for; ask again.
     #[error("view `{view}` is being folded from the log: partition {partition} is at {head}, {behind} records to go")]
     CatchingUp { view: ViewName, partition: i32, head: i64, behind: i64 },
+    /// It was folded and has been let go of since a newer generation covers it; only a rollback brings it back.
+    #[error("view `{view}`: partition {partition} is no longer held from offset {floor}, only from {from}")]
+    Dropped { view: ViewName, partition: i32, floor: i64, from: i64 },
     /// A speed layer in another process has been asked and has not answered yet; ask again.
     #[error("view `{view}`: speed layer `{member}` has not answered yet")]
     Asking { view: ViewName, member: String },
@@ -84,9 +87,10 @@ pub enum RealtimeError {
 }
 
 impl RealtimeError {
-    /// Whether asking again soon is all that has to be done.
+    /// Whether asking again soon is all that has to be done; of what was dropped only if the generation is current, or
+    /// about to be again.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::CatchingUp { .. } | Self::Asking { .. })
+        matches!(self, Self::CatchingUp { .. } | Self::Dropped { .. } | Self::Asking { .. })
     }
 }
 
@@ -110,18 +114,26 @@ impl fmt::Display for Partitions<'_> {
 pub struct HeldUp {
     /// Whether it goes on by itself once what it waits for is there.
     pub by_itself: bool,
+    /// What it waits for is room at its reader.
+    #[serde(default)]
+    pub no_room: bool,
     pub why: String,
 }
 
 impl HeldUp {
     /// It waits for something, and goes on by itself.
     pub fn stalled(why: impl Into<String>) -> Self {
-        Self { by_itself: true, why: why.into() }
+        Self { by_itself: true, no_room: false, why: why.into() }
+    }
+
+    /// Its reader has no room for it; it goes on once there is.
+    pub fn no_room(why: impl Into<String>) -> Self {
+        Self { by_itself: true, no_room: true, why: why.into() }
     }
 
     /// It does not go on by itself.
     pub fn stopped(why: impl Into<String>) -> Self {
-        Self { by_itself: false, why: why.into() }
+        Self { by_itself: false, no_room: false, why: why.into() }
     }
 }
 

@@ -21,6 +21,9 @@ use crate::name::ViewName;
 use crate::offsets::{Cut, OffsetRange};
 use crate::realtime::{HeldUp, RealtimeError};
 
+/// So many floors may be asked for at a time.
+pub const MOST_FLOORS: usize = 1024;
+
 /// What a reader wants to be sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ask {
@@ -69,6 +72,9 @@ pub struct PartitionStatus {
     pub partition: i32,
     /// How far it has folded; `None` while the view is unfilled.
     pub head: Option<i64>,
+    /// From where it can be read at the least: floors below need not be asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor: Option<i64>,
     /// The floors from which it cannot be read at the moment, and why.
     pub unread: Vec<(i64, RealtimeError)>,
     /// Why it is not folded any further.
@@ -84,7 +90,13 @@ mod tests {
         let view = ViewName::parse("clicks").unwrap();
         let error = RealtimeError::CatchingUp { view: view.clone(), partition: 1, head: 3, behind: 4 };
         let unread = vec![(7, error), (9, RealtimeError::Unfilled(view.clone()))];
-        let status = PartitionStatus { partition: 1, head: Some(3), unread, held_up: Some(HeldUp::stalled("no log")) };
+        let status = PartitionStatus {
+            partition: 1,
+            head: Some(3),
+            floor: Some(2),
+            unread,
+            held_up: Some(HeldUp::stalled("no log")),
+        };
         let range = OffsetRange::new(5, 9);
         let part = Part { partition: 0, range, base: true, end: true, done: false, pinned: vec![7] };
         for message in [Message::Part(part), Message::Status(Status { partitions: vec![status] })] {

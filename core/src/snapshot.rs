@@ -1,7 +1,9 @@
 //! Where batch and realtime views meet: the one place that compares them.
 
+use std::collections::BTreeSet;
+
 use crate::offsets::{Cut, Offsets};
-use crate::realtime::{Partitions, RealtimeView, Slice};
+use crate::realtime::{Partitions, RealtimeView};
 
 /// Batch states and realtime states that do not fit together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,12 +29,27 @@ pub struct Met {
     pub missing: Vec<i32>,
 }
 
-/// Checks that `realtime` starts exactly where a batch view with `cut` ends, for all partitions `0..partitions`.
+/// Checks that `realtime` starts exactly where a batch view with `cut` ends, and goes on without a gap to its head.
 ///
 /// ```text
 /// batch     ──────────────┤ cut
 /// realtime                ├──slice──├──slice──┤ head
 /// ```
+///
+/// Checked are all partitions that anybody names: `0..partitions` that are known to exist, those of the cut, and those
+/// of the floor, the head, the slices and the missing of `realtime`. So a partition that one of them knows of before
+/// the others do is neither merged unchecked nor left out unnamed:
+///
+/// | in the head | floor and cut | slices | it is |
+/// |---|---|---|---|
+/// | no | any | none | missing |
+/// | no | any | some | a hole: slices that end nowhere |
+/// | yes | floor above the cut | any | a gap |
+/// | yes | floor below the cut | any | an overlap |
+/// | yes | equal | one after the other from the cut to the head | met |
+/// | yes | equal | anything else, or a head below the cut | a hole |
+///
+/// Who does not name a partition has it at 0.
 ///
 /// # Errors
 /// Names the partitions that are missing, or the first in which there is a gap, an overlap or a hole.
@@ -50,21 +67,29 @@ pub fn meet(cut: &Cut, realtime: &RealtimeView, partitions: u32) -> Result<Met, 
 /// Names the first partition in which there is a gap, an overlap or a hole.
 pub fn meet_in_part(cut: &Cut, realtime: &RealtimeView, partitions: u32) -> Result<Met, MeetError> {
     let mut met = Met { cut: cut.clone(), head: realtime.head.clone(), missing: vec![] };
-    for partition in 0..partitions.cast_signed() {
-        if realtime.head.partitions().any(|held| held == partition) {
+    let held: BTreeSet<i32> = realtime.head.partitions().collect();
+    for partition in named(cut, realtime, partitions) {
+        if held.contains(&partition) {
             joins(cut, realtime, partition)?;
-        } else {
-            met.head.set(partition, cut.get(partition));
-            met.missing.push(partition);
+            continue;
         }
-    }
-    // What is missing must not be in the answer either.
-    match realtime.slices.iter().find(|slice| met.missing.contains(&slice.partition)) {
-        Some(Slice { partition, range, .. }) => {
-            Err(MeetError::Hole { partition: *partition, expected: cut.get(*partition), found: range.start })
+        // What is missing must not be in the answer either.
+        if let Some(slice) = realtime.slices.iter().find(|slice| slice.partition == partition) {
+            let found = slice.range.start;
+            return Err(MeetError::Hole { partition, expected: cut.get(partition), found });
         }
-        None => Ok(met),
+        met.head.set(partition, cut.get(partition));
+        met.missing.push(partition);
     }
+    Ok(met)
+}
+
+/// The partitions that anybody names, ascending.
+fn named(cut: &Cut, realtime: &RealtimeView, partitions: u32) -> BTreeSet<i32> {
+    let known = 0..i32::try_from(partitions).unwrap_or(i32::MAX);
+    let told = realtime.floor.0.partitions().chain(realtime.head.partitions());
+    let told = told.chain(realtime.slices.iter().map(|slice| slice.partition));
+    known.chain(cut.0.partitions()).chain(told).chain(realtime.missing.keys().copied()).collect()
 }
 
 fn joins(cut: &Cut, realtime: &RealtimeView, partition: i32) -> Result<(), MeetError> {
@@ -92,58 +117,4 @@ fn joins(cut: &Cut, realtime: &RealtimeView, partition: i32) -> Result<(), MeetE
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::offsets::OffsetRange;
-
-    fn realtime(ranges: &[(i32, i64, i64)]) -> RealtimeView {
-        let mut view = RealtimeView::default();
-        for &(partition, start, end) in ranges {
-            if view.head.partitions().all(|p| p != partition) {
-                view.floor.0.set(partition, start);
-            }
-            view.head.set(partition, end);
-            view.slices.push(Slice { partition, range: OffsetRange::new(start, end), state: Arc::default() });
-        }
-        view
-    }
-
-    fn cut(offsets: &[(i32, i64)]) -> Cut {
-        Cut(offsets.iter().copied().collect())
-    }
-
-    #[test]
-    fn views_meet_at_the_cut() {
-        let met = meet(&cut(&[(0, 5), (1, 0)]), &realtime(&[(0, 5, 7), (0, 7, 9), (1, 0, 0)]), 2).unwrap();
-        assert_eq!(met.head, [(0, 9), (1, 0)].into_iter().collect());
-    }
-
-    #[test]
-    fn gaps_overlaps_and_holes_are_refused() {
-        let at_5 = cut(&[(0, 5)]);
-        let gap = MeetError::Gap { partition: 0, batch_end: 5, realtime_start: 6 };
-        assert_eq!(meet(&at_5, &realtime(&[(0, 6, 9)]), 1), Err(gap));
-        let overlap = MeetError::Overlap { partition: 0, batch_end: 5, realtime_start: 4 };
-        assert_eq!(meet(&at_5, &realtime(&[(0, 4, 9)]), 1), Err(overlap));
-        let hole = MeetError::Hole { partition: 0, expected: 7, found: 8 };
-        assert_eq!(meet(&at_5, &realtime(&[(0, 5, 7), (0, 8, 9)]), 1), Err(hole));
-        let missing = MeetError::Missing { partitions: vec![1] };
-        assert_eq!(meet(&at_5, &realtime(&[(0, 5, 7)]), 2), Err(missing));
-    }
-
-    #[test]
-    fn in_part_the_missing_end_at_the_cut_and_are_named() {
-        let at = cut(&[(0, 5), (1, 3), (2, 4)]);
-        let met = meet_in_part(&at, &realtime(&[(0, 5, 7), (2, 4, 4)]), 3).unwrap();
-        assert_eq!((met.head, met.missing), ([(0, 7), (1, 3), (2, 4)].into_iter().collect(), vec![1]));
-        let hole = MeetError::Hole { partition: 0, expected: 5, found: 6 };
-        let mut broken = realtime(&[(0, 6, 7)]);
-        broken.floor = at.clone();
-        assert_eq!(meet_in_part(&at, &broken, 3), Err(hole));
-        let mut stray = realtime(&[(0, 5, 7), (1, 3, 4)]);
-        stray.head = [(0, 7)].into_iter().collect();
-        assert_eq!(meet_in_part(&at, &stray, 2), Err(MeetError::Hole { partition: 1, expected: 3, found: 3 }));
-    }
-}
+mod tests;

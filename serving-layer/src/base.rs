@@ -8,60 +8,105 @@
 //! Slices are immutable, so a base stays right for every snapshot of the same batch states whose slices have a
 //! boundary where the base ends. A delta that has grown is merged into a new base, beside the queries.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use datafusion::common::Result;
+use datafusion::execution::memory_pool::MemoryReservation;
 use dovetail_core::name::ViewName;
 use dovetail_core::offsets::Offsets;
 use dovetail_core::realtime::{Realtime, Slice};
 use dovetail_core::view::View;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
-use tracing::warn;
+use tracing::{error, warn};
 
+use crate::cache::{Cache, Kind, Room};
+use crate::memory::{Pool, Shared};
 use crate::snapshot::Tail;
 use crate::states::States;
 
 /// A delta of so many slices is merged even when it has few rows.
 const MANY_SLICES: usize = 48;
-/// Finished answers kept per view.
-const ANSWERS: usize = 2;
+/// An answer is kept when it takes no more than this part of the cache.
+const PART_OF_CACHE: usize = 8;
+/// Pause before a merge that did not come about is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Batch states and the slices up to `ends`, merged.
 #[derive(Debug)]
-struct Base {
+pub(crate) struct Base {
     states: Arc<str>,
     ends: Offsets,
     batches: Vec<RecordBatch>,
     rows: usize,
+    #[expect(dead_code, reason = "counts until it is dropped")]
+    room: Room,
 }
 
 /// A finished answer and what it was finished from.
 #[derive(Debug)]
-struct Answer {
+pub(crate) struct Answer {
     states: Arc<str>,
     head: Offsets,
-    columns: Vec<usize>,
-    batches: Arc<Vec<RecordBatch>>,
+    pub(crate) batches: Vec<RecordBatch>,
+    /// `None` where it is not kept, and counts as its query's.
+    room: Option<Room>,
 }
 
-/// What is kept for one view.
+impl Answer {
+    /// Whether its bytes are the cache's.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.room.is_some()
+    }
+}
+
+/// How merging of one view stands.
 #[derive(Debug, Default)]
-struct Kept {
-    base: Mutex<Option<Arc<Base>>>,
-    merging: AtomicBool,
-    answers: Mutex<VecDeque<Answer>>,
+struct Merging {
+    is_on: AtomicBool,
+    /// Not before, after one that did not come about.
+    not_before: Mutex<Option<Instant>>,
+}
+
+/// A merge that is on until this is dropped, however it ends.
+struct Turn(Arc<Merging>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.is_on.store(false, Ordering::Release);
+    }
+}
+
+impl Merging {
+    fn turn(self: &Arc<Self>) -> Option<Turn> {
+        let not_before = *self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
+        if not_before.is_some_and(|at| Instant::now() < at) || self.is_on.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        Some(Turn(Arc::clone(self)))
+    }
+}
+
+impl Turn {
+    fn ended(self, outcome: &'static str) {
+        metrics::counter!("dovetail_merges_total", "outcome" => outcome).increment(1);
+        let not_before = (outcome != "merged").then(|| Instant::now() + AGAIN);
+        *self.0.not_before.lock().unwrap_or_else(PoisonError::into_inner) = not_before;
+    }
 }
 
 /// The merged bases and last answers of all views.
 #[derive(Debug)]
 pub(crate) struct Bases {
-    views: HashMap<ViewName, Arc<Kept>>,
+    views: HashMap<ViewName, Arc<Merging>>,
+    cache: Arc<Cache>,
+    /// What merges use while they are on.
+    memory: Arc<Pool>,
     tasks: TaskTracker,
-    /// An answer larger than this is not kept.
-    answer_bytes: usize,
 }
 
 /// How much of a view a read merges. One that filters has little left to merge: that others could do it for good is
@@ -76,6 +121,9 @@ pub(crate) enum Reach {
 #[derive(Debug)]
 pub(crate) struct Pieces {
     pub(crate) batches: Vec<RecordBatch>,
+    /// What holds some of them: it counts while they are used.
+    #[expect(dead_code, reason = "counts until it is dropped")]
+    base: Option<Arc<Base>>,
     /// Rows of `batches` that no base holds, and the base's own.
     delta_rows: usize,
     base_rows: usize,
@@ -83,8 +131,14 @@ pub(crate) struct Pieces {
 }
 
 impl Bases {
-    pub(crate) fn new(views: impl Iterator<Item = ViewName>, tasks: TaskTracker, answer_bytes: usize) -> Self {
-        Self { views: views.map(|view| (view, Arc::default())).collect(), tasks, answer_bytes }
+    pub(crate) fn new(
+        views: impl Iterator<Item = ViewName>,
+        cache: &Arc<Cache>,
+        memory: &Shared,
+        tasks: TaskTracker,
+    ) -> Self {
+        let views = views.map(|view| (view, Arc::default())).collect();
+        Self { views, cache: Arc::clone(cache), memory: Pool::of("merging", memory), tasks }
     }
 
     /// The states of a snapshot, and a merge started beside if they have become many for a read of this `reach`.
@@ -96,63 +150,119 @@ impl Bases {
         reach: Reach,
         realtime: &Arc<dyn Realtime>,
     ) -> Pieces {
-        let Some(kept) = self.views.get(&view.name).filter(|_| view.is_aggregate()) else {
+        let Some(merging) = self.views.get(&view.name).filter(|_| view.is_aggregate()) else {
             return pieces(None, states, tail);
         };
-        let base = kept.base.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let pieces = pieces(base.filter(|base| fits(base, states, tail)).as_deref(), states, tail);
-        if pieces.are_many(reach) && !kept.merging.swap(true, Ordering::AcqRel) {
-            let (kept, view, states, tail) = (Arc::clone(kept), Arc::clone(view), Arc::clone(states), Arc::clone(tail));
-            realtime.keep_boundary(&view.name, &tail.met.head);
-            let batches = pieces.batches.clone();
-            self.tasks.spawn_blocking(move || {
-                match merged(&view, &states, &tail, &batches) {
-                    Ok(base) => *kept.base.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(base)),
-                    Err(error) => warn!(view = %view.name, %error, "states could not be merged ahead"),
+        let base = self.cache.merged(&view.name).filter(|base| fits(base, states, tail));
+        let pieces = pieces(base, states, tail);
+        if pieces.are_many(reach)
+            && let Some(turn) = merging.turn()
+        {
+            match self.room_for(view, states, &pieces.batches) {
+                Some(room) => {
+                    realtime.keep_boundary(&view.name, &tail.met.head);
+                    self.merge((view, states, tail), pieces.batches.clone(), room, turn);
                 }
-                kept.merging.store(false, Ordering::Release);
-            });
+                None => turn.ended("no_room"),
+            }
         }
         pieces
     }
 
-    /// The answer of the same snapshot, if it was finished before.
-    pub(crate) fn answer(
-        &self,
-        view: &View,
-        states: &States,
-        tail: &Tail,
-        columns: &[usize],
-    ) -> Option<Arc<Vec<RecordBatch>>> {
-        let answers = self.views.get(&view.name)?.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let found =
-            answers.iter().find(|a| a.states == states.id && a.head == tail.met.head && a.columns == columns)?;
-        Some(Arc::clone(&found.batches))
+    /// Room for what would be merged, and for the work: merging takes about twice what is merged. It has to fit beside
+    /// the view's own states, or each would push the other out.
+    fn room_for(&self, view: &View, states: &States, batches: &[RecordBatch]) -> Option<(Room, MemoryReservation)> {
+        let bytes: usize = batches.iter().map(RecordBatch::get_array_memory_size).sum();
+        if states.bytes.saturating_add(bytes) > self.cache.limit() {
+            return None;
+        }
+        let work = self.memory.take(&view.name, bytes.saturating_mul(2)).ok()?;
+        let room = self.cache.room(Kind::Merged, &view.name);
+        self.cache.try_grow(&room, bytes).then_some((room, work))
     }
 
-    /// Keeps an answer for whoever asks next.
+    fn merge(
+        &self,
+        (view, states, tail): (&Arc<View>, &Arc<States>, &Arc<Tail>),
+        batches: Vec<RecordBatch>,
+        (room, work): (Room, MemoryReservation),
+        turn: Turn,
+    ) {
+        let (view, states, tail) = (Arc::clone(view), Arc::clone(states), Arc::clone(tail));
+        let cache = Arc::clone(&self.cache);
+        self.tasks.spawn_blocking(move || {
+            let _work = work;
+            // A bug in one merge must not be the end of merging.
+            let outcome = match catch_unwind(AssertUnwindSafe(|| view.merge(&batches))) {
+                Ok(Ok(batches)) => {
+                    let bytes: usize = batches.iter().map(RecordBatch::get_array_memory_size).sum();
+                    let taken = room.bytes();
+                    room.shrink_to(bytes);
+                    if bytes <= taken || cache.try_grow(&room, bytes - taken) {
+                        let rows = batches.iter().map(RecordBatch::num_rows).sum();
+                        let ends = tail.met.head.clone();
+                        cache.keep_merged(
+                            &view.name,
+                            Base { states: Arc::clone(&states.id), ends, batches, rows, room },
+                        );
+                        "merged"
+                    } else {
+                        "no_room"
+                    }
+                }
+                Ok(Err(error)) => {
+                    warn!(view = %view.name, %error, "states could not be merged ahead");
+                    "failed"
+                }
+                Err(_panic) => {
+                    error!(view = %view.name, "merging states ahead met a bug; queries merge them themselves");
+                    "panicked"
+                }
+            };
+            turn.ended(outcome);
+        });
+    }
+
+    /// The answer of the same snapshot, if it was finished before.
+    pub(crate) fn answer(&self, view: &View, states: &States, tail: &Tail, columns: &[usize]) -> Option<Arc<Answer>> {
+        self.cache.answer(&view.name, columns).filter(|a| a.states == states.id && a.head == tail.met.head)
+    }
+
+    /// The answer, kept for whoever asks next if there is room.
     pub(crate) fn keep(
         &self,
         view: &View,
         states: &States,
         tail: &Tail,
         columns: &[usize],
-        batches: &Arc<Vec<RecordBatch>>,
-    ) {
+        batches: Vec<RecordBatch>,
+    ) -> Arc<Answer> {
         let bytes: usize = batches.iter().map(RecordBatch::get_array_memory_size).sum();
-        let Some(kept) = self.views.get(&view.name).filter(|_| bytes <= self.answer_bytes) else { return };
-        let mut answers = kept.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.truncate(ANSWERS - 1);
-        answers.push_front(Answer {
-            states: Arc::clone(&states.id),
-            head: tail.met.head.clone(),
-            columns: columns.to_vec(),
-            batches: Arc::clone(batches),
-        });
+        let room = (view.is_aggregate() && bytes <= self.cache.limit() / PART_OF_CACHE)
+            .then(|| self.cache.room(Kind::Answers, &view.name))
+            .filter(|room| self.cache.try_grow(room, bytes));
+        let answer = Answer { states: Arc::clone(&states.id), head: tail.met.head.clone(), batches, room };
+        let answer = Arc::new(answer);
+        if answer.is_kept() {
+            self.cache.keep_answer(&view.name, columns, &answer);
+        }
+        answer
+    }
+}
+
+impl Answer {
+    /// One that nobody else will ask for.
+    pub(crate) fn passing(batches: Vec<RecordBatch>) -> Arc<Self> {
+        Arc::new(Self { states: "".into(), head: Offsets::default(), batches, room: None })
     }
 }
 
 impl Pieces {
+    /// Of one layer alone.
+    pub(crate) fn of(batches: Vec<RecordBatch>) -> Self {
+        Self { batches, base: None, delta_rows: 0, base_rows: 0, delta_slices: 0 }
+    }
+
     /// Whether merging them once would save the reads that follow more than it costs.
     fn are_many(&self, reach: Reach) -> bool {
         let rows = match reach {
@@ -172,21 +282,16 @@ fn fits(base: &Base, states: &States, tail: &Tail) -> bool {
     base.states == states.id && tail.met.head.partitions().all(|p| boundary(p, base.ends.get(p)))
 }
 
-fn pieces(base: Option<&Base>, states: &States, tail: &Tail) -> Pieces {
-    let above = |slice: &&Slice| base.is_none_or(|base| slice.range.start >= base.ends.get(slice.partition));
+fn pieces(base: Option<Arc<Base>>, states: &States, tail: &Tail) -> Pieces {
+    let above = |slice: &&Slice| base.as_ref().is_none_or(|base| slice.range.start >= base.ends.get(slice.partition));
     let delta: Vec<&Slice> = tail.slices.iter().filter(above).filter(|slice| !slice.range.is_empty()).collect();
-    let mut batches = base.map_or_else(|| states.batches.clone(), |base| base.batches.clone());
-    let base_rows = base.map_or(states.rows, |base| base.rows);
+    let mut batches = base.as_ref().map_or_else(|| states.batches.clone(), |base| base.batches.clone());
+    let base_rows = base.as_ref().map_or(states.rows, |base| base.rows);
     let mut delta_rows = 0;
     for batch in delta.iter().flat_map(|slice| slice.state.iter()) {
         delta_rows += batch.num_rows();
         batches.push(batch.clone());
     }
-    Pieces { batches, delta_rows, base_rows, delta_slices: delta.len() }
-}
-
-fn merged(view: &View, states: &States, tail: &Tail, batches: &[RecordBatch]) -> Result<Base> {
-    let batches = view.merge(batches)?;
-    let rows = batches.iter().map(RecordBatch::num_rows).sum();
-    Ok(Base { states: Arc::clone(&states.id), ends: tail.met.head.clone(), batches, rows })
+    let delta_slices = delta.len();
+    Pieces { batches, base, delta_rows, base_rows, delta_slices }
 }

@@ -10,70 +10,155 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion::common::runtime::SpawnedTask;
-use dovetail_core::catalog::Drift;
+use dovetail_core::catalog::{Drift, GenerationRow};
 use dovetail_core::manifest::ViewStates;
+use dovetail_core::name::{Generation, ViewName};
 use dovetail_core::offsets::Cut;
 use dovetail_core::realtime::RealtimeView;
+use dovetail_core::snapshot::meet;
 use dovetail_core::view::{View, compare_answers};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use crate::error::{QueryError, Reason};
-use crate::served::{Filled, Served};
+use crate::memory::Pool;
+use crate::served::{Filled, Served, read};
 use crate::serving::Inner;
 
 /// How often the served generation is looked at: a comparison has the speed layer's whole grace period.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(100);
+/// Generations that are compared one after the other when several were published since the last look.
+const MOST: usize = 8;
+/// Generations that are looked through for those that were published since.
+const LISTED: u32 = 1000;
 
-/// Compares whenever another generation is served, until `shutdown`.
+/// Compares whenever other generations are served, until `shutdown`.
 pub(crate) async fn watch(inner: Arc<Inner>, shutdown: CancellationToken) {
-    let mut before = inner.served();
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(LOOK) => {}
-        }
-        let now = inner.served();
-        if now.generation() == before.generation() {
-            continue;
-        }
-        // A rollback takes nothing over.
-        if now.generation() > before.generation() && before.manifest.is_some() {
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = compare(&inner, &before, &now) => {}
+    let watching = async {
+        let mut watch = Watch::start(&inner).await;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if let Err(error) = watch.look(&inner).await {
+                warn!(%error, "it cannot be told which generations are to be compared; looking again");
             }
         }
-        before = now;
+    };
+    shutdown.run_until_cancelled(watching).await;
+}
+
+/// What was compared so far. Every generation that is published is compared with the one before, or has rows that say
+/// why it was not.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    /// What the next generation took over from.
+    before: Arc<Served>,
+    /// The latest that was looked at.
+    done: Generation,
+}
+
+impl Watch {
+    /// From the generation that is served on. Those before are not compared any more: of those that are kept, it is
+    /// said where nobody has compared them.
+    pub(crate) async fn start(inner: &Arc<Inner>) -> Self {
+        let before = inner.served();
+        let done = before.generation();
+        if let Err(error) = explain_earlier(inner, done).await {
+            warn!(%error, "it cannot be told which generations were compared");
+        }
+        Self { before, done }
+    }
+
+    /// Compares what was published since.
+    pub(crate) async fn look(&mut self, inner: &Arc<Inner>) -> Result<(), QueryError> {
+        let now = inner.served();
+        // A rollback takes nothing over.
+        if now.generation() > self.done {
+            let mut published = inner.catalog.generations(LISTED).await?;
+            published.retain(|row| row.generation > self.done && row.generation <= now.generation());
+            published.sort_by_key(|row| row.generation);
+            let superseded = published.len().saturating_sub(MOST);
+            for (i, row) in published.into_iter().enumerate() {
+                let next = match read(Some(row.clone())) {
+                    Ok(next) => Arc::new(next),
+                    Err(error) => {
+                        let views = inner.folded().map(|view| view.name.clone()).collect();
+                        not_compared(inner, &row, views, &error.message).await;
+                        self.done = row.generation;
+                        continue;
+                    }
+                };
+                match i < superseded {
+                    true => {
+                        let why = format!("superseded by generation {}", now.generation());
+                        not_compared(inner, &row, names(&next), &why).await;
+                    }
+                    false => compare(inner, &self.before, &next).await,
+                }
+                (self.before, self.done) = (next, row.generation);
+            }
+        }
+        self.before = now;
+        Ok(())
     }
 }
 
-/// Compares every view that both generations hold, and records the results.
+/// Says of the generations up to `last` that are kept and that nobody has compared why that is so.
+async fn explain_earlier(inner: &Inner, last: Generation) -> Result<(), QueryError> {
+    let rows = inner.catalog.generations(LISTED).await?;
+    let known = inner.catalog.drifts(LISTED).await?;
+    for row in rows.into_iter().filter(|row| row.retired_ms.is_none() && row.generation <= last) {
+        let mut views = names(&read(Some(row.clone()))?);
+        views.retain(|view| !known.iter().any(|drift| drift.run_id == row.run_id && drift.view == *view));
+        not_compared(inner, &row, views, "it was published before a serving process looked").await;
+    }
+    Ok(())
+}
+
+fn names(served: &Served) -> Vec<ViewName> {
+    served.manifest.iter().flat_map(|manifest| manifest.views.keys().cloned()).collect()
+}
+
+async fn not_compared(inner: &Inner, row: &GenerationRow, views: Vec<ViewName>, why: &str) {
+    for view in views {
+        record(inner, row.run_id, row.generation, &view, Err(why.to_owned())).await;
+    }
+}
+
+/// Compares every view that `now` holds with what `before` holds of it, and records the results.
 pub(crate) async fn compare(inner: &Arc<Inner>, before: &Served, now: &Served) {
     let Some(manifest) = &now.manifest else { return };
     for view in inner.folded() {
-        let (Filled::States(old), Filled::States(new)) = (before.filled(view), now.filled(view)) else { continue };
-        let (drift, compared_rows, detail) = match drift(inner, view, old, new).await {
-            Ok(found) => found,
-            Err(why) => (f64::NAN, 0, format!("not compared: {why}")),
+        let Filled::States(new) = now.filled(view) else { continue };
+        let found = match before.filled(view) {
+            Filled::States(old) => drift(inner, view, old, new).await.map_err(|error| error.to_string()),
+            Filled::Nothing => Err("nothing was published before it".to_owned()),
+            Filled::NotYet => Err(format!("generation {} does not hold the view as it is now", before.generation())),
         };
-        if drift > 0.0 {
-            error!(view = %view.name, generation = %manifest.generation, drift, detail, "the two layers disagree");
-        } else {
-            debug!(view = %view.name, generation = %manifest.generation, compared_rows, detail, "compared the layers");
-        }
-        metrics::counter!("dovetail_drifting_rows_total").increment(if drift > 0.0 { drift as u64 } else { 0 });
-        let row = Drift {
-            run_id: manifest.run_id,
-            generation: manifest.generation,
-            view: view.name.clone(),
-            drift,
-            compared_rows,
-            detail,
-        };
-        if let Err(error) = inner.catalog.record_drift(&row).await {
-            warn!(view = %view.name, %error, "drift was not recorded");
-        }
+        record(inner, manifest.run_id, manifest.generation, &view.name, found).await;
+    }
+}
+
+/// Records what was found, or why it was not compared.
+async fn record(
+    inner: &Inner,
+    run_id: i64,
+    generation: Generation,
+    view: &ViewName,
+    found: Result<(f64, u64, String), String>,
+) {
+    let (drift, compared_rows, detail) = found.unwrap_or_else(|why| (f64::NAN, 0, format!("not compared: {why}")));
+    if drift > 0.0 {
+        error!(%view, %generation, drift, detail, "the two layers disagree");
+    } else {
+        debug!(%view, %generation, compared_rows, detail, "compared the layers");
+    }
+    if drift.is_nan() {
+        metrics::counter!("dovetail_drift_not_compared_total").increment(1);
+    }
+    metrics::counter!("dovetail_drifting_rows_total").increment(if drift > 0.0 { drift as u64 } else { 0 });
+    let row = Drift { run_id, generation, view: view.clone(), drift, compared_rows, detail };
+    if let Err(error) = inner.catalog.record_drift(&row).await {
+        warn!(%view, %generation, %error, "drift was not recorded");
     }
 }
 
@@ -92,8 +177,13 @@ async fn drift(
     let mut left = inner.states.get(view, old).await?.batches.clone();
     left.extend(range);
     let right = inner.states.get(view, new).await?;
+    // Both are finished and compared side by side: about as much again, twice.
+    let bytes: usize = left.iter().chain(&right.batches).map(RecordBatch::get_array_memory_size).sum();
+    let room = Pool::of("drift", &inner.memory).take(&view.name, bytes.saturating_mul(2));
+    let room = room.map_err(|error| QueryError { message: format!("no room: {}", error.message), ..error })?;
     let view = Arc::clone(view);
     let compared = SpawnedTask::spawn_blocking(move || {
+        let _room = room;
         let schema = view.leaf_schema();
         let mut differences = view.compare_sketches(&left, &right.batches)?;
         let (left, right) = (view.finish(&left, None)?, view.finish(&right.batches, None)?);
@@ -113,14 +203,13 @@ async fn drift(
     compared.await.map_err(|_| QueryError::panicked())?
 }
 
-/// The states of exactly `[from, to)`, if slices begin and end there.
+/// The states of exactly `[from, to)`, if the layer holds all of it and slices begin and end there.
 fn between(realtime: &RealtimeView, from: &Cut, to: &Cut) -> Option<Vec<RecordBatch>> {
-    let mut states = vec![];
-    for partition in realtime.head.partitions().chain(to.0.partitions()) {
-        if realtime.floor.get(partition) != from.get(partition) || realtime.head.get(partition) < to.get(partition) {
-            return None;
-        }
+    let met = meet(from, realtime, 0).ok()?;
+    if to.0.partitions().any(|partition| met.head.get(partition) < to.get(partition)) {
+        return None;
     }
+    let mut states = vec![];
     for slice in &realtime.slices {
         let end = to.get(slice.partition);
         if slice.range.is_cut_by(end) {

@@ -25,6 +25,7 @@ pub enum Reason {
     ReadOnly,
     Timeout,
     Memory,
+    /// More queries than may run at the same time.
     TooMany,
     /// Ask again later.
     NotReady,
@@ -34,6 +35,45 @@ pub enum Reason {
 }
 
 impl Reason {
+    pub const ALL: [Self; 15] = [
+        Self::Syntax,
+        Self::UndefinedTable,
+        Self::UndefinedColumn,
+        Self::UndefinedFunction,
+        Self::Invalid,
+        Self::Data,
+        Self::DivisionByZero,
+        Self::Unsupported,
+        Self::ReadOnly,
+        Self::Timeout,
+        Self::Memory,
+        Self::TooMany,
+        Self::NotReady,
+        Self::Storage,
+        Self::Internal,
+    ];
+
+    /// The word in answers over HTTP. It never changes.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Syntax => "syntax_error",
+            Self::UndefinedTable => "undefined_table",
+            Self::UndefinedColumn => "undefined_column",
+            Self::UndefinedFunction => "undefined_function",
+            Self::Invalid => "invalid_statement",
+            Self::Data => "invalid_value",
+            Self::DivisionByZero => "division_by_zero",
+            Self::Unsupported => "unsupported",
+            Self::ReadOnly => "read_only",
+            Self::Timeout => "timeout",
+            Self::Memory => "out_of_memory",
+            Self::TooMany => "too_many_queries",
+            Self::NotReady => "not_ready",
+            Self::Storage => "storage",
+            Self::Internal => "internal",
+        }
+    }
+
     /// The SQLSTATE.
     pub fn sqlstate(self) -> &'static str {
         match self {
@@ -48,7 +88,7 @@ impl Reason {
             Self::ReadOnly => "25006",
             Self::Timeout => "57014",
             Self::Memory => "53200",
-            Self::TooMany => "53300",
+            Self::TooMany => "53400",
             Self::NotReady => "55000",
             Self::Storage => "58030",
             Self::Internal => "XX000",
@@ -99,8 +139,17 @@ impl QueryError {
             .with_hint("records enter through `dovetail ingest` or `POST /v1/streams/{stream}/records`")
     }
 
-    pub(crate) fn timeout(limit: std::time::Duration) -> Self {
-        Self::new(Reason::Timeout, format!("canceling statement due to statement timeout ({limit:?})"))
+    /// `setting` is the one that says how long.
+    pub(crate) fn timeout(limit: std::time::Duration, setting: &str) -> Self {
+        let message = format!("canceling statement due to statement timeout: `{setting}` allows it {limit:?}");
+        Self::new(Reason::Timeout, message)
+            .with_hint("the time in which the server waits for the client to read counts too")
+    }
+
+    pub(crate) fn no_turn(limit: std::time::Duration, most: usize) -> Self {
+        let message =
+            format!("too many queries at the same time: no turn in {limit:?}, `query.concurrent` allows {most} to run");
+        Self::new(Reason::TooMany, message).with_hint("ask again, read answers faster, or raise `query.concurrent`")
     }
 
     pub(crate) fn panicked() -> Self {
@@ -212,7 +261,9 @@ fn classified(root: &DataFusionError) -> QueryError {
         DataFusionError::Plan(text) | DataFusionError::Execution(text) | DataFusionError::NotImplemented(text) => {
             first_part(text)
         }
-        DataFusionError::ResourcesExhausted(_) => "the query needs more memory than it may use".to_owned(),
+        DataFusionError::ResourcesExhausted(_) => {
+            "the query needs more memory than `query.memory` allows it".to_owned()
+        }
         DataFusionError::SchemaError(error, _) => error.to_string(),
         _ => text.clone(),
     };
@@ -222,7 +273,7 @@ fn classified(root: &DataFusionError) -> QueryError {
         error = error.with_hint(shortened(more.trim()));
     }
     match reason {
-        Reason::Memory => error.with_hint("filter or aggregate more, or raise the limit of one query's memory"),
+        Reason::Memory => error.with_hint("filter or aggregate more, or raise `query.memory`"),
         _ => error,
     }
 }

@@ -21,7 +21,7 @@ use datafusion::physical_plan::{
 use dovetail_core::view::{View, split_state};
 use futures::{StreamExt, TryStreamExt};
 
-use crate::base::Reach;
+use crate::base::{Answer, Pieces, Reach};
 use crate::error::QueryError;
 use crate::provider::group_schema;
 use crate::serving::Inner;
@@ -42,25 +42,29 @@ pub(crate) struct Source {
 
 impl Source {
     /// All states, merged as far as that was done before.
-    fn pieces(&self, reach: Reach) -> Vec<RecordBatch> {
+    fn pieces(&self, reach: Reach) -> Pieces {
         match (&self.states, &self.tail) {
             (Some(states), Some(tail)) => {
-                self.inner.bases.pieces(&self.view, states, tail, reach, &self.inner.realtime).batches
+                self.inner.bases.pieces(&self.view, states, tail, reach, &self.inner.realtime)
             }
-            (Some(states), None) => states.batches.clone(),
-            (None, Some(tail)) => tail.slices.iter().flat_map(|slice| slice.state.iter().cloned()).collect(),
-            (None, None) => vec![],
+            (Some(states), None) => Pieces::of(states.batches.clone()),
+            (None, Some(tail)) => {
+                Pieces::of(tail.slices.iter().flat_map(|slice| slice.state.iter().cloned()).collect())
+            }
+            (None, None) => Pieces::of(vec![]),
         }
     }
 
-    fn kept_answer(&self, columns: &[usize]) -> Option<Arc<Vec<RecordBatch>>> {
+    fn kept_answer(&self, columns: &[usize]) -> Option<Arc<Answer>> {
         let (states, tail) = (self.states.as_ref()?, self.tail.as_ref()?);
         self.inner.bases.answer(&self.view, states, tail, columns)
     }
 
-    fn keep_answer(&self, columns: &[usize], answer: &Arc<Vec<RecordBatch>>) {
-        if let (Some(states), Some(tail)) = (&self.states, &self.tail) {
-            self.inner.bases.keep(&self.view, states, tail, columns, answer);
+    /// The answer, kept for others if it is of both layers and there is room.
+    fn keep_answer(&self, columns: &[usize], batches: Vec<RecordBatch>) -> Arc<Answer> {
+        match (&self.states, &self.tail) {
+            (Some(states), Some(tail)) => self.inner.bases.keep(&self.view, states, tail, columns, batches),
+            _ => Answer::passing(batches),
         }
     }
 }
@@ -154,17 +158,16 @@ impl ExecutionPlan for LeafExec {
 
     /// Merging is work for a thread of its own: the tasks that serve connections go on meanwhile.
     fn execute(&self, _partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let consumer = MemoryConsumer::new(format!("finish {}", self.source.view.name));
+        let consumer = MemoryConsumer::new(format!("view {}", self.source.view.name));
         let job = self.job(consumer.register(context.memory_pool()));
         let finished = async move {
             let finished = SpawnedTask::spawn_blocking(move || job.run()).await;
-            let (answer, reservation) = finished.map_err(|_| QueryError::panicked())??;
-            let count = answer.len();
-            let batches = futures::stream::iter((0..count).flat_map(move |i| {
-                // The memory is given back when the last batch has left.
-                let _held = &reservation;
-                split_state(&answer[i], BATCH_ROWS).collect::<Vec<_>>()
-            }));
+            let finished = finished.map_err(|_| QueryError::panicked())??;
+            let count = finished.answer.batches.len();
+            // All that it holds is given back when the last batch has left.
+            let batches = futures::stream::iter(
+                (0..count).flat_map(move |i| split_state(&finished.answer.batches[i], BATCH_ROWS).collect::<Vec<_>>()),
+            );
             Ok::<_, datafusion::common::DataFusionError>(batches.map(Ok))
         };
         let batches = futures::stream::once(finished).try_flatten();
@@ -187,16 +190,25 @@ struct Job {
     reservation: MemoryReservation,
 }
 
+/// An answer, and what counts while its batches are used.
+struct Finished {
+    answer: Arc<Answer>,
+    _reservation: MemoryReservation,
+    /// The rows of a view that does not aggregate are its states'.
+    _states: Option<(Source, Pieces)>,
+}
+
 impl Job {
-    fn run(self) -> Result<(Arc<Vec<RecordBatch>>, MemoryReservation)> {
+    fn run(self) -> Result<Finished> {
         if self.filter.is_none()
             && let Some(answer) = self.source.kept_answer(&self.columns)
         {
-            return Ok((answer, self.reservation));
+            return Ok(Finished { answer, _reservation: self.reservation, _states: None });
         }
         let view = &self.source.view;
         let reach = if self.filter.is_some() { Reach::Filtered } else { Reach::All };
-        let mut states = self.source.pieces(reach);
+        let pieces = self.source.pieces(reach);
+        let mut states = pieces.batches.clone();
         if let Some(filter) = &self.filter {
             states = filtered(view, &states, filter)?;
         } else if let Some(limit) = self.limit.filter(|_| !view.is_aggregate()) {
@@ -208,14 +220,20 @@ impl Job {
             let bytes: usize = states.iter().map(RecordBatch::get_array_memory_size).sum();
             self.reservation.try_grow(bytes.saturating_mul(2))?;
         }
-        let answer = Arc::new(named(&self.schema, view.finish(&states, Some(&self.columns))?)?);
-        if view.is_aggregate() {
-            self.reservation.try_resize(answer.iter().map(RecordBatch::get_array_memory_size).sum())?;
-            if self.filter.is_none() {
-                self.source.keep_answer(&self.columns, &answer);
-            }
+        let answer = named(&self.schema, view.finish(&states, Some(&self.columns))?)?;
+        if !view.is_aggregate() {
+            let states = Some((self.source, pieces));
+            return Ok(Finished { answer: Answer::passing(answer), _reservation: self.reservation, _states: states });
         }
-        Ok((answer, self.reservation))
+        self.reservation.try_resize(answer.iter().map(RecordBatch::get_array_memory_size).sum())?;
+        let answer = match self.filter {
+            Some(_) => Answer::passing(answer),
+            None => self.source.keep_answer(&self.columns, answer),
+        };
+        if answer.is_kept() {
+            self.reservation.free();
+        }
+        Ok(Finished { answer, _reservation: self.reservation, _states: None })
     }
 }
 

@@ -9,6 +9,7 @@
 //! takes nothing in ([`schema`]).
 
 mod base;
+mod cache;
 mod compat;
 mod config;
 mod drift;
@@ -37,7 +38,8 @@ mod tests;
 
 pub use config::{Landing, LandingAt, ServingConfig, ServingParts};
 pub use error::{QueryError, Reason};
-pub use http::router;
+pub use http::{Code, Failed, errors_in_shape, router};
+pub use memory::Pool;
 pub use position::Position;
 pub use postgres::serve_postgres;
 pub use query::{Answer, Batches};

@@ -1,4 +1,5 @@
-//! `raw.<stream>`: the landed segments as one table, as the catalog lists them when the query is planned.
+//! `raw.<stream>`: the landed segments as one table, as the catalog lists them when the query is planned. Those of an
+//! older schema are decoded again, as views decode them.
 
 use std::sync::Arc;
 
@@ -15,8 +16,11 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::streaming::StreamingTableExec;
+use datafusion::physical_plan::union::UnionExec;
 use dovetail_core::catalog::Segment;
 use dovetail_core::pipeline::Stream;
+use dovetail_ingestion::redecode::{Redecode, is_older};
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryFutureExt};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
@@ -55,6 +59,22 @@ impl RawTable {
     }
 }
 
+impl RawTable {
+    fn scan_older(
+        &self,
+        segments: Vec<Segment>,
+        tasks: usize,
+        projection: Option<&Vec<usize>>,
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let per_task = segments.len().div_ceil(tasks.max(1)).max(1);
+        let again = |segments: &[Segment]| Redecode::new(&self.stream, &self.inner.store, segments.to_vec());
+        let parts = segments.chunks(per_task).map(|segments| Arc::new(again(segments)) as _).collect();
+        let schema = Arc::clone(&self.schema);
+        Ok(Arc::new(StreamingTableExec::try_new(schema, parts, projection, [], false, limit)?))
+    }
+}
+
 #[async_trait]
 impl TableProvider for RawTable {
     fn schema(&self) -> SchemaRef {
@@ -78,14 +98,21 @@ impl TableProvider for RawTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let segments = self.inner.catalog.segments(&self.stream.topic).await.map_err(QueryError::from)?;
+        let is_wanted = |segment: &Segment| segment.rows + segment.dead > 0;
+        let (older, segments): (Vec<_>, Vec<_>) =
+            segments.into_iter().filter(is_wanted).partition(|segment| is_older(segment, &self.stream));
         let source = Arc::new(self.source(session, filters)?);
-        let groups = groups(segments, session.config().target_partitions());
+        let tasks = session.config().target_partitions();
         let scan = FileScanConfigBuilder::new(self.inner.store.url(), source)
-            .with_file_groups(groups)
+            .with_file_groups(groups(segments, tasks))
             .with_limit(limit)
             .with_projection_indices(projection.cloned())?
             .build();
-        Ok(DataSourceExec::from_data_source(scan))
+        let scan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(scan);
+        if older.is_empty() {
+            return Ok(scan);
+        }
+        UnionExec::try_new(vec![scan, self.scan_older(older, tasks, projection, limit)?])
     }
 }
 

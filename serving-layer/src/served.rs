@@ -110,7 +110,8 @@ fn gone(message: String) -> QueryError {
         .with_hint("`dovetail generations`, or `sys.generations`, lists those kept")
 }
 
-fn read(row: Option<GenerationRow>) -> Result<Served, QueryError> {
+/// What a row of the catalog names; nothing, without one.
+pub(crate) fn read(row: Option<GenerationRow>) -> Result<Served, QueryError> {
     let Some(row) = row else { return Ok(Served::default()) };
     let manifest = Manifest::from_json(&row.manifest).map_err(|error| {
         QueryError::new(Reason::Storage, format!("manifest `{}` cannot be read: {error}", row.manifest_path))

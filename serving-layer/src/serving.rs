@@ -5,7 +5,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use datafusion::execution::context::SessionContext;
-use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
 use dovetail_core::catalog::{Catalog, Run, RunState};
 use dovetail_core::clock::Clock;
 use dovetail_core::name::{Generation, StreamName, ViewName};
@@ -22,10 +21,12 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::base::Bases;
+use crate::cache::Cache;
 use crate::config::{Landing, ServingConfig, ServingParts};
 use crate::drift;
 use crate::error::QueryError;
 use crate::lookups::Lookups;
+use crate::memory::{Pool, Shared};
 use crate::served::Served;
 use crate::session;
 use crate::sql::Dialect;
@@ -72,7 +73,9 @@ pub(crate) struct Inner {
     pub(crate) config: ServingConfig,
     pub(crate) states: StateCache,
     pub(crate) bases: Bases,
-    pub(crate) memory: Arc<dyn MemoryPool>,
+    pub(crate) cache: Arc<Cache>,
+    /// What all queries may use together, and what is done beside them.
+    pub(crate) memory: Shared,
     pub(crate) turns: Arc<Semaphore>,
     pub(crate) following: tokio::sync::Mutex<()>,
     pub(crate) started_ms: i64,
@@ -88,11 +91,13 @@ impl Serving {
     pub async fn new(parts: ServingParts) -> Result<Arc<Self>, QueryError> {
         let lookups = Lookups::take(&parts).await?;
         let folded = parts.views.iter().map(|view| view.name().clone());
-        let bases = Bases::new(folded, TaskTracker::new(), parts.config.state_cache_bytes / 8);
+        let memory = Shared::new(parts.config.total_memory);
+        let cache = Cache::new(parts.config.state_cache_bytes, &memory);
         let inner = Arc::new(Inner {
-            states: StateCache::new(parts.store.clone(), parts.config.state_cache_bytes),
-            bases,
-            memory: Arc::new(GreedyMemoryPool::new(parts.config.total_memory)),
+            states: StateCache::new(parts.store.clone(), &cache, &memory),
+            bases: Bases::new(folded, &cache, &memory, TaskTracker::new()),
+            cache,
+            memory,
             turns: Arc::new(Semaphore::new(parts.config.max_queries.max(1))),
             following: tokio::sync::Mutex::default(),
             started_ms: parts.clock.now_ms(),
@@ -129,6 +134,11 @@ impl Serving {
     /// Returns whether it is served: not while the speed layer is on its way to its cut.
     pub async fn follow(&self) -> Result<bool, QueryError> {
         self.inner.follow().await
+    }
+
+    /// Memory for verifying: within what all queries may use together.
+    pub fn memory_to_verify(&self) -> Arc<Pool> {
+        Pool::of("verify", &self.inner.memory)
     }
 
     /// The generation that is served.

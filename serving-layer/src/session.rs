@@ -13,7 +13,8 @@ use dovetail_core::name::Generation;
 
 use crate::error::QueryError;
 use crate::functions;
-use crate::memory::QueryPool;
+use crate::memory::Pool;
+use crate::query::SharedTurn;
 use crate::schema::{CATALOG, Catalogs, PUBLIC};
 use crate::serving::{Inner, Serving};
 use crate::snapshot::Pin;
@@ -29,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) partial: bool,
     /// As of which generation; of the one that is served when none is set.
     pub(crate) generation: Option<Generation>,
+    /// Of one statement, where nothing else is set.
+    pub(crate) turn: SharedTurn,
 }
 
 fn config() -> SessionConfig {
@@ -64,12 +67,17 @@ pub(crate) async fn template(inner: &Arc<Inner>) -> Result<SessionContext, Query
 }
 
 impl Serving {
-    /// A context for one query, which sees `pin` and has a memory limit of its own.
-    pub(crate) fn session(&self, pin: &Arc<Pin>, settings: &Settings) -> Result<SessionContext, QueryError> {
+    /// A context for one query, which sees `pin` and takes its memory from `memory`.
+    pub(crate) fn session(
+        &self,
+        pin: &Arc<Pin>,
+        settings: &Settings,
+        memory: &Arc<Pool>,
+    ) -> Result<SessionContext, QueryError> {
         let template = self.template.state();
-        let pool = QueryPool::new(self.inner.config.query_memory, Arc::clone(&self.inner.memory));
-        let runtime =
-            RuntimeEnvBuilder::from_runtime_env(template.runtime_env()).with_memory_pool(Arc::new(pool)).build_arc()?;
+        let runtime = RuntimeEnvBuilder::from_runtime_env(template.runtime_env())
+            .with_memory_pool(memory.shared())
+            .build_arc()?;
         let mut config = template.config().clone();
         if let Some(schema) = &settings.schema {
             config.options_mut().catalog.default_schema.clone_from(schema);

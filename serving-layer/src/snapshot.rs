@@ -118,7 +118,9 @@ impl Pin {
                 },
                 Err(RealtimeError::Unfilled(_)) => return Err(self.not_filled(view).await),
                 // What was folded and dropped since does not come back by waiting.
-                Err(RealtimeError::CatchingUp { .. }) if self.named && self.is_another() => {
+                Err(RealtimeError::CatchingUp { .. } | RealtimeError::Dropped { .. })
+                    if self.named && self.is_another() =>
+                {
                     return Err(self.dropped(view));
                 }
                 Err(error @ RealtimeError::Missing { .. }) => missing(error.to_string()),

@@ -1,19 +1,21 @@
 //! Batch states as they lie in the store, decoded once and shared by all queries.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use datafusion::common::runtime::SpawnedTask;
 use dovetail_core::manifest::{StateFile, ViewStates};
+use dovetail_core::state_file::{self, StateFileError};
 use dovetail_core::store::Store;
 use dovetail_core::view::View;
 use object_store::path::Path;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tokio::sync::OnceCell;
 
+use crate::cache::{Cache, Kind, Room};
 use crate::error::{QueryError, Reason};
+use crate::memory::{Pool, Shared};
 
 /// The states of one batch view.
 #[derive(Debug)]
@@ -23,101 +25,108 @@ pub(crate) struct States {
     pub(crate) batches: Vec<RecordBatch>,
     pub(crate) rows: usize,
     pub(crate) bytes: usize,
+    /// Counts until they are dropped.
+    room: Option<Room>,
 }
 
 impl States {
     /// What a view has before the first generation.
     pub(crate) fn none() -> Arc<Self> {
-        Arc::new(Self { id: "".into(), batches: vec![], rows: 0, bytes: 0 })
+        Arc::new(Self { id: "".into(), batches: vec![], rows: 0, bytes: 0, room: None })
+    }
+
+    fn is_kept(&self) -> bool {
+        self.room.as_ref().is_some_and(Room::is_kept)
     }
 }
 
-type Cell = Arc<OnceCell<Arc<States>>>;
+type Cell = OnceCell<Arc<States>>;
 
-/// Decoded states up to a number of bytes; what was not used for longest goes first.
+/// Reads states, and finds those that were read before: in the cache, or with whoever uses them.
 #[derive(Debug)]
 pub(crate) struct StateCache {
     store: Store,
-    limit: usize,
-    held: Mutex<Held>,
+    cache: Arc<Cache>,
+    /// What decoding takes besides what comes of it.
+    work: Arc<Pool>,
+    known: Mutex<Known>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
-    cells: HashMap<Arc<str>, (Cell, u64)>,
-    uses: u64,
-}
-
-impl Held {
-    fn cell(&mut self, id: &Arc<str>) -> Cell {
-        self.uses += 1;
-        let (cell, used) = self.cells.entry(Arc::clone(id)).or_default();
-        *used = self.uses;
-        Arc::clone(cell)
-    }
-
-    fn bytes(&self) -> usize {
-        self.cells.values().filter_map(|(cell, _)| cell.get()).map(|states| states.bytes).sum()
-    }
-
-    /// Lets go of the least recently used until the rest fits; those still being read stay.
-    fn shrink(&mut self, limit: usize) {
-        while self.bytes() > limit {
-            let loaded = self.cells.iter().filter(|(_, (cell, _))| cell.initialized());
-            let Some(oldest) = loaded.min_by_key(|(_, (_, used))| *used).map(|(id, _)| Arc::clone(id)) else { return };
-            self.cells.remove(&oldest);
-        }
-    }
+struct Known {
+    /// Being read.
+    reading: HashMap<Arc<str>, Weak<Cell>>,
+    /// Too large to be kept, but somebody has them at the moment.
+    lent: HashMap<Arc<str>, Weak<States>>,
 }
 
 impl StateCache {
-    pub(crate) fn new(store: Store, limit: usize) -> Self {
-        Self { store, limit, held: Mutex::default() }
+    pub(crate) fn new(store: Store, cache: &Arc<Cache>, memory: &Shared) -> Self {
+        Self { store, cache: Arc::clone(cache), work: Pool::of("states", memory), known: Mutex::default() }
     }
 
     /// The states that a manifest names for `view`. Readers that come at once read them once.
     pub(crate) async fn get(&self, view: &Arc<View>, states: &ViewStates) -> Result<Arc<States>, QueryError> {
         let id = id(states);
-        let cell = self.held().cell(&id);
-        let found = cell.get_or_try_init(|| self.read(Arc::clone(&id), view, states)).await.cloned();
-        let bytes = {
-            let mut held = self.held();
-            if found.is_err() && !cell.initialized() {
-                held.cells.remove(&id);
+        let cell = {
+            let mut known = self.known();
+            if let Some(found) = self.cache.states(&id).or_else(|| known.lent.get(&id).and_then(Weak::upgrade)) {
+                return Ok(found);
             }
-            held.shrink(self.limit);
-            held.bytes()
+            known.reading.retain(|_, cell| cell.strong_count() > 0);
+            known.lent.retain(|_, states| states.strong_count() > 0);
+            let cell = known.reading.get(&id).and_then(Weak::upgrade).unwrap_or_default();
+            known.reading.insert(Arc::clone(&id), Arc::downgrade(&cell));
+            cell
         };
-        metrics::gauge!("dovetail_state_cache_bytes").set(bytes as f64);
-        found
+        let read = async {
+            let states = self.read(Arc::clone(&id), view, states).await?;
+            if states.is_kept() {
+                self.cache.keep_states(&states);
+            } else {
+                self.known().lent.insert(Arc::clone(&id), Arc::downgrade(&states));
+            }
+            Ok(states)
+        };
+        cell.get_or_try_init(|| read).await.cloned()
     }
 
-    /// Bytes held.
-    pub(crate) fn bytes(&self) -> usize {
-        self.held().bytes()
-    }
-
-    fn held(&self) -> std::sync::MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn read(&self, id: Arc<str>, view: &Arc<View>, states: &ViewStates) -> Result<Arc<States>, QueryError> {
         let mut batches = vec![];
+        let mut room = self.cache.room(Kind::States, &view.name);
         for file in states.all_files() {
+            // The object, while it is decoded.
+            let object = self.work.take(&view.name, usize::try_from(file.bytes).unwrap_or(usize::MAX))?;
             let bytes = self.store.get(&Path::from(file.path.as_str())).await?;
-            let (view, file) = (Arc::clone(view), file.clone());
-            let decoded = SpawnedTask::spawn_blocking(move || decode(&view, &file, bytes)).await;
-            batches.extend(decoded.map_err(|_| QueryError::panicked())??);
+            let (view, of, file, cache) = (Arc::clone(view), states.clone(), file.clone(), Arc::clone(&self.cache));
+            let decoded = SpawnedTask::spawn_blocking(move || {
+                let _object = object;
+                let decoded = decode(&view, &of, &file, bytes, |bytes| cache.grow(&room, bytes))?;
+                Ok::<_, QueryError>((decoded, room))
+            });
+            let (decoded, grown) = decoded.await.map_err(|_| QueryError::panicked())??;
+            batches.extend(decoded);
+            room = grown;
         }
         if !states.deltas.is_empty() {
             // Once for all queries of the generation.
+            let work = self.work.take(&view.name, room.bytes().saturating_mul(2))?;
             let view = Arc::clone(view);
-            let merged = SpawnedTask::spawn_blocking(move || view.merge(&batches)).await;
-            batches = merged.map_err(|_| QueryError::panicked())??;
+            let merged = SpawnedTask::spawn_blocking(move || {
+                let _work = work;
+                view.merge(&batches)
+            });
+            batches = merged.await.map_err(|_| QueryError::panicked())??;
         }
         let rows = batches.iter().map(RecordBatch::num_rows).sum();
         let bytes = batches.iter().map(RecordBatch::get_array_memory_size).sum();
-        Ok(Arc::new(States { id, batches, rows, bytes }))
+        room.shrink_to(bytes);
+        self.cache.grow(&room, bytes - room.bytes())?;
+        Ok(Arc::new(States { id, batches, rows, bytes, room: Some(room) }))
     }
 }
 
@@ -126,27 +135,28 @@ fn id(states: &ViewStates) -> Arc<str> {
     format!("{} {}", states.fingerprint, paths.join(" ")).into()
 }
 
-fn decode(view: &View, file: &StateFile, bytes: Bytes) -> Result<Vec<RecordBatch>, QueryError> {
-    if bytes.len() as u64 != file.bytes {
-        return Err(damaged(file, &format!("it has {} bytes instead of {}", bytes.len(), file.bytes)));
-    }
-    let failed = |error: &dyn std::fmt::Display| damaged(file, &error.to_string());
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| failed(&e))?;
-    let reader = reader.with_batch_size(64 << 10).build().map_err(|e| failed(&e))?;
+/// Says of each batch how many bytes it takes before it is added.
+fn decode(
+    view: &View,
+    states: &ViewStates,
+    file: &StateFile,
+    bytes: Bytes,
+    taking: impl Fn(usize) -> Result<(), QueryError>,
+) -> Result<Vec<RecordBatch>, QueryError> {
+    let failed = |error| damaged(view, file, &error);
     let mut batches = vec![];
-    for batch in reader {
-        let batch = batch.map_err(|e| failed(&e))?;
-        let batch = RecordBatch::try_new(view.state_schema(), batch.columns().to_vec()).map_err(|e| failed(&e))?;
+    for batch in state_file::read(view, states, file, bytes).map_err(failed)? {
+        let batch = batch.map_err(failed)?;
+        taking(batch.get_array_memory_size())?;
         batches.push(batch);
-    }
-    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-    if rows as u64 != file.rows {
-        return Err(damaged(file, &format!("it holds {rows} states instead of {}", file.rows)));
     }
     Ok(batches)
 }
 
-fn damaged(file: &StateFile, why: &str) -> QueryError {
-    QueryError::new(Reason::Storage, format!("state file `{}` cannot be used: {why}", file.path))
-        .with_hint("restore the object from a copy, or run `dovetail recompute --full`")
+fn damaged(view: &View, file: &StateFile, why: &StateFileError) -> QueryError {
+    QueryError::new(
+        Reason::Storage,
+        format!("state file `{}` of view `{}` cannot be used: {why}", file.path, view.name),
+    )
+    .with_hint("restore the object from a copy, or run `dovetail recompute --full`")
 }

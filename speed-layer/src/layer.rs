@@ -160,6 +160,12 @@ impl SpeedLayer {
         owned.map(|(partition, door)| (partition, door.shared.head(number))).collect()
     }
 
+    /// From where the partitions of `view` can be read at the least.
+    pub(crate) fn floors(&self, view: &ViewName) -> BTreeMap<i32, i64> {
+        let Ok((doors, number)) = self.doors(view) else { return BTreeMap::new() };
+        (0..).zip(&*doors).filter_map(|(p, door)| Some((p, door.shared.floor(number)?))).collect()
+    }
+
     /// Reads one partition of `view`; with a subscriber, what comes after can be read from where the answer ends.
     pub(crate) async fn read_partition(
         &self,

@@ -42,6 +42,8 @@ pub struct PartitionStatus {
 pub(crate) struct Shared {
     /// Per view of the stream; [`UNFILLED`] while it is.
     heads: Vec<AtomicI64>,
+    /// From where each can be read, likewise.
+    floors: Vec<AtomicI64>,
     owned: AtomicBool,
     /// Of the whole stream: grows when a head in any of its partitions moves.
     pub(crate) moved: watch::Sender<u64>,
@@ -60,6 +62,7 @@ impl Shared {
             owned: AtomicBool::new(true),
             moved: moved.clone(),
             heads: (0..views).map(|_| AtomicI64::new(UNFILLED)).collect(),
+            floors: (0..views).map(|_| AtomicI64::new(UNFILLED)).collect(),
             bytes: AtomicUsize::new(0),
             slices: AtomicUsize::new(0),
             state: watch::Sender::new(FoldState::Folding),
@@ -86,6 +89,15 @@ impl Shared {
     /// How far a view has folded, unless it is unfilled.
     pub(crate) fn head(&self, view: usize) -> Option<i64> {
         Some(self.heads[view].load(Ordering::Relaxed)).filter(|&head| head != UNFILLED)
+    }
+
+    pub(crate) fn set_floor(&self, view: usize, floor: Option<i64>) {
+        self.floors[view].store(floor.unwrap_or(UNFILLED), Ordering::Relaxed);
+    }
+
+    /// From where a view can be read at the least, unless it is unfilled.
+    pub(crate) fn floor(&self, view: usize) -> Option<i64> {
+        Some(self.floors[view].load(Ordering::Relaxed)).filter(|&floor| floor != UNFILLED)
     }
 
     pub(crate) fn set_stopped(&self, view: usize, why: Option<&str>) {

@@ -78,6 +78,11 @@ impl ViewFold {
         self.held.as_ref().map(|held| held.head)
     }
 
+    /// From where it can be read at the least; `None` while it is unfilled.
+    pub(crate) fn floor(&self) -> Option<i64> {
+        self.held.as_ref().map(|held| held.floor)
+    }
+
     /// Next offset to fold; `None` while there is nothing to do.
     pub(crate) fn next(&self) -> Option<i64> {
         self.head().filter(|_| self.stopped.is_none())
@@ -333,6 +338,10 @@ impl ViewFold {
         if let Some(why) = &self.stopped {
             let (partition, why) = (self.partition, why.clone());
             return Err(RealtimeError::Stopped { view: view(), partition, why });
+        }
+        if floor < held.floor {
+            let (partition, from) = (self.partition, held.floor);
+            return Err(RealtimeError::Dropped { view: view(), partition, floor, from });
         }
         let (head, towards) = match &held.split {
             Some(split) if floor <= held.open => (split.next, split.whole.end),

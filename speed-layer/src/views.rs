@@ -107,6 +107,7 @@ impl Views {
         let mut moved = false;
         for (i, fold) in self.folds.iter().enumerate() {
             moved |= shared.set_head(i, fold.head());
+            shared.set_floor(i, fold.floor());
             shared.set_stopped(i, fold.stopped());
         }
         if moved {

@@ -6,10 +6,10 @@ use arrow::datatypes::{Int64Type, SchemaRef, TimestampMillisecondType};
 use bytes::Bytes;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::column;
+use dovetail_ingestion::dead;
 use dovetail_ingestion::decode::{DeadLetter, Decoded};
 use parquet::errors::ParquetError;
 
-use crate::dead;
 use crate::encode::{self, Encoder};
 
 /// A segment that grows.
@@ -169,7 +169,14 @@ mod tests {
         let times = TimestampMillisecondArray::from_iter_values(offsets.iter().map(|offset| 100 + offset));
         let offsets = Int64Array::from(offsets.to_vec());
         let columns: Vec<arrow::array::ArrayRef> = vec![Arc::new(offsets), Arc::new(times.with_timezone("UTC"))];
-        let letter = |&offset| DeadLetter { offset, timestamp_ms: 50, key: None, value: None, error: "bad".to_owned() };
+        let letter = |&offset| DeadLetter {
+            offset,
+            timestamp_ms: 50,
+            key: None,
+            value: None,
+            headers: None,
+            error: "bad".to_owned(),
+        };
         Decoded {
             partition: 0,
             range: OffsetRange::new(start, end),

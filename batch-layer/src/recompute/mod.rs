@@ -12,7 +12,6 @@ mod error;
 mod fold;
 mod progress;
 mod publish;
-mod redecode;
 mod scan;
 mod states;
 

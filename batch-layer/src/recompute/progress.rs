@@ -148,9 +148,9 @@ impl RowsRead {
         Self { files, decoded: Arc::default() }
     }
 
-    /// Counts rows that were decoded anew.
-    pub(crate) fn add_decoded(&self, rows: usize) {
-        self.decoded.fetch_add(rows as u64, Ordering::Relaxed);
+    /// Where rows are counted that are decoded anew.
+    pub(crate) fn decoded(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.decoded)
     }
 
     pub(crate) fn get(&self) -> u64 {

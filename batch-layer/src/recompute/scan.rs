@@ -18,9 +18,9 @@ use datafusion::physical_plan::union::UnionExec;
 use dovetail_core::catalog::Segment;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::store::Store;
+use dovetail_ingestion::redecode::Redecode;
 
 use super::progress::RowsRead;
-use super::redecode::Redecode;
 
 /// Files smaller than this are not split.
 const SPLIT_BYTES: usize = 1 << 20;
@@ -80,8 +80,8 @@ impl LandedTable {
     fn scan_old(&self, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
         let per_task = self.old.len().div_ceil(self.cores);
         let parts = self.old.chunks(per_task).map(|segments| {
-            let (stream, store, rows_read) = (Arc::clone(&self.stream), self.store.clone(), self.rows_read.clone());
-            Arc::new(Redecode::new(stream, store, segments.to_vec(), rows_read)) as _
+            let decoded = self.rows_read.decoded();
+            Arc::new(Redecode::new(&self.stream, &self.store, segments.to_vec()).counted(decoded)) as _
         });
         let schema = SchemaRef::clone(&self.schema);
         Ok(Arc::new(StreamingTableExec::try_new(schema, parts.collect(), projection, [], false, None)?))

@@ -1,17 +1,15 @@
-//! States as Parquet files: each says in its metadata which view's they are.
+//! States as Parquet files. What each says of itself, and how that is checked, is in [`dovetail_core::state_file`].
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use dovetail_core::manifest::{StateFile, ViewStates};
 use dovetail_core::name::Generation;
 use dovetail_core::offsets::Cut;
+use dovetail_core::state_file::{self, StateFileError};
 use dovetail_core::store::{Store, path};
 use dovetail_core::view::{View, sort_state};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 
@@ -20,11 +18,6 @@ use crate::encode::{self, Encoder};
 
 /// A file of states is closed at about this size.
 const FILE_BYTES: usize = 64 << 20;
-
-const VIEW: &str = "dovetail.view";
-const FINGERPRINT: &str = "dovetail.fingerprint";
-const CUT: &str = "dovetail.cut";
-const GENERATION: &str = "dovetail.generation";
 
 /// Objects that a run has written, or tried to: garbage, should it not publish.
 #[derive(Debug, Default)]
@@ -69,13 +62,7 @@ pub(crate) struct StateWriter<'r> {
 
 impl<'r> StateWriter<'r> {
     pub(crate) fn new(output: &'r Output<'r>, view: &'r View, cut: &Cut) -> Self {
-        let about = [
-            (VIEW, view.name.to_string()),
-            (FINGERPRINT, view.fingerprint.clone()),
-            (CUT, cut.to_string()),
-            (GENERATION, output.generation.to_string()),
-        ];
-        let about = about.map(|(key, value)| KeyValue::new(key.to_owned(), value)).to_vec();
+        let about = state_file::about(view, cut, output.generation);
         Self { output, view, about, encoder: None, files: vec![], rows: 0 }
     }
 
@@ -134,26 +121,16 @@ pub(crate) fn merged(view: &View, states: &[RecordBatch]) -> datafusion::common:
 }
 
 /// Reads a batch view's states, all of them into memory.
-pub(crate) async fn read(store: &Store, view: &View, states: &ViewStates) -> Result<Vec<RecordBatch>, RunError> {
+pub(crate) async fn read(store: &Store, view: &Arc<View>, states: &ViewStates) -> Result<Vec<RecordBatch>, RunError> {
     let mut batches = vec![];
+    let (name, states) = (&view.name, Arc::new(states.clone()));
     for file in states.all_files() {
         let content = store.get(&file.path.as_str().into()).await;
-        let content = content.map_err(|error| RunError::states(&view.name, &file.path, error))?;
-        let (schema, fingerprint) = (view.state_schema(), view.fingerprint.clone());
-        let read = tokio::task::spawn_blocking(move || decode(content, &schema, &fingerprint)).await?;
-        batches.extend(read.map_err(|why| RunError::states(&view.name, &file.path, why))?);
+        let content = content.map_err(|error| RunError::states(name, &file.path, error))?;
+        let (view, of, path, file) = (Arc::clone(view), Arc::clone(&states), file.path.clone(), file.clone());
+        let decode = move || state_file::read(&view, &of, &file, content)?.collect::<Result<Vec<_>, _>>();
+        let read: Result<_, StateFileError> = tokio::task::spawn_blocking(decode).await?;
+        batches.extend(read.map_err(|why| RunError::states(name, &path, why))?);
     }
     Ok(batches)
-}
-
-fn decode(content: Bytes, schema: &SchemaRef, fingerprint: &str) -> Result<Vec<RecordBatch>, String> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(content).map_err(|error| error.to_string())?;
-    let about = builder.metadata().file_metadata().key_value_metadata();
-    let found = about.into_iter().flatten().find(|pair| pair.key == FINGERPRINT).and_then(|pair| pair.value.as_deref());
-    if found != Some(fingerprint) {
-        return Err(format!("they are of fingerprint `{}`, the view is `{fingerprint}`", found.unwrap_or_default()));
-    }
-    let rows = builder.with_batch_size(encode::STATE_ROW_GROUP).build().map_err(|error| error.to_string())?;
-    let relabel = |batch: RecordBatch| RecordBatch::try_new(SchemaRef::clone(schema), batch.columns().to_vec());
-    rows.map(|batch| batch.and_then(relabel).map_err(|error| error.to_string())).collect()
 }

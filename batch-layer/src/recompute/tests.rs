@@ -5,6 +5,7 @@ use dovetail_core::catalog::{CatalogError, Gap, Partition, RunKind, RunState, Se
 use dovetail_core::manifest::{Manifest, StateFile, ViewStates};
 use dovetail_core::name::Generation;
 use dovetail_core::offsets::{Cut, OffsetRange};
+use dovetail_core::record::Records;
 use dovetail_core::view::View;
 use tokio_util::sync::CancellationToken;
 
@@ -308,4 +309,30 @@ async fn segments_of_an_older_schema_are_decoded_again() {
     assert_eq!(total, ["120 | 40"], "dead letters decode now");
     let (_, manifest) = rig.recompute().current().await.unwrap();
     assert_eq!(manifest.unwrap().views.len(), 2, "views that are gone drop out");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_is_decoded_again_with_its_headers() {
+    let stream = |columns: &str| {
+        format!(
+            "CREATE EXTERNAL TABLE clicks ({columns}) STORED AS JSON LOCATION 'kafka://Clicks'
+             OPTIONS ('partitions' '1');
+             CREATE VIEW senders AS SELECT _headers AS sender, count(*) AS n, max(_timestamp) AS last FROM clicks
+             GROUP BY _headers;"
+        )
+    };
+    let rig = Rig::new(&stream("ms DOUBLE")).await;
+    let values = ["{\"ms\": 1}", "{\"ms\": \"slow\"}", "{", "{\"ms\": \"slower\"}"];
+    let mut records = Records::from_values(1_000, values.map(str::as_bytes));
+    let senders = [Some("ann"), Some("bob"), Some("bob"), None];
+    records.headers =
+        senders.map(|sender| sender.map(|sender| format!("{{\"sender\": \"{sender}\"}}"))).into_iter().collect();
+    rig.log.append(rig.topic(), 0, records, None).await.unwrap();
+    rig.land().await;
+    rig.run(RunKind::Full).await.unwrap();
+    assert_eq!(rig.batch_answer("senders").await, rig.one_shot_answer("senders").await);
+    let rig = rig.with_pipeline(&stream("ms VARCHAR")).await;
+    rig.run(RunKind::Full).await.unwrap();
+    assert_eq!(rig.batch_answer("senders").await.len(), 3);
+    assert_eq!(rig.batch_answer("senders").await, rig.one_shot_answer("senders").await);
 }

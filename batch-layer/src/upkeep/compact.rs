@@ -19,6 +19,7 @@ use tracing::{info, warn};
 
 use super::{RECENT, Upkeep, UpkeepError};
 use crate::encode::{self, Encoder};
+use dovetail_ingestion::dead;
 
 /// Fewer than this are left until more have come.
 const FEWEST: usize = 4;
@@ -126,7 +127,7 @@ impl Upkeep {
 fn append(mut encoder: Encoder, object: Bytes) -> Result<Encoder, ParquetError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(object)?;
     for batch in builder.with_batch_size(BATCH_ROWS).build()? {
-        encoder.write(&batch?)?;
+        encoder.write(&dead::of_today(batch?)?)?;
     }
     Ok(encoder)
 }

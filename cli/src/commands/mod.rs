@@ -19,12 +19,14 @@ use anyhow::Result;
 use dovetail_core::catalog::MemberLayer;
 
 use crate::args::{Args, Command};
+use crate::config;
 use crate::roles::Roles;
 
 /// Runs a command; the exit code says how it went: 0 done, 1 an error, 2 a difference found.
 pub fn run(args: Args) -> Result<ExitCode> {
     let level = if args.command.stays() { "info" } else { "error" };
     start_logging(level);
+    config::refuse_unknown()?;
     match args.command {
         Command::Up(up) => up::run(&up.pipeline, Roles::All, &up.place),
         Command::Batch(up) => up::run(&up.pipeline, Roles::One(MemberLayer::Batch), &up.place),

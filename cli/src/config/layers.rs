@@ -94,6 +94,7 @@ impl Config {
         RemoteConfig {
             stale_after: HEARTBEAT * 4,
             idle: Duration::from_secs(60),
+            floors: self.batch.keep_generations.saturating_add(2),
             memory_limit: bytes(self.speed.memory),
         }
     }

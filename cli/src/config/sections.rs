@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-/// Everything that can be set. Unknown keys are errors.
-#[derive(Debug, Clone, Default, Deserialize)]
+/// Everything that can be set. Unknown keys are errors. Serialized, it names all keys, which variables are looked up in.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     pub data_dir: Option<PathBuf>,
@@ -28,7 +28,7 @@ pub struct Config {
 }
 
 /// Brokers; without them, the log is the embedded one. Whatever else stands here is a setting of librdkafka.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Kafka {
     /// `host:port`, separated by commas.
@@ -41,14 +41,14 @@ pub struct Kafka {
     pub settings: BTreeMap<String, toml::Value>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CatalogPlace {
     /// `postgres://USER:PASSWORD@HOST/DATABASE`; by default a SQLite file in the data folder.
     pub url: Option<String>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StorePlace {
     /// `s3://BUCKET/PREFIX` or a folder; by default one in the data folder.
@@ -59,7 +59,7 @@ pub struct StorePlace {
 }
 
 /// How processes of a layer of their own find one another.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Member {
     /// Host at which others reach this one; by default that of the address it listens on.
@@ -75,13 +75,13 @@ impl Default for Member {
     }
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Listen {
     pub listen: Option<String>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ingest {
     /// Bytes of requests that are being appended; more are told to come back.
@@ -96,7 +96,7 @@ impl Default for Ingest {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// Bytes that wait for the disk.
@@ -111,7 +111,7 @@ pub struct Log {
     pub keep: Keep,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Keep {
     /// What a generation that is kept does not cover: all that is ever read from the log again.
@@ -138,7 +138,7 @@ impl Default for Log {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Landing {
     pub segment_size: ByteSize,
@@ -152,7 +152,7 @@ impl Default for Landing {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Batch {
     /// When incremental runs start: `every 30s`, a cron expression with seconds, or `never`.
@@ -183,7 +183,7 @@ impl Default for Batch {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Speed {
     pub memory: ByteSize,
@@ -197,7 +197,7 @@ impl Default for Speed {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Query {
     #[serde(with = "humantime_serde")]

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use dovetail_ingestion::append::{From, MOST_PER_REQUEST, Position};
 use dovetail_ingestion::log::LogError;
+use dovetail_serving_layer::{Code, Failed};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::{App, Failed, kib};
+use super::{App, kib};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,13 +32,13 @@ pub(super) async fn append(
     let appender = app.appender(&name)?;
     let Ok(_permit) = app.in_flight.try_acquire_many(kib(body.len()).max(1)) else {
         metrics::counter!("dovetail_append_rejected_total").increment(1);
-        return Err(Failed(StatusCode::TOO_MANY_REQUESTS, "too much is being appended at once; come back".to_owned()));
+        return Err(Failed::new(Code::TooBusy, "too much is being appended at once; come back"));
     };
     let json = headers.get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/json"));
     let array: Vec<&RawValue>;
     let values: Vec<&[u8]> = if json && body.trim_ascii_start().starts_with(b"[") {
         array = serde_json::from_slice(&body)
-            .map_err(|e| Failed(StatusCode::BAD_REQUEST, format!("the body is no JSON array: {e}")))?;
+            .map_err(|e| Failed::new(Code::BadRequest, format!("the body is no JSON array: {e}")))?;
         array.iter().map(|value| value.get().as_bytes()).collect()
     } else {
         let lines = body.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
@@ -46,19 +47,20 @@ pub(super) async fn append(
     let from = from.source.map(|source| From { source, first: from.first.unwrap_or(0) });
     if from.is_some() && values.len() as u64 > MOST_PER_REQUEST {
         let message = format!("{} records in one request of a source; {MOST_PER_REQUEST} at most", values.len());
-        return Err(Failed(StatusCode::PAYLOAD_TOO_LARGE, message));
+        return Err(Failed::new(Code::TooLarge, message));
     }
     let appended = appender.append(&values, from.as_ref()).await.map_err(not_appended)?;
     Ok(axum::Json(json!({"received": values.len(), "appended": appended})).into_response())
 }
 
 fn not_appended(error: LogError) -> Failed {
-    let status = match &error {
-        LogError::SourceOverlap { .. } => StatusCode::CONFLICT,
-        LogError::RecordTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        _ => StatusCode::SERVICE_UNAVAILABLE,
+    let code = match &error {
+        LogError::SourceOverlap { .. } => Code::SourceOverlap,
+        LogError::NameTooLong { .. } => Code::BadRequest,
+        LogError::RecordTooLarge { .. } => Code::TooLarge,
+        _ => Code::Unavailable,
     };
-    Failed(status, format!("{:#}", anyhow::Error::from(error)))
+    Failed::new(code, format!("{:#}", anyhow::Error::from(error)))
 }
 
 pub(super) async fn source(

@@ -6,15 +6,15 @@ use std::time::Duration;
 use anyhow::Result;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, post};
 use axum::{Json, Router};
 use dovetail_core::catalog::Member;
 use dovetail_core::catalog::MemberLayer;
+use dovetail_serving_layer::{Code, Failed};
 
 use super::runs::{self, ProgressInfo, until_served};
-use super::{Failed, unavailable};
+use super::unavailable;
 use crate::config::{Config, bytes};
 use crate::engine::Engine;
 
@@ -67,12 +67,12 @@ impl Forward {
         members.sort_by_key(|member| std::cmp::Reverse(member.joined_ms));
         if members.is_empty() {
             let message = format!("no process of the {layer} layer is alive: start one with `dovetail {layer}`");
-            return Err(Failed(StatusCode::SERVICE_UNAVAILABLE, message));
+            return Err(Failed::new(Code::Unavailable, message));
         }
         let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
         let (parts, body) = request.into_parts();
         let body = axum::body::to_bytes(body, self.longest).await;
-        let body = body.map_err(|e| Failed(StatusCode::PAYLOAD_TOO_LARGE, e.to_string()))?;
+        let body = body.map_err(|e| Failed::new(Code::TooLarge, e.to_string()))?;
         let send = |member: &Member| {
             let url = format!("{}{path}", member.address);
             let mut sent = self.http.request(parts.method.clone(), url).body(body.clone());
@@ -94,9 +94,8 @@ impl Forward {
             }
         }
         let answer = answer.transpose().map_err(unavailable)?;
-        let answer = answer.ok_or_else(|| {
-            Failed(StatusCode::SERVICE_UNAVAILABLE, format!("no process of the {layer} layer is alive"))
-        })?;
+        let answer =
+            answer.ok_or_else(|| Failed::new(Code::Unavailable, format!("no process of the {layer} layer is alive")))?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let mut response = (status, Body::from_stream(answer.bytes_stream())).into_response();
         for name in [axum::http::header::CONTENT_TYPE, axum::http::header::RETRY_AFTER] {

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use dovetail_core::catalog::MemberLayer;
+use dovetail_serving_layer::{Code, Failed};
+use futures::future::join_all;
 
 use super::App;
 use super::layers::of;
+use crate::engine::Engine;
 
 /// How long the log may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -29,17 +32,22 @@ async fn readyz(State(app): State<Arc<App>>) -> Response {
         }
     }
     if app.engine.roles.has(MemberLayer::Ingest) {
-        for stream in &app.engine.streams {
-            match tokio::time::timeout(PATIENCE, app.engine.log.bounds(&stream.topic, 0)).await {
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => reasons.push(error.to_string()),
-                Err(_) => reasons.push(format!("topic `{}`: the log does not answer", stream.topic)),
-            }
-        }
+        // All at once: one bound for however many there are.
+        let asked = app.engine.streams.iter().map(|stream| no_answer(&app.engine, &stream.topic));
+        reasons.extend(join_all(asked).await.into_iter().flatten());
     }
     match reasons.is_empty() {
-        true => (StatusCode::OK, "ready\n").into_response(),
-        false => (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n").into_response(),
+        true => "ready\n".into_response(),
+        false => Failed::new(Code::NotReady, reasons.join("; ")).into_response(),
+    }
+}
+
+/// Why records cannot be appended to the topic.
+async fn no_answer(engine: &Engine, topic: &str) -> Option<String> {
+    match tokio::time::timeout(PATIENCE, engine.log.bounds(topic, 0)).await {
+        Ok(Ok(_)) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some(format!("topic `{topic}`: the log does not answer")),
     }
 }
 

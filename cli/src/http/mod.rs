@@ -1,6 +1,7 @@
 //! The routes of a process besides those of its serving layer: append, recompute, rollback, verify, layers.
 
 mod append;
+mod codes;
 mod forward;
 mod health;
 mod layers;
@@ -12,14 +13,14 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use dovetail_core::catalog::MemberLayer;
 use dovetail_core::name::StreamName;
 use dovetail_ingestion::append::Appender;
-use serde_json::json;
+use dovetail_serving_layer::{Code, Failed, errors_in_shape};
+use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
 use crate::client::StreamInfo;
@@ -64,27 +65,12 @@ pub fn router(engine: &Arc<Engine>, config: &Config) -> Result<Router> {
             let router = router.route("/v1/verify", verify).with_state(app);
             let router = router.merge(dovetail_serving_layer::router(Arc::clone(serving)));
             // What other processes do is forwarded to them.
-            Ok(match engine.roles {
+            Ok(errors_in_shape(match engine.roles {
                 Roles::All => router,
                 Roles::One(_) => router.merge(forward::router(engine, config)?),
-            })
+            }))
         }
-        Err(_) => Ok(router.merge(health::router()).with_state(app)),
-    }
-}
-
-/// An error as its client sees it.
-struct Failed(StatusCode, String);
-
-impl IntoResponse for Failed {
-    fn into_response(self) -> Response {
-        let Self(status, message) = self;
-        let retry = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        let body = axum::Json(json!({"error": {"message": message}}));
-        match retry {
-            true => (status, [(header::RETRY_AFTER, "1")], body).into_response(),
-            false => (status, body).into_response(),
-        }
+        Err(_) => Ok(errors_in_shape(router.merge(health::router()).with_state(app))),
     }
 }
 
@@ -92,9 +78,18 @@ fn kib(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
 }
 
+/// What a body of JSON says; without a body, nothing.
+fn parsed<T: Default + DeserializeOwned>(body: &Bytes) -> std::result::Result<T, Failed> {
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    let wrong = |error| Failed::new(Code::BadRequest, format!("the body is not what this route takes: {error}"));
+    serde_json::from_slice(body).map_err(wrong)
+}
+
 /// A layer that this process does not run, or that fails.
 fn unavailable(error: impl Into<anyhow::Error>) -> Failed {
-    Failed(StatusCode::SERVICE_UNAVAILABLE, format!("{:#}", error.into()))
+    Failed::new(Code::Unavailable, format!("{:#}", error.into()))
 }
 
 impl App {
@@ -102,7 +97,7 @@ impl App {
         let found = StreamName::parse(name).ok().and_then(|name| self.engine.appenders.get(&name));
         found.ok_or_else(|| {
             let known: Vec<&str> = self.engine.streams.iter().map(|s| s.name.as_str()).collect();
-            Failed(StatusCode::NOT_FOUND, format!("no stream `{name}`; there are {}", known.join(", ")))
+            Failed::new(Code::UnknownStream, format!("no stream `{name}`; there are {}", known.join(", ")))
         })
     }
 }

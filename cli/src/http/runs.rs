@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use dovetail_batch_layer::{Outcome, leader};
 use dovetail_core::catalog::{Run, RunKind, RunState};
 use dovetail_core::name::{Generation, ViewName};
+use dovetail_serving_layer::{Code, Failed};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{App, Failed, unavailable};
+use super::{App, codes, parsed, unavailable};
 use crate::engine::Engine;
 
 #[derive(Debug, Default, Deserialize)]
@@ -24,19 +24,15 @@ struct RecomputeBody {
 }
 
 pub(super) async fn recompute(State(app): State<Arc<App>>, body: Bytes) -> Result<Response, Failed> {
-    let body: RecomputeBody = match body.is_empty() {
-        true => RecomputeBody::default(),
-        false => serde_json::from_slice(&body).map_err(|e| Failed(StatusCode::BAD_REQUEST, e.to_string()))?,
-    };
+    let body: RecomputeBody = parsed(&body)?;
     let known = |name: &ViewName| app.engine.views.iter().any(|view| view.name == *name);
     if let Some(unknown) = body.views.iter().find(|name| !known(name)) {
-        return Err(Failed(StatusCode::NOT_FOUND, format!("no view `{unknown}` that is folded")));
+        return Err(Failed::new(Code::UnknownView, format!("no view `{unknown}` that is folded")));
     }
     let kind = if body.full { RunKind::Full } else { RunKind::Incremental };
     let views = (!body.views.is_empty()).then_some(body.views);
     let batch = app.engine.batch().map_err(unavailable)?.clone();
-    let outcome = batch.recompute(kind, views).await;
-    let outcome = outcome.map_err(|e| Failed(StatusCode::CONFLICT, format!("{:#}", anyhow::Error::from(e))))?;
+    let outcome = batch.recompute(kind, views).await.map_err(|error| codes::of_run(&error))?;
     Ok(match outcome {
         Outcome::NothingNew => axum::Json(json!({"generation": null})).into_response(),
         Outcome::Published(run) => {
@@ -147,7 +143,7 @@ pub(super) async fn rollback(
     axum::Json(body): axum::Json<RollbackBody>,
 ) -> Result<Response, Failed> {
     let row = app.engine.batch().map_err(unavailable)?.rollback(Generation(body.generation)).await;
-    let row = row.map_err(|e| Failed(StatusCode::CONFLICT, format!("{:#}", anyhow::Error::from(e))))?;
+    let row = row.map_err(|error| codes::of_rollback(&error))?;
     until_served(&app.engine).await;
     Ok(axum::Json(json!({"generation": row.generation})).into_response())
 }

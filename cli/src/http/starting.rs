@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use dovetail_serving_layer::{Code, Failed, errors_in_shape};
 use tower::ServiceExt;
 
 /// The routes to be, and why they are not there yet.
@@ -29,7 +29,7 @@ impl Starting {
 
     /// All routes: those of [`Self::ready`] once they are there.
     pub fn router(self: &Arc<Self>) -> Router {
-        Router::new().fallback(answer).with_state(Arc::clone(self))
+        errors_in_shape(Router::new().fallback(answer).with_state(Arc::clone(self)))
     }
 }
 
@@ -45,5 +45,34 @@ async fn answer(State(starting): State<Arc<Starting>>, request: Request) -> Resp
     }
     let reason = starting.reason.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let reason = if reason.is_empty() { "starting".to_owned() } else { format!("starting: {reason}") };
-    (StatusCode::SERVICE_UNAVAILABLE, reason + "\n").into_response()
+    Failed::new(Code::Starting, reason).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    async fn asked(starting: &Arc<Starting>, path: &str) -> (u16, String) {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        let answer = starting.router().oneshot(request).await.unwrap();
+        let status = answer.status().as_u16();
+        (status, String::from_utf8(to_bytes(answer.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_it_waits_for_is_an_error_like_any_other() {
+        let starting = Arc::<Starting>::default();
+        starting.waits_for("no broker answers".to_owned());
+        assert_eq!(asked(&starting, "/healthz").await, (200, "ok\n".to_owned()));
+        let (status, body) = asked(&starting, "/v1/query").await;
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(status, 503);
+        assert_eq!(body, json!({"error": {"message": "starting: no broker answers", "code": "starting"}}));
+        starting.ready(Router::new());
+        let (status, body) = asked(&starting, "/v1/query").await;
+        assert!(status == 404 && body.contains("\"unknown_route\""), "{body}");
+    }
 }

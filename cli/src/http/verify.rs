@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::StatusCode;
+use dovetail_serving_layer::{Code, Failed, QueryError};
 use serde::Deserialize;
 
-use super::{App, Failed};
+use super::{App, parsed};
 use crate::verify::{Verdict, Verified, verify_all};
 
 #[derive(Debug, Default, Deserialize)]
@@ -17,18 +17,23 @@ struct VerifyBody {
 }
 
 pub(super) async fn verify(State(app): State<Arc<App>>, body: Bytes) -> Result<axum::Json<Vec<Verdict>>, Failed> {
-    let body: VerifyBody = match body.is_empty() {
-        true => VerifyBody::default(),
-        false => serde_json::from_slice(&body).map_err(|e| Failed(StatusCode::BAD_REQUEST, e.to_string()))?,
-    };
+    let body: VerifyBody = parsed(&body)?;
     let known = |name: &str| app.engine.views.iter().any(|view| view.name.as_str() == name);
     if let Some(unknown) = body.views.iter().find(|name| !known(name)) {
-        return Err(Failed(StatusCode::NOT_FOUND, format!("no view `{unknown}` that is folded")));
+        return Err(Failed::new(Code::UnknownView, format!("no view `{unknown}` that is folded")));
     }
     let wanted = |name: &str| body.views.is_empty() || body.views.iter().any(|wanted| wanted == name);
     let views: Vec<_> = app.engine.views.iter().filter(|view| wanted(view.name.as_str())).cloned().collect();
     let verdicts = verify_all(&app.engine, &views, &app.verifying).await;
-    verdicts.map(axum::Json).map_err(|e| Failed(StatusCode::SERVICE_UNAVAILABLE, format!("{e:#}")))
+    verdicts.map(axum::Json).map_err(|error| not_verified(&error))
+}
+
+/// Of a query that was refused, what it says itself; all else goes by itself once somebody answers, or is told.
+fn not_verified(error: &anyhow::Error) -> Failed {
+    match error.downcast_ref::<QueryError>() {
+        Some(query) => Failed::from(query),
+        None => Failed::new(Code::Unavailable, format!("{error:#}")),
+    }
 }
 
 pub(super) async fn progress(State(app): State<Arc<App>>) -> axum::Json<Verified> {

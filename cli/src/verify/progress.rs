@@ -42,13 +42,15 @@ impl Progress {
         self.turns.lock().await
     }
 
-    /// Begins on views that are `expected` to read so many records, each.
-    pub(super) fn begin(&self, expected: &[u64]) {
+    /// Begins on views that are `expected` to read so many records, each. It ends with what returns, however that
+    /// comes about: done, failed, or given up by who asked.
+    pub(super) fn begin(&self, expected: &[u64]) -> Verifying<'_> {
         self.note(|noted| {
             noted.expected = expected.iter().rev().copied().collect();
             let (number, records) = (noted.verified.number + 1, expected.iter().sum());
             noted.verified = Verified { number, records, ..Verified::default() };
         });
+        Verifying(self)
     }
 
     /// Goes on to the next view, which reads `records`.
@@ -64,12 +66,22 @@ impl Progress {
         self.note(|noted| noted.verified.records_done += records);
     }
 
-    pub(super) fn end(&self) {
-        self.note(|noted| noted.verified.view = None);
-    }
-
     fn note(&self, change: impl FnOnce(&mut Noted)) {
         change(&mut self.noted.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// A verification in progress.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Verifying<'p>(&'p Progress);
+
+impl Drop for Verifying<'_> {
+    fn drop(&mut self) {
+        self.0.note(|noted| {
+            noted.verified.view = None;
+            noted.expected.clear();
+        });
     }
 }
 
@@ -86,7 +98,7 @@ mod tests {
             let Verified { number, records_done, records, .. } = progress.now();
             seen.push((number, records_done, records));
         };
-        progress.begin(&[100, 50]);
+        let verifying = progress.begin(&[100, 50]);
         progress.view(&view("a"), 120);
         progress.read(70);
         see(&progress);
@@ -94,10 +106,33 @@ mod tests {
         progress.view(&view("b"), 60);
         see(&progress);
         progress.read(60);
-        progress.end();
+        drop(verifying);
         see(&progress);
-        progress.begin(&[7]);
+        let verifying = progress.begin(&[7]);
         see(&progress);
+        drop(verifying);
         assert_eq!(seen, [(1, 70, 170), (1, 120, 180), (1, 180, 180), (2, 0, 7)]);
+    }
+    /// As when a view fails, or who asked hangs up: the future is dropped wherever it is.
+    #[tokio::test]
+    async fn what_is_given_up_has_ended() {
+        let progress = Progress::default();
+        let mut verifying = Box::pin(async {
+            let _turn = progress.turn().await;
+            let _verifying = progress.begin(&[100, 50]);
+            progress.view(&ViewName::parse("a").unwrap(), 100);
+            progress.read(70);
+            std::future::pending::<()>().await;
+        });
+        assert!(futures::poll!(verifying.as_mut()).is_pending());
+        assert_eq!(progress.now().view.as_deref(), Some("a"));
+        drop(verifying);
+        let Verified { number, view, records_done, records } = progress.now();
+        assert_eq!((number, view, records_done, records), (1, None, 70, 150));
+        let _turn = progress.turn().await;
+        let _next = progress.begin(&[5]);
+        progress.view(&ViewName::parse("b").unwrap(), 5);
+        let Verified { number, view, records_done, records } = progress.now();
+        assert_eq!((number, view.as_deref(), records_done, records), (2, Some("b"), 0, 5));
     }
 }

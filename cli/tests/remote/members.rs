@@ -8,6 +8,7 @@ use dovetail_core::offsets::Offsets;
 use dovetail_core::realtime::{Realtime, RealtimeError};
 use dovetail_core::snapshot::meet_in_part;
 use dovetail_serving_layer::RemoteConfig;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::rig::{CLICKS, Rig, config, cut, eventually, name};
 use crate::wire::Flow;
@@ -152,20 +153,114 @@ async fn the_previous_floor_is_read_with_a_boundary_at_the_next() {
     rig.end().await;
 }
 
+/// Why the view cannot be read, if that is for want of room.
+async fn no_room(rig: &Rig, view: &str) -> Result<(), String> {
+    let realtime = rig.remote.read(&name(view), &cut(&[])).await;
+    let why = match realtime.map(|realtime| realtime.whole().map(drop)) {
+        Ok(Err(error @ RealtimeError::Missing { .. })) => error.to_string(),
+        other => format!("{other:?}"),
+    };
+    let (begins, ends) = ("no room: speed layer `a` at ", "do not fit into the 20000 bytes (`speed.memory`)");
+    if why.contains(begins) && why.contains(ends) { Ok(()) } else { Err(why) }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slices_that_do_not_fit_are_missing() {
     let mut rig = Rig::new(RemoteConfig { memory_limit: 20_000, ..config() }).await;
     rig.start("a", &[0, 1, 2, 3]).await;
     rig.append(0, 0, 4000).await;
     // On a busy machine it may be missing for not having been heard, at first.
-    let refused = eventually("it does not fit", async || {
-        let realtime = rig.remote.read(&name("slow"), &cut(&[])).await;
-        let why = match realtime.map(|realtime| realtime.whole().map(drop)) {
-            Ok(Err(error @ RealtimeError::Missing { .. })) => error.to_string(),
-            other => format!("{other:?}"),
-        };
-        if why.contains("do not fit into the 20000 bytes") { Ok(()) } else { Err(why) }
+    eventually("it does not fit", async || no_room(&rig, "slow").await).await;
+    let held_up = rig.remote.held_up(&name("slow"));
+    let (_, why) = held_up.iter().find(|(partition, _)| *partition == 0).unwrap();
+    assert!(why.no_room && why.by_itself && why.why.starts_with("no room: speed layer `a`"), "{why:?}");
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_fit_is_not_sent_again_and_again() {
+    let mut rig = Rig::new(RemoteConfig { memory_limit: 20_000, ..config() }).await;
+    rig.start("a", &[0, 1, 2, 3]).await;
+    rig.append(0, 0, 4000).await;
+    eventually("it does not fit", async || no_room(&rig, "slow").await).await;
+    let passed = || rig.running["a"].wire.passed.load(Ordering::Relaxed);
+    let (before, began) = (passed(), std::time::Instant::now());
+    let mut reads = 0;
+    while began.elapsed() < Duration::from_secs(4) {
+        // It stays as it is in between: there is no moment at which it is asked anew by everybody.
+        eventually("it does not fit", async || no_room(&rig, "slow").await).await;
+        reads += 1;
+    }
+    let passed = passed() - before;
+    // A few tries, and the heartbeats of all views; without a pause it is megabytes.
+    assert!(passed < 1_000_000, "{passed} bytes passed while {reads} reads were refused");
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_did_not_fit_is_read_once_the_floor_has_moved() {
+    let idle = Duration::from_millis(500);
+    let mut rig = Rig::new(RemoteConfig { memory_limit: 20_000, idle, ..config() }).await;
+    rig.start("a", &[0, 1, 2, 3]).await;
+    rig.append(0, 0, 4000).await;
+    eventually("it does not fit", async || no_room(&rig, "slow").await).await;
+    let next = cut(&[3990, 0, 0, 0]);
+    rig.publish(&next).await;
+    let realtime = rig.read_all("slow", &next).await;
+    rig.check(&rig.views[2], &next, &realtime).await;
+    let well = async || match rig.remote.held_up(&name("slow")).first() {
+        None => Ok(()),
+        Some((partition, held_up)) => Err(format!("partition {partition}: {}", held_up.why)),
+    };
+    eventually("nothing is said to be held up", well).await;
+    rig.end().await;
+}
+
+/// How often the member was asked for a stream, whatever the view.
+fn asks(metrics: &PrometheusHandle, member: &str) -> u64 {
+    let line = format!("dovetail_remote_asks_total{{member=\"{member}\"}} ");
+    let text = metrics.render();
+    text.lines().find_map(|found| found.strip_prefix(&line)).map_or(0, |count| count.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn generations_are_read_in_turn_without_asking_again() {
+    let metrics = PrometheusBuilder::new().install_recorder().unwrap();
+    // It is patient: nobody is asked again for having been silent.
+    let mut rig = Rig::new(RemoteConfig { stale_after: Duration::from_secs(20), ..config() }).await;
+    rig.start("four", &[0, 1, 2, 3]).await;
+    let mut cuts = vec![];
+    for n in 1..=4 {
+        rig.append(0, 100 * (n - 1), 100 * n).await;
+        let next = cut(&[100 * n as i64, 0, 0, 0]);
+        rig.publish(&next).await;
+        rig.read_all("total", &next).await;
+        cuts.push(next);
+    }
+    let view = std::sync::Arc::clone(&rig.views[1]);
+    for at in &cuts {
+        let realtime = rig.read_all("total", at).await;
+        rig.check(&view, at, &realtime).await;
+    }
+    let before = asks(&metrics, "four");
+    for _ in 0..50 {
+        for at in &cuts {
+            rig.read("total", at).await;
+        }
+    }
+    assert_eq!(asks(&metrics, "four"), before, "of {before} asks");
+    // Nobody has read from here while the speed layer held it, and it does not any more.
+    let dropped = eventually("it is said to be dropped", async || match rig.try_read("total", &cut(&[])).await {
+        Err(error @ RealtimeError::Dropped { .. }) => Ok(error.to_string()),
+        other => Err(format!("{:?}", other.map(|realtime| realtime.head))),
     });
-    refused.await;
+    assert!(dropped.await.starts_with("view `total`: partition 0 is no longer held from offset 0, only from "));
+    for _ in 0..50 {
+        assert!(rig.try_read("total", &cut(&[])).await.is_err());
+        for at in &cuts {
+            rig.read("total", at).await;
+        }
+    }
+    assert_eq!(asks(&metrics, "four"), before, "of {before} asks");
     rig.end().await;
 }

@@ -73,7 +73,12 @@ impl Drop for Running {
 }
 
 pub(crate) fn config() -> RemoteConfig {
-    RemoteConfig { stale_after: Duration::from_millis(400), idle: Duration::from_secs(60), memory_limit: 64 << 20 }
+    RemoteConfig {
+        stale_after: Duration::from_millis(400),
+        idle: Duration::from_secs(60),
+        floors: 5,
+        memory_limit: 64 << 20,
+    }
 }
 
 pub(crate) fn cut(offsets: &[i64]) -> Cut {

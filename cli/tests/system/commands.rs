@@ -13,7 +13,11 @@ const NOT_LANDING: &str = "[landing]\nsegment_age = \"1h\"\n[batch]\nschedule = 
 const RECORDS: u64 = 120;
 
 async fn with_clicks() -> Server {
-    let mut server = Server::new(&data().join("clicks/pipeline.sql"), NOT_LANDING);
+    with_clicks_and("").await
+}
+
+async fn with_clicks_and(settings: &str) -> Server {
+    let mut server = Server::new(&data().join("clicks/pipeline.sql"), &format!("{NOT_LANDING}{settings}"));
     server.start().await;
     let events = RECORDS.to_string();
     let generate = ["generate", "clicks", "--events", &events, "--start", "2026-05-01T06:00:00+02:00"];
@@ -77,4 +81,26 @@ async fn a_run_that_died_with_its_process_is_logged() {
     let log = server.log();
     assert!(log.contains("a batch run died with its process"), "{log}");
     server.check("SELECT state, error FROM sys.batch_runs", &[r#""failed", "its process died""#]).await;
+}
+
+#[tokio::test]
+async fn a_query_that_needs_too_much_memory_says_so_in_full() {
+    let server = with_clicks_and("[query]\nmemory = \"8KiB\"\ntotal_memory = \"64KiB\"\n").await;
+    let view = "clicks_per_user";
+    let output = server.command(&["query", &format!("SELECT * FROM {view}")]).output().await.unwrap();
+    let text = said(&output);
+    assert!(!output.status.success(), "{text}");
+    assert!(text.contains(&format!("view `{view}` asked for ")), "{text}");
+    assert!(text.contains("of the 8.0 KiB that `query.memory` allows it"), "{text}");
+    assert!(text.contains("hint: filter or aggregate more, or raise `query.memory`"), "{text}");
+    assert!(!text.contains("Resources exhausted"), "{text}");
+}
+
+#[tokio::test]
+async fn verifying_has_its_part_of_all_memory() {
+    let server = with_clicks_and("[query]\nmemory = \"1GiB\"\ntotal_memory = \"300KiB\"\n").await;
+    let output = server.command(&["verify"]).output().await.unwrap();
+    let text = said(&output);
+    assert!(!output.status.success(), "{text}");
+    assert!(text.contains(" asked for ") && text.contains("of the 300.0 KiB that `query.total_memory`"), "{text}");
 }

@@ -20,7 +20,15 @@ pub struct Drift {
 }
 
 impl Catalog {
-    /// Records a drift; a second one for the same run and view replaces the first.
+    /// Records a drift, unless more is known of the same run and view: several processes compare them.
+    ///
+    /// ```text
+    /// recorded         new              stays
+    /// not compared     not compared     recorded
+    /// not compared     any              new
+    /// any              not compared     recorded
+    /// any              any              the larger
+    /// ```
     pub async fn record_drift(&self, drift: &Drift) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("record a drift").await?;

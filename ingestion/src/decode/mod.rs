@@ -50,6 +50,8 @@ pub struct DeadLetter {
     pub key: Option<Vec<u8>>,
     /// `None` is a record without a value.
     pub value: Option<Vec<u8>>,
+    /// A JSON object, as in [`dovetail_core::record::Records::headers`].
+    pub headers: Option<String>,
     pub error: String,
 }
 
@@ -228,6 +230,7 @@ fn dead_letter(fetched: &Fetched, dead: DeadRow) -> DeadLetter {
         timestamp_ms: records.timestamps.value(dead.row),
         key: bytes(&records.keys),
         value: bytes(&records.values),
+        headers: records.headers.is_valid(dead.row).then(|| records.headers.value(dead.row).to_owned()),
         error: dead.why,
     }
 }

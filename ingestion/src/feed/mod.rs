@@ -1,18 +1,20 @@
 //! The feed: decoded records of one stream, for both layers.
 //!
 //! Layers read at their own pace and know nothing of each other. Whoever is first decodes; the other finds the
-//! batch in a bounded cache, or decodes again when it is too far behind. A layer that stalls delays nobody.
+//! batch in a bounded cache, or decodes again when it is too far behind. A layer that stalls delays nobody: nothing is
+//! held while the log is read.
 
+mod partition;
 mod recent;
 mod slice;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use dovetail_core::pipeline::Stream;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 
-use self::recent::Recent;
-use crate::decode::{DecodeError, Decoded, Decoder};
+use self::partition::Partition;
+use crate::decode::{DecodeError, Decoded};
 use crate::log::{Log, LogError};
 
 #[cfg(test)]
@@ -42,14 +44,8 @@ pub struct Feed {
     stream: Arc<Stream>,
     config: FeedConfig,
     /// By number; a topic gets more, never fewer.
-    partitions: RwLock<Vec<Arc<Mutex<Partition>>>>,
+    partitions: RwLock<Vec<Arc<Partition>>>,
     count: watch::Sender<u32>,
-}
-
-#[derive(Debug)]
-struct Partition {
-    decoder: Decoder,
-    recent: Recent,
 }
 
 impl Feed {
@@ -65,8 +61,9 @@ impl Feed {
         let there = self.log.partitions(&self.stream.topic).await?;
         let mut all = self.partitions.write().unwrap_or_else(PoisonError::into_inner);
         while all.len() < there as usize {
-            let decoder = Decoder::new(Arc::clone(&self.stream))?;
-            all.push(Arc::new(Mutex::new(Partition { decoder, recent: Recent::default() })));
+            let number = i32::try_from(all.len()).unwrap_or(i32::MAX);
+            let partition = Partition::new(Arc::clone(&self.log), Arc::clone(&self.stream), number, &self.config)?;
+            all.push(Arc::new(partition));
         }
         drop(all);
         self.count.send_if_modified(|count| {
@@ -95,26 +92,20 @@ impl Feed {
         self.count.subscribe()
     }
 
-    fn partition(&self, number: i32) -> Option<Arc<Mutex<Partition>>> {
+    fn partition(&self, number: i32) -> Option<Arc<Partition>> {
         let all = self.partitions.read().unwrap_or_else(PoisonError::into_inner);
         all.get(usize::try_from(number).ok()?).cloned()
     }
 
     /// Decoded records at or after `from`; an empty range at the log's end.
     pub async fn read(&self, partition: i32, from: i64) -> Result<Arc<Decoded>, FeedError> {
-        let Some(cell) = self.partition(partition) else {
-            let (topic, partitions) = (self.stream.topic.clone(), self.partitions());
-            return Err(LogError::NoSuchPartition { topic, partition, partitions }.into());
-        };
-        let mut cell = cell.lock().await;
-        if let Some(found) = cell.recent.find(from) {
-            return Ok(found.starting_at(from));
+        match self.partition(partition) {
+            Some(partition) => partition.read(from).await,
+            None => {
+                let (topic, partitions) = (self.stream.topic.clone(), self.partitions());
+                Err(LogError::NoSuchPartition { topic, partition, partitions }.into())
+            }
         }
-        let fetched = self.log.read(&self.stream.topic, partition, from, self.config.batch_bytes).await?;
-        let bytes = fetched.records.payload_bytes();
-        let decoded = Arc::new(cell.decoder.decode(partition, &fetched)?);
-        cell.recent.keep(&decoded, bytes, self.config.cache_bytes);
-        Ok(decoded)
     }
 
     /// Returns once there is something at or after `from`.

@@ -55,6 +55,9 @@ impl Recent {
 fn decoded_bytes(decoded: &Decoded) -> usize {
     let own = 6.min(decoded.rows.num_columns());
     let declared = &decoded.rows.columns()[..decoded.rows.num_columns() - own];
-    let dead = decoded.dead.iter().map(|d| d.value.as_ref().map_or(0, Vec::len) + d.error.len() + 100);
+    let own = |value: &Option<Vec<u8>>, headers: &Option<String>| {
+        value.as_ref().map_or(0, Vec::len) + headers.as_ref().map_or(0, String::len)
+    };
+    let dead = decoded.dead.iter().map(|d| own(&d.value, &d.headers) + d.error.len() + 100);
     declared.iter().map(|column| column.get_array_memory_size()).sum::<usize>() + dead.sum::<usize>()
 }

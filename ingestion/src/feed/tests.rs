@@ -1,8 +1,10 @@
 //! The feed on the embedded log: who decodes, what is kept, and how stretches are cut.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arrow::array::{AsArray, BinaryArray, Int64Array};
 use arrow::datatypes::Int64Type;
@@ -13,50 +15,59 @@ use dovetail_core::record::{Fetched, Records, column};
 use tempfile::TempDir;
 
 use super::*;
+use crate::decode::Decoder;
 use crate::log::SourceMark;
 use crate::log::embedded::{EmbeddedLog, EmbeddedLogConfig};
 
-/// A log that counts its reads: the feed decodes what it reads, and nothing else.
+/// A log that counts its reads, since the feed decodes what it reads and nothing else, and that stalls where it is
+/// told to.
 #[derive(Debug)]
-struct Counted(EmbeddedLog, AtomicU64);
+struct Counted {
+    log: EmbeddedLog,
+    reads: AtomicU64,
+    /// Reads at this offset do not return until it is another.
+    stall: watch::Sender<Option<i64>>,
+}
 
 #[async_trait]
 impl Log for Counted {
     async fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), LogError> {
-        self.0.create_topic(topic, partitions).await
+        self.log.create_topic(topic, partitions).await
     }
 
     async fn partitions(&self, topic: &str) -> Result<u32, LogError> {
-        self.0.partitions(topic).await
+        self.log.partitions(topic).await
     }
 
     async fn append(&self, t: &str, p: i32, r: Records, mark: Option<SourceMark>) -> Result<OffsetRange, LogError> {
-        self.0.append(t, p, r, mark).await
+        self.log.append(t, p, r, mark).await
     }
 
     async fn source_position(&self, topic: &str, partition: i32, source: &str) -> Result<Option<u64>, LogError> {
-        self.0.source_position(topic, partition, source).await
+        self.log.source_position(topic, partition, source).await
     }
 
     async fn bounds(&self, topic: &str, partition: i32) -> Result<OffsetRange, LogError> {
-        self.0.bounds(topic, partition).await
+        self.log.bounds(topic, partition).await
     }
 
     async fn read(&self, topic: &str, partition: i32, from: i64, max_bytes: usize) -> Result<Fetched, LogError> {
-        self.1.fetch_add(1, Ordering::Relaxed);
-        self.0.read(topic, partition, from, max_bytes).await
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        let mut stall = self.stall.subscribe();
+        stall.wait_for(|stall| *stall != Some(from)).await.unwrap();
+        self.log.read(topic, partition, from, max_bytes).await
     }
 
     async fn wait_past(&self, topic: &str, partition: i32, offset: i64) -> Result<(), LogError> {
-        self.0.wait_past(topic, partition, offset).await
+        self.log.wait_past(topic, partition, offset).await
     }
 
     async fn trim(&self, topic: &str, partition: i32, before: i64) -> Result<(), LogError> {
-        self.0.trim(topic, partition, before).await
+        self.log.trim(topic, partition, before).await
     }
 
     async fn disk_bytes(&self) -> Result<u64, LogError> {
-        self.0.disk_bytes().await
+        self.log.disk_bytes().await
     }
 }
 
@@ -71,7 +82,7 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         let settings = EmbeddedLogConfig { queue_bytes: 1 << 20, tail_bytes: 1 << 20 };
         let log = EmbeddedLog::open(&folder.path().join("log"), &settings).unwrap();
-        let log = Arc::new(Counted(log, AtomicU64::new(0)));
+        let log = Arc::new(Counted { log, reads: AtomicU64::new(0), stall: watch::Sender::new(None) });
         log.create_topic("S", 1).await.unwrap();
         let feed = Feed::open(Arc::<Counted>::clone(&log), stream(), config).await.unwrap();
         Self { _folder: folder, log, feed }
@@ -90,7 +101,7 @@ impl Rig {
     }
 
     fn decoded(&self) -> u64 {
-        self.log.1.load(Ordering::Relaxed)
+        self.log.reads.load(Ordering::Relaxed)
     }
 
     /// Reads from `from` to the log's end; returns the batches.
@@ -106,9 +117,8 @@ impl Rig {
         all
     }
 
-    async fn kept(&self) -> (usize, usize) {
-        let partition = self.feed.partition(0).unwrap().lock_owned().await;
-        (partition.recent.len(), partition.recent.bytes())
+    fn kept(&self) -> (usize, usize) {
+        self.feed.partition(0).unwrap().kept()
     }
 }
 
@@ -133,6 +143,65 @@ async fn at_the_logs_end_a_record_is_decoded_once_for_both_layers() {
     }
 }
 
+/// Polls until it is waited for something.
+async fn begun<T>(reading: impl Future<Output = T>) -> Pin<Box<impl Future<Output = T>>> {
+    let mut reading = Box::pin(reading);
+    assert!(futures::poll!(reading.as_mut()).is_pending());
+    reading
+}
+
+#[tokio::test]
+async fn a_log_that_stalls_under_one_layer_delays_no_other() {
+    let rig = Rig::new(config(90, 50_000)).await;
+    rig.trickle(100).await;
+    rig.log.stall.send_replace(Some(0));
+    let stalled = begun(rig.feed.read(0, 0)).await;
+    // The other layer has been further already: it goes on, from the log and from what is kept.
+    let there = tokio::time::timeout(Duration::from_secs(30), rig.read_on(40)).await.expect("the other layer waits");
+    assert_eq!(there.last().unwrap().range.end, 100);
+    let decoded = rig.decoded();
+    rig.read_on(40).await;
+    assert_eq!(rig.decoded(), decoded);
+    rig.log.stall.send_replace(None);
+    assert_eq!(stalled.await.unwrap().range.start, 0);
+}
+
+#[tokio::test]
+async fn who_waits_with_another_goes_on_without_it() {
+    let rig = Rig::new(config(1000, 1 << 20)).await;
+    rig.trickle(3).await;
+    rig.log.stall.send_replace(Some(0));
+    // Both want the same stretch: it is read once. The first neither goes on nor gives up.
+    let first = begun(rig.feed.read(0, 0)).await;
+    let second = begun(rig.feed.read(0, 0)).await;
+    let third = begun(rig.feed.read(0, 0)).await;
+    assert_eq!(rig.decoded(), 1);
+    rig.log.stall.send_replace(None);
+    let got = tokio::time::timeout(Duration::from_secs(30), second).await.expect("it waits for the first").unwrap();
+    drop(third);
+    assert!(Arc::ptr_eq(&got, &first.await.unwrap()));
+    assert_eq!(rig.decoded(), 1);
+    // The last one who gives up ends it, and the next begins anew.
+    rig.log.stall.send_replace(Some(3));
+    drop(begun(rig.feed.read(0, 3)).await);
+    rig.log.stall.send_replace(None);
+    rig.trickle(1).await;
+    assert_eq!(rig.feed.read(0, 3).await.unwrap().range, OffsetRange::new(3, 4));
+    assert_eq!(rig.decoded(), 3);
+}
+
+#[tokio::test]
+async fn an_error_is_told_to_each_who_meets_it() {
+    let rig = Rig::new(config(1000, 1 << 20)).await;
+    rig.log.stall.send_replace(Some(7));
+    let first = begun(rig.feed.read(0, 7)).await;
+    let second = begun(rig.feed.read(0, 7)).await;
+    rig.log.stall.send_replace(None);
+    for read in [first, second] {
+        assert!(matches!(read.await, Err(FeedError::Log(LogError::PastEnd { .. }))));
+    }
+}
+
 #[tokio::test]
 async fn what_is_kept_is_bounded_also_when_records_trickle() {
     let rig = Rig::new(config(1000, 100_000)).await;
@@ -140,7 +209,7 @@ async fn what_is_kept_is_bounded_also_when_records_trickle() {
         rig.trickle(1).await;
         rig.feed.read(0, n).await.unwrap();
     }
-    let (stretches, bytes) = rig.kept().await;
+    let (stretches, bytes) = rig.kept();
     assert!(stretches > 5 && stretches <= 100_000 / 4096 && bytes <= 100_000, "{stretches} stretches, {bytes} bytes");
 }
 
@@ -149,9 +218,9 @@ async fn a_laggard_decodes_again_and_pushes_nothing_out() {
     let rig = Rig::new(config(90, 50_000)).await;
     rig.trickle(300).await;
     rig.read_on(0).await;
-    let (before, decoded) = (rig.kept().await, rig.decoded());
+    let (before, decoded) = (rig.kept(), rig.decoded());
     let lagging = rig.read_on(0).await;
-    assert_eq!(rig.kept().await, before);
+    assert_eq!(rig.kept(), before);
     assert_eq!(rig.decoded() - decoded, (lagging.len() - before.0) as u64, "it finds what the leader left");
     // Once it is where the leader is, either may lead.
     rig.append(&["{\"n\": 1}"]).await;
@@ -167,7 +236,7 @@ async fn a_batch_larger_than_the_bound_is_not_kept() {
     let long = format!("{{\"n\": 1, \"filler\": \"{:020000}\"}}", 0);
     rig.append(&[&long]).await;
     rig.feed.read(0, 0).await.unwrap();
-    assert_eq!(rig.kept().await, (0, 0));
+    assert_eq!(rig.kept(), (0, 0));
 }
 
 #[tokio::test]
@@ -220,4 +289,16 @@ fn stretches_are_cut_between_offsets_that_skip() {
         assert_eq!(part.dead.len(), dead, "[{start}, {end})");
     }
     assert!(Arc::ptr_eq(&whole, &whole.between(8, 25)), "no copy of all of it");
+}
+
+#[tokio::test]
+async fn a_feed_that_is_gone_lets_go_of_the_log() {
+    let rig = Rig::new(config(1000, 1 << 20)).await;
+    rig.trickle(3).await;
+    rig.read_on(0).await;
+    rig.log.stall.send_replace(Some(3));
+    drop(begun(rig.feed.read(0, 3)).await);
+    let Rig { feed, log, .. } = rig;
+    drop(feed);
+    assert_eq!(Arc::strong_count(&log), 1);
 }

@@ -8,7 +8,7 @@ use arrow::ipc::writer::StreamWriter;
 use arrow::json::writer::{JsonArray, LineDelimited, WriterBuilder};
 use serde_json::json;
 
-use super::error_json;
+use super::failed::Failed;
 use crate::error::{QueryError, Reason};
 use crate::query::Answer;
 
@@ -113,7 +113,7 @@ impl Writer {
 
     /// The end of an answer that fails after its first rows, where the format can say so.
     pub(super) fn fail(self, error: &QueryError) -> Option<Vec<u8>> {
-        let error = error_json(error);
+        let error = Failed::from(error).json();
         match self.kind {
             Kind::Json { .. } => Some(format!("],\"error\":{error}}}\n").into_bytes()),
             Kind::Ndjson => Some(format!("{}\n", json!({ "error": error })).into_bytes()),

@@ -7,23 +7,23 @@
 //! GET  /healthz  /readyz  /metrics
 //! ```
 
+mod failed;
 mod formats;
 mod params;
 mod query;
+mod shape;
 mod status;
 
+pub use failed::{Code, Failed};
 pub(crate) use params::types as placeholder_types;
+pub use shape::errors_in_shape;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use serde_json::{Value, json};
 
-use crate::error::QueryError;
 use crate::serving::Serving;
 
 /// A statement longer than this is no statement.
@@ -31,7 +31,7 @@ const MAX_STATEMENT_BYTES: usize = 1 << 20;
 
 /// The routes of the serving layer.
 pub fn router(serving: Arc<Serving>) -> Router {
-    Router::new()
+    let router = Router::new()
         .route("/v1/query", post(query::query).layer(DefaultBodyLimit::max(MAX_STATEMENT_BYTES)))
         .route("/v1/views", get(status::views))
         .route("/v1/views/{view}", get(status::view))
@@ -39,24 +39,6 @@ pub fn router(serving: Arc<Serving>) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(status::readyz))
         .route("/metrics", get(status::metrics))
-        .with_state(serving)
-}
-
-impl IntoResponse for QueryError {
-    fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.reason.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, axum::Json(json!({ "error": error_json(&self) }))).into_response()
-    }
-}
-
-fn error_json(error: &QueryError) -> Value {
-    let mut json = json!({ "message": error.message, "code": error.reason.sqlstate() });
-    if let Some(position) = error.position {
-        json["line"] = position.line.into();
-        json["column"] = position.column.into();
-    }
-    if let Some(hint) = &error.hint {
-        json["hint"] = hint.as_str().into();
-    }
-    json
+        .with_state(serving);
+    errors_in_shape(router)
 }

@@ -7,10 +7,11 @@ use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use datafusion::common::ParamValues;
 use datafusion::logical_expr::LogicalPlan;
 use dovetail_core::name::Generation;
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use serde::Deserialize;
 use serde_json::Value;
 use tracing::warn;
@@ -66,12 +67,39 @@ async fn answer(serving: &Serving, headers: &HeaderMap, body: &str) -> Result<Re
             Some(batch) => held.extend(writer.write(&batch?)?),
             None => {
                 held.extend(writer.finish()?);
-                return Ok(respond(format, &answer.as_of, Body::from(held)));
+                return Ok(respond(format, &answer.as_of, Body::from(Held::new(held).into_bytes())));
             }
         }
     }
-    let body = futures::stream::once(async { Ok(held) }).chain(rest(answer.batches, writer));
+    let held = Held::new(held).into_bytes();
+    let body = futures::stream::once(async { Ok(held) }).chain(rest(answer.batches, writer).map_ok(Bytes::from));
     Ok(respond(format, &answer.as_of, Body::from_stream(body)))
+}
+
+/// The part of an answer that was held back; counted until the client has read it or is gone.
+struct Held(Vec<u8>);
+
+impl Held {
+    fn new(bytes: Vec<u8>) -> Self {
+        metrics::gauge!("dovetail_answers_held_bytes").increment(bytes.capacity() as f64);
+        Self(bytes)
+    }
+
+    fn into_bytes(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        metrics::gauge!("dovetail_answers_held_bytes").decrement(self.0.capacity() as f64);
+    }
 }
 
 fn ask(headers: &HeaderMap, body: &str) -> Result<Ask, QueryError> {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use super::failed::{Code, Failed};
+use crate::cache::Kind;
 use crate::error::QueryError;
 use crate::serving::Serving;
 use crate::snapshot::Pin;
@@ -25,8 +26,8 @@ pub(super) async fn view(State(serving): State<Arc<Serving>>, Path(name): Path<S
         Some(view) => Json(view_json(view)).into_response(),
         None => {
             let known: Vec<&str> = serving.inner.views.iter().map(|view| view.name().as_str()).collect();
-            let error = json!({ "message": format!("there is no view `{name}`"), "hint": format!("there are: {}", known.join(", ")) });
-            (StatusCode::NOT_FOUND, Json(json!({ "error": error }))).into_response()
+            let unknown = Failed::new(Code::UnknownView, format!("there is no view `{name}`"));
+            unknown.with_hint(format!("there are: {}", known.join(", "))).into_response()
         }
     }
 }
@@ -97,7 +98,12 @@ async fn status_json(serving: &Serving) -> Result<Value, QueryError> {
         "memory": {
             "queries_bytes": inner.memory.reserved(),
             "queries_limit_bytes": inner.config.total_memory,
-            "state_cache_bytes": inner.states.bytes(),
+            "state_cache_bytes": inner.cache.bytes(),
+            "state_cache": {
+                "states_bytes": inner.cache.bytes_of(Kind::States),
+                "merged_bytes": inner.cache.bytes_of(Kind::Merged),
+                "answers_bytes": inner.cache.bytes_of(Kind::Answers),
+            },
             "state_cache_limit_bytes": inner.config.state_cache_bytes,
         },
     }))
@@ -124,8 +130,8 @@ pub(super) async fn readyz(State(serving): State<Arc<Serving>>) -> Response {
     let pin = Arc::new(Pin::new(Arc::clone(&serving.inner)));
     let reasons: Vec<String> = view_states(&pin).await.into_iter().filter_map(|view| view.error).collect();
     match reasons.is_empty() {
-        true => (StatusCode::OK, "ready\n").into_response(),
-        false => (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n").into_response(),
+        true => "ready\n".into_response(),
+        false => Failed::new(Code::NotReady, reasons.join("; ")).into_response(),
     }
 }
 
@@ -133,6 +139,7 @@ pub(super) async fn readyz(State(serving): State<Arc<Serving>>) -> Response {
 pub(super) async fn metrics(State(serving): State<Arc<Serving>>) -> Response {
     let inner = &serving.inner;
     metrics::gauge!("dovetail_query_memory_bytes").set(inner.memory.reserved() as f64);
+    metrics::gauge!("dovetail_state_cache_bytes").set(inner.cache.bytes() as f64);
     if let Ok(partitions) = partitions(inner).await {
         for partition in partitions {
             let labels = [("topic", partition.topic), ("partition", partition.partition.to_string())];

@@ -1,5 +1,6 @@
 //! What handles the messages of a connection.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -14,7 +15,10 @@ use datafusion_postgres::pgwire::messages::{PgWireBackendMessage, PgWireFrontend
 use futures::Sink;
 
 use super::extended::Parser;
+use super::session::settings;
+use crate::query::SharedTurn;
 use crate::serving::Serving;
+use crate::session::Settings;
 
 /// Handlers of one connection.
 pub(super) struct Handlers {
@@ -27,20 +31,33 @@ pub(super) struct Handlers {
 pub(super) struct Service {
     pub(super) serving: Arc<Serving>,
     pub(super) parser: Arc<Parser>,
+    turn: SharedTurn,
+}
+
+impl Service {
+    /// What the session's settings mean for a statement of this connection.
+    pub(super) fn settings(&self, metadata: &HashMap<String, String>) -> Settings {
+        Settings { turn: self.turn.clone(), ..settings(metadata) }
+    }
 }
 
 /// Lets everybody in while there is a place.
 pub(super) struct Startup {
     manager: Arc<ConnectionManager>,
     has_place: bool,
+    most: usize,
 }
 
 impl Handlers {
     pub(super) fn new(serving: &Arc<Serving>, manager: &Arc<ConnectionManager>, has_place: bool) -> Self {
         let parser = Arc::new(Parser { serving: Arc::clone(serving) });
         Self {
-            service: Arc::new(Service { serving: Arc::clone(serving), parser }),
-            startup: Arc::new(Startup { manager: Arc::clone(manager), has_place }),
+            service: Arc::new(Service { serving: Arc::clone(serving), parser, turn: SharedTurn::default() }),
+            startup: Arc::new(Startup {
+                manager: Arc::clone(manager),
+                has_place,
+                most: serving.inner.config.max_connections,
+            }),
             cancel: Arc::new(DefaultCancelHandler::new(Arc::clone(manager))),
         }
     }
@@ -61,7 +78,8 @@ impl NoopStartupHandler for Startup {
         if self.has_place {
             return Ok(());
         }
-        let info = ErrorInfo::new("FATAL".to_owned(), "53300".to_owned(), "too many connections".to_owned());
+        let message = format!("too many connections: `query.connections` allows {}", self.most);
+        let info = ErrorInfo::new("FATAL".to_owned(), "53300".to_owned(), message);
         Err(PgWireError::UserError(Box::new(info)))
     }
 }

@@ -1,23 +1,26 @@
 //! Cursors: `DECLARE`, `FETCH` and `CLOSE`, as drivers use them to read large answers in parts.
 //!
-//! A cursor is a portal whose answer has begun. It keeps its snapshot, and its time runs from `DECLARE`.
+//! A cursor is a portal whose answer has begun. It keeps its snapshot and its turn, and its time runs from `DECLARE`:
+//! when it is over, all of that is given back, whether anybody fetches or not.
 
 use std::sync::Arc;
 
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::{CloseCursor, Declare, FetchDirection, Statement, Value, ValueWithSpan};
 use datafusion_postgres::hooks::HookClient;
-use datafusion_postgres::pgwire::api::portal::{Format, Portal};
-use datafusion_postgres::pgwire::api::results::Response;
+use datafusion_postgres::pgwire::api::portal::{Format, Portal, PortalExecutionState};
+use datafusion_postgres::pgwire::api::results::{QueryResponse, Response};
 use datafusion_postgres::pgwire::api::stmt::StoredStatement;
 use datafusion_postgres::pgwire::api::store::{Entry, MemPortalStore, PortalStore};
 use datafusion_postgres::pgwire::error::PgWireResult;
+use datafusion_postgres::pgwire::messages::data::DataRow;
 use datafusion_postgres::pgwire::types::format::FormatOptions;
+use futures::{Stream, StreamExt};
+use tokio::sync::OwnedMutexGuard;
 
 use super::connection::Service;
 use super::extended::Prepared;
 use super::respond::{done, rows, session_error, tell_missing, wire_error};
-use super::session::settings;
 
 impl Service {
     /// Runs a statement about cursors; `None` when it is about something else.
@@ -28,7 +31,7 @@ impl Service {
     ) -> Option<PgWireResult<Response>> {
         Some(match statement {
             Statement::Declare { stmts } => self.declare(client, stmts).await,
-            Statement::Fetch { name, direction, .. } => fetch(client.portal_store(), &name.value, direction).await,
+            Statement::Fetch { name, direction, .. } => fetch(client.portal_store(), &name.value, direction),
             Statement::Close { cursor: CloseCursor::All } => {
                 client.portal_store().clear_portals();
                 Ok(done("CLOSE CURSOR ALL"))
@@ -47,7 +50,7 @@ impl Service {
                 return Err(session_error("42601", "write `DECLARE name CURSOR FOR SELECT ..`"));
             };
             let (name, statement) = (name.value.clone(), Statement::Query(query.clone()));
-            let settings = settings(client.metadata());
+            let settings = self.settings(client.metadata());
             let options = FormatOptions::from_client_metadata(client.metadata());
             let plan = self.parser.plan(&statement, &settings).await.map_err(|error| wire_error(error, ""))?;
             let answer = Box::pin(self.serving.start(&statement, &settings, None, "postgres")).await;
@@ -65,16 +68,42 @@ impl Service {
     }
 }
 
-async fn fetch(store: &MemPortalStore<Prepared>, name: &str, direction: &FetchDirection) -> PgWireResult<Response> {
+fn fetch(store: &MemPortalStore<Prepared>, name: &str, direction: &FetchDirection) -> PgWireResult<Response> {
     let most = match direction {
         FetchDirection::Next | FetchDirection::Forward { limit: None } => 1,
         FetchDirection::Count { limit } | FetchDirection::Forward { limit: Some(limit) } => number(limit)?,
-        // None is no limit to the portal.
-        FetchDirection::All | FetchDirection::ForwardAll => 0,
+        FetchDirection::All | FetchDirection::ForwardAll => usize::MAX,
         _ => return Err(session_error("55000", "cursor can only scan forward")),
     };
     let Some(Entry::Value(portal)) = store.get_portal(name) else { return Err(missing(name)) };
-    Ok(Response::Query(portal.fetch(most).await?.response))
+    let Ok(mut state) = portal.state().try_lock_owned() else {
+        return Err(session_error("55006", format!("cursor \"{name}\" is being read by another statement")));
+    };
+    let fields = match &mut *state {
+        PortalExecutionState::Suspended(rows) => rows.row_schema(),
+        _ => Arc::default(),
+    };
+    let mut response = QueryResponse::new(fields, taken(state, most));
+    response.set_command_tag("FETCH");
+    Ok(Response::Query(response))
+}
+
+/// The next rows of a cursor, at most so many, each read when it is sent: they are not gathered.
+fn taken(
+    state: OwnedMutexGuard<PortalExecutionState>,
+    most: usize,
+) -> impl Stream<Item = PgWireResult<DataRow>> + Send + 'static {
+    futures::stream::unfold(Some((state, most)), |left| async move {
+        let (mut state, most) = left?;
+        let PortalExecutionState::Suspended(rows) = &mut *state else { return None };
+        match rows.data_rows().next().await {
+            Some(row) => Some((row, (most > 1).then_some((state, most - 1)))),
+            None => {
+                *state = PortalExecutionState::Finished;
+                None
+            }
+        }
+    })
 }
 
 fn number(limit: &ValueWithSpan) -> PgWireResult<usize> {

@@ -10,16 +10,21 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion_postgres::arrow_pg::datatypes::arrow_schema_to_pg_fields;
-use datafusion_postgres::pgwire::api::portal::{Format, Portal};
-use datafusion_postgres::pgwire::api::query::ExtendedQueryHandler;
-use datafusion_postgres::pgwire::api::results::{FieldInfo, Response};
+use datafusion_postgres::pgwire::api::portal::{Format, Portal, PortalExecutionState};
+use datafusion_postgres::pgwire::api::query::{
+    ExtendedQueryHandler, send_execution_response, send_partial_query_response,
+};
+use datafusion_postgres::pgwire::api::results::{FieldInfo, Response, Tag};
 use datafusion_postgres::pgwire::api::stmt::{QueryParser, StoredStatement};
-use datafusion_postgres::pgwire::api::store::PortalStore;
-use datafusion_postgres::pgwire::api::{ClientInfo, ClientPortalStore, DEFAULT_NAME, Type};
+use datafusion_postgres::pgwire::api::store::{Entry, PortalStore};
+use datafusion_postgres::pgwire::api::{
+    ClientInfo, ClientPortalStore, ConnectionHandle, DEFAULT_NAME, PgWireConnectionState, Type,
+};
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
-use datafusion_postgres::pgwire::messages::extendedquery::{Parse, ParseComplete};
+use datafusion_postgres::pgwire::messages::extendedquery::{Execute, Parse, ParseComplete};
 use datafusion_postgres::pgwire::types::format::FormatOptions;
+use futures::future::{Either, select};
 use futures::{Sink, SinkExt};
 
 use super::bind;
@@ -125,6 +130,52 @@ impl ExtendedQueryHandler for Service {
         Ok(())
     }
 
+    /// As usual, but rows are sent as they come: all of an answer is never gathered.
+    async fn on_execute<C>(&self, client: &mut C, message: Execute) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Prepared>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let name = message.name.as_deref().unwrap_or(DEFAULT_NAME);
+        let portal = match client.portal_store().get_portal(name) {
+            Some(Entry::Value(portal)) if has_rows(&portal) => portal,
+            _ => return self._on_execute(client, message).await,
+        };
+        if !matches!(client.state(), PgWireConnectionState::ReadyForQuery) {
+            return Err(PgWireError::NotReadyForQuery);
+        }
+        client.set_state(PgWireConnectionState::QueryInProgress);
+        let most = usize::try_from(message.max_rows).unwrap_or(0);
+        let state = portal.state();
+        let mut state = state.lock().await;
+        if matches!(*state, PortalExecutionState::Initial) {
+            let cancelled = match client.session_extensions().get::<Arc<ConnectionHandle>>() {
+                Some(handle) => Either::Left(handle.start_query().await),
+                None => Either::Right(futures::future::pending()),
+            };
+            let response = match select(self.do_query(client, &portal, most), cancelled).await {
+                Either::Left((response, _)) => response?,
+                Either::Right(_) => return Err(PgWireError::QueryCanceled),
+            };
+            let Response::Query(rows) = response else { return Err(PgWireError::PortalNotStarted) };
+            *state = PortalExecutionState::Suspended(rows);
+        }
+        let has_more = match &mut *state {
+            PortalExecutionState::Suspended(rows) => send_partial_query_response(client, rows, most).await?,
+            _ => {
+                send_execution_response(client, Tag::new("SELECT").with_rows(0)).await?;
+                false
+            }
+        };
+        if !has_more {
+            *state = PortalExecutionState::Finished;
+        }
+        client.set_state(PgWireConnectionState::ReadyForQuery);
+        Ok(())
+    }
+
     async fn do_query<C>(&self, client: &mut C, portal: &Portal<Prepared>, _max_rows: usize) -> PgWireResult<Response>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
@@ -136,12 +187,21 @@ impl ExtendedQueryHandler for Service {
         if let Some(response) = self.session_statement(client, statement).await {
             return response;
         }
-        let settings = settings(client.metadata());
+        let settings = self.settings(client.metadata());
         let bind = |plan: &LogicalPlan| -> Result<ParamValues, QueryError> { bind::values(portal, plan) };
         let answer = Box::pin(self.serving.start(statement, &settings, Some(&bind), "postgres")).await;
         let answer = answer.map_err(|error| wire_error(error, sql))?;
         tell_missing(client, &answer.as_of).await?;
         let options = FormatOptions::from_client_metadata(client.metadata());
         rows(answer, &portal.result_column_format, options).await.map(Response::Query)
+    }
+}
+
+/// Whether the portal's statement is one whose rows may be many.
+fn has_rows(portal: &Portal<Prepared>) -> bool {
+    match &portal.statement.statement.1 {
+        Some((Statement::Fetch { .. }, _)) => true,
+        Some((statement, _)) => check(statement).is_ok_and(|does| does == Does::Read),
+        None => false,
     }
 }

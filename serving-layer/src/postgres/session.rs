@@ -84,6 +84,7 @@ pub(super) fn settings(metadata: &Metadata) -> Settings {
         generation: value(metadata, GENERATION).and_then(|number| number.parse().ok().map(Generation)),
         timeout: value(metadata, "statement_timeout").and_then(|text| milliseconds(&text)).filter(|t| !t.is_zero()),
         partial: value(metadata, PARTIAL).and_then(|text| switch(&text)).unwrap_or(false),
+        ..Settings::default()
     }
 }
 

@@ -17,7 +17,7 @@ use futures::Sink;
 
 use super::connection::Service;
 use super::respond::{rows, tell_missing, wire_error};
-use super::session::{run, settings};
+use super::session::run;
 use crate::sql::check;
 
 #[async_trait]
@@ -53,7 +53,7 @@ impl Service {
         if let Some(response) = self.session_statement(client, statement).await {
             return response;
         }
-        let settings = settings(client.metadata());
+        let settings = self.settings(client.metadata());
         let answer = self.serving.start(statement, &settings, None, "postgres").await;
         let answer = answer.map_err(|error| wire_error(error, sql))?;
         tell_missing(client, &answer.as_of).await?;

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use arrow_flight::Ticket;
 use arrow_flight::flight_service_client::FlightServiceClient;
+use dovetail_core::offsets::Cut;
 use dovetail_core::realtime_wire::Ask;
 use dovetail_core::slices::Slices;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tonic::transport::Channel;
 
-use super::bytes::Total;
+use super::bytes::{Counted, Total};
 use super::receive::{Received, Receiver, Update, describe};
 use super::view::{Held, RemoteView};
 
@@ -19,8 +21,15 @@ use super::view::{Held, RemoteView};
 const FIRST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(1);
 
+/// Pauses between two tries while what the member has does not fit: it has to be sent anew each time.
+const NO_ROOM_FIRST: Duration = Duration::from_millis(500);
+const NO_ROOM_LONGEST: Duration = Duration::from_secs(60);
+
 /// What a message may have above all that there is room for, so that it is seen how much does not fit.
 const MESSAGE: usize = 4 << 20;
+
+/// The floors that are wanted, as they change.
+type Floors = watch::Receiver<Vec<Cut>>;
 
 pub(super) struct Link {
     pub(super) member: String,
@@ -42,6 +51,25 @@ enum Ended {
     /// Other floors are wanted.
     Again,
     Failed(String),
+    NoRoom(Refused),
+}
+
+/// What did not fit: of what was received until then.
+#[derive(Debug, Clone, Copy)]
+struct Refused {
+    bytes: usize,
+}
+
+/// Why something was not taken.
+enum NotTaken {
+    Wrong(String),
+    NoRoom(Refused),
+}
+
+impl From<String> for NotTaken {
+    fn from(why: String) -> Self {
+        Self::Wrong(why)
+    }
 }
 
 /// What was taken.
@@ -53,24 +81,44 @@ enum Took {
 impl Link {
     /// Runs until it is dropped.
     pub(super) async fn run(self) {
-        let mut pause = FIRST;
+        let (mut pauses, mut wanted) = (Pauses::new(), self.view.floors());
         loop {
-            match self.stream(&mut pause).await {
+            match self.stream(&mut wanted, &mut pauses).await {
                 Ended::Again => continue,
                 Ended::Failed(why) => {
                     tracing::debug!(view = %self.view.name(), member = self.member, why, "no stream");
                     self.view.down(&self.member, &why);
+                    tokio::time::sleep(pauses.failed()).await;
                 }
+                Ended::NoRoom(refused) => self.wait_for_room(refused, &mut wanted, &mut pauses).await,
             }
             metrics::counter!("dovetail_remote_reconnects_total", "member" => self.member.clone()).increment(1);
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST);
         }
     }
 
-    /// Asks once, and takes what comes. `pause` starts anew when something does.
-    async fn stream(&self, pause: &mut Duration) -> Ended {
-        let mut wanted = self.view.floors();
+    /// Waits until there is room, or the floor moves: then the member has less to send. Each time longer, since what
+    /// was refused is only what had come until then.
+    async fn wait_for_room(&self, refused: Refused, wanted: &mut Floors, pauses: &mut Pauses) {
+        let pause = pauses.no_room();
+        let (member, bytes, limit) = (&self.member, refused.bytes, self.total.limit());
+        tracing::warn!(view = %self.view.name(), member, bytes, limit, ?pause, "no room for its slices");
+        let room = async {
+            tokio::time::sleep(pause).await;
+            // Where what is there grows no more, it is tried from time to time.
+            let _ = timeout(NO_ROOM_LONGEST, self.total.until_fits(refused.bytes)).await;
+        };
+        let moved = async {
+            let _ = wanted.changed().await;
+            tokio::time::sleep(NO_ROOM_FIRST).await;
+        };
+        tokio::select! {
+            () = room => {}
+            () = moved => {}
+        }
+    }
+
+    /// Asks once, and takes what comes. Pauses start anew when all that there was has come.
+    async fn stream(&self, wanted: &mut Floors, pauses: &mut Pauses) -> Ended {
         let floors = wanted.borrow_and_update().clone();
         let view = &self.view.view;
         let ask = Ask { view: view.name.clone(), fingerprint: view.fingerprint.clone(), floors: floors.clone() };
@@ -88,6 +136,8 @@ impl Link {
         self.view.opened(&self.member, &floors);
         let mut receiver = Receiver::new(stream);
         let mut growing = BTreeMap::new();
+        // What waits to be whole.
+        let mut waiting = vec![];
         loop {
             let received = tokio::select! {
                 received = timeout(self.stale_after, receiver.next(view)) => received,
@@ -98,24 +148,34 @@ impl Link {
                 },
             };
             let taken = match received {
-                Ok(Ok(received)) => self.take(&mut growing, received),
-                Ok(Err(why)) => Err(why),
-                Err(_) => Err(format!("not heard for {:?}", self.stale_after)),
+                Ok(Ok(received)) => self.take(&mut growing, &mut waiting, received),
+                Ok(Err(why)) => Err(why.into()),
+                Err(_) => Err(format!("not heard for {:?}", self.stale_after).into()),
             };
             match taken {
                 // A partition that it has only now may lack a boundary that the others have.
                 Ok(Took::Status) if self.view.has_to_ask(&self.member) => return Ended::Again,
-                Ok(_) => *pause = FIRST,
-                Err(why) => return Ended::Failed(why),
+                Ok(Took::Status) => *pauses = Pauses::new(),
+                Ok(Took::Slices) => {}
+                Err(NotTaken::Wrong(why)) => return Ended::Failed(why),
+                Err(NotTaken::NoRoom(refused)) => return Ended::NoRoom(refused),
             }
         }
     }
 
-    fn take(&self, growing: &mut BTreeMap<i32, Growing>, received: Received) -> Result<Took, String> {
+    fn take(
+        &self,
+        growing: &mut BTreeMap<i32, Growing>,
+        waiting: &mut Vec<Counted>,
+        received: Received,
+    ) -> Result<Took, NotTaken> {
         let now = Instant::now();
         let took = match received {
-            Received::Waiting(bytes) => {
-                self.check_room(bytes)?;
+            Received::Waiting { partition, bytes } => {
+                let counted: usize = waiting.iter().map(Counted::bytes).sum();
+                let more = bytes.saturating_sub(counted);
+                self.check_room(partition, more, bytes)?;
+                waiting.push(self.total.count(more));
                 Took::Slices
             }
             Received::Status(status) => {
@@ -125,8 +185,9 @@ impl Link {
             }
             Received::Update(update) => {
                 let partition = update.partition;
+                waiting.clear();
                 let grown = self.grow(growing.remove(&partition), update)?;
-                self.view.hold(&self.member, partition, self.held(&grown)?);
+                self.view.hold(&self.member, partition, self.held(partition, &grown)?);
                 growing.insert(partition, grown);
                 Took::Slices
             }
@@ -141,7 +202,7 @@ impl Link {
         let Some((first, _)) = slices.first() else { return Err("an update without a slice".to_owned()) };
         let mut grown = match before.filter(|_| !base) {
             Some(before) if before.head == first.start => before,
-            None if base => Growing { start: first.start, head: first.start, slices: Slices::default() },
+            None if base => self.based(partition, first.start),
             Some(Growing { head, .. }) => {
                 return Err(format!("partition {partition} goes on at {} instead of {head}", first.start));
             }
@@ -164,27 +225,76 @@ impl Link {
         Ok(grown)
     }
 
+    /// A partition that starts at `at`, behind what is still wanted of what came before the member let go of it.
+    fn based(&self, partition: i32, at: i64) -> Growing {
+        let mut based = Growing { start: at, head: at, slices: Slices::default() };
+        for slice in self.view.wanted_below(&self.member, partition, at) {
+            based.start = based.start.min(slice.range.start);
+            based.slices.push(partition, slice.range, slice.state.as_ref().clone());
+        }
+        based
+    }
+
     fn compact(&self, grown: &mut Growing, boundaries: &BTreeSet<i64>) -> Result<(), String> {
         let compacted = grown.slices.compact(&self.view.view, boundaries);
         compacted.map_err(|error| format!("slices cannot be merged: {}", error.strip_backtrace()))
     }
 
     /// What readers see.
-    fn held(&self, grown: &Growing) -> Result<Held, String> {
+    fn held(&self, partition: i32, grown: &Growing) -> Result<Held, NotTaken> {
         let bytes = grown.slices.bytes();
         let slices = grown.slices.from(grown.start);
-        // What it replaces still counts, and is let go of right after.
-        self.check_room(0)?;
+        // What it replaces counts until right after.
+        let before = self.view.bytes_of(&self.member, partition);
+        self.check_room(partition, bytes.saturating_sub(before), bytes)?;
         Ok(Held { start: grown.start, head: grown.head, slices, bytes: self.total.count(bytes), lost: None })
     }
 
-    fn check_room(&self, more: usize) -> Result<(), String> {
+    /// Whether there is room for `more` bytes, of the `whole` that there would be of the partition.
+    fn check_room(&self, partition: i32, more: usize, whole: usize) -> Result<(), NotTaken> {
         if self.total.fits(more) {
             return Ok(());
         }
-        // Others may use what it had.
-        self.view.forget(&self.member);
         metrics::counter!("dovetail_remote_over_limit_total").increment(1);
-        Err(format!("its slices do not fit into the {} bytes that there are for those of all", self.total.limit()))
+        // Others may use what it had.
+        let bytes = self.view.no_room(&self.member, partition, whole, self.total.limit());
+        Err(NotTaken::NoRoom(Refused { bytes }))
+    }
+}
+
+/// How long is waited before the next try.
+struct Pauses {
+    failed: Duration,
+    no_room: Duration,
+}
+
+impl Pauses {
+    fn new() -> Self {
+        Self { failed: FIRST, no_room: NO_ROOM_FIRST }
+    }
+
+    fn failed(&mut self) -> Duration {
+        let pause = self.failed;
+        self.failed = (pause * 2).min(LONGEST);
+        pause
+    }
+
+    fn no_room(&mut self) -> Duration {
+        let pause = self.no_room;
+        self.no_room = (pause * 2).min(NO_ROOM_LONGEST);
+        pause
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_without_room_grow_and_have_a_bound() {
+        let mut pauses = Pauses::new();
+        let all: Vec<u64> = (0..9).map(|_| pauses.no_room().as_millis() as u64).collect();
+        assert_eq!(all, [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]);
+        assert_eq!(pauses.failed(), FIRST, "what fails otherwise is tried as soon as ever");
     }
 }

@@ -53,6 +53,9 @@ pub struct RemoteConfig {
     pub stale_after: Duration,
     /// A floor that nobody has read for so long is no longer received.
     pub idle: Duration,
+    /// Floors of a view that are received at a time: of all generations that are kept, and of the one to come. The one
+    /// that was not read for longest goes.
+    pub floors: usize,
     /// Slices of all views and members, bytes; a member whose slices do not fit counts as missing.
     pub memory_limit: usize,
 }
@@ -77,8 +80,7 @@ impl RemoteRealtime {
     pub fn start(parts: RemoteParts, tracker: &TaskTracker, shutdown: &CancellationToken) -> Arc<Self> {
         let RemoteParts { views, members, config } = parts;
         let total = Arc::new(Total::new(config.memory_limit));
-        let views =
-            views.into_iter().map(|view| (view.name.clone(), Arc::new(RemoteView::new(view, config.stale_after))));
+        let views = views.into_iter().map(|view| (view.name.clone(), Arc::new(RemoteView::new(view, &config))));
         let views: BTreeMap<_, _> = views.collect();
         let all = views.values().cloned().collect();
         let mut following = Members::new(all, members, config, total, tracker.clone(), shutdown.clone());

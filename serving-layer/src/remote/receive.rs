@@ -28,7 +28,10 @@ pub(super) enum Received {
     Update(Update),
     Status(Status),
     /// More is to come before it can be used: so many bytes wait.
-    Waiting(usize),
+    Waiting {
+        partition: i32,
+        bytes: usize,
+    },
 }
 
 pub(super) struct Receiver {
@@ -115,11 +118,11 @@ impl Parts {
             }
         }
         if !done {
-            return Ok(Received::Waiting(self.bytes));
+            return Ok(Received::Waiting { partition, bytes: self.bytes });
         }
         self.bytes = 0;
         update.pinned = pinned;
-        Ok(self.update.take().map_or(Received::Waiting(0), Received::Update))
+        Ok(self.update.take().map_or(Received::Waiting { partition, bytes: 0 }, Received::Update))
     }
 }
 
@@ -139,7 +142,7 @@ mod tests {
         let empty = RecordBatch::new_empty(view.state_schema());
         let mut parts = Parts::default();
         for part in [part(5, 9, true, false, false), part(5, 9, true, true, false)] {
-            assert!(matches!(parts.add(&view, part, &empty), Ok(Received::Waiting(0))));
+            assert!(matches!(parts.add(&view, part, &empty), Ok(Received::Waiting { bytes: 0, .. })));
         }
         match parts.add(&view, part(9, 12, true, true, true), &empty) {
             Ok(Received::Update(update)) => {

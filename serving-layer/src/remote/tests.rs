@@ -13,6 +13,7 @@ use dovetail_core::realtime_wire::{PartitionStatus, Status};
 use dovetail_core::view::{Planned, Planner, View};
 use tokio::time::Instant;
 
+use super::RemoteConfig;
 use super::bytes::Total;
 use super::view::{Held, RemoteView};
 
@@ -36,13 +37,17 @@ struct Rig {
     remote: RemoteView,
     total: Arc<Total>,
     now: Instant,
+    /// From where members can be read, if they say so.
+    floor: Option<i64>,
 }
 
 impl Rig {
     async fn new(members: &[&str]) -> Self {
-        let remote = RemoteView::new(view().await, STALE);
+        let idle = Duration::from_secs(30);
+        let config = RemoteConfig { stale_after: STALE, idle, floors: 3, memory_limit: 1 << 20 };
+        let remote = RemoteView::new(view().await, &config);
         members.iter().for_each(|member| remote.joined(member, "somewhere", true));
-        Self { remote, total: Arc::new(Total::new(1 << 20)), now: Instant::now() }
+        Self { remote, total: Arc::new(Total::new(1 << 20)), now: Instant::now(), floor: None }
     }
 
     /// The member sends what it has: partitions, and the ends of their slices.
@@ -73,6 +78,7 @@ impl Rig {
         let partitions = partitions.iter().map(|&partition| PartitionStatus {
             partition,
             head: Some(0),
+            floor: self.floor,
             unread: unread.to_vec(),
             held_up: None,
         });
@@ -246,6 +252,28 @@ async fn the_oldest_of_many_floors_goes() {
     let floors = rig.remote.floors().borrow().clone();
     assert_eq!(floors, [cut(1), cut(2), cut(3)]);
     assert_eq!(rig.remote.boundaries(0).1, Some(1));
+}
+
+#[tokio::test]
+async fn a_floor_that_was_dropped_is_said_to_be_so_and_not_asked_for() {
+    let mut rig = Rig::new(&["a"]).await;
+    rig.floor = Some(5);
+    assert!(rig.read(7).is_err());
+    rig.sends("a", &[(0, &[7, 8]), (1, &[7, 9])]);
+    let dropped = rig.read(2).unwrap().whole().unwrap_err();
+    let view = ViewName::parse("total").unwrap();
+    assert_eq!(dropped, RealtimeError::Dropped { view, partition: 0, floor: 2, from: 5 });
+    assert!(!rig.remote.has_to_ask("a"));
+    // What the member still has is.
+    assert!(matches!(rig.read(6).unwrap().whole(), Err(RealtimeError::Asking { .. })));
+    assert!(rig.remote.has_to_ask("a"));
+    // After a rollback it holds that again.
+    rig.sends("a", &[(0, &[6, 7, 8]), (1, &[6, 7, 9])]);
+    assert!(!rig.remote.has_to_ask("a"));
+    rig.floor = Some(2);
+    rig.remote.opened("a", &[cut(7), cut(6)]);
+    rig.says("a", &[0, 1]);
+    assert!(rig.remote.has_to_ask("a"));
 }
 
 #[tokio::test]

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dovetail_core::offsets::Cut;
+use dovetail_core::realtime::Slice;
 use dovetail_core::realtime_wire::Status;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::view::{Held, Link, RemoteView};
+use crate::memory::size;
 
 impl RemoteView {
     /// The floors that are wanted, and when they change.
@@ -21,6 +23,8 @@ impl RemoteView {
             address: address.to_owned(),
             is_first,
             down: None,
+            no_room: None,
+            refused: BTreeSet::new(),
             gone: false,
             heard: None,
             asked: vec![],
@@ -44,6 +48,7 @@ impl RemoteView {
 
     /// A stream for `floors` was opened.
     pub(super) fn opened(&self, member: &str, floors: &[Cut]) {
+        metrics::counter!("dovetail_remote_asks_total", "member" => member.to_owned()).increment(1);
         self.with(member, |link| {
             link.asked = floors.to_vec();
             link.sends = !floors.is_empty();
@@ -55,6 +60,7 @@ impl RemoteView {
     pub(super) fn down(&self, member: &str, why: &str) {
         self.with(member, |link| {
             link.down = Some(why.to_owned());
+            link.no_room = None;
             link.is_first = false;
         });
     }
@@ -69,15 +75,36 @@ impl RemoteView {
         });
     }
 
-    /// Lets go of what the member has sent.
-    pub(super) fn forget(&self, member: &str) {
-        self.with(member, |link| link.held.clear());
+    /// Lets go of what the member has sent, since a `partition` of `whole` bytes does not fit into `limit`. Returns how
+    /// many bytes all of it would have taken at least.
+    pub(super) fn no_room(&self, member: &str, partition: i32, whole: usize, limit: usize) -> usize {
+        let mut state = self.state();
+        let Some(link) = state.links.get_mut(member) else { return whole };
+        let held = std::mem::take(&mut link.held);
+        let others = held.iter().filter(|&(&other, _)| other != partition);
+        let bytes = others.map(|(_, held)| held.bytes.bytes()).sum::<usize>() + whole;
+        link.refused.extend(held.into_keys().chain([partition]));
+        link.no_room = Some(format!(
+            "at {} has {} or more, which do not fit into the {limit} bytes (`speed.memory`) for what all send",
+            link.address,
+            size(bytes),
+        ));
+        link.is_first = false;
+        bytes
+    }
+
+    /// How many bytes there are of a partition.
+    pub(super) fn bytes_of(&self, member: &str, partition: i32) -> usize {
+        let state = self.state();
+        let held = state.links.get(member).and_then(|link| link.held.get(&partition));
+        held.map_or(0, |held| held.bytes.bytes())
     }
 
     pub(super) fn status(&self, member: &str, status: Status, now: Instant) {
         self.with(member, |link| {
             link.status = status.partitions.into_iter().map(|status| (status.partition, status)).collect();
-            (link.answered, link.is_first) = (true, false);
+            (link.answered, link.is_first, link.no_room) = (true, false, None);
+            link.refused.clear();
             for (partition, held) in &mut link.held {
                 match link.status.contains_key(partition) {
                     true => held.lost = None,
@@ -93,14 +120,28 @@ impl RemoteView {
     pub(super) fn has_to_ask(&self, member: &str) -> bool {
         let state = self.state();
         let Some(link) = state.links.get(member) else { return false };
-        // A boundary in every partition that it has is as good as having asked.
+        // A boundary in every partition that it has is as good as having asked, and what it has dropped it does not give
+        // to whoever asks again: what came of it before would be lost.
         let boundary = |p: &i32, floor: &Cut| link.held.get(p).is_some_and(|held| held.has_boundary(floor.get(*p)));
+        let dropped = |p: &i32, floor: &Cut| link.status[p].floor.is_some_and(|from| floor.get(*p) < from);
         let has = |floor: &Cut| {
             let sent = link.answered && !link.status.is_empty();
-            link.asked.contains(floor) || (sent && link.status.keys().all(|partition| boundary(partition, floor)))
+            link.asked.contains(floor) || (sent && link.status.keys().all(|p| boundary(p, floor) || dropped(p, floor)))
         };
         let too_much = state.wanted.is_empty() && link.sends;
         too_much || !state.wanted.iter().all(|(floor, _)| has(floor))
+    }
+
+    /// What a member has sent of a partition below `at`, if a floor there is still read: as states are functions of the
+    /// log, it goes on to be right when the member itself has dropped it.
+    pub(super) fn wanted_below(&self, member: &str, partition: i32, at: i64) -> Vec<Slice> {
+        let state = self.state();
+        let is_read = state.wanted.iter().any(|(floor, _)| floor.get(partition) < at);
+        let held = state.links.get(member).and_then(|link| link.held.get(&partition));
+        match held.filter(|held| is_read && held.has_boundary(at)) {
+            Some(held) => held.slices.iter().filter(|slice| slice.range.end <= at).cloned().collect(),
+            None => vec![],
+        }
     }
 
     /// Where boundaries of a partition should stay, and below what nothing is read any more.
@@ -129,7 +170,8 @@ impl RemoteView {
         }
         state.links.retain(|_, link| !link.gone || !link.held.is_empty());
         let slices = state.links.values().flat_map(|link| link.held.values()).map(|held| held.slices.len()).sum();
-        Swept { floors: state.wanted.len(), slices }
+        let no_room = state.links.values().filter(|link| link.no_room.is_some()).count();
+        Swept { floors: state.wanted.len(), slices, no_room }
     }
 
     /// How long ago each member was last heard.
@@ -151,4 +193,6 @@ impl RemoteView {
 pub(super) struct Swept {
     pub(super) floors: usize,
     pub(super) slices: usize,
+    /// Members whose slices do not fit.
+    pub(super) no_room: usize,
 }

@@ -7,15 +7,16 @@ use std::time::Duration;
 use dovetail_core::name::ViewName;
 use dovetail_core::offsets::{Cut, Offsets};
 use dovetail_core::realtime::{HeldUp, RealtimeError, RealtimeView, Slice};
-use dovetail_core::realtime_wire::PartitionStatus;
+use dovetail_core::realtime_wire::{MOST_FLOORS, PartitionStatus};
 use dovetail_core::view::View;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::RemoteConfig;
 use super::bytes::Counted;
 
-/// Floors that are received at a time: the served generation's, the one before and the one to come.
-const FLOORS: usize = 3;
+/// The served generation's floor, the one before and the one to come: fewer are not received.
+const FEWEST: usize = 3;
 /// Ends of readers' merged bases that are kept as boundaries.
 const KEPT: usize = 2;
 
@@ -23,6 +24,8 @@ const KEPT: usize = 2;
 pub(super) struct RemoteView {
     pub(super) view: Arc<View>,
     pub(super) stale_after: Duration,
+    /// Floors that are received at a time.
+    most: usize,
     state: Mutex<State>,
     /// What members are to be asked for.
     pub(super) floors: watch::Sender<Vec<Cut>>,
@@ -46,6 +49,10 @@ pub(super) struct Link {
     pub(super) is_first: bool,
     /// Why there is no stream at the moment.
     pub(super) down: Option<String>,
+    /// What it has does not fit: how much that is, in words. Until all that it has has come.
+    pub(super) no_room: Option<String>,
+    /// Partitions of which something came that did not fit.
+    pub(super) refused: BTreeSet<i32>,
     /// It is no member any more.
     pub(super) gone: bool,
     pub(super) heard: Option<Instant>,
@@ -66,7 +73,6 @@ pub(super) struct Held {
     pub(super) head: i64,
     /// Contiguous, from `start` to `head`.
     pub(super) slices: Vec<Slice>,
-    #[expect(dead_code, reason = "counts until it is dropped")]
     pub(super) bytes: Counted,
     /// Since when it is not the member's any more.
     pub(super) lost: Option<Instant>,
@@ -83,8 +89,9 @@ impl Held {
 }
 
 impl RemoteView {
-    pub(super) fn new(view: Arc<View>, stale_after: Duration) -> Self {
-        Self { view, stale_after, state: Mutex::default(), floors: watch::Sender::default() }
+    pub(super) fn new(view: Arc<View>, config: &RemoteConfig) -> Self {
+        let (stale_after, most) = (config.stale_after, config.floors.clamp(FEWEST, MOST_FLOORS));
+        Self { view, stale_after, most, state: Mutex::default(), floors: watch::Sender::default() }
     }
 
     pub(super) fn name(&self) -> &ViewName {
@@ -146,10 +153,17 @@ impl RemoteView {
     /// Why a partition cannot be read from `floor`.
     fn unread(&self, state: &State, partition: i32, floor: &Cut, now: Instant) -> RealtimeError {
         let mut asking = None;
+        if let Some(why) = no_room(state, partition) {
+            return self.missing(partition, why);
+        }
         for (member, link) in state.links.iter().filter(|(_, link)| self.is_live(link, now)) {
             let Some(status) = link.status.get(&partition) else { continue };
             if let Some((_, error)) = status.unread.iter().find(|(at, _)| *at == floor.get(partition)) {
                 return error.clone();
+            }
+            let (floor, view) = (floor.get(partition), &self.view.name);
+            if let Some(from) = status.floor.filter(|&from| floor < from) {
+                return RealtimeError::Dropped { view: view.clone(), partition, floor, from };
             }
             if link.down.is_none() {
                 asking = Some(RealtimeError::Asking { view: self.view.name.clone(), member: member.clone() });
@@ -181,8 +195,8 @@ impl RemoteView {
             *read = now;
             return;
         }
-        if state.wanted.len() == FLOORS
-            && let Some(oldest) = (0..FLOORS).min_by_key(|&i| state.wanted[i].1)
+        if state.wanted.len() == self.most
+            && let Some(oldest) = (0..self.most).min_by_key(|&i| state.wanted[i].1)
         {
             state.wanted.remove(oldest);
         }
@@ -225,6 +239,9 @@ impl RemoteView {
     pub(super) fn held_up(&self, now: Instant) -> Vec<(i32, HeldUp)> {
         let state = self.state();
         let why = |partition| {
+            if let Some(why) = no_room(&state, partition) {
+                return Some(HeldUp::no_room(why));
+            }
             let live = state.links.values().filter(|link| self.is_live(link, now));
             let mut told = live.filter_map(|link| link.status.get(&partition)).peekable();
             match told.peek() {
@@ -239,13 +256,22 @@ impl RemoteView {
 impl State {
     /// All that anybody has ever told of.
     fn partitions(&self) -> BTreeSet<i32> {
-        let told = self.links.values().flat_map(|link| link.held.keys().chain(link.status.keys()));
+        let told = self.links.values().flat_map(|link| link.held.keys().chain(link.status.keys()).chain(&link.refused));
         told.chain(self.seen.keys()).copied().collect()
     }
 }
 
 impl Link {
     fn has(&self, partition: i32) -> bool {
-        self.held.contains_key(&partition) || self.status.contains_key(&partition)
+        self.held.contains_key(&partition) || self.status.contains_key(&partition) || self.refused.contains(&partition)
     }
+}
+
+/// Why a partition cannot be read, if that is for want of room: somebody has it, and nobody's fits.
+fn no_room(state: &State, partition: i32) -> Option<String> {
+    if state.links.values().any(|link| link.held.contains_key(&partition)) {
+        return None;
+    }
+    let mut links = state.links.iter().filter(|(_, link)| !link.gone && link.has(partition));
+    links.find_map(|(member, link)| Some(format!("no room: speed layer `{member}` {}", link.no_room.as_ref()?)))
 }

@@ -1,4 +1,5 @@
-//! `sys.dead_letters`: the records that did not decode, from the objects that hold them.
+//! `sys.dead_letters`: the records that do not decode, from the objects that hold them. Segments of an older schema are
+//! decoded again, as views decode them: what they count as a dead letter now is one here.
 
 use std::sync::Arc;
 
@@ -9,14 +10,18 @@ use async_trait::async_trait;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::runtime::SpawnedTask;
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, DataFusionError, Result};
+use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use dovetail_core::catalog::Segment;
+use dovetail_core::pipeline::Stream;
 use dovetail_core::store::Store;
+use dovetail_ingestion::redecode::{Redecode, is_older};
+use futures::future::ready;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -51,6 +56,7 @@ impl DeadLetters {
             Field::new("offset", DataType::Int64, false),
             Field::new("timestamp", timestamp, true),
             Field::new("key", DataType::Binary, true),
+            Field::new("headers", DataType::Utf8, true),
             Field::new("value", DataType::Binary, true),
             Field::new(TEXT, DataType::Utf8, true),
             Field::new("error", DataType::Utf8, true),
@@ -107,10 +113,15 @@ impl TableProvider for DeadLetters {
         let mut segments = vec![];
         for stream in &self.inner.streams {
             let all = self.inner.catalog.segments(&stream.topic).await.map_err(QueryError::from)?;
-            segments.extend(all.into_iter().filter(|segment| segment.dead_path.is_some()));
+            let may_have = |segment: &Segment| match is_older(segment, stream) {
+                true => segment.rows + segment.dead > 0,
+                false => segment.dead_path.is_some(),
+            };
+            segments.extend(all.into_iter().filter(may_have));
         }
         let segments = self.wanted(session, filters, segments)?;
-        let objects = Objects { schema: self.schema(), store: self.inner.store.clone(), segments };
+        let streams = self.inner.streams.clone();
+        let objects = Objects { schema: self.schema(), store: self.inner.store.clone(), streams, segments };
         let table = StreamingTable::try_new(self.schema(), vec![Arc::new(objects)])?;
         table.scan(session, projection, filters, limit).await
     }
@@ -121,6 +132,7 @@ impl TableProvider for DeadLetters {
 struct Objects {
     schema: SchemaRef,
     store: Store,
+    streams: Vec<Arc<Stream>>,
     segments: Vec<Segment>,
 }
 
@@ -129,13 +141,23 @@ impl PartitionStream for Objects {
         &self.schema
     }
 
-    fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let (store, schema) = (self.store.clone(), Arc::clone(&self.schema));
+    fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let (store, schema, streams) = (self.store.clone(), Arc::clone(&self.schema), self.streams.clone());
+        // Of one object at a time.
+        let room = Arc::new(MemoryConsumer::new("sys.dead_letters").register(context.memory_pool()));
         let objects = futures::stream::iter(self.segments.clone()).then(move |segment| {
-            let (store, schema) = (store.clone(), Arc::clone(&schema));
+            let (store, schema, context) = (store.clone(), Arc::clone(&schema), Arc::clone(&context));
+            let older = streams.iter().find(|s| s.topic == segment.topic && is_older(&segment, s)).cloned();
+            let room = Arc::clone(&room);
             async move {
-                let batches = read(&store, &segment, schema).await?;
-                Ok::<_, datafusion::common::DataFusionError>(futures::stream::iter(batches.into_iter().map(Ok)))
+                let Some(stream) = older else {
+                    let batches = read(&store, &segment, schema).await?;
+                    room.try_resize(batches.iter().map(RecordBatch::get_array_memory_size).sum())?;
+                    return Ok::<_, DataFusionError>(futures::stream::iter(batches.into_iter().map(Ok)).boxed());
+                };
+                let (topic, partition) = (segment.topic.clone(), segment.partition);
+                let again = Redecode::dead_letters(&stream, &store, vec![segment]).execute(context);
+                Ok(again.and_then(move |dead| ready(letters(&dead, &topic, partition, &schema))).boxed())
             }
         });
         Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), objects.try_flatten()))
@@ -161,7 +183,8 @@ async fn read(store: &Store, segment: &Segment, schema: SchemaRef) -> Result<Vec
     decoded.await.map_err(|_| QueryError::panicked())?
 }
 
-/// The object's columns under this table's names; a leading `_` of theirs does not matter.
+/// The object's columns under this table's names; a leading `_` of theirs does not matter. One that the object lacks is
+/// NULL: those of earlier versions have no headers.
 fn letters(batch: &RecordBatch, topic: &str, partition: i32, schema: &SchemaRef) -> Result<RecordBatch> {
     let rows = batch.num_rows();
     let found = |name: &str| {

@@ -34,8 +34,8 @@ pub(crate) struct PartitionState {
     pub(crate) lag_records: Option<i64>,
     /// Age of the first of them; 0 when there is none.
     pub(crate) lag_ms: Option<i64>,
-    /// What the speed layer does: `reading`, `behind`; `stalled` while it waits for something, `stopped` when it does
-    /// not go on by itself.
+    /// What the speed layer does: `reading`, `behind`; `stalled` while it waits for something, `no room` where what it
+    /// sends does not fit here, `stopped` when it does not go on by itself.
     pub(crate) state: &'static str,
     pub(crate) error: Option<String>,
     /// What landing does, and why it does not go on.
@@ -83,6 +83,7 @@ async fn state(inner: &Inner, stream: &Stream, partition: i32, landed: Option<&P
     let held_up = held_up.or(unknown);
     let landing = inner.landing.as_ref().and_then(|landing| landing.at(&stream.name, partition));
     let state = match (&held_up, lag_records) {
+        (Some(HeldUp { no_room: true, .. }), _) => "no room",
         (Some(HeldUp { by_itself: true, .. }), _) => "stalled",
         (Some(_), _) => "stopped",
         (None, Some(1..)) => "behind",
@@ -135,8 +136,8 @@ fn head(inner: &Inner, stream: &Stream, partition: i32) -> (Option<i64>, Option<
 fn held_up(inner: &Inner, stream: &Stream, partition: i32) -> Option<HeldUp> {
     inner.folded().filter(|view| view.stream == stream.name).find_map(|view| {
         let held_up = inner.realtime.held_up(&view.name);
-        let (_, HeldUp { by_itself, why }) = held_up.into_iter().find(|&(held_up, _)| held_up == partition)?;
-        Some(HeldUp { by_itself, why: format!("view `{}`: {why}", view.name) })
+        let (_, held_up) = held_up.into_iter().find(|&(held_up, _)| held_up == partition)?;
+        Some(HeldUp { why: format!("view `{}`: {}", view.name, held_up.why), ..held_up })
     })
 }
 

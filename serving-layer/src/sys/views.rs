@@ -1,12 +1,15 @@
 //! `sys.views`: each view, whether it can be answered, and what its answers are as of.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use dovetail_core::name::Generation;
 use dovetail_core::offsets::{Cut, Offsets};
 use dovetail_core::view::{Planned, View};
+use futures::future::join_all;
+use tokio::time::timeout;
 
 use super::column::{self, Column, count, int64, text};
 use crate::error::QueryError;
@@ -38,12 +41,18 @@ pub(crate) struct FoldedState {
     pub(crate) batch_groups: Option<u64>,
 }
 
-/// All views as one snapshot sees them.
+/// How much longer than what it may wait for a view takes to say how it stands: then what it asks does not answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// All views as one snapshot sees them. They are asked at once, so that many that wait take no longer than one.
 pub(crate) async fn views(pin: &Arc<Pin>) -> Vec<ViewState> {
-    let mut all = vec![];
-    for view in &pin.inner.views {
-        all.push(match view {
-            Planned::Folded(view) => folded(pin, view).await,
+    let limit = pin.inner.config.catch_up + PATIENCE;
+    join_all(pin.inner.views.iter().map(|view| async move {
+        match view {
+            Planned::Folded(view) => match timeout(limit, folded(pin, view)).await {
+                Ok(state) => state,
+                Err(_) => silent(pin, view, limit),
+            },
             Planned::Derived(view) => ViewState {
                 name: view.name.to_string(),
                 sql: view.sql.clone(),
@@ -52,24 +61,35 @@ pub(crate) async fn views(pin: &Arc<Pin>) -> Vec<ViewState> {
                 state: "derived",
                 error: None,
             },
-        });
-    }
-    all
+        }
+    }))
+    .await
+}
+
+/// A view of which it is not known in time how it stands.
+fn silent(pin: &Pin, view: &View, limit: Duration) -> ViewState {
+    let error = format!("view `{}`: what it is asked from has not answered for {limit:?}", view.name);
+    state(pin, view, None, "waiting", Some(error))
 }
 
 async fn folded(pin: &Arc<Pin>, view: &Arc<View>) -> ViewState {
     let filled = pin.served.filled(view);
     let tail = pin.tail(view).await;
-    let (cut, batch_groups) = match filled {
-        Filled::States(states) => (Some(states.cut.clone()), Some(states.groups)),
-        _ => (None, None),
-    };
-    let state = match (&tail, filled) {
+    let word = match (&tail, filled) {
         (Ok(_), Filled::Nothing) => "speed_only",
         (Ok(_), _) => "filled",
         (Err(_), Filled::NotYet) if pin.inner.filling(view).await.is_some() => "filling",
         (Err(_), Filled::NotYet) => "unfilled",
         (Err(_), _) => "waiting",
+    };
+    let head = tail.as_ref().ok().map(|tail| tail.met.head.clone());
+    state(pin, view, head, word, tail.err().map(|error| error.message))
+}
+
+fn state(pin: &Pin, view: &View, head: Option<Offsets>, state: &'static str, error: Option<String>) -> ViewState {
+    let (cut, batch_groups) = match pin.served.filled(view) {
+        Filled::States(states) => (Some(states.cut.clone()), Some(states.groups)),
+        _ => (None, None),
     };
     ViewState {
         name: view.name.to_string(),
@@ -81,11 +101,11 @@ async fn folded(pin: &Arc<Pin>, view: &Arc<View>) -> ViewState {
             exactness: format!("{:?}", view.exactness).to_lowercase(),
             generation: pin.served.generation(),
             cut,
-            head: tail.as_ref().ok().map(|tail| tail.met.head.clone()),
+            head,
             batch_groups,
         }),
         state,
-        error: tail.err().map(|error| error.message),
+        error,
     }
 }
 

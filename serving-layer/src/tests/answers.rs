@@ -1,6 +1,11 @@
 //! What the schemas answer.
 
-use super::world::World;
+use std::time::Duration;
+
+use dovetail_core::catalog::RunSign;
+use dovetail_core::view::Planned;
+
+use super::world::{PIPELINE, World, config};
 use crate::Reason;
 
 const CLICKS: [(&str, &str, i64); 5] =
@@ -81,7 +86,8 @@ async fn a_view_that_no_generation_holds_says_how_far_it_is() {
     assert!(error.message.contains("`by_user` is not filled yet and no batch run"), "{error}");
     assert!(error.hint.unwrap().contains("dovetail recompute by_user"));
     let run = world.start_run(vec![]).await;
-    world.catalog.note_progress(run, 42, 1).await.unwrap();
+    let sign = RunSign { rows: 42, segments: 1, ..RunSign::default() };
+    world.catalog.renew_run(run, &sign, Duration::from_secs(100)).await.unwrap();
     let error = world.error("SELECT * FROM by_user").await;
     assert!(error.message.contains("has folded 42 of"), "{error}");
     // The others are answered all the same.
@@ -110,6 +116,38 @@ async fn a_state_file_that_is_gone_or_short_fails_its_view_only() {
     assert!(error.message.contains("by_user-0.parquet") && error.message.contains("bytes instead of"), "{error}");
     assert_eq!(world.rows("SELECT * FROM everything").await, ["5|300"]);
     assert_eq!(world.rows("SELECT sum(clicks) FROM speed.by_page").await, [""]);
+}
+
+#[tokio::test]
+async fn states_of_another_view_are_refused() {
+    let fast = "CREATE VIEW by_pace AS SELECT page, count(*) AS clicks, sum(ms) AS total FROM clicks WHERE ms < 9 GROUP BY page;";
+    let world = World::with(&format!("{PIPELINE}{fast}"), config()).await;
+    for page in ["/a", "/b"] {
+        world.append(0, ("ann", page, 5));
+        world.append(1, ("bob", page, 6));
+    }
+    // A generation whose objects are exchanged before anybody has read them.
+    *world.rows.reached.lock().unwrap() = Some(dovetail_core::offsets::Cut::default());
+    assert!(!world.publish(&[]).await);
+    let path = |view: &str| format!("generations/00000000000000000001/{view}-0.parquet");
+    let file = |view: &str| world.folder.path().join(path(view));
+    let other = std::fs::read(file("by_pace")).unwrap();
+    assert_eq!(other.len(), std::fs::read(file("by_page")).unwrap().len(), "they cannot be told apart by their length");
+    std::fs::write(file("by_page"), other).unwrap();
+    *world.rows.reached.lock().unwrap() = None;
+    assert!(world.serving.follow().await.unwrap());
+    for sql in ["SELECT * FROM by_page", "SELECT * FROM batch.by_page"] {
+        let error = world.error(sql).await;
+        assert_eq!(error.reason, Reason::Storage);
+        let [found, wanted] = ["by_pace", "by_page"].map(|name| match world.serving.inner.view(name) {
+            Some(Planned::Folded(view)) => view.fingerprint.clone(),
+            _ => panic!("`{name}` has states"),
+        });
+        let why = format!("its states are of fingerprint `{found}`, those wanted are of `{wanted}`");
+        assert!(error.message.contains(&path("by_page")) && error.message.contains(&why), "{error}");
+        assert!(error.hint.unwrap().contains("dovetail recompute --full"));
+    }
+    assert_eq!(world.rows("SELECT sum(clicks) FROM by_pace").await, ["4"]);
 }
 
 #[tokio::test]
@@ -155,7 +193,7 @@ async fn names_that_are_nearly_right_are_hinted_at() {
         "CREATE EXTERNAL TABLE clicks (\"userId\" BIGINT) STORED AS JSON LOCATION 'kafka://Clicks'
          OPTIONS ('partitions' '2');
          CREATE VIEW by_user AS SELECT \"userId\", count(*) AS clicks FROM clicks GROUP BY \"userId\";",
-        super::world::config(),
+        config(),
     )
     .await;
     for (sql, hint) in [

@@ -2,15 +2,17 @@
 
 use std::io::Cursor;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::ipc::reader::StreamReader;
+use dovetail_core::offsets::Cut;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
-use super::world::World;
-use crate::router;
+use super::world::{World, config};
+use crate::{ServingConfig, router};
 
 pub(super) struct Http {
     pub(super) world: World,
@@ -126,11 +128,11 @@ async fn parameters_are_bound() {
 async fn errors_are_documents_too() {
     let http = http().await;
     for (sql, status, code) in [
-        ("SELECT nope FROM by_page", 400, "42703"),
-        ("SELECT 1 +", 400, "42601"),
-        ("DROP TABLE by_page", 403, "25006"),
-        ("BEGIN", 400, "0A000"),
-        ("SELECT 1/0", 400, "22012"),
+        ("SELECT nope FROM by_page", 400, "undefined_column"),
+        ("SELECT 1 +", 400, "syntax_error"),
+        ("DROP TABLE by_page", 403, "read_only"),
+        ("BEGIN", 400, "unsupported"),
+        ("SELECT 1/0", 400, "division_by_zero"),
     ] {
         let response = http.ask("*/*", sql).await;
         assert_eq!(response.status().as_u16(), status, "{sql}");
@@ -168,7 +170,7 @@ async fn an_error_among_the_first_rows_is_an_error() {
     let response = http.ask("*/*", "SELECT 1 / (x - 20000) FROM generate_series(1, 50000) t(x)").await;
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
-    assert_eq!((&body["error"]["code"], &body["rows"]), (&json!("22012"), &Value::Null));
+    assert_eq!((&body["error"]["code"], &body["rows"]), (&json!("division_by_zero"), &Value::Null));
 }
 
 #[tokio::test]
@@ -178,14 +180,37 @@ async fn an_error_after_many_rows_is_told_where_the_format_can() {
     let response = http.ask("*/*", sql).await;
     assert_eq!(response.status(), StatusCode::OK);
     let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
-    assert_eq!(body["error"]["code"], "22012", "{}", body["error"]);
+    assert_eq!(body["error"]["code"], "division_by_zero", "{}", body["error"]);
     assert!(body["rows"].as_array().unwrap().len() > 50_000);
     let text = http.ask("application/x-ndjson", sql).await.text().await.unwrap();
     let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
-    assert_eq!((&last["error"]["code"], text.lines().count() > 50_000), (&json!("22012"), true));
+    assert_eq!((&last["error"]["code"], text.lines().count() > 50_000), (&json!("division_by_zero"), true));
     for accept in ["text/csv", "application/vnd.apache.arrow.stream"] {
         let response = http.ask(accept, sql).await;
         assert_eq!(response.status(), StatusCode::OK);
         assert!(response.bytes().await.is_err(), "{accept}: the body looks whole");
     }
+}
+
+#[tokio::test]
+async fn views_that_all_wait_are_named_in_the_time_of_one() {
+    let views = 40;
+    let view = |i| format!("CREATE VIEW v{i} AS SELECT page, count(*) AS n FROM clicks GROUP BY page;\n");
+    let sql = format!(
+        "CREATE EXTERNAL TABLE clicks (user_id VARCHAR, page VARCHAR, ms BIGINT)
+         STORED AS JSON LOCATION 'kafka://Clicks' OPTIONS ('partitions' '2');\n{}",
+        (0..views).map(view).collect::<String>()
+    );
+    let wait = Duration::from_secs(1);
+    let http = http_of(World::with(&sql, ServingConfig { catch_up: wait, ..config() }).await).await;
+    assert_eq!(http.get("/readyz").await.0, StatusCode::OK);
+    // None of them has reached where the batch views end.
+    *http.world.rows.reached.lock().unwrap() = Some(Cut([(0, 7)].into_iter().collect()));
+    let began = Instant::now();
+    let (status, body) = http.get("/readyz").await;
+    assert!(began.elapsed() < wait * views / 2, "they waited one after the other: {:?}", began.elapsed());
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &body["error"]["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("not_ready")));
+    let message = body["error"]["message"].as_str().unwrap();
+    assert!((0..views).all(|i| message.contains(&format!("`v{i}`"))), "{message}");
 }

@@ -6,17 +6,18 @@ use arrow::array::{ArrayRef, BinaryArray, Int32Array, Int64Array, RecordBatch, S
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use dovetail_core::catalog::Segment;
 use dovetail_core::offsets::OffsetRange;
+use futures::StreamExt;
 use object_store::path::Path;
 
-use super::world::{World, parquet};
-use crate::Reason;
+use super::world::{PIPELINE, World, config, parquet};
+use crate::{Reason, ServingConfig};
 
 impl World {
     /// Lands the rows `[start, end)` of a partition, with one dead letter.
     async fn land(&self, partition: i32, start: i64, end: i64) {
         let rows = self.rows.partitions.lock().unwrap()[&partition][start as usize..end as usize].to_vec();
         let path = format!("segments/Clicks/{partition}/{start}-{end}.parquet");
-        let bytes = parquet(&rows[0].schema(), &rows);
+        let bytes = parquet(&rows[0].schema(), &rows, vec![]);
         let dead_path = format!("dead/Clicks/{partition}/{start}-{end}.parquet");
         let segment = Segment {
             topic: "Clicks".to_owned(),
@@ -27,14 +28,15 @@ impl World {
             dead: 1,
             dead_path: Some(dead_path.clone()),
             bytes: bytes.len() as u64,
-            schema: "s".to_owned(),
+            schema: self.serving.inner.streams[0].fingerprint(),
             first_timestamp_ms: None,
             last_timestamp_ms: None,
             created_ms: 5,
         };
         self.store.put_new(&Path::from(path.as_str()), bytes.into()).await.unwrap();
         let letter = dead_letter(partition, start);
-        self.store.put_new(&Path::from(dead_path), parquet(&letter.schema(), &[letter]).into()).await.unwrap();
+        let dead = parquet(&letter.schema(), &[letter], vec![]);
+        self.store.put_new(&Path::from(dead_path), dead.into()).await.unwrap();
         self.catalog.record_segment(&segment).await.unwrap();
     }
 }
@@ -113,4 +115,20 @@ async fn dead_letters_can_be_asked_for() {
     assert_eq!(world.rows("SELECT count(*) FROM sys.dead_letters WHERE partition = 1").await, ["1"]);
     let error = world.error("SELECT count(*) FROM sys.dead_letters").await;
     assert!(error.message.contains("dead/Clicks/0/0-1.parquet"), "{error}");
+}
+
+#[tokio::test]
+async fn a_scan_keeps_its_turn_until_its_last_row() {
+    let world = World::with(PIPELINE, ServingConfig { max_queries: 1, ..config() }).await;
+    for segment in 0..12 {
+        world.append(0, ("ann", "/a", segment));
+        world.land(0, segment, segment + 1).await;
+    }
+    let turns = &world.serving.inner.turns;
+    let mut answer = world.ask("SELECT ms FROM raw.clicks").await.unwrap();
+    let first = answer.batches.next().await.unwrap().unwrap();
+    assert!(first.num_rows() < 6, "{}", first.num_rows());
+    assert_eq!(turns.available_permits(), 0, "it goes on reading segments");
+    let rest: usize = answer.collect().await.unwrap().iter().map(RecordBatch::num_rows).sum();
+    assert_eq!((first.num_rows() + rest, turns.available_permits()), (12, 1));
 }

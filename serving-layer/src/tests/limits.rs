@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::http::http_of;
+use super::postgres::wire_of;
 use super::world::{PIPELINE, World, config};
 use crate::{Position, Reason, ServingConfig};
 
@@ -30,6 +32,7 @@ async fn a_query_that_takes_too_long_is_ended() {
     let endless = "SELECT count(*) FROM generate_series(1, 100000000000) a(x) WHERE x % 7 = 3";
     let error = world.error(endless).await;
     assert_eq!(error.reason, Reason::Timeout, "{error:?}");
+    assert!(error.message.contains("`query.timeout` allows it 200ms"), "{error}");
     assert_eq!(world.rows("SELECT 1").await, ["1"]);
 }
 
@@ -39,6 +42,9 @@ async fn a_query_that_needs_too_much_memory_is_ended() {
     let world = World::with(PIPELINE, limits).await;
     let error = world.error("SELECT x, count(*) FROM generate_series(1, 3000000) a(x) GROUP BY x ORDER BY 2").await;
     assert_eq!(error.reason, Reason::Memory, "{error:?}");
+    let part = "the query needs more memory than it may use: `GROUP BY` or `DISTINCT`";
+    assert!(error.message.starts_with(part), "{error}");
+    assert!(error.message.contains(" asked for ") && error.message.contains("1.0 MiB that `query.memory`"), "{error}");
     assert_eq!(world.rows("SELECT 1").await, ["1"]);
     // What was still running lets go of its share.
     while world.serving.inner.memory.reserved() > 0 {
@@ -46,14 +52,51 @@ async fn a_query_that_needs_too_much_memory_is_ended() {
     }
 }
 
+/// The sketch of one user's pages takes 16 KiB.
+const SKETCH: &str = "SELECT pages FROM by_user";
+
+async fn short_of_memory() -> World {
+    let world = World::with(PIPELINE, ServingConfig { query_memory: 16 << 10, ..config() }).await;
+    world.append(0, ("ann", "/a", 1));
+    world
+}
+
+fn names_all(message: &str) -> bool {
+    let (asked, limit) =
+        ("more memory than it may use: view `by_user` asked for ", "16.0 KiB that `query.memory` allows it");
+    message.contains(asked) && message.contains(" more, the query has 0 bytes of the ") && message.contains(limit)
+}
+
 #[tokio::test]
 async fn merging_counts_as_memory() {
-    let limits = ServingConfig { query_memory: 16 << 10, ..config() };
-    let world = World::with(PIPELINE, limits).await;
-    world.append(0, ("ann", "/a", 1));
-    // The sketch of one user's pages takes 16 KiB.
-    let error = world.error("SELECT pages FROM by_user").await;
+    let world = short_of_memory().await;
+    let error = world.error(SKETCH).await;
     assert_eq!(error.reason, Reason::Memory, "{error:?}");
+    assert!(names_all(&error.message), "{error}");
+    let world = World::with(PIPELINE, ServingConfig { total_memory: 16 << 10, ..config() }).await;
+    world.append(0, ("ann", "/a", 1));
+    let error = world.error(SKETCH).await;
+    assert!(error.message.starts_with("there is not enough memory for the query: view `by_user` asked"), "{error}");
+    assert!(error.message.ends_with("of the 16.0 KiB that `query.total_memory` allows them"), "{error}");
+}
+
+#[tokio::test]
+async fn both_interfaces_say_what_memory_was_short_and_which_setting_is_the_limit() {
+    let http = http_of(short_of_memory().await).await;
+    let response = http.ask("*/*", SKETCH).await;
+    assert_eq!(response.status().as_u16(), 507);
+    let body: serde_json::Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+    assert_eq!(body["error"]["code"], "53200", "{body}");
+    assert!(names_all(body["error"]["message"].as_str().unwrap()), "{body}");
+    let wire = wire_of(short_of_memory().await).await;
+    let client = wire.client().await;
+    for error in [client.simple_query(SKETCH).await.map(drop), client.query(SKETCH, &[]).await.map(drop)] {
+        let error = error.unwrap_err();
+        let error = error.as_db_error().unwrap();
+        assert_eq!(error.code().code(), "53200", "{error}");
+        assert!(names_all(error.message()), "{error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("raise `query.memory`")), "{error:?}");
+    }
 }
 
 #[tokio::test]

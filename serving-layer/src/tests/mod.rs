@@ -1,6 +1,7 @@
 //! The serving layer over a hand-made speed layer and hand-made generations.
 
 mod answers;
+mod cache;
 mod clients;
 mod consistency;
 mod drift;
@@ -13,5 +14,6 @@ mod postgres;
 mod psql;
 mod read_only;
 mod silent;
+mod stopped;
 mod times;
 mod world;

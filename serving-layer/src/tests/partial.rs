@@ -6,7 +6,7 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 use tokio_postgres::{AsyncMessage, NoTls, SimpleQueryMessage};
 
-use super::http::http;
+use super::http::{http, http_of};
 use super::postgres::wire;
 use super::world::{World, config};
 use crate::{QueryError, Reason};
@@ -47,6 +47,50 @@ async fn nobody_has_to_tell_that_a_partition_is_missing() {
     let error = world.error(COUNT).await;
     assert_eq!(error.reason, Reason::NotReady);
     assert!(error.message.ends_with("partition 1 is missing from the realtime view"), "{}", error.message);
+}
+
+/// A record in a partition that is newer than what is known of the topic, below the cut.
+async fn with_a_newer_partition() -> World {
+    let world = World::new().await;
+    world.rows.partitions.lock().unwrap().insert(2, vec![]);
+    world.append_all(&[("ann", "/a", 10), ("bob", "/b", 20)]);
+    world.append(2, ("cid", "/c", 30));
+    assert!(world.publish(&[]).await);
+    assert_eq!(world.rows(COUNT).await, ["3"]);
+    world
+}
+
+#[tokio::test]
+async fn a_partition_that_only_the_cut_names_is_missing() {
+    let world = with_a_newer_partition().await;
+    world.append(2, ("cid", "/c", 40));
+    assert_eq!(world.rows(COUNT).await, ["4"]);
+    world.rows.unknown.lock().unwrap().insert(2);
+    let error = world.error(COUNT).await;
+    assert_eq!(error.reason, Reason::NotReady);
+    assert!(error.message.ends_with("partition 2 is missing from the realtime view"), "{}", error.message);
+    let http = http_of(world).await;
+    let body = json!({ "sql": COUNT, "partial": true });
+    let answer = http.client.post(format!("{}/v1/query", http.base)).json(&body).send().await.unwrap();
+    let answer: Value = answer.json().await.unwrap();
+    assert_eq!(answer["rows"], json!([{ "clicks": 3 }]), "what the batch view holds of it");
+    assert_eq!(answer["as_of"][0]["missing"], json!([2]), "{answer}");
+}
+
+#[tokio::test]
+async fn a_partition_above_the_known_ones_is_merged_only_where_it_joins() {
+    let world = with_a_newer_partition().await;
+    // It would be there twice.
+    world.rows.from_start.lock().unwrap().insert(2);
+    let error = world.error(COUNT).await;
+    assert_eq!(error.reason, Reason::NotReady);
+    assert!(
+        error.message.ends_with("overlap in partition 2: batch ends at 1, realtime starts at 0"),
+        "{}",
+        error.message
+    );
+    world.rows.from_start.lock().unwrap().clear();
+    assert_eq!(world.rows(COUNT).await, ["3"]);
 }
 
 #[tokio::test]

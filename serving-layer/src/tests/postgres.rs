@@ -152,6 +152,9 @@ async fn connections_are_limited() {
         }
     };
     assert!(refused.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) || refused.is_closed(), "{refused:?}");
+    if let Some(error) = refused.as_db_error() {
+        assert_eq!(error.message(), "too many connections: `query.connections` allows 1");
+    }
     assert_eq!(texts(&client.simple_query("SELECT 1").await.unwrap()), ["1"]);
 }
 

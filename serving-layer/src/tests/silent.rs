@@ -62,3 +62,12 @@ async fn sys_partitions_say_that_the_log_does_not_answer() {
     // Once for how many partitions there are, once for where they end, however many they are.
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
 }
+
+#[tokio::test]
+async fn sys_partitions_say_that_there_is_no_room() {
+    let world = World::new().await;
+    world.append(0, ("ann", "/a", 1));
+    world.rows.no_room.lock().unwrap().insert(1);
+    let sql = "SELECT partition, state, error FROM sys.partitions ORDER BY 1";
+    assert_eq!(world.rows(sql).await, ["0|reading|", "1|no room|view `by_page`: no room: it does not fit"]);
+}

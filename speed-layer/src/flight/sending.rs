@@ -51,6 +51,8 @@ pub(super) struct Sending {
 struct Sent {
     /// Everything below was sent; `None` if nothing was.
     head: Option<i64>,
+    /// From where it could be read at the least.
+    floor: Option<i64>,
     unread: Vec<(i64, RealtimeError)>,
 }
 
@@ -127,6 +129,8 @@ impl Sending {
                 self.take(partition, found);
             }
         }
+        let mut from = self.layer.floors(&self.view.name);
+        self.sent.iter_mut().for_each(|(partition, sent)| sent.floor = from.remove(partition));
         let due = self.last_status.is_none_or(|last| last.elapsed() >= self.config.heartbeat);
         if due || before != self.standing() {
             self.last_status = Some(Instant::now());
@@ -141,7 +145,9 @@ impl Sending {
         if self.is_behind() {
             return sleep_until(soon).await;
         }
-        let again = self.sent.values().any(|sent| !sent.unread.is_empty());
+        // What was dropped comes back with a rollback at most, which is told like any other news.
+        let soon_read = |(_, error): &(i64, RealtimeError)| !matches!(error, RealtimeError::Dropped { .. });
+        let again = self.sent.values().any(|sent| sent.unread.iter().any(soon_read));
         let until = if again { heartbeat.min(last + AGAIN) } else { heartbeat };
         tokio::select! {
             () = sleep_until(until.max(soon)) => {}
@@ -220,10 +226,10 @@ impl Sending {
                 self.sent.remove(&partition);
             }
             Found::Nothing(unread) => {
-                self.sent.insert(partition, Sent { head: None, unread });
+                self.sent.insert(partition, Sent { unread, ..Sent::default() });
             }
             Found::Base(read, unread) => {
-                self.sent.insert(partition, Sent { head: Some(read.head), unread });
+                self.sent.insert(partition, Sent { head: Some(read.head), unread, ..Sent::default() });
                 self.send(partition, read, true);
             }
             Found::More(read) => {
@@ -257,9 +263,9 @@ impl Sending {
     }
 
     /// What a reader should hear of at once when it changes.
-    fn standing(&self) -> Vec<(i32, Vec<i64>)> {
-        let floors = |sent: &Sent| sent.unread.iter().map(|(floor, _)| *floor).collect();
-        self.sent.iter().map(|(&partition, sent)| (partition, floors(sent))).collect()
+    fn standing(&self) -> Vec<(i32, Vec<i64>, Option<i64>)> {
+        let unread = |sent: &Sent| sent.unread.iter().map(|(floor, _)| *floor).collect();
+        self.sent.iter().map(|(&partition, sent)| (partition, unread(sent), sent.floor)).collect()
     }
 
     fn status(&self) -> Status {
@@ -268,6 +274,7 @@ impl Sending {
         let partitions = heads.map(|(partition, head)| PartitionStatus {
             partition,
             head,
+            floor: self.sent.get(&partition).and_then(|sent| sent.floor),
             unread: self.sent.get(&partition).map(|sent| sent.unread.clone()).unwrap_or_default(),
             held_up: held_up.remove(&partition),
         });

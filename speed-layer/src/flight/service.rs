@@ -9,7 +9,7 @@ use arrow_flight::{
 };
 use async_trait::async_trait;
 use dovetail_core::realtime::RealtimeError;
-use dovetail_core::realtime_wire::Ask;
+use dovetail_core::realtime_wire::{Ask, MOST_FLOORS};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::sync::Semaphore;
@@ -19,9 +19,6 @@ use tonic::{Request, Response, Status, Streaming};
 use super::FlightConfig;
 use super::sending::Sending;
 use crate::SpeedLayer;
-
-/// A reader is at two generations, at most three; more floors are a mistake.
-const FLOORS: usize = 8;
 
 pub(super) struct Service {
     layer: Arc<SpeedLayer>,
@@ -39,8 +36,8 @@ impl Service {
     fn sending(&self, ticket: &Ticket) -> Result<(Sending, FlightData), Status> {
         let ask: Ask = serde_json::from_slice(&ticket.ticket)
             .map_err(|error| Status::invalid_argument(format!("the ticket cannot be read: {error}")))?;
-        if ask.floors.len() > FLOORS {
-            let message = format!("{} floors are asked for, at most {FLOORS} are served", ask.floors.len());
+        if ask.floors.len() > MOST_FLOORS {
+            let message = format!("{} floors are asked for, at most {MOST_FLOORS} are served", ask.floors.len());
             return Err(Status::invalid_argument(message));
         }
         let Some(view) = self.layer.view(&ask.view) else {

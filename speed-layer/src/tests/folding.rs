@@ -51,7 +51,7 @@ async fn it_starts_again_at_the_cut() {
     rig.start(super::rig::config()).await;
     rig.check_all(&at).await;
     let before = rig.try_read("total", &cut(&[])).await.unwrap_err();
-    assert!(matches!(before, RealtimeError::CatchingUp { .. }), "{before}");
+    assert!(matches!(before, RealtimeError::Dropped { .. }), "{before}");
 }
 
 #[tokio::test]

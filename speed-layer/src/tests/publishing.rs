@@ -70,7 +70,7 @@ async fn the_cut_before_is_kept_until_the_next_generation() {
         assert_eq!(ranges(&rig, "total", &[before, 0]).await[0].0, before);
     }
     let gone = rig.refused("total", &cut(&[40, 0])).await;
-    assert!(matches!(gone, RealtimeError::CatchingUp { .. }), "{gone}");
+    assert!(matches!(gone, RealtimeError::Dropped { floor: 40, from: 60, .. }), "{gone}");
     // Another generation with the same cut retires nothing.
     rig.publish_all(&cut(&[90, 0])).await;
     eventually(async || rig.try_read("total", &cut(&[90, 0])).await.ok()).await;

@@ -78,7 +78,7 @@ async fn a_view_that_cannot_be_folded_stops_alone() {
     assert_eq!(realtime.slices[0].range.start, 60);
     rig.state(0, |state| *state == FoldState::Folding).await;
     let before = rig.try_read("rates", &cut(&[5, 0])).await.unwrap_err();
-    assert!(matches!(before, RealtimeError::CatchingUp { .. }), "{before}");
+    assert!(matches!(before, RealtimeError::Dropped { .. }), "{before}");
     rig.stop().await;
 }
 

@@ -24,6 +24,7 @@ pub(crate) struct Local {
     pub(crate) engine: Arc<Engine>,
     pub(crate) faulty: Arc<Faulty>,
     pub(crate) client: Client,
+    pub(crate) url: String,
     pub(crate) folder: TempDir,
 }
 
@@ -63,7 +64,7 @@ impl Local {
         engine.tracker().spawn(async move {
             axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await.unwrap();
         });
-        Self { engine, faulty, client: Client::new(&url).unwrap(), folder }
+        Self { engine, faulty, client: Client::new(&url).unwrap(), url, folder }
     }
 
     pub(crate) async fn append(&self, stream: &str, records: Vec<u8>) {

@@ -169,20 +169,52 @@ async fn streams_and_views_are_registered_by_name(place: Place) {
 async fn drifts_are_kept_per_run_and_view(place: Place) {
     let catalog = place.open().await;
     let run_id = catalog.start_run(&new_run("test")).await.unwrap().id;
-    let drift = |name: &str, drift| Drift {
-        run_id,
-        generation: Generation(1),
-        view: view(name),
-        drift,
-        compared_rows: 7,
-        detail: "sum(x)".to_owned(),
-    };
-    catalog.record_drift(&drift("by_day", 1.0)).await.unwrap();
+    let drift = |name: &str, drift| drift_of(run_id, name, drift, "sum(x)");
     catalog.record_drift(&drift("by_day", 0.25)).await.unwrap();
     catalog.record_drift(&drift("by_user", f64::NAN)).await.unwrap();
     let found = catalog.drifts(10).await.unwrap();
     assert_eq!(found[0], drift("by_day", 0.25));
     assert!(found[1].drift.is_nan() && found.len() == 2);
+}
+
+fn drift_of(run_id: i64, name: &str, drift: f64, detail: &str) -> Drift {
+    let (view, detail) = (view(name), detail.to_owned());
+    Drift { run_id, generation: Generation(1), view, drift, compared_rows: 7, detail }
+}
+
+/// Whoever comes first and however often: what was found is not lost.
+async fn the_largest_drift_stays_and_a_comparison_is_never_undone(place: Place) {
+    let catalog = place.open().await;
+    let rival = place.open().await;
+    let run_id = catalog.start_run(&new_run("test")).await.unwrap().id;
+    let not = (f64::NAN, "not compared");
+    let (equal, small, large) = ((0.0, "equal"), (2.0, "small"), (5.0, "large"));
+    let cases = [
+        (vec![not, (f64::NAN, "not compared either")], not),
+        (vec![not, equal], equal),
+        (vec![equal, not], equal),
+        (vec![large, not, equal], large),
+        (vec![equal, small, large, small, not], large),
+        (vec![not, large, small], large),
+        (vec![small, (2.0, "as small")], small),
+    ];
+    for (n, (put, stays)) in cases.into_iter().enumerate() {
+        let name = format!("view_{n}");
+        for (i, (drift, detail)) in put.into_iter().enumerate() {
+            let catalog = if i % 2 == 0 { &catalog } else { &rival };
+            catalog.record_drift(&drift_of(run_id, &name, drift, detail)).await.unwrap();
+        }
+        let found = catalog.drifts(100).await.unwrap().into_iter().find(|drift| drift.view.as_str() == name).unwrap();
+        assert_eq!((found.drift.to_bits(), found.detail.as_str()), (stays.0.to_bits(), stays.1), "{name}");
+    }
+    let all_at_once = (0..20).map(|i| {
+        let catalog = if i % 2 == 0 { &catalog } else { &rival };
+        let drift = if i % 3 == 0 { f64::NAN } else { f64::from(i) };
+        async move { catalog.record_drift(&drift_of(run_id, "at_once", drift, "raced")).await.unwrap() }
+    });
+    futures::future::join_all(all_at_once).await;
+    let found = catalog.drifts(100).await.unwrap().into_iter().find(|drift| drift.view.as_str() == "at_once").unwrap();
+    assert_eq!(found.drift, 19.0);
 }
 
 async fn numbers_are_handed_out_once(place: Place) {
@@ -213,6 +245,7 @@ on_each_database! {
     what_was_recorded_is_there_after_reopening,
     streams_and_views_are_registered_by_name,
     drifts_are_kept_per_run_and_view,
+    the_largest_drift_stays_and_a_comparison_is_never_undone,
     numbers_are_handed_out_once,
     operations_can_run_on_any_thread,
 }

@@ -155,8 +155,14 @@ fn values_that_are_no_text_or_absent_are_dead_letters() {
     let values: [Option<&[u8]>; 4] = [Some(b"{\"x\":\"a\"}"), None, Some(b"{\"x\":\"\xff\"}"), Some(b"{\"x\":\"b\"}")];
     let decoded = decoder.decode(3, &fetched(&values)).unwrap();
     assert_eq!((row_text(&decoded, 0), row_text(&decoded, 1)), ("a".to_owned(), "b".to_owned()));
-    let expected =
-        DeadLetter { offset: 13, timestamp_ms: 1, key: None, value: None, error: "the record has no value".to_owned() };
+    let expected = DeadLetter {
+        offset: 13,
+        timestamp_ms: 1,
+        key: None,
+        value: None,
+        headers: None,
+        error: "the record has no value".to_owned(),
+    };
     assert_eq!(decoded.dead[0], expected);
     assert_eq!(decoded.dead[1].error, "the value is not UTF-8: its byte 6 does not belong there");
     assert_eq!(decoded.dead[1].key.as_deref(), Some(b"key2".as_slice()));

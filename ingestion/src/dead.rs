@@ -1,4 +1,4 @@
-//! Dead letters as Parquet: the records of a segment's range that did not decode, with the reason.
+//! Dead letters as Parquet: the records of a segment's range that did not decode, whole, with the reason.
 
 use std::sync::{Arc, LazyLock};
 
@@ -9,7 +9,8 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::{Fetched, Records};
-use dovetail_ingestion::decode::DeadLetter;
+
+use crate::decode::DeadLetter;
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(vec![
@@ -19,8 +20,12 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("key", DataType::Binary, true),
         Field::new("value", DataType::Binary, true),
         Field::new("error", DataType::Utf8, true),
+        Field::new(HEADERS, DataType::Utf8, true),
     ]))
 });
+
+/// The column that objects of earlier versions lack.
+const HEADERS: &str = "headers";
 
 /// Columns of the objects that hold dead letters.
 pub fn dead_letter_schema() -> SchemaRef {
@@ -28,12 +33,13 @@ pub fn dead_letter_schema() -> SchemaRef {
 }
 
 /// Bytes of keys and values.
-pub(crate) fn payload_bytes(dead: &[DeadLetter]) -> usize {
+pub fn payload_bytes(dead: &[DeadLetter]) -> usize {
     let bytes = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
     dead.iter().map(|letter| bytes(&letter.key) + bytes(&letter.value)).sum()
 }
 
-pub(crate) fn to_batch(partition: i32, dead: &[DeadLetter]) -> Result<RecordBatch, ArrowError> {
+/// The letters of a partition as a batch of [`dead_letter_schema`].
+pub fn to_batch(partition: i32, dead: &[DeadLetter]) -> Result<RecordBatch, ArrowError> {
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int32Array::from_value(partition, dead.len())),
         Arc::new(Int64Array::from_iter_values(dead.iter().map(|letter| letter.offset))),
@@ -41,25 +47,39 @@ pub(crate) fn to_batch(partition: i32, dead: &[DeadLetter]) -> Result<RecordBatc
         Arc::new(BinaryArray::from_iter(dead.iter().map(|letter| letter.key.as_deref()))),
         Arc::new(BinaryArray::from_iter(dead.iter().map(|letter| letter.value.as_deref()))),
         Arc::new(StringArray::from_iter_values(dead.iter().map(|letter| &letter.error))),
+        Arc::new(StringArray::from_iter(dead.iter().map(|letter| letter.headers.as_deref()))),
     ];
     RecordBatch::try_new(dead_letter_schema(), columns)
 }
 
-/// Dead letters as records again, for another attempt to decode them. Their headers were not kept.
-pub(crate) fn to_records(letters: &RecordBatch) -> Fetched {
+/// Rows of an object in the columns of today: dead letters of an earlier version have no headers, all else stays as it
+/// is.
+pub fn of_today(rows: RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let today = dead_letter_schema();
+    let earlier = today.fields().iter().map(|field| field.name()).filter(|name| *name != HEADERS);
+    if !rows.schema().fields().iter().map(|field| field.name()).eq(earlier) {
+        return Ok(rows);
+    }
+    let none: ArrayRef = Arc::new(StringArray::new_null(rows.num_rows()));
+    RecordBatch::try_new(today, rows.columns().iter().cloned().chain([none]).collect())
+}
+
+/// Dead letters as the records they were, for another attempt to decode them.
+pub fn to_records(letters: RecordBatch) -> Result<Fetched, ArrowError> {
+    let letters = of_today(letters)?;
     let offsets = letters.column(1).as_primitive::<Int64Type>().clone();
     let times = letters.column(2).as_primitive::<Int64Type>();
     let records = Records {
         timestamps: TimestampMillisecondArray::new(times.values().clone(), None),
         keys: letters.column(3).as_binary().clone(),
         values: letters.column(4).as_binary().clone(),
-        headers: StringArray::new_null(letters.num_rows()),
+        headers: letters.column(6).as_string().clone(),
     };
-    Fetched { range: span(&offsets), offsets, records }
+    Ok(Fetched { range: span(&offsets), offsets, records })
 }
 
 /// The range from the first to the last of `offsets`.
-pub(crate) fn span(offsets: &Int64Array) -> OffsetRange {
+pub fn span(offsets: &Int64Array) -> OffsetRange {
     let last = offsets.len().checked_sub(1);
     match last {
         Some(last) => OffsetRange::new(offsets.value(0), offsets.value(last) + 1),
@@ -75,20 +95,30 @@ mod tests {
 
     #[test]
     fn letters_become_the_records_they_were() {
+        let headers = r#"{"who": "é"}"#;
         let letter = |offset, key: Option<&[u8]>, value: Option<&[u8]>| DeadLetter {
             offset,
             timestamp_ms: 1000 + offset,
             key: key.map(<[u8]>::to_vec),
             value: value.map(<[u8]>::to_vec),
+            headers: key.map(|_| headers.to_owned()),
             error: "no object".to_owned(),
         };
         let letters = [letter(5, Some(b"k"), Some(b"{")), letter(9, None, None)];
         assert_eq!(payload_bytes(&letters), 2);
-        let fetched = to_records(&to_batch(3, &letters).unwrap());
+        let batch = to_batch(3, &letters).unwrap();
+        let fetched = to_records(batch.clone()).unwrap();
         assert_eq!(fetched.range, OffsetRange::new(5, 10));
         assert_eq!(fetched.offsets.values(), &[5, 9]);
         assert_eq!(fetched.records.timestamps.values(), &[1005, 1009]);
         assert_eq!(fetched.records.values.value(0), b"{");
         assert!(fetched.records.keys.is_null(1) && fetched.records.values.is_null(1));
+        assert_eq!(fetched.records.headers.iter().collect::<Vec<_>>(), [Some(headers), None]);
+        // As an earlier version wrote them.
+        let earlier = batch.project(&[0, 1, 2, 3, 4, 5]).unwrap();
+        assert_eq!(of_today(earlier.clone()).unwrap().schema(), dead_letter_schema());
+        let fetched = to_records(earlier).unwrap();
+        assert_eq!(fetched.records.values.value(0), b"{");
+        assert_eq!(fetched.records.headers.null_count(), 2);
     }
 }

@@ -16,8 +16,7 @@ use crate::dead;
 
 const BATCH_ROWS: usize = 8192;
 
-/// The records of one segment, in batches: those that decoded by offset, then those that did not. Headers of the
-/// latter were not kept.
+/// The records of one segment, in batches: those that decoded by offset, then those that did not.
 #[derive(Debug)]
 pub struct LandedRecords {
     rows: ParquetRecordBatchReader,
@@ -45,7 +44,7 @@ impl Iterator for LandedRecords {
             return Some(batch.map_err(DataFusionError::from).and_then(|batch| to_fetched(&batch)));
         }
         let letters = self.dead.as_mut()?.next()?;
-        Some(letters.map_err(DataFusionError::from).map(|letters| dead::to_records(&letters)))
+        Some(letters.and_then(dead::to_records).map_err(DataFusionError::from))
     }
 }
 

@@ -1,0 +1,142 @@
+//! An object of states: what its metadata says of them, written and checked in one place.
+//!
+//! A manifest names the object, but the name alone does not make it the right one: a store that was restored from
+//! another copy, or written to by hand, may have other states under it. So whoever reads one, for an answer or for a
+//! run, checks that it is the object that was written for this view, of this definition, by this generation, below
+//! this cut.
+
+use std::fmt;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+
+use crate::manifest::{StateFile, ViewStates};
+use crate::name::Generation;
+use crate::offsets::Cut;
+use crate::store::path;
+use crate::view::View;
+
+const VIEW: &str = "dovetail.view";
+const FINGERPRINT: &str = "dovetail.fingerprint";
+const CUT: &str = "dovetail.cut";
+const GENERATION: &str = "dovetail.generation";
+
+/// States that are decoded at a time: what is written as one row group.
+pub const ROWS: usize = 1 << 16;
+
+/// Why an object cannot be used as states of a view.
+#[derive(Debug, thiserror::Error)]
+pub enum StateFileError {
+    #[error("it has {found} bytes instead of {expected}")]
+    Bytes { found: u64, expected: u64 },
+    #[error("it holds {found} states instead of {expected}")]
+    States { found: u64, expected: u64 },
+    #[error("its metadata does not say of what {what} its states are")]
+    Unnamed { what: &'static str },
+    #[error("its states are of {what} `{found}`, those wanted are of `{expected}`")]
+    Other { what: &'static str, found: String, expected: String },
+    #[error("its states reach to {found}, past the cut {cut}")]
+    PastCut { found: String, cut: Cut },
+    #[error("it is not Parquet: {0}")]
+    Parquet(#[from] ParquetError),
+    #[error("its states cannot be decoded: {0}")]
+    Arrow(#[from] ArrowError),
+}
+
+/// What is written into the object's metadata.
+pub fn about(view: &View, cut: &Cut, generation: Generation) -> Vec<KeyValue> {
+    let about = [
+        (VIEW, view.name.to_string()),
+        (FINGERPRINT, view.fingerprint.clone()),
+        (CUT, cut.to_string()),
+        (GENERATION, generation.to_string()),
+    ];
+    about.map(|(key, value)| KeyValue::new(key.to_owned(), value)).to_vec()
+}
+
+/// The states in `content`, the object that a manifest names as one of `states`, batch by batch.
+///
+/// # Errors
+/// When it is not the object that was written. That it holds as many states as it should is seen at the end.
+pub fn read(view: &View, states: &ViewStates, file: &StateFile, content: Bytes) -> Result<StateRows, StateFileError> {
+    if content.len() as u64 != file.bytes {
+        return Err(StateFileError::Bytes { found: content.len() as u64, expected: file.bytes });
+    }
+    let builder = ParquetRecordBatchReaderBuilder::try_new(content)?;
+    let about = builder.metadata().file_metadata().key_value_metadata();
+    let said = |key: &str| about.into_iter().flatten().find(|pair| pair.key == key)?.value.as_deref();
+    check(view, states, file, said)?;
+    let rows = builder.with_batch_size(ROWS).build()?;
+    Ok(StateRows { rows, schema: view.state_schema(), found: 0, expected: file.rows, is_done: false })
+}
+
+/// Whether what the metadata says is what the manifest says.
+fn check<'m>(
+    view: &View,
+    states: &ViewStates,
+    file: &StateFile,
+    said: impl Fn(&str) -> Option<&'m str>,
+) -> Result<(), StateFileError> {
+    let found = |key, what| said(key).ok_or(StateFileError::Unnamed { what });
+    let same = |what, found: &str, expected: &dyn fmt::Display| match expected.to_string() {
+        expected if found == expected => Ok(()),
+        expected => Err(StateFileError::Other { what, found: found.to_owned(), expected }),
+    };
+    same("fingerprint", found(FINGERPRINT, "fingerprint")?, &view.fingerprint)?;
+    same("view", found(VIEW, "view")?, &view.name)?;
+    // States that a run carried over are of an earlier generation than its own: the path says of which.
+    let generation = found(GENERATION, "generation")?;
+    let folder = generation.parse().map(|number| path::generation_folder(Generation(number)));
+    let is_there = folder.is_ok_and(|folder| file.path.starts_with(&format!("{folder}/")));
+    if !is_there {
+        let (what, found) = ("generation", generation.to_owned());
+        return Err(StateFileError::Other { what, found, expected: file.path.clone() });
+    }
+    let reaches = found(CUT, "cut")?;
+    match reaches.parse::<Cut>() {
+        Ok(cut) if cut.0 <= states.cut.0 => Ok(()),
+        _ => Err(StateFileError::PastCut { found: reaches.to_owned(), cut: states.cut.clone() }),
+    }
+}
+
+/// States as they are decoded.
+#[derive(Debug)]
+pub struct StateRows {
+    rows: ParquetRecordBatchReader,
+    schema: SchemaRef,
+    found: u64,
+    expected: u64,
+    is_done: bool,
+}
+
+impl Iterator for StateRows {
+    type Item = Result<RecordBatch, StateFileError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_done {
+            return None;
+        }
+        match self.rows.next() {
+            Some(batch) => {
+                let relabelled = batch
+                    .and_then(|batch| RecordBatch::try_new(SchemaRef::clone(&self.schema), batch.columns().to_vec()));
+                self.is_done = relabelled.is_err();
+                self.found += relabelled.as_ref().map_or(0, |batch| batch.num_rows() as u64);
+                Some(relabelled.map_err(StateFileError::from))
+            }
+            None => {
+                self.is_done = true;
+                let (found, expected) = (self.found, self.expected);
+                (found != expected).then_some(Err(StateFileError::States { found, expected }))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

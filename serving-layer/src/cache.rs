@@ -1,0 +1,249 @@
+//! What is kept between queries: decoded batch states, merged copies of views, finished answers. One limit for all of
+//! it, `query.state_cache`; what was not used for longest goes first.
+//!
+//! Bytes count until they are let go of by everybody, not until they leave the cache. What is in use is not evicted:
+//! that would free nothing.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::execution::memory_pool::{MemoryPool, MemoryReservation};
+use dovetail_core::name::ViewName;
+
+use crate::base::{Answer, Base};
+use crate::error::QueryError;
+use crate::memory::{Pool, Shared};
+use crate::states::States;
+
+/// Finished answers kept per view.
+const ANSWERS: usize = 2;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    States,
+    Merged,
+    Answers,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    States(Arc<str>),
+    Merged(ViewName),
+    Answer(ViewName, Vec<usize>),
+}
+
+#[derive(Debug, Clone)]
+enum Value {
+    States(Arc<States>),
+    Merged(Arc<Base>),
+    Answer(Arc<Answer>),
+}
+
+impl Value {
+    /// Whether nobody but the cache has it.
+    fn is_idle(&self) -> bool {
+        match self {
+            Self::States(states) => Arc::strong_count(states) == 1,
+            Self::Merged(base) => Arc::strong_count(base) == 1,
+            Self::Answer(answer) => Arc::strong_count(answer) == 1,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    value: Value,
+    used: u64,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    entries: HashMap<Key, Entry>,
+    uses: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Cache {
+    all: Shared,
+    states: Arc<Pool>,
+    merged: Arc<Pool>,
+    answers: Arc<Pool>,
+    /// States for which there is no room in the cache: of what all queries may use.
+    beside: Arc<Pool>,
+    kept: Mutex<Kept>,
+}
+
+/// Bytes that are taken until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Room {
+    kept: MemoryReservation,
+    beside: MemoryReservation,
+}
+
+impl Room {
+    /// Whether all of it is the cache's.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.beside.size() == 0
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.kept.size() + self.beside.size()
+    }
+
+    /// Gives back what is above `bytes`.
+    pub(crate) fn shrink_to(&self, bytes: usize) {
+        let mut more = self.bytes().saturating_sub(bytes);
+        for part in [&self.beside, &self.kept] {
+            let less = part.size().min(more);
+            part.shrink(less);
+            more -= less;
+        }
+    }
+}
+
+impl Cache {
+    /// Keeps up to `limit` bytes; `memory` is what all queries may use.
+    pub(crate) fn new(limit: usize, memory: &Shared) -> Arc<Self> {
+        let all = Shared::new(limit);
+        metrics::gauge!("dovetail_memory_limit_bytes", "setting" => "query.state_cache").set(limit as f64);
+        metrics::gauge!("dovetail_memory_limit_bytes", "setting" => "query.total_memory").set(memory.limit() as f64);
+        Arc::new(Self {
+            states: Pool::of("cached_states", &all),
+            merged: Pool::of("cached_merged", &all),
+            answers: Pool::of("cached_answers", &all),
+            beside: Pool::of("states", memory),
+            all,
+            kept: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.all.limit()
+    }
+
+    /// Bytes of all kinds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.all.reserved()
+    }
+
+    pub(crate) fn bytes_of(&self, kind: Kind) -> usize {
+        self.pool(kind).reserved()
+    }
+
+    fn pool(&self, kind: Kind) -> &Arc<Pool> {
+        match kind {
+            Kind::States => &self.states,
+            Kind::Merged => &self.merged,
+            Kind::Answers => &self.answers,
+        }
+    }
+
+    /// No bytes yet.
+    pub(crate) fn room(&self, kind: Kind, view: &ViewName) -> Room {
+        Room { kept: self.pool(kind).for_view(view), beside: self.beside.for_view(view) }
+    }
+
+    /// Takes `more` bytes of the cache, if they fit once what nobody uses is let go of.
+    pub(crate) fn try_grow(&self, room: &Room, more: usize) -> bool {
+        if more > self.limit() {
+            return false;
+        }
+        loop {
+            if self.all.reserved().saturating_add(more) <= self.limit() && room.kept.try_grow(more).is_ok() {
+                return true;
+            }
+            if !self.evict() {
+                return false;
+            }
+        }
+    }
+
+    /// Takes `more` bytes: of the cache, or else of what all queries may use.
+    pub(crate) fn grow(&self, room: &Room, more: usize) -> Result<(), QueryError> {
+        if room.is_kept() && self.try_grow(room, more) {
+            return Ok(());
+        }
+        room.beside.try_grow(more).map_err(|error| self.beside.explain(error))
+    }
+
+    /// Lets go of what was not used for longest, of what nobody uses.
+    fn evict(&self) -> bool {
+        let evicted = {
+            let mut kept = self.kept();
+            let idle = kept.entries.iter().filter(|(_, entry)| entry.value.is_idle());
+            let oldest = idle.min_by_key(|(_, entry)| entry.used).map(|(key, _)| key.clone());
+            oldest.and_then(|key| kept.entries.remove(&key))
+        };
+        if evicted.is_some() {
+            metrics::counter!("dovetail_cache_evicted_total").increment(1);
+        }
+        evicted.is_some()
+    }
+
+    pub(crate) fn states(&self, id: &Arc<str>) -> Option<Arc<States>> {
+        match self.get(&Key::States(Arc::clone(id)))? {
+            Value::States(states) => Some(states),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn keep_states(&self, states: &Arc<States>) {
+        self.keep(Key::States(Arc::clone(&states.id)), Value::States(Arc::clone(states)));
+    }
+
+    pub(crate) fn merged(&self, view: &ViewName) -> Option<Arc<Base>> {
+        match self.get(&Key::Merged(view.clone()))? {
+            Value::Merged(base) => Some(base),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn keep_merged(&self, view: &ViewName, base: Base) {
+        self.keep(Key::Merged(view.clone()), Value::Merged(Arc::new(base)));
+    }
+
+    pub(crate) fn answer(&self, view: &ViewName, columns: &[usize]) -> Option<Arc<Answer>> {
+        match self.get(&Key::Answer(view.clone(), columns.to_vec()))? {
+            Value::Answer(answer) => Some(answer),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn keep_answer(&self, view: &ViewName, columns: &[usize], answer: &Arc<Answer>) {
+        let new = Key::Answer(view.clone(), columns.to_vec());
+        let gone = {
+            let mut kept = self.kept();
+            let others = kept.entries.iter().filter(|(key, _)| matches!(key, Key::Answer(v, _) if v == view));
+            let mut others: Vec<(u64, Key)> =
+                others.filter(|(key, _)| **key != new).map(|(key, entry)| (entry.used, key.clone())).collect();
+            others.sort_unstable_by_key(|(used, _)| *used);
+            others.truncate((others.len() + 1).saturating_sub(ANSWERS));
+            others.iter().filter_map(|(_, key)| kept.entries.remove(key)).collect::<Vec<_>>()
+        };
+        drop(gone);
+        self.keep(new, Value::Answer(Arc::clone(answer)));
+    }
+
+    fn get(&self, key: &Key) -> Option<Value> {
+        let mut kept = self.kept();
+        kept.uses += 1;
+        let uses = kept.uses;
+        let entry = kept.entries.get_mut(key)?;
+        entry.used = uses;
+        Some(entry.value.clone())
+    }
+
+    fn keep(&self, key: Key, value: Value) {
+        let before = {
+            let mut kept = self.kept();
+            kept.uses += 1;
+            let entry = Entry { value, used: kept.uses };
+            kept.entries.insert(key, entry)
+        };
+        drop(before);
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
