@@ -22,8 +22,9 @@ CREATE TABLE wishes (
   number BIGINT NOT NULL
 );
 
--- `merge` grows when segments are merged, so that a run sees that those it chose are no longer there.
-INSERT INTO counters (name, value) VALUES ('wish', 0), ('merge', 0);
+-- `basis` grows when segments are merged and when another generation becomes current, so that a run sees before it
+-- starts that what it chose is no longer what there is.
+INSERT INTO counters (name, value) VALUES ('wish', 0), ('basis', 0);
 
 -- How far a run is and whether somebody wants it to end, for those who ask another process than the one that runs.
 ALTER TABLE runs ADD COLUMN phase TEXT NOT NULL DEFAULT '';

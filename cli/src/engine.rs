@@ -150,9 +150,8 @@ impl Engine {
         };
         let layers = start_layers(speed, batch, tracker.clone(), shutdown.clone(), speed_stop.clone());
         let (speed, batch) = work.spawn(layers).await.map_err(|e| anyhow!("the layers did not start: {e}"))??;
-        match (&speed, &batch) {
-            (Some(speed), Some(batch)) => bridge::boundaries(speed, batch, &streams, &tracker, &shutdown),
-            _ => {}
+        if let (Some(speed), Some(batch)) = (&speed, &batch) {
+            bridge::boundaries(speed, batch, &streams, &tracker, &shutdown);
         }
         if let Some(speed) = &speed {
             bridge::pressure(speed, &catalog, &tracker, &shutdown);
@@ -283,9 +282,6 @@ async fn start_layers(
         Some(speed) => Some(SpeedLayer::start(speed, &tracker, &speed_stop).await?),
         None => None,
     };
-    let batch = match batch {
-        Some(batch) => Some(BatchLayer::start(batch, &tracker, shutdown)),
-        None => None,
-    };
+    let batch = batch.map(|batch| BatchLayer::start(batch, &tracker, shutdown));
     Ok((speed, batch))
 }

@@ -74,7 +74,7 @@ pub(crate) struct Request {
 
 /// Views that are folded at the same time: while one waits for the disk or merges on one core, another folds.
 const VIEWS_AT_ONCE: usize = 2;
-/// Segments are merged seldom; a run that found so often that they just were is tried again later.
+/// What a run stands on changes seldom; one that found so often that it just had is tried again later.
 const CHOICES: usize = 10;
 /// A run says so often that it lives and how far it is, and hears whether somebody cancelled it elsewhere.
 const SIGN: Duration = Duration::from_secs(1);
@@ -82,7 +82,7 @@ const SIGN: Duration = Duration::from_secs(1);
 /// How a run ended that did not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    Published(Run),
+    Published(Box<Run>),
     /// Every view holds all that is landed: there was nothing to publish.
     NothingNew,
 }
@@ -117,7 +117,7 @@ impl Recompute {
         match ended {
             Ok(run) => {
                 counter!("dovetail_runs_total", "state" => run.state.as_str()).increment(1);
-                Ok(Outcome::Published(run))
+                Ok(Outcome::Published(Box::new(run)))
             }
             Err(error) => self.give_up(run_id, cancelled(error), &written).await,
         }
@@ -127,7 +127,7 @@ impl Recompute {
     async fn start(&self, request: &Request, moment: Option<Moment>) -> Result<Option<Started>, RunError> {
         let mut choices = 0;
         loop {
-            let merges = self.catalog.merges().await?;
+            let basis = self.catalog.basis().await?;
             let (current, manifest) = self.current().await?;
             let landed = self.landed().await?;
             let choice = decide::choose(&Situation {
@@ -147,12 +147,12 @@ impl Recompute {
                 cuts: choice.cuts.clone(),
                 owner: self.config.owner.clone(),
                 lease: self.config.lease,
-                merges: Some(merges),
+                basis: Some(basis),
                 moment,
             };
             choices += 1;
             match self.catalog.start_run(&new).await {
-                Err(CatalogError::SegmentsMerged) if choices < CHOICES => {}
+                Err(CatalogError::BasisChanged) if choices < CHOICES => {}
                 run => {
                     let run = run?;
                     self.reporter.begin(run.id, &choice, run.started_ms);
@@ -295,7 +295,7 @@ impl Recompute {
         };
         let error = match self.end(run_id, &end).await {
             // The answer to its publishing was lost, not the publishing.
-            Ok(Some(run)) => return Ok(Outcome::Published(run)),
+            Ok(Some(run)) => return Ok(Outcome::Published(Box::new(run))),
             Ok(None) => {
                 self.discard(written).await;
                 self.given_up(run_id, error).await

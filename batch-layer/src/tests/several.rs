@@ -213,7 +213,7 @@ async fn a_run_is_cancelled_and_looked_at_from_the_other_process() {
     assert!(!b.batch.cancel().await.unwrap());
     rig.faulty.set(Fault::HangOn("generations/"));
     let asked = a.batch.clone();
-    let running = tokio::spawn(async move { asked.recompute(RunKind::Full, None).await });
+    let running = a.tracker.spawn(async move { asked.recompute(RunKind::Full, None).await });
     let seen = eventually("progress in the catalog", async || {
         let run = rig.catalog.running().await.unwrap()?;
         (run.phase == "folding" && run.rows > 0).then_some(run)
@@ -241,10 +241,10 @@ async fn a_run_that_is_asked_for_waits_for_that_of_the_other_process() {
     let [a, b] = ["a", "b"].map(|owner| Process::start(&rig, owner, runs()));
     rig.faulty.set(Fault::HangOn("generations/"));
     let asked = a.batch.clone();
-    let first = tokio::spawn(async move { asked.recompute(RunKind::Full, None).await });
+    let first = a.tracker.spawn(async move { asked.recompute(RunKind::Full, None).await });
     rig.faulty.met().await;
     let asked = b.batch.clone();
-    let second = tokio::spawn(async move { asked.recompute(RunKind::Full, None).await });
+    let second = b.tracker.spawn(async move { asked.recompute(RunKind::Full, None).await });
     let wanted = rig.catalog.clone();
     wanted.want_run(Trigger::Gap).await.unwrap();
     rig.faulty.set(Fault::None);
@@ -270,7 +270,7 @@ async fn a_wish_is_not_forgotten_while_another_process_runs() {
         cuts: [].into(),
         owner: "elsewhere".to_owned(),
         lease: Duration::from_secs(60),
-        merges: None,
+        basis: None,
         moment: None,
     };
     let run = rig.catalog.start_run(&elsewhere).await.unwrap();

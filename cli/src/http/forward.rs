@@ -10,7 +10,6 @@ use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, post};
 use axum::{Json, Router};
-use dovetail_core::catalog::Member;
 use dovetail_core::catalog::MemberLayer;
 use dovetail_serving_layer::{Code, Failed};
 

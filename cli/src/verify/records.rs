@@ -5,11 +5,11 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use arrow::array::Array;
 use bytes::Bytes;
-use dovetail_batch_layer::LandedRecords;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::record::Fetched;
 use dovetail_ingestion::frames::digest;
+use dovetail_ingestion::landed::LandedRecords;
 use dovetail_ingestion::log::LogError;
 use tokio::sync::mpsc;
 

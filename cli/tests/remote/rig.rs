@@ -219,7 +219,7 @@ impl Rig {
             cuts: [(self.stream.name.clone(), cut.clone())].into(),
             owner: "test".to_owned(),
             lease: Duration::from_secs(100),
-            merges: None,
+            basis: None,
             moment: None,
         };
         let run_id = self.catalog.start_run(&run).await.unwrap().id;

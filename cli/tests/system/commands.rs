@@ -72,7 +72,7 @@ async fn a_run_that_died_with_its_process_is_logged() {
         cuts: BTreeMap::new(),
         owner: "another process".to_owned(),
         lease: Duration::from_secs(1_000_000),
-        merges: None,
+        basis: None,
         moment: None,
     };
     catalog.start_run(&run).await.unwrap();

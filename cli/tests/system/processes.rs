@@ -274,7 +274,8 @@ async fn a_run_is_cancelled_and_looked_at_by_way_of_any_process() {
     for (runs, asked) in [(("batch", 1), ("batch", 2)), (("batch", 2), ("serve", 1))] {
         backends.s3.next(s3::Fault::Stalls, Some("PUT"), u64::MAX);
         let running = fleet.client(runs.0, runs.1);
-        let run = tokio::spawn(async move { running.post::<Value>("/v1/recompute", &json!({"full": true})).await });
+        let run = tokio_util::task::TaskTracker::new()
+            .spawn(async move { running.post::<Value>("/v1/recompute", &json!({"full": true})).await });
         let elsewhere = fleet.client(asked.0, asked.1);
         let seen = eventually("progress by way of another process", async || {
             let progress: ProgressInfo = elsewhere.get("/v1/recompute").await.ok()?;

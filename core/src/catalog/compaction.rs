@@ -35,7 +35,7 @@ impl Catalog {
             }
             change.execute(insert(new)).await?;
             // A run that has chosen the old ones and not started yet chooses again.
-            counters::next(&mut change, "merge").await?;
+            counters::next(&mut change, "basis").await?;
             change.commit_and_tell().await
         })
         .await

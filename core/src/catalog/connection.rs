@@ -1,8 +1,10 @@
 //! Statements on the catalog's connections, so that every error names the database and what was being done.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::{Postgres, Sqlite};
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
@@ -23,7 +25,7 @@ pub(super) struct Change<'c> {
 
 enum Transaction {
     Sqlite(sqlx::Transaction<'static, Sqlite>),
-    Postgres(sqlx::Transaction<'static, Postgres>),
+    Postgres(sqlx::Transaction<'static, Postgres>, OwnedMutexGuard<()>),
 }
 
 impl Catalog {
@@ -32,7 +34,10 @@ impl Catalog {
         let begin = async {
             Ok(match &self.inner.pools {
                 Pools::Sqlite { writer, .. } => Transaction::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-                Pools::Postgres(pool) => Transaction::Postgres(postgres::begin(pool).await?),
+                Pools::Postgres { pool, turn } => {
+                    let turn = Arc::clone(turn).lock_owned().await;
+                    Transaction::Postgres(postgres::begin(pool).await?, turn)
+                }
             })
         };
         let transaction = self.limited(doing, begin).await?;
@@ -44,7 +49,7 @@ impl Catalog {
     pub async fn now_ms(&self) -> Result<i64, CatalogError> {
         match &self.inner.pools {
             Pools::Sqlite { .. } => Ok(self.inner.clock.now_ms()),
-            Pools::Postgres(_) => {
+            Pools::Postgres { .. } => {
                 let now = self.read_one("ask for the time", postgres::now()).await?;
                 now.ok_or_else(no_time)
             }
@@ -73,7 +78,7 @@ impl Catalog {
     async fn rows(&self, select: &Statement) -> sqlx::Result<Vec<Row>> {
         Ok(match &self.inner.pools {
             Pools::Sqlite { readers, .. } => sqlite_rows(select.query().fetch_all(readers).await?),
-            Pools::Postgres(pool) => postgres_rows(select.query().fetch_all(pool).await?),
+            Pools::Postgres { pool, .. } => postgres_rows(select.query().fetch_all(pool).await?),
         })
     }
 
@@ -109,7 +114,7 @@ impl Catalog {
     ) -> Result<T, CatalogError> {
         let done = match &self.inner.pools {
             Pools::Sqlite { .. } => query.await,
-            Pools::Postgres(_) => postgres::answer(self.inner.patience, query).await,
+            Pools::Postgres { .. } => postgres::answer(self.inner.patience, query).await,
         };
         done.map_err(|e| self.failed(doing, e))
     }
@@ -136,7 +141,7 @@ impl Change<'_> {
         let execute = async {
             Ok(match transaction {
                 Transaction::Sqlite(on) => statement.query().execute(&mut **on).await?.rows_affected(),
-                Transaction::Postgres(on) => statement.query().execute(&mut **on).await?.rows_affected(),
+                Transaction::Postgres(on, _) => statement.query().execute(&mut **on).await?.rows_affected(),
             })
         };
         catalog.limited(doing, execute).await
@@ -155,7 +160,7 @@ impl Change<'_> {
         let fetch = async {
             Ok(match transaction {
                 Transaction::Sqlite(on) => sqlite_rows(select.query().fetch_all(&mut **on).await?),
-                Transaction::Postgres(on) => postgres_rows(select.query().fetch_all(&mut **on).await?),
+                Transaction::Postgres(on, _) => postgres_rows(select.query().fetch_all(&mut **on).await?),
             })
         };
         let rows = catalog.limited(doing, fetch).await?;
@@ -172,7 +177,7 @@ impl Change<'_> {
         let commit = async {
             match transaction {
                 Transaction::Sqlite(on) => on.commit().await,
-                Transaction::Postgres(on) => on.commit().await,
+                Transaction::Postgres(on, _turn) => on.commit().await,
             }
         };
         catalog.limited(doing, commit).await

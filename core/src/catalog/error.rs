@@ -46,8 +46,8 @@ pub enum CatalogError {
     #[error("run {id} of `{owner}` is in progress: wait for it, or cancel it")]
     RunInProgress { id: i64, owner: String },
     /// Choose again what to fold.
-    #[error("segments were merged while a run was about to fold them: it chooses again")]
-    SegmentsMerged,
+    #[error("segments were merged, or another generation became current, while a run was about to start: run it again")]
+    BasisChanged,
     /// Nothing to do: another process keeps the schedule too.
     #[error("another process has seen to the {kind} run that was due")]
     MomentTaken { kind: RunKind },

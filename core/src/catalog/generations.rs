@@ -7,7 +7,7 @@ use crate::name::Generation;
 
 use super::connection::Change;
 use super::statement::{FromRow, Row, Statement, count, stored};
-use super::{Catalog, CatalogError, RunState, objects, runs};
+use super::{Catalog, CatalogError, RunState, counters, objects, runs};
 
 /// A generation as a run publishes it: its manifest has been written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,6 +160,8 @@ fn named(path: &str, manifest: &Manifest) -> BTreeSet<String> {
 async fn move_current(change: &mut Change<'_>, from: Generation, to: Generation) -> Result<(), CatalogError> {
     let update = Statement::new(include_str!("sql/current_move.sql"));
     if change.execute(update.bind(number(to)).bind(number(from))).await? == 1 {
+        // A run that was to stand on the other one and has not started yet chooses again.
+        counters::next(change, "basis").await?;
         return Ok(());
     }
     match current_number(change).await? {

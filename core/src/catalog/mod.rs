@@ -43,7 +43,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use sqlx::{PgPool, SqlitePool};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tracing::debug;
 
 pub use self::drift::Drift;
@@ -86,11 +86,10 @@ struct Inner {
 enum Pools {
     /// SQLite has one writer at a time. With a pool of one, writers of this process queue here, in order, and only
     /// other processes are met by way of the database's lock.
-    Sqlite {
-        writer: SqlitePool,
-        readers: SqlitePool,
-    },
-    Postgres(PgPool),
+    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    /// Changes of this process queue here too: one that is stopped holds the server's lock once, and not again with
+    /// each connection that waited for it.
+    Postgres { pool: PgPool, turn: Arc<Mutex<()>> },
 }
 
 impl Catalog {
@@ -137,7 +136,7 @@ impl Catalog {
                 readers.close().await;
                 writer.close().await;
             }
-            Pools::Postgres(pool) => pool.close().await,
+            Pools::Postgres { pool, .. } => pool.close().await,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -37,7 +38,7 @@ pub(super) async fn open(options: PgConnectOptions, patience: Duration) -> Resul
         }
     }
     let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(patience);
-    Ok((name, Pools::Postgres(pool.connect_lazy_with(options))))
+    Ok((name, Pools::Postgres { pool: pool.connect_lazy_with(options), turn: Arc::default() }))
 }
 
 /// On a connection of its own: the migrator's lock, which makes processes that start at once migrate one after the

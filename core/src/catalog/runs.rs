@@ -60,8 +60,8 @@ pub struct NewRun {
     pub owner: String,
     /// How long the run counts as living without a sign of it.
     pub lease: Duration,
-    /// How often segments had been merged when those to fold were chosen; `None` where that does not matter.
-    pub merges: Option<i64>,
+    /// [`Catalog::basis`] before it was chosen what to do; `None` where that does not matter.
+    pub basis: Option<i64>,
     /// The moment at which the run was due, if it is one of a schedule.
     pub moment: Option<Moment>,
 }
@@ -113,7 +113,7 @@ pub enum RunEnd {
 
 impl Catalog {
     /// Starts a run, or fails with [`CatalogError::RunInProgress`] while another one runs whose lease has not
-    /// passed. One whose lease has passed is marked as failed. [`CatalogError::SegmentsMerged`] says that what was
+    /// passed. One whose lease has passed is marked as failed. [`CatalogError::BasisChanged`] says that what was
     /// chosen to be folded may be gone, [`CatalogError::MomentTaken`] that another run was due for the same reason.
     /// From its start on, what the run reads stays.
     pub async fn start_run(&self, new: &NewRun) -> Result<Run, CatalogError> {
@@ -129,10 +129,10 @@ impl Catalog {
                 let ours = run.id == attempted.load(Ordering::Relaxed) && run.owner == new.owner;
                 return if ours { Ok(run) } else { Err(in_progress(run)) };
             }
-            if let Some(merges) = new.merges
-                && counters::get(&mut change, "merge").await? != merges
+            if let Some(basis) = new.basis
+                && counters::get(&mut change, "basis").await? != basis
             {
-                return Err(CatalogError::SegmentsMerged);
+                return Err(CatalogError::BasisChanged);
             }
             if let Some(moment) = &new.moment
                 && !moments::keep(&mut change, moment).await?
@@ -203,11 +203,12 @@ impl Catalog {
         Ok(run.filter(|run| run.lease_until_ms > now_ms))
     }
 
-    /// How often segments were merged: [`NewRun::merges`].
-    pub async fn merges(&self) -> Result<i64, CatalogError> {
-        let select = Statement::new(include_str!("sql/counter_get.sql")).bind("merge");
-        let merges = self.read_one("read how often segments were merged", select).await?;
-        merges.ok_or_else(|| CatalogError::Missing { what: "counter `merge`".to_owned() })
+    /// A number that grows when segments are merged and when another generation becomes current: what a run chose is
+    /// what there is for as long as it stays.
+    pub async fn basis(&self) -> Result<i64, CatalogError> {
+        let select = Statement::new(include_str!("sql/counter_get.sql")).bind("basis");
+        let basis = self.read_one("read what runs stand on", select).await?;
+        basis.ok_or_else(|| CatalogError::Missing { what: "counter `basis`".to_owned() })
     }
 
     /// Ends a run without publishing; [`CatalogError::RunEnded`] when it had ended otherwise.

@@ -326,7 +326,7 @@ impl World {
             cuts: BTreeMap::new(),
             owner: "test".to_owned(),
             lease: Duration::from_secs(100),
-            merges: None,
+            basis: None,
             moment: None,
         };
         self.catalog.start_run(&run).await.unwrap().id

@@ -60,7 +60,7 @@ fn new_run(owner: &str) -> NewRun {
         cuts: BTreeMap::from([(StreamName::parse("clicks").unwrap(), cut)]),
         owner: owner.to_owned(),
         lease: Duration::from_secs(100),
-        merges: None,
+        basis: None,
         moment: None,
     }
 }

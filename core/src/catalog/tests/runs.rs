@@ -91,20 +91,23 @@ async fn a_run_is_cancelled_from_anywhere_and_publishes_nothing(place: Place) {
     assert!(matches!(unknown, Err(CatalogError::Missing { .. })));
 }
 
-async fn a_run_whose_segments_were_merged_meanwhile_does_not_start(place: Place) {
+async fn a_run_does_not_start_on_what_changed_since_it_chose(place: Place) {
     let catalog = place.open().await;
     catalog.init_partition(TOPIC, 0, 0).await.unwrap();
     let old = [segment(0, 10, "a"), segment(10, 20, "a")];
     for segment in &old {
         land(&catalog, segment).await.unwrap();
     }
-    let merges = catalog.merges().await.unwrap();
-    let new = NewRun { merges: Some(merges), ..new_run("a") };
+    let basis = catalog.basis().await.unwrap();
+    let new = NewRun { basis: Some(basis), ..new_run("a") };
     replace(&catalog, &old, &Segment { dead: 2, ..segment(0, 20, "b") }).await.unwrap();
     let refused = catalog.start_run(&new).await;
-    assert!(matches!(refused, Err(CatalogError::SegmentsMerged)), "{refused:?}");
-    let merges = catalog.merges().await.unwrap();
-    catalog.start_run(&NewRun { merges: Some(merges), ..new }).await.unwrap();
+    assert!(matches!(refused, Err(CatalogError::BasisChanged)), "{refused:?}");
+    let basis = catalog.basis().await.unwrap();
+    let run = catalog.start_run(&NewRun { basis: Some(basis), ..new.clone() }).await.unwrap();
+    catalog.publish(&generation(1, run.id, &["f"]), Generation(0)).await.unwrap();
+    let late = catalog.start_run(&NewRun { basis: Some(basis), ..new }).await;
+    assert!(matches!(late, Err(CatalogError::BasisChanged)), "another generation is current: {late:?}");
 }
 
 on_each_database! {
@@ -112,5 +115,5 @@ on_each_database! {
     of_two_schedulers_exactly_one_starts_the_run,
     a_run_without_a_sign_of_life_is_given_up,
     a_run_is_cancelled_from_anywhere_and_publishes_nothing,
-    a_run_whose_segments_were_merged_meanwhile_does_not_start,
+    a_run_does_not_start_on_what_changed_since_it_chose,
 }
