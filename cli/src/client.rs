@@ -202,7 +202,8 @@ impl Client {
             rest.extend_from_slice(&piece.context("the server stopped in the middle of the log; see its own log")?);
             let (digests, _) = rest.as_chunks();
             digests.iter().for_each(|digest| each(*digest));
-            rest.drain(..digests.len() * size_of::<Digest>());
+            let whole = size_of_val(digests);
+            rest.drain(..whole);
         }
         if !rest.is_empty() {
             bail!("the server stopped in the middle of the log; see its own log");

@@ -201,10 +201,11 @@ async fn two_batch_processes_keep_one_schedule_and_a_paused_leader_joins_in() {
     let Some(backends) = Backends::find(test).await else { return };
     let _turn = TURN.lock().await;
     let mut fleet = Fleet::new(&backends, PIPELINE, settings_for_haste());
-    write_clicks(fleet.folder(), 60_000, 6);
+    write_clicks(fleet.folder(), "clicks.ndjson", 60_000, 6);
     for (layer, n) in [("ingest", 1), ("batch", 1), ("batch", 2), ("speed", 1), ("serve", 1)] {
         fleet.add(layer, n);
     }
+    fleet.send("clicks", "clicks.ndjson", 1);
     fleet.ready().await;
     // Something new is landed for every run.
     fleet.tend_ingest(Some(1000.0));
@@ -256,10 +257,11 @@ async fn a_run_is_cancelled_and_looked_at_by_way_of_any_process() {
     let _turn = TURN.lock().await;
     let records = 20_000;
     let mut fleet = Fleet::new(&backends, PIPELINE, settings_on_demand());
-    write_clicks(fleet.folder(), records, 7);
+    write_clicks(fleet.folder(), "clicks.ndjson", records, 7);
     for (layer, n) in [("ingest", 1), ("batch", 1), ("batch", 2), ("speed", 1), ("serve", 1)] {
         fleet.add(layer, n);
     }
+    fleet.send("clicks", "clicks.ndjson", 1);
     fleet.ready().await;
     fleet.finish_ingest().await;
     let client = fleet.client("serve", 1);

@@ -151,7 +151,7 @@ impl Change<'_> {
     pub(super) async fn now_ms(&mut self) -> Result<i64, CatalogError> {
         match self.transaction {
             Transaction::Sqlite(_) => Ok(self.catalog.inner.clock.now_ms()),
-            Transaction::Postgres(_) => self.one(postgres::now()).await?.ok_or_else(no_time),
+            Transaction::Postgres(..) => self.one(postgres::now()).await?.ok_or_else(no_time),
         }
     }
 
