@@ -118,6 +118,8 @@ pub(super) async fn source_by_path(
 
 #[cfg(test)]
 mod tests {
+    use axum::http::StatusCode;
+
     use super::*;
 
     #[test]
