@@ -71,6 +71,11 @@ async fn send(url: &str, written: &Written, way: Way) {
     assert!(said.contains(ended), "{:?}: {said}", written.path);
 }
 
+/// Whether a command says that the server does not run, or not yet.
+fn is_away(said: &str) -> bool {
+    ["no server answers", "starting"].iter().any(|away| said.contains(away))
+}
+
 /// The command in this process; none where the server was not there.
 async fn here(url: &str, written: &Written) -> Option<String> {
     let path = written.path.to_str().unwrap();
@@ -88,7 +93,7 @@ async fn here(url: &str, written: &Written) -> Option<String> {
             assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::FAILURE), "{path:?}");
             Some("1 NOT APPENDED".to_owned())
         }
-        Err(error) if error.contains("no server answers") => None,
+        Err(error) if is_away(&error) => None,
         Err(error) => panic!("{path:?}: {error}"),
     }
 }
@@ -105,7 +110,7 @@ async fn by_process(url: &str, written: &Written, piped: bool, kill: Option<(&st
     let Some((rate, after)) = kill else {
         let output = command.output().await.unwrap();
         let said = said(&output);
-        let code = if said.contains("no server answers") { return None } else { i32::from(written.too_long > 0) };
+        let code = if is_away(&said) { return None } else { i32::from(written.too_long > 0) };
         assert_eq!(output.status.code(), Some(code), "{path:?}: {said}");
         return Some(said);
     };
