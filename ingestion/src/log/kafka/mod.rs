@@ -30,7 +30,7 @@ use self::clients::Clients;
 use self::partition::Partition;
 pub use self::settings::KafkaConfig;
 use self::topics::Topics;
-use super::{Log, LogError, SourceMark};
+use super::{Log, LogError, SourceMark, SourcePosition};
 
 mod appending;
 mod clients;
@@ -38,6 +38,7 @@ mod context;
 mod cursor;
 mod delivery;
 mod failure;
+mod forgotten;
 mod headers;
 mod identity;
 mod lane;
@@ -113,7 +114,7 @@ impl Log for KafkaLog {
             }
             existing => existing?,
         };
-        if existing == partitions {
+        if existing >= partitions {
             return Ok(());
         }
         Err(LogError::PartitionsDiffer { topic: topic.to_owned(), existing, wanted: partitions })
@@ -143,7 +144,12 @@ impl Log for KafkaLog {
         self.unless_closed(append).await
     }
 
-    async fn source_position(&self, topic: &str, partition: i32, source: &str) -> Result<Option<u64>, LogError> {
+    async fn source_position(
+        &self,
+        topic: &str,
+        partition: i32,
+        source: &str,
+    ) -> Result<Option<SourcePosition>, LogError> {
         let partition = self.partition(topic, partition).await?;
         appending::source_position(&self.clients, &partition, source).await
     }
