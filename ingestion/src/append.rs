@@ -163,11 +163,8 @@ impl Appender {
         let topic = self.stream.topic.as_str();
         // Most often it is right, and then one question does not wait for the other.
         let held = self.count.there();
-        let (there, mut positions) = try_join(
-            self.count.now(self.log.as_ref(), topic),
-            self.positions(source, 0..held),
-        )
-        .await?;
+        let (there, mut positions) =
+            try_join(self.count.now(self.log.as_ref(), topic), self.positions(source, 0..held)).await?;
         positions.extend(self.positions(source, held..there).await?);
         let last = positions.iter().flatten().max_by_key(|position| position.last);
         let spread = last.map(|position| position.spread.clone()).unwrap_or_default();

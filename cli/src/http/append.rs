@@ -56,7 +56,7 @@ pub(super) async fn append(
 fn not_appended(error: LogError) -> Failed {
     let code = match &error {
         LogError::SourceOverlap { .. } => Code::SourceOverlap,
-        LogError::NameTooLong { .. } => Code::BadRequest,
+        LogError::NameTooLong { .. } | LogError::SourceForgotten { .. } => Code::BadRequest,
         LogError::RecordTooLarge { .. } => Code::TooLarge,
         _ => Code::Unavailable,
     };

@@ -16,4 +16,5 @@ mod refusals;
 mod schemas;
 mod slt;
 mod support;
+mod topics;
 mod verifying;

@@ -34,6 +34,7 @@ mod sqlite;
 mod statement;
 #[cfg(test)]
 mod tests;
+mod topics;
 mod wishes;
 mod words;
 

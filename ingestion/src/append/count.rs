@@ -69,7 +69,8 @@ impl Count {
         due
     }
 
-    fn heard(&self, there: u32, now: Instant) {
+    /// The log said that there are so many.
+    pub(super) fn heard(&self, there: u32, now: Instant) {
         if there == self.used() {
             return;
         }

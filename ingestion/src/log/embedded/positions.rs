@@ -9,8 +9,8 @@
 //! that a source is forgotten as a whole.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, RwLock};
 use std::sync::PoisonError;
+use std::sync::{Arc, RwLock};
 
 use metrics::{counter, gauge};
 
@@ -137,7 +137,12 @@ pub(super) fn encode(position: &SourcePosition, stamp: u64) -> Vec<u8> {
 }
 
 /// The stored position of a source in `id`, whose topic had `first` partitions when older versions wrote it.
-pub(super) fn read(store: &Store, id: PartitionId, source: &str, first: u32) -> Result<Option<SourcePosition>, LogError> {
+pub(super) fn read(
+    store: &Store,
+    id: PartitionId,
+    source: &str,
+    first: u32,
+) -> Result<Option<SourcePosition>, LogError> {
     let Some(value) = store.data.get(keys::source(id, source)).map_err(failed)? else { return Ok(None) };
     decode(&value, first).map(Some).ok_or_else(|| unreadable("position of source", source))
 }

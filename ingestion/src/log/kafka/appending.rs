@@ -160,6 +160,7 @@ async fn enqueue(
                 // The topic has it: it is new, and the producer has not heard of it.
                 Some(Code::UnknownPartition) if Instant::now() < until => {
                     learn(clients, &sender, &partition.topic).await?;
+                    clients.reported.identities.check(&partition.topic)?;
                     sleep(FULL).await;
                 }
                 code => {

@@ -52,6 +52,9 @@ mod sources;
 mod tests;
 mod topics;
 
+/// How long it takes at most until a topic's id is known, where the brokers have ids.
+const TOLD_WITHIN: Duration = Duration::from_secs(3);
+const ASK: Duration = Duration::from_millis(50);
 /// How often the clients' reports are looked at when nobody reads.
 const SERVE: Duration = Duration::from_millis(200);
 /// How often it is looked up whether topics are still the same.
@@ -126,8 +129,20 @@ impl Log for KafkaLog {
     }
 
     async fn identity(&self, topic: &str) -> Result<Option<String>, LogError> {
-        self.partitions(topic).await?;
-        Ok(self.clients.reported.identities.id(topic))
+        let until = Instant::now() + TOLD_WITHIN.min(self.clients.patience());
+        loop {
+            // Each time the brokers are asked, and the clients tell what they hear of the topic.
+            self.partitions(topic).await?;
+            let identities = &self.clients.reported.identities;
+            match identities.id(topic) {
+                None if Instant::now() < until => tokio::time::sleep(ASK).await,
+                None => {
+                    identities.tell_of_none(topic);
+                    return Ok(None);
+                }
+                id => return Ok(id),
+            }
+        }
     }
 
     async fn append(
