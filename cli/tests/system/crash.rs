@@ -175,7 +175,8 @@ impl Ordeal {
         let left = RECORDS - position.seen;
         let per_kill = self.began.elapsed().as_secs_f64() / self.kills.max(1) as f64;
         let seconds = per_kill * kills.saturating_sub(self.kills).max(1) as f64;
-        left as f64 / if self.kills == 0 { 150.0 } else { seconds }
+        // All of it may be there before its sender has heard so: 0 is no rate.
+        (left as f64 / if self.kills == 0 { 150.0 } else { seconds }).max(1.0)
     }
 
     async fn start(&mut self) {
