@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use dovetail_core::catalog::{Catalog, RunState};
+use dovetail_core::pipeline::Stream;
 use dovetail_core::store::Store;
 use dovetail_ingestion::log::Log;
 use dovetail_ingestion::log::embedded::EmbeddedLog;
 use dovetail_ingestion::log::kafka::KafkaLog;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::config::Config;
 
@@ -46,11 +47,24 @@ impl Backends {
         };
         let catalog = Catalog::open(&config.catalog_url()).await?;
         let store = Store::open(&config.store_url(), &config.s3())?;
-        let backends = Self { log, catalog, store, kind };
-        if backends.is_alone() {
-            backends.end_dead_runs().await?;
+        Ok(Self { log, catalog, store, kind })
+    }
+
+    /// Makes sure that the topics of `streams` exist and are those that the catalog has to do with. Before this nothing
+    /// is landed, folded or served.
+    pub(crate) async fn prepare(&self, streams: &[Stream]) -> Result<()> {
+        for Stream { topic, options, .. } in streams {
+            // One that has more partitions than the pipeline says will do: some were added.
+            self.log.create_topic(topic, options.partitions).await?;
+            match self.log.identity(topic).await? {
+                Some(identity) => self.catalog.recognise_topic(topic, &identity).await?,
+                None => debug!(topic, "whether the topic is still the same is not known"),
+            }
         }
-        Ok(backends)
+        if self.is_alone() {
+            self.end_dead_runs().await?;
+        }
+        Ok(())
     }
 
     /// The same with another store.

@@ -106,6 +106,7 @@ impl Engine {
         let clock = clock()?;
         let streams: Vec<Arc<Stream>> = plan.pipeline.streams.iter().cloned().map(Arc::new).collect();
         let views = plan.folded();
+        backends.prepare(&plan.pipeline.streams).await?;
         register(&catalog, &streams, &plan, &clock).await?;
         let Streams { feeds, appenders, shared } = open_streams(&log, &streams, roles, config, &clock).await?;
         let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());

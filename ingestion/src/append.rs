@@ -7,14 +7,20 @@ use arrow::array::{BinaryArray, StringArray, TimestampMillisecondArray};
 use dovetail_core::clock::Clock;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::record::Records;
-use futures::future::try_join_all;
+use futures::future::{try_join, try_join_all};
 
+use self::count::Count;
 use self::key::KeyColumn;
-use crate::log::{Log, LogError, SourceMark};
+use self::sources::Sources;
+use crate::log::{Log, LogError, SourceMark, SourcePosition, Spread};
 
+mod count;
 mod key;
+mod sources;
 #[cfg(test)]
 mod tests;
+
+pub use self::count::SETTLE;
 
 /// Most records of one request of a source: how far an interrupted one can be incomplete.
 pub const MOST_PER_REQUEST: u64 = 20_000;
@@ -40,23 +46,58 @@ pub struct Position {
 }
 
 /// Appends values to a stream's topic.
+///
+/// Where a value goes depends on how many partitions the topic has, and that may grow. Records of a source that are
+/// sent again have to go where they went before, so each mark in the log says over how many partitions its source was
+/// [`Spread`], and from which number on. What lies below the highest number in the log is spread as the mark of that
+/// one says; what lies above is in no partition yet, and is spread over all. A source sends one request at a time, so
+/// everything below the last request is in the log, and is left out whatever its partition.
+///
+/// | who | meets | and then |
+/// |---|---|---|
+/// | the same request twice in this process | one another | the second waits for the first |
+/// | a process that has not heard of new partitions | a mark that names them | it asks the brokers, and refuses until they name them too |
+/// | the same, and the first request over the new partitions went to none of the old ones | no such mark | it cannot know: so new partitions are used only when they have been known for [`SETTLE`], and the brokers have told one another |
+///
+/// A request whose sender is gone and that is still on its way from one process while another takes it up is not
+/// known to that one. The producer gives up what it holds when its process ends.
 #[derive(Debug)]
 pub struct Appender {
     log: Arc<dyn Log>,
     stream: Arc<Stream>,
     key: Option<KeyColumn>,
     clock: Clock,
-    partitions: u32,
+    count: Count,
     /// Where the next request without key and source goes.
     turn: AtomicU32,
+    sources: Sources,
+}
+
+/// What of a source is in the log.
+struct Known {
+    /// Its last number in each partition.
+    lasts: Vec<Option<u64>>,
+    /// No record from here on is in the log.
+    seen: u64,
+    /// All below this one are.
+    sure: u64,
+    /// For the records from `sure` on.
+    spread: Spread,
+}
+
+/// What came of one try to append a part.
+struct Tried {
+    appended: u64,
+    /// A request of the source whose sender is gone came through meanwhile: what is in the log has to be asked anew.
+    again: bool,
 }
 
 impl Appender {
     /// For a stream whose topic exists.
     pub async fn open(log: Arc<dyn Log>, stream: Arc<Stream>, clock: Clock) -> Result<Self, LogError> {
-        let partitions = log.partitions(&stream.topic).await?;
+        let count = Count::new(log.partitions(&stream.topic).await?);
         let key = KeyColumn::of(&stream);
-        Ok(Self { log, stream, key, clock, partitions, turn: AtomicU32::new(0) })
+        Ok(Self { log, stream, key, clock, count, turn: AtomicU32::new(0), sources: Sources::default() })
     }
 
     pub fn stream(&self) -> &Arc<Stream> {
@@ -69,88 +110,152 @@ impl Appender {
     /// left out, so the same request may be sent again; one source sends one request at a time. More than
     /// [`MOST_PER_REQUEST`] values are as many requests, one after the other.
     pub async fn append(&self, values: &[&[u8]], from: Option<&From>) -> Result<u64, LogError> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let Some(from) = from else { return self.append_unnumbered(values).await };
         let mut appended = 0;
-        let mut first = from.map_or(0, |from| from.first);
+        let mut first = from.first;
         for values in values.chunks(MOST_PER_REQUEST as usize) {
-            let parts = self.parts(values, first, turn, from.is_some());
-            let source = from.map(|from| from.source.as_str());
-            let appends = (0..).zip(parts).map(|(partition, part)| self.append_part(partition, part, source));
-            appended += try_join_all(appends).await?.into_iter().sum::<u64>();
+            appended += self.append_request(values, first, &from.source).await?;
             first += values.len() as u64;
         }
         Ok(appended)
     }
 
-    /// Which values go to which partition. Where one of a source goes depends on nothing but it and its number: it
-    /// goes there again.
-    fn parts<'v>(&self, values: &[&'v [u8]], first: u64, turn: u32, numbered: bool) -> Vec<Vec<Value<'v>>> {
-        let mut parts = vec![vec![]; self.partitions as usize];
-        for (number, value) in (first..).zip(values) {
-            let key = self.key.as_ref().and_then(|column| column.key(value));
+    async fn append_unnumbered(&self, values: &[&[u8]]) -> Result<u64, LogError> {
+        let partitions = self.count.lately(self.log.as_ref(), &self.stream.topic).await;
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % partitions;
+        let mut appended = 0;
+        for values in values.chunks(MOST_PER_REQUEST as usize) {
+            let mut parts = vec![vec![]; partitions as usize];
+            for (number, value) in (0..).zip(values) {
+                let key = self.key_of(value);
+                let partition = key.as_ref().map_or(turn, |key| crc32fast::hash(key) % partitions);
+                parts[partition as usize].push(Value { number, key, value });
+            }
+            let appends = (0..).zip(&parts).map(|(partition, part)| self.append_part(partition, part, None));
+            appended += try_join_all(appends).await?.into_iter().map(|tried| tried.appended).sum::<u64>();
+        }
+        Ok(appended)
+    }
+
+    /// Appends what the log has not yet of one request of a source.
+    async fn append_request(&self, values: &[&[u8]], first: u64, source: &str) -> Result<u64, LogError> {
+        let alone = self.sources.turn(source);
+        let _alone = alone.lock().await;
+        let mut appended = 0;
+        loop {
+            let known = self.known(source).await?;
+            if known.seen == 0 && first > 0 {
+                self.refuse_forgotten(source, first).await?;
+            }
+            let parts = self.parts(values, first, &known);
+            let mark = Some((source, &known.spread));
+            let appends = (0..).zip(&parts).map(|(partition, part)| self.append_part(partition, part, mark));
+            let tried = try_join_all(appends).await?;
+            appended += tried.iter().map(|tried| tried.appended).sum::<u64>();
+            if !tried.iter().any(|tried| tried.again) {
+                return Ok(appended);
+            }
+        }
+    }
+
+    /// What of `source` is in the log, by all of its partitions.
+    async fn known(&self, source: &str) -> Result<Known, LogError> {
+        let topic = self.stream.topic.as_str();
+        // Most often it is right, and then one question does not wait for the other.
+        let held = self.count.there();
+        let (there, mut positions) =
+            try_join(self.count.now(self.log.as_ref(), topic), self.positions(source, 0..held)).await?;
+        positions.extend(self.positions(source, held..there).await?);
+        let last = positions.iter().flatten().max_by_key(|position| position.last);
+        let spread = last.map(|position| position.spread.clone()).unwrap_or_default();
+        if spread.most() > there {
+            let (topic, source_id) = (topic.to_owned(), source.to_owned());
+            return Err(LogError::PartitionsUnheard { topic, source_id, existing: there, spread: spread.most() });
+        }
+        let seen = last.map_or(0, |position| position.last.saturating_add(1));
+        let sure = seen.saturating_sub(MOST_PER_REQUEST);
+        let spread = spread.then(sure, seen, self.count.used());
+        let lasts = positions.iter().map(|position| position.as_ref().map(|position| position.last)).collect();
+        Ok(Known { lasts, seen, sure, spread })
+    }
+
+    async fn positions(
+        &self,
+        source: &str,
+        partitions: std::ops::Range<u32>,
+    ) -> Result<Vec<Option<SourcePosition>>, LogError> {
+        let partitions = partitions.start.cast_signed()..partitions.end.cast_signed();
+        let ask = |partition| self.log.source_position(&self.stream.topic, partition, source);
+        try_join_all(partitions.map(ask)).await
+    }
+
+    /// Which values go to which partition, without those that are there.
+    fn parts<'v>(&self, values: &[&'v [u8]], first: u64, known: &Known) -> Vec<Vec<Value<'v>>> {
+        let mut parts = vec![vec![]; known.lasts.len()];
+        for (number, value) in (first..).zip(values).filter(|(number, _)| *number >= known.sure) {
+            let partitions = known.spread.at(number);
+            let key = self.key_of(value);
             let partition = match &key {
-                Some(key) => crc32fast::hash(key) % self.partitions,
-                None if numbered => (number % u64::from(self.partitions)) as u32,
-                None => turn % self.partitions,
-            };
-            parts[partition as usize].push(Value { number, key, value });
+                Some(key) => crc32fast::hash(key) % partitions,
+                None => (number % u64::from(partitions)) as u32,
+            } as usize;
+            if known.lasts[partition].is_none_or(|last| number > last) {
+                parts[partition].push(Value { number, key, value });
+            }
         }
         parts
+    }
+
+    /// A source that begins in its middle may be one whose position is no longer kept.
+    async fn refuse_forgotten(&self, source: &str, first: u64) -> Result<(), LogError> {
+        let topic = &self.stream.topic;
+        let Some(most) = self.log.forgets_sources(topic).await? else { return Ok(()) };
+        Err(LogError::SourceForgotten { topic: topic.clone(), source_id: source.to_owned(), first, most })
+    }
+
+    fn key_of(&self, value: &[u8]) -> Option<Vec<u8>> {
+        self.key.as_ref().and_then(|column| column.key(value))
     }
 
     async fn append_part(
         &self,
         partition: i32,
-        mut part: Vec<Value<'_>>,
-        source: Option<&str>,
-    ) -> Result<u64, LogError> {
-        let mut appended = 0;
-        loop {
-            if let Some(source) = source
-                && !part.is_empty()
-                && let Some(last) = self.log.source_position(&self.stream.topic, partition, source).await?
-            {
-                part.retain(|value| value.number > last);
-            }
-            match self.append_pieces(partition, &part, source, &mut appended).await {
-                // A request of the source whose sender is gone came through meanwhile: it is left out too.
-                Err(LogError::SourceOverlap { .. }) => {}
-                done => return done.map(|()| appended),
-            }
-        }
-    }
-
-    async fn append_pieces(
-        &self,
-        partition: i32,
         part: &[Value<'_>],
-        source: Option<&str>,
-        appended: &mut u64,
-    ) -> Result<(), LogError> {
+        mark: Option<(&str, &Spread)>,
+    ) -> Result<Tried, LogError> {
+        let mut tried = Tried { appended: 0, again: false };
         for piece in pieces(part) {
             if piece.is_empty() {
                 continue;
             }
             let numbers = || piece.iter().map(|value| value.number).collect();
-            let mark = |source: &str| SourceMark { source: source.to_owned(), numbers: numbers() };
+            let mark = mark.map(|(source, spread)| SourceMark {
+                source: source.to_owned(),
+                numbers: numbers(),
+                spread: spread.clone(),
+            });
             let records = records(piece, self.clock.now_ms());
-            let range = self.log.append(&self.stream.topic, partition, records, source.map(mark)).await?;
-            // The range can be wider: others append as well.
-            *appended += if range.is_empty() { 0 } else { piece.len() as u64 };
-        }
-        Ok(())
-    }
-
-    /// How far `source` has come.
-    pub async fn position(&self, source: &str) -> Result<Position, LogError> {
-        let mut next = 0;
-        for partition in 0..self.partitions.cast_signed() {
-            if let Some(last) = self.log.source_position(&self.stream.topic, partition, source).await? {
-                next = next.max(last + 1);
+            match self.log.append(&self.stream.topic, partition, records, mark).await {
+                // The range can be wider: others append as well.
+                Ok(range) => tried.appended += if range.is_empty() { 0 } else { piece.len() as u64 },
+                Err(LogError::SourceOverlap { .. }) => return Ok(Tried { again: true, ..tried }),
+                Err(error) => return Err(error),
             }
         }
-        // All requests but the last are complete; of the last, some partitions may be missing.
-        Ok(Position { resume: next.saturating_sub(MOST_PER_REQUEST), seen: next })
+        Ok(tried)
+    }
+
+    /// How far `source` has come. Waits as long as it takes to find out.
+    pub async fn position(&self, source: &str) -> Result<Position, LogError> {
+        loop {
+            match self.known(source).await {
+                // All requests but the last are complete; of the last, some partitions may be missing.
+                Ok(known) => return Ok(Position { resume: known.sure, seen: known.seen }),
+                // Each time it is further, and the log says so.
+                Err(LogError::Searching { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::{Fetched, Records};
-use dovetail_ingestion::log::{Log, LogError, SourceMark};
+use dovetail_ingestion::log::{Log, LogError, SourceMark, SourcePosition};
 use tokio::sync::Notify;
 
 /// Over another log: while it is away every question fails, and whoever waits is told.
@@ -49,7 +49,12 @@ impl Log for Flaky {
         self.there()?.append(t, p, r, mark).await
     }
 
-    async fn source_position(&self, topic: &str, partition: i32, source: &str) -> Result<Option<u64>, LogError> {
+    async fn source_position(
+        &self,
+        topic: &str,
+        partition: i32,
+        source: &str,
+    ) -> Result<Option<SourcePosition>, LogError> {
         self.there()?.source_position(topic, partition, source).await
     }
 

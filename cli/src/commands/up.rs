@@ -188,11 +188,9 @@ async fn ready(plan: &Plan, config: &Config, roles: Roles, starting: &Starting) 
 
 async fn attempt(plan: &Plan, config: &Config) -> Result<Backends> {
     let backends = Backends::open(config).await?;
-    for stream in &plan.pipeline.streams {
-        if let Err(error) = backends.log.create_topic(&stream.topic, stream.options.partitions).await {
-            backends.close().await;
-            return Err(error.into());
-        }
+    if let Err(error) = backends.prepare(&plan.pipeline.streams).await {
+        backends.close().await;
+        return Err(error);
     }
     Ok(backends)
 }

@@ -51,16 +51,13 @@ pub(super) struct Streams {
     pub(super) shared: Vec<Shared>,
 }
 
-/// Makes sure that the stream's topic exists. One that has more partitions than the pipeline asks for will do: some
-/// may have been added.
-async fn make_topic(log: &dyn Log, stream: &Stream) -> Result<(), LogError> {
-    match log.create_topic(&stream.topic, stream.options.partitions).await {
-        Err(LogError::PartitionsDiffer { existing, wanted, .. }) if existing > wanted => {
-            info!(topic = stream.topic, existing, wanted, "the topic has more partitions than the pipeline asks for");
-            Ok(())
-        }
-        made => made,
+/// Says once where a topic has more partitions than the pipeline asks for: some were added.
+async fn tell_of_more(log: &dyn Log, stream: &Stream) -> Result<(), LogError> {
+    let (existing, wanted) = (log.partitions(&stream.topic).await?, stream.options.partitions);
+    if existing > wanted {
+        info!(topic = stream.topic, existing, wanted, "the topic has more partitions than the pipeline asks for");
     }
+    Ok(())
 }
 
 /// How often it is looked at whether a topic got more partitions.
@@ -86,7 +83,7 @@ pub(super) fn look_for_partitions(
     }
 }
 
-/// Makes sure that the topics exist, and opens what the roles need of them.
+/// Opens what the roles need of the topics, which exist.
 pub(super) async fn open_streams(
     log: &Arc<dyn Log>,
     streams: &[Arc<Stream>],
@@ -96,7 +93,7 @@ pub(super) async fn open_streams(
 ) -> Result<Streams> {
     let mut opened = Streams { feeds: HashMap::new(), appenders: HashMap::new(), shared: vec![] };
     for stream in streams {
-        make_topic(log.as_ref(), stream).await?;
+        tell_of_more(log.as_ref(), stream).await?;
         if roles.reads() {
             let feed = Feed::open(Arc::clone(log), Arc::clone(stream), config.feed()).await?;
             let (topic, partitions) = (stream.topic.clone(), feed.count());

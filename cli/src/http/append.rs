@@ -81,7 +81,7 @@ fn values(app: &App, received: &mut Received) -> Result<Vec<Vec<u8>>, Failed> {
 fn not_appended(error: LogError, numbered: bool) -> Failed {
     let code = match &error {
         LogError::SourceOverlap { .. } => Code::SourceOverlap,
-        LogError::NameTooLong { .. } => Code::BadRequest,
+        LogError::NameTooLong { .. } | LogError::SourceForgotten { .. } => Code::BadRequest,
         LogError::RecordTooLarge { .. } => Code::TooLarge,
         _ if numbered => Code::Unavailable,
         _ => Code::OutcomeUnknown,

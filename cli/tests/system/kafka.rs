@@ -23,14 +23,14 @@ const PIPELINE: &str = "
 ";
 
 /// A topic of this test's own.
-struct Topic {
-    brokers: String,
-    name: String,
+pub(crate) struct Topic {
+    pub(crate) brokers: String,
+    pub(crate) name: String,
 }
 
 impl Topic {
     /// `None` where there is no Kafka: said by the test's name, and an error in CI.
-    fn find(test: &str) -> Option<Self> {
+    pub(crate) fn find(test: &str) -> Option<Self> {
         let Ok(brokers) = std::env::var("KAFKA_BROKERS") else {
             assert!(std::env::var_os("CI").is_none(), "{test} needs KAFKA_BROKERS: `eval \"$(dev/kafka up)\"` sets it");
             eprintln!("{test}: skipped, `eval \"$(dev/kafka up)\"` starts what it needs");
@@ -43,7 +43,7 @@ impl Topic {
         PIPELINE.replace("TOPIC", &self.name)
     }
 
-    fn config(&self) -> Config {
+    pub(crate) fn config(&self) -> Config {
         let mut config = config();
         config.kafka.brokers = Some(self.brokers.clone());
         config
@@ -58,11 +58,24 @@ impl Topic {
         assert_eq!(log.bounds(&self.name, 0).await.unwrap().start, lost);
     }
 
-    async fn grow_to(&self, partitions: usize) {
-        let admin: AdminClient<DefaultClientContext> =
-            ClientConfig::new().set("bootstrap.servers", &self.brokers).create().unwrap();
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        ClientConfig::new().set("bootstrap.servers", &self.brokers).create().unwrap()
+    }
+
+    /// Deletes the topic and makes it again, with so many records in each partition.
+    pub(crate) async fn make_again(&self, partitions: u32, n: u64) {
+        let deleted = self.admin().delete_topics(&[&self.name], &AdminOptions::new()).await.unwrap();
+        assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
+        let log = KafkaLog::open(self.config().kafka().unwrap().unwrap()).unwrap();
+        eventually("the new topic", async || log.create_topic(&self.name, partitions).await.ok()).await;
+        for partition in 0..partitions as i32 {
+            log.append(&self.name, partition, records(0, n), None).await.unwrap();
+        }
+    }
+
+    pub(crate) async fn grow_to(&self, partitions: usize) {
         let more = NewPartitions::new(&self.name, partitions);
-        let done = admin.create_partitions(&[more], &AdminOptions::new()).await.unwrap();
+        let done = self.admin().create_partitions(&[more], &AdminOptions::new()).await.unwrap();
         assert!(done.iter().all(Result::is_ok), "{done:?}");
     }
 }

@@ -17,4 +17,5 @@ mod refusals;
 mod schemas;
 mod slt;
 mod support;
+mod topics;
 mod verifying;

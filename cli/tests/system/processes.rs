@@ -6,10 +6,10 @@
 //! `DOVETAIL_RECORDS` and `DOVETAIL_FAULTS` make it long.
 
 mod answers;
-mod backends;
+pub(crate) mod backends;
 mod clients;
 mod deck;
-mod fleet;
+pub(crate) mod fleet;
 mod objects;
 #[expect(dead_code, reason = "a store that refuses access stays as it is")]
 #[path = "../../../core/tests/support/faults.rs"]

@@ -54,6 +54,13 @@ pub enum CatalogError {
     /// Stop working on this run.
     #[error("run {id} is no longer running: it is {state}")]
     RunEnded { id: i64, state: RunState },
+    /// Nothing of it continues what is here.
+    #[error(
+        "topic `{topic}` is another one than this catalog knows: since {since} it was `{was}`, now it is `{is}`, so it \
+         was deleted and created again, or lies in another log; name the log that it was in, or use another topic, or \
+         begin anew with another catalog and store"
+    )]
+    OtherTopic { topic: String, was: String, is: String, since: String },
     /// Join again: others count this member as dead, and may have its partitions.
     #[error("member `{id}` gave no sign of life in time: others may have taken over, so it joins again")]
     MemberLost { id: String },

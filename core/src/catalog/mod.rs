@@ -35,6 +35,7 @@ mod sqlite;
 mod statement;
 #[cfg(test)]
 mod tests;
+mod topics;
 mod wishes;
 mod words;
 

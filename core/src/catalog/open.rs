@@ -15,11 +15,12 @@ use crate::clock::Clock;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Every migration, in order: the binary needs no files.
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (1, "catalog", include_str!("../../../migrations/0001_catalog.sql")),
     (2, "processes", include_str!("../../../migrations/0002_processes.sql")),
     (3, "addresses", include_str!("../../../migrations/0003_addresses.sql")),
     (4, "objects", include_str!("../../../migrations/0004_objects.sql")),
+    (5, "topics", include_str!("../../../migrations/0005_topics.sql")),
     (6, "leases", include_str!("../../../migrations/0006_leases.sql")),
 ];
 

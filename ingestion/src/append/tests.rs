@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::time::Instant;
 
 use arrow::array::Array;
 use async_trait::async_trait;
@@ -16,9 +17,10 @@ use crate::log::embedded::{EmbeddedLog, EmbeddedLogConfig};
 
 const PARTITIONS: i32 = 4;
 
-/// A log whose appends to one partition fail.
+/// A log whose appends to one partition fail, and that may not have heard of all partitions: it says so many, or, at 0,
+/// as many as there are.
 #[derive(Debug)]
-struct Failing(EmbeddedLog, AtomicI32);
+struct Failing(EmbeddedLog, AtomicI32, AtomicU32);
 
 #[async_trait]
 impl Log for Failing {
@@ -27,7 +29,10 @@ impl Log for Failing {
     }
 
     async fn partitions(&self, topic: &str) -> Result<u32, LogError> {
-        self.0.partitions(topic).await
+        match self.2.load(Ordering::Relaxed) {
+            0 => self.0.partitions(topic).await,
+            heard => Ok(heard),
+        }
     }
 
     async fn append(&self, t: &str, p: i32, r: Records, mark: Option<SourceMark>) -> Result<OffsetRange, LogError> {
@@ -39,7 +44,12 @@ impl Log for Failing {
         self.0.append(t, p, r, mark).await
     }
 
-    async fn source_position(&self, topic: &str, partition: i32, source: &str) -> Result<Option<u64>, LogError> {
+    async fn source_position(
+        &self,
+        topic: &str,
+        partition: i32,
+        source: &str,
+    ) -> Result<Option<SourcePosition>, LogError> {
         self.0.source_position(topic, partition, source).await
     }
 
@@ -75,7 +85,7 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         let settings = EmbeddedLogConfig { queue_bytes: 8 << 20, tail_bytes: 1 << 20 };
         let log = EmbeddedLog::open(&folder.path().join("log"), &settings).unwrap();
-        let log = Arc::new(Failing(log, AtomicI32::new(-1)));
+        let log = Arc::new(Failing(log, AtomicI32::new(-1), AtomicU32::new(0)));
         let sql = format!(
             "CREATE EXTERNAL TABLE s (n BIGINT, k VARCHAR) STORED AS {format} LOCATION 'kafka://S'
              OPTIONS ('partitions' '{PARTITIONS}'{options});"
@@ -84,6 +94,22 @@ impl Rig {
         log.create_topic("S", PARTITIONS as u32).await.unwrap();
         let appender = Appender::open(Arc::<Failing>::clone(&log), stream, Clock::manual(7)).await.unwrap();
         Self { _folder: folder, log, appender }
+    }
+
+    /// The topic gets more partitions, and the process is started again.
+    async fn grown_to(mut self, partitions: u32) -> Self {
+        self.log.create_topic("S", partitions).await.unwrap();
+        let stream = Arc::clone(self.appender.stream());
+        self.appender = Appender::open(Arc::<Failing>::clone(&self.log), stream, Clock::manual(7)).await.unwrap();
+        self
+    }
+
+    /// Fails in `partition`, which with keys may get nothing, while `values` are appended from `first` on.
+    async fn interrupted(&self, partition: i32, values: &[String], first: u64) {
+        self.log.1.store(partition, Ordering::Relaxed);
+        let result = self.append(values, Some(("file", first))).await;
+        assert!(result.is_err() || self.appender.key.is_some());
+        self.log.1.store(-1, Ordering::Relaxed);
     }
 
     async fn append(&self, values: &[String], from: Option<(&str, u64)>) -> Result<u64, LogError> {
@@ -96,7 +122,7 @@ impl Rig {
     async fn records(&self) -> BTreeMap<i32, Vec<(Option<String>, String)>> {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let mut all = BTreeMap::new();
-        for partition in 0..PARTITIONS {
+        for partition in 0..self.log.partitions("S").await.unwrap() as i32 {
             let (mut found, mut at) = (vec![], 0);
             while at < self.log.bounds("S", partition).await.unwrap().end {
                 let Fetched { records, range, .. } = self.log.read("S", partition, at, 1 << 20).await.unwrap();
@@ -226,4 +252,93 @@ fn large_parts_are_cut() {
         .to_vec();
     assert_eq!(pieces(&part).map(<[_]>::len).collect::<Vec<_>>(), [2, 1, 1, 1]);
     assert_eq!(pieces(&[]).count(), 0);
+}
+
+#[tokio::test]
+async fn a_finished_source_again_appends_nothing_however_often_the_topic_grows() {
+    for options in ["", ", 'key' 'k'"] {
+        let mut rig = Rig::new("JSON", options).await;
+        let all = values(0, MOST_PER_REQUEST as usize + 700);
+        rig.append(&all, Some(("file", 0))).await.unwrap();
+        for partitions in [5, 6, 11] {
+            rig = rig.grown_to(partitions).await;
+            let resume = rig.appender.position("file").await.unwrap().resume;
+            assert_eq!(resume, 700);
+            assert_eq!(rig.append(&all[700..], Some(("file", 700))).await.unwrap(), 0, "{partitions} partitions");
+            assert_eq!(rig.append(&all, Some(("file", 0))).await.unwrap(), 0, "{partitions} partitions");
+        }
+        assert_eq!(rig.values().await, all);
+    }
+}
+
+#[tokio::test]
+async fn a_source_goes_on_over_the_partitions_that_are_added_in_its_middle() {
+    for options in ["", ", 'key' 'k'"] {
+        let mut rig = Rig::new("JSON", options).await;
+        let mut to = 0;
+        for partitions in [4, 6, 7, 12] {
+            rig = rig.grown_to(partitions).await;
+            // Cut otherwise each time, and from further back: only what is new is appended.
+            let back = to.max(130) - 130;
+            to += 100;
+            let appended = rig.append(&values(back, to), Some(("file", back as u64))).await.unwrap();
+            assert_eq!(appended, 100, "{partitions} partitions");
+            assert_eq!(rig.append(&values(0, to), Some(("file", 0))).await.unwrap(), 0);
+        }
+        assert_eq!(rig.values().await, values(0, 400));
+        let records = rig.records().await;
+        assert_eq!(records.len(), 12);
+        assert!(!records[&6].is_empty() || !options.is_empty(), "new partitions are used");
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_request_is_completed_after_the_topic_has_grown() {
+    for options in ["", ", 'key' 'k'"] {
+        for failing in 0..PARTITIONS {
+            let rig = Rig::new("JSON", options).await;
+            rig.append(&values(0, 100), Some(("file", 0))).await.unwrap();
+            rig.interrupted(failing, &values(100, 200), 100).await;
+            let before = rig.values().await.len() as u64;
+            let rig = rig.grown_to(7).await;
+            let again = rig.append(&values(100, 200), Some(("file", 100))).await.unwrap();
+            assert_eq!(again, 200 - before, "partition {failing}");
+            // And interrupted once more, over a change that is not complete yet.
+            rig.interrupted(5, &values(150, 400), 150).await;
+            let before = rig.values().await.len() as u64;
+            let rig = rig.grown_to(9).await;
+            assert_eq!(rig.append(&values(150, 400), Some(("file", 150))).await.unwrap(), 400 - before);
+            assert_eq!(rig.append(&values(0, 400), Some(("file", 0))).await.unwrap(), 0);
+            assert_eq!(rig.values().await, values(0, 400));
+        }
+    }
+}
+
+#[tokio::test]
+async fn new_partitions_are_used_once_every_process_knows_them() {
+    let rig = Rig::new("JSON", "").await;
+    rig.append(&values(0, 40), Some(("file", 0))).await.unwrap();
+    rig.log.create_topic("S", 8).await.unwrap();
+    rig.append(&values(40, 80), Some(("file", 40))).await.unwrap();
+    assert!(rig.records().await[&4].is_empty(), "it may be that others have not heard of it");
+    rig.appender.count.heard(8, Instant::now() + SETTLE);
+    rig.append(&values(0, 160), Some(("file", 0))).await.unwrap();
+    assert_eq!(rig.records().await[&4].len(), 10);
+    assert_eq!(rig.append(&values(0, 160), Some(("file", 0))).await.unwrap(), 0);
+    assert_eq!(rig.values().await, values(0, 160));
+}
+
+#[tokio::test]
+async fn who_has_not_heard_of_the_partitions_of_a_source_refuses_it() {
+    let rig = Rig::new("JSON", "").await.grown_to(6).await;
+    rig.append(&values(0, 60), Some(("file", 0))).await.unwrap();
+    rig.log.2.store(4, Ordering::Relaxed);
+    let late = Appender::open(Arc::<Failing>::clone(&rig.log), Arc::clone(rig.appender.stream()), Clock::manual(7));
+    let late = Rig { appender: late.await.unwrap(), ..rig };
+    let refused = late.append(&values(0, 60), Some(("file", 0))).await;
+    let told = matches!(refused, Err(LogError::PartitionsUnheard { existing: 4, spread: 6, .. }));
+    assert!(told, "{refused:?}");
+    late.log.2.store(0, Ordering::Relaxed);
+    assert_eq!(late.append(&values(0, 90), Some(("file", 0))).await.unwrap(), 30);
+    assert_eq!(late.values().await, values(0, 90));
 }

@@ -16,8 +16,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::decode::Decoder;
-use crate::log::SourceMark;
 use crate::log::embedded::{EmbeddedLog, EmbeddedLogConfig};
+use crate::log::{SourceMark, SourcePosition};
 
 /// A log that counts its reads, since the feed decodes what it reads and nothing else, and that stalls where it is
 /// told to.
@@ -43,7 +43,12 @@ impl Log for Counted {
         self.log.append(t, p, r, mark).await
     }
 
-    async fn source_position(&self, topic: &str, partition: i32, source: &str) -> Result<Option<u64>, LogError> {
+    async fn source_position(
+        &self,
+        topic: &str,
+        partition: i32,
+        source: &str,
+    ) -> Result<Option<SourcePosition>, LogError> {
         self.log.source_position(topic, partition, source).await
     }
 

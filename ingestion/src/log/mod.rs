@@ -10,9 +10,12 @@ use async_trait::async_trait;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::{Fetched, Records};
 
+pub use self::spread::Spread;
+
 pub mod conformance;
 pub mod embedded;
 pub mod kafka;
+mod spread;
 
 /// Where appended records came from, so that an interrupted source can continue without losing or repeating one.
 ///
@@ -23,6 +26,17 @@ pub struct SourceMark {
     pub source: String,
     /// Number of each record of the batch, ascending.
     pub numbers: Vec<u64>,
+    /// By how many partitions the source's records are spread, up to those of the batch.
+    pub spread: Spread,
+}
+
+/// How far a source has come in a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourcePosition {
+    /// Number of its last record there.
+    pub last: u64,
+    /// As the mark of that record said.
+    pub spread: Spread,
 }
 
 impl SourceMark {
@@ -38,8 +52,22 @@ pub enum LogError {
     NoSuchTopic { topic: String },
     #[error("topic `{topic}` has no partition {partition}; it has {partitions}")]
     NoSuchPartition { topic: String, partition: i32, partitions: u32 },
-    #[error("topic `{topic}` exists with {existing} partitions, not {wanted}; use {existing} or another topic")]
+    #[error(
+        "topic `{topic}` has {existing} partitions and the pipeline asks for {wanted}; add some to the topic with Kafka's tools (`kafka-topics.sh --alter --topic {topic} --partitions {wanted}`), or write 'partitions' '{existing}'"
+    )]
     PartitionsDiffer { topic: String, existing: u32, wanted: u32 },
+    #[error(
+        "topic `{topic}` has {existing} partitions by what the brokers say, but source `{source_id}` was spread over {spread}; it goes on when all brokers know of them"
+    )]
+    PartitionsUnheard { topic: String, source_id: String, existing: u32, spread: u32 },
+    #[error(
+        "{topic}/{partition}: looking for what source `{source_id}` appended before: everything from offset {from} on is looked through, down to {start} is to come; send it again, it goes on from there"
+    )]
+    Searching { topic: String, partition: i32, source_id: String, from: i64, start: i64 },
+    #[error(
+        "topic `{topic}`: where source `{source_id}` is, is no longer known: the log keeps the positions of {most} sources, and its record {first} is not its first; give it another name, and send what is not in the log yet"
+    )]
+    SourceForgotten { topic: String, source_id: String, first: u64, most: usize },
     #[error("{topic}/{partition}: offset {offset} is gone, the log starts at {first}: {} offsets are missing", first - offset)]
     Trimmed { topic: String, partition: i32, offset: i64, first: i64 },
     #[error("{topic}/{partition}: offset {offset} is past the log's end {end}")]
@@ -86,13 +114,15 @@ pub enum LogError {
 /// Partitions of records. Cheap to share; every method may be called from any task.
 #[async_trait]
 pub trait Log: fmt::Debug + Send + Sync {
-    /// Makes sure that `topic` exists with `partitions` partitions.
+    /// Makes sure that `topic` exists with `partitions` partitions or more. One that has fewer gets more where the log
+    /// is ours alone, else it is [`LogError::PartitionsDiffer`].
     async fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), LogError>;
 
     /// Number of partitions of `topic`.
     async fn partitions(&self, topic: &str) -> Result<u32, LogError>;
 
-    /// What tells a topic from another one of its name, created after it was deleted; none where that cannot be.
+    /// What tells a topic from another one of its name: created after it was deleted, or in another log. None where
+    /// that cannot be told, after having waited for it.
     async fn identity(&self, topic: &str) -> Result<Option<String>, LogError> {
         self.partitions(topic).await?;
         Ok(None)
@@ -112,8 +142,20 @@ pub trait Log: fmt::Debug + Send + Sync {
         mark: Option<SourceMark>,
     ) -> Result<OffsetRange, LogError>;
 
-    /// Number of the last record that `source` appended to this partition.
-    async fn source_position(&self, topic: &str, partition: i32, source: &str) -> Result<Option<u64>, LogError>;
+    /// How far `source` has come in this partition.
+    async fn source_position(
+        &self,
+        topic: &str,
+        partition: i32,
+        source: &str,
+    ) -> Result<Option<SourcePosition>, LogError>;
+
+    /// Of how many sources of the topic positions are kept, once some were forgotten: then a source without one need
+    /// not be new.
+    async fn forgets_sources(&self, topic: &str) -> Result<Option<usize>, LogError> {
+        self.partitions(topic).await?;
+        Ok(None)
+    }
 
     /// `[first offset still there, log end)`.
     async fn bounds(&self, topic: &str, partition: i32) -> Result<OffsetRange, LogError>;

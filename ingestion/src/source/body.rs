@@ -175,6 +175,11 @@ mod tests {
     }
 
     #[test]
+    fn bad_lines_at_the_end_are_a_record_each() {
+        assert_eq!(json("{\"a\":1}\n{\"a\":\"xxxxxx\ny"), ["{\"a\":1}", "{\"a\":\"xxxxxx", "y"]);
+    }
+
+    #[test]
     fn what_is_cut_off_is_refused() {
         for body in ["[{\"a\":1},", "{\n\"a\": 1,\n\"b\"", "[{}] {}"] {
             assert!(split_values(&Bytes::from(body)).is_err(), "{body}");

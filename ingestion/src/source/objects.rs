@@ -57,7 +57,12 @@ impl Objects {
     fn run(&mut self) -> Result<Option<Raw>, SourceError> {
         let (mut run, mut brackets, mut tried) = (Vec::new(), Brackets::default(), 0);
         for lines in 1.. {
-            let Some(line) = self.line(lines - 1)? else { return self.cut_off() };
+            let Some(line) = self.line(lines - 1)? else {
+                return match objects(&run) {
+                    Run::Bad => Ok(self.first_line()),
+                    Run::Open | Run::Objects => self.cut_off(),
+                };
+            };
             if line.too_long.is_some() {
                 return Ok(self.first_line());
             }

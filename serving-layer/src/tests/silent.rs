@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::{Fetched, Records};
-use dovetail_ingestion::log::{Log, LogError, SourceMark};
+use dovetail_ingestion::log::{Log, LogError, SourceMark, SourcePosition};
 
 use super::world::World;
 
@@ -27,7 +27,7 @@ impl Log for Silent {
         std::future::pending().await
     }
 
-    async fn source_position(&self, _: &str, _: i32, _: &str) -> Result<Option<u64>, LogError> {
+    async fn source_position(&self, _: &str, _: i32, _: &str) -> Result<Option<SourcePosition>, LogError> {
         std::future::pending().await
     }
 

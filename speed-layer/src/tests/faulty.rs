@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use async_trait::async_trait;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::{Fetched, Records};
-use dovetail_ingestion::log::{Log, LogError, SourceMark};
+use dovetail_ingestion::log::{Log, LogError, SourceMark, SourcePosition};
 use tokio::sync::Notify;
 
 #[derive(Debug)]
@@ -57,7 +57,12 @@ impl Log for Faulty {
         self.inner.append(topic, partition, records, mark).await
     }
 
-    async fn source_position(&self, topic: &str, partition: i32, source: &str) -> Result<Option<u64>, LogError> {
+    async fn source_position(
+        &self,
+        topic: &str,
+        partition: i32,
+        source: &str,
+    ) -> Result<Option<SourcePosition>, LogError> {
         self.inner.source_position(topic, partition, source).await
     }
 

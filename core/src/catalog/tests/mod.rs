@@ -15,6 +15,7 @@ mod property;
 mod races;
 mod restarts;
 mod runs;
+mod topics;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

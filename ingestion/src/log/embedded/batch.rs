@@ -11,6 +11,8 @@
 //! Numbers are little-endian. There is no checksum here: the store has one on every value, in its journal and in
 //! its files. Decoding copies numbers and bitmaps but never keys, headers or values: those stay where they are.
 
+use std::cmp::Ordering;
+
 use arrow::array::Array;
 use arrow::array::types::{BinaryType, ByteArrayType, Utf8Type};
 use arrow::array::{GenericByteArray, NullBufferBuilder, TimestampMillisecondArray};
@@ -28,6 +30,9 @@ const HEADER_BYTES: usize = 32;
 const ABSENT: u8 = 0;
 const PLAIN: u8 = 1;
 const WITH_NULLS: u8 = 2;
+
+/// More records than any append has: a batch of records that need no bytes could say any number.
+const MOST_RECORDS: usize = 16 << 20;
 
 /// A stored value that is not a batch.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -70,13 +75,31 @@ pub(super) fn decode(bytes: Bytes) -> Result<Records, Malformed> {
     let n = u32_at(&header, 4) as usize;
     let kinds = &header[8..12];
     let first = i64::from_le_bytes(array_at(&header, 12));
-    let records = Records {
+    let lengths = [20, 24, 28].map(|at| u32_at(&header, at));
+    check_length(kinds, n, lengths, rest.0.len())?;
+    Ok(Records {
         timestamps: decode_timestamps(kinds[0], n, first, &mut rest)?,
-        keys: decode_text::<BinaryType>(kinds[1], n, u32_at(&header, 20), &mut rest)?,
-        headers: decode_text::<Utf8Type>(kinds[2], n, u32_at(&header, 24), &mut rest)?,
-        values: decode_text::<BinaryType>(kinds[3], n, u32_at(&header, 28), &mut rest)?,
-    };
-    if rest.0.is_empty() { Ok(records) } else { Err(Malformed("it is longer than its header says")) }
+        keys: decode_text::<BinaryType>(kinds[1], n, lengths[0], &mut rest)?,
+        headers: decode_text::<Utf8Type>(kinds[2], n, lengths[1], &mut rest)?,
+        values: decode_text::<BinaryType>(kinds[3], n, lengths[2], &mut rest)?,
+    })
+}
+
+/// Whether `left` bytes are what the header stands for: nothing is made room for before.
+fn check_length(kinds: &[u8], n: usize, lengths: [u32; 3], left: usize) -> Result<(), Malformed> {
+    if n > MOST_RECORDS {
+        return Err(Malformed("it says that it holds more records than any batch"));
+    }
+    let mut expected = if kinds[0] == ABSENT { 0 } else { n * 8 };
+    for (&kind, length) in kinds[1..].iter().zip(lengths) {
+        let nulls = if kind == WITH_NULLS { n.div_ceil(8) } else { 0 };
+        expected += if kind == ABSENT { 0 } else { nulls + n * 4 + length as usize };
+    }
+    match left.cmp(&expected) {
+        Ordering::Less => Err(Malformed("it is shorter than its header says")),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(Malformed("it is longer than its header says")),
+    }
 }
 
 struct Timestamps {

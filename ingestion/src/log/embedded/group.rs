@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::keys::PartitionId;
 use super::page::{bytes_of_first, fitting};
 use super::topic::Partition;
-use crate::log::{LogError, SourceMark};
+use crate::log::{LogError, SourceMark, SourcePosition};
 
 #[cfg(test)]
 mod tests;
@@ -44,7 +44,7 @@ pub(super) struct Plan {
     /// One per append, in their order.
     pub(super) outcomes: Vec<Outcome>,
     pub(super) growth: HashMap<PartitionId, Growth>,
-    pub(super) positions: HashMap<(PartitionId, String), u64>,
+    pub(super) positions: HashMap<(PartitionId, String), SourcePosition>,
 }
 
 /// What one partition gains.
@@ -70,14 +70,14 @@ pub(super) fn plan(
         {
             let key = (id, mark.source.clone());
             let appended = match plan.positions.get(&key) {
-                Some(&appended) => Some(appended),
+                Some(position) => Some(position.last),
                 None => stored(id, &mark.source)?,
             };
             if let Some(outcome) = repeated(&mark.source, (first, last), appended, growth.end) {
                 plan.outcomes.push(outcome);
                 continue;
             }
-            plan.positions.insert(key, last);
+            plan.positions.insert(key, SourcePosition { last, spread: mark.spread.clone() });
         }
         plan.outcomes.push(Outcome::Appended(growth.add(&append.records)));
     }

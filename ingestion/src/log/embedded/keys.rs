@@ -5,8 +5,10 @@
 //! | `b` topic partition offset | the batch whose first record has this offset |
 //! | `f` topic partition | first offset that was not trimmed |
 //! | `e` topic partition | the log's end |
-//! | `s` topic partition source | number of the last record that the source appended |
-//! | `t` topic name | id and number of partitions |
+//! | `s` topic partition source | how far the source has come, see `positions` |
+//! | `g` topic | nothing: positions of sources were forgotten |
+//! | `i` | what tells this log from others |
+//! | `t` topic name | id, number of partitions, and with how many it was made, where that differs |
 
 /// A partition in keys: the topic's id and the partition's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -17,6 +19,12 @@ pub(super) struct PartitionId {
 
 /// The first byte of every topic's key.
 pub(super) const TOPIC: u8 = b't';
+/// The same of sources' positions.
+pub(super) const SOURCE: u8 = b's';
+/// The same of topics of which positions were forgotten.
+pub(super) const FORGOTTEN: u8 = b'g';
+/// The key of the log's identity.
+pub(super) const IDENTITY: &[u8] = b"i";
 
 pub(super) fn batch(id: PartitionId, first: i64) -> Vec<u8> {
     let mut key = of_partition(b'b', id);
@@ -38,9 +46,28 @@ pub(super) fn end(id: PartitionId) -> Vec<u8> {
 }
 
 pub(super) fn source(id: PartitionId, source: &str) -> Vec<u8> {
-    let mut key = of_partition(b's', id);
+    let mut key = of_partition(SOURCE, id);
     key.extend_from_slice(source.as_bytes());
     key
+}
+
+/// Partition and source in a key that [`source`] made.
+pub(super) fn of_source(key: &[u8]) -> Option<(PartitionId, &str)> {
+    let (topic, rest) = key.get(1..)?.split_first_chunk::<4>()?;
+    let (number, source) = rest.split_first_chunk::<4>()?;
+    let id = PartitionId { topic: u32::from_be_bytes(*topic), number: u32::from_be_bytes(*number) };
+    Some((id, str::from_utf8(source).ok()?))
+}
+
+pub(super) fn forgotten(topic: u32) -> Vec<u8> {
+    let mut key = vec![FORGOTTEN];
+    key.extend_from_slice(&topic.to_be_bytes());
+    key
+}
+
+/// The topic in a key that [`forgotten`] made.
+pub(super) fn of_forgotten(key: &[u8]) -> Option<u32> {
+    key.get(1..)?.try_into().ok().map(u32::from_be_bytes)
 }
 
 pub(super) fn topic(name: &str) -> Vec<u8> {
@@ -54,10 +81,31 @@ pub(super) fn number(value: &[u8]) -> Option<i64> {
     value.try_into().ok().map(i64::from_be_bytes)
 }
 
-/// A stored topic: its id and how many partitions it has.
-pub(super) fn topic_row(value: &[u8]) -> Option<(u32, u32)> {
-    let (id, partitions) = value.split_first_chunk::<4>()?;
-    Some((u32::from_be_bytes(*id), u32::from_be_bytes(partitions.try_into().ok()?)))
+/// A topic as it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TopicRow {
+    pub(super) id: u32,
+    pub(super) partitions: u32,
+    /// With how many it was made.
+    pub(super) first: u32,
+}
+
+impl TopicRow {
+    pub(super) fn read(value: &[u8]) -> Option<Self> {
+        let (id, rest) = value.split_first_chunk::<4>()?;
+        let (partitions, rest) = rest.split_first_chunk::<4>()?;
+        let (id, partitions) = (u32::from_be_bytes(*id), u32::from_be_bytes(*partitions));
+        let first = if rest.is_empty() { partitions } else { u32::from_be_bytes(rest.try_into().ok()?) };
+        Some(Self { id, partitions, first })
+    }
+
+    pub(super) fn write(self) -> Vec<u8> {
+        let mut value = [self.id.to_be_bytes(), self.partitions.to_be_bytes()].concat();
+        if self.first != self.partitions {
+            value.extend_from_slice(&self.first.to_be_bytes());
+        }
+        value
+    }
 }
 
 fn of_partition(kind: u8, id: PartitionId) -> Vec<u8> {

@@ -25,18 +25,20 @@ use tokio_util::sync::CancellationToken;
 use self::group::Append;
 use self::limits::{check_name, check_sizes};
 use self::page::{Page, bytes_of_first};
+use self::positions::{Forgetful, Positions};
 use self::store::{Store, failed};
 use self::tail::Tails;
 use self::topic::Partition;
 use self::topics::Topics;
 use self::writer::Writer;
-use super::{Log, LogError, SourceMark};
+use super::{Log, LogError, SourceMark, SourcePosition};
 
 mod batch;
 mod group;
 mod keys;
 mod limits;
 mod page;
+mod positions;
 mod store;
 mod tail;
 #[cfg(test)]
@@ -63,7 +65,9 @@ pub struct EmbeddedLogConfig {
 /// A log in a folder of this machine.
 pub struct EmbeddedLog {
     store: Store,
+    identity: String,
     topics: Arc<Topics>,
+    forgetful: Arc<Forgetful>,
     /// Held while something is trimmed: it is cheaper one after the other.
     trimming: Arc<Mutex<()>>,
     queue: Arc<Semaphore>,
@@ -77,8 +81,14 @@ pub struct EmbeddedLog {
 impl EmbeddedLog {
     /// Opens the log in the folder `path`, or creates it. Blocks while the journal is read.
     pub fn open(path: &Path, config: &EmbeddedLogConfig) -> Result<Self, LogError> {
+        Self::open_with(path, config, positions::MOST)
+    }
+
+    fn open_with(path: &Path, config: &EmbeddedLogConfig, most_sources: usize) -> Result<Self, LogError> {
         let store = Store::open(path)?;
+        let identity = store.identity()?;
         let topics = Arc::new(Topics::load(store.clone())?);
+        let forgetful = Arc::new(Forgetful::load(&store)?);
         let queue_bytes = config.queue_bytes.clamp(APPEND_BYTES, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
         let queue = Arc::new(Semaphore::new(queue_bytes));
         let commits = Arc::new(AtomicU64::new(0));
@@ -86,6 +96,9 @@ impl EmbeddedLog {
         let (appends, waiting) = mpsc::channel(queue_bytes / APPEND_BYTES);
         let writer = Writer {
             store: store.clone(),
+            topics: Arc::clone(&topics),
+            positions: Positions::load(&store, most_sources)?,
+            forgetful: Arc::clone(&forgetful),
             tails: Tails::new(config.tail_bytes),
             queue: Arc::clone(&queue),
             queue_bytes,
@@ -95,7 +108,9 @@ impl EmbeddedLog {
         let writer = thread.spawn(move || writer.run(waiting)).map_err(failed)?;
         Ok(Self {
             store,
+            identity,
             topics,
+            forgetful,
             trimming: Arc::default(),
             queue,
             queue_bytes,
@@ -159,6 +174,11 @@ impl Log for EmbeddedLog {
         Ok(self.topics.topic(topic)?.partition_count())
     }
 
+    async fn identity(&self, topic: &str) -> Result<Option<String>, LogError> {
+        self.topics.topic(topic)?;
+        Ok(Some(self.identity.clone()))
+    }
+
     async fn append(
         &self,
         topic: &str,
@@ -175,12 +195,22 @@ impl Log for EmbeddedLog {
         answer.await.map_err(|_| LogError::Closed)?
     }
 
-    async fn source_position(&self, topic: &str, partition: i32, source: &str) -> Result<Option<u64>, LogError> {
-        let id = self.topics.partition(topic, partition)?.id;
+    async fn source_position(
+        &self,
+        topic: &str,
+        partition: i32,
+        source: &str,
+    ) -> Result<Option<SourcePosition>, LogError> {
+        let topic = self.topics.topic(topic)?;
+        let (id, first) = (topic.partition(partition)?.id, topic.first);
         check_name(source)?;
-        let (store, key) = (self.store.clone(), keys::source(id, source));
-        let position = blocking(move || store.number(&key)).await?;
-        Ok(position.map(|position| position as u64))
+        let (store, source) = (self.store.clone(), source.to_owned());
+        blocking(move || positions::read(&store, id, &source, first)).await
+    }
+
+    async fn forgets_sources(&self, topic: &str) -> Result<Option<usize>, LogError> {
+        let topic = self.topics.topic(topic)?;
+        Ok(self.forgetful.has(topic.id).then_some(positions::MOST))
     }
 
     async fn bounds(&self, topic: &str, partition: i32) -> Result<OffsetRange, LogError> {

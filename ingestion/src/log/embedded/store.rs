@@ -14,10 +14,10 @@ use bytes::Bytes;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::Records;
 use fjall::config::CompressionPolicy;
-use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions};
+use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 
 use super::batch;
-use super::keys::{self, PartitionId};
+use super::keys::{self, PartitionId, TopicRow};
 use super::page::Page;
 use super::topic::{Partition, Topic};
 use crate::log::LogError;
@@ -55,15 +55,28 @@ impl Store {
         })
     }
 
+    /// What tells this log from others; made when the log is, or by the first version that asks for it.
+    pub(super) fn identity(&self) -> Result<String, LogError> {
+        if let Some(id) = self.data.get(keys::IDENTITY).map_err(failed)? {
+            return String::from_utf8(id.to_vec()).map_err(|_| unreadable("identity", "i"));
+        }
+        let id = format!("{:032x}", rand::random::<u128>());
+        let mut step = self.db.batch().durability(Some(PersistMode::SyncData));
+        step.insert(&self.data, keys::IDENTITY, id.as_bytes());
+        step.commit().map_err(failed)?;
+        Ok(id)
+    }
+
     /// Every topic with its bounds.
     pub(super) fn topics(&self) -> Result<HashMap<String, Arc<Topic>>, LogError> {
         let mut topics = HashMap::new();
         for row in self.data.prefix([keys::TOPIC]) {
             let (key, value) = row.into_inner().map_err(failed)?;
             let name = String::from_utf8_lossy(&key[1..]).into_owned();
-            let (id, partitions) = keys::topic_row(&value).ok_or_else(|| unreadable("topic", &name))?;
-            let bounds = (0..partitions).map(|number| self.bounds(PartitionId { topic: id, number }));
-            let topic = Topic::new(&name, id, bounds.collect::<Result<Vec<_>, _>>()?);
+            let row = TopicRow::read(&value).ok_or_else(|| unreadable("topic", &name))?;
+            let bounds = (0..row.partitions).map(|number| self.bounds(PartitionId { topic: row.id, number }));
+            let bounds = bounds.collect::<Result<Vec<_>, _>>()?;
+            let topic = Topic::new(&name, row.id, bounds).first_with(row.first);
             topics.insert(name, Arc::new(topic));
         }
         Ok(topics)
@@ -140,7 +153,7 @@ pub(super) fn failed(error: impl Error + Send + Sync + 'static) -> LogError {
     LogError::Store(Box::new(error))
 }
 
-fn unreadable(what: &str, which: &str) -> LogError {
+pub(super) fn unreadable(what: &str, which: &str) -> LogError {
     LogError::Store(format!("the {what} `{which}` is not stored as this version stores it").into())
 }
 

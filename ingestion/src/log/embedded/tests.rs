@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::limits::RECORD_BYTES;
 use super::*;
-use crate::log::conformance;
+use crate::log::{Spread, conformance};
 
 mod killed;
 
@@ -55,7 +55,7 @@ async fn everything_is_there_after_reopening() {
     for value in ["a", "b", "c"] {
         log.append("t", 0, one(value), None).await.unwrap();
     }
-    let mark = SourceMark { source: "s".to_owned(), numbers: vec![1] };
+    let mark = SourceMark { source: "s".to_owned(), numbers: vec![1], spread: Spread::over(2) };
     log.append("t", 1, one("d"), Some(mark)).await.unwrap();
     log.trim("t", 0, 2).await.unwrap();
     drop(log);
@@ -65,7 +65,8 @@ async fn everything_is_there_after_reopening() {
     assert_eq!(log.bounds("t", 0).await.unwrap(), OffsetRange::new(2, 3));
     assert_eq!(values(&log, 0).await, ["c"]);
     assert_eq!(values(&log, 1).await, ["d"]);
-    assert_eq!(log.source_position("t", 1, "s").await.unwrap(), Some(1));
+    let position = log.source_position("t", 1, "s").await.unwrap();
+    assert_eq!(position, Some(SourcePosition { last: 1, spread: Spread::over(2) }));
     log.create_topic("u", 1).await.unwrap();
     assert_eq!(log.append("t", 0, one("e"), None).await.unwrap(), OffsetRange::new(3, 4));
     assert_eq!(log.bounds("u", 0).await.unwrap(), OffsetRange::new(0, 0));
@@ -245,4 +246,64 @@ async fn trimming_disturbs_neither_appends_nor_reads() {
     drop(log);
     let log = open(&folder, 0);
     assert_eq!(values(&log, 0).await.len() as i64, ROUNDS * 1000 - start);
+}
+
+#[tokio::test]
+async fn a_topic_grows_and_stays_so() {
+    let folder = TempDir::new().unwrap();
+    let log = open(&folder, 0);
+    log.create_topic("t", 2).await.unwrap();
+    log.append("t", 1, one("a"), None).await.unwrap();
+    log.create_topic("t", 5).await.unwrap();
+    log.create_topic("t", 3).await.unwrap();
+    log.append("t", 4, one("b"), None).await.unwrap();
+    let identity = log.identity("t").await.unwrap();
+    drop(log);
+
+    let log = open(&folder, 0);
+    assert_eq!(log.partitions("t").await.unwrap(), 5);
+    assert_eq!((values(&log, 1).await, values(&log, 4).await), (strings(&["a"]), strings(&["b"])));
+    assert_eq!(log.append("t", 1, one("c"), None).await.unwrap(), OffsetRange::new(1, 2));
+    assert_eq!(log.identity("t").await.unwrap(), identity);
+    let other = open(&TempDir::new().unwrap(), 0);
+    other.create_topic("t", 5).await.unwrap();
+    assert!(identity.is_some() && other.identity("t").await.unwrap() != identity);
+}
+
+fn strings(values: &[&str]) -> Vec<String> {
+    values.iter().map(|&value| value.to_owned()).collect()
+}
+
+#[tokio::test]
+async fn so_many_positions_are_kept_and_that_others_are_not_is_known() {
+    let folder = TempDir::new().unwrap();
+    let most = 10;
+    let send = async |log: &EmbeddedLog, source: &str, number: u64| {
+        let mark = SourceMark { source: source.to_owned(), numbers: vec![number], spread: Spread::over(2) };
+        for partition in 0..2 {
+            log.append("t", partition, one("x"), Some(mark.clone())).await.unwrap();
+        }
+    };
+    for round in 0..3 {
+        let log = EmbeddedLog::open_with(folder.path(), &config(0), most).unwrap();
+        log.create_topic("t", 2).await.unwrap();
+        assert_eq!(log.forgets_sources("t").await.unwrap().is_some(), round > 0);
+        for i in 0..most + 5 {
+            send(&log, &format!("{round} {i}"), 0).await;
+            // One that goes on is not forgotten.
+            send(&log, "long", (round * 100 + i) as u64).await;
+        }
+        assert!(log.forgets_sources("t").await.unwrap().is_some());
+        let mut kept = 0;
+        for row in log.store.data.prefix([keys::SOURCE]) {
+            row.into_inner().unwrap();
+            kept += 1;
+        }
+        assert_eq!(kept, 2 * most, "in both partitions");
+        for partition in 0..2 {
+            let last = log.source_position("t", partition, "long").await.unwrap().map(|position| position.last);
+            assert_eq!(last, Some((round * 100 + most + 4) as u64));
+            assert_eq!(log.source_position("t", partition, &format!("{round} 0")).await.unwrap(), None);
+        }
+    }
 }

@@ -14,19 +14,31 @@ pub(super) struct Topic {
     pub(super) name: Arc<str>,
     pub(super) id: u32,
     pub(super) partitions: Vec<Arc<Partition>>,
+    /// With how many partitions it was made.
+    pub(super) first: u32,
 }
 
 impl Topic {
     /// A topic whose partitions have these bounds.
     pub(super) fn new(name: &str, id: u32, bounds: impl IntoIterator<Item = OffsetRange>) -> Self {
         let name: Arc<str> = name.into();
-        let partition = |(number, bounds)| {
-            let id = PartitionId { topic: id, number };
-            let topic = Arc::clone(&name);
-            Arc::new(Partition { topic, id, bounds: watch::Sender::new(bounds), tail: Tail::default() })
-        };
-        let partitions = (0..).zip(bounds).map(partition).collect();
-        Self { name, id, partitions }
+        let partitions: Vec<_> =
+            (0..).zip(bounds).map(|(number, bounds)| Partition::new(&name, id, number, bounds)).collect();
+        let first = partitions.len() as u32;
+        Self { name, id, partitions, first }
+    }
+
+    /// The same, made with so many partitions.
+    pub(super) fn first_with(self, first: u32) -> Self {
+        Self { first, ..self }
+    }
+
+    /// The same with more partitions, which are empty.
+    pub(super) fn grown_to(&self, partitions: u32) -> Self {
+        let new = self.partition_count()..partitions;
+        let new = new.map(|number| Partition::new(&self.name, self.id, number, OffsetRange::new(0, 0)));
+        let partitions = self.partitions.iter().map(Arc::clone).chain(new).collect();
+        Self { name: Arc::clone(&self.name), id: self.id, partitions, first: self.first }
     }
 
     pub(super) fn partition_count(&self) -> u32 {
@@ -53,6 +65,12 @@ pub(super) struct Partition {
 }
 
 impl Partition {
+    fn new(topic: &Arc<str>, id: u32, number: u32, bounds: OffsetRange) -> Arc<Self> {
+        let id = PartitionId { topic: id, number };
+        let (topic, bounds) = (Arc::clone(topic), watch::Sender::new(bounds));
+        Arc::new(Self { topic, id, bounds, tail: Tail::default() })
+    }
+
     pub(super) fn bounds(&self) -> OffsetRange {
         *self.bounds.borrow()
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use dovetail_core::offsets::OffsetRange;
 use fjall::PersistMode;
 
-use super::keys;
+use super::keys::{self, TopicRow};
 use super::store::{Store, failed};
 use super::topic::{Partition, Topic};
 use crate::log::LogError;
@@ -33,34 +33,34 @@ impl Topics {
         self.topic(topic)?.partition(number).map(Arc::clone)
     }
 
-    /// Makes sure that the topic exists with this many partitions. May block on the disk.
+    /// Makes sure that the topic exists with this many partitions or more. May block on the disk.
     pub(super) fn create(&self, name: &str, partitions: u32) -> Result<(), LogError> {
         let _alone = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Ok(topic) = self.topic(name) {
-            return same_partitions(&topic, partitions);
-        }
-        let id = self.free_id();
-        let row = [id.to_be_bytes(), partitions.to_be_bytes()].concat();
+        let topic = match self.topic(name) {
+            Ok(topic) if topic.partition_count() >= partitions => return Ok(()),
+            Ok(topic) => {
+                let before = topic.partition_count();
+                tracing::info!(topic = name, before, partitions, "the topic gets more partitions");
+                topic.grown_to(partitions)
+            }
+            Err(_) => Topic::new(name, self.free_id(), (0..partitions).map(|_| OffsetRange::new(0, 0))),
+        };
+        let row = TopicRow { id: topic.id, partitions, first: topic.first };
         let mut step = self.store.db.batch().durability(Some(PersistMode::SyncData));
-        step.insert(&self.store.data, keys::topic(name), row);
+        step.insert(&self.store.data, keys::topic(name), row.write());
         step.commit().map_err(failed)?;
-
-        let bounds = (0..partitions).map(|_| OffsetRange::new(0, 0));
-        let topic = Arc::new(Topic::new(name, id, bounds));
-        self.all.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), topic);
+        self.all.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), Arc::new(topic));
         Ok(())
+    }
+
+    /// How many partitions the topic with this id has.
+    pub(super) fn partitions_of(&self, id: u32) -> u32 {
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        all.values().find(|topic| topic.id == id).map_or(0, |topic| topic.partition_count())
     }
 
     fn free_id(&self) -> u32 {
         let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
         all.values().map(|topic| topic.id + 1).max().unwrap_or(0)
     }
-}
-
-fn same_partitions(topic: &Topic, wanted: u32) -> Result<(), LogError> {
-    let existing = topic.partition_count();
-    if existing == wanted {
-        return Ok(());
-    }
-    Err(LogError::PartitionsDiffer { topic: topic.name.to_string(), existing, wanted })
 }

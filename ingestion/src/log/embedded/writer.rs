@@ -8,14 +8,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use fjall::{PersistMode, Slice};
+use fjall::{OwnedWriteBatch, PersistMode, Slice};
 use metrics::{counter, gauge};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::group::{Append, Growth, Outcome, Plan, plan};
+use super::keys::PartitionId;
+use super::positions::{Forgetful, Positions};
 use super::store::{Store, failed};
 use super::tail::Tails;
-use super::{batch, keys};
+use super::topics::Topics;
+use super::{batch, keys, positions};
 use crate::log::LogError;
 
 /// A group takes no further append beyond this size.
@@ -23,6 +26,9 @@ const GROUP_BYTES: usize = 32 << 20;
 
 pub(super) struct Writer {
     pub(super) store: Store,
+    pub(super) topics: Arc<Topics>,
+    pub(super) positions: Positions,
+    pub(super) forgetful: Arc<Forgetful>,
     pub(super) tails: Tails,
     /// Bytes that are free in the queue, and how many there are.
     pub(super) queue: Arc<Semaphore>,
@@ -54,8 +60,8 @@ impl Writer {
     /// Makes the group durable, then visible.
     fn commit(&mut self, group: &[Append]) -> Result<Plan, LogError> {
         let stored = |id, source: &str| {
-            let number = self.store.number(&keys::source(id, source))?;
-            Ok(number.map(|number| number as u64))
+            // What it was spread over does not matter here.
+            Ok(positions::read(&self.store, id, source, 1)?.map(|position| position.last))
         };
         let plan = plan(group, stored)?;
         if plan.growth.is_empty() && plan.positions.is_empty() {
@@ -71,7 +77,7 @@ impl Writer {
     }
 
     /// Writes batches, ends and positions in one atomic step; returns the batches of each partition.
-    fn write(&self, plan: &Plan) -> Result<Vec<Vec<(i64, Slice)>>, LogError> {
+    fn write(&mut self, plan: &Plan) -> Result<Vec<Vec<(i64, Slice)>>, LogError> {
         let mut step = self.store.db.batch().durability(Some(PersistMode::SyncData));
         let mut written = Vec::with_capacity(plan.growth.len());
         for (&id, growth) in &plan.growth {
@@ -82,11 +88,26 @@ impl Writer {
             step.insert(&self.store.data, keys::end(id), growth.end.to_be_bytes());
             written.push(batches);
         }
-        for ((id, source), &position) in &plan.positions {
-            step.insert(&self.store.data, keys::source(*id, source), position.to_be_bytes());
+        for ((id, source), position) in &plan.positions {
+            let stamp = self.positions.next_stamp();
+            step.insert(&self.store.data, keys::source(*id, source), positions::encode(position, stamp));
+            for forgotten in self.positions.used(id.topic, source, stamp) {
+                self.forget(&mut step, id.topic, &forgotten);
+            }
         }
         step.commit().map_err(failed)?;
         Ok(written)
+    }
+
+    /// Takes out what is stored of a source, wherever it has appended.
+    fn forget(&self, step: &mut OwnedWriteBatch, topic: u32, source: &str) {
+        if self.forgetful.add(topic) {
+            tracing::warn!(topic, source, most = positions::MOST, "positions of sources begin to be forgotten");
+        }
+        step.insert(&self.store.data, keys::forgotten(topic), []);
+        for number in 0..self.topics.partitions_of(topic) {
+            step.remove(&self.store.data, keys::source(PartitionId { topic, number }, source));
+        }
     }
 
     /// Puts a partition's new batches into its tail, then moves its end.

@@ -24,7 +24,7 @@ use super::headers;
 use super::partition::Partition;
 use super::reading;
 use super::searching;
-use crate::log::{LogError, SourceMark};
+use crate::log::{LogError, SourceMark, SourcePosition};
 
 /// What a record occupies in a batch of Kafka's besides its bytes, at most.
 const RECORD_BYTES: usize = 100;
@@ -79,11 +79,10 @@ pub(super) async fn source_position(
     clients: &Arc<Clients>,
     partition: &Arc<Partition>,
     source: &str,
-) -> Result<Option<u64>, LogError> {
+) -> Result<Option<SourcePosition>, LogError> {
     clients.reported.identities.check(&partition.topic)?;
     let until = Instant::now() + clients.patience();
-    let mut sources = at_rest(clients, partition, source, until).await?;
-    searching::position(clients, partition, &mut sources, source).await
+    Ok(searching::position(clients, partition, source, until).await?.1)
 }
 
 /// Sends what the source did not send before; `None` when that is all of it.
@@ -95,9 +94,8 @@ async fn send_marked(
     until: Instant,
 ) -> Result<Option<Arc<Delivery>>, LogError> {
     let Some((first, last)) = mark.span() else { return Ok(None) };
-    let mut sources = at_rest(clients, partition, &mark.source, until).await?;
-    let appended = searching::position(clients, partition, &mut sources, &mark.source).await?;
-    if let Some(appended) = appended {
+    let (mut sources, appended) = searching::position(clients, partition, &mark.source, until).await?;
+    if let Some(SourcePosition { last: appended, .. }) = appended {
         if last <= appended {
             return Ok(None);
         }
@@ -108,13 +106,14 @@ async fn send_marked(
     }
     let delivery = Arc::new(Delivery::of(records.len()));
     // Before it is sent: whoever gives up waiting leaves it for the next append of the source to wait for.
-    sources.sent(&mark.source, &delivery, last, records.len());
+    let position = SourcePosition { last, spread: mark.spread.clone() };
+    sources.sent(&mark.source, &delivery, position, records.len());
     enqueue(clients, partition, records, Some(mark), &delivery, until).await?;
     Ok(Some(delivery))
 }
 
 /// Waits until nothing of `source` is on its way, and holds off others.
-async fn at_rest<'p>(
+pub(super) async fn at_rest<'p>(
     clients: &Clients,
     partition: &'p Partition,
     source: &str,
@@ -152,14 +151,16 @@ async fn enqueue(
     let mut rest = Unsent { delivery, records: records.len() };
     let sender = clients.sender().map_err(|error| clients.failed("appending", &partition.topic, &error))?;
     let _together = partition.sending.lock().await;
+    let behind = mark.map(|mark| headers::behind_number(&mark.source, &mark.spread));
     for i in 0..records.len() {
-        let number = mark.and_then(|mark| Some((mark.source.as_str(), *mark.numbers.get(i)?)));
+        let number = mark.and_then(|mark| Some((behind.as_deref()?, *mark.numbers.get(i)?)));
         while let Err(error) = send_one(&sender, partition, records, i, number, delivery) {
             match error.rdkafka_error_code() {
                 Some(Code::QueueFull) if Instant::now() < until => sleep(FULL).await,
                 // The topic has it: it is new, and the producer has not heard of it.
                 Some(Code::UnknownPartition) if Instant::now() < until => {
                     learn(clients, &sender, &partition.topic).await?;
+                    clients.reported.identities.check(&partition.topic)?;
                     sleep(FULL).await;
                 }
                 code => {
@@ -235,8 +236,8 @@ fn headers_of(records: &Records, i: usize, timestamp_ms: i64, number: Option<(&s
         return None;
     }
     let mut to = OwnedHeaders::new_with_capacity(2);
-    if let Some((source, number)) = number {
-        to = headers::put(to, headers::SOURCE, Some(format!("{number} {source}").as_bytes()));
+    if let Some((behind, number)) = number {
+        to = headers::put(to, headers::SOURCE, Some(format!("{number}{behind}").as_bytes()));
     }
     if timestamp_ms <= 0 {
         to = headers::put(to, headers::TIMESTAMP, Some(timestamp_ms.to_string().as_bytes()));

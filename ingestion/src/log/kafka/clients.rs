@@ -138,7 +138,10 @@ impl Clients {
             self.serve_observer();
             match answer {
                 Ok(answer) => return Ok(answer),
-                Err(error) if passes(&error) && Instant::now() < until => std::thread::sleep(AGAIN),
+                Err(error) if passes(&error) && Instant::now() < until => {
+                    self.reported.identities.check(topic)?;
+                    std::thread::sleep(AGAIN);
+                }
                 Err(error) => return Err(self.failed(what, topic, &error)),
             }
         }

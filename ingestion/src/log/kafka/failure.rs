@@ -28,6 +28,10 @@ impl Failures {
     }
 
     pub(super) fn of_code(&self, what: &str, topic: &str, code: Code, reported: &Reported) -> LogError {
+        // Whatever else is said of a topic that was created again, this is why: as that it has no such partition.
+        if let Err(recreated) = reported.identities.check(topic) {
+            return recreated;
+        }
         match code {
             Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownTopicId => {
                 LogError::NoSuchTopic { topic: topic.to_owned() }

@@ -17,7 +17,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rdkafka::message::{Header, Headers, OwnedHeaders};
 use serde_json::{Map, Value};
 
-/// `NUMBER SOURCE`.
+use crate::log::Spread;
+
+/// `NUMBER/SPREAD SOURCE`, as in `17/4 orders.csv`; older versions wrote `NUMBER SOURCE`.
 pub(super) const SOURCE: &str = "dovetail-source";
 /// Milliseconds; only where they are not past the epoch, since 0 stands for now in librdkafka.
 pub(super) const TIMESTAMP: &str = "dovetail-timestamp";
@@ -83,13 +85,21 @@ pub(super) fn said(headers: &impl Headers) -> Said {
     said
 }
 
-/// The source of a record and its number there.
-pub(super) fn source(headers: &impl Headers) -> Option<(&str, u64)> {
+/// What a record's own header says after its number: the same for all of an append.
+pub(super) fn behind_number(source: &str, spread: &Spread) -> String {
+    if spread.is_known() { format!("/{spread} {source}") } else { format!(" {source}") }
+}
+
+/// The source of a record, its number there, and over how many partitions the source is spread.
+pub(super) fn source(headers: &impl Headers) -> Option<(&str, u64, Spread)> {
     (0..headers.count()).find_map(|i| {
         // Asked for by its bytes only once the name is right.
         let header = catch_unwind(AssertUnwindSafe(|| headers.try_get(i))).ok()??;
         let (number, source) = text(header.value.filter(|_| header.key == SOURCE))?.split_once(' ')?;
-        Some((source, number.parse().ok()?))
+        Some(match number.split_once('/') {
+            Some((number, spread)) => (source, number.parse().ok()?, spread.parse().ok()?),
+            None => (source, number.parse().ok()?, Spread::default()),
+        })
     })
 }
 
@@ -159,8 +169,20 @@ mod tests {
         let mut headers = put(OwnedHeaders::new(), SOURCE, Some(b"17 a file@1"));
         headers = put(headers, TIMESTAMP, Some(b"-5"));
         assert_eq!(said(&headers), Said { json: None, timestamp_ms: Some(-5) });
-        assert_eq!(source(&headers), Some(("a file@1", 17)));
-        assert_eq!(source(&add(headers, r#"{"a":"b"}"#)), Some(("a file@1", 17)));
+        assert_eq!(source(&headers), Some(("a file@1", 17, Spread::default())));
+        assert_eq!(source(&add(headers, r#"{"a":"b"}"#)), Some(("a file@1", 17, Spread::default())));
         assert_eq!(source(&OwnedHeaders::new()), None);
+    }
+
+    #[test]
+    fn a_mark_says_how_its_source_is_spread() {
+        for spread in [Spread::default(), Spread::over(4), Spread::over(4).then(0, 10, 6)] {
+            let value = format!("17{}", behind_number("a/b c", &spread));
+            let headers = put(OwnedHeaders::new(), SOURCE, Some(value.as_bytes()));
+            assert_eq!(source(&headers), Some(("a/b c", 17, spread)), "{value}");
+        }
+        for value in ["17/ s", "17/x s", "/4 s", "x s", "17"] {
+            assert_eq!(source(&put(OwnedHeaders::new(), SOURCE, Some(value.as_bytes()))), None, "{value}");
+        }
     }
 }

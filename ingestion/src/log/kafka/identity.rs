@@ -12,13 +12,18 @@
 //! no ids; there, and should the line change, a topic created again is noticed by an end that lies too low.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::log::LogError;
 
 /// The ids that topics had when they were first seen.
 #[derive(Debug, Default)]
-pub(super) struct Identities(Mutex<HashMap<String, Identity>>);
+pub(super) struct Identities {
+    known: Mutex<HashMap<String, Identity>>,
+    /// Whether it was said that the brokers have no ids.
+    none: AtomicBool,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Identity {
@@ -54,13 +59,24 @@ impl Identities {
         self.lock().get(topic).map(|identity| identity.first.clone())
     }
 
+    /// The brokers did not tell the id of `topic`.
+    pub(super) fn tell_of_none(&self, topic: &str) {
+        if !self.none.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                topic,
+                "the brokers tell no ids of topics, as those before 3.1: that a topic was deleted and created again \
+                 while nothing ran is not noticed"
+            );
+        }
+    }
+
     /// What comes under this name from now on is another topic.
     pub(super) fn forget(&self, topic: &str) {
         self.lock().remove(topic);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Identity>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -30,7 +30,7 @@ use self::clients::Clients;
 use self::partition::Partition;
 pub use self::settings::KafkaConfig;
 use self::topics::Topics;
-use super::{Log, LogError, SourceMark};
+use super::{Log, LogError, SourceMark, SourcePosition};
 
 mod appending;
 mod clients;
@@ -38,6 +38,7 @@ mod context;
 mod cursor;
 mod delivery;
 mod failure;
+mod forgotten;
 mod headers;
 mod identity;
 mod lane;
@@ -51,6 +52,9 @@ mod sources;
 mod tests;
 mod topics;
 
+/// How long it takes at most until a topic's id is known, where the brokers have ids.
+const TOLD_WITHIN: Duration = Duration::from_secs(3);
+const ASK: Duration = Duration::from_millis(50);
 /// How often the clients' reports are looked at when nobody reads.
 const SERVE: Duration = Duration::from_millis(200);
 /// How often it is looked up whether topics are still the same.
@@ -113,7 +117,7 @@ impl Log for KafkaLog {
             }
             existing => existing?,
         };
-        if existing == partitions {
+        if existing >= partitions {
             return Ok(());
         }
         Err(LogError::PartitionsDiffer { topic: topic.to_owned(), existing, wanted: partitions })
@@ -125,8 +129,20 @@ impl Log for KafkaLog {
     }
 
     async fn identity(&self, topic: &str) -> Result<Option<String>, LogError> {
-        self.partitions(topic).await?;
-        Ok(self.clients.reported.identities.id(topic))
+        let until = Instant::now() + TOLD_WITHIN.min(self.clients.patience());
+        loop {
+            // Each time the brokers are asked, and the clients tell what they hear of the topic.
+            self.partitions(topic).await?;
+            let identities = &self.clients.reported.identities;
+            match identities.id(topic) {
+                None if Instant::now() < until => tokio::time::sleep(ASK).await,
+                None => {
+                    identities.tell_of_none(topic);
+                    return Ok(None);
+                }
+                id => return Ok(id),
+            }
+        }
     }
 
     async fn append(
@@ -143,7 +159,12 @@ impl Log for KafkaLog {
         self.unless_closed(append).await
     }
 
-    async fn source_position(&self, topic: &str, partition: i32, source: &str) -> Result<Option<u64>, LogError> {
+    async fn source_position(
+        &self,
+        topic: &str,
+        partition: i32,
+        source: &str,
+    ) -> Result<Option<SourcePosition>, LogError> {
         let partition = self.partition(topic, partition).await?;
         appending::source_position(&self.clients, &partition, source).await
     }

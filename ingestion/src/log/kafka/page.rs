@@ -6,6 +6,7 @@ use dovetail_core::record::{Fetched, Records};
 use rdkafka::message::{Message, Timestamp};
 
 use super::headers;
+use crate::log::Spread;
 
 /// Arrow counts to 2 GiB.
 const MOST_BYTES: usize = 1 << 30;
@@ -31,6 +32,7 @@ pub(super) struct Mark {
     pub(super) offset: i64,
     pub(super) source: String,
     pub(super) number: u64,
+    pub(super) spread: Spread,
 }
 
 impl Page {
@@ -87,10 +89,9 @@ impl Page {
         self.bytes += bytes;
         self.offsets.push(message.offset());
         if let Some(marks) = &mut self.marks {
-            let source = message.headers().and_then(headers::source);
-            let mark =
-                |(source, number): (&str, _)| Mark { offset: message.offset(), source: source.to_owned(), number };
-            marks.extend(source.map(mark));
+            if let Some((source, number, spread)) = message.headers().and_then(headers::source) {
+                push_mark(marks, message.offset(), source, number, spread);
+            }
             return true;
         }
         let said = message.headers().map(headers::said).unwrap_or_default();
@@ -116,6 +117,14 @@ impl Page {
         debug_assert_eq!(records.keys.len(), self.offsets.len());
         let offsets = Int64Array::from(self.offsets);
         Fetched { offsets, records, range: OffsetRange::new(self.from, end.max(self.from)) }
+    }
+}
+
+/// Of many records of one source that follow one another the last mark says it all.
+fn push_mark(marks: &mut Vec<Mark>, offset: i64, source: &str, number: u64, spread: Spread) {
+    match marks.last_mut().filter(|last| last.source == source && last.number <= number) {
+        Some(last) => (last.offset, last.number, last.spread) = (offset, number, spread),
+        None => marks.push(Mark { offset, source: source.to_owned(), number, spread }),
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Partition {
     /// Held while records are given to the producer, so that those of one append lie together.
     pub(super) sending: tokio::sync::Mutex<()>,
     pub(super) sources: tokio::sync::Mutex<Sources>,
+    /// Held by the one that looks back for a source.
+    pub(super) searching: tokio::sync::Mutex<()>,
     /// One per lane.
     slots: Mutex<Vec<Slot>>,
     released: Notify,
@@ -48,6 +50,7 @@ impl Partition {
             watching: tokio::sync::Mutex::new(()),
             sending: tokio::sync::Mutex::new(()),
             sources: tokio::sync::Mutex::default(),
+            searching: tokio::sync::Mutex::new(()),
             slots: Mutex::new((0..lanes).map(|_| Slot::Empty).collect()),
             released: Notify::new(),
         }

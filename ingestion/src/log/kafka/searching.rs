@@ -1,61 +1,126 @@
 //! Looking through a partition for the marks of sources.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use dovetail_core::offsets::OffsetRange;
+use metrics::counter;
+use tokio::sync::MutexGuard;
 
+use super::appending::at_rest;
 use super::clients::Clients;
+use super::page::Mark;
 use super::partition::Partition;
 use super::reading;
-use super::sources::{Sources, WINDOW};
-use crate::log::LogError;
+use super::sources::{Found, Sources, WINDOW};
+use crate::log::{LogError, SourcePosition};
 
-/// A window that is worth a message: it takes a second or more.
-const LONG: i64 = 1 << 20;
+/// No window is larger: with each one that is done, the next search begins behind it.
+const WIDEST: i64 = 1 << 20;
+/// A search that takes longer is told of, each time that it has.
+const LONG: Duration = Duration::from_secs(5);
+/// One that takes longer than this is gone on with when it is asked for again.
+const LONGEST: Duration = Duration::from_secs(20);
 
-/// Number of the last record of `source` in the partition, by all that is in the log now.
-pub(super) async fn position(
+/// How far `source` has come by all that is in the log now, with nothing of it on its way. As long as what returns is
+/// held, nothing of another source is sent to this partition either; while the partition is searched, that goes on.
+pub(super) async fn position<'p>(
     clients: &Arc<Clients>,
-    partition: &Arc<Partition>,
-    sources: &mut Sources,
+    partition: &'p Arc<Partition>,
     source: &str,
-) -> Result<Option<u64>, LogError> {
-    let bounds = reading::bounds(clients, partition).await?;
-    while let Some(range) = sources.uncovered(bounds.end) {
-        look(clients, partition, sources, range).await?;
-        sources.cover_to(range.end);
-    }
-    let mut window = WINDOW;
-    while sources.last(source).is_none() {
-        let end = sources.covered.map_or(bounds.end, |covered| covered.start);
-        if end <= bounds.start {
-            return Ok(None);
+    until: Instant,
+) -> Result<(MutexGuard<'p, Sources>, Option<SourcePosition>), LogError> {
+    let mut search = None;
+    loop {
+        let mut sources = at_rest(clients, partition, source, until).await?;
+        let bounds = reading::bounds(clients, partition).await?;
+        while let Some(range) = sources.uncovered(bounds.end) {
+            for Mark { source, number, spread, .. } in marks(clients, partition, range).await? {
+                sources.met(&source, number, &spread);
+            }
+            sources.cover_to(range.end);
         }
-        let range = OffsetRange::new(bounds.start.max(end - window), end);
-        if window >= LONG {
-            let (topic, partition) = (&partition.topic, partition.number);
-            tracing::info!(%topic, partition, source, %range, "looking back for a source");
+        match sources.find(source) {
+            Found::At(position) => return Ok((sources, Some(position))),
+            Found::Nowhere => return Ok((sources, None)),
+            Found::Unmet if sources.starts_by(bounds.start) => return Ok((sources, None)),
+            Found::Unmet | Found::Forgotten => drop(sources),
         }
-        look(clients, partition, sources, range).await?;
-        sources.cover_from(range.start);
-        window *= 4;
+        search.get_or_insert_with(|| Search::new(partition, source)).go_back(clients, bounds.start).await?;
     }
-    Ok(sources.last(source))
 }
 
-async fn look(
-    clients: &Arc<Clients>,
-    partition: &Arc<Partition>,
-    sources: &mut Sources,
-    range: OffsetRange,
-) -> Result<(), LogError> {
-    let mut at = range.start;
+/// The way back through a partition for one source; everything that is met on it is remembered.
+struct Search<'s> {
+    partition: &'s Arc<Partition>,
+    source: &'s str,
+    began: Instant,
+    told: Instant,
+}
+
+impl<'s> Search<'s> {
+    fn new(partition: &'s Arc<Partition>, source: &'s str) -> Self {
+        let now = Instant::now();
+        Self { partition, source, began: now, told: now }
+    }
+
+    /// Goes back to where the source is met, or to the partition's `start`: then it is known to be nowhere.
+    async fn go_back(&mut self, clients: &Arc<Clients>, start: i64) -> Result<(), LogError> {
+        // Who searches for another one meanwhile, goes on where this one ends.
+        let _alone = self.partition.searching.lock().await;
+        let mut sources = self.partition.sources.lock().await;
+        if sources.find(self.source) == Found::Forgotten {
+            sources.look_again();
+        }
+        let mut window = WINDOW;
+        loop {
+            if matches!(sources.find(self.source), Found::At(_) | Found::Nowhere) {
+                return Ok(());
+            }
+            let from = sources.covered.map_or(start, |covered| covered.start);
+            if from <= start {
+                sources.is_nowhere(self.source);
+                return Ok(());
+            }
+            drop(sources);
+            self.tell(from, start)?;
+            let range = OffsetRange::new(start.max(from - window), from);
+            let marks = marks(clients, self.partition, range).await?;
+            sources = self.partition.sources.lock().await;
+            for Mark { source, number, spread, .. } in marks {
+                match source == self.source {
+                    true => sources.met(&source, number, &spread),
+                    false => sources.met_behind(&source, number, &spread),
+                }
+            }
+            sources.cover_from(range.start);
+            window = (window * 4).min(WIDEST);
+        }
+    }
+
+    fn tell(&mut self, from: i64, start: i64) -> Result<(), LogError> {
+        let (topic, partition, source) = (self.partition.topic.to_string(), self.partition.number, self.source);
+        if self.told.elapsed() >= LONG {
+            self.told = Instant::now();
+            let seconds = self.began.elapsed().as_secs();
+            tracing::info!(topic, partition, source, from, start, seconds, "looking back for what a source appended");
+        }
+        if self.began.elapsed() < LONGEST {
+            return Ok(());
+        }
+        Err(LogError::Searching { topic, partition, source_id: source.to_owned(), from, start })
+    }
+}
+
+/// The last mark of each source in `range`.
+async fn marks(clients: &Arc<Clients>, partition: &Arc<Partition>, range: OffsetRange) -> Result<Vec<Mark>, LogError> {
+    let (mut at, mut all) = (range.start, Vec::<Mark>::new());
     while at < range.end {
         let (marks, next) = reading::marks(clients, partition, at).await?;
-        for mark in marks {
-            sources.met(&mark.source, mark.number);
-        }
+        counter!("dovetail_log_searched_records_total", "topic" => partition.topic.to_string())
+            .increment((next - at).unsigned_abs());
+        all.extend(marks);
         at = next;
     }
-    Ok(())
+    Ok(all)
 }

@@ -8,42 +8,131 @@
 //! Before a source appends, what came since is looked at, so that it may be sent to this process today and to
 //! another tomorrow. For one that was not met yet, the partition is searched backwards, in windows that grow, to its
 //! start if need be: once, since every source on the way is remembered. What retention deletes takes its marks along.
+//!
+//! Only some sources are remembered with their positions, those that were asked for last; of the others, that they
+//! were met. So one that was never met is known to be new, and one that was forgotten is searched for again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use dovetail_core::offsets::OffsetRange;
+use metrics::counter;
 
 use super::delivery::Delivery;
+use super::forgotten::Forgotten;
+use crate::log::{SourcePosition, Spread};
 
 /// The first window that is searched backwards, in offsets; each next one is four times as large.
 pub(super) const WINDOW: i64 = 1024;
 /// How many appends of this process are remembered, so that they need not be read back.
 const OWN: usize = 4096;
+/// How many sources of a partition are remembered: as many again may be, until those were not asked for.
+const MOST: usize = 8192;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sources {
     pub(super) covered: Option<OffsetRange>,
-    last: HashMap<String, u64>,
-    /// Appended by this process past `covered`, with marks that are in `last`, or none.
+    most: usize,
+    /// What was asked for or met lately, and before that. Without a position: it is certain that there is none.
+    young: HashMap<String, Option<SourcePosition>>,
+    old: HashMap<String, Option<SourcePosition>>,
+    forgotten: Forgotten,
+    /// Appended by this process past `covered`, with marks that are remembered, or none.
     own: Vec<OffsetRange>,
     /// Appends that nobody waits for any more, and what they come to.
-    pending: HashMap<String, Vec<(Arc<Delivery>, u64, usize)>>,
+    pending: HashMap<String, Vec<(Arc<Delivery>, SourcePosition, usize)>>,
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self {
+            covered: None,
+            most: MOST,
+            young: HashMap::new(),
+            old: HashMap::new(),
+            forgotten: Forgotten::default(),
+            own: Vec::new(),
+            pending: HashMap::new(),
+        }
+    }
+}
+
+/// What is known of a source in all that is covered.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    At(SourcePosition),
+    /// It was searched for in all of the partition.
+    Nowhere,
+    Unmet,
+    /// It was met, or its name looks like one that was.
+    Forgotten,
 }
 
 impl Sources {
-    pub(super) fn last(&self, source: &str) -> Option<u64> {
-        self.last.get(source).copied()
+    pub(super) fn find(&mut self, source: &str) -> Found {
+        if let Some(position) = self.old.remove(source) {
+            self.remember(source, position);
+        }
+        match self.young.get(source) {
+            Some(Some(position)) => Found::At(position.clone()),
+            Some(None) => Found::Nowhere,
+            None if self.forgotten.may_have(source) => Found::Forgotten,
+            None => Found::Unmet,
+        }
     }
 
     /// A record of `source` with this number is in the log.
-    pub(super) fn met(&mut self, source: &str, number: u64) {
-        match self.last.get_mut(source) {
-            Some(last) => *last = number.max(*last),
-            None => {
-                self.last.insert(source.to_owned(), number);
+    pub(super) fn met(&mut self, source: &str, last: u64, spread: &Spread) {
+        if let Some(Some(position)) = self.young.get_mut(source) {
+            if last > position.last {
+                position.last = last;
+                if position.spread != *spread {
+                    position.spread = spread.clone();
+                }
             }
+            return;
         }
+        let before = self.young.remove(source).or_else(|| self.old.remove(source)).flatten();
+        let here = SourcePosition { last, spread: spread.clone() };
+        let position = before.filter(|before| before.last >= last).unwrap_or(here);
+        self.remember(source, Some(position));
+    }
+
+    /// The same of one that was met on the way back while another one was searched for: it drives nobody out.
+    pub(super) fn met_behind(&mut self, source: &str, last: u64, spread: &Spread) {
+        let known = self.young.contains_key(source) || self.old.contains_key(source);
+        if known || self.young.len() < self.most / 2 {
+            self.met(source, last, spread);
+        } else {
+            self.forgotten.add(source);
+        }
+    }
+
+    fn remember(&mut self, source: &str, position: Option<SourcePosition>) {
+        if self.young.len() >= self.most {
+            let driven_out = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
+            counter!("dovetail_log_sources_forgotten_total").increment(driven_out.len() as u64);
+            driven_out.keys().for_each(|source| self.forgotten.add(source));
+        }
+        self.young.insert(source.to_owned(), position);
+    }
+
+    /// The source was searched for to the partition's start, and was not met.
+    pub(super) fn is_nowhere(&mut self, source: &str) {
+        self.remember(source, None);
+    }
+
+    /// Whether everything from `start` on has been looked at.
+    pub(super) fn starts_by(&self, start: i64) -> bool {
+        self.covered.is_some_and(|covered| covered.start <= start)
+    }
+
+    /// Looks back once more, from where nothing was appended yet: what is remembered stays right.
+    pub(super) fn look_again(&mut self) {
+        if let Some(covered) = &mut self.covered {
+            covered.start = covered.end;
+        }
+        self.forgotten = Forgotten::default();
     }
 
     /// This process appended `records` at `range`: they need not be read back if nothing else can be between.
@@ -85,20 +174,20 @@ impl Sources {
         }
     }
 
-    /// An append of `records` up to `number` is on its way.
-    pub(super) fn sent(&mut self, source: &str, delivery: &Arc<Delivery>, number: u64, records: usize) {
-        self.pending.entry(source.to_owned()).or_default().push((Arc::clone(delivery), number, records));
+    /// An append of `records` up to `position` is on its way.
+    pub(super) fn sent(&mut self, source: &str, delivery: &Arc<Delivery>, position: SourcePosition, records: usize) {
+        self.pending.entry(source.to_owned()).or_default().push((Arc::clone(delivery), position, records));
     }
 
     /// Takes note of the appends of `source` that are through; returns one that is not.
     pub(super) fn settle(&mut self, source: &str) -> Option<Arc<Delivery>> {
         let pending = self.pending.remove(source)?;
         let mut left = Vec::new();
-        for (delivery, number, records) in pending {
+        for (delivery, position, records) in pending {
             if !delivery.is_settled() {
-                left.push((delivery, number, records));
+                left.push((delivery, position, records));
             } else if let Ok(range) = delivery.outcome() {
-                self.met(source, number);
+                self.met(source, position.last, &position.spread);
                 self.appended(range, records);
             }
             // Of one that failed, the first records may be there: what came since is looked at anyway.
@@ -143,14 +232,43 @@ mod tests {
         through.arrived(3);
         lost.failed(rdkafka::types::RDKafkaErrorCode::PurgeQueue);
         let late = Arc::new(late);
-        sources.sent("s", &Arc::new(through), 7, 1);
-        sources.sent("s", &Arc::new(lost), 8, 1);
-        sources.sent("s", &late, 9, 1);
+        let at = |last| SourcePosition { last, spread: Spread::over(3) };
+        sources.sent("s", &Arc::new(through), at(7), 1);
+        sources.sent("s", &Arc::new(lost), at(8), 1);
+        sources.sent("s", &late, at(9), 1);
         assert!(sources.settle("s").is_some_and(|waiting| Arc::ptr_eq(&waiting, &late)));
-        assert_eq!(sources.last("s"), Some(7));
+        assert_eq!(sources.find("s"), Found::At(at(7)));
         late.arrived(4);
         assert!(sources.settle("s").is_none());
-        assert_eq!(sources.last("s"), Some(9));
+        assert_eq!(sources.find("s"), Found::At(at(9)));
         assert!(sources.settle("other").is_none());
+    }
+
+    #[test]
+    fn so_many_are_remembered_and_of_the_others_that_they_were_met() {
+        let mut sources = Sources { most: 10, covered: Some(range(0, 100)), ..Sources::default() };
+        let spread = Spread::over(2);
+        let name = |i: u64| format!("source {i}");
+        for i in 0..1_000 {
+            sources.met(&name(i), i, &spread);
+            // One that is asked for now and then stays.
+            assert_eq!(sources.find(&name(0)), Found::At(SourcePosition { last: 0, spread: spread.clone() }));
+        }
+        assert!(sources.young.len() + sources.old.len() <= 20);
+        assert_eq!(sources.find(&name(500)), Found::Forgotten);
+        assert_eq!(sources.find("never met"), Found::Unmet);
+
+        sources.look_again();
+        assert_eq!(sources.covered, Some(range(100, 100)));
+        for i in 0..1_000 {
+            sources.met_behind(&name(i), i, &spread);
+        }
+        let at = |i| Found::At(SourcePosition { last: i, spread: Spread::over(2) });
+        assert_eq!(sources.find(&name(999)), at(999), "those that appended last were not driven out");
+        assert_eq!(sources.find(&name(500)), Found::Forgotten);
+        sources.is_nowhere(&name(500));
+        assert_eq!(sources.find(&name(500)), Found::Nowhere);
+        sources.met(&name(500), 7, &spread);
+        assert_eq!(sources.find(&name(500)), at(7));
     }
 }

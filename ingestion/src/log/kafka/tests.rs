@@ -13,7 +13,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use super::*;
-use crate::log::conformance;
+use crate::log::{Spread, conformance};
 
 mod outage;
 mod own;

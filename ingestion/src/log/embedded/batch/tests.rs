@@ -70,6 +70,19 @@ fn values_stay_where_they_are() {
 }
 
 #[test]
+fn a_damaged_count_makes_no_room_for_what_is_not_there() {
+    let (full, empty) = (records(&[(7, None, None, Some(vec![1; 3]))]), records(&[(7, None, None, None)]));
+    for (all, count, why) in [
+        (&full, 16_000_000_u32, "it is shorter than its header says"),
+        (&empty, u32::MAX, "it says that it holds more records than any batch"),
+    ] {
+        let mut bytes = encode(std::slice::from_ref(all));
+        bytes[4..8].copy_from_slice(&count.to_le_bytes());
+        assert_eq!(decode(Bytes::from(bytes)).unwrap_err().to_string(), why);
+    }
+}
+
+#[test]
 fn another_version_is_refused() {
     let mut bytes = encode(&[Records::from_values(7, [b"one".as_slice()])]);
     bytes[3] = b'9';

@@ -1,4 +1,5 @@
 use super::*;
+use crate::log::Spread;
 use crate::log::embedded::topic::Topic;
 
 fn topic() -> Topic {
@@ -10,7 +11,11 @@ fn append(topic: &Topic, partition: usize, records: Records, mark: Option<(u64, 
     Append {
         partition: Arc::clone(&topic.partitions[partition]),
         records,
-        mark: mark.map(|(first, last)| SourceMark { source: "s".to_owned(), numbers: vec![first, last] }),
+        mark: mark.map(|(first, last)| SourceMark {
+            source: "s".to_owned(),
+            numbers: vec![first, last],
+            spread: Spread::over(2),
+        }),
         reply: oneshot::channel().0,
         share: queue.try_acquire_owned().unwrap(),
     }
@@ -48,7 +53,7 @@ fn a_mark_counts_within_the_group() {
         plan.outcomes,
         [appended(100, 100), appended(100, 102), appended(102, 102), overlap, appended(102, 104)]
     );
-    assert_eq!(plan.positions[&(topic.partitions[0].id, "s".to_owned())], 13);
+    assert_eq!(plan.positions[&(topic.partitions[0].id, "s".to_owned())].last, 13);
 }
 
 #[test]

@@ -48,7 +48,7 @@ async fn nothing_is_lost_or_doubled(own: &Brokers, faults: &[(&'static str, u16)
                 let values: Vec<String> = numbers.iter().map(u64::to_string).collect();
                 // Brokers forget producers whose records are old, by the records' own times.
                 let records = Records::from_values(Clock::System.now_ms(), values.iter().map(String::as_bytes));
-                let mark = SourceMark { source: "s".to_owned(), numbers: numbers.clone() };
+                let mark = SourceMark { source: "s".to_owned(), numbers: numbers.clone(), spread: Spread::over(1) };
                 match log.append("t", 0, records, Some(mark)).await {
                     Ok(_) => break,
                     Err(LogError::SourceOverlap { appended, .. }) => numbers.retain(|number| *number > appended),

@@ -3,7 +3,11 @@
 use super::*;
 
 fn mark(source: &str, numbers: impl IntoIterator<Item = u64>) -> Option<SourceMark> {
-    Some(SourceMark { source: source.to_owned(), numbers: numbers.into_iter().collect() })
+    Some(SourceMark { source: source.to_owned(), numbers: numbers.into_iter().collect(), spread: Spread::over(1) })
+}
+
+async fn last(log: &KafkaLog, topic: &str, source: &str) -> Option<u64> {
+    log.source_position(topic, 0, source).await.unwrap().map(|position| position.last)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -16,7 +20,7 @@ async fn a_position_is_found_by_another_process() {
     };
     send(&rig.log, "a", &[1, 4]).await;
     let other = open(&rig.brokers);
-    let position = async |log: &KafkaLog, source: &str| log.source_position(&rig.topic, 0, source).await.unwrap();
+    let position = async |log: &KafkaLog, source: &str| last(log, &rig.topic, source).await;
     assert_eq!(position(&other, "a").await, Some(4));
     assert_eq!(position(&other, "b").await, None);
     // Far behind: more than one window of other records.
@@ -48,7 +52,7 @@ async fn an_append_that_was_cut_off_is_completed() {
     let next = open(&rig.brokers);
     let all = next.append(&rig.topic, 0, values_of(&values), mark("s", numbers)).await;
     assert!(matches!(all, Err(LogError::SourceOverlap { first: 2, appended: 5, .. })), "{all:?}");
-    assert_eq!(next.source_position(&rig.topic, 0, "s").await.unwrap(), Some(5));
+    assert_eq!(last(&next, &rig.topic, "s").await, Some(5));
     next.append(&rig.topic, 0, values_of(&values[3..]), mark("s", numbers[3..].iter().copied())).await.unwrap();
     assert_eq!(rig.values().await, values);
     assert!(rig.read(0).await.records.headers.is_null(0), "the marks are not shown");
@@ -79,4 +83,53 @@ async fn an_append_that_was_given_up_is_not_repeated() {
     }
     let expected: Vec<String> = (0..next).map(|n| n.to_string()).collect();
     assert_eq!(rig.values().await, expected);
+}
+
+/// The partition is long, and looking through it takes many reads.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_appends_while_others_are_looked_for_in_a_long_partition() {
+    let test = "a_source_appends_while_others_are_looked_for_in_a_long_partition";
+    let Some(rig) = Rig::new(test).await else { return };
+    let filler = vec!["-"; 20_000];
+    rig.log.append(&rig.topic, 0, values_of(&["first"]), mark("first", [7])).await.unwrap();
+    for _ in 0..10 {
+        rig.append(&filler).await;
+    }
+    let log = open(&rig.brokers);
+    // It is known from here on.
+    log.append(&rig.topic, 0, values_of(&["0"]), mark("busy", [0])).await.unwrap();
+    let long = vec!["+"; 20_000];
+    for _ in 0..10 {
+        rig.append(&long).await;
+    }
+    let log = Arc::new(open(&rig.brokers));
+    assert_eq!(last(&log, &rig.topic, "busy").await, Some(0));
+    let searched = AtomicU32::new(0);
+    let search = async {
+        let found = tokio::join!(
+            last(&log, &rig.topic, "first"),
+            last(&log, &rig.topic, "no such source"),
+            last(&log, &rig.topic, "nor this one")
+        );
+        searched.store(1, Ordering::Relaxed);
+        found
+    };
+    let busy = async {
+        let mut number = 0;
+        let mut meanwhile = 0;
+        while searched.load(Ordering::Relaxed) == 0 || number == 0 {
+            number += 1;
+            let value = number.to_string();
+            log.append(&rig.topic, 0, values_of(&[&value]), mark("busy", [number])).await.unwrap();
+            meanwhile += u64::from(searched.load(Ordering::Relaxed) == 0);
+        }
+        (number, meanwhile)
+    };
+    let (found, (number, meanwhile)) = tokio::join!(search, busy);
+    assert_eq!(found, (Some(7), None, None));
+    assert!(meanwhile > 0, "nothing was appended while others were looked for");
+    assert_eq!(last(&log, &rig.topic, "busy").await, Some(number));
+    let values = rig.values().await;
+    let of_busy: Vec<_> = values.iter().filter(|value| value.parse::<u64>().is_ok()).cloned().collect();
+    assert_eq!(of_busy, (0..=number).map(|i| i.to_string()).collect::<Vec<_>>());
 }

@@ -91,3 +91,28 @@ async fn partitions_that_are_added_are_found() {
     assert_eq!(texts(&page.records), ["b"]);
     assert_eq!(rig.values().await, ["a"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_made_again_with_fewer_partitions_is_another_one() {
+    let Some(rig) = Rig::new("a_topic_made_again_with_fewer_partitions_is_another_one").await else { return };
+    let more = rig.admin().create_partitions(&[NewPartitions::new(&rig.topic, 3)], &AdminOptions::new()).await;
+    assert!(more.unwrap()[0].is_ok());
+    until("the new partitions", || async { rig.log.partitions(&rig.topic).await.unwrap() == 3 }).await;
+    rig.log.append(&rig.topic, 2, values_of(&["a", "b"]), None).await.unwrap();
+    assert_eq!(texts(&rig.log.read(&rig.topic, 2, 0, PLENTY).await.unwrap().records), ["a", "b"]);
+    make_again(&rig, &["1"]).await;
+    until("the log to see that it is another one", || async {
+        matches!(rig.log.bounds(&rig.topic, 2).await, Err(LogError::Recreated { .. }))
+    })
+    .await;
+    for result in [
+        rig.log.partitions(&rig.topic).await.map(|_| ()),
+        rig.log.bounds(&rig.topic, 2).await.map(|_| ()),
+        rig.log.read(&rig.topic, 2, 2, PLENTY).await.map(|_| ()),
+        rig.log.wait_past(&rig.topic, 2, 2).await,
+        rig.log.append(&rig.topic, 2, values_of(&["x"]), None).await.map(|_| ()),
+        rig.log.source_position(&rig.topic, 2, "s").await.map(|_| ()),
+    ] {
+        assert!(matches!(result, Err(LogError::Recreated { .. })), "{result:?}");
+    }
+}

@@ -1,0 +1,1 @@
+SELECT identity, noted_ms FROM topics WHERE topic = $1

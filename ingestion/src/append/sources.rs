@@ -1,0 +1,45 @@
+//! Requests of one source follow one another, also where the first one's sender is gone and asks again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// Sources that have a request in progress.
+#[derive(Debug, Default)]
+pub(super) struct Sources(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
+
+/// Names are cleared away once there are this many, or twice as many as are in use.
+const CLEAR: usize = 64;
+
+impl Sources {
+    /// What a request of `source` holds while it is in progress.
+    pub(super) fn turn(&self, source: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turn) = turns.get(source).and_then(Weak::upgrade) {
+            return turn;
+        }
+        if turns.len() >= CLEAR && turns.len() == turns.capacity() {
+            turns.retain(|_, turn| turn.strong_count() > 0);
+        }
+        let turn = Arc::default();
+        turns.insert(source.to_owned(), Arc::downgrade(&turn));
+        turn
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_done_is_forgotten() {
+        let sources = Sources::default();
+        let held = sources.turn("a");
+        assert!(Arc::ptr_eq(&held, &sources.turn("a")));
+        for i in 0..10_000 {
+            sources.turn(&i.to_string());
+        }
+        assert!(Arc::ptr_eq(&held, &sources.turn("a")));
+        let most = sources.0.lock().unwrap().len();
+        assert!(most < 1_000, "{most}");
+    }
+}

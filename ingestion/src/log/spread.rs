@@ -1,0 +1,151 @@
+//! By how many partitions a source's records were spread: it changes when partitions are added to the topic.
+//!
+//! ```text
+//! number       0 .......... 40,000 .......... 52,000 ......
+//! partitions   4            6                 9
+//! ```
+//!
+//! A record that is sent again goes where it went before, so each mark in the log says this of the numbers up to its
+//! own, as far back as a request that was interrupted may reach.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Most changes that are kept: with so many within one request, further partitions are not used for the time being.
+const MOST: usize = 16;
+
+/// From which number on a source's records are spread over how many partitions. Empty where that was not noted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Spread(Vec<(u64, u32)>);
+
+impl Spread {
+    /// Over this many, from the first record on.
+    pub fn over(partitions: u32) -> Self {
+        Self(vec![(0, partitions)])
+    }
+
+    /// From numbers and counts as they were stored; `None` when they do not both ascend, or are none.
+    pub(super) fn stored(entries: Vec<(u64, u32)>) -> Option<Self> {
+        let ascend = entries.windows(2).all(|two| two[0].0 < two[1].0 && two[0].1 < two[1].1);
+        let whole = entries.len() <= MOST && entries.first().is_some_and(|(_, partitions)| *partitions > 0);
+        (ascend && whole).then_some(Self(entries))
+    }
+
+    pub(super) fn entries(&self) -> &[(u64, u32)] {
+        &self.0
+    }
+
+    /// Whether it was noted at all: marks of older versions do not say it.
+    pub fn is_known(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// The most partitions that it names.
+    pub fn most(&self) -> u32 {
+        self.0.last().map_or(0, |(_, partitions)| *partitions)
+    }
+
+    /// Over how many the record with this number is spread.
+    pub fn at(&self, number: u64) -> u32 {
+        let later = self.0.partition_point(|(from, _)| *from <= number);
+        // A number below the first entry is older than what is kept.
+        self.0.get(later.saturating_sub(1)).map_or(0, |(_, partitions)| *partitions)
+    }
+
+    /// The same for the records from `oldest` on, of which those from `seen` on are spread over `partitions`: none of
+    /// them is in the log, so they may go anywhere.
+    pub fn then(&self, oldest: u64, seen: u64, partitions: u32) -> Self {
+        let mut entries = self.0.clone();
+        let gone = entries.partition_point(|(from, _)| *from <= oldest).saturating_sub(1);
+        entries.drain(..gone);
+        if partitions > self.most() {
+            entries.retain(|(from, _)| *from < seen);
+            if entries.len() < MOST {
+                entries.push((if entries.is_empty() { 0 } else { seen }, partitions));
+            }
+        }
+        Self(entries)
+    }
+}
+
+/// `4`, or `4,6@40000,9@52000`; the first one's number only where it is not 0.
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (from, partitions)) in self.0.iter().enumerate() {
+            let comma = if i == 0 { "" } else { "," };
+            match from {
+                0 => write!(f, "{comma}{partitions}")?,
+                from => write!(f, "{comma}{partitions}@{from}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A text that is no spread.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NoSpread;
+
+impl FromStr for Spread {
+    type Err = NoSpread;
+
+    fn from_str(text: &str) -> Result<Self, NoSpread> {
+        let entry = |part: &str| {
+            let (partitions, from) = part.split_once('@').unwrap_or((part, "0"));
+            Some((from.parse().ok()?, partitions.parse().ok()?))
+        };
+        let entries = text.split(',').map(entry).collect::<Option<Vec<_>>>();
+        entries.and_then(Self::stored).ok_or(NoSpread)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_stay_where_they_went_and_new_ones_go_everywhere() {
+        let grown = Spread::over(4).then(20_000, 40_000, 6);
+        assert_eq!((grown.at(0), grown.at(39_999), grown.at(40_000), grown.at(u64::MAX)), (4, 4, 6, 6));
+        let again = grown.then(32_000, 52_000, 9);
+        assert_eq!(again.to_string(), "4,6@40000,9@52000");
+        // Nothing is left that went by the first.
+        assert_eq!(again.then(40_000, 60_000, 9).to_string(), "6@40000,9@52000");
+        assert_eq!(again.then(70_000, 90_000, 9).to_string(), "9@52000");
+        // Of what was to go over nine nothing came to the log.
+        assert_eq!(again.then(31_000, 51_000, 12).to_string(), "4,6@40000,12@51000");
+    }
+
+    #[test]
+    fn fewer_partitions_change_nothing() {
+        let spread = Spread::over(4).then(0, 100, 6);
+        assert_eq!(spread.then(0, 200, 4), spread);
+    }
+
+    #[test]
+    fn a_source_that_has_nothing_in_the_log_is_spread_over_all() {
+        assert_eq!(Spread::default().then(0, 0, 5), Spread::over(5));
+        assert_eq!(Spread::over(4).then(0, 0, 5), Spread::over(5));
+    }
+
+    #[test]
+    fn it_stays_small() {
+        let mut spread = Spread::over(1);
+        for i in 1..100 {
+            spread = spread.then(0, u64::from(i) * 10, i + 1);
+        }
+        assert_eq!(spread.entries().len(), MOST);
+        assert_eq!(spread.most(), 16, "further partitions wait until the first ones are no longer needed");
+        assert_eq!(spread.then(1_000, 21_000, 100).at(21_000), 100);
+    }
+
+    #[test]
+    fn it_is_written_and_read() {
+        for text in ["4", "4,6@40000", "6@40000,9@52000"] {
+            assert_eq!(text.parse::<Spread>().unwrap().to_string(), text);
+        }
+        for text in ["", "0", "x", "4,", "4@1,6@0", "6,4@10", "4,4@10", "-1", "4@x"] {
+            assert_eq!(text.parse::<Spread>(), Err(NoSpread), "{text}");
+        }
+    }
+}
