@@ -38,6 +38,7 @@ fn every_key() -> Vec<(&'static str, &'static str, Value)> {
         ("batch.cores", "9", json!(9)),
         ("batch.keep_generations", "10", json!(10)),
         ("batch.garbage_grace", "11s", json!("11s")),
+        ("batch.staging_limit", "23s", json!("23s")),
         ("batch.compact_to", "12MiB", json!("12.0 MiB")),
         ("batch.upkeep_every", "13s", json!("13s")),
         ("speed.memory", "14MiB", json!("14.0 MiB")),

@@ -105,7 +105,7 @@ async fn a_run_does_not_start_on_what_changed_since_it_chose(place: Place) {
     assert!(matches!(refused, Err(CatalogError::BasisChanged)), "{refused:?}");
     let basis = catalog.basis().await.unwrap();
     let run = catalog.start_run(&NewRun { basis: Some(basis), ..new.clone() }).await.unwrap();
-    catalog.publish(&generation(1, run.id, &["f"]), Generation(0)).await.unwrap();
+    publish_as(&catalog, &generation(1, run.id, &["f"]), Generation(0)).await.unwrap();
     let late = catalog.start_run(&NewRun { basis: Some(basis), ..new }).await;
     assert!(matches!(late, Err(CatalogError::BasisChanged)), "another generation is current: {late:?}");
 }
