@@ -352,3 +352,14 @@ impl<'b> Fleet<'b> {
         }
     }
 }
+
+/// What failed is in the logs, and they go with the folder.
+impl Drop for Fleet<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for (layer, n) in self.processes.keys() {
+                eprintln!("== {layer} {n}\n{}", last_of(&self.log(layer, *n)));
+            }
+        }
+    }
+}
