@@ -89,15 +89,20 @@ impl Lander {
                 self.stop = shutdown.child_token();
                 let (mut owned, stop) = (self.owned.clone(), self.stop.clone());
                 let mut landing = std::pin::pin!(self.land());
-                tokio::select! {
-                    () = &mut landing => {}
+                let changed = tokio::select! {
+                    () = &mut landing => false,
                     () = owned.changed() => {
                         stop.cancel();
                         landing.await;
+                        true
                     }
-                }
-                if self.owned.is_fixed() {
+                };
+                if self.owned.is_fixed() || shutdown.is_cancelled() {
                     return;
+                }
+                // By now the partition may be this process's again: that would be no change any more.
+                if changed {
+                    continue;
                 }
             } else {
                 self.landing.board.remove(&self.feed.stream().name, self.partition);

@@ -6,9 +6,11 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::Int64Type;
 use dovetail_core::catalog::{Segment, Trigger};
 use dovetail_core::offsets::OffsetRange;
+use dovetail_core::owned::Owned;
 use dovetail_core::record::column;
 use dovetail_core::store::path::{self, Unique};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use super::{Landing, LandingState, SegmentEnd};
@@ -174,6 +176,31 @@ async fn a_store_that_hangs_does_not_keep_the_process() {
     tracker.wait().await;
     rig.faulty.set(Fault::None);
     rig.land().await;
+    check_exact(&rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_comes_back_while_its_lander_ends_is_landed() {
+    let rig = Rig::new(CLICKS).await;
+    rig.faulty.set(Fault::HangOn("segments/"));
+    rig.append_clicks(0, 300).await;
+    let landing = rig.landing(LandingConfig { stop_grace: Duration::from_secs(1), ..small_segments() });
+    let all = || Owned::from([(rig.streams[0].name.clone(), (0..rig.feed.partitions().cast_signed()).collect())]);
+    let owned = watch::Sender::new(all());
+    let tracker = TaskTracker::new();
+    for lander in landing.landers(&rig.feed, 0..rig.feed.partitions(), Some(&owned.subscribe())) {
+        drop(tracker.spawn(lander.run()));
+    }
+    tracker.close();
+    rig.faulty.met().await;
+    owned.send_replace(Owned::new());
+    // It waits for its store for as long as the grace, and then it has the partition again.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    owned.send_replace(all());
+    rig.faulty.set(Fault::None);
+    rig.landed().await;
+    landing.shutdown.cancel();
+    tracker.wait().await;
     check_exact(&rig).await;
 }
 
