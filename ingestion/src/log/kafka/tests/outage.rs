@@ -105,7 +105,8 @@ async fn while_the_broker_is_away_it_is_said_and_later_it_goes_on() {
     let mut config = config(&own.addresses());
     config.patience = Duration::from_secs(1);
     let log = KafkaLog::open(config).unwrap();
-    log.create_topic("t", 1).await.unwrap();
+    // A broker that has just started may take longer than that.
+    until("the topic", || async { log.create_topic("t", 1).await.is_ok() }).await;
     log.append("t", 0, values_of(&["a"]), None).await.unwrap();
     assert_eq!(texts(&log.read("t", 0, 0, PLENTY).await.unwrap().records), ["a"]);
 
