@@ -22,11 +22,12 @@ use super::fold::{BatchInput, FoldPlan};
 use super::foldable::{CutPoint, Refusal, cut_point, node, replace, stream_input};
 use super::joins::{probe_with_stream, runs_again};
 use super::lineage;
+use super::or_null::plan_or_null;
 use super::order::break_ties;
 use super::split::{leaf_column, leaf_in_place_of, only_columns_of, scanned_tables};
 use super::stand_ins;
 use super::{DerivedView, View};
-use crate::pipeline::{Pipeline, PipelineErrors, Stream, ViewSql, register_lookups};
+use crate::pipeline::{OnError, Pipeline, PipelineErrors, Stream, ViewSql, register_lookups};
 
 /// Why a view was refused.
 #[derive(Debug, thiserror::Error)]
@@ -144,6 +145,12 @@ impl Planner {
                 }));
             }
             (true, false) => Planned::Folded(Arc::new(self.fold_view(definition, plan).await?)),
+            (false, _) if definition.on_error.is_some() => {
+                return Err(ViewError::Refused(Refusal {
+                    message: "a view over views folds no record whose evaluation could fail".to_owned(),
+                    hint: "leave `on_error` out, or set it on the views that it reads".to_owned(),
+                }));
+            }
             (false, _) => Planned::Derived(DerivedView {
                 name: definition.name.clone(),
                 sql: definition.sql.clone(),
@@ -180,14 +187,15 @@ impl Planner {
     async fn fold_view(&self, definition: &ViewSql, plan: LogicalPlan) -> Result<View, ViewError> {
         let streams: HashSet<String> = self.streams.keys().cloned().collect();
         let plan = analyzed(&self.context, plan)?;
+        let on_error = definition.on_error.unwrap_or_default();
         let parts = match cut_point(&plan, &streams)? {
-            CutPoint::Aggregate(at) => self.cut_aggregate(&plan, at).await?,
+            CutPoint::Aggregate(at) => self.cut_aggregate(&plan, at, on_error).await?,
             CutPoint::Below(at) => {
                 let input = node(&plan, at).and_then(|above| stream_input(above, &streams));
                 let rows = input.unwrap_or(&plan);
-                self.cut_rows(&plan, rows).await?
+                self.cut_rows(&plan, rows, on_error).await?
             }
-            CutPoint::Top => self.cut_rows(&plan, &plan).await?,
+            CutPoint::Top => self.cut_rows(&plan, &plan, on_error).await?,
         };
         let scanned = scanned_tables(&plan)?;
         let stream = scanned.iter().find_map(|t| self.streams.get(t.table()));
@@ -196,6 +204,7 @@ impl Planner {
             name: definition.name.clone(),
             stream: stream.name.clone(),
             sql: definition.sql.clone(),
+            on_error,
             fingerprint: self.fingerprint(definition, stream),
             exactness: parts.leaf_exactness.iter().copied().max().unwrap_or(Exactness::Bits),
             answer_exactness: lineage::columns(&parts.finish_plan, &parts.leaf_exactness),
@@ -212,6 +221,7 @@ impl Planner {
         let mut hash = blake3::Hasher::new();
         for part in [
             definition.sql.as_str(),
+            definition.on_error.unwrap_or_default().as_str(),
             &stream.fingerprint(),
             &self.lookups,
             env!("CARGO_PKG_VERSION"),
@@ -223,7 +233,12 @@ impl Planner {
         hash.finalize().to_hex()[..16].to_owned()
     }
 
-    async fn cut_aggregate(&self, plan: &LogicalPlan, at: *const LogicalPlan) -> Result<Parts, ViewError> {
+    async fn cut_aggregate(
+        &self,
+        plan: &LogicalPlan,
+        at: *const LogicalPlan,
+        on_error: OnError,
+    ) -> Result<Parts, ViewError> {
         let Some(LogicalPlan::Aggregate(aggregate)) = node(plan, at) else {
             return Err(DataFusionError::Internal("the cut point is no aggregate".to_owned()).into());
         };
@@ -231,21 +246,24 @@ impl Planner {
         let ordered = with_ties_broken(aggregate)?;
         let expressions: Vec<Expr> = ordered.group_expr.iter().chain(&ordered.aggr_expr).cloned().collect();
         let input = only_columns_of(ordered.input.as_ref().clone(), &expressions)?;
-        let fold = self.fold_plan(input.clone()).await?;
+        let fold = self.fold_plan(input.clone(), on_error).await?;
         // Only the aggregate's own expressions are wanted here; what is below may need the optimiser to be planned.
         let below = Arc::new(EmptyTable::new(leaf_schema(fields_of(&input).iter())));
         let below = leaf_in_place_of(&input, below)?;
         let [groups, values] = [ordered.group_expr, ordered.aggr_expr].map(|e| stand_ins::replaced(e, below.schema()));
         let lowered = Aggregate::try_new(Arc::new(below), groups?, values?)?;
-        let aggregation = Aggregation::from_plan(&self.plan_as_written(&LogicalPlan::Aggregate(lowered)).await?)?;
+        let mut aggregation = Aggregation::from_plan(&self.plan_as_written(&LogicalPlan::Aggregate(lowered)).await?)?;
+        if on_error == OnError::Null {
+            aggregation = aggregation.or_null()?;
+        }
         let leaf_schema = leaf_schema(aggregation.answer_fields().iter());
         let finish_plan = finish_over(plan, at, &leaf_schema)?;
         let state_schema = Arc::clone(&aggregation.state_schema);
         Ok(Parts { leaf_exactness, fold, aggregation: Some(aggregation), state_schema, leaf_schema, finish_plan })
     }
 
-    async fn cut_rows(&self, plan: &LogicalPlan, rows: &LogicalPlan) -> Result<Parts, ViewError> {
-        let fold = self.fold_plan(rows.clone()).await?;
+    async fn cut_rows(&self, plan: &LogicalPlan, rows: &LogicalPlan, on_error: OnError) -> Result<Parts, ViewError> {
+        let fold = self.fold_plan(rows.clone(), on_error).await?;
         let fields = fields_of(rows);
         let leaf_schema = leaf_schema(fields.iter());
         let finish_plan = finish_over(plan, rows, &leaf_schema)?;
@@ -255,11 +273,14 @@ impl Planner {
     }
 
     /// Plans what is below the cut, over a batch of the stream.
-    async fn fold_plan(&self, logical: LogicalPlan) -> Result<FoldPlan> {
-        let state = self.context.state();
-        let physical = probe_with_stream(state.create_physical_plan(&logical).await?)?;
+    async fn fold_plan(&self, logical: LogicalPlan, on_error: OnError) -> Result<FoldPlan> {
+        let mut physical = self.context.state().create_physical_plan(&logical).await?;
+        if on_error == OnError::Null {
+            physical = plan_or_null(physical)?;
+        }
+        let physical = probe_with_stream(physical)?;
         let keeps_nothing = runs_again(&physical);
-        Ok(FoldPlan { logical, physical, keeps_nothing, context: self.context.task_ctx() })
+        Ok(FoldPlan::new(physical, keeps_nothing, self.context.task_ctx()))
     }
 
     /// Plans an aggregate without any rule that could give it another shape.
