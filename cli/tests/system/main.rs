@@ -19,3 +19,4 @@ mod slt;
 mod support;
 mod topics;
 mod verifying;
+mod view_errors;

@@ -1,6 +1,5 @@
 //! Every row of the table of cases, and the property that it stands for.
 
-
 use proptest::prelude::*;
 
 use super::*;

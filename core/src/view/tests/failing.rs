@@ -42,7 +42,10 @@ const VIEWS: &[(&str, &str)] = &[
         "SELECT k, count(*) AS n FROM (SELECT k FROM s WHERE 10 / g > 2 UNION ALL SELECT k FROM s WHERE i > 0) GROUP BY k",
         "g IS NULL OR g <> 0",
     ),
-    ("SELECT k, sum(10 / g) AS s, grouping(k) AS gk FROM s GROUP BY GROUPING SETS ((k, b), (k))", "g IS NULL OR g <> 0"),
+    (
+        "SELECT k, sum(10 / g) AS s, grouping(k) AS gk FROM s GROUP BY GROUPING SETS ((k, b), (k))",
+        "g IS NULL OR g <> 0",
+    ),
 ];
 
 async fn view(sql: &str, on_error: OnError) -> Arc<View> {
