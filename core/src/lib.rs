@@ -5,6 +5,7 @@
 //! the [`store`] and its [`manifest`]s remember what was published.
 
 pub mod catalog;
+pub mod caught;
 pub mod causes;
 pub mod clock;
 pub mod error_file;

@@ -32,7 +32,7 @@ pub(crate) async fn fold_view(
     reporter: &Reporter,
 ) -> Result<ViewStates, RunError> {
     reporter.view(&fold.view.name);
-    let table = LandedTable::new(stream, output.store, &fold.segments, cores);
+    let table = LandedTable::new((stream, &fold.view), output.store, &fold.segments, cores);
     let rows_read = table.rows_read();
     let folding = fold_segments(fold, &table, output, context);
     let states = tokio::select! {

@@ -1,7 +1,5 @@
 //! Evaluating expressions whose failure harms one row: which failures are a row's, and which expression it was.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -9,11 +7,12 @@ use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::Operator;
-use datafusion::physical_expr::expressions::{BinaryExpr, CaseExpr};
+use datafusion::physical_expr::expressions::{
+    BinaryExpr, CaseExpr, Column, InListExpr, IsNotNullExpr, IsNullExpr, Literal, NotExpr,
+};
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr_common::physical_expr::fmt_sql;
 use datafusion::physical_plan::PhysicalExpr;
-use futures::FutureExt;
 
 /// Whether the values of a row can be what failed. What is wrong with the plan, the memory or a file is not a row's.
 pub(super) fn is_of_a_row(error: &DataFusionError) -> bool {
@@ -30,6 +29,19 @@ pub(super) fn is_of_a_row(error: &DataFusionError) -> bool {
     }
 }
 
+/// Whether no value of any row can make it fail: comparisons of columns and constants, and what connects them.
+pub(super) fn cannot_fail(expr: &Arc<dyn PhysicalExpr>) -> bool {
+    let compares = |binary: &BinaryExpr| binary.op().is_comparison_operator() || binary.op().is_logic_operator();
+    let known = expr.is::<Column>()
+        || expr.is::<Literal>()
+        || expr.is::<NotExpr>()
+        || expr.is::<IsNullExpr>()
+        || expr.is::<IsNotNullExpr>()
+        || expr.is::<InListExpr>()
+        || expr.downcast_ref::<BinaryExpr>().is_some_and(compares);
+    known && expr.children().into_iter().all(cannot_fail)
+}
+
 /// The message of an error, in one line and without what wraps it.
 pub(super) fn message(error: &DataFusionError) -> String {
     let text = match error.find_root() {
@@ -42,18 +54,16 @@ pub(super) fn message(error: &DataFusionError) -> String {
 
 /// What `future` gives; a panic in it is an error of execution.
 pub(super) async fn caught<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
-    AssertUnwindSafe(future).catch_unwind().await.unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
+    crate::caught::while_waiting(future).await.unwrap_or_else(|said| Err(panicked(&said)))
 }
 
 /// The same for work that does not wait.
 pub(super) fn caught_now<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
+    crate::caught::now(work).unwrap_or_else(|said| Err(panicked(&said)))
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> DataFusionError {
-    let said = panic.downcast_ref::<&str>().copied().map(str::to_owned);
-    let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
-    DataFusionError::Execution(format!("panicked: {}", said.as_deref().unwrap_or("without a message")))
+fn panicked(said: &str) -> DataFusionError {
+    DataFusionError::Execution(format!("panicked: {said}"))
 }
 
 /// The innermost part of `expr` that fails on `row`, and what it reads there.

@@ -11,6 +11,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type, SchemaRef};
 use datafusion::common::{DataFusionError, Result, exec_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::utils::reassign_expr_columns;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
@@ -20,7 +21,7 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use futures::StreamExt;
 
 use super::View;
-use super::evaluate::{caught, caught_now, failing, is_of_a_row, message};
+use super::evaluate::{cannot_fail, caught, caught_now, failing, is_of_a_row, message};
 use super::row_errors::{RowError, RowErrors};
 use super::table::{Evaluated, Table};
 use crate::pipeline::OnError;
@@ -36,6 +37,8 @@ pub(super) struct FoldPlan {
     context: Arc<TaskContext>,
     /// The stream's columns that it reads, ascending.
     reads: Vec<usize>,
+    /// Over the stream's columns; rows for which it is not true make no difference.
+    filter: Option<Arc<dyn PhysicalExpr>>,
 }
 
 impl FoldPlan {
@@ -44,12 +47,36 @@ impl FoldPlan {
         columns_read(&physical, &mut reads);
         reads.sort_unstable();
         reads.dedup();
-        Self { physical, keeps_nothing, context, reads }
+        let filter = filter_of(&physical);
+        Self { physical, keeps_nothing, context, reads, filter }
     }
 
     pub(super) fn reads(&self) -> &[usize] {
         &self.reads
     }
+
+    pub(super) fn filter(&self) -> Option<&Arc<dyn PhysicalExpr>> {
+        self.filter.as_ref()
+    }
+}
+
+/// What the filter right above the stream asks for, if it is the only reader and no row can fail in it: a row that is
+/// not read because of it then neither passes nor fails.
+fn filter_of(plan: &Arc<dyn ExecutionPlan>) -> Option<Arc<dyn PhysicalExpr>> {
+    let children = plan.children();
+    let reading: Vec<_> = children.into_iter().filter(|child| reads_stream(child)).collect();
+    let [one] = reading.as_slice() else { return None };
+    match (plan.downcast_ref::<FilterExec>(), one.downcast_ref::<StreamingTableExec>()) {
+        (Some(filter), Some(stream)) if cannot_fail(filter.predicate()) => {
+            reassign_expr_columns(Arc::clone(filter.predicate()), stream.partition_schema()).ok()
+        }
+        (_, Some(_)) => None,
+        (_, None) => filter_of(one),
+    }
+}
+
+fn reads_stream(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<StreamingTableExec>() || plan.children().into_iter().any(reads_stream)
 }
 
 fn columns_read(plan: &Arc<dyn ExecutionPlan>, reads: &mut Vec<usize>) {

@@ -46,6 +46,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::common::Result;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::PhysicalExpr;
 
 use crate::name::{StreamName, ViewName};
 use crate::pipeline::OnError;
@@ -110,6 +111,12 @@ impl View {
     /// The columns of the stream that folding reads, ascending.
     pub fn columns_read(&self) -> &[usize] {
         self.fold.reads()
+    }
+
+    /// A condition over the columns of the stream: rows for which it is not true need not be folded. None where every
+    /// row has to be seen.
+    pub fn filter_of_rows(&self) -> Option<&Arc<dyn PhysicalExpr>> {
+        self.fold.filter()
     }
 
     /// How many leading columns of a state are group columns, and so can be filtered before finish.
