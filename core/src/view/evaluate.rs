@@ -31,7 +31,10 @@ pub(super) fn is_of_a_row(error: &DataFusionError) -> bool {
 
 /// Whether no value of any row can make it fail: comparisons of columns and constants, and what connects them.
 pub(super) fn cannot_fail(expr: &Arc<dyn PhysicalExpr>) -> bool {
-    let compares = |binary: &BinaryExpr| binary.op().is_comparison_operator() || binary.op().is_logic_operator();
+    let compares = |binary: &BinaryExpr| {
+        use Operator::{And, Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq, Or};
+        matches!(binary.op(), Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom | And | Or)
+    };
     let known = expr.is::<Column>()
         || expr.is::<Literal>()
         || expr.is::<NotExpr>()
