@@ -19,7 +19,6 @@
 mod aggregation;
 mod compare;
 mod exactness;
-mod extremes;
 mod fold;
 mod foldable;
 mod joins;
