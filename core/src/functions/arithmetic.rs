@@ -177,7 +177,7 @@ impl ScalarUDFImpl for Arithmetic {
         let computed = match arguments.args.as_slice() {
             [left, right] => apply(left, right, self.operation.kernel()),
             [ColumnarValue::Scalar(only)] => only.arithmetic_negate().map(ColumnarValue::Scalar),
-            [ColumnarValue::Array(only)] => Ok(ColumnarValue::Array(numeric::neg(only)?)),
+            [ColumnarValue::Array(only)] => numeric::neg(only).map(ColumnarValue::Array).map_err(DataFusionError::from),
             _ => return internal_err!("`{}` takes one or two arguments", self.operation.name()),
         };
         let computed = computed.map_err(|error| out_of_range(arguments.return_type(), error))?;
