@@ -166,6 +166,7 @@ async fn answer(view: &Arc<View>, states: &[RecordBatch], memory: &Arc<Pool>) ->
     let leaf = MemTable::try_new(view.leaf_schema(), vec![finished])?;
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(memory.shared()).build_arc()?;
     let context = SessionContext::new_with_config_rt(SessionConfig::new(), runtime);
+    dovetail_core::functions::install(&context);
     let plan = view.answer_plan(Arc::new(leaf))?;
     let answer = context.execute_logical_plan(plan).await?.collect().await;
     answer.map_err(|error| memory.explain(error)).with_context(|| format!("view `{}`", view.name))

@@ -9,6 +9,7 @@ pub mod caught;
 pub mod causes;
 pub mod clock;
 pub mod error_file;
+pub mod functions;
 pub mod ledger;
 pub mod manifest;
 pub mod name;

@@ -297,6 +297,7 @@ impl Recompute {
         config.options_mut().execution.parquet.schema_force_view_types = false;
         config.options_mut().execution.time_zone = Some("UTC".to_owned());
         let context = SessionContext::new_with_config(config);
+        dovetail_core::functions::install(&context);
         self.store.register(&context.runtime_env());
         context
     }

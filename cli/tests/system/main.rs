@@ -11,6 +11,7 @@ mod faults;
 mod headers;
 mod independence;
 mod kafka;
+mod numbers;
 mod processes;
 mod real_input;
 mod refusals;

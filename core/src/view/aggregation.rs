@@ -12,7 +12,7 @@ use datafusion::physical_plan::aggregates::{AggregateExec, PhysicalGroupBy};
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
 use super::or_null::{expr_or_null, groups_or_null};
-use super::{Exactness, extremes};
+use super::Exactness;
 
 /// Planned once per view, shared by every [`super::table::Table`].
 #[derive(Debug)]
@@ -42,14 +42,8 @@ impl Function {
     /// Without group columns DataFusion aggregates with another implementation, which differs in what it makes of
     /// NaN; so does this.
     pub(super) fn accumulator(&self, grouped: bool) -> Result<Box<dyn GroupsAccumulator>> {
-        if grouped {
-            let value = self.expr.field();
-            if let Some(total_order) = extremes::accumulator(self.expr.fun().name(), value.data_type()) {
-                return Ok(total_order);
-            }
-            if self.expr.groups_accumulator_supported() {
-                return self.expr.create_groups_accumulator();
-            }
+        if grouped && self.expr.groups_accumulator_supported() {
+            return self.expr.create_groups_accumulator();
         }
         let expr = Arc::clone(&self.expr);
         Ok(Box::new(GroupsAccumulatorAdapter::new(move || expr.create_accumulator())))

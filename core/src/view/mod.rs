@@ -20,7 +20,6 @@ mod aggregation;
 mod compare;
 mod evaluate;
 mod exactness;
-mod extremes;
 mod fold;
 mod fold_table;
 mod foldable;

@@ -9,7 +9,7 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
-use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
 use datafusion::optimizer::optimizer::Optimizer;
 use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
 use datafusion::optimizer::{OptimizerContext, OptimizerRule};
@@ -28,6 +28,7 @@ use super::split::{leaf_column, leaf_in_place_of, only_columns_of, scanned_table
 use super::stand_ins;
 use super::{DerivedView, View};
 use crate::pipeline::{OnError, Pipeline, PipelineErrors, Stream, ViewSql, register_lookups};
+use crate::functions;
 
 /// Why a view was refused.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +112,7 @@ impl Planner {
     /// When a lookup cannot be read.
     pub async fn new(pipeline: &Pipeline) -> Result<Self, PipelineErrors> {
         let context = SessionContext::new_with_config(planning_config());
+        functions::install(&context);
         register_lookups(pipeline, &context).await?;
         let mut streams = HashMap::new();
         for stream in &pipeline.streams {
@@ -226,6 +228,7 @@ impl Planner {
             &self.lookups,
             env!("CARGO_PKG_VERSION"),
             datafusion::DATAFUSION_VERSION,
+            functions::ALGEBRA,
         ] {
             hash.update(&(part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());
@@ -242,7 +245,7 @@ impl Planner {
         let Some(LogicalPlan::Aggregate(aggregate)) = node(plan, at) else {
             return Err(DataFusionError::Internal("the cut point is no aggregate".to_owned()).into());
         };
-        let leaf_exactness = exactness_of(aggregate)?;
+        let leaf_exactness = exactness_of(aggregate);
         let ordered = with_ties_broken(aggregate)?;
         let expressions: Vec<Expr> = ordered.group_expr.iter().chain(&ordered.aggr_expr).cloned().collect();
         let input = only_columns_of(ordered.input.as_ref().clone(), &expressions)?;
@@ -317,19 +320,10 @@ fn with_ties_broken(aggregate: &Aggregate) -> Result<Aggregate, ViewError> {
 }
 
 /// Of every column of the aggregate's answer: group columns are exact, values as their function is.
-fn exactness_of(aggregate: &Aggregate) -> Result<Vec<Exactness>> {
-    let input = aggregate.input.schema();
-    let values = aggregate.aggr_expr.len();
-    let mut columns = vec![Exactness::Bits; aggregate.schema.fields().len() - values];
-    for expression in &aggregate.aggr_expr {
-        let Some(function) = function(expression) else {
-            columns.push(Exactness::Bits);
-            continue;
-        };
-        let argument = function.params.args.first().map(|a| a.get_type(input)).transpose()?;
-        columns.push(Exactness::of(function, argument.as_ref(), &expression.get_type(input)?));
-    }
-    Ok(columns)
+fn exactness_of(aggregate: &Aggregate) -> Vec<Exactness> {
+    let values = aggregate.aggr_expr.iter().map(|value| function(value).map_or(Exactness::Bits, Exactness::of));
+    let groups = aggregate.schema.fields().len() - aggregate.aggr_expr.len();
+    std::iter::repeat_n(Exactness::Bits, groups).chain(values).collect()
 }
 
 fn fields_of(plan: &LogicalPlan) -> Vec<Field> {
