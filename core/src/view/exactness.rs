@@ -4,6 +4,8 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::AggregateFunction;
 
+use crate::functions::aggregates;
+
 /// Ordered from best to worst: a view is as exact as its least exact aggregate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exactness {
@@ -24,7 +26,7 @@ impl Exactness {
     /// Of one aggregate whose value has type `value` and whose first argument has type `argument`.
     pub(super) fn of(function: &AggregateFunction, argument: Option<&DataType>, value: &DataType) -> Self {
         match function.func.name() {
-            name if Self::is_sketch(name) => Self::Sketch,
+            name if Self::is_sketch(name) || aggregates::is_sketch(name) => Self::Sketch,
             "sum" | "avg" | "mean" if value.is_floating() || argument.is_some_and(DataType::is_floating) => Self::Float,
             "stddev" | "stddev_pop" | "stddev_samp" | "var" | "var_pop" | "var_samp" | "var_population"
             | "var_sample" | "covar" | "covar_pop" | "covar_samp" | "corr" => Self::Float,

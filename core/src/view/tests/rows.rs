@@ -118,6 +118,7 @@ pub(super) async fn view(sql: &str) -> Arc<View> {
 /// What plain DataFusion answers over the same rows.
 pub(super) async fn one_shot(sql: &str, rows: &RecordBatch) -> Vec<RecordBatch> {
     let context = SessionContext::new_with_config(super::super::planner::planning_config());
+    crate::functions::aggregates::register(&context);
     let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]]).unwrap();
     context.register_table("s", Arc::new(table)).unwrap();
     crate::pipeline::register_lookups(&pipeline(), &context).await.unwrap();
