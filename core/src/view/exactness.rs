@@ -3,6 +3,8 @@
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::AggregateFunction;
 
+use crate::functions::aggregates;
+
 /// Ordered from best to worst: a view is as exact as its least exact aggregate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exactness {
@@ -20,7 +22,8 @@ impl Exactness {
 
     /// Of one aggregate.
     pub(super) fn of(function: &AggregateFunction) -> Self {
-        if Self::is_sketch(function.func.name()) { Self::Sketch } else { Self::Bits }
+        let name = function.func.name();
+        if Self::is_sketch(name) || aggregates::is_sketch(name) { Self::Sketch } else { Self::Bits }
     }
 }
 

@@ -29,6 +29,7 @@ use super::stand_ins;
 use super::{DerivedView, View};
 use crate::pipeline::{OnError, Pipeline, PipelineErrors, Stream, ViewSql, register_lookups};
 use crate::functions;
+use crate::functions::guard::{Guard, OfViews};
 
 /// Why a view was refused.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +97,17 @@ pub(super) fn planning_config() -> SessionConfig {
     config
 }
 
+/// Where views are planned. Their functions run within what those of views may use, also while constants are folded.
+fn planning_context() -> SessionContext {
+    let state = SessionStateBuilder::new_with_default_features()
+        .with_config(planning_config())
+        .with_analyzer_rule(Arc::new(Guard(Arc::new(OfViews))))
+        .build();
+    let context = SessionContext::new_with_state(state);
+    functions::install(&context);
+    context
+}
+
 impl std::fmt::Debug for Planner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Planner")
@@ -111,8 +123,7 @@ impl Planner {
     /// # Errors
     /// When a lookup cannot be read.
     pub async fn new(pipeline: &Pipeline) -> Result<Self, PipelineErrors> {
-        let context = SessionContext::new_with_config(planning_config());
-        functions::install(&context);
+        let context = planning_context();
         register_lookups(pipeline, &context).await?;
         let mut streams = HashMap::new();
         for stream in &pipeline.streams {

@@ -53,11 +53,24 @@ const VIEWS: &[&str] = &[
     "SELECT k, i, upper(k) AS u, _offset FROM s WHERE i > 0",
     "SELECT k, i, _offset FROM s ORDER BY i DESC, _offset LIMIT 5",
     "SELECT k, count(*) AS n FROM (SELECT k FROM s WHERE b UNION ALL SELECT k FROM s WHERE i > 0) GROUP BY k",
+    "SELECT g, mode(k) AS a, mode(i) AS b, mode(f) AS c, mode(t) AS d FROM s GROUP BY g",
+    "SELECT mode(k) AS m, histogram(k) AS h FROM s",
+    "SELECT k, histogram(i) AS a, histogram(f) AS b, histogram(b) AS c FROM s GROUP BY k",
+    "SELECT k, max_by(i, t) AS a, min_by(k, f) AS b, max_by(f, i) AS c, min_by(t, b) AS d FROM s GROUP BY k",
+    "SELECT max_by(k, i) AS a, min_by(i, k) AS b FROM s",
+    "SELECT g, approx_distinct(f) AS a, approx_distinct(arrow_cast(f, 'Float32')) AS b, approx_distinct(dec) AS c FROM s GROUP BY g",
+    "SELECT approx_distinct(f) AS a, approx_distinct_bounds(f) AS b, approx_distinct_bounds(k) AS c FROM s",
+    "SELECT k, approx_distinct_bounds(i) AS a, approx_distinct_bounds(b) AS c FROM s GROUP BY k",
+    "SELECT k, avg(t) AS m FROM s GROUP BY k",
+    "SELECT avg(t) AS m, avg(arrow_cast(t, 'Date32')) AS d FROM s",
 ];
 
 /// Sketches, of few values.
-const SKETCHES: &[&str] =
-    &["SELECT k, approx_percentile_cont(0.5) WITHIN GROUP (ORDER BY i) AS p, approx_median(i) AS m FROM s GROUP BY k"];
+const SKETCHES: &[&str] = &[
+    "SELECT k, approx_percentile_cont(0.5) WITHIN GROUP (ORDER BY i) AS p, approx_median(i) AS m FROM s GROUP BY k",
+    "SELECT k, approx_top_k(i, 3) AS a, approx_top_k(f, 100) AS b FROM s GROUP BY k",
+    "SELECT approx_top_k(k, 2) AS a FROM s",
+];
 
 /// Where to cut, and which two pieces to merge next.
 #[derive(Debug, Clone)]
