@@ -23,7 +23,12 @@ impl Exactness {
 
     /// Of one aggregate whose value has type `value` and whose first argument has type `argument`.
     pub(super) fn of(function: &AggregateFunction, argument: Option<&DataType>, value: &DataType) -> Self {
-        match function.func.name() {
+        Self::of_function(function.func.name(), argument, value)
+    }
+
+    /// The same, of the function with this name.
+    pub(super) fn of_function(name: &str, argument: Option<&DataType>, value: &DataType) -> Self {
+        match name {
             name if Self::is_sketch(name) => Self::Sketch,
             "sum" | "avg" | "mean" if value.is_floating() || argument.is_some_and(DataType::is_floating) => Self::Float,
             "stddev" | "stddev_pop" | "stddev_samp" | "var" | "var_pop" | "var_samp" | "var_population"

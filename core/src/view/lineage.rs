@@ -2,7 +2,7 @@
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema};
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 
 use super::exactness::Exactness;
 use super::split::LEAF;
@@ -38,15 +38,24 @@ fn least(columns: &[Exactness]) -> Exactness {
 
 fn of_expression(expr: &Expr, input: &DFSchema, columns: &[Exactness]) -> Exactness {
     let mut found = Exactness::Bits;
-    let mut note = |column: &Column| {
+    let of_column = |column: &Column| {
         let index = input.maybe_index_of_column(column);
-        found = found.max(index.and_then(|i| columns.get(i)).copied().unwrap_or_else(|| least(columns)));
+        index.and_then(|i| columns.get(i)).copied().unwrap_or_else(|| least(columns))
     };
     let walked = expr.apply(|expr| {
-        if let Expr::Column(column) = expr {
-            note(column);
-        }
+        found = found.max(match expr {
+            Expr::Column(column) => of_column(column),
+            Expr::AggregateFunction(call) => of_call(call.func.name(), &call.params.args, expr, input),
+            Expr::WindowFunction(call) => of_call(call.fun.name(), &call.params.args, expr, input),
+            _ => Exactness::Bits,
+        });
         Ok(TreeNodeRecursion::Continue)
     });
     if walked.is_err() { least(columns) } else { found }
+}
+
+/// An aggregate above the cut, or over a window, is as exact as the function itself at best.
+fn of_call(name: &str, arguments: &[Expr], call: &Expr, input: &DFSchema) -> Exactness {
+    let argument = arguments.first().and_then(|argument| argument.get_type(input).ok());
+    call.get_type(input).map_or(Exactness::Sketch, |value| Exactness::of_function(name, argument.as_ref(), &value))
 }

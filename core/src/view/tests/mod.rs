@@ -1,5 +1,9 @@
 mod again;
 mod law;
 mod lineage;
+mod matrix;
+mod nodes;
+mod odd;
 mod refusals;
 mod rows;
+mod trial;
