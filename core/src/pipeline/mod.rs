@@ -15,6 +15,7 @@ mod options;
 mod parse;
 mod register;
 mod source;
+mod sql_type;
 mod statement;
 mod stream;
 mod suggest;
@@ -24,6 +25,7 @@ mod types;
 
 pub use error::{PipelineError, PipelineErrors};
 pub use register::register_lookups;
+pub use sql_type::sql_type;
 pub use suggest::{hint_of, nearest};
 
 /// A parsed pipeline: names are unique across streams, lookups and views.

@@ -22,7 +22,11 @@ impl Exactness {
 
     /// Of one aggregate.
     pub(super) fn of(function: &AggregateFunction) -> Self {
-        let name = function.func.name();
+        Self::of_function(function.func.name())
+    }
+
+    /// The same, of the function with this name.
+    pub(super) fn of_function(name: &str) -> Self {
         if Self::is_sketch(name) || aggregates::is_sketch(name) { Self::Sketch } else { Self::Bits }
     }
 }

@@ -17,8 +17,10 @@
 //! their names say.
 
 mod aggregation;
+mod allowed;
 mod compare;
 mod evaluate;
+mod declared;
 mod exactness;
 mod fold;
 mod fold_table;
@@ -26,6 +28,9 @@ mod foldable;
 mod joins;
 mod lineage;
 mod or_null;
+mod loose;
+mod made_up;
+mod nth_value;
 mod order;
 mod planner;
 mod row_errors;
@@ -34,6 +39,9 @@ mod split;
 mod stand_ins;
 mod state;
 mod table;
+mod trial;
+mod words;
+mod written;
 
 #[cfg(test)]
 mod tests;
@@ -52,6 +60,7 @@ use crate::pipeline::OnError;
 
 use aggregation::Aggregation;
 pub use compare::{Difference, compare_answers};
+pub use declared::register_mended_functions;
 pub use exactness::Exactness;
 pub use fold::{FoldError, Folder};
 pub use fold_table::{Piece, TableFold, fold_table};
@@ -59,6 +68,7 @@ pub use planner::{Planned, Planner, ViewError};
 pub use row_errors::{MOST_LISTED, RowError, RowErrors, Tally};
 pub use state::{sort_state, split_state};
 use table::Table;
+pub use trial::{Trial, try_out};
 
 /// A view over one stream that both layers fold.
 #[derive(Debug)]
@@ -75,6 +85,8 @@ pub struct View {
     pub exactness: Exactness,
     leaf_exactness: Vec<Exactness>,
     answer_exactness: Vec<Exactness>,
+    /// What the rows do not decide, see [`View::loose`].
+    loose: Vec<String>,
     /// Rows of the stream -> rows that the aggregate reads; planned, so that it can be run on any batch.
     fold: fold::FoldPlan,
     /// `None`: a view of rows, whose state is the rows themselves.
@@ -138,6 +150,12 @@ impl View {
     /// How exactly two answers agree, by column of [`View::answer_schema`].
     pub fn answer_exactness(&self) -> &[Exactness] {
         &self.answer_exactness
+    }
+
+    /// What the rows alone do not decide of the answer, such as LIMIT among rows that ORDER BY puts level. When there
+    /// is any, two right answers may differ, and only what [`View::finish`] returns can be compared.
+    pub fn loose(&self) -> &[String] {
+        &self.loose
     }
 
     /// The same, by column of [`View::leaf_schema`].

@@ -126,7 +126,7 @@ async fn check(sql: &str, rows: &[Row], cutting: &Cutting) -> Result<(), TestCas
     Ok(())
 }
 
-fn run(views: &[&str], cases: u32) {
+pub(super) fn run(views: &[&str], cases: u32) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut failures = vec![];
     for sql in views {

@@ -115,6 +115,17 @@ pub(super) fn pipeline() -> Pipeline {
     Pipeline::parse(PIPELINE, &FOLDER.path().join(Path::new("pipeline.sql"))).unwrap()
 }
 
+/// The planner's own tables, to plan without Dovetail.
+pub(super) async fn context() -> SessionContext {
+    let context = SessionContext::new_with_config(super::super::planner::planning_config());
+    for stream in pipeline().streams {
+        let table = MemTable::try_new(stream.decoded_schema(), vec![vec![]]).unwrap();
+        context.register_table(stream.name.as_str(), Arc::new(table)).unwrap();
+    }
+    crate::pipeline::register_lookups(&pipeline(), &context).await.unwrap();
+    context
+}
+
 pub(super) async fn plan(sql: &str) -> Result<Planned, ViewError> {
     plan_with(sql, None).await
 }
@@ -135,12 +146,22 @@ pub(super) async fn view(sql: &str) -> Arc<View> {
 
 /// What DataFusion answers over the same rows when nothing is folded or merged.
 pub(super) async fn one_shot(sql: &str, rows: &RecordBatch) -> Vec<RecordBatch> {
+    one_shot_of(&pipeline(), sql, rows).await.unwrap()
+}
+
+/// The same, for the stream `s` of another pipeline.
+pub(super) async fn one_shot_of(
+    pipeline: &Pipeline,
+    sql: &str,
+    rows: &RecordBatch,
+) -> datafusion::common::Result<Vec<RecordBatch>> {
     let context = SessionContext::new_with_config(super::super::planner::planning_config());
     crate::functions::install(&context);
-    let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]]).unwrap();
-    context.register_table("s", Arc::new(table)).unwrap();
-    crate::pipeline::register_lookups(&pipeline(), &context).await.unwrap();
-    context.sql(sql).await.unwrap().collect().await.unwrap()
+    super::super::register_mended_functions(&context);
+    let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])?;
+    context.register_table("s", Arc::new(table))?;
+    crate::pipeline::register_lookups(pipeline, &context).await.unwrap();
+    context.sql(sql).await?.collect().await
 }
 
 pub(super) async fn fold(view: &Arc<View>, rows: &RecordBatch) -> Vec<RecordBatch> {
