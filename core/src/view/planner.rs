@@ -27,6 +27,7 @@ use super::split::{leaf_column, leaf_in_place_of, only_columns_of, scanned_table
 use super::stand_ins;
 use super::{DerivedView, View};
 use crate::pipeline::{Pipeline, PipelineErrors, Stream, ViewSql, register_lookups};
+use crate::sql;
 
 /// Why a view was refused.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +110,7 @@ impl Planner {
     /// # Errors
     /// When a lookup cannot be read.
     pub async fn new(pipeline: &Pipeline) -> Result<Self, PipelineErrors> {
-        let context = SessionContext::new_with_config(planning_config());
+        let context = sql::context(planning_config());
         register_lookups(pipeline, &context).await?;
         let mut streams = HashMap::new();
         for stream in &pipeline.streams {
@@ -132,7 +133,7 @@ impl Planner {
     /// Plans `definition`, which may read the views planned before it.
     pub async fn plan(&mut self, definition: &ViewSql) -> Result<Planned, ViewError> {
         self.register_streams()?;
-        let plan = self.context.state().create_logical_plan(&definition.sql).await?;
+        let plan = sql::plan(&self.context.state(), &definition.sql).await?;
         let tables = scanned_tables(&plan)?;
         let over_views = tables.iter().any(|t| self.views.contains(t.table()));
         let over_streams = tables.iter().any(|t| self.streams.contains_key(t.table()));
@@ -214,6 +215,7 @@ impl Planner {
             definition.sql.as_str(),
             &stream.fingerprint(),
             &self.lookups,
+            sql::MEANING,
             env!("CARGO_PKG_VERSION"),
             datafusion::DATAFUSION_VERSION,
         ] {
