@@ -22,6 +22,7 @@ pub mod record;
 pub mod rows;
 pub mod slices;
 pub mod snapshot;
+pub mod sql;
 pub mod state_file;
 pub mod store;
 pub mod view;

@@ -15,6 +15,7 @@ use datafusion::optimizer::OptimizerRule;
 use datafusion::optimizer::optimizer::Optimizer;
 use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::sql::parser::Statement;
 use datafusion::prelude::SessionConfig;
 
 use super::aggregation::{Aggregation, nullable_schema};
@@ -26,10 +27,11 @@ use super::or_null::plan_or_null;
 use super::order::break_ties;
 use super::split::{leaf_column, leaf_in_place_of, only_columns_of, scanned_tables};
 use super::words::cannot_fold;
-use super::{DerivedView, View, allowed, declared, lineage, loose, stand_ins, written};
+use super::{DerivedView, View, allowed, lineage, loose, stand_ins, written};
 use crate::functions;
 use crate::functions::guard::{Guard, OfViews};
 use crate::pipeline::{OnError, Pipeline, PipelineErrors, Stream, ViewSql, register_lookups};
+use crate::sql;
 
 /// Why a view was refused.
 #[derive(Debug, thiserror::Error)]
@@ -99,12 +101,8 @@ pub(super) fn planning_config() -> SessionConfig {
 
 /// Where views are planned. Their functions run within what those of views may use, also while constants are folded.
 fn planning_context() -> SessionContext {
-    let state = SessionStateBuilder::new_with_default_features()
-        .with_config(planning_config())
-        .with_analyzer_rule(Arc::new(Guard(Arc::new(OfViews))))
-        .build();
-    let context = SessionContext::new_with_state(state);
-    functions::install(&context);
+    let context = sql::context(planning_config());
+    context.add_analyzer_rule(Arc::new(Guard(Arc::new(OfViews))));
     context
 }
 
@@ -124,7 +122,6 @@ impl Planner {
     /// When a lookup cannot be read.
     pub async fn new(pipeline: &Pipeline) -> Result<Self, PipelineErrors> {
         let context = planning_context();
-        declared::register_mended_functions(&context);
         register_lookups(pipeline, &context).await?;
         let mut streams = HashMap::new();
         for stream in &pipeline.streams {
@@ -178,7 +175,16 @@ impl Planner {
     async fn logical_plan(&self, sql: &str) -> Result<LogicalPlan, ViewError> {
         let state = self.context.state();
         let dialect = state.config().options().sql_parser.dialect;
-        let mut statement = state.sql_to_statement(sql, &dialect)?;
+        let mut statement = match state.sql_to_statement(sql, &dialect)? {
+            Statement::Statement(statement) => {
+                let known = sql::rewritten(*statement).map_err(|refused| Refusal {
+                    message: refused.message,
+                    hint: refused.hint,
+                })?;
+                Statement::Statement(Box::new(known))
+            }
+            other => other,
+        };
         written::all_understood(&statement, &state)?;
         let streams = self.streams.keys().cloned().collect();
         written::hide_metadata(&mut statement, &streams);
@@ -255,6 +261,7 @@ impl Planner {
             definition.on_error.unwrap_or_default().as_str(),
             &stream.fingerprint(),
             &self.lookups,
+            sql::MEANING,
             env!("CARGO_PKG_VERSION"),
             datafusion::DATAFUSION_VERSION,
             functions::ALGEBRA,

@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use datafusion::common::ParamValues;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion_postgres::arrow_pg::datatypes::arrow_schema_to_pg_fields;
 use datafusion_postgres::pgwire::api::portal::{Format, Portal, PortalExecutionState};
@@ -35,7 +34,7 @@ use super::session::{described, settings};
 use crate::error::{QueryError, Reason};
 use crate::serving::Serving;
 use crate::session::Settings;
-use crate::sql::{Does, check, check_plan};
+use crate::sql::{Does, check, planned};
 
 /// The statement's text, and what it was parsed and planned to. (Cursors of `datafusion-postgres` fix this shape.)
 pub(super) type Prepared = (String, Option<(Statement, LogicalPlan)>);
@@ -67,10 +66,8 @@ impl Parser {
             config.options_mut().catalog.default_schema.clone_from(schema);
             state = SessionStateBuilder::new_from_existing(state).with_config(config).build();
         }
-        let plan = Box::pin(state.statement_to_plan(DfStatement::Statement(Box::new(statement.clone())))).await;
-        let plan = plan.map_err(|error| self.serving.with_table_hint(error.into()))?;
-        check_plan(&plan)?;
-        Ok(plan)
+        let plan = Box::pin(planned(&state, statement.clone())).await;
+        plan.map_err(|error| self.serving.with_table_hint(error))
     }
 }
 

@@ -155,13 +155,12 @@ pub(super) async fn one_shot_of(
     sql: &str,
     rows: &RecordBatch,
 ) -> datafusion::common::Result<Vec<RecordBatch>> {
-    let context = SessionContext::new_with_config(super::super::planner::planning_config());
-    crate::functions::install(&context);
-    super::super::register_mended_functions(&context);
+    let context = crate::sql::context(super::super::planner::planning_config());
     let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])?;
     context.register_table("s", Arc::new(table))?;
     crate::pipeline::register_lookups(pipeline, &context).await.unwrap();
-    context.sql(sql).await?.collect().await
+    let plan = crate::sql::plan(&context.state(), sql).await?;
+    context.execute_logical_plan(plan).await?.collect().await
 }
 
 pub(super) async fn fold(view: &Arc<View>, rows: &RecordBatch) -> Vec<RecordBatch> {
