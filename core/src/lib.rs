@@ -21,6 +21,7 @@ pub mod slices;
 pub mod snapshot;
 pub mod state_file;
 pub mod store;
+pub mod texts;
 pub mod view;
 
 #[cfg(test)]

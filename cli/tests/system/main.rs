@@ -8,6 +8,7 @@ mod comparing;
 mod crash;
 mod edges;
 mod faults;
+mod file_kinds;
 mod headers;
 mod independence;
 mod kafka;
