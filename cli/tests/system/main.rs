@@ -8,6 +8,7 @@ mod comparing;
 mod crash;
 mod edges;
 mod faults;
+mod file_kinds;
 mod foldable;
 mod headers;
 mod independence;

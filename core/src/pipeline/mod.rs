@@ -56,6 +56,8 @@ pub enum Format {
     Json,
     /// One line without a header; fields in the declared order.
     Csv,
+    /// The text of the one column, whatever it is.
+    Text,
 }
 
 /// What `OPTIONS (..)` of a stream can say; unknown options are errors.
@@ -79,6 +81,9 @@ pub struct StreamOptions {
     pub on_data_loss: OnDataLoss,
     /// `'header' 'snake_case'`: how a source file's header becomes field names.
     pub header: Header,
+    /// `'delimiter' ';'`: what is between the fields of CSV, in records and in source files. Without it a comma, and of a
+    /// file what its header shows.
+    pub delimiter: Option<u8>,
     /// `'header.Incident Zip' 'zip'`: single headers, before the rule above.
     pub header_names: Vec<(String, String)>,
     /// `'null' 'NA'`: the text that means null in CSV files, besides the empty one; several separated by `|`.
@@ -130,6 +135,8 @@ pub enum Header {
     AsIs,
     /// `X Coordinate (State Plane)` becomes `x_coordinate_state_plane`.
     SnakeCase,
+    /// There is none: the columns are in the declared order.
+    None,
 }
 
 /// A small table beside the stream, read whole: `STORED AS CSV | PARQUET LOCATION 'agencies.csv'`.

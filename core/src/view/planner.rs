@@ -15,8 +15,8 @@ use datafusion::optimizer::OptimizerRule;
 use datafusion::optimizer::optimizer::Optimizer;
 use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::sql::parser::Statement;
 use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement;
 
 use super::aggregation::{Aggregation, nullable_schema};
 use super::exactness::{Exactness, function};
@@ -177,10 +177,8 @@ impl Planner {
         let dialect = state.config().options().sql_parser.dialect;
         let mut statement = match state.sql_to_statement(sql, &dialect)? {
             Statement::Statement(statement) => {
-                let known = sql::rewritten(*statement).map_err(|refused| Refusal {
-                    message: refused.message,
-                    hint: refused.hint,
-                })?;
+                let known = sql::rewritten(*statement)
+                    .map_err(|refused| Refusal { message: refused.message, hint: refused.hint })?;
                 Statement::Statement(Box::new(known))
             }
             other => other,

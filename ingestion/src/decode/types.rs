@@ -35,7 +35,7 @@ fn is_scalar(data_type: &DataType) -> bool {
         || matches!(data_type, Date32 | Date64 | Time32(_) | Time64(_) | Timestamp(..))
 }
 
-/// The columns as JSON is decoded into first: timestamps and decimals, which are parsed here, are still text.
+/// The columns as JSON is decoded into first: floats and booleans are what they are, all else is still text.
 pub(super) fn raw_schema(columns: &Schema) -> SchemaRef {
     let fields: Fields = columns.fields().iter().map(raw_field).collect();
     Arc::new(Schema::new(fields))
@@ -47,11 +47,23 @@ fn raw_field(field: &FieldRef) -> FieldRef {
 
 fn raw_type(data_type: &DataType) -> DataType {
     match data_type {
+        // Of an integer the fast decoder drops the fraction, and a number of a date it takes for days.
+        integer if integer.is_integer() => DataType::Utf8,
+        DataType::Date32 | DataType::Date64 | DataType::Time32(_) | DataType::Time64(_) => DataType::Utf8,
         DataType::Timestamp(..) | DataType::Decimal128(..) | DataType::Decimal256(..) => DataType::Utf8,
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(raw_field).collect()),
         DataType::List(field) => DataType::List(raw_field(field)),
         DataType::LargeList(field) => DataType::LargeList(raw_field(field)),
         other => other.clone(),
+    }
+}
+
+/// Whether a float is in it.
+pub(super) fn has_float(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Struct(fields) => fields.iter().any(|field| has_float(field.data_type())),
+        DataType::List(field) | DataType::LargeList(field) => has_float(field.data_type()),
+        other => other.is_floating(),
     }
 }
 

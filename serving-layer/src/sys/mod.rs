@@ -4,6 +4,7 @@ mod batch;
 mod column;
 mod dead_letters;
 mod partitions;
+mod recounted;
 mod tables;
 mod view_errors;
 mod views;
@@ -15,6 +16,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{MemTable, Session, TableProvider};
 use datafusion::common::Result;
+use datafusion::execution::TaskContext;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
@@ -23,6 +25,7 @@ use crate::serving::Inner;
 use crate::snapshot::Pin;
 
 pub(crate) use partitions::partitions;
+pub(crate) use recounted::Recounted;
 pub(crate) use views::{ViewState, views};
 
 /// A small table of `sys`.
@@ -93,13 +96,14 @@ impl Kind {
         }
     }
 
-    async fn rows(self, pin: &Arc<Pin>) -> Result<RecordBatch, QueryError> {
+    /// With `recount`, records that were landed under another schema are counted as they decode now.
+    async fn rows(self, pin: &Arc<Pin>, recount: Option<&Arc<TaskContext>>) -> Result<RecordBatch, QueryError> {
         let inner = &pin.inner;
         match self {
-            Self::Streams => tables::streams(inner).await,
+            Self::Streams => tables::streams(inner, recount).await,
             Self::Views => views::rows(pin).await,
             Self::Partitions => partitions::rows(inner).await,
-            Self::Segments => tables::segments(inner).await,
+            Self::Segments => tables::segments(inner, recount).await,
             Self::BatchRuns => batch::runs(inner).await,
             Self::Generations => batch::generations(inner).await,
             Self::Drift => batch::drift(inner).await,
@@ -129,7 +133,11 @@ impl TableProvider for SysTable {
         let Some(pin) = &self.pin else {
             return Err(QueryError::new(Reason::Internal, "a schema was scanned without a snapshot").into());
         };
-        let rows = self.kind.rows(pin).await?;
+        // Only where somebody looks at the counts: it takes decoding the records.
+        let is_wanted =
+            |name| projection.is_none_or(|columns| columns.iter().any(|i| self.schema.field(*i).name() == name));
+        let recount = tables::COUNTS.into_iter().any(is_wanted).then(|| session.task_ctx());
+        let rows = self.kind.rows(pin, recount.as_ref()).await?;
         let table = MemTable::try_new(Arc::clone(&self.schema), vec![vec![rows]])?;
         table.scan(session, projection, filters, limit).await
     }
