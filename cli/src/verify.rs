@@ -10,7 +10,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use dovetail_core::offsets::Offsets;
 use dovetail_core::pipeline::Stream;
-use dovetail_core::view::{Difference, Folder, View, compare_answers};
+use dovetail_core::view::{Difference, Folder, Tally, View, compare_answers};
 use dovetail_serving_layer::Pool;
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,8 @@ pub(crate) struct Verdict {
     pub head: Offsets,
     /// Records of the log below the head.
     pub records: u64,
+    /// Of these, those that the view leaves out because their evaluation fails.
+    pub errors: u64,
     /// Rows of the answer.
     pub rows: u64,
     /// Rows that differ.
@@ -83,7 +85,8 @@ pub(crate) async fn verify(engine: &Arc<Engine>, view: &Arc<View>, progress: &Pr
     let stream = stream_of(engine, view)?;
     let replay = replay(engine, stream, progress);
     progress.view(&view.name, replay.records(Some(&as_of.head)).await?);
-    let (folded_states, records, folded_room) = fold_again(&replay, view, &as_of.head, &memory).await?;
+    let again = fold_again(&replay, view, &as_of.head, &memory).await?;
+    let Again { states: folded_states, records, errors, room: folded_room } = again;
     let mut different = if view.has_sketches() { view.compare_sketches(&states, &folded_states)? } else { vec![] };
     let (schema, exactness) = match is_loose {
         true => (view.leaf_schema(), view.leaf_exactness()),
@@ -108,12 +111,18 @@ pub(crate) async fn verify(engine: &Arc<Engine>, view: &Arc<View>, progress: &Pr
     room.push(memory.take(&view.name, bytes_of(&answered).saturating_add(bytes_of(&folded)).saturating_mul(2))?);
     let (served, folded) = (renamed(answered)?, renamed(folded)?);
     different.extend(compare_answers(&nullable(&schema), &served, &folded, exactness)?);
+    if as_of.errors != errors {
+        let told =
+            |what: &str, tally: Tally| Some(format!("{what} {} records, digest {:x}", tally.count, tally.digest));
+        different.push(Difference { left: told("left out", as_of.errors), right: told("leaves out", errors) });
+    }
     let examples = different.iter().take(EXAMPLES).map(|Difference { left, right }| (left.clone(), right.clone()));
     Ok(Verdict {
         view: view.name.to_string(),
         generation: as_of.generation.0,
         head: as_of.head,
         records,
+        errors: as_of.errors.count,
         rows,
         differences: different.len() as u64,
         examples: examples.collect(),
@@ -144,23 +153,26 @@ fn nullable(schema: &arrow::datatypes::SchemaRef) -> arrow::datatypes::SchemaRef
 
 /// The view's states over all records below `head`: from the log, and from the landing's raw bytes where the log was
 /// trimmed.
-async fn fold_again(
-    replay: &Replay<'_>,
-    view: &Arc<View>,
-    head: &Offsets,
-    memory: &Arc<Pool>,
-) -> Result<(Vec<RecordBatch>, u64, MemoryReservation)> {
+async fn fold_again(replay: &Replay<'_>, view: &Arc<View>, head: &Offsets, memory: &Arc<Pool>) -> Result<Again> {
     let room = memory.for_view(&view.name);
-    let mut states = vec![];
-    let mut records = 0;
+    let (mut states, mut errors, mut records) = (vec![], Tally::default(), 0);
     for (partition, end) in head.iter() {
         let mut folding = Folding::new(view, memory)?;
         records += replay.run(partition, end, &mut folding).await?;
         let state = folding.folder.take_state()?;
+        errors += folding.errors;
         room.try_grow(bytes_of(&state)).map_err(|error| memory.explain(error))?;
         states.extend(state);
     }
-    Ok((states, records, room))
+    Ok(Again { states, records, errors, room })
+}
+
+/// What folding again gives.
+struct Again {
+    states: Vec<RecordBatch>,
+    records: u64,
+    errors: Tally,
+    room: MemoryReservation,
 }
 
 /// What the view's SQL makes of its states.
@@ -181,16 +193,19 @@ pub(crate) struct Folding {
     folder: Folder,
     memory: Arc<Pool>,
     room: MemoryReservation,
+    /// Records that were left out.
+    errors: Tally,
 }
 
 impl Folding {
     fn new(view: &Arc<View>, memory: &Arc<Pool>) -> Result<Self> {
         let (folder, memory) = (Folder::new(view)?, Arc::clone(memory));
-        Ok(Self { folder, room: memory.for_view(&view.name), memory })
+        Ok(Self { folder, room: memory.for_view(&view.name), memory, errors: Tally::default() })
     }
 
     pub(crate) async fn fold(&mut self, rows: &RecordBatch) -> Result<()> {
         self.folder.fold(rows).await?;
+        self.errors += self.folder.take_errors().tally;
         self.room.try_resize(self.folder.size()).map_err(|error| self.memory.explain(error))?;
         Ok(())
     }

@@ -7,6 +7,7 @@
 pub mod catalog;
 pub mod causes;
 pub mod clock;
+pub mod error_file;
 pub mod ledger;
 pub mod manifest;
 pub mod name;

@@ -20,3 +20,4 @@ mod slt;
 mod support;
 mod topics;
 mod verifying;
+mod view_errors;

@@ -12,6 +12,7 @@ use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_plan::aggregates::{AggregateExec, PhysicalGroupBy};
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
+use super::or_null::{expr_or_null, groups_or_null};
 use super::{Exactness, extremes, nth_value};
 
 /// Planned once per view, shared by every [`super::table::Table`].
@@ -129,6 +130,23 @@ impl Aggregation {
             return internal_err!("its value is of the type {}", answer.data_type());
         }
         Ok(())
+    }
+
+    /// The same with expressions that are NULL where they fail.
+    pub(super) fn or_null(mut self) -> Result<Self> {
+        self.group_by = Arc::new(groups_or_null(&self.group_by)?);
+        self.group_schema = self.group_by.group_schema(&self.input_schema)?;
+        for function in &mut self.functions {
+            function.arguments = function.arguments.iter().map(expr_or_null).collect::<Result<_>>()?;
+            function.filter = function.filter.as_ref().map(expr_or_null).transpose()?;
+        }
+        Ok(self)
+    }
+
+    /// Everything that is evaluated of a row.
+    pub(super) fn expressions(&self) -> Vec<Arc<dyn PhysicalExpr>> {
+        let functions = self.functions.iter().flat_map(|f| f.arguments.iter().chain(&f.filter));
+        self.group_by.input_exprs().into_iter().chain(functions.cloned()).collect()
     }
 
     /// Number of leading group columns in a state.

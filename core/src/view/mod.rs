@@ -20,17 +20,21 @@ mod aggregation;
 mod allowed;
 mod compare;
 mod declared;
+mod evaluate;
 mod exactness;
 mod extremes;
 mod fold;
+mod fold_table;
 mod foldable;
 mod joins;
 mod lineage;
 mod loose;
 mod made_up;
 mod nth_value;
+mod or_null;
 mod order;
 mod planner;
+mod row_errors;
 mod sketch;
 mod split;
 mod stand_ins;
@@ -52,13 +56,16 @@ use datafusion::common::Result;
 use datafusion::logical_expr::LogicalPlan;
 
 use crate::name::{StreamName, ViewName};
+use crate::pipeline::OnError;
 
 use aggregation::Aggregation;
 pub use compare::{Difference, compare_answers};
 pub use declared::register_mended_functions;
 pub use exactness::Exactness;
-pub use fold::{Folder, fold_table};
+pub use fold::{FoldError, Folder};
+pub use fold_table::{Piece, TableFold, fold_table};
 pub use planner::{Planned, Planner, ViewError};
+pub use row_errors::{MOST_LISTED, RowError, RowErrors, Tally};
 pub use state::{sort_state, split_state};
 use table::Table;
 pub use trial::{Trial, try_out};
@@ -70,6 +77,8 @@ pub struct View {
     pub stream: StreamName,
     /// The query as written.
     pub sql: String,
+    /// What becomes of a record whose evaluation fails.
+    pub on_error: OnError,
     /// States of different fingerprints never meet: covers the SQL, the stream, the lookups and the engine.
     pub fingerprint: String,
     /// How exactly the answers of two foldings of the same rows agree.
@@ -78,6 +87,8 @@ pub struct View {
     answer_exactness: Vec<Exactness>,
     /// What the rows do not decide, see [`View::loose`].
     loose: Vec<String>,
+    /// Whether a value of the answer grows with a number of a row, as `repeat(x, n)` does.
+    grows: bool,
     /// Rows of the stream -> rows that the aggregate reads; planned, so that it can be run on any batch.
     fold: fold::FoldPlan,
     /// `None`: a view of rows, whose state is the rows themselves.
@@ -108,6 +119,11 @@ impl View {
     /// [`View::group_columns`] of them are the group columns.
     pub fn leaf_schema(&self) -> SchemaRef {
         Arc::clone(&self.leaf_schema)
+    }
+
+    /// The columns of the stream that folding reads, ascending.
+    pub fn columns_read(&self) -> &[usize] {
+        self.fold.reads()
     }
 
     /// How many leading columns of a state are group columns, and so can be filtered before finish.

@@ -22,11 +22,12 @@ use super::exactness::{Exactness, function};
 use super::fold::{BatchInput, FoldPlan};
 use super::foldable::{CutPoint, Refusal, cut_point, node, replace, stream_input};
 use super::joins::{probe_with_stream, runs_again};
+use super::or_null::plan_or_null;
 use super::order::break_ties;
 use super::split::{leaf_column, leaf_in_place_of, only_columns_of, scanned_tables};
-use super::words::cannot_fold;
-use super::{DerivedView, View, allowed, declared, lineage, loose, stand_ins, written};
-use crate::pipeline::{Pipeline, PipelineErrors, Stream, ViewSql, register_lookups};
+use super::words::{self, cannot_fold};
+use super::{DerivedView, View, allowed, declared, lineage, loose, stand_ins, trial, written};
+use crate::pipeline::{OnError, Pipeline, PipelineErrors, Stream, ViewSql, register_lookups};
 
 /// Why a view was refused.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +35,13 @@ pub enum ViewError {
     #[error("{}", .0.message)]
     Refused(Refusal),
     #[error("{}", .0.strip_backtrace())]
-    Plan(#[from] DataFusionError),
+    Plan(DataFusionError),
+}
+
+impl From<DataFusionError> for ViewError {
+    fn from(error: DataFusionError) -> Self {
+        words::no_such_call(&error).map_or(Self::Plan(error), Self::Refused)
+    }
 }
 
 impl ViewError {
@@ -145,6 +152,12 @@ impl Planner {
                 }));
             }
             (true, false) => Planned::Folded(Arc::new(self.fold_view(definition, plan).await?)),
+            (false, _) if definition.on_error.is_some() => {
+                return Err(ViewError::Refused(Refusal {
+                    message: "a view over views folds no record whose evaluation could fail".to_owned(),
+                    hint: "leave `on_error` out, or set it on the views that it reads".to_owned(),
+                }));
+            }
             (false, _) => Planned::Derived(DerivedView {
                 name: definition.name.clone(),
                 sql: definition.sql.clone(),
@@ -196,14 +209,15 @@ impl Planner {
     async fn fold_view(&self, definition: &ViewSql, plan: LogicalPlan) -> Result<View, ViewError> {
         let streams: HashSet<String> = self.streams.keys().cloned().collect();
         let plan = analyzed(&self.context, plan)?;
+        let on_error = definition.on_error.unwrap_or_default();
         let parts = match cut_point(&plan, &streams)? {
-            CutPoint::Aggregate(at) => self.cut_aggregate(&plan, at).await?,
+            CutPoint::Aggregate(at) => self.cut_aggregate(&plan, at, on_error).await?,
             CutPoint::Below(at) => {
                 let input = node(&plan, at).and_then(|above| stream_input(above, &streams));
                 let rows = input.unwrap_or(&plan);
-                self.cut_rows(&plan, rows).await?
+                self.cut_rows(&plan, rows, on_error).await?
             }
-            CutPoint::Top => self.cut_rows(&plan, &plan).await?,
+            CutPoint::Top => self.cut_rows(&plan, &plan, on_error).await?,
         };
         let scanned = scanned_tables(&plan)?;
         let stream = scanned.iter().find_map(|t| self.streams.get(t.table()));
@@ -213,9 +227,11 @@ impl Planner {
             name: definition.name.clone(),
             stream: stream.name.clone(),
             sql: definition.sql.clone(),
+            on_error,
             fingerprint: self.fingerprint(definition, stream),
             exactness: parts.leaf_exactness.iter().chain(&answer_exactness).copied().max().unwrap_or(Exactness::Bits),
             loose: parts.loose,
+            grows: trial::grows(&plan),
             answer_exactness,
             leaf_exactness: parts.leaf_exactness,
             fold: parts.fold,
@@ -230,6 +246,7 @@ impl Planner {
         let mut hash = blake3::Hasher::new();
         for part in [
             definition.sql.as_str(),
+            definition.on_error.unwrap_or_default().as_str(),
             &stream.fingerprint(),
             &self.lookups,
             env!("CARGO_PKG_VERSION"),
@@ -241,7 +258,12 @@ impl Planner {
         hash.finalize().to_hex()[..16].to_owned()
     }
 
-    async fn cut_aggregate(&self, plan: &LogicalPlan, at: *const LogicalPlan) -> Result<Parts, ViewError> {
+    async fn cut_aggregate(
+        &self,
+        plan: &LogicalPlan,
+        at: *const LogicalPlan,
+        on_error: OnError,
+    ) -> Result<Parts, ViewError> {
         let Some(LogicalPlan::Aggregate(aggregate)) = node(plan, at) else {
             return Err(DataFusionError::Internal("the cut point is no aggregate".to_owned()).into());
         };
@@ -249,15 +271,18 @@ impl Planner {
         let values = with_ties_broken(aggregate)?;
         let expressions: Vec<Expr> = aggregate.group_expr.iter().chain(&values).cloned().collect();
         let input = only_columns_of(aggregate.input.as_ref().clone(), &expressions)?;
-        let fold = self.fold_plan(input.clone()).await?;
+        let fold = self.fold_plan(input.clone(), on_error).await?;
         // Only the aggregate's own expressions are wanted here; what is below may need the optimiser to be planned.
         let below = Arc::new(EmptyTable::new(leaf_schema(fields_of(&input).iter())));
         let below = leaf_in_place_of(&input, below)?;
         let groups = stand_ins::replaced(aggregate.group_expr.clone(), below.schema())?;
         let values = stand_ins::replaced(values, below.schema())?;
-        let aggregation = Aggregation::from_plans(&self.plan_one_by_one(below, &groups, values).await?)?;
+        let mut aggregation = Aggregation::from_plans(&self.plan_one_by_one(below, &groups, values).await?)?;
         if let Some((i, error)) = aggregation.cannot_fold() {
             return Err(cannot_fold(&aggregate.aggr_expr[i], aggregate.input.schema(), &error).into());
+        }
+        if on_error == OnError::Null {
+            aggregation = aggregation.or_null()?;
         }
         let leaf_schema = leaf_schema(aggregation.answer_fields().iter());
         let finish_plan = finish_over(plan, at, &leaf_schema)?;
@@ -273,8 +298,8 @@ impl Planner {
         })
     }
 
-    async fn cut_rows(&self, plan: &LogicalPlan, rows: &LogicalPlan) -> Result<Parts, ViewError> {
-        let fold = self.fold_plan(rows.clone()).await?;
+    async fn cut_rows(&self, plan: &LogicalPlan, rows: &LogicalPlan, on_error: OnError) -> Result<Parts, ViewError> {
+        let fold = self.fold_plan(rows.clone(), on_error).await?;
         let fields = fields_of(rows);
         let leaf_schema = leaf_schema(fields.iter());
         let finish_plan = finish_over(plan, rows, &leaf_schema)?;
@@ -285,11 +310,14 @@ impl Planner {
     }
 
     /// Plans what is below the cut, over a batch of the stream.
-    async fn fold_plan(&self, logical: LogicalPlan) -> Result<FoldPlan> {
-        let state = self.context.state();
-        let physical = probe_with_stream(state.create_physical_plan(&logical).await?)?;
+    async fn fold_plan(&self, logical: LogicalPlan, on_error: OnError) -> Result<FoldPlan> {
+        let mut physical = self.context.state().create_physical_plan(&logical).await?;
+        if on_error == OnError::Null {
+            physical = plan_or_null(physical)?;
+        }
+        let physical = probe_with_stream(physical)?;
         let keeps_nothing = runs_again(&physical);
-        Ok(FoldPlan { logical, physical, keeps_nothing, context: self.context.task_ctx() })
+        Ok(FoldPlan::new(physical, keeps_nothing, self.context.task_ctx()))
     }
 
     /// Plans each function of an aggregate on its own: together, functions that are ordered differently conflict.

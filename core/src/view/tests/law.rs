@@ -55,18 +55,18 @@ const SKETCHES: &[&str] =
 
 /// Where to cut, and which two pieces to merge next.
 #[derive(Debug, Clone)]
-struct Cutting {
-    cuts: Vec<prop::sample::Index>,
+pub(super) struct Cutting {
+    pub(super) cuts: Vec<prop::sample::Index>,
     merges: Vec<prop::sample::Index>,
     parquet: bool,
 }
 
-fn cutting() -> impl Strategy<Value = Cutting> {
+pub(super) fn cutting() -> impl Strategy<Value = Cutting> {
     let indices = || prop::collection::vec(any::<prop::sample::Index>(), 0..6);
     (indices(), indices(), any::<bool>()).prop_map(|(cuts, merges, parquet)| Cutting { cuts, merges, parquet })
 }
 
-fn pieces(rows: &RecordBatch, cuts: &[prop::sample::Index]) -> Vec<RecordBatch> {
+pub(super) fn pieces(rows: &RecordBatch, cuts: &[prop::sample::Index]) -> Vec<RecordBatch> {
     let mut ends: Vec<usize> = cuts.iter().map(|c| c.index(rows.num_rows() + 1)).collect();
     ends.push(rows.num_rows());
     ends.sort_unstable();

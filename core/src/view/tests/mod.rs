@@ -1,4 +1,5 @@
 mod again;
+mod failing;
 mod law;
 mod lineage;
 mod matrix;

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 
 use super::super::{Folder, Planned, Planner, View, ViewError};
 use crate::name::ViewName;
-use crate::pipeline::{Pipeline, ViewSql};
+use crate::pipeline::{OnError, Pipeline, ViewSql};
 
 pub(super) const PIPELINE: &str = "
 CREATE EXTERNAL TABLE s (
@@ -27,7 +27,7 @@ CREATE EXTERNAL TABLE other (k VARCHAR, i BIGINT) STORED AS JSON LOCATION 'kafka
 CREATE EXTERNAL TABLE names (k VARCHAR, name VARCHAR) STORED AS CSV LOCATION 'names.csv';
 ";
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Row {
     k: Option<String>,
     g: Option<i64>,
@@ -64,6 +64,11 @@ pub(super) fn row() -> impl Strategy<Value = Row> {
         tags,
     )
         .prop_map(|(k, g, i, f, dec, b, t, tags)| Row { k, g, i, f, dec, b, t, tags })
+}
+
+/// A row of `g` alone.
+pub(super) fn of_g(g: i64) -> Row {
+    Row { g: Some(g), ..Row::default() }
 }
 
 /// `rows` as the stream's decoded batch; offsets skip every third number.
@@ -113,9 +118,13 @@ pub(super) async fn context() -> SessionContext {
 }
 
 pub(super) async fn plan(sql: &str) -> Result<Planned, ViewError> {
+    plan_with(sql, None).await
+}
+
+pub(super) async fn plan_with(sql: &str, on_error: Option<OnError>) -> Result<Planned, ViewError> {
     let mut planner = Planner::new(&pipeline()).await.unwrap();
     let name = ViewName::parse("v").unwrap();
-    planner.plan(&ViewSql { name, sql: sql.to_owned(), line: 1 }).await
+    planner.plan(&ViewSql { name, sql: sql.to_owned(), on_error, line: 1 }).await
 }
 
 pub(super) async fn view(sql: &str) -> Arc<View> {
