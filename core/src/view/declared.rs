@@ -60,7 +60,7 @@ impl ScalarUDFImpl for AsDeclared {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let declared = args.return_field.data_type().clone();
-        let value = self.function.invoke_with_args(args)?;
+        let value = self.function.inner().invoke_with_args(args)?;
         match (value.data_type(), &declared) {
             (got, declared) if got == *declared => Ok(value),
             // Without a zone it counts from 1970 in UTC; a cast would take it for a local time.

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{JoinType, ScalarValue};
-use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
+use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan};
 
 use super::allowed::{self, Place};
 use super::exactness::function;
@@ -304,6 +304,13 @@ fn order_is_given(aggregate: &Aggregate) -> Result<(), Refusal> {
             return refuse(
                 "the n of `nth_value(x, n)` is not a number that counts from 1, or from -1 backwards",
                 "write it out: nth_value(x, 2 ORDER BY _offset)",
+            );
+        }
+        let is_nested = |expr: &Expr| expr.get_type(aggregate.input.schema()).is_ok_and(|t| t.is_nested());
+        if params.order_by.iter().any(|sort| is_nested(&sort.expr)) {
+            return refuse(
+                format!("`{name}()` cannot ORDER BY a list or a struct: with NULLs in them they have no order"),
+                "order by an element or a field",
             );
         }
         if params.order_by.is_empty() {

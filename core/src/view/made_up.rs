@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, ListArray, RecordBatch, StringArray, StructArray, UInt32Array, new_empty_array,
-    new_null_array,
+    Array, ArrayRef, BinaryArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray, StructArray,
+    UInt32Array, new_empty_array, new_null_array,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, Field, Fields, SchemaRef, TimeUnit, i256};
 use datafusion::common::{Result, ScalarValue};
+
+use crate::record::column::{OFFSET, PARTITION};
 
 /// The first row has NULL in every column.
 pub(super) const NULLS: usize = 0;
@@ -28,7 +30,13 @@ pub(super) fn rows(schema: &SchemaRef, extremes: bool) -> Result<RecordBatch> {
     let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
     let most = columns.iter().map(|column| column.len()).max().unwrap_or(0);
     let rows = 2 * most;
-    let picked = columns.iter().enumerate().map(|(c, column)| {
+    let picked = columns.iter().zip(schema.fields()).enumerate().map(|(c, (column, field))| {
+        // Of these alone every record has a value.
+        match field.name().as_str() {
+            PARTITION => return Ok(Arc::new(Int32Array::from(vec![0; rows])) as ArrayRef),
+            OFFSET => return Ok(Arc::new(Int64Array::from_iter_values(0..rows as i64)) as ArrayRef),
+            _ => {}
+        }
         let shift = |row: usize| if row < most { row } else { row + (row - most + 1) * c };
         let picks = (0..rows).map(|row| (shift(row) % column.len().max(1)) as u32);
         Ok(take(column, &UInt32Array::from_iter_values(picks), None)?)

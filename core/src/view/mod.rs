@@ -87,6 +87,8 @@ pub struct View {
     answer_exactness: Vec<Exactness>,
     /// What the rows do not decide, see [`View::loose`].
     loose: Vec<String>,
+    /// Whether a value of the answer grows with a number of a row, as `repeat(x, n)` does.
+    grows: bool,
     /// Rows of the stream -> rows that the aggregate reads; planned, so that it can be run on any batch.
     fold: fold::FoldPlan,
     /// `None`: a view of rows, whose state is the rows themselves.

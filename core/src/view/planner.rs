@@ -26,8 +26,8 @@ use super::joins::{probe_with_stream, runs_again};
 use super::or_null::plan_or_null;
 use super::order::break_ties;
 use super::split::{leaf_column, leaf_in_place_of, only_columns_of, scanned_tables};
-use super::words::cannot_fold;
-use super::{DerivedView, View, allowed, lineage, loose, stand_ins, written};
+use super::words::{self, cannot_fold};
+use super::{DerivedView, View, allowed, lineage, loose, stand_ins, trial, written};
 use crate::functions;
 use crate::functions::guard::{Guard, OfViews};
 use crate::pipeline::{OnError, Pipeline, PipelineErrors, Stream, ViewSql, register_lookups};
@@ -39,7 +39,13 @@ pub enum ViewError {
     #[error("{}", .0.message)]
     Refused(Refusal),
     #[error("{}", .0.strip_backtrace())]
-    Plan(#[from] DataFusionError),
+    Plan(DataFusionError),
+}
+
+impl From<DataFusionError> for ViewError {
+    fn from(error: DataFusionError) -> Self {
+        words::no_such_call(&error).map_or(Self::Plan(error), Self::Refused)
+    }
 }
 
 impl ViewError {
@@ -242,6 +248,7 @@ impl Planner {
             fingerprint: self.fingerprint(definition, stream),
             exactness: parts.leaf_exactness.iter().chain(&answer_exactness).copied().max().unwrap_or(Exactness::Bits),
             loose: parts.loose,
+            grows: trial::grows(&plan),
             answer_exactness,
             leaf_exactness: parts.leaf_exactness,
             fold: parts.fold,

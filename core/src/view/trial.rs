@@ -5,7 +5,6 @@
 //! exist. A row that fails because of its values (`100 / x` with a zero) does not count, as long as another can be
 //! folded: that is what a view's handling of errors is for.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,18 +13,18 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use bytes::Bytes;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{DataFusionError, Result, exec_err};
+use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::MemTable;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use futures::FutureExt;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use super::evaluate::{caught, caught_now, message};
+use super::foldable::Refusal;
 use super::made_up::{self, NULLS, PLAIN};
 use super::planner::planning_config;
-use super::{Folder, View, ViewError, sort_state};
-use crate::view::foldable::Refusal;
+use super::{FoldError, Folder, View, ViewError, sort_state};
 
 /// How a trial ended that found nothing wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,17 +65,17 @@ pub async fn try_out(view: &Arc<View>, schema: &SchemaRef) -> Result<Trial, View
 }
 
 async fn run(view: &Arc<View>, schema: &SchemaRef) -> Result<(), ViewError> {
-    let rows = made_up::rows(schema, !grows(&view.fold.logical))?;
+    let rows = made_up::rows(schema, !view.grows)?;
     let states = fold(view, &rows).await?;
-    let plain: Vec<RecordBatch> =
-        states.iter().filter(|(row, _)| [NULLS, PLAIN].contains(row)).flat_map(|(_, state)| state.clone()).collect();
+    let plain = states.iter().filter(|(row, _)| [NULLS, PLAIN].contains(row));
+    let plain: Vec<RecordBatch> = plain.flat_map(|(_, state)| state.clone()).collect();
     let all: Vec<RecordBatch> = states.into_iter().flat_map(|(_, state)| state).collect();
-    // Extremes together may be more than an accumulator holds. That is an error of those rows; of a plain one it is not.
+    // Extremes together may be more than an accumulator holds, which is their fault; plain values are not.
     for (states, is_plain) in [(&all, false), (&plain, true)] {
-        match merge_and_finish(view, states) {
-            Ok(finished) => answer(view, finished).await.or_else(|error| unless_whole("answered", error))?,
-            Err(error) if is_plain => return Err(failed("merged or finished", &error)),
-            Err(error) => unless_whole("merged or finished", error)?,
+        match caught_now(|| merge_and_finish(view, states)) {
+            Ok(finished) => answer(view, finished).await.or_else(unless_of_values)?,
+            Err(error) if is_plain => return Err(failed("merged", message(&error))),
+            Err(error) => unless_of_values(error)?,
         }
         tokio::task::yield_now().await;
     }
@@ -85,29 +84,23 @@ async fn run(view: &Arc<View>, schema: &SchemaRef) -> Result<(), ViewError> {
 
 /// Each row on its own: the states of those that could be folded.
 async fn fold(view: &Arc<View>, rows: &RecordBatch) -> Result<Vec<(usize, Vec<RecordBatch>)>, ViewError> {
-    let (mut states, mut errors) = (vec![], vec![]);
+    let (mut states, mut first) = (vec![], None);
     for row in 0..rows.num_rows() {
-        let folded = AssertUnwindSafe(fold_one(view, &rows.slice(row, 1))).catch_unwind().await;
-        match folded.unwrap_or_else(|_| exec_err!("it panics")) {
-            Ok(state) => states.push((row, state)),
-            Err(error) => errors.push(error),
+        let mut folder = Folder::new(view)?;
+        match folder.fold(&rows.slice(row, 1)).await {
+            Ok(()) if folder.errors().is_empty() => states.push((row, folder.take_state()?)),
+            Ok(()) => first = first.or_else(|| folder.take_errors().listed.pop()),
+            Err(FoldError::Row(error)) => first = first.or(Some(error)),
+            Err(FoldError::Plan(error)) => return Err(failed("folded", message(&error))),
+            Err(error @ FoldError::Unplaced) => return Err(failed("folded", error)),
         }
         // That time is up is seen between two rows.
         tokio::task::yield_now().await;
     }
-    let with_values = states.iter().any(|(row, _)| *row != NULLS);
-    let none = states.is_empty() || (!with_values && errors.iter().all(of_the_engine));
-    let whole = errors.iter().find(|error| is_whole(error)).or_else(|| errors.first().filter(|_| none));
-    match whole {
-        Some(error) => Err(failed("folded", error)),
-        None => Ok(states),
+    match first {
+        Some(error) if states.is_empty() => Err(failed("folded", format!("`{}`: {}", error.expression, error.error))),
+        _ => Ok(states),
     }
-}
-
-async fn fold_one(view: &Arc<View>, row: &RecordBatch) -> Result<Vec<RecordBatch>> {
-    let mut folder = Folder::new(view)?;
-    folder.fold(row).await?;
-    folder.take_state()
 }
 
 /// Merges and finishes `states` in either order, and the other way round after they were written and read.
@@ -136,47 +129,29 @@ async fn answer(view: &View, finished: Vec<RecordBatch>) -> Result<()> {
     let leaf = MemTable::try_new(view.leaf_schema(), vec![finished])?;
     let context = SessionContext::new_with_config(planning_config());
     let plan = view.answer_plan(Arc::new(leaf))?;
-    let run = async { context.execute_logical_plan(plan).await?.collect().await };
-    AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(|_| exec_err!("it panics")).map(|_| ())
+    caught(async { context.execute_logical_plan(plan).await?.collect().await }).await.map(|_| ())
 }
 
-fn failed(step: &str, error: &DataFusionError) -> ViewError {
-    ViewError::Refused(Refusal {
-        message: format!("made-up rows cannot be {step}: {}", error.strip_backtrace()),
-        hint: "the view would stop at its first record: write the expression in another way, or cast its types"
-            .to_owned(),
-    })
+fn failed(step: &str, error: impl std::fmt::Display) -> ViewError {
+    let hint = "the view would stop at its first record: write the expression in another way, or cast its types";
+    ViewError::Refused(Refusal { message: format!("made-up rows cannot be {step}: {error}"), hint: hint.to_owned() })
 }
 
-fn unless_whole(step: &str, error: DataFusionError) -> Result<(), ViewError> {
-    if is_whole(&error) || of_the_engine(&error) { Err(failed(step, &error)) } else { Ok(()) }
-}
-
-/// Whether no row could fare better: types do not fit, or something does not exist.
-fn is_whole(error: &DataFusionError) -> bool {
-    match error.find_root() {
-        DataFusionError::NotImplemented(_) | DataFusionError::SchemaError(..) | DataFusionError::ParquetError(_) => {
-            true
-        }
-        DataFusionError::ArrowError(error, _) => match error.as_ref() {
-            ArrowError::SchemaError(_) | ArrowError::NotYetImplemented(_) => true,
-            ArrowError::InvalidArgumentError(why) => why.contains("must match schema types"),
-            _ => false,
-        },
+/// Above the aggregate a division by zero is an error of the answer; a type that does not fit is one of the view.
+fn unless_of_values(error: DataFusionError) -> Result<(), ViewError> {
+    let of_values = match error.find_root() {
+        DataFusionError::ArrowError(error, _) => !matches!(
+            error.as_ref(),
+            ArrowError::SchemaError(_) | ArrowError::NotYetImplemented(_) | ArrowError::InvalidArgumentError(_)
+        ),
+        DataFusionError::Execution(_) | DataFusionError::ResourcesExhausted(_) | DataFusionError::External(_) => true,
         _ => false,
-    }
-}
-
-/// Whether it is no error of evaluating a value.
-fn of_the_engine(error: &DataFusionError) -> bool {
-    match error.find_root() {
-        DataFusionError::Internal(_) | DataFusionError::Plan(_) | DataFusionError::Configuration(_) => true,
-        _ => is_whole(error),
-    }
+    };
+    if of_values { Ok(()) } else { Err(failed("answered", message(&error))) }
 }
 
 /// Whether the plan calls a function whose result grows with a number.
-fn grows(plan: &LogicalPlan) -> bool {
+pub(super) fn grows(plan: &LogicalPlan) -> bool {
     let mut found = false;
     let walked = plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {

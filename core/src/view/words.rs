@@ -60,9 +60,9 @@ pub(super) fn no_such_call(error: &DataFusionError) -> Option<Refusal> {
     let (_, call) = text.split_once("No function matches the given name and argument types '")?;
     let (call, _) = call.split_once('\'')?;
     let (name, types) = call.split_once('(')?;
-    let types = types.trim_end_matches(')');
+    let types = types.strip_suffix(')').unwrap_or(types);
     Some(Refusal {
-        message: format!("`{name}()` does not take arguments of the types {}", in_sql(types)),
+        message: format!("`{name}({})` does not exist: it does not take these types", in_sql(types)),
         hint: OTHER.to_owned(),
     })
 }

@@ -361,7 +361,7 @@ mod tests {
         assert_eq!(hidden("SELECT * FROM s"), format!("SELECT * {all} FROM s"));
         assert_eq!(
             hidden("SELECT x.* FROM s x JOIN n USING (k)"),
-            format!("SELECT x.* {all} FROM s AS x JOIN n USING(k)")
+            format!("SELECT x.* {all} FROM s x JOIN n USING(k)")
         );
         assert_eq!(
             hidden("WITH a AS (SELECT *, 1 AS o FROM s) SELECT * FROM a"),

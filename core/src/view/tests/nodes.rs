@@ -67,7 +67,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("SET datafusion.execution.batch_size = 1", "`SET` has no place in a view"),
     ("EXPLAIN SELECT k FROM s", "`EXPLAIN` has no place in a view"),
     ("EXPLAIN ANALYZE SELECT k FROM s", "`EXPLAIN ANALYZE` has no place in a view"),
-    ("INSERT INTO names SELECT k, k FROM s", "`INSERT, UPDATE or DELETE` has no place in a view"),
+    ("INSERT INTO names SELECT k, upper(k) FROM s", "`INSERT, UPDATE or DELETE` has no place in a view"),
     ("SELECT k INTO x FROM s", "`CREATE or DROP` has no place in a view"),
     ("CREATE TABLE x AS SELECT k FROM s", "`CREATE or DROP` has no place in a view"),
     ("COPY s TO 'x.parquet'", "`COPY` has no place in a view"),
@@ -200,28 +200,30 @@ const FOLDED_EXPRESSIONS: &[&str] = &[
     "SELECT k FROM s WHERE k IN (SELECT k FROM names)",
     "SELECT k FROM s WHERE EXISTS (SELECT 1 FROM names n WHERE n.k = s.k)",
     "SELECT k FROM s WHERE k = (SELECT max(k) FROM names)",
+    "SELECT k FROM s WHERE k > ALL (SELECT k FROM names)",
 ];
+
+fn see_expressions(plan: &LogicalPlan, seen: &mut BTreeSet<usize>) {
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                seen.insert(expression_number(expr));
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })
+    .unwrap();
+}
 
 #[tokio::test]
 async fn every_expression_is_folded_or_refused_by_name() {
     let context = context().await;
     let mut seen = BTreeSet::new();
     for sql in FOLDED_EXPRESSIONS {
-        let logical = logical(&context, sql).await;
-        logical
-            .apply_with_subqueries(|node| {
-                node.apply_expressions(|expr| {
-                    expr.apply(|expr| {
-                        seen.insert(expression_number(expr));
-                        Ok(TreeNodeRecursion::Continue)
-                    })
-                })
-            })
-            .unwrap();
+        see_expressions(&logical(&context, sql).await, &mut seen);
         plan(sql).await.unwrap_or_else(|error| panic!("`{sql}`: {error}"));
     }
     let field = Arc::new(arrow::datatypes::Field::new("x", arrow::datatypes::DataType::Int64, true));
-    let compared = logical(&context, "SELECT k FROM s WHERE k > ALL (SELECT k FROM names)").await;
     let lambda = Expr::Lambda(Lambda { params: vec!["x".to_owned()], body: Box::new(lit(1)) });
     let allowed_by_hand = [
         lambda.clone(),
@@ -249,14 +251,6 @@ async fn every_expression_is_folded_or_refused_by_name() {
         let refusal = allowed::expression(&expr, Place::Rows).unwrap_err();
         assert!(refusal.message.contains(message), "{expr}: {}", refusal.message);
     }
-    compared
-        .apply_expressions(|expr| {
-            expr.apply(|expr| {
-                seen.insert(expression_number(expr));
-                Ok(TreeNodeRecursion::Continue)
-            })
-        })
-        .unwrap();
     let state = context.state();
     let function = Arc::clone(state.higher_order_functions().values().next().unwrap());
     let call = Expr::HigherOrderFunction(HigherOrderFunction::new(function, vec![col("tags"), lambda]));

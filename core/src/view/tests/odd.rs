@@ -63,7 +63,7 @@ const VIEWS: &[&str] = &[
     "SELECT g, string_agg(DISTINCT k, ',' ORDER BY k) AS a, array_agg(DISTINCT k ORDER BY k) AS b, array_agg(DISTINCT i ORDER BY i DESC) AS c FROM s GROUP BY g",
     "SELECT k, first_value(i ORDER BY t) FILTER (WHERE b) AS a, last_value(i ORDER BY f DESC, i) AS c FROM s GROUP BY k",
     "SELECT k, first_value(i ORDER BY t) IGNORE NULLS AS a, array_agg(i ORDER BY i) FILTER (WHERE i IS NOT NULL) AS c FROM s GROUP BY k",
-    "SELECT k, sum(i ORDER BY t) AS a, count(i ORDER BY i) AS c FROM (SELECT k, i, t FROM s) GROUP BY k",
+    "SELECT k, min(i ORDER BY t) AS a, bool_or(b ORDER BY i) AS c FROM (SELECT k, i, t, b FROM s) GROUP BY k",
     "SELECT DISTINCT ON (k) k, i, t FROM s ORDER BY k, t DESC, i, _partition, _offset",
     "SELECT DISTINCT ON (g) g, k FROM s ORDER BY g, _offset",
     // Windows, LIMIT and ORDER BY above the aggregate, in total orders.
