@@ -22,7 +22,6 @@ const FAILING: &[&str] = &[
     "CAST(wide AS INT)",
     "abs(least)",
     "dec * dec",
-    "lpad(t, negative, '0')",
 ];
 
 const BAD: &str = r#"{"id":3,"zero":0,"least":-2147483648,"negative":-3,"wide":9007199254740993,"dec":"99999999999999999999999999.99","t":"abc","day":"2026-02-30"}"#;
@@ -102,7 +101,7 @@ async fn a_record_that_fails_is_left_out_of_its_view_alone() {
         }
         server.check("SELECT CAST(sum(n) AS BIGINT) FROM v0", &["7"]).await;
         server.check("SELECT errors FROM sys.views WHERE name = 'v0'", &["3"]).await;
-        server.check("SELECT \"offset\" FROM sys.view_errors WHERE \"view\" = 'v8' ORDER BY 1", &["2", "6", "7"]).await;
+        server.check("SELECT \"offset\" FROM sys.view_errors WHERE \"view\" = 'v7' ORDER BY 1", &["2", "6", "7"]).await;
     }
     verify(&server.client(), &[]).await;
     server.check("SELECT count(*) FROM sys.drift WHERE drift > 0", &["0"]).await;

@@ -37,6 +37,9 @@ impl ExprPlanner for Operators {
             Operands::AsTheyAre => raw,
             Operands::Times => RawBinaryExpr { left: time(raw.left, &left), right: time(raw.right, &right), ..raw },
             Operands::Keys => RawBinaryExpr { left: key(raw.left, &left), right: key(raw.right, &right), ..raw },
+            Operands::Floats => {
+                RawBinaryExpr { left: as_float(raw.left, &left), right: as_float(raw.right, &right), ..raw }
+            }
             Operands::LiteralAs(to) => RawBinaryExpr { left: read(raw.left, &to), right: read(raw.right, &to), ..raw },
         }))
     }
@@ -121,10 +124,15 @@ enum Operands {
     Keys,
     /// A literal of text is read as the other operand's type.
     LiteralAs(DataType),
+    /// What is exact becomes a float beside one.
+    Floats,
 }
 
 fn operands(operator: &BinaryOperator, left: &DataType, right: &DataType) -> Operands {
     use BinaryOperator::{Eq, Gt, GtEq, Lt, LtEq, Minus, NotEq, Plus};
+    if is_inexact_with(left, right) || is_inexact_with(right, left) {
+        return Operands::Floats;
+    }
     match operator {
         Plus if (is_date(left) && is_interval(right)) || (is_interval(left) && is_date(right)) => Operands::Times,
         Minus if is_date(left) && is_interval(right) => Operands::Times,
@@ -149,6 +157,19 @@ fn is_read(data_type: &DataType) -> bool {
 
 fn cast(expr: Expr, to: DataType) -> Expr {
     Expr::Cast(Cast::new(Box::new(expr), to))
+}
+
+/// DataFusion would make a decimal of the float, which has no room for most of them.
+fn is_inexact_with(float: &DataType, other: &DataType) -> bool {
+    float.is_floating() && matches!(other, DataType::Decimal128(..) | DataType::Decimal256(..))
+}
+
+fn as_float(operand: Expr, of: &DataType) -> Expr {
+    match float(operand) {
+        expr @ Expr::Literal(..) => expr,
+        expr if of.is_floating() => expr,
+        expr => cast(expr, DataType::Float64),
+    }
 }
 
 fn time(expr: Expr, of: &DataType) -> Expr {

@@ -14,17 +14,18 @@ use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr_common::physical_expr::fmt_sql;
 use datafusion::physical_plan::PhysicalExpr;
 
-/// Whether the values of a row can be what failed. What is wrong with the plan, the memory or a file is not a row's.
+/// Whether the values of a row can be what failed. What is wrong with the plan or a file is not a row's.
 pub(super) fn is_of_a_row(error: &DataFusionError) -> bool {
     match error.find_root() {
         DataFusionError::ArrowError(error, _) => !matches!(
             error.as_ref(),
             ArrowError::IoError(..) | ArrowError::MemoryError(_) | ArrowError::SchemaError(_) | ArrowError::IpcError(_)
         ),
+        // What takes too much memory at once may fit in parts.
         DataFusionError::Execution(_)
         | DataFusionError::Plan(_)
-        | DataFusionError::NotImplemented(_)
-        | DataFusionError::External(_) => true,
+        | DataFusionError::External(_)
+        | DataFusionError::ResourcesExhausted(_) => true,
         _ => false,
     }
 }

@@ -2,11 +2,9 @@
 //! order doubles are added above the cut. Two foldings of the same rows may then answer differently, and both are
 //! right, so `check` warns and `verify` compares what is below.
 
-use datafusion::common::DFSchema;
 use datafusion::logical_expr::expr::{Sort, WindowFunction};
 use datafusion::logical_expr::{
-    Aggregate, Expr, ExprSchemable, Limit, LogicalPlan, WindowFrame, WindowFrameBound, WindowFrameUnits,
-    WindowFunctionDefinition,
+    Aggregate, Expr, Limit, LogicalPlan, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition,
 };
 
 use super::exactness::{Exactness, function};

@@ -30,8 +30,8 @@ fn an_empty_pipeline() {
 
 #[test]
 fn views_with_other_clauses() {
-    let plain = "p.sql:2:1: in view `v`: a view has a name and a query, and no other clause\n  hint: write `CREATE VIEW \
-                 name AS SELECT ..`, with columns named by `AS` in the query";
+    let plain = "p.sql:2:1: in view `v`: a view has a name, options and a query, and no other clause\n  hint: write `CREATE VIEW \
+                 name AS SELECT ..`, with columns named by `AS` in the query; options stand before `AS`: `WITH (on_error = 'null')`";
     for create in [
         "CREATE OR REPLACE VIEW v AS SELECT a FROM s",
         "CREATE MATERIALIZED VIEW v AS SELECT a FROM s",
@@ -119,7 +119,7 @@ fn locations_and_formats() {
     }
     check(
         &create("PARQUET", "kafka://S"),
-        "p.sql:1:1: in stream `s`: a stream cannot be stored as PARQUET\n  hint: write `STORED AS JSON` or `STORED AS CSV`",
+        "p.sql:1:1: in stream `s`: a stream cannot be stored as PARQUET\n  hint: write `STORED AS JSON`, `STORED AS CSV` or `STORED AS TEXT`",
     );
     check(
         &create("JSON", "kafak://S"),
@@ -209,7 +209,7 @@ fn options_and_what_they_name() {
     check_options(
         "format.compression gzip",
         "p.sql:1:91: in stream `s`: unknown option `format.compression`\n  hint: options are `event_time`, `timezone`, \
-         `timestamp_format`, `timestamp_unit`, `key`, `partitions`, `on_bad_record`, `on_data_loss`, `header`, `header.NAME` and `null`",
+         `timestamp_format`, `timestamp_unit`, `key`, `partitions`, `on_bad_record`, `on_data_loss`, `header`, `header.NAME`, `delimiter` and `null`",
     );
     check_options("'null' 'x', 'null' 'y'", "p.sql:1:103: in stream `s`: option `null` is given twice");
     check_options(
@@ -277,6 +277,6 @@ fn values_of_options() {
     );
     check_options(
         "'header' 'camel'",
-        "p.sql:1:100: in stream `s`: option `header` cannot be `camel`\n  hint: values are `as_is` and `snake_case`",
+        "p.sql:1:100: in stream `s`: option `header` cannot be `camel`\n  hint: values are `as_is`, `snake_case` and `none`",
     );
 }

@@ -32,7 +32,6 @@ const VIEWS: &[(&str, &str)] = &[
         "coalesce(g, 0) > 0 OR i IS NULL OR i <> 0",
     ),
     ("SELECT CAST(k AS BIGINT) AS n, sum(i) AS s FROM s GROUP BY 1", "k IS NULL"),
-    ("SELECT k, max(lpad('x', CAST(g - 1 AS INT), 'y')) AS m FROM s GROUP BY k", "g IS NULL OR g > 0"),
     (
         "SELECT tag, count(*) AS n FROM (SELECT unnest(tags) AS tag, 10 / g AS q FROM s) WHERE q > 0 GROUP BY tag",
         "g IS NULL OR g <> 0",

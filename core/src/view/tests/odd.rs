@@ -118,18 +118,13 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "a join of a stream's rows with an aggregate over a stream cannot be folded: each row would need all others",
         "join them in the query",
     ),
-    ("SELECT k FROM s TABLESAMPLE (10)", "`TABLESAMPLE` has no place in a view: it would be overlooked", "id % 10 = 0"),
+    ("SELECT k FROM s TABLESAMPLE (10)", "TABLESAMPLE is not supported", "a hash of a column"),
     (
         "SELECT k, count(*) FROM s GROUP BY k WITH ROLLUP",
         "`GROUP BY .. WITH` has no place in a view: it would be overlooked",
         "ROLLUP (..)",
     ),
     ("SELECT k FROM s FOR UPDATE", "`FOR UPDATE` has no place in a view: it would be overlooked", "leave it out"),
-    (
-        "SELECT k FROM s FETCH FIRST 3 ROWS ONLY",
-        "`FETCH FIRST` has no place in a view: it would be overlooked",
-        "LIMIT",
-    ),
     (
         "SELECT tag, count(*) FROM s CROSS JOIN UNNEST(tags) AS u (tag) GROUP BY 1",
         "UNNEST of a column in FROM cannot be planned",
@@ -209,7 +204,6 @@ async fn functions_without_an_accumulator_are_refused() {
     for (sql, starts) in [
         ("SELECT count(DISTINCT k, g) FROM s", "`count(DISTINCT VARCHAR, BIGINT)` cannot be folded: "),
         ("SELECT k, count(DISTINCT i, g) FROM s GROUP BY k", "`count(DISTINCT BIGINT, BIGINT)` cannot be folded: "),
-        ("SELECT stddev(DISTINCT i) FROM s", "`stddev(DISTINCT DOUBLE)` cannot be folded: "),
     ] {
         match plan(sql).await {
             Err(ViewError::Refused(refusal)) if refusal.message.starts_with(starts) => {}
@@ -224,7 +218,7 @@ async fn functions_without_an_accumulator_are_refused() {
 async fn a_star_is_the_declared_columns() {
     let columns =
         |fields: &arrow::datatypes::Schema| fields.fields().iter().map(|f| f.name().clone()).collect::<Vec<_>>();
-    let declared = ["k", "g", "i", "f", "dec", "b", "t", "tags"];
+    let declared = ["k", "g", "i", "f", "dec", "b", "t", "tags", "w"];
     for sql in [
         "SELECT * FROM s",
         "SELECT x.* FROM s x WHERE i > 1",
@@ -235,9 +229,9 @@ async fn a_star_is_the_declared_columns() {
     ] {
         assert_eq!(columns(&view(sql).await.answer_schema()), declared, "{sql}");
     }
-    assert_eq!(columns(&view("SELECT *, _offset FROM s").await.answer_schema())[8..], ["_offset"]);
+    assert_eq!(columns(&view("SELECT *, _offset FROM s").await.answer_schema())[9..], ["_offset"]);
     let joined = view("SELECT * FROM s JOIN names USING (k)").await;
-    assert_eq!(columns(&joined.answer_schema())[8..], ["name"]);
+    assert_eq!(columns(&joined.answer_schema())[9..], ["name"]);
     // An aggregate above may still order by what every record has.
     view("SELECT k, last_value(i ORDER BY t) AS l FROM (SELECT * FROM s) GROUP BY k").await;
 }
@@ -261,8 +255,9 @@ async fn what_the_rows_do_not_decide_is_noted() {
         (format!("SELECT k, rank() OVER (ORDER BY n) AS r {by_k}"), 0),
         (format!("SELECT k, sum(n) OVER (ORDER BY n ROWS 1 PRECEDING) AS r {by_k}"), 1),
         (format!("SELECT k, sum(n) OVER (ORDER BY n) AS r {by_k}"), 0),
-        (format!("SELECT k, sum(f) OVER () AS r {by_k}"), 1),
-        (format!("SELECT sum(f) AS r {by_k}"), 1),
+        (format!("SELECT k, sum(f) OVER () AS r {by_k}"), 0),
+        (format!("SELECT sum(f) AS r {by_k}"), 0),
+        (format!("SELECT approx_median(f) AS r {by_k}"), 1),
         (format!("SELECT sum(n) AS r {by_k}"), 0),
         (format!("SELECT first_value(k ORDER BY n) AS r {by_k}"), 1),
     ] {
