@@ -2,22 +2,23 @@
 
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SQLOptions;
-use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement};
+use datafusion::sql::sqlparser::ast::{CopySource, CopyTarget, Query, SetExpr, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 
-use crate::compat::rewritten;
+use crate::compat::{rewritten, simpler};
 use crate::error::{QueryError, Reason};
+use crate::fetch::fetch_command;
 
 /// What a statement that is let through does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Does {
     /// Answers rows.
     Read,
-    /// Changes the session only: `SET`, `BEGIN`, a cursor.
+    /// Is about the session: `SET`, `BEGIN`, a cursor, `COPY` to it.
     Session,
 }
 
@@ -39,7 +40,16 @@ impl Dialect {
         if let Some(table) = table_command(sql) {
             return self.parse(&table);
         }
-        if sql.to_ascii_lowercase().contains("pg_") {
+        if let Some(fetch) = fetch_command(sql) {
+            return Ok(vec![fetch]);
+        }
+        let lower = sql.to_ascii_lowercase();
+        if ["pg_", "information_schema"].iter().any(|word| lower.contains(word))
+            && let Some(simpler) = plain(sql).ok().and_then(|statements| simpler(&statements))
+        {
+            return Ok(simpler.into_iter().map(|statement| rewritten(self.0.rewrite(statement))).collect());
+        }
+        if lower.contains("pg_") {
             return Ok(self.0.parse(sql).or_else(|_| plain(sql))?.into_iter().map(rewritten).collect());
         }
         match plain(sql) {
@@ -135,6 +145,11 @@ pub(crate) fn check(statement: &Statement) -> Result<Does, QueryError> {
             stmts.iter().filter_map(|d| d.for_query.as_deref()).try_for_each(check_query)?;
             Ok(Does::Session)
         }
+        // To the client, not to a file.
+        Statement::Copy { source, to: true, target: CopyTarget::Stdout, .. } => match source {
+            CopySource::Query(query) => check_query(query).map(|()| Does::Session),
+            CopySource::Table { .. } => Ok(Does::Session),
+        },
         Statement::Set(_)
         | Statement::Reset(_)
         | Statement::ShowVariable { .. }

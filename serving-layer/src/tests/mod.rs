@@ -16,4 +16,6 @@ mod read_only;
 mod silent;
 mod stopped;
 mod times;
+mod wire_sessions;
+mod wire_types;
 mod world;
