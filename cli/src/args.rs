@@ -203,14 +203,16 @@ pub struct Ingest {
     /// Pace by the event time, so many times as fast: `60x` plays an hour in a minute.
     #[arg(long, value_name = "FACTOR", value_parser = parse_factor)]
     pub as_recorded: Option<f64>,
-    /// Name of the source, by which an interrupted ingest continues; by default made from the file's path and
-    /// first record. Standard input and pipes have a new one each time unless it is named.
+    /// Name of the source, by which an interrupted ingest continues; by default made from the file's first record.
+    /// Standard input and pipes have a new one each time unless it is named.
     #[arg(long, value_name = "NAME")]
     pub source: Option<String>,
-    /// Folder that keeps what was ingested of each file, so that one that changed is told from one that grew; by
-    /// default `dovetail` in `$XDG_STATE_HOME` or `~/.local/state`.
-    #[arg(long, env = "DOVETAIL_STATE_DIR", value_name = "FOLDER")]
-    pub state_dir: Option<PathBuf>,
+    /// Append all of it, as a source of its own, whatever of it is in the log.
+    #[arg(long, conflicts_with = "source")]
+    pub again: bool,
+    /// Append it even if its first records are all dead letters, or its header lacks a column that is NOT NULL.
+    #[arg(long)]
+    pub force: bool,
     /// Read the input as this, whatever its name and first bytes say.
     #[arg(long, value_enum)]
     pub input_format: Option<InputFormat>,

@@ -13,10 +13,11 @@ use dovetail_core::name::StreamName;
 use dovetail_core::pipeline::{Format, Header, OnBadRecord, OnDataLoss, Stream, StreamOptions};
 use dovetail_ingestion::append::MOST_PER_REQUEST;
 use dovetail_ingestion::frames::{self, Digest};
+use dovetail_ingestion::log::Prefix;
 use futures::StreamExt;
 use reqwest::{RequestBuilder, Response, StatusCode, Url, header};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 /// A server's address.
@@ -47,6 +48,17 @@ pub struct Numbered<'s> {
     pub records: u64,
     /// A frame for each.
     pub frames: Bytes,
+    /// The source's records up to these, in short, if that is to be kept with them.
+    pub prefix: Option<Prefix>,
+}
+
+/// What a query is answered with.
+#[derive(Debug)]
+pub struct Answered {
+    pub schema: SchemaRef,
+    pub batches: Vec<RecordBatch>,
+    /// How many records the answer leaves out because they fail, if any; by view where it reads several.
+    pub errors: Option<String>,
 }
 
 impl Client {
@@ -96,18 +108,20 @@ impl Client {
 
     /// Runs a query.
     pub async fn query(&self, sql: &str) -> Result<(SchemaRef, Vec<RecordBatch>)> {
-        self.query_as_of(sql, None).await
+        let Answered { schema, batches, .. } = self.query_as_of(sql, None).await?;
+        Ok((schema, batches))
     }
 
     /// Runs a query as of `generation`, or of the one that is served.
-    pub async fn query_as_of(&self, sql: &str, generation: Option<u64>) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+    pub async fn query_as_of(&self, sql: &str, generation: Option<u64>) -> Result<Answered> {
         let question = json!({ "sql": sql, "generation": generation });
         let request = self.http.post(self.url("/v1/query")).json(&question);
         let request = request.header(header::ACCEPT, "application/vnd.apache.arrow.stream");
-        let body = self.send(request).await?.bytes().await?;
-        let reader = StreamReader::try_new(Cursor::new(body), None)?;
-        let schema = reader.schema();
-        Ok((schema, reader.collect::<Result<_, _>>()?))
+        let response = self.send(request).await?;
+        let errors = response.headers().get("dovetail-errors").and_then(|errors| errors.to_str().ok());
+        let errors = errors.map(str::to_owned);
+        let reader = StreamReader::try_new(Cursor::new(response.bytes().await?), None)?;
+        Ok(Answered { schema: reader.schema(), batches: reader.collect::<Result<_, _>>()?, errors })
     }
 
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
@@ -139,6 +153,9 @@ impl Client {
     pub async fn append_numbered(&self, stream: &StreamName, sent: Numbered<'_>) -> Result<Outcome> {
         let mut url = self.address(["v1", "streams", stream.as_str(), "records"]);
         url.query_pairs_mut().append_pair("source", sent.source).append_pair("first", &sent.first.to_string());
+        if let Some(prefix) = sent.prefix {
+            url.query_pairs_mut().append_pair("prefix", &prefix.to_string());
+        }
         for _ in 0..TRIES {
             let request = self.http.post(url.clone()).header(header::CONTENT_TYPE, frames::CONTENT_TYPE);
             let Ok(response) = request.body(sent.frames.clone()).send().await else {
@@ -169,6 +186,28 @@ impl Client {
         bail!("the server at {} took no records for a long time; run the same command again to continue", self.server())
     }
 
+    /// What becomes of records, a frame each, without appending them; of none where they are too many at once.
+    pub async fn try_records(&self, stream: &StreamName, frames: Bytes) -> Result<Tried> {
+        let mut url = self.address(["v1", "streams", stream.as_str(), "records"]);
+        url.query_pairs_mut().append_pair("dry_run", "true");
+        for _ in 0..TRIES {
+            let request = self.http.post(url.clone()).header(header::CONTENT_TYPE, frames::CONTENT_TYPE);
+            let response = request.body(frames.clone()).send().await?;
+            let status = response.status();
+            if status == StatusCode::PAYLOAD_TOO_LARGE {
+                return Ok(Tried { received: 0, dead: 0, error: None });
+            }
+            if !may_pass(status) {
+                return match status.is_success() {
+                    true => Ok(response.json().await?),
+                    false => Err(explain(status, &response.text().await.unwrap_or_default())),
+                };
+            }
+            tokio::time::sleep(retry_after(&response)).await;
+        }
+        bail!("the server at {} took no records for a long time; run the same command again", self.server())
+    }
+
     /// Appends the lines of `lines` that are not blank, and returns how many were not there before. Those of no source
     /// are numbered as well, so that each arrives once.
     pub async fn append(&self, stream: &str, from: Option<(&str, u64)>, lines: Vec<u8>) -> Result<u64> {
@@ -183,7 +222,10 @@ impl Client {
                 bail!("a record is too long");
             }
             let records = lines.len() as u64;
-            match self.append_numbered(&stream, Numbered { source, first, records, frames: body.into() }).await? {
+            match self
+                .append_numbered(&stream, Numbered { source, first, records, frames: body.into(), prefix: None })
+                .await?
+            {
                 Outcome::Appended(n) => appended += n,
                 Outcome::TooLarge(why) => bail!(why),
             }
@@ -210,6 +252,15 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// What a server makes of records that it decodes and does not append.
+#[derive(Debug, Deserialize)]
+pub struct Tried {
+    pub received: u64,
+    pub dead: u64,
+    /// What is wrong with the first that is.
+    pub error: Option<String>,
 }
 
 /// A source that nobody has had before, for what can be sent once only.
@@ -244,6 +295,14 @@ pub struct Reached {
     /// Records before this one are in the log but for a few: they are sent without waiting for their turn, and
     /// the server leaves out those that it has.
     pub seen: u64,
+    /// What the records that the log holds are among.
+    #[serde(default, deserialize_with = "prefix")]
+    pub prefix: Option<Prefix>,
+}
+
+fn prefix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Prefix>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse().map_err(|_| D::Error::custom("`prefix` is none"))).transpose()
 }
 
 fn retry_after(response: &Response) -> Duration {
@@ -279,6 +338,7 @@ pub struct StreamInfo {
     pub timestamp_unit: String,
     pub header: String,
     pub header_names: Vec<(String, String)>,
+    pub delimiter: Option<char>,
     pub null_texts: Vec<String>,
 }
 
@@ -287,6 +347,7 @@ pub struct ColumnInfo {
     pub name: String,
     #[serde(rename = "type")]
     pub data_type: String,
+    pub nullable: bool,
 }
 
 const UNITS: [(&str, TimeUnit); 4] = [
@@ -296,53 +357,69 @@ const UNITS: [(&str, TimeUnit); 4] = [
     ("ns", TimeUnit::Nanosecond),
 ];
 
+const FORMATS: [(&str, Format); 3] = [("json", Format::Json), ("csv", Format::Csv), ("text", Format::Text)];
+const HEADERS: [(&str, Header); 3] =
+    [("as_is", Header::AsIs), ("snake_case", Header::SnakeCase), ("none", Header::None)];
+
+fn name_of<T: PartialEq>(names: &[(&str, T)], value: T) -> String {
+    names.iter().find(|(_, named)| *named == value).map_or_else(String::new, |(name, _)| (*name).to_owned())
+}
+
+/// What the server calls `name`; one that is newer may have more.
+fn named<T: Copy>(names: &[(&str, T)], what: &str, name: &str) -> Result<T> {
+    let found = names.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+    found.with_context(|| format!("the server's {what} `{name}` is unknown here: is it of this version?"))
+}
+
 impl StreamInfo {
     pub fn of(stream: &Stream) -> Self {
         let options = &stream.options;
-        let columns = stream
-            .columns
-            .fields()
-            .iter()
-            .map(|f| ColumnInfo { name: f.name().clone(), data_type: f.data_type().to_string() });
-        let unit = UNITS.iter().find(|(_, unit)| *unit == options.timestamp_unit).map_or("ms", |(name, _)| name);
+        let columns = stream.columns.fields().iter().map(|f| ColumnInfo {
+            name: f.name().clone(),
+            data_type: f.data_type().to_string(),
+            nullable: f.is_nullable(),
+        });
         Self {
             name: stream.name.clone(),
             topic: stream.topic.clone(),
-            format: if stream.format == Format::Csv { "csv" } else { "json" }.to_owned(),
+            format: name_of(&FORMATS, stream.format),
             columns: columns.collect(),
             partitions: options.partitions,
             key: options.key.clone(),
             event_time: options.event_time.clone(),
             timezone: options.timezone.map(|zone| zone.name().to_owned()),
             timestamp_formats: options.timestamp_formats.clone(),
-            timestamp_unit: unit.to_owned(),
-            header: if options.header == Header::SnakeCase { "snake_case" } else { "as_is" }.to_owned(),
+            timestamp_unit: name_of(&UNITS, options.timestamp_unit),
+            header: name_of(&HEADERS, options.header),
             header_names: options.header_names.clone(),
+            delimiter: options.delimiter.map(char::from),
             null_texts: options.null_texts.clone(),
         }
     }
 
     /// A stream that reads sources as the server's does. Its columns have names, not types.
     pub fn into_stream(self) -> Result<Stream> {
-        let columns: Vec<Field> = self.columns.iter().map(|c| Field::new(&c.name, DataType::Utf8, true)).collect();
-        let unit = UNITS.into_iter().find(|(name, _)| *name == self.timestamp_unit).map(|(_, unit)| unit);
+        let column = |column: &ColumnInfo| Field::new(&column.name, DataType::Utf8, column.nullable);
+        let columns: Vec<Field> = self.columns.iter().map(column).collect();
+        let delimiter = self.delimiter.map(u8::try_from).transpose();
         let timezone = self.timezone.map(|zone| zone.parse()).transpose();
         Ok(Stream {
             name: self.name,
             topic: self.topic,
-            format: if self.format == "csv" { Format::Csv } else { Format::Json },
+            format: named(&FORMATS, "format", &self.format)?,
             columns: Arc::new(Schema::new(columns)),
             options: StreamOptions {
                 event_time: self.event_time,
                 timezone: timezone.map_err(|e| anyhow!("the server's time zone is unknown here: {e}"))?,
                 timestamp_formats: self.timestamp_formats,
-                timestamp_unit: unit.unwrap_or(TimeUnit::Millisecond),
+                timestamp_unit: named(&UNITS, "unit of timestamps", &self.timestamp_unit)?,
                 key: self.key,
                 partitions: self.partitions,
                 on_bad_record: OnBadRecord::DeadLetter,
                 on_data_loss: OnDataLoss::Stop,
-                header: if self.header == "snake_case" { Header::SnakeCase } else { Header::AsIs },
+                header: named(&HEADERS, "header", &self.header)?,
                 header_names: self.header_names,
+                delimiter: delimiter.context("the server's delimiter is unknown here")?,
                 null_texts: self.null_texts,
             },
         })

@@ -12,7 +12,7 @@ use futures::future::{try_join, try_join_all};
 use self::count::Count;
 use self::key::KeyColumn;
 use self::sources::Sources;
-use crate::log::{Log, LogError, SourceMark, SourcePosition, Spread};
+use crate::log::{Log, LogError, Prefix, SourceMark, SourcePosition, Spread};
 
 mod count;
 mod key;
@@ -34,6 +34,8 @@ pub struct From {
     pub source: String,
     /// Number of the first value.
     pub first: u64,
+    /// What the sender says of the source's records, these among them.
+    pub prefix: Option<Prefix>,
 }
 
 /// How far a source has come.
@@ -43,6 +45,8 @@ pub struct Position {
     pub resume: u64,
     /// No record from here on is in the log; those in between are, but for a few of one request.
     pub seen: u64,
+    /// What those that are in the log are among, if the sender said that.
+    pub prefix: Option<Prefix>,
 }
 
 /// Appends values to a stream's topic.
@@ -81,6 +85,7 @@ struct Known {
     seen: u64,
     /// All below this one are.
     sure: u64,
+    prefix: Option<Prefix>,
     /// For the records from `sure` on.
     spread: Spread,
 }
@@ -114,7 +119,7 @@ impl Appender {
         let mut appended = 0;
         let mut first = from.first;
         for values in values.chunks(MOST_PER_REQUEST as usize) {
-            appended += self.append_request(values, first, &from.source).await?;
+            appended += self.append_request(values, first, from).await?;
             first += values.len() as u64;
         }
         Ok(appended)
@@ -138,7 +143,8 @@ impl Appender {
     }
 
     /// Appends what the log has not yet of one request of a source.
-    async fn append_request(&self, values: &[&[u8]], first: u64, source: &str) -> Result<u64, LogError> {
+    async fn append_request(&self, values: &[&[u8]], first: u64, from: &From) -> Result<u64, LogError> {
+        let From { source, prefix, .. } = from;
         let alone = self.sources.turn(source);
         let _alone = alone.lock().await;
         let mut appended = 0;
@@ -148,7 +154,8 @@ impl Appender {
                 self.refuse_forgotten(source, first).await?;
             }
             let parts = self.parts(values, first, &known);
-            let mark = Some((source, &known.spread));
+            let spread = known.spread.with_prefix(*prefix);
+            let mark = Some((source.as_str(), &spread));
             let appends = (0..).zip(&parts).map(|(partition, part)| self.append_part(partition, part, mark));
             let tried = try_join_all(appends).await?;
             appended += tried.iter().map(|tried| tried.appended).sum::<u64>();
@@ -168,6 +175,7 @@ impl Appender {
         positions.extend(self.positions(source, held..there).await?);
         let last = positions.iter().flatten().max_by_key(|position| position.last);
         let spread = last.map(|position| position.spread.clone()).unwrap_or_default();
+        let prefix = spread.prefix();
         if spread.most() > there {
             let (topic, source_id) = (topic.to_owned(), source.to_owned());
             return Err(LogError::PartitionsUnheard { topic, source_id, existing: there, spread: spread.most() });
@@ -176,7 +184,7 @@ impl Appender {
         let sure = seen.saturating_sub(MOST_PER_REQUEST);
         let spread = spread.then(sure, seen, self.count.used());
         let lasts = positions.iter().map(|position| position.as_ref().map(|position| position.last)).collect();
-        Ok(Known { lasts, seen, sure, spread })
+        Ok(Known { lasts, seen, sure, prefix, spread })
     }
 
     async fn positions(
@@ -250,7 +258,7 @@ impl Appender {
         loop {
             match self.known(source).await {
                 // All requests but the last are complete; of the last, some partitions may be missing.
-                Ok(known) => return Ok(Position { resume: known.sure, seen: known.seen }),
+                Ok(known) => return Ok(Position { resume: known.sure, seen: known.seen, prefix: known.prefix }),
                 // Each time it is further, and the log says so.
                 Err(LogError::Searching { .. }) => {}
                 Err(error) => return Err(error),

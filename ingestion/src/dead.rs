@@ -21,11 +21,13 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("value", DataType::Binary, true),
         Field::new("error", DataType::Utf8, true),
         Field::new(HEADERS, DataType::Utf8, true),
+        Field::new(DETAIL, DataType::Utf8, true),
     ]))
 });
 
-/// The column that objects of earlier versions lack.
+/// The columns that objects of earlier versions lack.
 const HEADERS: &str = "headers";
+const DETAIL: &str = "detail";
 
 /// Columns of the objects that hold dead letters.
 pub fn dead_letter_schema() -> SchemaRef {
@@ -48,20 +50,25 @@ pub fn to_batch(partition: i32, dead: &[DeadLetter]) -> Result<RecordBatch, Arro
         Arc::new(BinaryArray::from_iter(dead.iter().map(|letter| letter.value.as_deref()))),
         Arc::new(StringArray::from_iter_values(dead.iter().map(|letter| &letter.error))),
         Arc::new(StringArray::from_iter(dead.iter().map(|letter| letter.headers.as_deref()))),
+        Arc::new(StringArray::from_iter(dead.iter().map(|letter| letter.detail.as_deref()))),
     ];
     RecordBatch::try_new(dead_letter_schema(), columns)
 }
 
-/// Rows of an object in the columns of today: dead letters of an earlier version have no headers, all else stays as it
-/// is.
+/// Rows of an object in the columns of today: dead letters of earlier versions lack some, all else stays as it is.
 pub fn of_today(rows: RecordBatch) -> Result<RecordBatch, ArrowError> {
     let today = dead_letter_schema();
-    let earlier = today.fields().iter().map(|field| field.name()).filter(|name| *name != HEADERS);
-    if !rows.schema().fields().iter().map(|field| field.name()).eq(earlier) {
+    let lacks = |name: &str| matches!(name, HEADERS | DETAIL) && rows.column_by_name(name).is_none();
+    let earlier = today.fields().iter().map(|field| field.name()).filter(|name| !lacks(name));
+    if rows.num_columns() == today.fields().len()
+        || !rows.schema().fields().iter().map(|field| field.name()).eq(earlier)
+    {
         return Ok(rows);
     }
     let none: ArrayRef = Arc::new(StringArray::new_null(rows.num_rows()));
-    RecordBatch::try_new(today, rows.columns().iter().cloned().chain([none]).collect())
+    let column = |field: &Arc<Field>| rows.column_by_name(field.name()).unwrap_or(&none).clone();
+    let columns = today.fields().iter().map(column).collect();
+    RecordBatch::try_new(today, columns)
 }
 
 /// Dead letters as the records they were, for another attempt to decode them.
@@ -103,6 +110,7 @@ mod tests {
             value: value.map(<[u8]>::to_vec),
             headers: key.map(|_| headers.to_owned()),
             error: "no object".to_owned(),
+            detail: Some("EOF".to_owned()),
         };
         let letters = [letter(5, Some(b"k"), Some(b"{")), letter(9, None, None)];
         assert_eq!(payload_bytes(&letters), 2);
@@ -114,7 +122,10 @@ mod tests {
         assert_eq!(fetched.records.values.value(0), b"{");
         assert!(fetched.records.keys.is_null(1) && fetched.records.values.is_null(1));
         assert_eq!(fetched.records.headers.iter().collect::<Vec<_>>(), [Some(headers), None]);
-        // As an earlier version wrote them.
+        // As earlier versions wrote them.
+        let with_headers = of_today(batch.project(&[0, 1, 2, 3, 4, 5, 6]).unwrap()).unwrap();
+        assert_eq!((with_headers.schema(), with_headers.column(7).null_count()), (dead_letter_schema(), 2));
+        assert_eq!(with_headers.column(6), batch.column(6));
         let earlier = batch.project(&[0, 1, 2, 3, 4, 5]).unwrap();
         assert_eq!(of_today(earlier.clone()).unwrap().schema(), dead_letter_schema());
         let fetched = to_records(earlier).unwrap();

@@ -2,6 +2,8 @@
 //!
 //! A record may be empty or hold line breaks; what is numbered is frames, so a record and its number never part.
 
+use crate::log::Prefix;
+
 /// The content type of a body of frames.
 pub const CONTENT_TYPE: &str = "application/vnd.dovetail.records";
 
@@ -73,8 +75,11 @@ impl Chain {
         self.records
     }
 
-    pub fn digest(&self) -> String {
-        self.hasher.finalize().to_hex()[..32].to_owned()
+    /// All of them, in short.
+    pub fn prefix(&self) -> Prefix {
+        let mut digest = [0; 8];
+        digest.copy_from_slice(&self.hasher.finalize().as_bytes()[..8]);
+        Prefix { records: self.records, digest: u64::from_be_bytes(digest) }
     }
 }
 

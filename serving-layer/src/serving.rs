@@ -31,6 +31,7 @@ use crate::served::Served;
 use crate::session;
 use crate::sql::Dialect;
 use crate::states::StateCache;
+use crate::sys::Recounted;
 
 /// The catalog is looked at this often besides when this process changes it: others may publish too.
 const LOOK: Duration = Duration::from_millis(500);
@@ -79,6 +80,7 @@ pub(crate) struct Inner {
     pub(crate) turns: Arc<Semaphore>,
     pub(crate) following: tokio::sync::Mutex<()>,
     pub(crate) started_ms: i64,
+    pub(crate) recounted: Recounted,
     served: RwLock<Arc<Served>>,
     partitions: RwLock<HashMap<StreamName, u32>>,
 }
@@ -101,6 +103,7 @@ impl Serving {
             turns: Arc::new(Semaphore::new(parts.config.max_queries.max(1))),
             following: tokio::sync::Mutex::default(),
             started_ms: parts.clock.now_ms(),
+            recounted: Recounted::default(),
             served: RwLock::default(),
             partitions: RwLock::default(),
             views: parts.views,

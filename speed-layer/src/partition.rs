@@ -196,7 +196,7 @@ impl PartitionFold {
                 self.views.fold(&decoded.between(decoded.range.start, bad.offset)).await;
                 // A view whose cut is past the bad record goes on without it.
                 if self.views.next().is_some_and(|next| next <= bad.offset) {
-                    state.stopped = Some(format!("bad record at offset {}: {}", bad.offset, bad.error));
+                    state.stopped = Some(format!("bad record at offset {}: {}", bad.offset, bad.reason()));
                 }
             }
             None => self.views.fold(decoded).await,

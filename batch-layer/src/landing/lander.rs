@@ -172,7 +172,7 @@ impl Lander {
             // After a fence, whoever landed the range decides about what follows too.
             Behind::Bad(bad) if landed == range.end => {
                 self.landing.board.set_next_offset(&self.feed.stream().name, self.partition, landed);
-                Err(End::Stopped { offset: bad.offset, error: bad.error })
+                Err(End::Stopped { offset: bad.offset, error: bad.reason() })
             }
             Behind::Gap(gap) if landed == range.end => self.persist(gap.start, || self.record_gap(gap)).await,
             _ => Ok(landed),

@@ -176,6 +176,7 @@ mod tests {
             value: None,
             headers: None,
             error: "bad".to_owned(),
+            detail: None,
         };
         Decoded {
             partition: 0,

@@ -101,7 +101,7 @@ pub(super) async fn run(
         _ => bail!("`--from` compares with one stream: name one"),
     };
     let info = client.stream(&stream).await?.into_stream()?;
-    let options = SourceOptions { stream: Arc::new(info), format: format.map(file_format) };
+    let options = SourceOptions { stream: Arc::new(info), format: format.map(file_format), force: true };
     let mut tally = Tally::default();
     for record in open(from, &options)? {
         let record = record?;

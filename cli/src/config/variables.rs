@@ -18,7 +18,6 @@ const OTHERS: &[&str] = &[
     "CONFIG",
     "PIPELINE",
     "SERVER",
-    "STATE_DIR",
     // `dev/` and the tests.
     "BINARY",
     "CACHE",

@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 
+use arrow::array::{BinaryArray, StringArray, TimestampMillisecondArray};
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use dovetail_core::offsets::OffsetRange;
+use dovetail_core::pipeline::Stream;
+use dovetail_core::record::{Fetched, Records};
 use dovetail_ingestion::append::{From, MOST_PER_REQUEST, Position};
+use dovetail_ingestion::decode::{DeadLetter, DecodeError, Decoder};
 use dovetail_ingestion::frames;
 use dovetail_ingestion::log::LogError;
 use dovetail_ingestion::source::{split_lines, split_values};
 use dovetail_serving_layer::{Code, Failed};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::App;
 use super::body::Received;
@@ -22,16 +27,24 @@ use super::body::Received;
 pub(super) struct AppendFrom {
     source: Option<String>,
     first: Option<u64>,
+    prefix: Option<String>,
+    /// Decode the records, and append nothing.
+    #[serde(default)]
+    dry_run: bool,
 }
 
 impl AppendFrom {
     /// None where the records are not numbered.
     fn parse(self) -> Result<Option<From>, Failed> {
         let refused = |message: &str| Err(Failed::new(Code::BadRequest, message));
+        let Ok(prefix) = self.prefix.map(|prefix| prefix.parse()).transpose() else {
+            return refused("`prefix` is none; write how many records, `:` and 16 hexadecimal digits");
+        };
         match (self.source, self.first) {
             (Some(source), _) if source.is_empty() => refused("`source` is empty; name the source"),
-            (Some(source), first) => Ok(Some(From { source, first: first.unwrap_or(0) })),
+            (Some(source), first) => Ok(Some(From { source, first: first.unwrap_or(0), prefix })),
             (None, Some(_)) => refused("`first` numbers the records of a source: name it with `source`"),
+            (None, None) if prefix.is_some() => refused("`prefix` is of a source's records: name it with `source`"),
             (None, None) => Ok(None),
         }
     }
@@ -45,6 +58,7 @@ pub(super) async fn append(
     body: Body,
 ) -> Result<Response, Failed> {
     let appender = app.appender(&name)?;
+    let dry_run = from.dry_run;
     let from = from.parse()?;
     let mut received = app.intake.receive(&headers, body).await?;
     let is_framed = headers.get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes() == frames::CONTENT_TYPE.as_bytes());
@@ -52,7 +66,7 @@ pub(super) async fn append(
     let bytes = received.bytes.clone();
     let values: Vec<&[u8]> = match is_framed {
         true => frames::split(&bytes).map_err(|e| Failed::new(Code::BadRequest, e.to_string()))?,
-        false => match split_lines(appender.stream().format, &bytes) {
+        false => match split_lines(appender.stream(), &bytes) {
             Some(lines) => lines,
             None => {
                 owned = values(&app, &mut received)?;
@@ -65,9 +79,37 @@ pub(super) async fn append(
             format!("{} numbered or framed records in one request; send {MOST_PER_REQUEST} at most", values.len());
         return Err(Failed::new(Code::TooLarge, message));
     }
+    if dry_run {
+        return try_records(appender.stream(), &values).map(IntoResponse::into_response);
+    }
+    if let Some(From { first, prefix: Some(prefix), .. }) = &from
+        && first.saturating_add(values.len() as u64) > prefix.records
+    {
+        return Err(Failed::new(Code::BadRequest, "`prefix` counts fewer records than were sent"));
+    }
     let appended =
         appender.append(&values, from.as_ref()).await.map_err(|error| not_appended(error, from.is_some()))?;
     Ok(axum::Json(json!({"received": values.len(), "appended": appended})).into_response())
+}
+
+/// What becomes of records that are decoded and not appended.
+fn try_records(stream: &Arc<Stream>, values: &[&[u8]]) -> Result<axum::Json<Value>, Failed> {
+    let failed = |error: DecodeError| Failed::new(Code::Internal, error.to_string());
+    let mut decoder = Decoder::new(Arc::clone(stream)).map_err(failed)?;
+    let count = values.len();
+    let fetched = Fetched {
+        offsets: (0..count as i64).collect(),
+        records: Records {
+            timestamps: TimestampMillisecondArray::from_value(0, count),
+            keys: BinaryArray::new_null(count),
+            values: BinaryArray::from_iter_values(values),
+            headers: StringArray::new_null(count),
+        },
+        range: OffsetRange::new(0, count as i64),
+    };
+    let dead = decoder.decode(0, &fetched).map_err(failed)?.dead;
+    let error = dead.first().map(DeadLetter::reason);
+    Ok(axum::Json(json!({"received": count, "dead": dead.len(), "error": error})))
 }
 
 /// Values of a JSON body that are no plain lines.
@@ -105,8 +147,9 @@ pub(super) async fn source(
     Query(Named { source }): Query<Named>,
 ) -> Result<Response, Failed> {
     let position = app.appender(&name)?.position(&source).await;
-    let Position { resume, seen } = position.map_err(|error| not_appended(error, true))?;
-    Ok(axum::Json(json!({"next": resume, "seen": seen})).into_response())
+    let Position { resume, seen, prefix } = position.map_err(|error| not_appended(error, true))?;
+    let prefix = prefix.map(|prefix| prefix.to_string());
+    Ok(axum::Json(json!({"next": resume, "seen": seen, "prefix": prefix})).into_response())
 }
 
 pub(super) async fn source_by_path(
@@ -119,6 +162,7 @@ pub(super) async fn source_by_path(
 #[cfg(test)]
 mod tests {
     use axum::http::StatusCode;
+    use dovetail_ingestion::log::Prefix;
 
     use super::*;
 
@@ -137,7 +181,16 @@ mod tests {
 
     #[test]
     fn numbers_need_a_source() {
-        let parse = |source: Option<&str>, first| AppendFrom { source: source.map(ToOwned::to_owned), first }.parse();
+        let parse = |source: Option<&str>, first| {
+            AppendFrom { source: source.map(ToOwned::to_owned), first, prefix: None, dry_run: false }.parse()
+        };
+        let prefix = |prefix: &str| {
+            AppendFrom { source: Some("s".to_owned()), first: None, prefix: Some(prefix.to_owned()), dry_run: false }
+                .parse()
+        };
+        let said = prefix("7:00000000000000ff").unwrap().unwrap().prefix;
+        assert_eq!(said, Some(Prefix { records: 7, digest: 255 }));
+        assert!(prefix("x").is_err());
         assert!(parse(None, Some(1)).is_err());
         assert!(parse(Some(""), None).is_err());
         assert!(parse(None, None).unwrap().is_none());

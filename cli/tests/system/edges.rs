@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use self::files::{Cells, Expected, PIPELINE, Written, write};
-use crate::support::{STATE, Server, dovetail, eventually, rows, said, try_number};
+use crate::support::{Server, dovetail, eventually, rows, said, try_number};
 
 /// Files between two deaths of the server.
 const ROUND: u64 = 250;
@@ -47,7 +47,8 @@ enum Way {
 }
 
 fn arguments<'a>(written: &'a Written, from: &'a str) -> Vec<&'a str> {
-    let mut arguments = vec!["ingest", written.stream, "--from", from];
+    // Some of these files are nothing but bad.
+    let mut arguments = vec!["ingest", written.stream, "--from", from, "--force"];
     if let Some(format) = written.format {
         arguments.extend(["--input-format", format]);
     }
@@ -81,7 +82,7 @@ async fn here(url: &str, written: &Written) -> Option<String> {
     let path = written.path.to_str().unwrap();
     let mut all = vec!["dovetail"];
     all.extend(arguments(written, path));
-    all.extend(["--server", url, "--state-dir", STATE]);
+    all.extend(["--server", url]);
     let args = Args::try_parse_from(all).unwrap();
     let code = tokio::task::spawn_blocking(move || dovetail_cli::commands::run(args)).await.unwrap();
     match code.map_err(|error| format!("{error:#}")) {

@@ -5,12 +5,13 @@ use std::io::{Cursor, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::csv::ReaderBuilder;
 use arrow::csv::reader::Format;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
+use arrow::util::display::FormatOptions;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -18,9 +19,13 @@ use super::fingerprint::Fingerprint;
 use super::suggest::did_you_mean;
 use super::types::lower_first;
 use super::{Lookup, LookupFormat};
+use crate::texts;
 
 /// What a lookup may take in memory.
 pub(super) const MAX_LOOKUP_BYTES: u64 = 256 << 20;
+
+/// A value that does not fit is an error.
+const STRICT: CastOptions<'static> = CastOptions { safe: false, format_options: FormatOptions::new() };
 
 /// Why a lookup's file is of no use.
 #[derive(Debug, thiserror::Error)]
@@ -146,14 +151,60 @@ fn read_csv(lookup: &Lookup, bytes: &[u8], limit: u64) -> Result<Rows, LookupErr
         Some(declared) if lookup.has_header => by_header(lookup, declared, &found)?,
         Some(declared) => (Schema::clone(declared), None),
     };
-    let physical = Arc::new(physical);
-    let schema = lookup.columns.as_ref().map_or(Arc::clone(&physical), Arc::clone);
+    let physical = as_text(physical, lookup.columns.is_some());
+    let schema = lookup.columns.clone().unwrap_or_else(|| Arc::clone(&physical));
     let mut builder = ReaderBuilder::new(physical).with_format(format);
     if let Some(projection) = projection {
         builder = builder.with_projection(projection);
     }
     let reader = builder.build_buffered(Cursor::new(bytes)).map_err(|error| malformed(lookup, &error))?;
-    Ok((schema, collect(lookup, reader, limit)?))
+    let mut first = 1;
+    let batches = reader.map(|batch| {
+        let batch = batch?;
+        let read = read_texts(&batch, &schema, first);
+        first += batch.num_rows();
+        read
+    });
+    let batches = collect(lookup, batches, limit)?;
+    Ok((schema, batches))
+}
+
+/// The declared columns whose texts are read as a stream's are, as text.
+fn as_text(physical: Schema, declared: bool) -> SchemaRef {
+    let text = |field: &Arc<Field>| {
+        let is_read = declared && texts::column(&StringArray::new_null(0), field.data_type(), &mut vec![]).is_some();
+        match is_read {
+            true => field.as_ref().clone().with_data_type(DataType::Utf8).with_nullable(true),
+            false => field.as_ref().clone(),
+        }
+    };
+    Arc::new(Schema::new(physical.fields().iter().map(text).collect::<Vec<_>>()))
+}
+
+/// What is still text, as the columns of `schema`. `first` is the number of the first row.
+fn read_texts(batch: &RecordBatch, schema: &SchemaRef, first: usize) -> Result<RecordBatch, ArrowError> {
+    let columns = batch.columns().iter().zip(schema.fields());
+    let columns = columns.map(|(column, field)| match column.data_type() == field.data_type() {
+        true => Ok(Arc::clone(column)),
+        false => read_text(column, field, first),
+    });
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns.collect::<Result<_, _>>()?, &rows)
+}
+
+/// A column of text as what it is declared; a text that is no value of it is an error, never a null.
+fn read_text(column: &ArrayRef, field: &Field, first: usize) -> Result<ArrayRef, ArrowError> {
+    let (found, mut bad) = (column.as_string::<i32>(), vec![]);
+    let read = texts::column(found, field.data_type(), &mut bad);
+    let unreadable = |row: usize| {
+        let (name, row, text) = (field.name(), first + row, found.value(row));
+        ArrowError::ParseError(format!("column `{name}`, row {row}: {text:?} cannot be read as {}", field.data_type()))
+    };
+    match (bad.first(), read) {
+        (Some(row), _) => Err(unreadable(*row)),
+        (None, Some(read)) => Ok(read),
+        (None, None) => cast_with_options(column, field.data_type(), &STRICT),
+    }
 }
 
 /// A column without any value is text.
@@ -207,9 +258,15 @@ fn read_parquet(lookup: &Lookup, bytes: Bytes, limit: u64) -> Result<Rows, Looku
 
 /// The columns at `places` as the declared types; a value that does not fit is an error, never a null.
 fn cast(batch: &RecordBatch, places: &[usize], declared: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    let options = CastOptions { safe: false, ..CastOptions::default() };
-    let columns = places.iter().zip(declared.fields());
-    let columns = columns.map(|(place, field)| cast_with_options(batch.column(*place), field.data_type(), &options));
+    let columns = places.iter().zip(declared.fields()).map(|(place, field)| {
+        let (column, to) = (batch.column(*place), field.data_type());
+        let (from, is_fraction) = (column.data_type(), |t: &DataType| t.is_floating() || t.is_decimal());
+        if from != to && is_fraction(from) && to.is_numeric() {
+            // A cast drops fractions: by its text, as a stream's number is read.
+            return read_text(&cast_with_options(column, &DataType::Utf8, &STRICT)?, field, 1);
+        }
+        cast_with_options(column, to, &STRICT)
+    });
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(Arc::clone(declared), columns.collect::<Result<_, _>>()?, &rows)
 }

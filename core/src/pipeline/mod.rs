@@ -15,6 +15,7 @@ mod options;
 mod parse;
 mod register;
 mod source;
+mod sql_type;
 mod statement;
 mod stream;
 mod suggest;
@@ -24,6 +25,7 @@ mod types;
 
 pub use error::{PipelineError, PipelineErrors};
 pub use register::register_lookups;
+pub use sql_type::sql_type;
 pub use suggest::{hint_of, nearest};
 
 /// A parsed pipeline: names are unique across streams, lookups and views.
@@ -54,6 +56,8 @@ pub enum Format {
     Json,
     /// One line without a header; fields in the declared order.
     Csv,
+    /// The text of the one column, whatever it is.
+    Text,
 }
 
 /// What `OPTIONS (..)` of a stream can say; unknown options are errors.
@@ -77,6 +81,9 @@ pub struct StreamOptions {
     pub on_data_loss: OnDataLoss,
     /// `'header' 'snake_case'`: how a source file's header becomes field names.
     pub header: Header,
+    /// `'delimiter' ';'`: what is between the fields of CSV, in records and in source files. Without it a comma, and of a
+    /// file what its header shows.
+    pub delimiter: Option<u8>,
     /// `'header.Incident Zip' 'zip'`: single headers, before the rule above.
     pub header_names: Vec<(String, String)>,
     /// `'null' 'NA'`: the text that means null in CSV files, besides the empty one; several separated by `|`.
@@ -88,6 +95,29 @@ pub struct StreamOptions {
 pub enum OnBadRecord {
     DeadLetter,
     Stop,
+}
+
+/// What happens to a record whose evaluation fails in a view: `CREATE VIEW v WITH (on_error = 'null') AS ..`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// It is left out of the view, and is a row of `sys.view_errors`.
+    #[default]
+    DeadLetter,
+    /// The expression that fails is NULL.
+    Null,
+    /// The view stops in front of it.
+    Stop,
+}
+
+impl OnError {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DeadLetter => "dead_letter",
+            Self::Null => "null",
+            Self::Stop => "stop",
+        }
+    }
 }
 
 /// What happens where the log has dropped records that were not landed.
@@ -105,6 +135,8 @@ pub enum Header {
     AsIs,
     /// `X Coordinate (State Plane)` becomes `x_coordinate_state_plane`.
     SnakeCase,
+    /// There is none: the columns are in the declared order.
+    None,
 }
 
 /// A small table beside the stream, read whole: `STORED AS CSV | PARQUET LOCATION 'agencies.csv'`.
@@ -134,6 +166,8 @@ pub struct ViewSql {
     pub name: ViewName,
     /// The text of the query after `AS`.
     pub sql: String,
+    /// `None`: as by default.
+    pub on_error: Option<OnError>,
     /// 1-based line of the statement in the pipeline's file.
     pub line: usize,
 }

@@ -1,15 +1,15 @@
 //! `OPTIONS (..)` of a stream or lookup: every key is known, given once and has a value that means something.
 
-use arrow::datatypes::{DataType, Schema, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use chrono::format::{Item, StrftimeItems};
 use chrono_tz::{TZ_VARIANTS, Tz};
 use datafusion::sql::sqlparser::tokenizer::Location;
 
 use super::error::Report;
 use super::suggest::{did_you_mean, nearest};
-use super::{Format, Header, OnBadRecord, OnDataLoss, StreamOptions};
+use super::{Format, Header, OnBadRecord, OnDataLoss, OnError, StreamOptions};
 
-const STREAM_KEYS: [&str; 11] = [
+const STREAM_KEYS: [&str; 12] = [
     "event_time",
     "timezone",
     "timestamp_format",
@@ -20,6 +20,7 @@ const STREAM_KEYS: [&str; 11] = [
     "on_data_loss",
     "header",
     "header.NAME",
+    "delimiter",
     "null",
 ];
 const HEADER_NAME: &str = "header.";
@@ -69,13 +70,16 @@ pub(super) fn stream(
         on_data_loss: OnDataLoss::Stop,
         header: Header::AsIs,
         header_names: Vec::new(),
+        delimiter: None,
         null_texts: Vec::new(),
     };
     for entry in entries {
         set(&mut options, entry, columns, report);
     }
-    if format == Format::Csv {
-        flat_columns(columns, report);
+    match format {
+        Format::Json => {}
+        Format::Csv => flat_columns(columns, report),
+        Format::Text => one_text(columns, report),
     }
     options
 }
@@ -91,6 +95,7 @@ fn set(options: &mut StreamOptions, entry: &Entry, columns: &Schema, report: &mu
         "on_bad_record" => set_to(&mut options.on_bad_record, on_bad_record(entry, report)),
         "on_data_loss" => set_to(&mut options.on_data_loss, on_data_loss(entry, report)),
         "header" => set_to(&mut options.header, header(entry, report)),
+        "delimiter" => options.delimiter = delimiter(entry, report),
         "null" => options.null_texts = texts(&entry.value),
         other => match other.strip_prefix(HEADER_NAME) {
             Some(name) if !name.is_empty() => {
@@ -159,12 +164,30 @@ fn on_bad_record(entry: &Entry, report: &mut Report<'_>) -> Option<OnBadRecord> 
     choice(entry, &[("dead_letter", OnBadRecord::DeadLetter), ("stop", OnBadRecord::Stop)], report)
 }
 
+/// What a view's options say of records whose evaluation fails.
+pub(super) fn view(entries: &[Entry], report: &mut Report<'_>) -> Option<OnError> {
+    once_each(entries, report);
+    let mut on_error = None;
+    for entry in entries {
+        match entry.key.as_str() {
+            "on_error" => {
+                let choices =
+                    [OnError::DeadLetter, OnError::Null, OnError::Stop].map(|choice| (choice.as_str(), choice));
+                on_error = choice(entry, &choices, report);
+            }
+            _ => unknown(entry, &["on_error"], report),
+        }
+    }
+    on_error
+}
+
 fn on_data_loss(entry: &Entry, report: &mut Report<'_>) -> Option<OnDataLoss> {
     choice(entry, &[("stop", OnDataLoss::Stop), ("continue", OnDataLoss::Continue)], report)
 }
 
 fn header(entry: &Entry, report: &mut Report<'_>) -> Option<Header> {
-    choice(entry, &[("as_is", Header::AsIs), ("snake_case", Header::SnakeCase)], report)
+    let rules = [("as_is", Header::AsIs), ("snake_case", Header::SnakeCase), ("none", Header::None)];
+    choice(entry, &rules, report)
 }
 
 fn partitions(entry: &Entry, report: &mut Report<'_>) -> Option<u32> {
@@ -229,6 +252,27 @@ fn declared<'a>(entry: &Entry, columns: &'a Schema, report: &mut Report<'_>) -> 
     let names: Vec<&str> = columns.fields().iter().map(|field| field.name().as_str()).collect();
     report.hint(entry.value_at, message, did_you_mean(&entry.value, &names, "columns"));
     None
+}
+
+fn delimiter(entry: &Entry, report: &mut Report<'_>) -> Option<u8> {
+    let byte = match entry.value.as_bytes() {
+        b"\\t" => Some(b'\t'),
+        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => Some(*byte),
+        _ => None,
+    };
+    if byte.is_none() {
+        report.hint(entry.value_at, wrong(entry), "write one ASCII character, such as `;` or `\\t`");
+    }
+    byte
+}
+
+fn one_text(columns: &Schema, report: &mut Report<'_>) {
+    let is_text =
+        |field: &Field| matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    if columns.fields().len() != 1 || !columns.fields().iter().all(|field| is_text(field)) {
+        let hint = "write `(line VARCHAR)`, and take it apart in the views";
+        report.hint(report.start, "a stream stored as TEXT has one column, and that is VARCHAR", hint);
+    }
 }
 
 fn flat_columns(columns: &Schema, report: &mut Report<'_>) {

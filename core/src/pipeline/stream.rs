@@ -14,6 +14,10 @@ use super::{Format, Stream, types};
 use crate::name::StreamName;
 use crate::record::column;
 
+/// Changes when this version decodes some records into other rows than the one before: what is landed by that one is
+/// decoded again.
+const DECODING: &str = "2";
+
 impl Stream {
     /// What decoding yields: the declared columns, then those that every stream has. All are nullable here; that a
     /// column is declared `NOT NULL` is checked while decoding.
@@ -35,11 +39,15 @@ impl Stream {
     pub fn fingerprint(&self) -> String {
         let options = &self.options;
         let mut hash = Fingerprint::new("stream");
+        hash.text(DECODING);
         hash.text(self.name.as_str()).text(&self.topic).text(&format!("{:?}", self.format));
         hash.schema(&self.columns);
         hash.text(options.timezone.map_or("", |zone| zone.name()));
         hash.texts(&options.timestamp_formats).text(&format!("{:?}", options.timestamp_unit));
         hash.texts(&options.null_texts);
+        if let (Format::Csv, Some(delimiter)) = (self.format, options.delimiter) {
+            hash.bytes(&[delimiter]);
+        }
         hash.finish()
     }
 }
@@ -71,9 +79,10 @@ fn format(file_type: &str, report: &mut Report<'_>) -> Option<Format> {
     match file_type {
         "JSON" => Some(Format::Json),
         "CSV" => Some(Format::Csv),
+        "TEXT" => Some(Format::Text),
         other => {
             let message = format!("a stream cannot be stored as {other}");
-            report.hint(report.start, message, "write `STORED AS JSON` or `STORED AS CSV`");
+            report.hint(report.start, message, "write `STORED AS JSON`, `STORED AS CSV` or `STORED AS TEXT`");
             None
         }
     }

@@ -6,7 +6,7 @@ use dovetail_core::pipeline::{Format, Stream};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::decode::split_line;
+use crate::decode::{delimiter, split_line};
 
 /// The column that a stream names as its key.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub(super) struct KeyColumn {
     index: usize,
     columns: usize,
     null_texts: Vec<String>,
+    delimiter: char,
 }
 
 impl KeyColumn {
@@ -25,7 +26,8 @@ impl KeyColumn {
         let name = stream.options.key.clone()?;
         let (index, _) = stream.columns.column_with_name(&name)?;
         let (columns, null_texts) = (stream.columns.fields().len(), stream.options.null_texts.clone());
-        Some(Self { name, format: stream.format, index, columns, null_texts })
+        let delimiter = delimiter(&stream.options);
+        Some(Self { name, format: stream.format, index, columns, null_texts, delimiter })
     }
 
     /// The text of the key in `value`: what is in quotes, else the JSON as written. None where it is absent or
@@ -41,10 +43,11 @@ impl KeyColumn {
                 }
             }
             Format::Csv => {
-                let fields = split_line(std::str::from_utf8(value).ok()?, self.columns).ok()?;
+                let fields = split_line(std::str::from_utf8(value).ok()?, self.columns, self.delimiter).ok()?;
                 let field = fields.get(self.index).filter(|field| !field.is_empty())?;
                 (!self.null_texts.iter().any(|null| null == field)).then(|| field.as_bytes().to_vec())
             }
+            Format::Text => Some(value.to_vec()),
         }
     }
 }

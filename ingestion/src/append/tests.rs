@@ -114,7 +114,7 @@ impl Rig {
 
     async fn append(&self, values: &[String], from: Option<(&str, u64)>) -> Result<u64, LogError> {
         let values: Vec<&[u8]> = values.iter().map(String::as_bytes).collect();
-        let from = from.map(|(source, first)| From { source: source.to_owned(), first });
+        let from = from.map(|(source, first)| From { source: source.to_owned(), first, prefix: None });
         self.appender.append(&values, from.as_ref()).await
     }
 
@@ -228,6 +228,28 @@ async fn a_source_continues_where_nothing_can_be_missing() {
     rig.append(&all[position as usize..], Some(("file", position))).await.unwrap();
     assert_eq!(rig.appender.position("file").await.unwrap().resume, all.len() as u64 - MOST_PER_REQUEST);
     assert_eq!(rig.values().await, all);
+}
+
+#[tokio::test]
+async fn what_the_sender_says_of_its_records_is_as_durable_as_they_are() {
+    let rig = Rig::new("JSON", "").await;
+    let send = async |from: usize, to: usize, digest: Option<u64>| {
+        let values = values(from, to);
+        let values: Vec<&[u8]> = values.iter().map(String::as_bytes).collect();
+        let prefix = digest.map(|digest| Prefix { records: to as u64, digest });
+        rig.appender.append(&values, Some(&From { source: "file".to_owned(), first: from as u64, prefix })).await
+    };
+    send(0, 10, Some(1)).await.unwrap();
+    let said = async || rig.appender.position("file").await.unwrap().prefix;
+    assert_eq!(said().await, Some(Prefix { records: 10, digest: 1 }));
+    // Of a request that was interrupted some are there: they are among those that it was about.
+    rig.log.1.store(0, Ordering::Relaxed);
+    send(10, 30, Some(2)).await.unwrap_err();
+    rig.log.1.store(-1, Ordering::Relaxed);
+    assert_eq!(said().await, Some(Prefix { records: 30, digest: 2 }));
+    send(0, 31, None).await.unwrap();
+    assert_eq!(said().await, None, "nothing is said of what came since");
+    assert_eq!(rig.values().await, values(0, 31));
 }
 
 #[tokio::test]

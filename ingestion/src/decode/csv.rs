@@ -7,21 +7,26 @@ use arrow::array::{Array, ArrayRef, BinaryArray, RecordBatch, RecordBatchOptions
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
+use dovetail_core::pipeline::StreamOptions;
+
 use super::json::{filled, utf8};
+use super::why::Why;
 use super::{DeadRow, Parsed};
 
 /// Decodes the CSV values of one stream.
 #[derive(Debug)]
 pub(super) struct Csv {
     raw: SchemaRef,
+    delimiter: char,
     null_texts: Vec<String>,
 }
 
 impl Csv {
-    pub(super) fn new(columns: &Schema, null_texts: &[String]) -> Self {
+    pub(super) fn new(columns: &Schema, options: &StreamOptions) -> Self {
         let fields: Vec<Field> =
             columns.fields().iter().map(|field| Field::new(field.name(), DataType::Utf8, true)).collect();
-        Self { raw: Arc::new(Schema::new(fields)), null_texts: null_texts.to_vec() }
+        let null_texts = options.null_texts.clone();
+        Self { raw: Arc::new(Schema::new(fields)), delimiter: delimiter(options), null_texts }
     }
 
     /// Text columns of the values that have as many fields as the stream has columns, and why the others do not.
@@ -46,9 +51,9 @@ impl Csv {
         Ok(Parsed { batch, dead })
     }
 
-    fn fields<'a>(&self, value: Option<&'a [u8]>) -> Result<Vec<Cow<'a, str>>, String> {
+    fn fields<'a>(&self, value: Option<&'a [u8]>) -> Result<Vec<Cow<'a, str>>, Why> {
         let Some(value) = value else {
-            return Err("the record has no value".to_owned());
+            return Err("the record has no value".into());
         };
         let expected = self.raw.fields().len();
         // Of one column, nothing is a null; of several, it is no line at all.
@@ -56,12 +61,12 @@ impl Csv {
             1 => utf8(value)?,
             _ => filled(value)?,
         };
-        let fields = split(line, expected)?;
+        let fields = split(line, expected, self.delimiter)?;
         let found = fields.len();
         if found == expected {
             Ok(fields)
         } else {
-            Err(format!("the line has {found} fields, the stream {expected} columns"))
+            Err(Why::new(format!("the line has {found} fields, the stream {expected} columns")))
         }
     }
 
@@ -70,15 +75,20 @@ impl Csv {
     }
 }
 
+/// What is between the fields of a record.
+pub(crate) fn delimiter(options: &StreamOptions) -> char {
+    options.delimiter.unwrap_or(b',').into()
+}
+
 /// The fields of a line. Quotes count only where a field begins with one.
-pub(crate) fn split(line: &str, expected: usize) -> Result<Vec<Cow<'_, str>>, String> {
+pub(crate) fn split(line: &str, expected: usize, delimiter: char) -> Result<Vec<Cow<'_, str>>, &'static str> {
     let line = line.strip_suffix('\n').unwrap_or(line);
     let mut rest = line.strip_suffix('\r').unwrap_or(line);
     let mut fields = Vec::with_capacity(expected);
     loop {
         let (field, after) = match rest.strip_prefix('"') {
-            Some(quoted) => unquote(quoted)?,
-            None => bare(rest)?,
+            Some(quoted) => unquote(quoted, delimiter)?,
+            None => bare(rest, delimiter)?,
         };
         fields.push(field);
         match after {
@@ -88,37 +98,37 @@ pub(crate) fn split(line: &str, expected: usize) -> Result<Vec<Cow<'_, str>>, St
     }
 }
 
-/// A field and what follows its comma; `None` after the last one.
+/// A field and what follows its delimiter; `None` after the last one.
 type Split<'a> = (Cow<'a, str>, Option<&'a str>);
 
-fn bare(rest: &str) -> Result<Split<'_>, String> {
-    let (field, after) = match rest.split_once(',') {
+fn bare(rest: &str, delimiter: char) -> Result<Split<'_>, &'static str> {
+    let (field, after) = match rest.split_once(delimiter) {
         Some((field, after)) => (field, Some(after)),
         None => (rest, None),
     };
     if field.contains(['\n', '\r']) {
-        return Err("the value has more than one line; put quotes around fields that hold a line break".to_owned());
+        return Err("the value has more than one line; put quotes around fields that hold a line break");
     }
     Ok((Cow::Borrowed(field), after))
 }
 
 /// The field that begins after a quote.
-fn unquote(quoted: &str) -> Result<Split<'_>, String> {
+fn unquote(quoted: &str, delimiter: char) -> Result<Split<'_>, &'static str> {
     let mut field = Cow::Borrowed("");
     let mut rest = quoted;
     loop {
         let Some((part, after)) = rest.split_once('"') else {
-            return Err("a field's quotes do not close".to_owned());
+            return Err("a field's quotes do not close");
         };
         field += part;
-        match after.as_bytes().first() {
+        match after.chars().next() {
             None => return Ok((field, None)),
-            Some(b',') => return Ok((field, Some(&after[1..]))),
-            Some(b'"') => {
+            Some(next) if next == delimiter => return Ok((field, Some(&after[1..]))),
+            Some('"') => {
                 field += "\"";
                 rest = &after[1..];
             }
-            Some(_) => return Err("text follows a field's closing quote; write a quote inside quotes twice".to_owned()),
+            Some(_) => return Err("text follows a field's closing quote; write a quote inside quotes twice"),
         }
     }
 }
@@ -144,7 +154,7 @@ mod tests {
             (r#"5" pipe,x"#, Ok(&["5\" pipe", "x"])),
         ];
         for (line, expected) in cases {
-            match (split(line, 2), expected) {
+            match (split(line, 2, ','), expected) {
                 (Ok(fields), Ok(expected)) => assert_eq!(fields, expected, "{line}"),
                 (Err(error), Err(expected)) => assert!(error.contains(expected), "{line}: {error}"),
                 (fields, expected) => panic!("{line}: {fields:?} instead of {expected:?}"),
@@ -158,7 +168,7 @@ mod tests {
             let mut writer = csv::Writer::from_writer(Vec::new());
             writer.write_record(&fields).unwrap();
             let line = String::from_utf8(writer.into_inner().unwrap()).unwrap();
-            prop_assert_eq!(split(&line, fields.len()).unwrap(), fields);
+            prop_assert_eq!(split(&line, fields.len(), ',').unwrap(), fields);
         }
     }
 }

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use arrow::array::{Array, BinaryArray};
 use arrow::compute::concat_batches;
-use arrow::datatypes::{Field, Fields, Schema, SchemaRef};
+use arrow::datatypes::{Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
 use super::batcher::Batcher;
-use super::normalise::{self, Reject, normalise};
+use super::doubt::doubtful;
+use super::normalise::{Reject, normalise};
 use super::shape::looks_like_object;
 use super::types::raw_schema;
+use super::why::Why;
 use super::{DeadRow, Parsed};
 
 /// Values decoded together once a whole batch failed: one bad value costs this many a second try.
@@ -25,7 +27,7 @@ pub(super) struct Json {
     raw: SchemaRef,
     whole: Batcher,
     run: Batcher,
-    /// Per value of the batch at hand, whether the fast decoder may see it.
+    /// Per value of the batch at hand, whether the fast decoder may see it, and is believed.
     plain: Vec<bool>,
     /// Rewritten values, end to end.
     rewritten: Vec<u8>,
@@ -53,7 +55,11 @@ impl Json {
             && self.plain.iter().all(|&plain| plain)
             && let Ok(batch) = self.whole.decode((0..values.len()).map(|row| values.value(row)))
         {
-            return Ok(Parsed { batch, dead: Vec::new() });
+            let doubtful = doubtful(&batch, &self.fields);
+            if doubtful.is_empty() {
+                return Ok(Parsed { batch, dead: Vec::new() });
+            }
+            doubtful.into_iter().for_each(|row| self.plain[row] = false);
         }
         self.parse_runs(values)
     }
@@ -68,7 +74,14 @@ impl Json {
             let len = self.plain[start..].iter().take(RUN).take_while(|&&other| other == plain).count();
             let rows = start..start + len;
             match plain.then(|| self.run.decode(rows.clone().map(|row| values.value(row)))) {
-                Some(Ok(batch)) => batches.push(batch),
+                Some(Ok(batch)) => {
+                    let doubtful = doubtful(&batch, &self.fields);
+                    if !doubtful.is_empty() {
+                        doubtful.into_iter().for_each(|row| self.plain[start + row] = false);
+                        continue;
+                    }
+                    batches.push(batch);
+                }
                 _ => self.parse_rewritten(values, rows, &mut batches, &mut dead),
             }
             start += len;
@@ -115,7 +128,7 @@ impl Json {
         match self.run.decode(kept.iter().map(|(_, range)| &self.rewritten[range.clone()])) {
             Ok(batch) => batches.push(batch),
             Err(e) if others.is_empty() => {
-                dead.push(DeadRow { row: *first, why: explain(values.value(*first), &self.fields, &e) });
+                dead.push(DeadRow { row: *first, why: Why::of("the value does not decode", e.to_string()) });
             }
             Err(_) => {
                 let (low, high) = kept.split_at(kept.len() / 2);
@@ -126,9 +139,9 @@ impl Json {
     }
 
     /// Appends the rewritten value; the error says why there is none.
-    fn rewrite(&mut self, value: Option<&[u8]>, row: usize) -> Result<(), String> {
+    fn rewrite(&mut self, value: Option<&[u8]>, row: usize) -> Result<(), Why> {
         let Some(value) = value else {
-            return Err("the record has no value".to_owned());
+            return Err("the record has no value".into());
         };
         let text = filled(value)?.trim_ascii();
         let start = self.rewritten.len();
@@ -137,7 +150,8 @@ impl Json {
             Err(Reject::Column(why)) => Err(why),
             // The fast decoder overlooks more, a missing comma for one: what it takes in a good batch, it takes here.
             Err(Reject::Syntax(why)) => {
-                if !self.plain[row] || self.run.decode([text.as_bytes()].into_iter()).is_err() {
+                let kindly = if self.plain[row] { self.run.decode([text.as_bytes()].into_iter()).ok() } else { None };
+                if kindly.is_none_or(|batch| !doubtful(&batch, &self.fields).is_empty()) {
                     return Err(why);
                 }
                 self.rewritten.truncate(start);
@@ -149,31 +163,12 @@ impl Json {
 }
 
 /// The value as text.
-pub(super) fn utf8(value: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(value)
-        .map_err(|e| format!("the value is not UTF-8: its byte {} does not belong there", e.valid_up_to()))
+pub(super) fn utf8(value: &[u8]) -> Result<&str, Why> {
+    std::str::from_utf8(value).map_err(Why::no_text)
 }
 
 /// The value as text that is more than white space.
-pub(super) fn filled(value: &[u8]) -> Result<&str, String> {
+pub(super) fn filled(value: &[u8]) -> Result<&str, Why> {
     let text = utf8(value)?;
-    if text.trim_ascii().is_empty() { Err("the value is empty".to_owned()) } else { Ok(text) }
-}
-
-/// Names the first column that does not decode by itself.
-fn explain(value: &[u8], fields: &Fields, error: &ArrowError) -> String {
-    utf8(value)
-        .ok()
-        .and_then(|text| normalise::members(text.trim_ascii(), fields).ok())
-        .and_then(|members| members.into_iter().find(|(index, raw)| !decodes(&fields[*index], raw.get())))
-        .map_or_else(|| error.to_string(), |(index, raw)| normalise::not_a(&fields[index], raw.get()))
-}
-
-fn decodes(field: &Arc<Field>, value: &str) -> bool {
-    let fields = Fields::from(vec![Arc::clone(field)]);
-    let Ok(name) = serde_json::to_string(field.name()) else { return false };
-    let mut object = Vec::new();
-    normalise(&format!("{{{name}:{value}}}"), &fields, &mut object).is_ok()
-        && Batcher::new(raw_schema(&Schema::new(fields)), 1)
-            .is_ok_and(|mut one| one.decode([object.as_slice()].into_iter()).is_ok())
+    if text.trim_ascii().is_empty() { Err("the value is empty".into()) } else { Ok(text) }
 }

@@ -12,19 +12,23 @@ use dovetail_core::pipeline::{Format, Stream};
 use dovetail_core::record::{Fetched, column};
 
 use self::csv::Csv;
-pub(crate) use self::csv::split as split_line;
+pub(crate) use self::csv::{delimiter, split as split_line};
 use self::json::Json;
+use self::lines::Lines;
 use self::timestamp::Timestamps;
+use self::why::Why;
 
 mod batcher;
 mod csv;
-mod decimal;
+mod doubt;
 mod json;
+mod lines;
 mod normalise;
 mod shape;
 mod text;
 mod timestamp;
 mod types;
+mod why;
 mod zone;
 
 #[cfg(test)]
@@ -52,7 +56,20 @@ pub struct DeadLetter {
     pub value: Option<Vec<u8>>,
     /// A JSON object, as in [`dovetail_core::record::Records::headers`].
     pub headers: Option<String>,
+    /// The same for all that fail alike.
     pub error: String,
+    /// What is this one's own of it: the value, or a place in it.
+    pub detail: Option<String>,
+}
+
+impl DeadLetter {
+    /// What is wrong with it, all of it.
+    pub fn reason(&self) -> String {
+        match &self.detail {
+            Some(detail) => format!("{}: {detail}", self.error),
+            None => self.error.clone(),
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +96,7 @@ pub struct Decoder {
 enum Codec {
     Json(Box<Json>),
     Csv(Csv),
+    Lines(Lines),
 }
 
 /// A batch after parsing: the columns in [`types::raw_schema`] or, for CSV, as text.
@@ -94,7 +112,7 @@ struct Parsed {
 #[derive(Debug)]
 struct DeadRow {
     row: usize,
-    why: String,
+    why: Why,
 }
 
 /// The columns of a stream's decoded records: the declared ones, all nullable, as Parquet readers want to find
@@ -129,7 +147,8 @@ impl Decoder {
         })?;
         let codec = match stream.format {
             Format::Json => Codec::Json(Box::new(Json::new(&stream.columns)?)),
-            Format::Csv => Codec::Csv(Csv::new(&stream.columns, &stream.options.null_texts)),
+            Format::Csv => Codec::Csv(Csv::new(&stream.columns, &stream.options)),
+            Format::Text => Codec::Lines(Lines::new(&stream.columns)),
         };
         Ok(Self { schema: decoded_schema(&stream), stream, codec, timestamps })
     }
@@ -145,11 +164,21 @@ impl Decoder {
         let Parsed { batch, mut dead } = match &mut self.codec {
             Codec::Json(json) => json.parse(values)?,
             Codec::Csv(csv) => csv.parse(values)?,
+            Codec::Lines(lines) => lines.parse(values)?,
         };
         let mut columns = Vec::with_capacity(self.schema.fields().len());
         let mut bad = Vec::new();
-        for (raw, field) in batch.columns().iter().zip(self.stream.columns.fields()) {
-            columns.push(convert(raw, field, &mut self.timestamps, &mut bad)?);
+        let fields = self.stream.columns.fields();
+        for (index, (raw, field)) in batch.columns().iter().zip(fields).enumerate() {
+            let column = text::convert(raw, field.data_type(), field.name(), &mut self.timestamps, &mut bad)?;
+            if !field.is_nullable() && column.null_count() > 0 {
+                // After the texts: a bad one has become null here, and the first of a row's errors is kept.
+                let alive = rows_without(values.len(), &dead);
+                let why = |row: usize| Why::null(&self.stream, index, values.value(alive[row]));
+                let null = (0..column.len()).filter(|&row| column.is_null(row));
+                bad.extend(null.map(|row| DeadRow { row, why: why(row) }));
+            }
+            columns.push(column);
         }
         if !bad.is_empty() {
             bad.sort_by_key(|bad| bad.row);
@@ -168,27 +197,6 @@ impl Decoder {
     }
 }
 
-/// A declared column of its declared type. Rows that miss it are added to `bad`.
-fn convert(
-    raw: &ArrayRef,
-    field: &Field,
-    timestamps: &mut Timestamps,
-    bad: &mut Vec<DeadRow>,
-) -> Result<ArrayRef, ArrowError> {
-    let name = field.name();
-    let mut bad_texts = Vec::new();
-    let column = text::convert(raw, field.data_type(), timestamps, &mut bad_texts)?;
-    bad.extend(
-        bad_texts.into_iter().map(|text| DeadRow { row: text.row, why: format!("column `{name}`: {}", text.why) }),
-    );
-    if !field.is_nullable() && column.null_count() > 0 {
-        // After the texts: a bad one has become null here, and the first of a row's errors is kept.
-        let absent = (0..column.len()).filter(|&row| column.is_null(row));
-        bad.extend(absent.map(|row| DeadRow { row, why: format!("column `{name}` is NOT NULL and absent") }));
-    }
-    Ok(column)
-}
-
 /// A mask of `len` rows without those in `dead`.
 fn without(len: usize, dead: impl Iterator<Item = usize>) -> BooleanArray {
     let mut alive = vec![true; len];
@@ -196,10 +204,14 @@ fn without(len: usize, dead: impl Iterator<Item = usize>) -> BooleanArray {
     BooleanArray::new(BooleanBuffer::from(alive), None)
 }
 
+/// The rows of all `len` that are not `dead`.
+fn rows_without(len: usize, dead: &[DeadRow]) -> Vec<usize> {
+    without(len, dead.iter().map(|dead| dead.row)).values().set_indices().collect()
+}
+
 /// Adds `bad` rows, numbered among the rows that are not dead, to the `dead` ones among all `len`.
 fn add_bad(dead: &mut Vec<DeadRow>, bad: Vec<DeadRow>, len: usize) {
-    let mask = without(len, dead.iter().map(|dead| dead.row));
-    let rows: Vec<usize> = mask.values().set_indices().collect();
+    let rows = rows_without(len, dead);
     dead.extend(bad.into_iter().map(|bad| DeadRow { row: rows[bad.row], why: bad.why }));
     dead.sort_by_key(|dead| dead.row);
 }
@@ -231,6 +243,7 @@ fn dead_letter(fetched: &Fetched, dead: DeadRow) -> DeadLetter {
         key: bytes(&records.keys),
         value: bytes(&records.values),
         headers: records.headers.is_valid(dead.row).then(|| records.headers.value(dead.row).to_owned()),
-        error: dead.why,
+        error: dead.why.error,
+        detail: dead.why.detail,
     }
 }

@@ -33,6 +33,7 @@ fn stream(format: Format, columns: Vec<Field>) -> Stream {
             on_data_loss: OnDataLoss::Stop,
             header: Header::AsIs,
             header_names: Vec::new(),
+            delimiter: None,
             null_texts: Vec::new(),
         },
     }
@@ -103,7 +104,7 @@ fn outcome(decoder: &mut Decoder, value: &str) -> Result<String, String> {
         [] => Ok(row_text(&decoded, 0)),
         [dead] => {
             assert_eq!(decoded.rows.num_rows(), 0, "{value}");
-            Err(dead.error.clone())
+            Err(dead.reason())
         }
         more => panic!("{value}: {more:?}"),
     }
@@ -120,6 +121,7 @@ fn check(decoder: &mut Decoder, cases: &[(&str, Result<&str, &str>)]) {
     }
 }
 
+mod exact;
 mod json;
 mod mixes;
 mod real;

@@ -9,15 +9,20 @@
 //!
 //! They are tried in this order. What [`super::zone`] says holds for local times that exist twice or never.
 
-use arrow::datatypes::TimeUnit;
+use std::ops::Range;
+
+use arrow::datatypes::{Decimal128Type, TimeUnit};
 use chrono::format::{Fixed, Item, Numeric, Parsed, StrftimeItems};
 use chrono::{NaiveDate, NaiveTime, Timelike};
 use chrono_tz::Tz;
 use dovetail_core::pipeline::StreamOptions;
+use dovetail_core::texts::decimal;
 
 use super::zone::{self, Zone};
 
 const NANOS: i64 = 1_000_000_000;
+/// Seconds of the years 1 to 9999, which everybody can print and read.
+const YEARS: Range<i64> = -62_135_596_800..253_402_300_800;
 
 /// Reads the timestamps of one stream.
 #[derive(Debug)]
@@ -38,6 +43,8 @@ struct TimeFormat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unreadable {
     Text,
+    /// A time, but its year has not four digits: most often a number in another unit than the stream's.
+    BeyondYears,
     /// A time, but its column's type does not reach that far.
     OutOfRange,
 }
@@ -69,7 +76,10 @@ impl Timestamps {
             .or_else(|| iso(text))
             .or_else(|| number(text, self.unit))
             .ok_or(Unreadable::Text)?;
-        let (seconds, nanos) = self.instant(reading).ok_or(Unreadable::OutOfRange)?;
+        let (seconds, nanos) = self.instant(reading).ok_or(Unreadable::BeyondYears)?;
+        if !YEARS.contains(&seconds) {
+            return Err(Unreadable::BeyondYears);
+        }
         in_unit(seconds, nanos, unit).ok_or(Unreadable::OutOfRange)
     }
 
@@ -236,11 +246,11 @@ fn number(text: &str, unit: TimeUnit) -> Option<Reading> {
         return Some(Reading::Instant(count.div_euclid(per_second), nanos as u32));
     }
     let is_number = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
-    let count = text.parse::<f64>().ok().filter(|count| is_number && count.is_finite())?;
-    // Apart, as a double holds today's whole units exactly, but not their nanoseconds.
-    let nanos_per_unit = NANOS / per_second;
-    let fraction = ((count - count.floor()) * nanos_per_unit as f64) as i128;
-    let whole = (count.floor() as i128).checked_mul(i128::from(nanos_per_unit))?.checked_add(fraction)?;
-    let seconds = i64::try_from(whole.div_euclid(i128::from(NANOS))).ok()?;
-    Some(Reading::Instant(seconds, whole.rem_euclid(i128::from(NANOS)) as u32))
+    text.parse::<f64>().ok().filter(|_| is_number)?;
+    // By its digits: a double holds those of today's seconds to some hundred nanoseconds.
+    let scale = (NANOS / per_second).ilog10();
+    let nanos = i8::try_from(scale).ok().and_then(|scale| decimal::<Decimal128Type>(text, 38, scale));
+    let seconds = nanos.and_then(|nanos| i64::try_from(nanos.div_euclid(i128::from(NANOS))).ok());
+    let (Some(nanos), Some(seconds)) = (nanos, seconds) else { return Some(Reading::Instant(i64::MAX, 0)) };
+    Some(Reading::Instant(seconds, nanos.rem_euclid(i128::from(NANOS)) as u32))
 }

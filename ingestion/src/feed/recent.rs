@@ -58,6 +58,9 @@ fn decoded_bytes(decoded: &Decoded) -> usize {
     let own = |value: &Option<Vec<u8>>, headers: &Option<String>| {
         value.as_ref().map_or(0, Vec::len) + headers.as_ref().map_or(0, String::len)
     };
-    let dead = decoded.dead.iter().map(|d| own(&d.value, &d.headers) + d.error.len() + 100);
+    let dead = decoded
+        .dead
+        .iter()
+        .map(|d| own(&d.value, &d.headers) + d.error.len() + d.detail.as_ref().map_or(0, String::len) + 100);
     declared.iter().map(|column| column.get_array_memory_size()).sum::<usize>() + dead.sum::<usize>()
 }

@@ -12,7 +12,7 @@ use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::Records;
 use futures::future::{join, join_all};
 
-use super::{Log, LogError, SourceMark, SourcePosition, Spread};
+use super::{Log, LogError, Prefix, SourceMark, SourcePosition, Spread};
 
 const PLENTY: usize = 1 << 20;
 
@@ -227,7 +227,12 @@ async fn appenders_at_once_lose_nothing(log: &dyn Log, topic: &str) {
 }
 
 fn mark(source: &str, numbers: impl IntoIterator<Item = u64>) -> Option<SourceMark> {
-    Some(SourceMark { source: source.to_owned(), numbers: numbers.into_iter().collect(), spread: Spread::over(2) })
+    Some(SourceMark { source: source.to_owned(), numbers: numbers.into_iter().collect(), spread: spread() })
+}
+
+/// All that a mark can say.
+fn spread() -> Spread {
+    Spread::over(2).then(0, 7, 3).with_prefix(Some(Prefix { records: 99, digest: u64::MAX - 1 }))
 }
 
 async fn a_source_appends_nothing_twice(log: &dyn Log, topic: &str) {
@@ -244,7 +249,7 @@ async fn a_source_appends_nothing_twice(log: &dyn Log, topic: &str) {
     send(&numbered(5, 6), mark("other", [0])).await;
 
     let position = async |partition, source| log.source_position(topic, partition, source).await.expect("position");
-    assert_eq!(position(0, "file").await, Some(SourcePosition { last: 15, spread: Spread::over(2) }));
+    assert_eq!(position(0, "file").await, Some(SourcePosition { last: 15, spread: spread() }));
     assert_eq!(position(0, "other").await.map(|position| position.last), Some(0));
     assert_eq!(position(1, "file").await, None, "a position belongs to a partition");
     assert_eq!(without_offsets(read_all(log, topic, 0).await), numbered(0, 6));

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::{Fetched, Records};
 
-pub use self::spread::Spread;
+pub use self::spread::{Prefix, Spread};
 
 pub mod conformance;
 pub mod embedded;

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A record that is sent again goes where it went before, so each mark in the log says this of the numbers up to its
-//! own, as far back as a request that was interrupted may reach.
+//! own, as far back as a request that was interrupted may reach. Beside it stands what the source's records so far are,
+//! where its sender says that.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,46 +17,87 @@ const MOST: usize = 16;
 
 /// From which number on a source's records are spread over how many partitions. Empty where that was not noted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Spread(Vec<(u64, u32)>);
+pub struct Spread {
+    entries: Vec<(u64, u32)>,
+    prefix: Option<Prefix>,
+}
+
+/// The first records of a source: how many, and what tells them from others. Those that the log holds are among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prefix {
+    pub records: u64,
+    pub digest: u64,
+}
+
+/// `60000:0123456789abcdef`.
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{:016x}", self.records, self.digest)
+    }
+}
+
+/// A text that is no prefix.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NoPrefix;
+
+impl FromStr for Prefix {
+    type Err = NoPrefix;
+
+    fn from_str(text: &str) -> Result<Self, NoPrefix> {
+        let (records, digest) = text.split_once(':').ok_or(NoPrefix)?;
+        let (records, digest) = (records.parse().ok(), u64::from_str_radix(digest, 16).ok());
+        Ok(Self { records: records.ok_or(NoPrefix)?, digest: digest.ok_or(NoPrefix)? })
+    }
+}
 
 impl Spread {
     /// Over this many, from the first record on.
     pub fn over(partitions: u32) -> Self {
-        Self(vec![(0, partitions)])
+        Self { entries: vec![(0, partitions)], prefix: None }
     }
 
     /// From numbers and counts as they were stored; `None` when they do not both ascend, or are none.
     pub(super) fn stored(entries: Vec<(u64, u32)>) -> Option<Self> {
         let ascend = entries.windows(2).all(|two| two[0].0 < two[1].0 && two[0].1 < two[1].1);
         let whole = entries.len() <= MOST && entries.first().is_some_and(|(_, partitions)| *partitions > 0);
-        (ascend && whole).then_some(Self(entries))
+        (ascend && whole).then_some(Self { entries, prefix: None })
     }
 
     pub(super) fn entries(&self) -> &[(u64, u32)] {
-        &self.0
+        &self.entries
+    }
+
+    /// What the source's sender said of its records when it sent those up to the mark.
+    pub fn prefix(&self) -> Option<Prefix> {
+        self.prefix
+    }
+
+    /// The same with what the sender says now.
+    pub fn with_prefix(self, prefix: Option<Prefix>) -> Self {
+        Self { prefix, ..self }
     }
 
     /// Whether it was noted at all: marks of older versions do not say it.
     pub fn is_known(&self) -> bool {
-        !self.0.is_empty()
+        !self.entries.is_empty()
     }
 
     /// The most partitions that it names.
     pub fn most(&self) -> u32 {
-        self.0.last().map_or(0, |(_, partitions)| *partitions)
+        self.entries.last().map_or(0, |(_, partitions)| *partitions)
     }
 
     /// Over how many the record with this number is spread.
     pub fn at(&self, number: u64) -> u32 {
-        let later = self.0.partition_point(|(from, _)| *from <= number);
+        let later = self.entries.partition_point(|(from, _)| *from <= number);
         // A number below the first entry is older than what is kept.
-        self.0.get(later.saturating_sub(1)).map_or(0, |(_, partitions)| *partitions)
+        self.entries.get(later.saturating_sub(1)).map_or(0, |(_, partitions)| *partitions)
     }
 
     /// The same for the records from `oldest` on, of which those from `seen` on are spread over `partitions`: none of
     /// them is in the log, so they may go anywhere.
     pub fn then(&self, oldest: u64, seen: u64, partitions: u32) -> Self {
-        let mut entries = self.0.clone();
+        let mut entries = self.entries.clone();
         let gone = entries.partition_point(|(from, _)| *from <= oldest).saturating_sub(1);
         entries.drain(..gone);
         if partitions > self.most() {
@@ -64,21 +106,22 @@ impl Spread {
                 entries.push((if entries.is_empty() { 0 } else { seen }, partitions));
             }
         }
-        Self(entries)
+        Self { entries, prefix: None }
     }
 }
 
-/// `4`, or `4,6@40000,9@52000`; the first one's number only where it is not 0.
+/// `4`, or `4,6@40000,9@52000`; the first one's number only where it is not 0. After it, where it is known, what the
+/// source's records are: `4=60000:0123456789abcdef`.
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, (from, partitions)) in self.0.iter().enumerate() {
+        for (i, (from, partitions)) in self.entries.iter().enumerate() {
             let comma = if i == 0 { "" } else { "," };
             match from {
                 0 => write!(f, "{comma}{partitions}")?,
                 from => write!(f, "{comma}{partitions}@{from}")?,
             }
         }
-        Ok(())
+        self.prefix.map_or(Ok(()), |prefix| write!(f, "={prefix}"))
     }
 }
 
@@ -94,8 +137,10 @@ impl FromStr for Spread {
             let (partitions, from) = part.split_once('@').unwrap_or((part, "0"));
             Some((from.parse().ok()?, partitions.parse().ok()?))
         };
-        let entries = text.split(',').map(entry).collect::<Option<Vec<_>>>();
-        entries.and_then(Self::stored).ok_or(NoSpread)
+        let (spread, prefix) = text.split_once('=').map_or((text, None), |(spread, prefix)| (spread, Some(prefix)));
+        let entries = spread.split(',').map(entry).collect::<Option<Vec<_>>>();
+        let prefix = prefix.map(|text| text.parse().map_err(|NoPrefix| NoSpread)).transpose()?;
+        Ok(entries.and_then(Self::stored).ok_or(NoSpread)?.with_prefix(prefix))
     }
 }
 
@@ -141,10 +186,10 @@ mod tests {
 
     #[test]
     fn it_is_written_and_read() {
-        for text in ["4", "4,6@40000", "6@40000,9@52000"] {
+        for text in ["4", "4,6@40000", "6@40000,9@52000", "4=7:00000000000000ff", "4,6@40000=60000:0123456789abcdef"] {
             assert_eq!(text.parse::<Spread>().unwrap().to_string(), text);
         }
-        for text in ["", "0", "x", "4,", "4@1,6@0", "6,4@10", "4,4@10", "-1", "4@x"] {
+        for text in ["", "0", "x", "4,", "4@1,6@0", "6,4@10", "4,4@10", "-1", "4@x", "4=", "4=7", "4=7:x", "4=x:0"] {
             assert_eq!(text.parse::<Spread>(), Err(NoSpread), "{text}");
         }
     }

@@ -4,7 +4,7 @@
 use std::io::Cursor;
 
 use bytes::Bytes;
-use dovetail_core::pipeline::Format;
+use dovetail_core::pipeline::{Format, Stream};
 
 use super::objects::{self, Objects};
 use super::text::Text;
@@ -38,14 +38,13 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The lines of `body` that are not blank: for CSV with the line breaks that are in quotes, for JSON none when they
 /// are not an object each by their brackets.
-pub fn split_lines(format: Format, body: &[u8]) -> Option<Vec<&[u8]>> {
+pub fn split_lines<'b>(stream: &Stream, body: &'b [u8]) -> Option<Vec<&'b [u8]>> {
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-    match format {
-        Format::Csv => Some(csv_rows(body)),
-        Format::Json => {
-            let lines = body.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-            lines.map(|line| objects::is_whole(line).then(|| without_return(line))).collect()
-        }
+    let lines = body.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    match stream.format {
+        Format::Csv => Some(csv_rows(body, stream.options.delimiter.unwrap_or(b','))),
+        Format::Text => Some(lines.map(without_return).collect()),
+        Format::Json => lines.map(|line| objects::is_whole(line).then(|| without_return(line))).collect(),
     }
 }
 
@@ -77,11 +76,11 @@ fn without_return(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-fn csv_rows(body: &[u8]) -> Vec<&[u8]> {
+fn csv_rows(body: &[u8], delimiter: u8) -> Vec<&[u8]> {
     let mut rows = Vec::new();
     let mut rest = body;
     while !rest.is_empty() {
-        let end = row_end(rest).unwrap_or_else(|| line_end(rest));
+        let end = row_end(rest, delimiter).unwrap_or_else(|| line_end(rest));
         let row = &rest[..end];
         if !row.trim_ascii().is_empty() {
             rows.push(without_return(row));
@@ -96,7 +95,7 @@ fn line_end(rest: &[u8]) -> usize {
 }
 
 /// Where the row ends that `rest` begins with; none where its quotes are not those of a row.
-fn row_end(rest: &[u8]) -> Option<usize> {
+fn row_end(rest: &[u8], delimiter: u8) -> Option<usize> {
     let mut at = 0;
     loop {
         if rest.get(at) == Some(&b'"') {
@@ -106,7 +105,7 @@ fn row_end(rest: &[u8]) -> Option<usize> {
                 match rest.get(at) {
                     Some(b'"') => at += 1,
                     None => return Some(at),
-                    Some(b',' | b'\n') => break,
+                    Some(byte) if *byte == delimiter || *byte == b'\n' => break,
                     Some(b'\r') if matches!(rest.get(at + 1), None | Some(b'\n')) => {
                         at += 1;
                         break;
@@ -115,10 +114,10 @@ fn row_end(rest: &[u8]) -> Option<usize> {
                 }
             }
         } else {
-            at += rest[at..].iter().position(|&byte| matches!(byte, b',' | b'\n')).unwrap_or(rest.len() - at);
+            at += rest[at..].iter().position(|&byte| byte == delimiter || byte == b'\n').unwrap_or(rest.len() - at);
         }
         match rest.get(at) {
-            Some(b',') => at += 1,
+            Some(byte) if *byte == delimiter => at += 1,
             _ => return Some(at),
         }
     }
@@ -126,17 +125,18 @@ fn row_end(rest: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::stream;
     use super::*;
 
     fn csv(body: &str) -> Vec<&str> {
-        let rows = split_lines(Format::Csv, body.as_bytes()).unwrap();
+        let rows = split_lines(&stream(Format::Csv, &["a"]), body.as_bytes()).unwrap();
         rows.into_iter().map(|row| std::str::from_utf8(row).unwrap()).collect()
     }
 
     fn json(body: &str) -> Vec<String> {
         let text = |value: Vec<u8>| String::from_utf8(value).unwrap();
         let all = split_values(&Bytes::from(body.to_owned())).unwrap().into_iter().map(text).collect();
-        if let Some(lines) = split_lines(Format::Json, body.as_bytes()) {
+        if let Some(lines) = split_lines(&stream(Format::Json, &["a"]), body.as_bytes()) {
             let lines: Vec<String> = lines.iter().map(|line| text(line.to_vec())).collect();
             assert_eq!(lines, all, "{body}");
         }
@@ -151,6 +151,15 @@ mod tests {
         assert_eq!(csv("\"a\"b\n\"c\n\"d\n"), ["\"a\"b", "\"c", "\"d"]);
         assert_eq!(csv("\"a\"\r\n\"b\"\r"), ["\"a\"", "\"b\""]);
         assert_eq!(csv("5\" pipe\n6"), ["5\" pipe", "6"]);
+    }
+
+    #[test]
+    fn a_delimiter_ends_quotes_and_lines_are_what_they_are() {
+        let mut semicolons = stream(Format::Csv, &["a"]);
+        semicolons.options.delimiter = Some(b';');
+        assert_eq!(split_lines(&semicolons, b"\"a\n\";1\nb,\"\n"), Some(vec![b"\"a\n\";1".as_slice(), b"b,\""]));
+        let text = stream(Format::Text, &["line"]);
+        assert_eq!(split_lines(&text, b"[1,\r\n\n{\"a\"\n\"x"), Some(vec![b"[1,".as_slice(), b"{\"a\"", b"\"x"]));
     }
 
     #[test]

@@ -22,9 +22,19 @@ pub enum SourceError {
     )]
     JsonForCsv { name: String, stream: String },
     #[error(
-        "no header of `{name}` is a column of stream `{stream}`: it has {found}, the stream {wanted}; set the stream's option `header` to 'snake_case', or map single headers with 'header.NAME' 'column'"
+        "no header of `{name}` is a column of stream `{stream}`: it has {found}, the stream {wanted}; {rule} single headers with 'header.NAME' 'column', or write 'header' 'none' where the file has no header and its columns are in the declared order"
     )]
-    NoHeaderMatches { name: String, stream: String, found: String, wanted: String },
+    NoHeaderMatches { name: String, stream: String, found: String, wanted: String, rule: &'static str },
+    #[error(
+        "the header of `{name}` lacks {missing}, NOT NULL in stream `{stream}`, so none of its records would decode: it has {found}; see if it is the right file, map headers with 'header.NAME' 'column', or append it all the same with `--force`; nothing was appended"
+    )]
+    HeaderLacks { name: String, stream: String, missing: String, found: String },
+    #[error(
+        "`{name}` is a Parquet file, which stream `{stream}`, stored as TEXT, cannot hold; store it as JSON or CSV"
+    )]
+    ParquetForText { name: String, stream: String },
+    #[error("Parquet file `{name}` cannot be read: {why}")]
+    Parquet { name: String, why: String },
     #[error(
         "`{name}` ends in the middle of {what} (line {line}, byte {byte}); get the whole file and start again: what was read before is kept"
     )]

@@ -19,6 +19,7 @@ pub struct EventTime {
     column: String,
     /// The column's place, for a stream of CSV.
     index: Option<usize>,
+    delimiter: u8,
     zone: Tz,
     formats: Vec<String>,
     unit: TimeUnit,
@@ -29,12 +30,13 @@ impl EventTime {
     pub fn of(stream: &Stream) -> Option<Self> {
         let column = stream.options.event_time.clone()?;
         let index = match stream.format {
-            Format::Json => None,
+            Format::Json | Format::Text => None,
             Format::Csv => Some(stream.columns.column_with_name(&column)?.0),
         };
         Some(Self {
             column,
             index,
+            delimiter: stream.options.delimiter.unwrap_or(b','),
             zone: stream.options.timezone.unwrap_or(Tz::UTC),
             formats: stream.options.timestamp_formats.clone(),
             unit: stream.options.timestamp_unit,
@@ -44,7 +46,7 @@ impl EventTime {
     /// Milliseconds since the epoch; none when `value` holds no time that can be read.
     pub fn read_ms(&self, value: &[u8]) -> Option<i64> {
         match self.index {
-            Some(index) => self.parse_ms(&csv_cell(value, index)?),
+            Some(index) => self.parse_ms(&csv_cell(value, index, self.delimiter)?),
             None => self.parse_json_ms(value),
         }
     }
@@ -99,8 +101,8 @@ fn midnight(text: &str, format: &str) -> Option<NaiveDateTime> {
     NaiveDate::parse_from_str(text, format).ok()?.and_hms_opt(0, 0, 0)
 }
 
-fn csv_cell(line: &[u8], index: usize) -> Option<String> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line);
+fn csv_cell(line: &[u8], index: usize, delimiter: u8) -> Option<String> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(line);
     let row = reader.records().next()?.ok()?;
     row.get(index).map(str::to_owned)
 }

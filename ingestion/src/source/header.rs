@@ -1,6 +1,8 @@
 //! From the names in a file's header row to the names of fields. Pure.
 
-use dovetail_core::pipeline::{Header, StreamOptions};
+use dovetail_core::pipeline::{Header, Stream, StreamOptions};
+
+use super::SourceError;
 
 /// Field names for the header `names`, one each, without repetition.
 ///
@@ -29,7 +31,7 @@ fn field(name: &str, options: &StreamOptions) -> String {
     let single = options.header_names.iter().find(|(from, _)| from == name);
     match (single, options.header) {
         (Some((_, to)), _) => to.clone(),
-        (None, Header::AsIs) => name.to_owned(),
+        (None, Header::AsIs | Header::None) => name.to_owned(),
         (None, Header::SnakeCase) => snake_case(name),
     }
 }
@@ -38,6 +40,47 @@ fn field(name: &str, options: &StreamOptions) -> String {
 fn snake_case(name: &str) -> String {
     let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     words.map(str::to_lowercase).collect::<Vec<_>>().join("_")
+}
+
+pub(super) fn declares(stream: &Stream, field: &str) -> bool {
+    stream.columns.column_with_name(field).is_some()
+}
+
+/// Refuses `fields` that have nothing to do with `stream`, and those that lack a column that has to be there, unless it
+/// is read by `force`.
+pub(super) fn check(name: &str, fields: &[String], stream: &Stream, force: bool) -> Result<(), SourceError> {
+    let columns = stream.columns.fields();
+    let found = || some_of(fields.iter().map(String::as_str));
+    if !fields.iter().any(|field| declares(stream, field)) {
+        return Err(SourceError::NoHeaderMatches {
+            name: name.to_owned(),
+            stream: stream.name.to_string(),
+            found: found(),
+            wanted: some_of(columns.iter().map(|field| field.name().as_str())),
+            rule: match stream.options.header {
+                Header::AsIs => "set the stream's option `header` to 'snake_case', map",
+                Header::SnakeCase | Header::None => "map",
+            },
+        });
+    }
+    let missing = |column: &&str| !fields.iter().any(|field| field == column);
+    let required = columns.iter().filter(|field| !field.is_nullable()).map(|field| field.name().as_str());
+    let missing: Vec<&str> = required.filter(missing).collect();
+    if missing.is_empty() || force {
+        return Ok(());
+    }
+    let (missing, found) = (some_of(missing.into_iter()), found());
+    Err(SourceError::HeaderLacks { name: name.to_owned(), stream: stream.name.to_string(), missing, found })
+}
+
+/// The first few names, in back-ticks and not too long.
+fn some_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut names = names.map(|name| format!("`{}`", name.chars().take(40).collect::<String>()));
+    let mut some: Vec<String> = names.by_ref().take(4).collect();
+    if names.next().is_some() {
+        some.push("..".to_owned());
+    }
+    some.join(", ")
 }
 
 #[cfg(test)]

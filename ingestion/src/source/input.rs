@@ -4,10 +4,14 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
 
 const CHUNK: usize = 256 * 1024;
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
+const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+/// Of the longest magic.
+const MAGIC: usize = 4;
 const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
 /// How much of a source is looked at before its first record.
@@ -20,6 +24,10 @@ pub(super) struct Position(Arc<AtomicU64>);
 impl Position {
     pub(super) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set(&self, bytes: u64) {
+        self.0.store(bytes, Ordering::Relaxed);
     }
 }
 
@@ -46,18 +54,19 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// Decompresses `raw` if it starts with gzip's magic, and looks at the beginning of its text.
+    /// Decompresses `raw` if it starts with the magic of gzip, bzip2 or zstd, and looks at the beginning of its text.
     ///
     /// A `live` input is looked at no further than its first line, so that a pipe that is written slowly is read
     /// as it comes.
     pub(super) fn new(raw: impl Read + Send + 'static, live: bool) -> io::Result<Self> {
         let position = Position::default();
         let raw = Counted { inner: raw, position: position.clone() };
-        let raw = Peeked::new(BufReader::with_capacity(CHUNK, raw), |seen| seen.len() >= GZIP_MAGIC.len());
-        let text: Box<dyn BufRead + Send> = if raw.prefix().starts_with(GZIP_MAGIC) {
-            Box::new(BufReader::with_capacity(CHUNK, MultiGzDecoder::new(raw)))
-        } else {
-            Box::new(raw)
+        let raw = Peeked::new(BufReader::with_capacity(CHUNK, raw), |seen| seen.len() >= MAGIC);
+        let text: Box<dyn BufRead + Send> = match raw.prefix() {
+            packed if packed.starts_with(GZIP_MAGIC) => buffered(MultiGzDecoder::new(raw)),
+            packed if packed.starts_with(ZSTD_MAGIC) => buffered(zstd::Decoder::with_buffer(raw)?),
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => buffered(MultiBzDecoder::new(raw)),
+            _ => Box::new(raw),
         };
         let enough = move |seen: &[u8]| seen.len() >= PREFIX || (live && has_line(seen));
         let mut text = Peeked::new(text, enough);
@@ -69,6 +78,10 @@ impl Input {
         }
         Ok(Self { prefix: text.prefix().to_vec(), text: Box::new(text), position })
     }
+}
+
+fn buffered(text: impl Read + Send + 'static) -> Box<dyn BufRead + Send> {
+    Box::new(BufReader::with_capacity(CHUNK, text))
 }
 
 fn has_line(seen: &[u8]) -> bool {

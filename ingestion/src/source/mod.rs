@@ -19,6 +19,7 @@ mod input;
 mod lines;
 mod objects;
 mod pace;
+mod parquet;
 mod sniff;
 mod table;
 mod text;
@@ -37,6 +38,7 @@ pub use sniff::FileFormat;
 use input::{Input, Position};
 use lines::Lines;
 use objects::Objects;
+use parquet::ParquetRows;
 use sniff::Look;
 use table::Table;
 use text::Text;
@@ -49,6 +51,8 @@ pub struct SourceOptions {
     pub stream: Arc<Stream>,
     /// Instead of what the name and the content say; nothing but an empty source is refused then.
     pub format: Option<FileFormat>,
+    /// Whether a file is read whose header lacks a column that has to be there.
+    pub force: bool,
 }
 
 /// One record of a source.
@@ -85,6 +89,7 @@ enum Records {
     Objects(Objects),
     Values(Values),
     Table(Box<Table>),
+    Parquet(Box<ParquetRows>),
 }
 
 /// Opens the file at `path`, or standard input for `-`, and refuses it when it plainly holds no records.
@@ -99,6 +104,17 @@ pub fn open(path: &str, options: &SourceOptions) -> Result<SourceReader, SourceE
         return Err(cannot_open(io::ErrorKind::IsADirectory.into()));
     }
     let total_bytes = metadata.is_file().then_some(metadata.len());
+    if metadata.is_file() && options.format.is_none() && parquet::is_parquet(&file).map_err(cannot_open)? {
+        let (position, stream) = (Position::default(), &options.stream);
+        let rows = ParquetRows::open(path, file, metadata.len(), position.clone(), stream, options.force)?;
+        return Ok(SourceReader {
+            records: Records::Parquet(Box::new(rows)),
+            position,
+            total_bytes,
+            next: 0,
+            ended: false,
+        });
+    }
     read(path, file, total_bytes, !metadata.is_file(), options)
 }
 
@@ -124,7 +140,7 @@ fn read(
     let format = format(name, &prefix, options)?;
     let text = Text::new(name.into(), text, text::LONGEST_RECORD);
     let records = match format {
-        FileFormat::Csv => Records::Table(Box::new(Table::new(name, text, &prefix, &options.stream)?)),
+        FileFormat::Csv => Records::Table(Box::new(Table::new(name, text, &prefix, &options.stream, options.force)?)),
         FileFormat::Lines => Records::Lines(Lines::new(text)),
         FileFormat::Array => Records::Values(Values::of_array(text)),
         FileFormat::Objects => Records::Objects(Objects::new(text)),
@@ -134,7 +150,11 @@ fn read(
 
 fn format(name: &str, prefix: &[u8], options: &SourceOptions) -> Result<FileFormat, SourceError> {
     let name = || name.to_owned();
-    let seen = sniff::look(&name(), prefix);
+    let stream = &options.stream;
+    let seen = match stream.format {
+        Format::Text => sniff::look_for_lines(prefix),
+        Format::Json | Format::Csv => sniff::look(&name(), prefix),
+    };
     let format = match (seen, options.format) {
         (Look::Empty, _) => return Err(SourceError::Empty { name: name() }),
         (_, Some(format)) | (Look::Data(format), None) => format,
@@ -142,11 +162,13 @@ fn format(name: &str, prefix: &[u8], options: &SourceOptions) -> Result<FileForm
             return Err(SourceError::NotData { name: name(), looks_like, advice });
         }
     };
-    let stream = &options.stream;
-    if format != FileFormat::Csv && stream.format == Format::Csv {
-        return Err(SourceError::JsonForCsv { name: name(), stream: stream.name.to_string() });
+    match (stream.format, format) {
+        (Format::Csv, FileFormat::Lines | FileFormat::Array | FileFormat::Objects) => {
+            Err(SourceError::JsonForCsv { name: name(), stream: stream.name.to_string() })
+        }
+        (Format::Text, _) => Ok(FileFormat::Lines),
+        (Format::Json | Format::Csv, format) => Ok(format),
     }
-    Ok(format)
 }
 
 impl SourceReader {
@@ -166,9 +188,13 @@ impl SourceReader {
         if let Records::Table(table) = &self.records { table.malformed } else { 0 }
     }
 
-    /// Fields of a CSV file that the records leave out, because a CSV stream holds its declared columns only.
+    /// Fields of a file with columns that the records leave out, because a CSV stream holds its declared columns only.
     pub fn ignored_fields(&self) -> &[String] {
-        if let Records::Table(table) = &self.records { &table.ignored } else { &[] }
+        match &self.records {
+            Records::Table(table) => &table.ignored,
+            Records::Parquet(rows) => &rows.ignored,
+            _ => &[],
+        }
     }
 }
 
@@ -184,6 +210,7 @@ impl Iterator for SourceReader {
             Records::Objects(objects) => objects.next(),
             Records::Values(values) => values.next(),
             Records::Table(table) => table.next(),
+            Records::Parquet(rows) => rows.next(),
         };
         self.ended = !matches!(raw, Ok(Some(_)));
         let Raw { value, line, too_long } = match raw.transpose()? {

@@ -25,20 +25,31 @@ pub(super) enum Look {
 
 const EXPORT: &str = "export it as CSV or JSON";
 const NAME_IT: &str = "export it as CSV or JSON, or say which it is with `--input-format`";
-const UNPACK: &str = "unpack it first, or use gzip";
+
+const TWICE: &str = "unpack it once, and send what comes of it";
 
 /// First bytes that no text of records has.
 const MAGIC: &[(&[u8], &str, &str)] = &[
-    (b"PK\x03\x04", "a zip archive or an Excel workbook", "unpack it, or export it as CSV"),
-    (b"PAR1", "a Parquet file", EXPORT),
+    (
+        b"PK\x03\x04",
+        "a zip archive or an Excel workbook",
+        "send what is in it, as in `unzip -p FILE | dovetail ingest STREAM --from -`, or export the workbook as CSV",
+    ),
+    (b"PAR1", "a Parquet file", "it is read as a file, not through a pipe or compressed: name the file itself"),
     (b"ARROW1", "an Arrow file", EXPORT),
     (b"%PDF-", "a PDF", EXPORT),
     (b"SQLite format 3\0", "a SQLite database", EXPORT),
     (b"\xd0\xcf\x11\xe0", "an old Excel or Word file", EXPORT),
-    (b"\x28\xb5\x2f\xfd", "zstd data", UNPACK),
-    (b"\xfd7zXZ\0", "xz data", UNPACK),
-    (b"BZh", "bzip2 data", UNPACK),
-    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", UNPACK),
+    (b"\xfd7zXZ\0", "xz data", "send what is in it, as in `xz -dc FILE | dovetail ingest STREAM --from -`"),
+    (
+        b"7z\xbc\xaf\x27\x1c",
+        "a 7-Zip archive",
+        "send what is in it, as in `7z e -so FILE | dovetail ingest STREAM --from -`",
+    ),
+    (b"\x04\x22\x4d\x18", "lz4 data", "send what is in it, as in `lz4 -dc FILE | dovetail ingest STREAM --from -`"),
+    (b"\x28\xb5\x2f\xfd", "data that is compressed twice", TWICE),
+    (b"BZh9", "data that is compressed twice", TWICE),
+    (b"\x1f\x8b", "data that is compressed twice", TWICE),
     (b"\xff\xfe", "UTF-16 text", "convert it to UTF-8"),
     (b"\xfe\xff", "UTF-16 text", "convert it to UTF-8"),
     (b"version https://git-lfs", "a git-lfs pointer", "fetch the file it stands for with `git lfs pull`"),
@@ -49,11 +60,8 @@ const MAGIC: &[(&[u8], &str, &str)] = &[
 /// The name decides between CSV and JSON where it can; the content decides the rest, and refuses what is neither.
 pub(super) fn look(name: &str, prefix: &[u8]) -> Look {
     let text = prefix.trim_ascii_start();
-    if let Some(&(_, looks_like, advice)) = MAGIC.iter().find(|(magic, ..)| text.starts_with(magic)) {
-        return Look::NotData { looks_like, advice };
-    }
-    if prefix.contains(&0) {
-        return Look::NotData { looks_like: "binary data", advice: NAME_IT };
+    if let Some(refused) = binary(prefix) {
+        return refused;
     }
     let Some(first) = text.first() else { return Look::Empty };
     let records = lines(text).any(is_object);
@@ -69,6 +77,23 @@ pub(super) fn look(name: &str, prefix: &[u8]) -> Look {
         _ if records => Look::Data(FileFormat::Objects),
         _ => Look::Data(FileFormat::Csv),
     }
+}
+
+/// What the source is for a stream of lines: lines, unless it is no text.
+pub(super) fn look_for_lines(prefix: &[u8]) -> Look {
+    match binary(prefix) {
+        Some(refused) => refused,
+        None if prefix.trim_ascii().is_empty() => Look::Empty,
+        None => Look::Data(FileFormat::Lines),
+    }
+}
+
+fn binary(prefix: &[u8]) -> Option<Look> {
+    let text = prefix.trim_ascii_start();
+    if let Some(&(_, looks_like, advice)) = MAGIC.iter().find(|(magic, ..)| text.starts_with(magic)) {
+        return Some(Look::NotData { looks_like, advice });
+    }
+    prefix.contains(&0).then_some(Look::NotData { looks_like: "binary data", advice: NAME_IT })
 }
 
 fn markup(text: &[u8]) -> Look {
@@ -89,10 +114,11 @@ fn is_object(line: &[u8]) -> bool {
     line.starts_with(b"{") && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
 }
 
-/// The extension in lower case, without `.gz`.
+/// The extension in lower case, without that of a compression.
 fn extension(name: &str) -> Option<String> {
     let name = name.to_ascii_lowercase();
-    let name = Path::new(name.strip_suffix(".gz").unwrap_or(&name));
+    let packed = [".gz", ".bz2", ".zst"].into_iter().find_map(|packed| name.strip_suffix(packed));
+    let name = Path::new(packed.unwrap_or(&name));
     Some(name.extension()?.to_str()?.to_owned())
 }
 
@@ -138,5 +164,8 @@ mod tests {
         assert_eq!(named("a.csv", b"a\0b\0"), "binary data");
         assert_eq!(named("a.csv", b"\xff\xfea\0"), "UTF-16 text");
         assert_eq!(look("a.csv", b" \r\n"), Look::Empty);
+        assert_eq!(look_for_lines(b"<34>Oct 11 22:14:15 su: failed"), Look::Data(FileFormat::Lines));
+        assert_eq!(look_for_lines(b"{\"a\":1}\n"), Look::Data(FileFormat::Lines));
+        assert!(matches!(look_for_lines(b"PK\x03\x04"), Look::NotData { .. }));
     }
 }

@@ -4,7 +4,7 @@
 //! letter instead of being lost or guessed at.
 
 use csv_core::ReadRecordResult;
-use dovetail_core::pipeline::{Format, Stream};
+use dovetail_core::pipeline::{Format, Header, Stream};
 
 use crate::decode::split_line;
 
@@ -28,25 +28,36 @@ pub(super) struct Table {
 enum Layout {
     /// `"name":` for each cell.
     Json(Vec<Vec<u8>>),
-    /// For each declared column the cell that fills it.
-    Csv(Vec<Option<usize>>),
+    /// For each declared column the cell that fills it, and the delimiter.
+    Csv(Vec<Option<usize>>, u8),
 }
 
 impl Table {
     /// Reads the header row; refuses one that has nothing to do with `stream`.
-    pub(super) fn new(name: &str, text: Text, prefix: &[u8], stream: &Stream) -> Result<Self, SourceError> {
-        let mut rows = Rows::new(text, delimiter(prefix));
-        match rows.next()? {
-            None => return Err(SourceError::Empty { name: name.to_owned() }),
-            Some(Row { line, too_long: Some(_) }) => return Err(rows.text.too_long(line)),
-            Some(_) => {}
-        }
-        let names: Vec<String> = rows.cells().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
-        let fields = header::fields(&names, &stream.options);
-        check_header(name, &fields, stream)?;
+    pub(super) fn new(
+        name: &str,
+        text: Text,
+        prefix: &[u8],
+        stream: &Stream,
+        force: bool,
+    ) -> Result<Self, SourceError> {
+        let mut rows = Rows::new(text, stream.options.delimiter.unwrap_or_else(|| delimiter(prefix)));
+        let fields = match stream.options.header {
+            Header::None => stream.columns.fields().iter().map(|field| field.name().clone()).collect(),
+            Header::AsIs | Header::SnakeCase => {
+                match rows.next()? {
+                    None => return Err(SourceError::Empty { name: name.to_owned() }),
+                    Some(Row { line, too_long: Some(_) }) => return Err(rows.text.too_long(line)),
+                    Some(_) => {}
+                }
+                let names: Vec<String> = rows.cells().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
+                header::fields(&names, &stream.options)
+            }
+        };
+        header::check(name, &fields, stream, force)?;
         let ignored = match stream.format {
-            Format::Json => Vec::new(),
-            Format::Csv => fields.iter().filter(|field| !declares(stream, field)).cloned().collect(),
+            Format::Json | Format::Text => Vec::new(),
+            Format::Csv => fields.iter().filter(|field| !header::declares(stream, field)).cloned().collect(),
         };
         let null_texts = stream.options.null_texts.clone();
         let layout = Layout::new(&fields, stream);
@@ -75,15 +86,17 @@ impl Table {
         let cells: Vec<Option<&str>> = cells?.into_iter().map(|cell| Some(cell).filter(value)).collect();
         match &self.layout {
             Layout::Json(names) => json_object(names, &cells),
-            Layout::Csv(columns) => Some(csv_line(columns.iter().map(|column| cells[(*column)?]))),
+            Layout::Csv(columns, delimiter) => {
+                Some(csv_line(columns.iter().map(|column| cells[(*column)?]), *delimiter))
+            }
         }
     }
 
-    /// The row's bytes; with one more comma where they would pass for a record of the stream.
+    /// The row's bytes; with one more delimiter where they would pass for a record of the stream.
     fn undecodable(&self) -> Vec<u8> {
         let mut value = self.rows.raw().to_vec();
         if self.passes(&value) {
-            value.push(b',');
+            value.push(if let Layout::Csv(_, delimiter) = self.layout { delimiter } else { b',' });
         }
         value
     }
@@ -91,8 +104,9 @@ impl Table {
     fn passes(&self, value: &[u8]) -> bool {
         match &self.layout {
             Layout::Json(_) => value.trim_ascii().starts_with(b"{"),
-            Layout::Csv(columns) => {
-                let fields = std::str::from_utf8(value).map(|line| split_line(line, columns.len()));
+            Layout::Csv(columns, delimiter) => {
+                let split = |line| split_line(line, columns.len(), char::from(*delimiter));
+                let fields = std::str::from_utf8(value).map(split);
                 fields.is_ok_and(|fields| fields.is_ok_and(|fields| fields.len() == columns.len()))
             }
         }
@@ -102,10 +116,11 @@ impl Table {
 impl Layout {
     fn new(fields: &[String], stream: &Stream) -> Self {
         match stream.format {
-            Format::Json => Self::Json(fields.iter().map(|field| quoted_name(field)).collect()),
+            Format::Json | Format::Text => Self::Json(fields.iter().map(|field| quoted_name(field)).collect()),
             Format::Csv => {
                 let cell = |column: &str| fields.iter().position(|field| field == column);
-                Self::Csv(stream.columns.fields().iter().map(|column| cell(column.name())).collect())
+                let columns = stream.columns.fields().iter().map(|column| cell(column.name())).collect();
+                Self::Csv(columns, stream.options.delimiter.unwrap_or(b','))
             }
         }
     }
@@ -132,14 +147,14 @@ fn json_object(names: &[Vec<u8>], cells: &[Option<&str>]) -> Option<Vec<u8>> {
 }
 
 /// One line of RFC 4180 without its end.
-fn csv_line<'a>(cells: impl Iterator<Item = Option<&'a str>>) -> Vec<u8> {
+pub(super) fn csv_line<'a>(cells: impl Iterator<Item = Option<&'a str>>, delimiter: u8) -> Vec<u8> {
     let mut line = Vec::new();
     for (i, cell) in cells.enumerate() {
         if i > 0 {
-            line.push(b',');
+            line.push(delimiter);
         }
         let cell = cell.unwrap_or_default();
-        if cell.contains([',', '"', '\n', '\r']) {
+        if cell.contains([char::from(delimiter), '"', '\n', '\r']) {
             line.push(b'"');
             line.extend_from_slice(cell.replace('"', "\"\"").as_bytes());
             line.push(b'"');
@@ -148,32 +163,6 @@ fn csv_line<'a>(cells: impl Iterator<Item = Option<&'a str>>) -> Vec<u8> {
         }
     }
     line
-}
-
-fn declares(stream: &Stream, field: &str) -> bool {
-    stream.columns.column_with_name(field).is_some()
-}
-
-fn check_header(name: &str, fields: &[String], stream: &Stream) -> Result<(), SourceError> {
-    if fields.iter().any(|field| declares(stream, field)) {
-        return Ok(());
-    }
-    Err(SourceError::NoHeaderMatches {
-        name: name.to_owned(),
-        stream: stream.name.to_string(),
-        found: some_of(fields.iter().map(String::as_str)),
-        wanted: some_of(stream.columns.fields().iter().map(|field| field.name().as_str())),
-    })
-}
-
-/// The first few names, in back-ticks and not too long.
-fn some_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let mut names = names.map(|name| format!("`{}`", name.chars().take(40).collect::<String>()));
-    let mut some: Vec<String> = names.by_ref().take(4).collect();
-    if names.next().is_some() {
-        some.push("..".to_owned());
-    }
-    some.join(", ")
 }
 
 /// A comma, unless the header row has none and another usual delimiter instead.

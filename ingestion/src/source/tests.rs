@@ -26,6 +26,7 @@ pub(super) fn options() -> StreamOptions {
         on_data_loss: OnDataLoss::Stop,
         header: Header::SnakeCase,
         header_names: Vec::new(),
+        delimiter: None,
         null_texts: Vec::new(),
     }
 }
@@ -42,7 +43,7 @@ pub(super) fn stream(format: Format, columns: &[&str]) -> Stream {
 }
 
 fn reader(name: &str, content: impl AsRef<[u8]>, stream: Stream) -> Result<SourceReader, SourceError> {
-    let options = SourceOptions { stream: Arc::new(stream), format: None };
+    let options = SourceOptions { stream: Arc::new(stream), format: None, force: false };
     from_bytes(name, content.as_ref().to_vec(), &options)
 }
 
@@ -157,7 +158,7 @@ fn what_does_not_fit_the_stream_is_refused() {
 
 #[test]
 fn a_format_that_is_named_is_not_doubted() {
-    let options = |format| SourceOptions { stream: Arc::new(stream(Format::Json, &["a"])), format };
+    let options = |format| SourceOptions { stream: Arc::new(stream(Format::Json, &["a"])), format, force: false };
     let read = |format| from_bytes("x.json", b"<p>\n\"a\"\n", &options(format)).map(Iterator::count);
     assert!(matches!(read(None), Err(SourceError::NotData { .. })));
     assert_eq!(read(Some(FileFormat::Lines)).unwrap(), 2);
@@ -208,7 +209,7 @@ fn cut_off_gzip_gives_what_came_before() {
 #[test]
 fn a_quote_left_open_does_not_fill_the_memory() {
     let endless = Cursor::new("a,b\n1,\"").chain(io::repeat(b'x'));
-    let options = SourceOptions { stream: Arc::new(stream(Format::Json, &["a"])), format: None };
+    let options = SourceOptions { stream: Arc::new(stream(Format::Json, &["a"])), format: None, force: false };
     let (_, error) = read_all(read("x.csv", endless, None, false, &options).unwrap());
     assert!(matches!(error, Some(SourceError::TooLong { line: 2, .. })), "{error:?}");
 }
@@ -283,29 +284,36 @@ impl Read for Pipe {
 
 #[test]
 fn a_live_pipe_is_read_as_it_comes() {
-    let options = SourceOptions { stream: Arc::new(stream(Format::Json, &["a"])), format: None };
+    let options = SourceOptions { stream: Arc::new(stream(Format::Json, &["a"])), format: None, force: false };
     let mut reader = read("-", Pipe(Some(b"{\"a\":1}\n")), None, true, &options).unwrap();
     assert_eq!(reader.next().unwrap().unwrap().value, b"{\"a\":1}");
 }
 
 #[test]
-fn a_source_is_known_again_until_it_changes() {
+fn a_source_is_known_by_its_first_record() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("x.csv");
-    let id = || source_id(path.to_str().unwrap()).unwrap().unwrap();
-    std::fs::write(&path, "a\n1\n").unwrap();
-    let first = id();
-    assert!(first.starts_with("x.csv@"), "{first}");
-    assert_eq!(id(), first);
-    let dotted = folder.path().join(".").join("x.csv");
-    assert_eq!(source_id(dotted.to_str().unwrap()).unwrap().unwrap(), first);
-    std::fs::write(&path, "a\n1\n2\n").unwrap();
-    assert_eq!(id(), first, "it grew");
-    std::fs::write(&path, "a\n2\n").unwrap();
-    assert_ne!(id(), first);
-    assert_eq!(source_id("-").unwrap(), None);
-    assert_eq!(source_id("/dev/null").unwrap(), None);
-    assert!(source_id("/nowhere/x.csv").is_err());
+    let options = SourceOptions { stream: Arc::new(stream(Format::Json, &["a"])), format: None, force: false };
+    let id = |name: &str, content: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        source_id(path.to_str().unwrap(), &options).unwrap().unwrap()
+    };
+    let first = id("x.csv", b"a\n1\n");
+    assert!(first.starts_with("file-"), "{first}");
+    assert_eq!(id("renamed.csv", b"a\n1\n2\n"), first, "it grew");
+    assert_eq!(id("x.csv", b"\xef\xbb\xbfa\r\n1\r\n3\r\n"), first, "written on another machine");
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(b"a\n1\n").unwrap();
+    assert_eq!(id("x.csv.gz", &gzip.finish().unwrap()), first);
+    assert_eq!(id("x.csv.zst", &zstd::encode_all(b"a\n1\n".as_slice(), 1).unwrap()), first);
+    let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    bzip2.write_all(b"a\n1\n").unwrap();
+    assert_eq!(id("x.csv.bz2", &bzip2.finish().unwrap()), first);
+    assert_ne!(id("x.csv", b"a\n2\n"), first);
+    assert_ne!(id("x.csv", b"a\n"), first);
+    assert_eq!(source_id("-", &options).unwrap(), None);
+    assert_eq!(source_id("/dev/null", &options).unwrap(), None);
+    assert!(source_id("/nowhere/x.csv", &options).is_err());
 }
 
 #[test]
@@ -334,7 +342,7 @@ proptest! {
     ) {
         let expected: Vec<String> = objects.iter().map(|object| serde_json::to_string(object).unwrap()).collect();
         let pretty = serde_json::to_vec_pretty(&objects).unwrap();
-        let options = SourceOptions { stream: Arc::new(stream(Format::Json, &["a"])), format: None };
+        let options = SourceOptions { stream: Arc::new(stream(Format::Json, &["a"])), format: None, force: false };
         for content in [pretty, expected.join("\n").into_bytes()] {
             let (values, error) = read_all(read("-", Drip(Cursor::new(content)), None, false, &options).unwrap());
             prop_assert!(error.is_none());
@@ -347,7 +355,7 @@ proptest! {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(["a", "b"]).unwrap();
         rows.iter().for_each(|(a, b)| writer.write_record([a, b]).unwrap());
-        let options = SourceOptions { stream: Arc::new(stream(Format::Json, &["a"])), format: None };
+        let options = SourceOptions { stream: Arc::new(stream(Format::Json, &["a"])), format: None, force: false };
         let content = Drip(Cursor::new(writer.into_inner().unwrap()));
         let (values, error) = read_all(read("x.csv", content, None, false, &options).unwrap());
         prop_assert!(error.is_none());

@@ -123,7 +123,7 @@ impl Text {
 
     fn read_error(&self, error: io::Error) -> SourceError {
         if error.kind() == io::ErrorKind::UnexpectedEof {
-            return self.truncated("its gzip data");
+            return self.truncated("its compressed data");
         }
         SourceError::Read { name: self.name.to_string(), line: self.line, byte: self.byte, error }
     }

@@ -8,7 +8,6 @@ use async_trait::async_trait;
 use datafusion::common::ParamValues;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion_postgres::pgwire::api::portal::{Format, Portal, PortalExecutionState};
 use datafusion_postgres::pgwire::api::query::{
@@ -38,7 +37,7 @@ use crate::fetch::is_move;
 use crate::query::Answer;
 use crate::serving::Serving;
 use crate::session::Settings;
-use crate::sql::{Does, check, check_plan};
+use crate::sql::{Does, check, planned};
 
 /// A statement, and what its client was told of it.
 #[derive(Debug)]
@@ -99,9 +98,8 @@ impl Parser {
             config.options_mut().catalog.default_schema.clone_from(schema);
             state = SessionStateBuilder::new_from_existing(state).with_config(config).build();
         }
-        let plan = Box::pin(state.statement_to_plan(DfStatement::Statement(Box::new(statement.clone())))).await;
-        let plan = plan.map_err(|error| self.serving.with_table_hint(error.into()))?;
-        check_plan(&plan)?;
+        let plan = Box::pin(planned(&state, statement.clone())).await;
+        let plan = plan.map_err(|error| self.serving.with_table_hint(error))?;
         let parameters = bind::parameters(&plan, types)?;
         let plan = plan.replace_params_with_values(&bind::nulls(&parameters, zone(settings))?)?;
         // Before it is analysed a plan has the types of its parts: of a union, those of its first part.

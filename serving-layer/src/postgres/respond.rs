@@ -30,17 +30,28 @@ pub(super) fn session_error(code: &str, message: impl Into<String>) -> PgWireErr
     PgWireError::UserError(Box::new(ErrorInfo::new("ERROR".to_owned(), code.to_owned(), message.into())))
 }
 
-/// Tells the client of partitions that its answer lacks, before the rows.
+/// Tells the client of partitions that its answer lacks, and of records that it leaves out, before the rows.
 pub(super) async fn tell_missing(client: &mut dyn HookClient, as_of: &[AsOf]) -> PgWireResult<()> {
     for view in as_of.iter().filter(|view| !view.missing.is_empty()) {
         let message = format!(
             "partial answer: view `{}` has nothing above the cut of partitions {:?}, which no speed layer holds",
             view.view, view.missing
         );
-        let mut info = ErrorInfo::new("WARNING".to_owned(), "01000".to_owned(), message);
-        info.severity_nonlocalized = Some("WARNING".to_owned());
-        client.send_message(PgWireBackendMessage::NoticeResponse(info.into())).await?;
+        notice(client, "WARNING", message).await?;
     }
+    for view in as_of.iter().filter(|view| !view.errors.is_zero()) {
+        let (name, errors) = (&view.view, view.errors.count);
+        let message = format!("view `{name}` leaves out {errors} records that fail, see sys.view_errors");
+        notice(client, "NOTICE", message).await?;
+    }
+    Ok(())
+}
+
+async fn notice(client: &mut dyn HookClient, severity: &str, message: String) -> PgWireResult<()> {
+    let code = if severity == "NOTICE" { "00000" } else { "01000" };
+    let mut info = ErrorInfo::new(severity.to_owned(), code.to_owned(), message);
+    info.severity_nonlocalized = Some(severity.to_owned());
+    client.send_message(PgWireBackendMessage::NoticeResponse(info.into())).await?;
     Ok(())
 }
 

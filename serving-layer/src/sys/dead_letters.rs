@@ -60,6 +60,7 @@ impl DeadLetters {
             Field::new("value", DataType::Binary, true),
             Field::new(TEXT, DataType::Utf8, true),
             Field::new("error", DataType::Utf8, true),
+            Field::new("detail", DataType::Utf8, true),
         ];
         Self { inner: Arc::clone(inner), schema: Arc::new(Schema::new(fields)) }
     }

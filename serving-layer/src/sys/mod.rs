@@ -4,7 +4,9 @@ mod batch;
 mod column;
 mod dead_letters;
 mod partitions;
+mod recounted;
 mod tables;
+mod view_errors;
 mod views;
 
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{MemTable, Session, TableProvider};
 use datafusion::common::Result;
+use datafusion::execution::TaskContext;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
@@ -22,6 +25,7 @@ use crate::serving::Inner;
 use crate::snapshot::Pin;
 
 pub(crate) use partitions::partitions;
+pub(crate) use recounted::Recounted;
 pub(crate) use views::{ViewState, views};
 
 /// A small table of `sys`.
@@ -51,16 +55,20 @@ const KINDS: [(&str, Kind); 9] = [
 ];
 
 const DEAD_LETTERS: &str = "dead_letters";
+const VIEW_ERRORS: &str = "view_errors";
 
 /// The tables' names.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    KINDS.into_iter().map(|(name, _)| name).chain([DEAD_LETTERS])
+    KINDS.into_iter().map(|(name, _)| name).chain([DEAD_LETTERS, VIEW_ERRORS])
 }
 
 /// The table called `name`; without `pin` it can only be described.
 pub(crate) fn table(name: &str, inner: &Arc<Inner>, pin: Option<&Arc<Pin>>) -> Option<Arc<dyn TableProvider>> {
     if name == DEAD_LETTERS {
         return Some(Arc::new(dead_letters::DeadLetters::new(inner)));
+    }
+    if name == VIEW_ERRORS {
+        return Some(Arc::new(view_errors::ViewErrors::new(inner, pin)));
     }
     let (_, kind) = KINDS.into_iter().find(|(known, _)| *known == name)?;
     Some(Arc::new(SysTable { kind, schema: kind.schema(), pin: pin.cloned() }))
@@ -88,13 +96,14 @@ impl Kind {
         }
     }
 
-    async fn rows(self, pin: &Arc<Pin>) -> Result<RecordBatch, QueryError> {
+    /// With `recount`, records that were landed under another schema are counted as they decode now.
+    async fn rows(self, pin: &Arc<Pin>, recount: Option<&Arc<TaskContext>>) -> Result<RecordBatch, QueryError> {
         let inner = &pin.inner;
         match self {
-            Self::Streams => tables::streams(inner).await,
+            Self::Streams => tables::streams(inner, recount).await,
             Self::Views => views::rows(pin).await,
             Self::Partitions => partitions::rows(inner).await,
-            Self::Segments => tables::segments(inner).await,
+            Self::Segments => tables::segments(inner, recount).await,
             Self::BatchRuns => batch::runs(inner).await,
             Self::Generations => batch::generations(inner).await,
             Self::Drift => batch::drift(inner).await,
@@ -124,7 +133,11 @@ impl TableProvider for SysTable {
         let Some(pin) = &self.pin else {
             return Err(QueryError::new(Reason::Internal, "a schema was scanned without a snapshot").into());
         };
-        let rows = self.kind.rows(pin).await?;
+        // Only where somebody looks at the counts: it takes decoding the records.
+        let is_wanted =
+            |name| projection.is_none_or(|columns| columns.iter().any(|i| self.schema.field(*i).name() == name));
+        let recount = tables::COUNTS.into_iter().any(is_wanted).then(|| session.task_ctx());
+        let rows = self.kind.rows(pin, recount.as_ref()).await?;
         let table = MemTable::try_new(Arc::clone(&self.schema), vec![vec![rows]])?;
         table.scan(session, projection, filters, limit).await
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::FieldRef;
+use datafusion::execution::TaskContext;
 use dovetail_core::catalog::{Gap, LandedTotals, Segment};
 use dovetail_core::pipeline::Stream;
 
@@ -31,11 +32,19 @@ pub(super) const STREAMS: &[Column<Landed>] = &[
     int64("bytes", |of: &Landed| count(of.totals.bytes)).required(),
 ];
 
-pub(super) async fn streams(inner: &Inner) -> Result<RecordBatch, QueryError> {
+/// Columns that say how many records decode.
+pub(super) const COUNTS: [&str; 3] = ["landed_rows", "rows", "dead_letters"];
+
+pub(super) async fn streams(inner: &Inner, recount: Option<&Arc<TaskContext>>) -> Result<RecordBatch, QueryError> {
     let mut rows = vec![];
     for stream in &inner.streams {
         let partitions = inner.partitions_at_once(stream).await.cast_signed();
-        let totals = inner.catalog.landed_totals(&stream.topic).await?;
+        let mut totals = inner.catalog.landed_totals(&stream.topic).await?;
+        if recount.is_some() {
+            let segments = segments_of(inner, stream, recount).await?;
+            totals.rows = segments.iter().map(|segment| segment.rows).sum();
+            totals.dead = segments.iter().map(|segment| segment.dead).sum();
+        }
         rows.push(Landed { stream: Arc::clone(stream), partitions, totals });
     }
     column::batch(STREAMS, &rows)
@@ -57,12 +66,24 @@ pub(super) const SEGMENTS: &[Column<Segment>] = &[
     instant("created", |of: &Segment| Some(of.created_ms)).required(),
 ];
 
-pub(super) async fn segments(inner: &Inner) -> Result<RecordBatch, QueryError> {
+pub(super) async fn segments(inner: &Inner, recount: Option<&Arc<TaskContext>>) -> Result<RecordBatch, QueryError> {
     let mut segments = vec![];
     for stream in &inner.streams {
-        segments.extend(inner.catalog.segments(&stream.topic).await?);
+        segments.extend(segments_of(inner, stream, recount).await?);
     }
     column::batch(SEGMENTS, &segments)
+}
+
+async fn segments_of(
+    inner: &Inner,
+    stream: &Arc<Stream>,
+    recount: Option<&Arc<TaskContext>>,
+) -> Result<Vec<Segment>, QueryError> {
+    let mut segments = inner.catalog.segments(&stream.topic).await?;
+    if let Some(context) = recount {
+        inner.recounted.recount(stream, &inner.store, &mut segments, context).await?;
+    }
+    Ok(segments)
 }
 
 pub(super) const GAPS: &[Column<Gap>] = &[

@@ -13,6 +13,7 @@ mod partial;
 mod postgres;
 mod psql;
 mod read_only;
+mod semantics;
 mod silent;
 mod stopped;
 mod times;

@@ -10,11 +10,11 @@ use dovetail_ingestion::source::{EventTime, FileFormat, Pace, Pacer, SourceOptio
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 
-mod memory;
+mod before;
 mod reading;
 mod sending;
+mod trial;
 
-use self::memory::{Held, Memory};
 use self::reading::{Read, Reading};
 use self::sending::{Sent, Target};
 use crate::args::{Ingest, InputFormat};
@@ -28,41 +28,46 @@ pub(super) async fn run(args: &Ingest) -> Result<ExitCode> {
     let client = Client::new(&args.server.server)?;
     let stream_name = StreamName::parse(stream_name)?;
     let stream = Arc::new(client.stream(&stream_name).await?.into_stream()?);
-    let options = SourceOptions { stream: Arc::clone(&stream), format: args.input_format.map(file_format) };
-    let file = source_id(from)?;
-    // What is in the log of a file is known by what was remembered; a pipe is not read twice.
+    let options =
+        SourceOptions { stream: Arc::clone(&stream), format: args.input_format.map(file_format), force: args.force };
+    let file = source_id(from, &options)?;
     let is_file = file.is_some();
-    let (source, reached) = match args.source.clone().or(file) {
+    let named = args.source.clone().or(file.filter(|_| !args.again));
+    let (source, reached) = match named {
         Some(source) => {
             let reached = client.position(&stream_name, &source).await?;
             (source, reached)
         }
         None => (source_of_a_run(), Reached::default()),
     };
-    let memory = match is_file {
-        true => Memory::of(args.state_dir.as_deref(), &args.server.server, &stream_name, &source),
-        false => Memory::none(),
-    };
+    if args.again {
+        eprintln!(
+            "all of `{from}` is appended, as source `{source}`; if this is interrupted, go on with `--source {source}`"
+        );
+    }
+    // A pipe cannot be read twice: what comes through it is compared as it comes.
     if reached.seen > 0 && is_file {
-        match memory.read() {
-            Some(held) => memory::check(from, &held, open(from, &options)?)?,
-            None => eprintln!(
-                "{} of `{from}` are in the log; whether it still begins with them is not known here",
-                counted(reached.seen, "record")
-            ),
-        }
+        before::check(from, &source, &reached, open(from, &options)?)?;
+    }
+    if reached.seen == 0 && is_file && !args.force {
+        trial::check(&client, &stream_name, from, open(from, &options)?).await?;
     }
     let pacer = Pacer::new(pace(args, &stream)?);
     let reader = open(from, &options)?;
+    if !reader.ignored_fields().is_empty() {
+        eprintln!("left out, as they are no columns of `{stream_name}`: {}", reader.ignored_fields().join(", "));
+    }
     let bar = progress_bar(reader.total_bytes())?;
     if reached.seen > 0 {
         bar.println(format!("continuing at record {} of `{from}`", reached.seen));
     }
     let (requests, received) = mpsc::channel(2);
     let event_time = EventTime::of(&stream);
-    let reading = Reading { reader, reached, pacer, event_time, requests };
+    let (before, seen) = (reached.prefix, reached.seen);
+    let reading =
+        Reading { reader, reached, pacer, event_time, requests, changed: before::changed(from, &source, seen) };
     let reading = tokio::task::spawn_blocking(move || reading.run());
-    let target = Target { client: &client, stream: &stream_name, source: &source, memory: &memory };
+    let target = Target { client: &client, stream: &stream_name, source: &source };
     let mut sent = Sent::new();
     let sending = target.send_all(&mut sent, received, &bar).await;
     let (read, done) = reading.await?;
@@ -71,16 +76,9 @@ pub(super) async fn run(args: &Ingest) -> Result<ExitCode> {
     sending?;
     done.with_context(|| format!("{} were appended before this", counted(sent.appended, "record")))?;
     let records = read.chain.records();
-    if records < reached.seen {
-        bail!(
-            "`{from}` has {}, but {} of source `{source}` are in the log: it is not what was ingested before; if all of it is to be appended, name it with another `--source NAME`",
-            counted(records, "record"),
-            reached.seen
-        );
+    if records < before.map_or(seen, |before| before.records) {
+        bail!("{}", before::changed(from, &source, seen));
     }
-    memory.write(&Held::from(&read.chain)).unwrap_or_else(|error| {
-        eprintln!("what was ingested cannot be remembered here: {error}");
-    });
     summarise(from, records, &sent, left_out)?;
     Ok(ExitCode::from(u8::from(left_out > 0)))
 }

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use dovetail_ingestion::append::MOST_PER_REQUEST;
 use dovetail_ingestion::frames::{self, Chain};
+use dovetail_ingestion::log::Prefix;
 use dovetail_ingestion::source::{EventTime, Pacer, SourceReader, SourceRecord};
 use tokio::sync::mpsc;
 
-use super::memory::Held;
 use crate::client::Reached;
 
 /// A request is sent once it holds this much ..
@@ -25,13 +25,13 @@ pub(super) struct Request {
     /// A frame for each record.
     pub(super) frames: Vec<u8>,
     pub(super) bytes_read: u64,
-    /// What the source held up to here.
-    pub(super) held: Held,
+    /// The source's records up to the last of these.
+    pub(super) prefix: Prefix,
 }
 
 impl Request {
     fn from(first: u64) -> Self {
-        Self { first, lines: vec![], frames: vec![], bytes_read: 0, held: Held::from(&Chain::default()) }
+        Self { first, lines: vec![], frames: vec![], bytes_read: 0, prefix: Chain::default().prefix() }
     }
 }
 
@@ -54,6 +54,8 @@ pub(super) struct Reading {
     pub(super) pacer: Pacer,
     pub(super) event_time: Option<EventTime>,
     pub(super) requests: mpsc::Sender<Request>,
+    /// What is said when the source does not begin with what the log holds of it.
+    pub(super) changed: String,
 }
 
 impl Reading {
@@ -72,7 +74,7 @@ impl Reading {
             let record = match self.reader.next() {
                 Some(Ok(record)) => record,
                 end => {
-                    self.send(&mut request, Held::from(&read.chain));
+                    self.send(&mut request, read.chain.prefix());
                     return end.map_or(Ok(()), |error| Ok(error.map(drop)?));
                 }
             };
@@ -80,7 +82,7 @@ impl Reading {
                 let wait = self.wait(&record, began);
                 let full = |r: &Request| r.frames.len() >= REQUEST_BYTES || r.lines.len() as u64 >= MOST_PER_REQUEST;
                 let due = request.as_ref().is_some_and(full) || (!wait.is_zero() && oldest.elapsed() >= REQUEST_AGE);
-                if due && !self.send(&mut request, Held::from(&read.chain)) {
+                if due && !self.send(&mut request, read.chain.prefix()) {
                     return Ok(());
                 }
                 std::thread::sleep(wait);
@@ -95,12 +97,17 @@ impl Reading {
             }
             // A record that is too long keeps its number and its place in the chain, and ends a request.
             read.chain.push(&record.value);
+            if let Some(before) = self.reached.prefix
+                && before.records == read.chain.records()
+            {
+                ensure!(before == read.chain.prefix(), "{}", self.changed);
+            }
             if let Some(bytes) = record.too_long {
                 read.too_long_count += 1;
                 if read.too_long.len() < NAMED {
                     read.too_long.push((record.line, bytes));
                 }
-                if !self.send(&mut request, Held::from(&read.chain)) {
+                if !self.send(&mut request, read.chain.prefix()) {
                     return Ok(());
                 }
             }
@@ -118,9 +125,9 @@ impl Reading {
     }
 
     /// Hands the request on; false when nobody receives it.
-    fn send(&self, request: &mut Option<Request>, held: Held) -> bool {
+    fn send(&self, request: &mut Option<Request>, prefix: Prefix) -> bool {
         let Some(mut request) = request.take() else { return true };
-        request.held = held;
+        request.prefix = prefix;
         self.requests.blocking_send(request).is_ok()
     }
 }

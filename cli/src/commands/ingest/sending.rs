@@ -4,11 +4,11 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use dovetail_core::name::StreamName;
 use dovetail_ingestion::frames;
+use dovetail_ingestion::log::Prefix;
 use indicatif::ProgressBar;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::memory::Memory;
 use super::reading::{NAMED, Request};
 use crate::client::{Client, Numbered, Outcome};
 
@@ -17,7 +17,6 @@ pub(super) struct Target<'t> {
     pub(super) client: &'t Client,
     pub(super) stream: &'t StreamName,
     pub(super) source: &'t str,
-    pub(super) memory: &'t Memory,
 }
 
 /// What became of the records so far.
@@ -30,13 +29,12 @@ pub(super) struct Sent {
     pub(super) refused: Vec<(u64, String)>,
     pub(super) refused_count: u64,
     pub(super) began: Instant,
-    remembers: bool,
 }
 
 impl Sent {
     pub(super) fn new() -> Self {
         let began = Instant::now();
-        Self { records: 0, appended: 0, refused: vec![], refused_count: 0, began, remembers: true }
+        Self { records: 0, appended: 0, refused: vec![], refused_count: 0, began }
     }
 }
 
@@ -47,26 +45,22 @@ impl Target<'_> {
         mut requests: mpsc::Receiver<Request>,
         bar: &ProgressBar,
     ) -> Result<()> {
-        while let Some(Request { first, lines, frames, bytes_read, held }) = requests.recv().await {
-            self.send(sent, first, &lines, frames.into()).await?;
+        while let Some(Request { first, lines, frames, bytes_read, prefix }) = requests.recv().await {
+            self.send(sent, first, &lines, frames.into(), prefix).await?;
             bar.set_position(bytes_read);
             let rate = sent.records as f64 / sent.began.elapsed().as_secs_f64().max(1e-9);
             bar.set_message(format!("{} records, {rate:.0}/s", sent.records));
-            if let Err(error) = self.memory.write(&held)
-                && std::mem::take(&mut sent.remembers)
-            {
-                bar.println(format!("what was ingested cannot be remembered here: {error}"));
-            }
         }
         Ok(())
     }
 
     /// Sends records, in halves where they are too much for the server, down to the one that is.
-    async fn send(&self, sent: &mut Sent, first: u64, lines: &[u64], frames: Bytes) -> Result<()> {
+    async fn send(&self, sent: &mut Sent, first: u64, lines: &[u64], frames: Bytes, prefix: Prefix) -> Result<()> {
         let mut rest = vec![(first, lines, frames)];
         while let Some((first, lines, frames)) = rest.pop() {
             let records = lines.len() as u64;
-            let numbered = Numbered { source: self.source, first, records, frames: frames.clone() };
+            let numbered =
+                Numbered { source: self.source, first, records, frames: frames.clone(), prefix: Some(prefix) };
             match self.client.append_numbered(self.stream, numbered).await? {
                 Outcome::Appended(appended) => {
                     sent.records += records;

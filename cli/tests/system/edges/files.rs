@@ -121,6 +121,10 @@ pub(crate) fn write(random: &mut StdRng, folder: &Path, number: u64, too_long: b
         _ => random.random_range(0..24),
     };
     let mut rows: Vec<Row> = (0..count).map(|n| row(random, number, n)).collect();
+    // Files that begin with the same record are taken for one another.
+    if let Some(Row::Good(_, _, (first, _))) = rows.first_mut() {
+        first.get_or_insert_default();
+    }
     if too_long {
         rows.insert(random.random_range(0..=rows.len()), Row::TooLong);
     }

@@ -1,5 +1,6 @@
 //! What a file's name, its content or a busy server must not do to its records.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use reqwest::RequestBuilder;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -239,16 +242,85 @@ async fn a_file_that_grew_goes_on_and_one_that_changed_is_refused() {
     let replaced = rows(19_000) + &table(30_000, 31_500, |id| id.to_string())["id,t\n".len()..];
     let path = world.file("x.csv", replaced);
     let (well, text) = world.ingest("c", &path).await;
-    assert!(!well && text.contains("no longer begins with the 20500 records"), "{text}");
-    // Where nothing is remembered it says so; what is shorter than what was ingested is refused.
-    let path = world.file("x.csv", rows(5_000));
-    let elsewhere = world.folder.path().join("elsewhere");
-    let mut command = world.server.command(&["ingest", "c", "--from", path.to_str().unwrap()]);
-    let output = command.env("DOVETAIL_STATE_DIR", elsewhere).output().await.unwrap();
-    let text = said(&output);
-    assert!(!output.status.success() && text.contains("is not known here"), "{text}");
-    assert!(text.contains("has 5000 records, but 20500 of source"), "{text}");
+    assert!(!well && text.contains("does not begin with the 20500 records") && text.contains("--again"), "{text}");
+    // What is shorter than what was ingested is not the same either.
+    let (well, text) = world.ingest("c", &world.file("x.csv", rows(5_000))).await;
+    assert!(!well && text.contains("does not begin with the 20500 records"), "{text}");
     world.holds("cs", [20_500, 20_500, 20_500], 0).await;
+}
+
+const ORDERS: &str = "order_id,ordered_at,shop,product,quantity,price\n\
+    1,2026-03-01 09:12:00,Lisbon,espresso,2,1.20\n\
+    2,2026-03-01 09:14:30,Porto,galão,1,1.60\n\
+    5,2026-03-01 10:15:00,Porto,pastel de nata,two,1.30\n";
+
+/// One file under many names, from many machines, whatever became of its first copy: by what the log says of it alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_known_by_what_is_in_it() {
+    let mut world = World::start("").await;
+    let one_more = ORDERS.to_owned() + "7,2026-03-02 12:00:00,Porto,galão,2,1.60\n";
+    world.ingests("j", "orders.csv", ORDERS.replace("order_id", "id").replace("shop", "t")).await;
+    let one_more = one_more.replace("order_id", "id").replace("shop", "t");
+    let text = world.ingests("j", "orders.csv", &one_more).await;
+    assert!(text.contains("3 were in the log before"), "{text}");
+    world.holds("js", [4, 4, 4], 0).await;
+    // Renamed, compressed, with other line ends, by a server that was killed and a home that is another: the same.
+    world.server.kill().await;
+    world.server.start().await;
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(one_more.as_bytes()).unwrap();
+    for (name, content) in [
+        ("renamed.csv", one_more.clone().into_bytes()),
+        ("orders.csv.gz", gzip.finish().unwrap()),
+        ("windows.csv", one_more.replace('\n', "\r\n").into_bytes()),
+    ] {
+        let path = world.file(name, content);
+        let mut command = world.server.command(&["ingest", "j", "--from", path.to_str().unwrap()]);
+        let output = command.env("HOME", world.folder.path()).output().await.unwrap();
+        let text = said(&output);
+        assert!(output.status.success() && text.contains("there is nothing new in"), "{name}: {text}");
+    }
+    // Corrected in its middle; then all of it is wanted once more, and once more in a source with a name.
+    let path = world.file("orders.csv", one_more.replace("two", "2"));
+    let (well, text) = world.ingest("j", &path).await;
+    assert!(!well && text.contains("does not begin with the 4 records") && text.contains("--again"), "{text}");
+    world.holds("js", [4, 4, 4], 0).await;
+    for (more, n) in [(["--again"].as_slice(), 8), (&["--source", "corrected"], 12), (&["--source", "corrected"], 12)] {
+        let arguments = [["ingest", "j", "--from", path.to_str().unwrap()].as_slice(), more].concat();
+        let output = world.server.command(&arguments).output().await.unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        world.holds("js", [n, 4, n], 0).await;
+    }
+    // A named source is compared as well, also through a pipe.
+    for piped in [false, true] {
+        let from = if piped { "-" } else { path.to_str().unwrap() };
+        let mut command = world.server.command(&["ingest", "j", "--from", from, "--source", "corrected"]);
+        std::fs::write(&path, &one_more).unwrap();
+        let output = command.stdin(std::fs::File::open(&path).unwrap()).output().await.unwrap();
+        let text = said(&output);
+        assert!(!output.status.success() && text.contains("does not begin with the 4 records"), "{text}");
+    }
+    world.holds("js", [12, 4, 12], 0).await;
+}
+
+/// Killed in the middle, changed where nobody acknowledged anything, and sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_interrupted_is_compared_too() {
+    let world = World::start("").await;
+    let rows = |n| table(0, n, |id| id.to_string());
+    let path = world.file("x.csv", rows(30_000));
+    let mut command = world.server.command(&["ingest", "c", "--from", path.to_str().unwrap(), "--rate", "20000"]);
+    let mut child = command.spawn().unwrap();
+    world.server.wait_for("SELECT n > 2000 FROM cs", "true").await;
+    child.kill().await.unwrap();
+    // The last request that came through may be known by nobody but the log.
+    std::fs::write(&path, rows(30_000).replace("\n100,100\n", "\n100,changed\n")).unwrap();
+    let (well, text) = world.ingest("c", &path).await;
+    assert!(!well && text.contains("does not begin with the"), "{text}");
+    std::fs::write(&path, rows(30_001)).unwrap();
+    let (well, text) = world.ingest("c", &path).await;
+    assert!(well, "{text}");
+    world.holds("cs", [30_001, 30_001, 30_001], 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,9 +14,6 @@ use tokio::time::Instant;
 /// How long a start may take.
 const START: Duration = Duration::from_secs(60);
 
-/// What commands remember.
-pub(crate) const STATE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/state");
-
 /// A `dovetail up`.
 pub(crate) struct Server {
     folder: TempDir,
@@ -35,7 +32,6 @@ pub(crate) fn dovetail() -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DOVETAIL_") || name == "RUST_LOG") {
         command.env_remove(name);
     }
-    command.env("DOVETAIL_STATE_DIR", STATE);
     command.stdin(Stdio::null()).kill_on_drop(true);
     command
 }

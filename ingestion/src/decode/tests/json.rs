@@ -15,11 +15,11 @@ fn scalars_decode_from_numbers_and_from_strings() {
             (r#"{"y":"abc"}"#, Ok("null")),
             ("{}", Ok("null")),
             (" \n{\"x\":9223372036854775807}\r\n", Ok("9223372036854775807")),
-            (r#"{"x":9223372036854775808}"#, Err("column `x`: 9223372036854775808 is not a BIGINT")),
-            (r#"{"x":"abc"}"#, Err(r#"column `x`: "abc" is not a BIGINT"#)),
-            (r#"{"x":true}"#, Err("column `x`: true is not a BIGINT")),
-            (r#"{"x":[5]}"#, Err("column `x`: [5] is not a BIGINT")),
-            (r#"{"x":{"y":5}}"#, Err(r#"column `x`: {"y":5} is not a BIGINT"#)),
+            (r#"{"x":9223372036854775808}"#, Err("column `x` is not a BIGINT: 9223372036854775808")),
+            (r#"{"x":"abc"}"#, Err("column `x` is not a BIGINT: abc")),
+            (r#"{"x":true}"#, Err("column `x` is not a BIGINT: true")),
+            (r#"{"x":[5]}"#, Err("column `x` is not a BIGINT: [5]")),
+            (r#"{"x":{"y":5}}"#, Err(r#"column `x` is not a BIGINT: {"y":5}"#)),
         ],
     );
     check(
@@ -28,7 +28,7 @@ fn scalars_decode_from_numbers_and_from_strings() {
             (r#"{"x":"40.77463408345861"}"#, Ok("40.77463408345861")),
             (r#"{"x":-7}"#, Ok("-7.0")),
             (r#"{"x":""}"#, Ok("null")),
-            (r#"{"x":"40,7"}"#, Err(r#"column `x`: "40,7" is not a DOUBLE"#)),
+            (r#"{"x":"40,7"}"#, Err("column `x` is not a DOUBLE: 40,7")),
         ],
     );
     check(
@@ -37,7 +37,7 @@ fn scalars_decode_from_numbers_and_from_strings() {
             (r#"{"x":true}"#, Ok("true")),
             (r#"{"x":"false"}"#, Ok("false")),
             (r#"{"x":""}"#, Ok("null")),
-            (r#"{"x":1}"#, Err("column `x`: 1 is not a BOOLEAN")),
+            (r#"{"x":1}"#, Err("column `x` is not a BOOLEAN: 1")),
         ],
     );
     check(
@@ -46,8 +46,8 @@ fn scalars_decode_from_numbers_and_from_strings() {
             (r#"{"x":12.345}"#, Ok("12.35")),
             (r#"{"x":"1e3"}"#, Ok("1000.00")),
             (r#"{"x":""}"#, Ok("null")),
-            (r#"{"x":1e99999}"#, Err(r#"column `x`: "1e99999" is not a DECIMAL(10, 2)"#)),
-            (r#"{"x":[1]}"#, Err("column `x`: [1] is not a DECIMAL(10, 2)")),
+            (r#"{"x":1e99999}"#, Err("column `x` is not a DECIMAL(10, 2): 1e99999")),
+            (r#"{"x":[1]}"#, Err("column `x` is not a DECIMAL(10, 2): [1]")),
         ],
     );
     check(
@@ -55,14 +55,14 @@ fn scalars_decode_from_numbers_and_from_strings() {
         &[
             (r#"{"x":"2011-02-06"}"#, Ok("2011-02-06")),
             (r#"{"x":""}"#, Ok("null")),
-            (r#"{"x":"02/06/2011"}"#, Err(r#"column `x`: "02/06/2011" is not a DATE"#)),
+            (r#"{"x":"02/06/2011"}"#, Err("column `x` is not a DATE: 02/06/2011")),
         ],
     );
     check(
         &mut decoder(json_x(DataType::Time64(TimeUnit::Nanosecond))),
-        &[(r#"{"x":"14:02:42"}"#, Ok("14:02:42")), (r#"{"x":"25:00"}"#, Err(r#"column `x`: "25:00" is not a TIME"#))],
+        &[(r#"{"x":"14:02:42"}"#, Ok("14:02:42")), (r#"{"x":"25:00"}"#, Err("column `x` is not a TIME: 25:00"))],
     );
-    check(&mut decoder(json_x(DataType::Int8)), &[(r#"{"x":300}"#, Err("column `x`: 300 is not a TINYINT"))]);
+    check(&mut decoder(json_x(DataType::Int8)), &[(r#"{"x":300}"#, Err("column `x` is not a TINYINT: 300"))]);
 }
 
 #[test]
@@ -94,12 +94,9 @@ fn nested_columns_decode() {
             (r#"{"x":{"lat":"","at":""}}"#, Ok("{lat: null, at: null}")),
             (r#"{"x":{}}"#, Ok("{lat: null, at: null}")),
             (r#"{"x":""}"#, Ok("null")),
-            (
-                r#"{"x":{"lat":"north"}}"#,
-                Err(r#"column `x`: {"lat":"north"} is not a STRUCT<lat DOUBLE, at TIMESTAMP(3)>"#),
-            ),
-            (r#"{"x":{"at":"noon"}}"#, Err(r#"column `x`: "noon" is not a TIMESTAMP(3)"#)),
-            (r#"{"x":[1]}"#, Err("column `x`: [1] is not a STRUCT")),
+            (r#"{"x":{"lat":"north"}}"#, Err("column `x.lat` is not a DOUBLE: north")),
+            (r#"{"x":{"at":"noon"}}"#, Err("column `x.at` is not a TIMESTAMP(3): noon")),
+            (r#"{"x":[1]}"#, Err("column `x` is not a STRUCT<lat DOUBLE, at TIMESTAMP(3)>: [1]")),
         ],
     );
     check(
@@ -107,8 +104,8 @@ fn nested_columns_decode() {
         &[
             (r#"{"x":[[1,"2"],[],null,[""]]}"#, Ok("[[1, 2], [], null, [null]]")),
             (r#"{"x":[]}"#, Ok("[]")),
-            (r#"{"x":[1]}"#, Err("column `x`: [1] is not an INT[][]")),
-            (r#"{"x":{}}"#, Err("column `x`: {} is not an INT[][]")),
+            (r#"{"x":[1]}"#, Err("column `x[]` is not an INT[]: 1")),
+            (r#"{"x":{}}"#, Err("column `x` is not an INT[][]: {}")),
         ],
     );
     let texts = list_of(struct_of(vec![column("t", DataType::Utf8)]));
@@ -162,9 +159,10 @@ fn values_that_are_no_text_or_absent_are_dead_letters() {
         value: None,
         headers: None,
         error: "the record has no value".to_owned(),
+        detail: None,
     };
     assert_eq!(decoded.dead[0], expected);
-    assert_eq!(decoded.dead[1].error, "the value is not UTF-8: its byte 6 does not belong there");
+    assert_eq!(decoded.dead[1].reason(), "the value is not UTF-8: its byte 6 does not belong there");
     assert_eq!(decoded.dead[1].key.as_deref(), Some(b"key2".as_slice()));
     assert_eq!(decoded.dead[1].value.as_deref(), values[2]);
 }
@@ -182,7 +180,8 @@ fn depth_neither_crashes_nor_spoils_neighbours() {
         let decoded = decode(&mut decoder(json_x(DataType::Int64)), &values);
         let rows: Vec<String> = (0..decoded.rows.num_rows()).map(|row| row_text(&decoded, row)).collect();
         assert_eq!(rows, ["7", "1", "8"]);
-        assert!(decoded.dead[0].error.ends_with(".. is not a BIGINT"), "{}", decoded.dead[0].error);
+        assert_eq!(decoded.dead[0].error, "column `x` is not a BIGINT");
+        assert!(decoded.dead[0].reason().ends_with(".."), "{}", decoded.dead[0].reason());
         assert_eq!(decoded.dead.len(), 2);
 
         let decoded = decode(&mut decoder(json_x(DataType::Utf8)), &values);
@@ -203,9 +202,11 @@ fn absent_columns_that_are_not_null_are_dead_letters() {
         &[
             (r#"{"id":1,"at":2}"#, Ok("1|1970-01-01T00:00:00.002")),
             (r#"{"at":2}"#, Err("column `id` is NOT NULL and absent")),
-            (r#"{"id":"","at":2}"#, Err("column `id` is NOT NULL and absent")),
-            (r#"{"id":1,"at":""}"#, Err("column `at` is NOT NULL and absent")),
-            (r#"{"id":1,"at":"noon"}"#, Err(r#"column `at`: "noon" is not a TIMESTAMP(3)"#)),
+            (r#"{"id":"","at":2}"#, Err("column `id` is NOT NULL and empty")),
+            (r#"{"id":null,"at":2}"#, Err("column `id` is NOT NULL and null")),
+            (r#"{"id":7,"id":null,"at":2}"#, Err("column `id` is NOT NULL and null")),
+            (r#"{"id":1,"at":""}"#, Err("column `at` is NOT NULL and empty")),
+            (r#"{"id":1,"at":"noon"}"#, Err("column `at` is not a TIMESTAMP(3): noon")),
         ],
     );
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Values of a JSON stream of `id BIGINT NOT NULL, v DOUBLE, t VARCHAR, at TIMESTAMP(3), l BIGINT[]`.
+/// Values of a JSON stream of `id BIGINT NOT NULL, v DOUBLE, t VARCHAR, at TIMESTAMP(3), l BIGINT[], d DATE`.
 fn json_value() -> impl Strategy<Value = Option<Vec<u8>>> {
     let good = prop_oneof![
         (any::<i64>(), any::<f32>(), "[a-z \"{}\\[\\]\\\\é]{0,9}")
@@ -22,6 +22,14 @@ fn json_value() -> impl Strategy<Value = Option<Vec<u8>>> {
         Just(r#"{"id":1,"at":"noon"}"#),
         Just(r#"{"id":1,"v":[]}"#),
         Just(r#"{"v":1}"#),
+        Just(r#"{"id":3.5}"#),
+        Just(r#"{"id":1,"v":1e999}"#),
+        Just(r#"{"id":true,"v":"inf","l":[1e999]}"#),
+        Just(r#"{"id":null,"v":"-NaN"}"#),
+        Just(r#"{"id":1,"d":20260301}"#),
+        Just(r#"{"d":20260301,"id":"one"}"#),
+        Just(r#"{"d":20513,"id":"one"}"#),
+        Just(r#"{"id":1,"d":"20260301"}"#),
         Just("[]"),
         Just(""),
         Just("{}"),
@@ -47,13 +55,15 @@ fn csv_value() -> impl Strategy<Value = Option<Vec<u8>>> {
 
 fn columns(nested: bool) -> Vec<Field> {
     let last = if nested { list_of(DataType::Int64) } else { DataType::Int64 };
-    vec![
+    let mut columns = vec![
         Field::new("id", DataType::Int64, false),
         column("v", DataType::Float64),
         column("t", DataType::Utf8),
         column("at", DataType::Timestamp(MS, None)),
         column("l", last),
-    ]
+    ];
+    columns.extend(nested.then(|| column("d", DataType::Date32)));
+    columns
 }
 
 /// Decodes `values` together and one by one, and compares.

@@ -30,12 +30,12 @@ fn lines_decode_into_the_declared_columns() {
             ("1,,,,\n2,,,,", Err("more than one line")),
             ("1,\"tea,,,", Err("quotes do not close")),
             ("", Err("the value is empty")),
-            (",,,,", Err("column `id` is NOT NULL and absent")),
-            ("NA,,,,", Err("column `id` is NOT NULL and absent")),
-            ("one,,,,", Err(r#"column `id`: "one" is not a BIGINT"#)),
-            ("1,,dear,,", Err(r#"column `price`: "dear" is not a DECIMAL(10, 2)"#)),
-            ("1,,,maybe,", Err(r#"column `open`: "maybe" is not a BOOLEAN"#)),
-            ("1,,,,noon", Err(r#"column `at`: "noon" is not a TIMESTAMP(3)"#)),
+            (",,,,", Err("column `id` is NOT NULL and empty")),
+            ("NA,,,,", Err("column `id` is NOT NULL and null: NA")),
+            ("one,,,,", Err("column `id` is not a BIGINT: one")),
+            ("1,,dear,,", Err("column `price` is not a DECIMAL(10, 2): dear")),
+            ("1,,,maybe,", Err("column `open` is not a BOOLEAN: maybe")),
+            ("1,,,,noon", Err("column `at` is not a TIMESTAMP(3): noon")),
         ],
     );
 }
@@ -45,7 +45,32 @@ fn of_one_column_nothing_is_a_null() {
     let one = |field: Field| decoder(stream(Format::Csv, vec![field]));
     let column = column("x", DataType::Utf8);
     check(&mut one(column.clone().with_nullable(true)), &[("", Ok("null")), ("  ", Ok("  ")), ("a", Ok("a"))]);
-    check(&mut one(column.with_nullable(false)), &[("", Err("column `x` is NOT NULL and absent"))]);
+    check(&mut one(column.with_nullable(false)), &[("", Err("column `x` is NOT NULL and empty"))]);
+}
+
+#[test]
+fn fields_may_have_another_delimiter() {
+    let mut stream = csv_stream();
+    stream.options.delimiter = Some(b';');
+    check(
+        &mut decoder(stream),
+        &[
+            ("1;a,b;2.5;;", Ok("1|a,b|2.50|null|null")),
+            ("1;\"a;b\";;;", Ok("1|a;b|null|null|null")),
+            ("1,a,2.5,,", Err("the line has 1 fields, the stream 5 columns")),
+        ],
+    );
+}
+
+#[test]
+fn a_line_is_the_text_of_its_column() {
+    let mut decoder = decoder(stream(Format::Text, vec![Field::new("line", DataType::Utf8, false)]));
+    let cases =
+        ["127.0.0.1 - \"GET /a,b\" 200", "{\"a\":1}", "", "  x ", "a\nb"].map(|line| (line, Ok::<_, &str>(line)));
+    check(&mut decoder, &cases);
+    let values: [Option<&[u8]>; 3] = [Some(b"\xff"), None, Some(b"x")];
+    let decoded = decoder.decode(3, &fetched(&values)).unwrap();
+    assert_eq!((decoded.dead.len(), row_text(&decoded, 0)), (2, "x".to_owned()));
 }
 
 #[test]

@@ -134,7 +134,7 @@ async fn real_service_requests_decode_in_every_layout() {
         return;
     }
     let pipeline = pipeline("nyc311");
-    let options = SourceOptions { stream: Arc::new(pipeline.streams[0].clone()), format: None };
+    let options = SourceOptions { stream: Arc::new(pipeline.streams[0].clone()), format: None, force: false };
     let all = SessionContext::new();
     let files = ["service_requests.ndjson.gz", "export_2000.csv", "export_old_layout.csv", "soda_page_fhrw-4uyv.json"];
     for (i, file) in files.iter().enumerate() {

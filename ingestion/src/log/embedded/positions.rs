@@ -1,7 +1,8 @@
 //! How far each source has come, in the store: kept for the sources of a topic that appended last.
 //!
 //! ```text
-//! value    number of the last record, stamp, then pairs: number, count of partitions from there on
+//! value    number of the last record, stamp, then pairs: number, count of partitions from there on; then, where the
+//!          sender said it, how many records it had by then and their digest
 //! before   number of the last record
 //! ```
 //!
@@ -16,7 +17,7 @@ use metrics::{counter, gauge};
 
 use super::keys::{self, PartitionId};
 use super::store::{Store, failed, unreadable};
-use crate::log::{LogError, SourcePosition, Spread};
+use crate::log::{LogError, Prefix, SourcePosition, Spread};
 
 /// Of so many sources of a topic the log knows where they are.
 pub(super) const MOST: usize = 100_000;
@@ -133,6 +134,10 @@ pub(super) fn encode(position: &SourcePosition, stamp: u64) -> Vec<u8> {
         value.extend_from_slice(&from.to_be_bytes());
         value.extend_from_slice(&partitions.to_be_bytes());
     }
+    if let Some(Prefix { records, digest }) = position.spread.prefix() {
+        value.extend_from_slice(&records.to_be_bytes());
+        value.extend_from_slice(&digest.to_be_bytes());
+    }
     value
 }
 
@@ -153,10 +158,28 @@ fn decode(value: &[u8], first: u32) -> Option<SourcePosition> {
     let spread = match rest.split_first_chunk::<8>() {
         None if rest.is_empty() => Spread::over(first),
         None => return None,
-        Some((_, [])) => Spread::default(),
-        Some((_, pairs)) => Spread::stored(pairs.chunks(12).map(pair).collect::<Option<_>>()?)?,
+        Some((_, rest)) => {
+            let (pairs, prefix) = match rest.len() % PAIR == PREFIX % PAIR {
+                true => rest.split_at(rest.len().checked_sub(PREFIX)?),
+                false => rest.split_at(rest.len()),
+            };
+            let spread = match pairs {
+                [] => Spread::default(),
+                pairs => Spread::stored(pairs.chunks(PAIR).map(pair).collect::<Option<_>>()?)?,
+            };
+            spread.with_prefix(self::prefix(prefix))
+        }
     };
     Some(SourcePosition { last, spread })
+}
+
+/// Bytes of a pair and of what the sender said: no number of pairs is as long as some pairs and that.
+const PAIR: usize = 12;
+const PREFIX: usize = 16;
+
+fn prefix(bytes: &[u8]) -> Option<Prefix> {
+    let (records, digest) = bytes.split_first_chunk::<8>()?;
+    Some(Prefix { records: u64::from_be_bytes(*records), digest: u64::from_be_bytes(digest.try_into().ok()?) })
 }
 
 fn pair(bytes: &[u8]) -> Option<(u64, u32)> {
@@ -175,9 +198,11 @@ mod tests {
     #[test]
     fn a_position_goes_there_and_back() {
         for spread in [Spread::default(), Spread::over(3), Spread::over(3).then(0, 70, 5)] {
-            let position = SourcePosition { last: 99, spread };
-            let value = encode(&position, 7);
-            assert_eq!((decode(&value, 4), stamp(&value)), (Some(position), Some(7)));
+            for prefix in [None, Some(Prefix { records: 100, digest: u64::MAX })] {
+                let position = SourcePosition { last: 99, spread: spread.clone().with_prefix(prefix) };
+                let value = encode(&position, 7);
+                assert_eq!((decode(&value, 4), stamp(&value)), (Some(position), Some(7)));
+            }
         }
         let before = 99_u64.to_be_bytes();
         assert_eq!(decode(&before, 4), Some(SourcePosition { last: 99, spread: Spread::over(4) }));

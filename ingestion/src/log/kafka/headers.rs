@@ -19,7 +19,8 @@ use serde_json::{Map, Value};
 
 use crate::log::Spread;
 
-/// `NUMBER/SPREAD SOURCE`, as in `17/4 orders.csv`; older versions wrote `NUMBER SOURCE`.
+/// `NUMBER/SPREAD SOURCE`, as in `17/4 mine` or `17/4=60000:0123456789abcdef file-1`; older versions wrote
+/// `NUMBER SOURCE`.
 pub(super) const SOURCE: &str = "dovetail-source";
 /// Milliseconds; only where they are not past the epoch, since 0 stands for now in librdkafka.
 pub(super) const TIMESTAMP: &str = "dovetail-timestamp";
@@ -143,6 +144,7 @@ fn push(object: &mut Map<String, Value>, name: String, value: Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::Prefix;
 
     fn there_and_back(json: &str) -> Option<String> {
         said(&add(OwnedHeaders::new(), json)).json
@@ -176,7 +178,9 @@ mod tests {
 
     #[test]
     fn a_mark_says_how_its_source_is_spread() {
-        for spread in [Spread::default(), Spread::over(4), Spread::over(4).then(0, 10, 6)] {
+        let said = Some(Prefix { records: 20, digest: 255 });
+        let grown = Spread::over(4).then(0, 10, 6);
+        for spread in [Spread::default(), Spread::over(4), grown.clone(), grown.with_prefix(said)] {
             let value = format!("17{}", behind_number("a/b c", &spread));
             let headers = put(OwnedHeaders::new(), SOURCE, Some(value.as_bytes()));
             assert_eq!(source(&headers), Some(("a/b c", 17, spread)), "{value}");

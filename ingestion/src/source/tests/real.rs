@@ -18,7 +18,7 @@ fn data(test: &str) -> Option<PathBuf> {
 }
 
 fn objects(path: PathBuf, stream: Stream) -> Vec<BTreeMap<String, Value>> {
-    let options = SourceOptions { stream: Arc::new(stream), format: None };
+    let options = SourceOptions { stream: Arc::new(stream), format: None, force: false };
     let mut reader = open(path.to_str().unwrap(), &options).unwrap();
     let objects: Vec<_> =
         reader.by_ref().map(|record| serde_json::from_slice(&record.unwrap().value).unwrap()).collect();
@@ -78,7 +78,7 @@ fn hourly_weather_has_no_cells_that_say_na() {
 #[test]
 fn files_that_are_no_data_are_refused() {
     let Some(data) = data("files_that_are_no_data_are_refused") else { return };
-    let options = SourceOptions { stream: Arc::new(requests()), format: None };
+    let options = SourceOptions { stream: Arc::new(requests()), format: None, force: false };
     for (file, looks_like) in
         [("html_page_saved_as.csv", "an HTML page"), ("git_lfs_pointer_as.csv", "a git-lfs pointer")]
     {

@@ -1,0 +1,45 @@
+//! The first records of a file, decoded before any is appended: the wrong file is refused while nothing is lost.
+
+use anyhow::{Result, bail};
+use dovetail_core::name::StreamName;
+use dovetail_ingestion::frames;
+use dovetail_ingestion::source::SourceReader;
+
+use crate::client::{Client, Tried};
+use crate::output::counted;
+
+/// So many records are looked at, or fewer that are so large together.
+const RECORDS: usize = 1_000;
+const BYTES: usize = 256 << 10;
+
+/// Refuses a file whose first records are all dead letters.
+pub(super) async fn check(client: &Client, stream: &StreamName, from: &str, reader: SourceReader) -> Result<()> {
+    let body = tokio::task::spawn_blocking(move || first(reader)).await??;
+    if body.is_empty() {
+        return Ok(());
+    }
+    let Tried { received, dead, error } = client.try_records(stream, body.into()).await?;
+    if received == 0 || dead < received {
+        return Ok(());
+    }
+    bail!(
+        "the first {} of `{from}` would all be dead letters of `{stream}` ({}), so nothing was appended; see if it is the right file and if the stream's columns are those of it, or append it all the same with `--force`",
+        counted(received, "record"),
+        error.unwrap_or_default()
+    )
+}
+
+fn first(reader: SourceReader) -> Result<Vec<u8>> {
+    let mut body = Vec::new();
+    for record in reader.take(RECORDS) {
+        // What is wrong further down is said when it is met.
+        let Ok(record) = record else { break };
+        if body.len() + record.value.len() > BYTES && !body.is_empty() {
+            break;
+        }
+        if record.too_long.is_none() && !frames::push(&mut body, &record.value) {
+            break;
+        }
+    }
+    Ok(body)
+}

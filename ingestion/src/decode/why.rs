@@ -1,0 +1,79 @@
+//! Why a record does not decode.
+
+use arrow::datatypes::DataType;
+use dovetail_core::pipeline::{Format, Stream};
+
+use super::types::a_type;
+use super::{csv, normalise};
+
+/// What is the same for many records, and what is this one's own: a value, a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Why {
+    pub(super) error: String,
+    pub(super) detail: Option<String>,
+}
+
+/// Longest value that is told.
+const MOST: usize = 100;
+
+impl Why {
+    pub(super) fn new(error: impl Into<String>) -> Self {
+        Self { error: error.into(), detail: None }
+    }
+
+    pub(super) fn of(error: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { error: error.into(), detail: Some(detail.into()) }
+    }
+
+    /// ``column `position.latitude` is not a DOUBLE``, and the value.
+    pub(super) fn not_a(path: &str, data_type: &DataType, value: &str) -> Self {
+        Self::of(format!("column `{path}` is not {}", a_type(data_type)), shortened(value))
+    }
+
+    /// Of a column that must not be null, and is in `value`: what stands there instead of one.
+    pub(super) fn null(stream: &Stream, index: usize, value: &[u8]) -> Self {
+        let fields = stream.columns.fields();
+        let name = fields[index].name();
+        let found = std::str::from_utf8(value).ok().and_then(|text| match stream.format {
+            Format::Json => {
+                let members = normalise::members(text.trim_ascii(), fields).ok()?;
+                members.into_iter().rev().find(|(at, _)| *at == index).map(|(_, raw)| raw.get().to_owned())
+            }
+            Format::Csv => {
+                let cells = csv::split(text, fields.len(), csv::delimiter(&stream.options)).ok()?;
+                Some(cells.get(index)?.to_string())
+            }
+            Format::Text => None,
+        });
+        match found.as_deref() {
+            None => Self::new(format!("column `{name}` is NOT NULL and absent")),
+            Some("" | r#""""#) => Self::new(format!("column `{name}` is NOT NULL and empty")),
+            Some("null") => Self::new(format!("column `{name}` is NOT NULL and null")),
+            Some(other) => Self::of(format!("column `{name}` is NOT NULL and null"), shortened(other)),
+        }
+    }
+
+    /// Of text that is no JSON.
+    pub(super) fn no_object(error: &serde_json::Error) -> Self {
+        Self::of("not a JSON object", error.to_string())
+    }
+
+    pub(super) fn no_text(error: std::str::Utf8Error) -> Self {
+        Self::of("the value is not UTF-8", format!("its byte {} does not belong there", error.valid_up_to()))
+    }
+}
+
+impl From<&str> for Why {
+    fn from(error: &str) -> Self {
+        Self::new(error)
+    }
+}
+
+/// At most about 100 bytes of `value`.
+pub(super) fn shortened(value: &str) -> String {
+    if value.len() <= MOST {
+        return value.to_owned();
+    }
+    let end = (0..=MOST).rev().find(|&i| value.is_char_boundary(i)).unwrap_or(0);
+    format!("{}..", &value[..end])
+}

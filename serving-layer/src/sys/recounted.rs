@@ -1,0 +1,53 @@
+//! The dead letters of segments of an older schema, counted as views see them: their records are decoded again, once.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::streaming::PartitionStream;
+use dovetail_core::catalog::Segment;
+use dovetail_core::name::StreamName;
+use dovetail_core::pipeline::Stream;
+use dovetail_core::store::Store;
+use dovetail_ingestion::redecode::{Redecode, is_older};
+use futures::TryStreamExt;
+
+use crate::error::QueryError;
+
+/// By stream and path of the object, of the segments that were there when they were last asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Recounted(Mutex<HashMap<StreamName, HashMap<String, u64>>>);
+
+impl Recounted {
+    /// Puts the counts of today into those of `segments` that were landed under another schema.
+    pub(super) async fn recount(
+        &self,
+        stream: &Arc<Stream>,
+        store: &Store,
+        segments: &mut [Segment],
+        context: &Arc<TaskContext>,
+    ) -> Result<(), QueryError> {
+        if let Some(counts) = self.counts().get_mut(&stream.name) {
+            let there: HashSet<&str> = segments.iter().map(|segment| segment.path.as_str()).collect();
+            counts.retain(|path, _| there.contains(path.as_str()));
+        }
+        for segment in segments.iter_mut().filter(|segment| is_older(segment, stream)) {
+            let known = self.counts().get(&stream.name).and_then(|counts| counts.get(&segment.path)).copied();
+            let dead = match known {
+                Some(dead) => dead,
+                None => {
+                    let again = Redecode::dead_letters(stream, store, vec![segment.clone()]);
+                    let letters = again.execute(Arc::clone(context));
+                    letters.try_fold(0, async |dead, batch| Ok(dead + batch.num_rows() as u64)).await?
+                }
+            };
+            self.counts().entry(stream.name.clone()).or_default().insert(segment.path.clone(), dead);
+            (segment.rows, segment.dead) = ((segment.rows + segment.dead).saturating_sub(dead), dead);
+        }
+        Ok(())
+    }
+
+    fn counts(&self) -> std::sync::MutexGuard<'_, HashMap<StreamName, HashMap<String, u64>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
