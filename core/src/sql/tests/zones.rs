@@ -13,8 +13,9 @@ use super::super::zoned::{Field, Local, Stride, bin, shifted, trunc};
 fn check(line: &str) -> Option<String> {
     let [zone, instant, kind, what, expected] = line.split('|').collect::<Vec<_>>().try_into().unwrap();
     let instant: i64 = instant.parse().unwrap();
-    // Names that this library's tables do not have.
-    zone.parse::<chrono_tz::Tz>().ok()?;
+    // Names that this library's tables do not have; and before 1970, where every distribution of the tables has its own
+    // way with zones that agree since.
+    zone.parse::<chrono_tz::Tz>().ok().filter(|_| instant >= 0)?;
     let mut found = vec![];
     // In seconds, and in nanoseconds with a fraction, as streams have them.
     for (per_second, fraction) in [(1, 0), (SECOND, 123_456_789)] {
