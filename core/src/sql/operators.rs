@@ -36,6 +36,9 @@ impl ExprPlanner for Operators {
         Ok(PlannerResult::Original(match operands(&raw.op, &left, &right) {
             Operands::AsTheyAre => raw,
             Operands::Times => RawBinaryExpr { left: time(raw.left, &left), right: time(raw.right, &right), ..raw },
+            Operands::Floats => {
+                RawBinaryExpr { left: float8(raw.left, &left), right: float8(raw.right, &right), ..raw }
+            }
             Operands::Keys => RawBinaryExpr { left: key(raw.left, &left), right: key(raw.right, &right), ..raw },
             Operands::LiteralAs(to) => RawBinaryExpr { left: read(raw.left, &to), right: read(raw.right, &to), ..raw },
         }))
@@ -55,7 +58,7 @@ impl ExprPlanner for Operators {
         }
     }
 
-    /// Fractions that DataFusion's sketches take are floats: here a literal with a point is a decimal.
+    /// Fractions that DataFusion's sketches take are floats.
     fn plan_aggregate(&self, mut raw: RawAggregateExpr) -> Planned<RawAggregateExpr> {
         if raw.func.name().contains("percentile") {
             raw.args = raw.args.into_iter().map(float).collect();
@@ -87,8 +90,12 @@ fn is_date(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Date32 | DataType::Date64)
 }
 
+fn is_decimal(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Decimal128(..) | DataType::Decimal256(..))
+}
+
 fn is_exact(data_type: &DataType) -> bool {
-    data_type.is_integer() || matches!(data_type, DataType::Decimal128(..) | DataType::Decimal256(..))
+    data_type.is_integer() || is_decimal(data_type)
 }
 
 fn is_span(data_type: &DataType) -> bool {
@@ -117,6 +124,8 @@ enum Operands {
     AsTheyAre,
     /// Dates become timestamps: what is added to them may have a time.
     Times,
+    /// A decimal that is compared with a float is one: as decimals, floats that differ could be equal.
+    Floats,
     /// Intervals become what they are compared by.
     Keys,
     /// A literal of text is read as the other operand's type.
@@ -129,6 +138,7 @@ fn operands(operator: &BinaryOperator, left: &DataType, right: &DataType) -> Ope
         Plus if (is_date(left) && is_interval(right)) || (is_interval(left) && is_date(right)) => Operands::Times,
         Minus if is_date(left) && is_interval(right) => Operands::Times,
         Eq | NotEq | Lt | LtEq | Gt | GtEq => match (left, right) {
+            (a, b) if (a.is_floating() && is_decimal(b)) || (is_decimal(a) && b.is_floating()) => Operands::Floats,
             (a, b) if is_span(a) && is_span(b) && (is_interval(a) || is_interval(b)) => Operands::Keys,
             (DataType::Utf8, other) | (other, DataType::Utf8) if is_read(other) => Operands::LiteralAs(other.clone()),
             _ => Operands::AsTheyAre,
@@ -156,6 +166,10 @@ fn time(expr: Expr, of: &DataType) -> Expr {
         true => cast(expr, DataType::Timestamp(TimeUnit::Microsecond, None)),
         false => expr,
     }
+}
+
+fn float8(expr: Expr, of: &DataType) -> Expr {
+    if is_decimal(of) { cast(expr, DataType::Float64) } else { expr }
 }
 
 fn key(expr: Expr, of: &DataType) -> Expr {
