@@ -72,16 +72,12 @@ pub fn installed(state: SessionState) -> SessionContext {
 
 /// `state` with the functions and rules of this SQL.
 fn extended(state: SessionState) -> SessionState {
-    let mut config = state.config().clone();
-    // `2.5` is exact.
-    config.options_mut().sql_parser.parse_float_as_decimal = true;
     let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(operators::Operators)];
     planners.extend(state.expr_planners().iter().cloned());
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(single_row::SingleRows)];
     rules.extend(state.analyzer().rules.iter().cloned());
     rules.push(Arc::new(cast::Casts));
     let mut builder = SessionStateBuilder::new_from_existing(state)
-        .with_config(config)
         .with_expr_planners(planners)
         .with_relation_planners(vec![Arc::new(relations::Relations)])
         .with_analyzer_rules(rules);

@@ -58,7 +58,7 @@ impl ExprPlanner for Operators {
         }
     }
 
-    /// Fractions that DataFusion's sketches take are floats: here a literal with a point is a decimal.
+    /// Fractions that DataFusion's sketches take are floats.
     fn plan_aggregate(&self, mut raw: RawAggregateExpr) -> Planned<RawAggregateExpr> {
         if raw.func.name().contains("percentile") {
             raw.args = raw.args.into_iter().map(float).collect();

@@ -36,13 +36,15 @@ impl VisitorMut for Marking {
             let is_column = matches!(item, SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_)));
             let key = match item {
                 // Columns of two tables are two.
-                SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) if !seen.contains(&folded(&name)) => {
+                SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts))
+                    if !seen.contains(&folded(&name).to_lowercase()) =>
+                {
                     parts.iter().map(folded).collect::<Vec<_>>().join(".")
                 }
                 _ => folded(&name),
             };
-            let is_new = seen.insert(key);
-            seen.insert(folded(&name));
+            let is_new = seen.insert(key.to_lowercase());
+            seen.insert(folded(&name).to_lowercase());
             if !is_new || (has_wildcard && is_column) {
                 let alias = Ident::with_quote('"', format!("{}{MARK}{number}", folded(&name)));
                 *item = SelectItem::ExprWithAlias { expr, alias };

@@ -25,10 +25,6 @@ pub(super) fn differs(data_type: &DataType) -> bool {
         | DataType::Time64(_)
         | DataType::Interval(_)
         | DataType::Duration(_)
-        | DataType::Binary
-        | DataType::LargeBinary
-        | DataType::BinaryView
-        | DataType::FixedSizeBinary(_)
         | DataType::List(_)
         | DataType::LargeList(_)
         | DataType::FixedSizeList(..) => true,
