@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::AsArray;
@@ -16,6 +17,7 @@ use dovetail_core::ledger;
 use dovetail_core::name::StreamName;
 use dovetail_core::store::Store;
 use dovetail_ingestion::generate::{GenerateOptions, Kind, generate};
+use dovetail_ingestion::source::{SourceOptions, source_id};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
@@ -166,8 +168,10 @@ impl Ordeal {
 
     /// Records a second, so that the ingest lasts as long as the kills.
     async fn rate(&self, kills: u64) -> f64 {
-        let source = dovetail_ingestion::source::source_id(self.input.file().to_str().unwrap()).unwrap().unwrap();
         let clicks = StreamName::parse("clicks").unwrap();
+        let stream = self.client.stream(&clicks).await.unwrap().into_stream().unwrap();
+        let options = SourceOptions { stream: Arc::new(stream), format: None, force: false };
+        let source = source_id(self.input.file().to_str().unwrap(), &options).unwrap().unwrap();
         let position = match self.client.position(&clicks, &source).await {
             Ok(position) => position,
             Err(error) => panic!("the position of the source: {error:#}"),
