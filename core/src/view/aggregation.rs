@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, new_empty_array};
+use arrow::array::{Array, new_null_array};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
@@ -12,6 +12,7 @@ use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_plan::aggregates::{AggregateExec, PhysicalGroupBy};
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
+use super::evaluate::caught_now;
 use super::or_null::{expr_or_null, groups_or_null};
 use super::{Exactness, nth_value};
 
@@ -115,17 +116,18 @@ impl Aggregation {
     /// The first function that cannot be folded: DataFusion plans some that have no accumulator for their arguments, or
     /// whose state is of another type than they say.
     pub(super) fn cannot_fold(&self) -> Option<(usize, DataFusionError)> {
-        let tried = self.functions.iter().map(|function| self.try_out(function));
+        let tried = self.functions.iter().map(|function| caught_now(|| self.try_out(function)));
         tried.enumerate().find_map(|(i, tried)| Some((i, tried.err()?)))
     }
 
-    /// Folds and finishes a group without rows.
+    /// Folds and finishes a group of one row that has NULL everywhere. A group without a row would be none that the
+    /// accumulators know: they may divide by its count.
     fn try_out(&self, function: &Function) -> Result<()> {
         let grouped = self.group_columns() > 0;
-        let arguments = function.arguments.iter().map(|a| Ok(new_empty_array(&a.data_type(&self.input_schema)?)));
+        let arguments = function.arguments.iter().map(|a| Ok(new_null_array(&a.data_type(&self.input_schema)?, 1)));
         let arguments = arguments.collect::<Result<Vec<_>>>()?;
         let mut folded = function.accumulator(grouped)?;
-        folded.update_batch(&arguments, &[], None, 1)?;
+        folded.update_batch(&arguments, &[0], None, 1)?;
         let state = folded.state(EmitTo::All)?;
         let expected = &self.state_schema.fields()[function.state_columns.clone()];
         let same =

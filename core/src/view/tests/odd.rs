@@ -54,6 +54,7 @@ const VIEWS: &[&str] = &[
     "SELECT max(a) AS m FROM (SELECT max(a) AS a FROM (SELECT k, sum(i) AS a FROM s GROUP BY k) GROUP BY a % 2)",
     "SELECT k, count(DISTINCT named_struct('g', g, 'b', b)) AS n FROM s GROUP BY k",
     "SELECT k, count(i, g) AS n FROM s GROUP BY k",
+    "SELECT k, avg(dec) AS a, avg(g) AS b, avg(dec) FILTER (WHERE b) AS c FROM s GROUP BY k",
     "SELECT k, sum(i) AS a, sum(i) AS b, count(*) AS c, count(1) AS d FROM s GROUP BY k",
     "SELECT k, min(i) AS lo FROM s GROUP BY k HAVING max(i) > 10 AND bool_or(b) ORDER BY avg(i)",
     // Functions that are ordered, each in its own way.
