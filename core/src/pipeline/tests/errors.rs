@@ -119,7 +119,7 @@ fn locations_and_formats() {
     }
     check(
         &create("PARQUET", "kafka://S"),
-        "p.sql:1:1: in stream `s`: a stream cannot be stored as PARQUET\n  hint: write `STORED AS JSON` or `STORED AS CSV`",
+        "p.sql:1:1: in stream `s`: a stream cannot be stored as PARQUET\n  hint: write `STORED AS JSON`, `STORED AS CSV` or `STORED AS TEXT`",
     );
     check(
         &create("JSON", "kafak://S"),
@@ -209,7 +209,7 @@ fn options_and_what_they_name() {
     check_options(
         "format.compression gzip",
         "p.sql:1:91: in stream `s`: unknown option `format.compression`\n  hint: options are `event_time`, `timezone`, \
-         `timestamp_format`, `timestamp_unit`, `key`, `partitions`, `on_bad_record`, `on_data_loss`, `header`, `header.NAME` and `null`",
+         `timestamp_format`, `timestamp_unit`, `key`, `partitions`, `on_bad_record`, `on_data_loss`, `header`, `header.NAME`, `delimiter` and `null`",
     );
     check_options("'null' 'x', 'null' 'y'", "p.sql:1:103: in stream `s`: option `null` is given twice");
     check_options(
@@ -277,6 +277,6 @@ fn values_of_options() {
     );
     check_options(
         "'header' 'camel'",
-        "p.sql:1:100: in stream `s`: option `header` cannot be `camel`\n  hint: values are `as_is` and `snake_case`",
+        "p.sql:1:100: in stream `s`: option `header` cannot be `camel`\n  hint: values are `as_is`, `snake_case` and `none`",
     );
 }
