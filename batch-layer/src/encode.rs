@@ -3,6 +3,7 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
+use dovetail_core::error_file;
 use dovetail_core::record::column;
 use dovetail_core::state_file;
 use dovetail_ingestion::dead::dead_letter_schema;
@@ -44,6 +45,11 @@ pub(crate) fn states(schema: SchemaRef, groups: usize, about: Vec<KeyValue>) -> 
         properties = properties.set_column_statistics_enabled(path, EnabledStatistics::Chunk);
     }
     Encoder::try_new(vec![], schema, Some(properties.build()))
+}
+
+/// An encoder of the records that a view leaves out.
+pub(crate) fn errors() -> Result<Encoder, ParquetError> {
+    Encoder::try_new(vec![], error_file::schema(), Some(base(STATE_ROW_GROUP).build()))
 }
 
 /// The file's bytes.

@@ -197,7 +197,7 @@ async fn start(bench: &Bench, pipeline: &Path, roles: Roles) -> Result<Engine> {
         metrics: None,
         work: bench.work.handle().clone(),
     };
-    Engine::start_on(plan, surroundings).await
+    Engine::start_on(&plan, surroundings).await
 }
 
 /// Starts the layers of `roles` and waits until they hold everything.

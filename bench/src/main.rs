@@ -12,6 +12,7 @@ mod recompute;
 mod report;
 mod restart;
 mod run;
+mod sums;
 mod throughput;
 
 use std::path::PathBuf;
@@ -48,6 +49,8 @@ pub(crate) struct Args {
 enum Section {
     /// Decode and fold alone, on one core.
     Fold,
+    /// Exact sums beside DataFusion's, on one core.
+    Sums,
     /// Embedded log to both layers, then full and incremental recompute.
     Throughput,
     /// Freshness and query latency at 100,000 records/s.
@@ -64,6 +67,9 @@ fn main() -> Result<()> {
     let mut report = report::Report::default();
     if wanted(Section::Fold) {
         fold::measure(&mut report)?;
+    }
+    if wanted(Section::Sums) {
+        sums::measure(&mut report)?;
     }
     if wanted(Section::Throughput) {
         throughput::measure(&args, &mut report)?;

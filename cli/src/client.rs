@@ -52,6 +52,15 @@ pub struct Numbered<'s> {
     pub prefix: Option<Prefix>,
 }
 
+/// What a query is answered with.
+#[derive(Debug)]
+pub struct Answered {
+    pub schema: SchemaRef,
+    pub batches: Vec<RecordBatch>,
+    /// How many records the answer leaves out because they fail, if any; by view where it reads several.
+    pub errors: Option<String>,
+}
+
 impl Client {
     pub fn new(server: &str) -> Result<Self> {
         let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).build()?;
@@ -99,18 +108,20 @@ impl Client {
 
     /// Runs a query.
     pub async fn query(&self, sql: &str) -> Result<(SchemaRef, Vec<RecordBatch>)> {
-        self.query_as_of(sql, None).await
+        let Answered { schema, batches, .. } = self.query_as_of(sql, None).await?;
+        Ok((schema, batches))
     }
 
     /// Runs a query as of `generation`, or of the one that is served.
-    pub async fn query_as_of(&self, sql: &str, generation: Option<u64>) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+    pub async fn query_as_of(&self, sql: &str, generation: Option<u64>) -> Result<Answered> {
         let question = json!({ "sql": sql, "generation": generation });
         let request = self.http.post(self.url("/v1/query")).json(&question);
         let request = request.header(header::ACCEPT, "application/vnd.apache.arrow.stream");
-        let body = self.send(request).await?.bytes().await?;
-        let reader = StreamReader::try_new(Cursor::new(body), None)?;
-        let schema = reader.schema();
-        Ok((schema, reader.collect::<Result<_, _>>()?))
+        let response = self.send(request).await?;
+        let errors = response.headers().get("dovetail-errors").and_then(|errors| errors.to_str().ok());
+        let errors = errors.map(str::to_owned);
+        let reader = StreamReader::try_new(Cursor::new(response.bytes().await?), None)?;
+        Ok(Answered { schema: reader.schema(), batches: reader.collect::<Result<_, _>>()?, errors })
     }
 
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {

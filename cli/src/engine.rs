@@ -89,12 +89,31 @@ impl Engine {
     pub async fn start(plan: Plan, config: &Config, metrics: Option<PrometheusHandle>, work: &Handle) -> Result<Self> {
         let backends = Backends::open(config).await?;
         let (roles, work) = (Roles::All, work.clone());
-        Self::start_on(plan, Surroundings { backends, roles, addresses: Addresses::default(), config, metrics, work })
+        Self::start_on(&plan, Surroundings { backends, roles, addresses: Addresses::default(), config, metrics, work })
             .await
     }
 
     /// Starts the layers that `surroundings` name.
-    pub async fn start_on(plan: Plan, surroundings: Surroundings<'_>) -> Result<Self> {
+    pub async fn start_on(plan: &Plan, surroundings: Surroundings<'_>) -> Result<Self> {
+        let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
+        let started = Self::start_with(plan, surroundings, &tracker, &shutdown).await;
+        if started.is_err() {
+            // Nothing of it goes on beside the next try.
+            shutdown.cancel();
+            tracker.close();
+            if tokio::time::timeout(STOP_WITHIN, tracker.wait()).await.is_err() {
+                tracing::warn!("tasks of an engine that did not start have not ended");
+            }
+        }
+        started
+    }
+
+    async fn start_with(
+        plan: &Plan,
+        surroundings: Surroundings<'_>,
+        tracker: &TaskTracker,
+        shutdown: &CancellationToken,
+    ) -> Result<Self> {
         let Surroundings { backends, roles, addresses, config, metrics, work } = surroundings;
         if roles.one().is_some() && backends.is_alone() {
             bail!(
@@ -107,11 +126,10 @@ impl Engine {
         let streams: Vec<Arc<Stream>> = plan.pipeline.streams.iter().cloned().map(Arc::new).collect();
         let views = plan.folded();
         backends.prepare(&plan.pipeline.streams).await?;
-        register(&catalog, &streams, &plan, &clock).await?;
+        register(&catalog, &streams, plan, &clock).await?;
         let Streams { feeds, appenders, shared } = open_streams(&log, &streams, roles, config, &clock).await?;
-        let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
         if !backends.is_alone() {
-            look_for_partitions(&feeds, &tracker, &shutdown);
+            look_for_partitions(&feeds, tracker, shutdown);
         }
         let owned = match roles.one() {
             Some(layer) => {
@@ -120,7 +138,7 @@ impl Engine {
                 let (catalog, id) = (catalog.clone(), member_id(layer));
                 let lease = config.member.lease;
                 let member = Membership { catalog, layer, id, addresses, shared, lease };
-                Some(member.join(&tracker, shutdown.clone()).await?)
+                Some(member.join(tracker, shutdown.clone()).await?)
             }
             None => None,
         };
@@ -152,20 +170,20 @@ impl Engine {
         let layers = start_layers(speed, batch, tracker.clone(), shutdown.clone(), speed_stop.clone());
         let (speed, batch) = work.spawn(layers).await.map_err(|e| anyhow!("the layers did not start: {e}"))??;
         if let (Some(speed), Some(batch)) = (&speed, &batch) {
-            bridge::boundaries(speed, batch, &streams, &tracker, &shutdown);
+            bridge::boundaries(speed, batch, &streams, tracker, shutdown);
         }
         if let Some(speed) = &speed {
-            bridge::pressure(speed, &catalog, &tracker, &shutdown);
+            bridge::pressure(speed, &catalog, tracker, shutdown);
         }
 
         let serving = match roles.has(MemberLayer::Serve) {
             true => {
                 let realtime: Arc<dyn Realtime> = match &speed {
                     Some(speed) => Arc::<SpeedLayer>::clone(speed),
-                    None => remote(&views, &catalog, config, &tracker, &shutdown),
+                    None => remote(&views, &catalog, config, tracker, shutdown),
                 };
                 let serving = Serving::new(ServingParts {
-                    views: plan.views,
+                    views: plan.views.clone(),
                     streams: streams.clone(),
                     lookups: plan.planner.context().clone(),
                     catalog: catalog.clone(),
@@ -174,14 +192,14 @@ impl Engine {
                     log: Some(Arc::clone(&log)),
                     landing: Some(match &batch {
                         Some(batch) => Arc::new(landings::Here(batch.clone())),
-                        None => landings::elsewhere(&catalog, &tracker, &shutdown)?,
+                        None => landings::elsewhere(&catalog, tracker, shutdown)?,
                     }),
                     clock: clock.clone(),
                     metrics: metrics.clone(),
                     config: config.serving(),
                 });
                 let serving = serving.await?;
-                serving.run(&tracker, shutdown.clone());
+                serving.run(tracker, shutdown.clone());
                 Some(serving)
             }
             false => None,
@@ -200,8 +218,8 @@ impl Engine {
             speed,
             serving,
             backends,
-            tracker,
-            shutdown,
+            tracker: tracker.clone(),
+            shutdown: shutdown.clone(),
             speed_stop,
         };
         Ok(engine)

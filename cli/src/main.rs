@@ -9,6 +9,7 @@ use dovetail_cli::args::Args;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    print_only_panics_that_nobody_catches();
     let args = Args::parse();
     match dovetail_cli::commands::run(args) {
         Ok(code) => code,
@@ -19,6 +20,16 @@ fn main() -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+/// Those that are caught are told by who caught them, and one of each of a million records would fill the log.
+fn print_only_panics_that_nobody_catches() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !dovetail_core::caught::is_on() {
+            print(panic);
+        }
+    }));
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dovetail_core::pipeline::{Pipeline, PipelineError, PipelineErrors, hint_of};
-use dovetail_core::view::{Planned, Planner, View, ViewError};
+use dovetail_core::pipeline::{Pipeline, PipelineError, PipelineErrors, ViewSql, hint_of};
+use dovetail_core::view::{Planned, Planner, Trial, View, ViewError, try_out};
 use dovetail_ingestion::decode::Decoder;
 
 /// A pipeline whose views are planned.
@@ -18,21 +18,18 @@ pub struct Plan {
 impl Plan {
     /// Reads and plans the pipeline at `path`, or says everything that is wrong with it.
     pub async fn load(path: &Path) -> Result<Self, PipelineErrors> {
-        let pipeline = Pipeline::load(path)?;
+        let mut pipeline = Pipeline::load(path)?;
         let file = path.to_owned();
         let mut planner = Planner::new(&pipeline).await.map_err(|e| PipelineErrors { file: file.clone(), ..e })?;
         let mut views = vec![];
-        let mut errors = vec![];
+        let (mut errors, mut notes) = (vec![], vec![]);
         for view in &pipeline.views {
-            match planner.plan(view).await {
-                Ok(planned) => views.push(planned),
-                Err(error) => {
-                    let hint = match &error {
-                        ViewError::Plan(error) => hint_of(error),
-                        refused @ ViewError::Refused(_) => refused.hint().map(ToOwned::to_owned),
-                    };
-                    errors.push(PipelineError::in_view(view, error.to_string(), hint));
+            match planned_and_tried(&mut planner, &pipeline, view).await {
+                Ok((planned, noted)) => {
+                    views.push(planned);
+                    notes.extend(noted);
                 }
+                Err(error) => errors.push(error),
             }
         }
         for stream in &pipeline.streams {
@@ -41,6 +38,8 @@ impl Plan {
             }
         }
         PipelineErrors::check(path, errors)?;
+        pipeline.notes.extend(notes);
+        pipeline.notes.sort_by_key(|note| (note.line, note.column));
         Ok(Self { pipeline, planner, views })
     }
 
@@ -53,3 +52,36 @@ impl Plan {
         folded.collect()
     }
 }
+
+/// One view, planned and, if it is folded, tried out over made-up rows; and what there is to know of it.
+async fn planned_and_tried(
+    planner: &mut Planner,
+    pipeline: &Pipeline,
+    definition: &ViewSql,
+) -> Result<(Planned, Vec<PipelineError>), PipelineError> {
+    let wrong = |error: ViewError| {
+        let hint = match &error {
+            ViewError::Plan(error) => hint_of(error),
+            refused @ ViewError::Refused(_) => refused.hint().map(ToOwned::to_owned),
+        };
+        PipelineError::in_view(definition, error.to_string(), hint)
+    };
+    let planned = planner.plan(definition).await.map_err(wrong)?;
+    let mut notes = vec![];
+    if let Planned::Folded(view) = &planned {
+        let note = |message: String, hint: &str| PipelineError::in_view(definition, message, hint.to_owned());
+        for what in view.loose() {
+            notes
+                .push(note(format!("{what}: two answers may differ, and `verify` compares what is below"), MAKE_TOTAL));
+        }
+        if let Some(stream) = pipeline.streams.iter().find(|stream| stream.name == view.stream)
+            && try_out(view, &stream.decoded_schema()).await.map_err(wrong)? == Trial::OutOfTime
+        {
+            notes.push(note("trying the view out over made-up rows took too long and was given up".to_owned(), SLOW));
+        }
+    }
+    Ok((planned, notes))
+}
+
+const MAKE_TOTAL: &str = "add columns to ORDER BY until no two rows are level, such as all of GROUP BY";
+const SLOW: &str = "folding real records may be as slow";

@@ -10,7 +10,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use dovetail_core::offsets::Offsets;
 use dovetail_core::pipeline::Stream;
-use dovetail_core::view::{Difference, Folder, View, compare_answers};
+use dovetail_core::view::{Difference, Folder, Tally, View, compare_answers};
 use dovetail_serving_layer::Pool;
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,8 @@ pub(crate) struct Verdict {
     pub head: Offsets,
     /// Records of the log below the head.
     pub records: u64,
+    /// Of these, those that the view leaves out because their evaluation fails.
+    pub errors: u64,
     /// Rows of the answer.
     pub rows: u64,
     /// Rows that differ.
@@ -69,7 +71,9 @@ pub(crate) async fn verify(engine: &Arc<Engine>, view: &Arc<View>, progress: &Pr
     let Some(as_of) = served.as_of.iter().find(|as_of| as_of.view == view.name).cloned() else {
         bail!("the answer of `{}` does not say what it is as of", view.name);
     };
-    let states = if view.has_sketches() { served.states(view).await? } else { vec![] };
+    // Where the rows alone do not decide the answer, what it is made from is compared instead.
+    let is_loose = !view.loose().is_empty();
+    let states = if view.has_sketches() || is_loose { served.states(view).await? } else { vec![] };
     let mut room = vec![memory.take(&view.name, bytes_of(&states))?];
     let mut answered = vec![];
     while let Some(batch) = served.batches.next().await {
@@ -81,11 +85,24 @@ pub(crate) async fn verify(engine: &Arc<Engine>, view: &Arc<View>, progress: &Pr
     let stream = stream_of(engine, view)?;
     let replay = replay(engine, stream, progress);
     progress.view(&view.name, replay.records(Some(&as_of.head)).await?);
-    let (folded_states, records, folded_room) = fold_again(&replay, view, &as_of.head, &memory).await?;
+    let again = fold_again(&replay, view, &as_of.head, &memory).await?;
+    let Again { states: folded_states, records, errors, room: folded_room } = again;
     let mut different = if view.has_sketches() { view.compare_sketches(&states, &folded_states)? } else { vec![] };
-    let folded = answer(view, &folded_states, &memory).await?;
+    let (schema, exactness) = match is_loose {
+        true => (view.leaf_schema(), view.leaf_exactness()),
+        false => (view.answer_schema(), view.answer_exactness()),
+    };
+    let rows = rows_of(&answered);
+    let folded = if is_loose {
+        room.push(
+            memory.take(&view.name, bytes_of(&states).saturating_add(bytes_of(&folded_states)).saturating_mul(2))?,
+        );
+        answered = view.finish(&states, None)?;
+        view.finish(&folded_states, None)?
+    } else {
+        answer(view, &folded_states, &memory).await?
+    };
     drop((folded_states, folded_room, states));
-    let schema = view.answer_schema();
     let renamed = |batches: Vec<RecordBatch>| -> Result<Vec<_>> {
         let all = batches.into_iter().map(|b| RecordBatch::try_new(nullable(&schema), b.columns().to_vec()));
         Ok(all.collect::<Result<_, _>>()?)
@@ -93,18 +110,27 @@ pub(crate) async fn verify(engine: &Arc<Engine>, view: &Arc<View>, progress: &Pr
     // The rows of both are sorted to be compared.
     room.push(memory.take(&view.name, bytes_of(&answered).saturating_add(bytes_of(&folded)).saturating_mul(2))?);
     let (served, folded) = (renamed(answered)?, renamed(folded)?);
-    let rows = served.iter().map(|b| b.num_rows() as u64).sum();
-    different.extend(compare_answers(&nullable(&schema), &served, &folded, view.answer_exactness())?);
+    different.extend(compare_answers(&nullable(&schema), &served, &folded, exactness)?);
+    if as_of.errors != errors {
+        let told =
+            |what: &str, tally: Tally| Some(format!("{what} {} records, digest {:x}", tally.count, tally.digest));
+        different.push(Difference { left: told("left out", as_of.errors), right: told("leaves out", errors) });
+    }
     let examples = different.iter().take(EXAMPLES).map(|Difference { left, right }| (left.clone(), right.clone()));
     Ok(Verdict {
         view: view.name.to_string(),
         generation: as_of.generation.0,
         head: as_of.head,
         records,
+        errors: as_of.errors.count,
         rows,
         differences: different.len() as u64,
         examples: examples.collect(),
     })
+}
+
+fn rows_of(batches: &[RecordBatch]) -> u64 {
+    batches.iter().map(|batch| batch.num_rows() as u64).sum()
 }
 
 fn bytes_of(batches: &[RecordBatch]) -> usize {
@@ -127,23 +153,26 @@ fn nullable(schema: &arrow::datatypes::SchemaRef) -> arrow::datatypes::SchemaRef
 
 /// The view's states over all records below `head`: from the log, and from the landing's raw bytes where the log was
 /// trimmed.
-async fn fold_again(
-    replay: &Replay<'_>,
-    view: &Arc<View>,
-    head: &Offsets,
-    memory: &Arc<Pool>,
-) -> Result<(Vec<RecordBatch>, u64, MemoryReservation)> {
+async fn fold_again(replay: &Replay<'_>, view: &Arc<View>, head: &Offsets, memory: &Arc<Pool>) -> Result<Again> {
     let room = memory.for_view(&view.name);
-    let mut states = vec![];
-    let mut records = 0;
+    let (mut states, mut errors, mut records) = (vec![], Tally::default(), 0);
     for (partition, end) in head.iter() {
         let mut folding = Folding::new(view, memory)?;
         records += replay.run(partition, end, &mut folding).await?;
         let state = folding.folder.take_state()?;
+        errors += folding.errors;
         room.try_grow(bytes_of(&state)).map_err(|error| memory.explain(error))?;
         states.extend(state);
     }
-    Ok((states, records, room))
+    Ok(Again { states, records, errors, room })
+}
+
+/// What folding again gives.
+struct Again {
+    states: Vec<RecordBatch>,
+    records: u64,
+    errors: Tally,
+    room: MemoryReservation,
 }
 
 /// What the view's SQL makes of its states.
@@ -154,6 +183,7 @@ async fn answer(view: &Arc<View>, states: &[RecordBatch], memory: &Arc<Pool>) ->
     let leaf = MemTable::try_new(view.leaf_schema(), vec![finished])?;
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(memory.shared()).build_arc()?;
     let context = SessionContext::new_with_config_rt(SessionConfig::new(), runtime);
+    dovetail_core::functions::install(&context);
     let plan = view.answer_plan(Arc::new(leaf))?;
     let answer = context.execute_logical_plan(plan).await?.collect().await;
     answer.map_err(|error| memory.explain(error)).with_context(|| format!("view `{}`", view.name))
@@ -164,16 +194,19 @@ pub(crate) struct Folding {
     folder: Folder,
     memory: Arc<Pool>,
     room: MemoryReservation,
+    /// Records that were left out.
+    errors: Tally,
 }
 
 impl Folding {
     fn new(view: &Arc<View>, memory: &Arc<Pool>) -> Result<Self> {
         let (folder, memory) = (Folder::new(view)?, Arc::clone(memory));
-        Ok(Self { folder, room: memory.for_view(&view.name), memory })
+        Ok(Self { folder, room: memory.for_view(&view.name), memory, errors: Tally::default() })
     }
 
     pub(crate) async fn fold(&mut self, rows: &RecordBatch) -> Result<()> {
         self.folder.fold(rows).await?;
+        self.errors += self.folder.take_errors().tally;
         self.room.try_resize(self.folder.size()).map_err(|error| self.memory.explain(error))?;
         Ok(())
     }

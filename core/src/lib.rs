@@ -5,8 +5,11 @@
 //! the [`store`] and its [`manifest`]s remember what was published.
 
 pub mod catalog;
+pub mod caught;
 pub mod causes;
 pub mod clock;
+pub mod error_file;
+pub mod functions;
 pub mod ledger;
 pub mod manifest;
 pub mod name;
@@ -19,6 +22,7 @@ pub mod record;
 pub mod rows;
 pub mod slices;
 pub mod snapshot;
+pub mod sql;
 pub mod state_file;
 pub mod store;
 pub mod texts;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::{Generation, StreamName, ViewName};
 use crate::offsets::Cut;
+use crate::view::Tally;
 
 /// The manifest's format that this program writes and reads.
 const FORMAT: u32 = 1;
@@ -40,12 +41,36 @@ pub struct ViewStates {
     /// What incremental runs added since `files` were merged, oldest first. Whoever reads merges.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deltas: Vec<StateFile>,
+    /// The records that the states leave out.
+    #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
+    pub errors: LeftOut,
 }
 
 impl ViewStates {
     /// All files that the states consist of.
-    pub fn all_files(&self) -> impl Iterator<Item = &StateFile> {
+    pub fn state_files(&self) -> impl Iterator<Item = &StateFile> {
         self.files.iter().chain(&self.deltas)
+    }
+
+    /// All files that the batch view consists of.
+    pub fn all_files(&self) -> impl Iterator<Item = &StateFile> {
+        self.state_files().chain(&self.errors.files)
+    }
+}
+
+/// The records whose evaluation failed in a view, below its cut.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeftOut {
+    pub tally: Tally,
+    /// A row for each of them, see [`crate::error_file`].
+    pub files: Vec<StateFile>,
+}
+
+impl LeftOut {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.tally.is_zero() && self.files.is_empty()
     }
 }
 
@@ -108,7 +133,11 @@ mod tests {
             rows: 12,
             groups: 31,
             files: vec![file.clone()],
-            deltas: vec![StateFile { path: "generations/8/by_day-0.parquet".to_owned(), ..file }],
+            deltas: vec![StateFile { path: "generations/8/by_day-0.parquet".to_owned(), ..file.clone() }],
+            errors: LeftOut {
+                tally: Tally { count: 31, digest: u64::MAX },
+                files: vec![StateFile { path: "generations/8/by_day-errors-0.parquet".to_owned(), ..file }],
+            },
         };
         Manifest {
             generation: Generation(7),

@@ -79,6 +79,16 @@ impl Offsets {
         self.0.iter().map(|(&partition, &offset)| (partition, offset))
     }
 
+    /// Whether the partition is named.
+    pub fn contains(&self, partition: i32) -> bool {
+        self.0.contains_key(&partition)
+    }
+
+    /// Names the partition no longer.
+    pub fn remove(&mut self, partition: i32) {
+        self.0.remove(&partition);
+    }
+
     /// The partitions named.
     pub fn partitions(&self) -> impl Iterator<Item = i32> + '_ {
         self.0.keys().copied()

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::ViewName;
 use crate::offsets::{Cut, OffsetRange, Offsets};
+use crate::view::RowErrors;
 
 /// The state of one view over a range of one partition.
 #[derive(Debug, Clone)]
@@ -18,6 +19,15 @@ pub struct Slice {
     pub range: OffsetRange,
     /// Batches of the view's state schema. Slices are immutable: equal pointers are equal states.
     pub state: Arc<Vec<RecordBatch>>,
+    /// The records of the range that the state leaves out.
+    pub errors: Arc<RowErrors>,
+}
+
+impl Slice {
+    /// Of a range in which nothing was folded.
+    pub fn empty(partition: i32, range: OffsetRange) -> Self {
+        Self { partition, range, state: Arc::default(), errors: Arc::default() }
+    }
 }
 
 /// States of one view from a floor up to a head, partition by partition and without a gap.

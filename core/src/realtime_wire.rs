@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::name::ViewName;
 use crate::offsets::{Cut, OffsetRange};
 use crate::realtime::{HeldUp, RealtimeError};
+use crate::view::RowErrors;
 
 /// So many floors may be asked for at a time.
 pub const MOST_FLOORS: usize = 1024;
@@ -55,6 +56,9 @@ pub struct Part {
     pub end: bool,
     /// Nothing more of this partition for the moment: until then, what came cannot be used.
     pub done: bool,
+    /// More of the records that the slice leaves out.
+    #[serde(default, skip_serializing_if = "RowErrors::is_empty")]
+    pub errors: RowErrors,
     /// Where boundaries will be asked for: the reader does well not to merge across them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pinned: Vec<i64>,
@@ -98,7 +102,15 @@ mod tests {
             held_up: Some(HeldUp::stalled("no log")),
         };
         let range = OffsetRange::new(5, 9);
-        let part = Part { partition: 0, range, base: true, end: true, done: false, pinned: vec![7] };
+        let part = Part {
+            partition: 0,
+            range,
+            base: true,
+            end: true,
+            done: false,
+            errors: RowErrors::default(),
+            pinned: vec![7],
+        };
         for message in [Message::Part(part), Message::Status(Status { partitions: vec![status] })] {
             let json = serde_json::to_vec(&message).unwrap();
             assert_eq!(serde_json::from_slice::<Message>(&json).unwrap(), message);

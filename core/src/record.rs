@@ -13,6 +13,9 @@ pub mod column {
     pub const KEY: &str = "_key";
     pub const HEADERS: &str = "_headers";
     pub const VALUE: &str = "_value";
+
+    /// All of them, in the order in which a stream has them.
+    pub const METADATA: [&str; 6] = [PARTITION, OFFSET, TIMESTAMP, KEY, HEADERS, VALUE];
 }
 
 /// Records without offsets yet: what is appended. All columns have the same length.

@@ -25,15 +25,15 @@ struct Sized {
 }
 
 impl Slices {
-    /// Appends the state of the range that starts where the last slice ends.
-    pub fn push(&mut self, partition: i32, range: OffsetRange, state: Vec<RecordBatch>) {
-        if range.is_empty() {
+    /// Appends the slice that starts where the last one ends.
+    pub fn push(&mut self, slice: Slice) {
+        if slice.range.is_empty() {
             return;
         }
         if let Some(last) = self.slices.last() {
-            assert_eq!(last.slice.range.end, range.start, "slices are contiguous");
+            assert_eq!(last.slice.range.end, slice.range.start, "slices are contiguous");
         }
-        self.slices.push(Sized::new(Slice { partition, range, state: Arc::new(state) }));
+        self.slices.push(Sized::new(slice));
     }
 
     /// Slices at or above `floor`, which is a boundary.
@@ -48,13 +48,10 @@ impl Slices {
 
     /// Replaces the slice of exactly `whole` by its parts below and above `at`; without such a slice it changes
     /// nothing.
-    pub fn split(&mut self, whole: OffsetRange, at: i64, below: Vec<RecordBatch>, above: Vec<RecordBatch>) {
-        let Some(i) = self.slices.iter().position(|s| s.slice.range == whole && whole.is_cut_by(at)) else { return };
-        let partition = self.slices[i].slice.partition;
-        let part = |start, end, state| {
-            Sized::new(Slice { partition, range: OffsetRange::new(start, end), state: Arc::new(state) })
-        };
-        self.slices.splice(i..=i, [part(whole.start, at, below), part(at, whole.end, above)]);
+    pub fn split(&mut self, whole: OffsetRange, at: i64, below: Slice, above: Slice) {
+        let parts = below.range == OffsetRange::new(whole.start, at) && above.range == OffsetRange::new(at, whole.end);
+        let Some(i) = self.slices.iter().position(|s| s.slice.range == whole && parts) else { return };
+        self.slices.splice(i..=i, [Sized::new(below), Sized::new(above)]);
     }
 
     /// Drops slices that end at or below `floor`.
@@ -98,7 +95,8 @@ impl Slices {
 
 impl Sized {
     fn new(slice: Slice) -> Self {
-        let bytes = slice.state.iter().map(RecordBatch::get_array_memory_size).sum();
+        let state: usize = slice.state.iter().map(RecordBatch::get_array_memory_size).sum();
+        let bytes = state + slice.errors.bytes();
         Self { slice, bytes }
     }
 }
@@ -107,7 +105,11 @@ fn merge(view: &View, left: &Slice, right: &Slice) -> Result<Slice> {
     let both: Vec<RecordBatch> = left.state.iter().chain(right.state.iter()).cloned().collect();
     let state = if view.is_aggregate() { view.merge(&both)? } else { rows::joined(both)? };
     let range = OffsetRange::new(left.range.start, right.range.end);
-    Ok(Slice { partition: left.partition, range, state: Arc::new(state) })
+    let mut errors = Arc::clone(&left.errors);
+    if !right.errors.is_empty() {
+        Arc::make_mut(&mut errors).append(&right.errors);
+    }
+    Ok(Slice { partition: left.partition, range, state: Arc::new(state), errors })
 }
 
 /// The left one of the last pair of neighbours worth merging.
@@ -125,7 +127,7 @@ mod tests {
 
     /// The offset at which two of the slices, each of one offset, are merged next.
     fn merge_at(sizes: &[usize], pinned: &[i64]) -> Option<usize> {
-        let slice = |i| Slice { partition: 0, range: OffsetRange::new(i, i + 1), state: Arc::default() };
+        let slice = |i| Slice::empty(0, OffsetRange::new(i, i + 1));
         let slices: Vec<Sized> = sizes.iter().zip(0..).map(|(&bytes, i)| Sized { slice: slice(i), bytes }).collect();
         next_merge(&slices, &pinned.iter().copied().collect())
     }
@@ -142,10 +144,7 @@ mod tests {
     fn nothing_is_merged_across_a_pinned_offset() {
         assert_eq!(merge_at(&[1, 1], &[1]), None);
         assert_eq!(merge_at(&[1, 1, 1], &[2]), Some(0));
-        let wide = |start, end| Sized {
-            slice: Slice { partition: 0, range: OffsetRange::new(start, end), state: Arc::default() },
-            bytes: 1,
-        };
+        let wide = |start, end| Sized { slice: Slice::empty(0, OffsetRange::new(start, end)), bytes: 1 };
         // The cut will have to be made inside the first slice: it must not grow.
         assert_eq!(next_merge(&[wide(0, 10), wide(10, 20)], &[5].into()), None);
         assert_eq!(next_merge(&[wide(0, 10), wide(10, 20)], &[0, 20].into()), Some(0));

@@ -14,9 +14,9 @@ use dovetail_core::catalog::{Drift, GenerationRow};
 use dovetail_core::manifest::ViewStates;
 use dovetail_core::name::{Generation, ViewName};
 use dovetail_core::offsets::Cut;
-use dovetail_core::realtime::RealtimeView;
+use dovetail_core::realtime::{RealtimeView, Slice};
 use dovetail_core::snapshot::meet;
-use dovetail_core::view::{View, compare_answers};
+use dovetail_core::view::{Difference, View, compare_answers};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
@@ -175,7 +175,12 @@ async fn drift(
         QueryError::new(Reason::NotReady, "the speed layer no longer holds slices of this range alone")
     })?;
     let mut left = inner.states.get(view, old).await?.batches.clone();
-    left.extend(range);
+    left.extend(range.iter().flat_map(|slice| slice.state.iter().cloned()));
+    let left_out = range.iter().fold(old.errors.tally, |all, slice| all + slice.errors.tally);
+    let errors_differ = (left_out != new.errors.tally).then(|| Difference {
+        left: Some(format!("leaves out {} records", left_out.count)),
+        right: Some(format!("leaves out {} records, or others", new.errors.tally.count)),
+    });
     let right = inner.states.get(view, new).await?;
     // Both are finished and compared side by side: about as much again, twice.
     let bytes: usize = left.iter().chain(&right.batches).map(RecordBatch::get_array_memory_size).sum();
@@ -186,6 +191,7 @@ async fn drift(
         let _room = room;
         let schema = view.leaf_schema();
         let mut differences = view.compare_sketches(&left, &right.batches)?;
+        differences.extend(errors_differ);
         let (left, right) = (view.finish(&left, None)?, view.finish(&right.batches, None)?);
         let rows: usize = right.iter().map(RecordBatch::num_rows).sum();
         differences.extend(compare_answers(&schema, &left, &right, view.leaf_exactness())?);
@@ -203,21 +209,21 @@ async fn drift(
     compared.await.map_err(|_| QueryError::panicked())?
 }
 
-/// The states of exactly `[from, to)`, if the layer holds all of it and slices begin and end there.
-fn between(realtime: &RealtimeView, from: &Cut, to: &Cut) -> Option<Vec<RecordBatch>> {
+/// The slices of exactly `[from, to)`, if the layer holds all of it and slices begin and end there.
+fn between(realtime: &RealtimeView, from: &Cut, to: &Cut) -> Option<Vec<Slice>> {
     let met = meet(from, realtime, 0).ok()?;
     if to.0.partitions().any(|partition| met.head.get(partition) < to.get(partition)) {
         return None;
     }
-    let mut states = vec![];
+    let mut slices = vec![];
     for slice in &realtime.slices {
         let end = to.get(slice.partition);
         if slice.range.is_cut_by(end) {
             return None;
         }
         if slice.range.end <= end {
-            states.extend(slice.state.iter().cloned());
+            slices.push(slice.clone());
         }
     }
-    Some(states)
+    Some(slices)
 }

@@ -28,7 +28,7 @@ use crate::memory::Pool;
 use crate::serving::Serving;
 use crate::session::Settings;
 use crate::snapshot::{AsOf, Pin};
-use crate::sql::{check, check_plan};
+use crate::sql::{check, planned};
 
 /// A statement's answer while it is being computed.
 pub struct Answer {
@@ -140,11 +140,10 @@ impl Serving {
             None => Pin::new(Arc::clone(&self.inner)),
         };
         let pin = Arc::new(pin.partial(settings.partial));
-        let statement = DfStatement::Statement(Box::new(statement.clone()));
-        let memory = Pool::of_query(self.inner.config.query_memory, self.reads(&statement), &self.inner.memory);
+        let reads = self.reads(&DfStatement::Statement(Box::new(statement.clone())));
+        let memory = Pool::of_query(self.inner.config.query_memory, reads, &self.inner.memory);
         let state = self.session(&pin, settings, &memory)?.state();
-        let mut plan = state.statement_to_plan(statement).await?;
-        check_plan(&plan)?;
+        let mut plan = planned(&state, statement.clone()).await?;
         if let Some(binder) = binder {
             let values = binder(&plan)?;
             plan = plan.replace_params_with_values(&values)?;

@@ -60,7 +60,7 @@ pub(crate) async fn template(inner: &Arc<Inner>) -> Result<SessionContext, Query
         .with_runtime_env(runtime)
         .with_catalog_list(Arc::new(Catalogs::unpinned(inner)))
         .build();
-    let context = SessionContext::new_with_state(state);
+    let context = dovetail_core::sql::installed(state);
     setup_pg_catalog(&context, CATALOG, EmptyContextProvider).map_err(|error| QueryError::from(*error))?;
     functions::register(&context, &inner.views).await?;
     Ok(context)

@@ -7,12 +7,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use dovetail_core::manifest::StateFile;
 use dovetail_core::name::{Generation, ViewName};
 use dovetail_core::offsets::{Cut, Offsets};
 use dovetail_core::realtime::{RealtimeError, RealtimeView, Slice};
 use dovetail_core::snapshot::{MeetError, Met, meet, meet_in_part};
-use dovetail_core::view::View;
-use serde::Serialize;
+use dovetail_core::view::{Tally, View};
+use serde::{Serialize, Serializer};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 
@@ -28,6 +29,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(crate) struct Tail {
     pub(crate) met: Met,
+    /// The records that both layers leave out, below the head.
+    pub(crate) errors: Tally,
     /// By partition, ascending, in order and without a gap.
     pub(crate) slices: Vec<Slice>,
 }
@@ -41,10 +44,17 @@ pub struct AsOf {
     pub cut: Cut,
     /// Everything below is in the answer.
     pub head: Offsets,
+    /// Records below the head whose evaluation failed: the answer leaves them out, `sys.view_errors` lists them.
+    #[serde(skip_serializing_if = "Tally::is_zero", serialize_with = "count")]
+    pub errors: Tally,
     /// Partitions of which the answer has nothing above the cut, because no speed layer holds them at the moment.
     /// Only with a partial answer, which has to be asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<i32>,
+}
+
+fn count<S: Serializer>(errors: &Tally, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(errors.count)
 }
 
 /// One query's hold on what it reads.
@@ -99,19 +109,22 @@ impl Pin {
     }
 
     async fn read(&self, view: &Arc<View>) -> Result<Arc<Tail>, QueryError> {
-        let cut = match self.served.filled(view) {
-            Filled::Nothing => Cut::default(),
-            Filled::States(states) => states.cut.clone(),
+        let (cut, below) = match self.served.filled(view) {
+            Filled::Nothing => (Cut::default(), Tally::default()),
+            Filled::States(states) => (states.cut.clone(), states.errors.tally),
             Filled::NotYet => return Err(self.not_filled(view).await),
         };
         let partitions = self.inner.partitions(view).await?;
         let give_up = Instant::now() + self.inner.config.catch_up;
         loop {
-            let realtime = self.inner.realtime.read(&view.name, &cut).await;
+            let realtime = self.inner.realtime.read(&view.name, &cut).await.map(|all| self.without_stopped(view, all));
             let late = Instant::now() >= give_up;
             let error = match realtime.and_then(|realtime| self.enough(realtime, late)) {
                 Ok(realtime) => match self.meet(&cut, &realtime, partitions) {
-                    Ok(met) => return Ok(Arc::new(Tail { met, slices: realtime.slices })),
+                    Ok(met) => {
+                        let errors = realtime.slices.iter().fold(below, |all, slice| all + slice.errors.tally);
+                        return Ok(Arc::new(Tail { met, errors, slices: realtime.slices }));
+                    }
                     // A partition that has only just been taken up.
                     Err(error @ MeetError::Missing { .. }) => missing(not_met(view, &error).message),
                     Err(error) => return Err(not_met(view, &error)),
@@ -124,6 +137,10 @@ impl Pin {
                     return Err(self.dropped(view));
                 }
                 Err(error @ RealtimeError::Missing { .. }) => missing(error.to_string()),
+                Err(error @ RealtimeError::Stopped { .. }) => {
+                    let hint = "ask for what there is: \"partial\": true, SET dovetail.partial = on";
+                    return Err(QueryError::new(Reason::NotReady, error.to_string()).with_hint(hint));
+                }
                 Err(error) if error.is_passing() => not_ready(error.to_string()),
                 Err(error) => return Err(QueryError::new(Reason::NotReady, error.to_string())),
             };
@@ -132,6 +149,34 @@ impl Pin {
             }
             sleep(PAUSE).await;
         }
+    }
+
+    /// What has stopped is missing: without a word, an answer up to there would be taken for one up to now.
+    fn without_stopped(&self, view: &View, mut realtime: RealtimeView) -> RealtimeView {
+        for (partition, held_up) in self.inner.realtime.held_up(&view.name) {
+            if !held_up.by_itself && realtime.head.contains(partition) {
+                realtime.head.remove(partition);
+                realtime.slices.retain(|slice| slice.partition != partition);
+                let (view, why) = (view.name.clone(), held_up.why);
+                realtime.missing.insert(partition, RealtimeError::Stopped { view, partition, why });
+            }
+        }
+        realtime
+    }
+
+    /// The objects that list the records that `view` leaves out below the cut, and the slices that have those above.
+    /// Also of a view that cannot be answered: what is listed may be why.
+    pub(crate) async fn left_out(&self, view: &Arc<View>) -> Result<(Vec<StateFile>, Vec<Slice>), QueryError> {
+        let (cut, files) = match self.served.filled(view) {
+            Filled::Nothing | Filled::NotYet => (Cut::default(), vec![]),
+            Filled::States(states) => (states.cut.clone(), states.errors.files.clone()),
+        };
+        let slices = match self.inner.realtime.read(&view.name, &cut).await {
+            Ok(realtime) => realtime.slices,
+            Err(RealtimeError::Unfilled(_) | RealtimeError::Stopped { .. }) => vec![],
+            Err(error) => return Err(QueryError::new(Reason::NotReady, error.to_string())),
+        };
+        Ok((files, slices))
     }
 
     /// Whether what was read can be met: all of it, or if that was asked for, whatever there is. It is not waited for
@@ -169,6 +214,7 @@ impl Pin {
                 generation: self.served.generation(),
                 cut: tail.met.cut.clone(),
                 head: tail.met.head.clone(),
+                errors: tail.errors,
                 missing: tail.met.missing.clone(),
             })
             .collect();

@@ -1,33 +1,63 @@
 //! Statements: parsed with their positions, and let through only if they read.
 
+use std::sync::Arc;
+
+use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SQLOptions;
-use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement};
+use datafusion::sql::parser::Statement as DfStatement;
+use datafusion::sql::sqlparser::ast::{CopySource, CopyTarget, Query, SetExpr, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
+use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
+    CurrentUserVariableToSessionUserFunctionCall, FixVersionColumnName, PrependUnqualifiedPgTableName,
+    ResolveUnqualifiedIdentifier, RewritePgCatalogOperator, RewriteRegCastToSubquery, SqlStatementRewriteRule,
+    StripCallableQualifier,
+};
+use dovetail_core::sql::{marked, rewritten, unmarked, with_array_parameters};
 
-use crate::compat::rewritten;
+use crate::compat;
 use crate::error::{QueryError, Reason};
+use crate::fetch::fetch_command;
 
 /// What a statement that is let through does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Does {
     /// Answers rows.
     Read,
-    /// Changes the session only: `SET`, `BEGIN`, a cursor.
+    /// Is about the session: `SET`, `BEGIN`, a cursor, `COPY` to it.
     Session,
 }
 
 /// Parses statements as PostgreSQL's clients write them.
 #[derive(Debug)]
-pub(crate) struct Dialect(PostgresCompatibilityParser);
+pub(crate) struct Dialect {
+    /// Knows whole questions of clients that nothing here can answer, and other ones with the same answer.
+    clients: PostgresCompatibilityParser,
+    /// For every statement. Those that are missing here change what a statement means: they take subqueries away,
+    /// read arrays without their quotes, and do not mind collations.
+    rules: Vec<Arc<dyn SqlStatementRewriteRule>>,
+    /// For questions to `pg_catalog`.
+    catalog_rules: Vec<Arc<dyn SqlStatementRewriteRule>>,
+}
 
 impl Dialect {
     pub(crate) fn new() -> Self {
-        Self(PostgresCompatibilityParser::new())
+        Self {
+            clients: PostgresCompatibilityParser::new(),
+            rules: vec![
+                Arc::new(PrependUnqualifiedPgTableName),
+                Arc::new(StripCallableQualifier),
+                Arc::new(CurrentUserVariableToSessionUserFunctionCall),
+                Arc::new(RewritePgCatalogOperator),
+                Arc::new(RewriteRegCastToSubquery::new()),
+                Arc::new(FixVersionColumnName),
+            ],
+            catalog_rules: vec![Arc::new(ResolveUnqualifiedIdentifier)],
+        }
     }
 
     /// The statements of `sql`, none when it is empty.
@@ -39,14 +69,41 @@ impl Dialect {
         if let Some(table) = table_command(sql) {
             return self.parse(&table);
         }
-        if sql.to_ascii_lowercase().contains("pg_") {
-            return Ok(self.0.parse(sql).or_else(|_| plain(sql))?.into_iter().map(rewritten).collect());
+        if let Some(fetch) = fetch_command(sql) {
+            return Ok(vec![fetch]);
         }
-        match plain(sql) {
-            Ok(statements) => {
-                Ok(statements.into_iter().map(|statement| rewritten(self.0.rewrite(statement))).collect())
+        let lower = sql.to_ascii_lowercase();
+        let asks_catalog = lower.contains("pg_");
+        let statements = match plain(sql) {
+            Ok(statements) if asks_catalog || lower.contains("information_schema") => {
+                match compat::simpler(&statements) {
+                    Some(simpler) => simpler,
+                    None if asks_catalog => self.replaced(sql, &statements).unwrap_or(statements),
+                    None => statements,
+                }
             }
-            Err(error) => self.0.parse(sql).map_err(|_| error.into()),
+            Ok(statements) => statements,
+            // `ABORT`, which the parser does not know.
+            Err(error) => self.clients.parse(sql).map_err(|_| error)?,
+        };
+        statements.into_iter().map(|statement| self.known(statement, asks_catalog)).collect()
+    }
+
+    /// What stands for `sql` if it is a question that is replaced as a whole; `statements` are what it says.
+    fn replaced(&self, sql: &str, statements: &[Statement]) -> Option<Vec<Statement>> {
+        let replaced = self.clients.parse(sql).ok()?;
+        let rewritten = statements.iter().map(|statement| self.clients.rewrite(statement.clone()).to_string());
+        let same = rewritten.eq(replaced.iter().map(Statement::to_string));
+        (!same).then_some(replaced)
+    }
+
+    /// The statement in words that DataFusion knows.
+    fn known(&self, statement: Statement, asks_catalog: bool) -> Result<Statement, QueryError> {
+        let catalog_rules = self.catalog_rules.iter().filter(|_| asks_catalog);
+        let statement = self.rules.iter().chain(catalog_rules).fold(statement, |known, rule| rule.rewrite(known));
+        match rewritten(compat::rewritten(statement)) {
+            Ok(statement) => Ok(marked(statement)),
+            Err(refused) => Err(QueryError::new(Reason::Unsupported, refused.message).with_hint(refused.hint)),
         }
     }
 
@@ -135,6 +192,11 @@ pub(crate) fn check(statement: &Statement) -> Result<Does, QueryError> {
             stmts.iter().filter_map(|d| d.for_query.as_deref()).try_for_each(check_query)?;
             Ok(Does::Session)
         }
+        // To the client, not to a file.
+        Statement::Copy { source, to: true, target: CopyTarget::Stdout, .. } => match source {
+            CopySource::Query(query) => check_query(query).map(|()| Does::Session),
+            CopySource::Table { .. } => Ok(Does::Session),
+        },
         Statement::Set(_)
         | Statement::Reset(_)
         | Statement::ShowVariable { .. }
@@ -179,8 +241,15 @@ fn check_body(body: &SetExpr) -> Result<(), QueryError> {
     }
 }
 
+/// Plans a statement that reads, and looks at it a second time.
+pub(crate) async fn planned(state: &SessionState, statement: Statement) -> Result<LogicalPlan, QueryError> {
+    let plan = Box::pin(state.statement_to_plan(DfStatement::Statement(Box::new(statement)))).await?;
+    check_plan(&plan)?;
+    Ok(unmarked(with_array_parameters(plan)?)?)
+}
+
 /// The second look, at the plan: whatever the parser let through, a plan that writes is not run.
-pub(crate) fn check_plan(plan: &LogicalPlan) -> Result<(), QueryError> {
+fn check_plan(plan: &LogicalPlan) -> Result<(), QueryError> {
     let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     options.verify_plan(plan).map_err(|_| QueryError::read_only("a statement that writes"))
 }

@@ -98,7 +98,7 @@ impl StateCache {
     async fn read(&self, id: Arc<str>, view: &Arc<View>, states: &ViewStates) -> Result<Arc<States>, QueryError> {
         let mut batches = vec![];
         let mut room = self.cache.room(Kind::States, &view.name);
-        for file in states.all_files() {
+        for file in states.state_files() {
             // The object, while it is decoded.
             let object = self.work.take(&view.name, usize::try_from(file.bytes).unwrap_or(usize::MAX))?;
             let bytes = self.store.get(&Path::from(file.path.as_str())).await?;
@@ -131,7 +131,7 @@ impl StateCache {
 }
 
 fn id(states: &ViewStates) -> Arc<str> {
-    let paths: Vec<&str> = states.all_files().map(|file| file.path.as_str()).collect();
+    let paths: Vec<&str> = states.state_files().map(|file| file.path.as_str()).collect();
     format!("{} {}", states.fingerprint, paths.join(" ")).into()
 }
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use datafusion::common::Result;
 use dovetail_core::offsets::OffsetRange;
+use dovetail_core::realtime::Slice;
 use dovetail_core::rows;
-use dovetail_core::view::{Folder, View};
+use dovetail_core::view::{FoldError, Folder, View};
 use dovetail_ingestion::decode::Decoded;
 
 /// ```text
@@ -29,7 +29,7 @@ impl Split {
     }
 
     /// Folds what `decoded` has from the next offset on.
-    pub(crate) async fn fold(&mut self, decoded: &Arc<Decoded>) -> Result<()> {
+    pub(crate) async fn fold(&mut self, decoded: &Arc<Decoded>) -> Result<(), FoldError> {
         if !decoded.range.contains(self.next) {
             return Ok(());
         }
@@ -45,9 +45,11 @@ impl Split {
         self.next >= self.whole.end
     }
 
-    /// The states below and above the cut.
-    pub(crate) fn into_states(mut self, view: &View) -> Result<(Vec<RecordBatch>, Vec<RecordBatch>)> {
-        Ok((take_state(view, &mut self.below)?, take_state(view, &mut self.above)?))
+    /// The slices below and above the cut.
+    pub(crate) fn into_slices(mut self, view: &View, partition: i32) -> Result<(Slice, Slice)> {
+        let OffsetRange { start, end } = self.whole;
+        let below = take_slice(view, &mut self.below, partition, OffsetRange::new(start, self.at))?;
+        Ok((below, take_slice(view, &mut self.above, partition, OffsetRange::new(self.at, end))?))
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -55,8 +57,9 @@ impl Split {
     }
 }
 
-/// The state of `folder`, which holds nothing of what was folded.
-pub(crate) fn take_state(view: &View, folder: &mut Folder) -> Result<Vec<RecordBatch>> {
+/// What `folder` has of `range`; it holds nothing of it afterwards.
+pub(crate) fn take_slice(view: &View, folder: &mut Folder, partition: i32, range: OffsetRange) -> Result<Slice> {
     let state = folder.take_state()?;
-    if view.is_aggregate() { Ok(state) } else { rows::copied(&state) }
+    let state = if view.is_aggregate() { state } else { rows::copied(&state)? };
+    Ok(Slice { partition, range, state: Arc::new(state), errors: Arc::new(folder.take_errors()) })
 }

@@ -3,14 +3,13 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Weak};
 
-use datafusion::common::{DataFusionError, Result};
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::realtime::{RealtimeError, Slice};
 use dovetail_core::slices::Slices;
-use dovetail_core::view::{Folder, View};
+use dovetail_core::view::{FoldError, Folder, View};
 use dovetail_ingestion::decode::Decoded;
 
-use crate::split::{Split, take_state};
+use crate::split::{Split, take_slice};
 use crate::target::{Start, Target};
 
 /// How many segment ends are kept in mind. A cut at an older one costs folding a slice again.
@@ -121,14 +120,14 @@ impl ViewFold {
     }
 
     /// After a failed fold the open state may hold a part of a batch: it goes back to where it was opened.
-    fn failed(&mut self, error: &DataFusionError) {
+    fn failed(&mut self, error: &FoldError) {
         if let Some(held) = &mut self.held {
             match Folder::new(&self.view) {
                 Ok(folder) => (held.folder, held.head) = (folder, held.open),
                 Err(_) => self.held = None,
             }
         }
-        self.stop(format!("it cannot be folded: {}", error.strip_backtrace()));
+        self.stop(error.to_string());
     }
 
     /// A segment will end at `end`: when it is still ahead, a slice will end there too.
@@ -210,7 +209,7 @@ impl ViewFold {
             Some(_) if held.split.is_some() => {}
             Some(whole) => match Split::new(&self.view, whole, start) {
                 Ok(split) => held.split = Some(split),
-                Err(error) => self.failed(&error),
+                Err(error) => self.failed(&error.into()),
             },
             None => self.retire(self.target.retire_below(self.partition)),
         }
@@ -220,13 +219,13 @@ impl ViewFold {
     pub(crate) fn begin(&mut self, start: i64, log: OffsetRange) {
         let folder = match Folder::new(&self.view) {
             Ok(folder) => folder,
-            Err(error) => return self.failed(&error),
+            Err(error) => return self.failed(&error.into()),
         };
         let mut slices = Slices::default();
         let mut head = start;
         // Nothing was landed below either: for Dovetail the log begins there.
         if self.target.is_log_start() && log.start > start {
-            slices.push(self.partition, OffsetRange::new(start, log.start), vec![]);
+            slices.push(Slice::empty(self.partition, OffsetRange::new(start, log.start)));
             head = log.start;
         }
         self.held = Some(Held { floor: start, began: head, slices, folder, open: head, head, split: None });
@@ -262,10 +261,22 @@ impl ViewFold {
         boundaries.push(decoded.range.end);
         for end in boundaries {
             let Some(held) = self.held.as_mut().filter(|_| self.stopped.is_none()) else { return };
-            if let Err(error) = held.folder.fold(&decoded.between(held.head, end).rows).await {
-                return self.failed(&error);
+            let before = held.folder.errors().tally.count;
+            let folded = held.folder.fold(&decoded.between(held.head, end).rows).await;
+            let left_out = held.folder.errors().tally.count - before;
+            let reached = match folded {
+                Ok(()) => Ok(end),
+                Err(FoldError::Row(error)) => Err(error),
+                Err(error) => return self.failed(&error),
+            };
+            held.head = reached.as_ref().map_or_else(|error| error.offset, |&end| end);
+            if left_out > 0 {
+                let labels = [("view", self.view.name.to_string()), ("stream", self.view.stream.to_string())];
+                metrics::counter!("dovetail_view_errors_total", &labels).increment(left_out);
             }
-            held.head = end;
+            if let Err(error) = reached {
+                return self.stop(error.to_string());
+            }
             // Rows are sealed at once: open ones hold on to the whole batch.
             if pinned.contains(&end) || !self.view.is_aggregate() {
                 self.seal();
@@ -285,9 +296,9 @@ impl ViewFold {
             return;
         }
         let (whole, at) = (split.whole, split.at);
-        match split.into_states(&self.view) {
+        match split.into_slices(&self.view, self.partition) {
             Ok((below, above)) => held.slices.split(whole, at, below, above),
-            Err(error) => return self.failed(&error),
+            Err(error) => return self.failed(&error.into()),
         }
         self.retire(self.target.retire_below(self.partition));
     }
@@ -304,14 +315,15 @@ impl ViewFold {
     /// Closes the open state into a slice; [`ViewFold::tidy`] merges it with others when nobody waits.
     pub(crate) fn seal(&mut self) {
         let Some(held) = self.held.as_mut().filter(|held| held.open < held.head) else { return };
-        let sealed = take_state(&self.view, &mut held.folder).map(|state| {
-            held.slices.push(self.partition, OffsetRange::new(held.open, held.head), state);
+        let range = OffsetRange::new(held.open, held.head);
+        let sealed = take_slice(&self.view, &mut held.folder, self.partition, range).map(|slice| {
+            held.slices.push(slice);
             held.open = held.head;
         });
         self.untidy = true;
         metrics::counter!("dovetail_speed_seals_total", "stream" => self.view.stream.to_string()).increment(1);
         if let Err(error) = sealed {
-            self.failed(&error);
+            self.failed(&error.into());
         }
     }
 
@@ -323,7 +335,7 @@ impl ViewFold {
         let pinned = self.pinned();
         let Some(held) = &mut self.held else { return };
         if let Err(error) = held.slices.compact(&self.view, &pinned) {
-            self.failed(&error);
+            self.failed(&error.into());
         }
     }
 

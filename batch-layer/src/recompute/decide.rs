@@ -56,6 +56,8 @@ pub(crate) struct ViewFold {
     pub(crate) cut: Cut,
     pub(crate) base: Option<ViewStates>,
     pub(crate) segments: Vec<Segment>,
+    /// What is published of exactly this view: it stays, should the fold fail.
+    pub(crate) published: Option<ViewStates>,
 }
 
 impl ViewFold {
@@ -148,7 +150,8 @@ impl Choice {
 
     fn add(&mut self, view: &Arc<View>, landed: &Landed, states: Option<&ViewStates>, kind: RunKind) {
         let base = states
-            .filter(|states| kind == RunKind::Incremental && (view.is_aggregate() || states.files.len() < MAX_FILES));
+            .filter(|states| kind == RunKind::Incremental && (view.is_aggregate() || states.files.len() < MAX_FILES))
+            .filter(|states| states.errors.files.len() < MAX_FILES);
         let since = base.and_then(|base| Some((base, landed.since(&base.cut)?)));
         let cut = landed.cut();
         let (base, segments) = match since {
@@ -161,7 +164,8 @@ impl Choice {
             None => (None, landed.segments.clone()),
         };
         self.cuts.insert(view.stream.clone(), cut.clone());
-        self.folds.push(ViewFold { view: Arc::clone(view), topic: landed.topic.clone(), cut, base, segments });
+        let (topic, published) = (landed.topic.clone(), states.cloned());
+        self.folds.push(ViewFold { view: Arc::clone(view), topic, cut, base, segments, published });
     }
 }
 

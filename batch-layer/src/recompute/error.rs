@@ -27,6 +27,8 @@ pub enum RunError {
     States { view: ViewName, path: String, why: String },
     #[error("view `{view}` cannot be folded: {why}")]
     Fold { view: ViewName, why: String },
+    #[error("view `{view}` has stopped, as it is to do in front of what fails: {why}")]
+    Stopped { view: ViewName, why: String },
     #[error("the manifest of generation {generation} cannot be used")]
     Manifest { generation: u64, source: ManifestError },
     #[error(transparent)]
@@ -46,6 +48,11 @@ impl RunError {
 
     pub(crate) fn states(view: &ViewName, path: &str, why: impl ToString) -> Self {
         Self::States { view: view.clone(), path: path.to_owned(), why: why.to_string() }
+    }
+
+    /// Whether it is one view's own, so that the others of the run can be published.
+    pub(crate) fn is_of_a_view(&self) -> bool {
+        matches!(self, Self::Fold { .. } | Self::Stopped { .. } | Self::States { .. })
     }
 
     /// The error and what caused it, in one line.

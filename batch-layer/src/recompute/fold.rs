@@ -7,14 +7,14 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::context::SessionContext;
 use dovetail_core::manifest::ViewStates;
 use dovetail_core::pipeline::Stream;
-use dovetail_core::view::fold_table;
-use futures::TryStreamExt;
+use dovetail_core::view::{FoldError, Piece, fold_table};
 use metrics::counter;
 use tokio::time::interval;
 
 use super::RunError;
 use super::check::find_damaged;
 use super::decide::{MAX_DELTAS, ViewFold};
+use super::errors::ErrorWriter;
 use super::progress::{Reporter, RowsRead};
 use super::scan::LandedTable;
 use super::states::{self, Output, StateWriter};
@@ -32,9 +32,9 @@ pub(crate) async fn fold_view(
     reporter: &Reporter,
 ) -> Result<ViewStates, RunError> {
     reporter.view(&fold.view.name);
-    let table = LandedTable::new(stream, output.store, &fold.segments, cores);
+    let table = LandedTable::new((stream, &fold.view), output.store, &fold.segments, cores);
     let rows_read = table.rows_read();
-    let folding = fold_segments(fold, table, output, context);
+    let folding = fold_segments(fold, &table, output, context);
     let states = tokio::select! {
         states = folding => states,
         never = glance(fold, &rows_read, reporter) => match never {},
@@ -61,14 +61,55 @@ async fn glance(fold: &ViewFold, rows_read: &RowsRead, reporter: &Reporter) -> s
 
 async fn fold_segments(
     fold: &ViewFold,
-    table: LandedTable,
+    table: &LandedTable,
     output: &Output<'_>,
     context: &SessionContext,
 ) -> Result<ViewStates, RunError> {
+    // A view of rows writes as it goes; of one that left rows out, more can be expected.
+    let places = !fold.view.is_aggregate() || fold.base.as_ref().is_some_and(|base| !base.errors.is_empty());
+    match fold_once(fold, table, output, context, places).await {
+        Err(Failed::Unplaced) => fold_once(fold, table, output, context, true).await,
+        folded => folded,
+    }
+    .map_err(|failed| match failed {
+        Failed::Unplaced => RunError::Fold { view: fold.view.name.clone(), why: FoldError::Unplaced.to_string() },
+        Failed::Run(error) => error,
+    })
+}
+
+/// Why a fold came to nothing.
+enum Failed {
+    /// A row fails, and where it is was not read.
+    Unplaced,
+    Run(RunError),
+}
+
+impl<E: Into<RunError>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self::Run(error.into())
+    }
+}
+
+async fn fold_once(
+    fold: &ViewFold,
+    table: &LandedTable,
+    output: &Output<'_>,
+    context: &SessionContext,
+    places: bool,
+) -> Result<ViewStates, Failed> {
     let view = &fold.view;
     let failed = |error: DataFusionError| RunError::fold(&view.name, &error);
+    let stopped = |error| match error {
+        FoldError::Unplaced => Failed::Unplaced,
+        FoldError::Row(error) => {
+            let why = format!("partition {}: {error}", error.partition);
+            Failed::Run(RunError::Stopped { view: view.name.clone(), why })
+        }
+        error => Failed::Run(RunError::Fold { view: view.name.clone(), why: error.to_string() }),
+    };
     let mut writer = StateWriter::new(output, view, &fold.cut);
-    let mut folded = fold_table(view, Arc::new(table), context).await.map_err(failed)?;
+    let mut left_out = ErrorWriter::new(output, view, fold.base.as_ref().map(|base| &base.errors));
+    let mut folded = fold_table(view, table, context, places).await.map_err(failed)?;
     let (mut files, mut deltas) = (vec![], vec![]);
     if view.is_aggregate() {
         let mut pieces = vec![];
@@ -80,21 +121,28 @@ async fn fold_segments(
             Some(base) => pieces = states::read(output.store, view, base).await?,
             None => {}
         }
-        while let Some(state) = folded.try_next().await.map_err(failed)? {
-            pieces.push(state);
+        while let Some(piece) = folded.next().await.map_err(stopped)? {
+            match piece {
+                Piece::State(state) => pieces.extend(state),
+                Piece::Errors(errors) => left_out.add(&errors).await?,
+            }
         }
         let of = Arc::clone(view);
-        let merged = tokio::task::spawn_blocking(move || states::merged(&of, &pieces)).await?;
+        let merged = tokio::task::spawn_blocking(move || states::merged(&of, &pieces)).await.map_err(RunError::from)?;
         writer.add(merged.map_err(failed)?).await?;
     } else {
         // States of rows are put one after the other: the earlier files stay as they are.
         files.extend(fold.base.iter().flat_map(|base| base.files.clone()));
-        while let Some(rows) = folded.try_next().await.map_err(failed)? {
-            writer.add(vec![rows]).await?;
+        while let Some(piece) = folded.next().await.map_err(stopped)? {
+            match piece {
+                Piece::State(rows) => writer.add(rows).await?,
+                Piece::Errors(errors) => left_out.add(&errors).await?,
+            }
         }
     }
     let beside = view.is_aggregate() && !files.is_empty();
     if beside { &mut deltas } else { &mut files }.extend(writer.finish().await?);
+    let errors = left_out.finish().await?;
     Ok(ViewStates {
         fingerprint: view.fingerprint.clone(),
         stream: view.stream.clone(),
@@ -104,5 +152,6 @@ async fn fold_segments(
         groups: files.iter().chain(&deltas).map(|file| file.rows).sum(),
         files,
         deltas,
+        errors,
     })
 }

@@ -9,6 +9,7 @@
 mod check;
 mod decide;
 mod error;
+mod errors;
 mod fold;
 mod progress;
 mod publish;
@@ -94,6 +95,14 @@ struct Started {
     current: Generation,
 }
 
+/// What became of the views of a run.
+#[derive(Default)]
+struct Folded {
+    views: Vec<(ViewName, ViewStates)>,
+    /// Why some could not be folded.
+    failed: Option<String>,
+}
+
 impl Recompute {
     /// Does what `request` asks for, unless another run is in progress. `moment` is when it was due.
     pub(crate) async fn run(
@@ -117,6 +126,7 @@ impl Recompute {
         match ended {
             Ok(run) => {
                 counter!("dovetail_runs_total", "state" => run.state.as_str()).increment(1);
+                self.discard(&written).await;
                 Ok(Outcome::Published(Box::new(run)))
             }
             Err(error) => self.give_up(run_id, cancelled(error), &written).await,
@@ -223,15 +233,18 @@ impl Recompute {
             lost = self.keep_lease(run.id) => Err(lost),
             folded = self.fold_all(&choice, &output) => folded,
         };
-        let views = choice.kept.into_iter().chain(folded?).collect();
+        let Folded { views, failed } = folded?;
+        let views = choice.kept.into_iter().chain(views).collect();
         self.reporter.phase(Phase::Publishing);
         if let Err(error) = self.catalog.renew_run(run.id, &self.sign(), self.config.lease).await {
             warn!(run = run.id, %error, "a run's progress could not be noted");
         }
-        self.publish(run.id, views, &output, expected_previous).await
+        self.publish(run.id, (views, failed), &output, expected_previous).await
     }
 
-    async fn fold_all(&self, choice: &Choice, output: &Output<'_>) -> Result<Vec<(ViewName, ViewStates)>, RunError> {
+    /// Folds each view. One that cannot be folded keeps what is published of it and fails alone, as long as there is
+    /// another one to publish.
+    async fn fold_all(&self, choice: &Choice, output: &Output<'_>) -> Result<Folded, RunError> {
         check::check_sizes(&self.store, choice.sizes()).await?;
         let context = self.context();
         // Boxed and collected: as they are, the compiler cannot see that they may move between threads.
@@ -239,7 +252,30 @@ impl Recompute {
         for fold in &choice.folds {
             folds.push(self.fold_one(fold, output, &context).boxed());
         }
-        futures::stream::iter(folds).buffered(VIEWS_AT_ONCE).try_collect().await
+        let done: Vec<_> = futures::stream::iter(folds).buffered(VIEWS_AT_ONCE).try_collect().await?;
+        let (mut folded, mut errors) = (Folded::default(), vec![]);
+        let n = done.len();
+        for (fold, states) in choice.folds.iter().zip(done) {
+            let kept = match states {
+                Ok(states) => Some(states),
+                Err(error) => {
+                    error!(view = %fold.view.name, error = error.text(), "a view is left as it was published");
+                    errors.push(error);
+                    fold.published.clone()
+                }
+            };
+            folded.views.extend(kept.map(|states| (fold.view.name.clone(), states)));
+        }
+        if errors.len() == n
+            && let Some(first) = errors.pop()
+        {
+            return Err(first);
+        }
+        folded.failed = (!errors.is_empty()).then(|| {
+            let all: Vec<String> = errors.iter().map(RunError::text).collect();
+            all.join("; ")
+        });
+        Ok(folded)
     }
 
     async fn fold_one(
@@ -247,10 +283,12 @@ impl Recompute {
         fold: &ViewFold,
         output: &Output<'_>,
         context: &SessionContext,
-    ) -> Result<(ViewName, ViewStates), RunError> {
+    ) -> Result<Result<ViewStates, RunError>, RunError> {
         let stream = self.stream(&fold.view.stream)?;
-        let states = fold::fold_view(fold, stream, output, context, self.config.cores, &self.reporter).await?;
-        Ok((fold.view.name.clone(), states))
+        match fold::fold_view(fold, stream, output, context, self.config.cores, &self.reporter).await {
+            Err(error) if !error.is_of_a_view() => Err(error),
+            states => Ok(states),
+        }
     }
 
     fn context(&self) -> SessionContext {
@@ -259,6 +297,7 @@ impl Recompute {
         config.options_mut().execution.parquet.schema_force_view_types = false;
         config.options_mut().execution.time_zone = Some("UTC".to_owned());
         let context = SessionContext::new_with_config(config);
+        dovetail_core::functions::install(&context);
         self.store.register(&context.runtime_env());
         context
     }
@@ -329,7 +368,9 @@ impl Recompute {
     async fn discard(&self, written: &Written) {
         let written = written.take();
         let paths: Vec<&str> = written.iter().map(String::as_str).collect();
-        if let Err(error) = self.catalog.give_up(&paths).await {
+        if !paths.is_empty()
+            && let Err(error) = self.catalog.give_up(&paths).await
+        {
             warn!(objects = paths.len(), %error, "the objects of a run that did not publish are left to be collected");
         }
     }

@@ -22,7 +22,7 @@ impl Recompute {
     pub(super) async fn publish(
         &self,
         run_id: i64,
-        views: BTreeMap<ViewName, ViewStates>,
+        (views, failed): (BTreeMap<ViewName, ViewStates>, Option<String>),
         output: &Output<'_>,
         expected_previous: Generation,
     ) -> Result<Run, RunError> {
@@ -35,10 +35,17 @@ impl Recompute {
         let path = path::manifest(generation);
         output.put(&path, Bytes::from(text.clone())).await?;
         let published_ms = self.clock.now_ms();
-        let new =
-            PublishedGeneration { generation, run_id, manifest_path: path.to_string(), manifest: text, published_ms };
+        let new = PublishedGeneration {
+            generation,
+            run_id,
+            manifest_path: path.to_string(),
+            manifest: text,
+            published_ms,
+            failed,
+        };
         patiently(self.config.lease, || self.catalog.publish(&new, expected_previous)).await?;
         let run = self.catalog.run(run_id).await?;
+        output.written.keep_only_unnamed(&manifest, path.as_ref());
         for (view, states) in &manifest.views {
             let (rows, groups) = (states.rows, states.groups);
             info!(%view, %generation, cut = %states.cut, rows, groups, "published batch view");

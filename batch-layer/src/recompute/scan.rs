@@ -18,6 +18,7 @@ use datafusion::physical_plan::union::UnionExec;
 use dovetail_core::catalog::Segment;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::store::Store;
+use dovetail_core::view::View;
 use dovetail_ingestion::redecode::Redecode;
 
 use super::progress::RowsRead;
@@ -41,11 +42,20 @@ pub(crate) struct LandedTable {
 }
 
 impl LandedTable {
-    pub(crate) fn new(stream: &Arc<Stream>, store: &Store, segments: &[Segment], cores: usize) -> Self {
+    /// For `view`: row groups in which no row passes its filter are skipped, as far as their statistics say so.
+    pub(crate) fn new(
+        (stream, view): (&Arc<Stream>, &View),
+        store: &Store,
+        segments: &[Segment],
+        cores: usize,
+    ) -> Self {
         let schema = stream.decoded_schema();
         let current = stream.fingerprint();
         let (direct, old): (Vec<_>, Vec<_>) = segments.iter().cloned().partition(|segment| segment.schema == current);
-        let source = ParquetSource::new(SchemaRef::clone(&schema));
+        let mut source = ParquetSource::new(SchemaRef::clone(&schema));
+        if let Some(filter) = view.filter_of_rows() {
+            source = source.with_predicate(Arc::clone(filter));
+        }
         let rows_read = RowsRead::of(source.metrics().clone());
         Self {
             schema,
@@ -98,7 +108,7 @@ impl TableProvider for LandedTable {
         TableType::Base
     }
 
-    /// Filters stay above: the optimizer hands them to the file scan, which skips row groups by their statistics.
+    /// What the view filters by is the file scan's already; the rows are filtered above.
     async fn scan(
         &self,
         _state: &dyn Session,

@@ -1,12 +1,13 @@
 //! States as Parquet files. What each says of itself, and how that is checked, is in [`dovetail_core::state_file`].
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use dovetail_core::catalog::Catalog;
-use dovetail_core::manifest::{StateFile, ViewStates};
+use dovetail_core::manifest::{Manifest, StateFile, ViewStates};
 use dovetail_core::name::Generation;
 use dovetail_core::offsets::Cut;
 use dovetail_core::state_file::{self, StateFileError};
@@ -29,6 +30,13 @@ pub(crate) struct Written(Mutex<Vec<String>>);
 impl Written {
     fn add(&self, path: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
+    }
+
+    /// Forgets what a published manifest names, and the manifest itself: the rest is of views that failed.
+    pub(crate) fn keep_only_unnamed(&self, manifest: &Manifest, path: &str) {
+        let named = manifest.views.values().flat_map(ViewStates::all_files).map(|file| file.path.as_str());
+        let named: BTreeSet<&str> = named.chain([path]).collect();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|path| !named.contains(path.as_str()));
     }
 
     pub(crate) fn take(&self) -> Vec<String> {
@@ -134,7 +142,7 @@ pub(crate) fn merged(view: &View, states: &[RecordBatch]) -> datafusion::common:
 pub(crate) async fn read(store: &Store, view: &Arc<View>, states: &ViewStates) -> Result<Vec<RecordBatch>, RunError> {
     let mut batches = vec![];
     let (name, states) = (&view.name, Arc::new(states.clone()));
-    for file in states.all_files() {
+    for file in states.state_files() {
         let content = store.get(&file.path.as_str().into()).await;
         let content = content.map_err(|error| RunError::states(name, &file.path, error))?;
         let (view, of, path, file) = (Arc::clone(view), Arc::clone(&states), file.path.clone(), file.clone());

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dovetail_core::catalog::{CatalogError, Gap, ObjectState, Partition, RunKind, RunState, Segment, Trigger};
-use dovetail_core::manifest::{Manifest, StateFile, ViewStates};
+use dovetail_core::manifest::{LeftOut, Manifest, StateFile, ViewStates};
 use dovetail_core::name::Generation;
 use dovetail_core::offsets::{Cut, OffsetRange};
 use dovetail_core::record::Records;
@@ -46,6 +46,7 @@ fn manifest(views: &[Arc<View>], cut: &[(i32, i64)]) -> Manifest {
         groups: 1,
         files: vec![file.clone()],
         deltas: vec![],
+        errors: LeftOut::default(),
     };
     let views = views.iter().map(|view| (view.name.clone(), states(view))).collect();
     Manifest { generation: Generation(1), run_id: 1, created_ms: 0, engine: "0".to_owned(), views }

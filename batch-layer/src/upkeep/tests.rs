@@ -1,5 +1,5 @@
 use dovetail_core::catalog::{GenerationRow, ObjectState, RunKind, Segment};
-use dovetail_core::manifest::{Manifest, ViewStates};
+use dovetail_core::manifest::{LeftOut, Manifest, ViewStates};
 use dovetail_core::name::{Generation, StreamName};
 use dovetail_core::offsets::{Cut, OffsetRange};
 
@@ -79,6 +79,7 @@ fn manifest(cuts: &[&[(i32, i64)]]) -> Manifest {
         groups: 0,
         files: vec![],
         deltas: vec![],
+        errors: LeftOut::default(),
     };
     let views = cuts.iter().enumerate().map(|(i, cut)| (name(&format!("v{i}")), states(cut))).collect();
     Manifest { generation: Generation(1), run_id: 1, created_ms: 0, engine: String::new(), views }

@@ -18,8 +18,11 @@ pub(super) async fn run(sql: &str, generation: Option<u64>, server: &Server, for
         text.clear();
         std::io::stdin().read_to_string(&mut text)?;
     }
-    let (schema, batches) = Client::new(&server.server)?.query_as_of(&text, generation).await?;
-    output::print(&schema, &batches, format)?;
+    let answered = Client::new(&server.server)?.query_as_of(&text, generation).await?;
+    output::print(&answered.schema, &answered.batches, format)?;
+    if let Some(errors) = answered.errors {
+        eprintln!("records that fail are left out: {errors}; sys.view_errors lists them");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -39,12 +39,16 @@ pub(super) async fn run(args: &Recompute) -> Result<ExitCode> {
         ),
         None => eprintln!("nothing new is landed since the current generation"),
     }
+    let failed = outcome.get("failed").and_then(Value::as_str);
+    if let Some(failed) = failed {
+        eprintln!("views that could not be folded stay as they were published: {failed}");
+    }
     // What it published does not depend on what can be told about it.
     if let Ok(records @ 1..) = whole_number(&client, ABOVE_THE_CUT).await {
         let stay = if records == 1 { "stays" } else { "stay" };
         eprintln!("{} above its cut {stay} with the speed layer until a later run", counted(records, "record"));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if failed.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Asks for a run and waits for it; Ctrl-C cancels it.

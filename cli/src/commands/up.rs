@@ -93,11 +93,14 @@ impl Running {
         let served = tokio::runtime::Handle::current().spawn(async move {
             axum::serve(http_listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
         });
-        let backends = ready(&plan, config, roles, &starting).await?;
         let addresses = config.advertised(http, local(flight.as_ref())?);
-        let surroundings =
-            Surroundings { backends, roles, addresses, config, metrics: Some(metrics), work: work.clone() };
-        let engine = Arc::new(Engine::start_on(plan, surroundings).await?);
+        let surroundings = async || {
+            let backends = Backends::open(config).await?;
+            let (addresses, metrics, work) = (addresses.clone(), Some(metrics.clone()), work.clone());
+            anyhow::Ok(Surroundings { backends, roles, addresses, config, metrics, work })
+        };
+        let is_alone = roles == Roles::All && config.needs_folder();
+        let engine = Arc::new(ready(&plan, surroundings, is_alone, &starting).await?);
         let running = Self { http, postgres: local(postgres.as_ref())?, flight: local(flight.as_ref())?, engine };
         running.serve(postgres, flight, config)?;
         starting.ready(http::router(&running.engine, config)?);
@@ -168,15 +171,29 @@ fn local(listener: Option<&TcpListener>) -> Result<Option<SocketAddr>> {
     Ok(listener.map(TcpListener::local_addr).transpose()?)
 }
 
-/// Opens the log and the catalog and waits until both answer. A process alone does not wait: nobody else brings up
-/// what it needs.
-async fn ready(plan: &Plan, config: &Config, roles: Roles, starting: &Starting) -> Result<Backends> {
+/// Starts the engine once what it needs answers, also what stops answering while it starts. A process alone does not
+/// wait: nobody else brings up what it needs.
+async fn ready<'c>(
+    plan: &Plan,
+    surroundings: impl AsyncFn() -> Result<Surroundings<'c>>,
+    is_alone: bool,
+    starting: &Starting,
+) -> Result<Engine> {
     loop {
-        let error = match attempt(plan, config).await {
-            Ok(backends) => return Ok(backends),
+        let error = match surroundings().await {
+            Ok(surroundings) => {
+                let backends = surroundings.backends.clone();
+                match Engine::start_on(plan, surroundings).await {
+                    Ok(engine) => return Ok(engine),
+                    Err(error) => {
+                        backends.close().await;
+                        error
+                    }
+                }
+            }
             Err(error) => error,
         };
-        if roles == Roles::All && config.needs_folder() || !passes(&error) {
+        if is_alone || !passes(&error) {
             return Err(error);
         }
         let reason = format!("{error:#}");
@@ -184,15 +201,6 @@ async fn ready(plan: &Plan, config: &Config, roles: Roles, starting: &Starting) 
         starting.waits_for(reason);
         tokio::time::sleep(AGAIN).await;
     }
-}
-
-async fn attempt(plan: &Plan, config: &Config) -> Result<Backends> {
-    let backends = Backends::open(config).await?;
-    if let Err(error) = backends.prepare(&plan.pipeline.streams).await {
-        backends.close().await;
-        return Err(error);
-    }
-    Ok(backends)
 }
 
 /// Whether an error goes away by itself once somebody answers.

@@ -28,9 +28,9 @@ pub(super) async fn run(views: Vec<String>, server: &Server, format: OutputForma
     match format {
         OutputFormat::Json => println!("{}", serde_json::to_string_pretty(&verdicts)?),
         OutputFormat::Csv => {
-            println!("view,generation,records,rows,differences");
+            println!("view,generation,records,errors,rows,differences");
             for v in &verdicts {
-                println!("{},{},{},{},{}", v.view, v.generation, v.records, v.rows, v.differences);
+                println!("{},{},{},{},{},{}", v.view, v.generation, v.records, v.errors, v.rows, v.differences);
             }
         }
         OutputFormat::Table => {
@@ -50,12 +50,15 @@ pub(super) fn code(verdicts: &[Verdict]) -> ExitCode {
 
 /// A verdict in words. Rows that do not fit into a line are cut; as JSON they are whole.
 pub(super) fn lines(verdict: &Verdict) -> Vec<String> {
-    let Verdict { view, generation, records, rows, differences, examples, .. } = verdict;
+    let Verdict { view, generation, records, errors, rows, differences, examples, .. } = verdict;
     let found = match differences {
         0 => "no difference".to_owned(),
         many => format!("{} DIFFER", counted(*many, "row")),
     };
-    let of = format!("{} of {}", counted(*rows, "row"), counted(*records, "record"));
+    let mut of = format!("{} of {}", counted(*rows, "row"), counted(*records, "record"));
+    if *errors > 0 {
+        of.push_str(&format!(", {errors} left out"));
+    }
     let mut lines = vec![format!("{view}: {found}; {of}, generation {generation}")];
     for (served, folded) in examples {
         for (what, row) in [("served", served), ("folded", folded)] {
@@ -78,6 +81,7 @@ mod tests {
             generation: 1234,
             head: (0..64).map(|partition| (partition, 1_000_000_000)).collect(),
             records: 1_234_567_890,
+            errors: 0,
             rows: 12_345_678,
             differences: 0,
             examples: vec![],

@@ -38,9 +38,12 @@ pub(super) async fn recompute(State(app): State<Arc<App>>, body: Bytes) -> Resul
         Outcome::Published(run) => {
             until_served(&app.engine).await;
             let took_ms = run.finished_ms.map(|finished| finished - run.started_ms);
-            let Run { id, generation, rows, segments, .. } = *run;
-            let body =
+            let Run { id, generation, rows, segments, error, .. } = *run;
+            let mut body =
                 json!({"run": id, "generation": generation, "rows": rows, "segments": segments, "took_ms": took_ms});
+            if let Some(error) = error {
+                body["failed"] = json!(error);
+            }
             axum::Json(body).into_response()
         }
     })

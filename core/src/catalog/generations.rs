@@ -18,6 +18,8 @@ pub struct PublishedGeneration {
     /// The manifest's text, as it was written.
     pub manifest: String,
     pub published_ms: i64,
+    /// Why the run could not fold some of its views.
+    pub failed: Option<String>,
 }
 
 /// A generation as recorded.
@@ -48,7 +50,7 @@ impl Catalog {
             }
             let published = Statement::new(include_str!("sql/run_published.sql"));
             let now_ms = change.now_ms().await?;
-            let published = published.bind(new.run_id).bind(now_ms).bind(number(new.generation));
+            let published = published.bind(new.run_id).bind(now_ms).bind(number(new.generation)).bind(&new.failed);
             if change.execute(published).await? == 0 {
                 return Err(runs::ended(run));
             }

@@ -15,6 +15,7 @@ mod options;
 mod parse;
 mod register;
 mod source;
+mod sql_type;
 mod statement;
 mod stream;
 mod suggest;
@@ -24,6 +25,7 @@ mod types;
 
 pub use error::{PipelineError, PipelineErrors};
 pub use register::register_lookups;
+pub use sql_type::sql_type;
 pub use suggest::{hint_of, nearest};
 
 /// A parsed pipeline: names are unique across streams, lookups and views.
@@ -95,6 +97,29 @@ pub enum OnBadRecord {
     Stop,
 }
 
+/// What happens to a record whose evaluation fails in a view: `CREATE VIEW v WITH (on_error = 'null') AS ..`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// It is left out of the view, and is a row of `sys.view_errors`.
+    #[default]
+    DeadLetter,
+    /// The expression that fails is NULL.
+    Null,
+    /// The view stops in front of it.
+    Stop,
+}
+
+impl OnError {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DeadLetter => "dead_letter",
+            Self::Null => "null",
+            Self::Stop => "stop",
+        }
+    }
+}
+
 /// What happens where the log has dropped records that were not landed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnDataLoss {
@@ -141,6 +166,8 @@ pub struct ViewSql {
     pub name: ViewName,
     /// The text of the query after `AS`.
     pub sql: String,
+    /// `None`: as by default.
+    pub on_error: Option<OnError>,
     /// 1-based line of the statement in the pipeline's file.
     pub line: usize,
 }

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::Location;
 
 use super::error::Report;
 use super::suggest::{did_you_mean, nearest};
-use super::{Format, Header, OnBadRecord, OnDataLoss, StreamOptions};
+use super::{Format, Header, OnBadRecord, OnDataLoss, OnError, StreamOptions};
 
 const STREAM_KEYS: [&str; 12] = [
     "event_time",
@@ -162,6 +162,23 @@ fn timestamp_unit(entry: &Entry, report: &mut Report<'_>) -> Option<TimeUnit> {
 
 fn on_bad_record(entry: &Entry, report: &mut Report<'_>) -> Option<OnBadRecord> {
     choice(entry, &[("dead_letter", OnBadRecord::DeadLetter), ("stop", OnBadRecord::Stop)], report)
+}
+
+/// What a view's options say of records whose evaluation fails.
+pub(super) fn view(entries: &[Entry], report: &mut Report<'_>) -> Option<OnError> {
+    once_each(entries, report);
+    let mut on_error = None;
+    for entry in entries {
+        match entry.key.as_str() {
+            "on_error" => {
+                let choices =
+                    [OnError::DeadLetter, OnError::Null, OnError::Stop].map(|choice| (choice.as_str(), choice));
+                on_error = choice(entry, &choices, report);
+            }
+            _ => unknown(entry, &["on_error"], report),
+        }
+    }
+    on_error
 }
 
 fn on_data_loss(entry: &Entry, report: &mut Report<'_>) -> Option<OnDataLoss> {

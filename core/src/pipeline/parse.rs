@@ -138,7 +138,7 @@ fn parsed(piece: &Piece, report: &mut Report<'_>) -> Option<Statement> {
         report.hint(report.start, format!("the statement has more than {MAX_WORDS} words"), hint);
         return None;
     }
-    let parser = DFParserBuilder::new(piece.tokens.clone()).with_dialect(&DIALECT).build();
+    let parser = DFParserBuilder::new(piece.to_parse()).with_dialect(&DIALECT).build();
     match parser.and_then(|mut parser| parser.parse_statements()) {
         Ok(mut statements) => statements.pop_front(),
         Err(error) => {

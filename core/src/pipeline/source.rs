@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, TokenizerError};
+use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer, TokenizerError};
 
 /// DataFusion's own default: the dialect that views are planned in later.
 pub(super) const DIALECT: GenericDialect = GenericDialect {};
@@ -39,6 +39,38 @@ impl Piece {
     pub(super) fn words(&self) -> Vec<&TokenWithSpan> {
         let means = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_) | Token::SemiColon);
         self.tokens.iter().filter(means).collect()
+    }
+
+    /// The tokens for the parser. `>>` that closes two types is two tokens: as one, the parser takes what follows it,
+    /// such as `[]`, for a part of the inner type.
+    pub(super) fn to_parse(&self) -> Vec<TokenWithSpan> {
+        let mut open = 0_usize;
+        let mut before = &Token::EOF;
+        let mut tokens = Vec::with_capacity(self.tokens.len());
+        for token in &self.tokens {
+            let mut closes_two = false;
+            match token.token {
+                Token::Lt if brackets_type(before) => open += 1,
+                Token::Gt => open = open.saturating_sub(1),
+                Token::ShiftRight if open >= 2 => {
+                    open -= 2;
+                    closes_two = true;
+                }
+                _ => {}
+            }
+            if closes_two {
+                let (start, end) = (token.span.start, token.span.end);
+                let middle = Location::new(start.line, start.column + 1);
+                tokens.push(TokenWithSpan { token: Token::Gt, span: Span::new(start, middle) });
+                tokens.push(TokenWithSpan { token: Token::Gt, span: Span::new(middle, end) });
+            } else {
+                tokens.push(token.clone());
+            }
+            if !matches!(token.token, Token::Whitespace(_)) {
+                before = &token.token;
+            }
+        }
+        tokens
     }
 
     /// Where the statement starts.

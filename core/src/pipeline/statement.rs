@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
 use super::error::Report;
-use super::options::Entry;
+use super::options::{self, Entry};
 use super::source::{Piece, keyword, slice};
 use super::types::normalized;
 use super::{Lookup, Stream, ViewSql, lookup, stream};
@@ -65,16 +65,47 @@ fn view(name: &ObjectName, piece: &Piece, text: &str, report: &mut Report<'_>) -
     report.statement = format!("view `{name}`");
     let words = piece.words();
     let is = |i: usize, wanted: Keyword| words.get(i).is_some_and(|word| keyword(&word.token) == wanted);
-    let plain = is(1, Keyword::VIEW) && is(3, Keyword::AS) && !ends_in_binding(&words);
+    let (entries, after) = match is(3, Keyword::WITH).then(|| view_entries(&words[4..])).flatten() {
+        Some((entries, length)) => (entries, 4 + length),
+        None => (vec![], 3),
+    };
+    let on_error = options::view(&entries, report);
+    let plain = is(1, Keyword::VIEW) && is(after, Keyword::AS) && !ends_in_binding(&words);
     let name = usable(ViewName::parse(&name), at, report);
     if !plain {
-        let hint = "write `CREATE VIEW name AS SELECT ..`, with columns named by `AS` in the query";
-        report.hint(report.start, "a view has a name and a query, and no other clause", hint);
+        let hint = "write `CREATE VIEW name AS SELECT ..`, with columns named by `AS` in the query; \
+                    options stand before `AS`: `WITH (on_error = 'null')`";
+        report.hint(report.start, "a view has a name, options and a query, and no other clause", hint);
         return None;
     }
-    let (first, last) = (words.get(4)?, words.last()?);
+    let (first, last) = (words.get(after + 1)?, words.last()?);
     let sql = slice(text, first.span.start, last.span.end)?.to_owned();
-    Some(ViewSql { name: name?, sql, line: report.start.line as usize })
+    Some(ViewSql { name: name?, sql, on_error, line: report.start.line as usize })
+}
+
+/// `(key = value, ..)` at the start of `words`, and how many words that are.
+fn view_entries(words: &[&TokenWithSpan]) -> Option<(Vec<Entry>, usize)> {
+    let end = words.iter().position(|word| word.token == Token::RParen)?;
+    let inside = words.first().filter(|word| word.token == Token::LParen).and_then(|_| words.get(1..end))?;
+    let entries = inside.split(|word| word.token == Token::Comma).map(|entry| match entry {
+        [key, equals, value] if equals.token == Token::Eq => Some(Entry {
+            key: as_text(&key.token)?,
+            value: as_text(&value.token)?,
+            key_at: key.span.start,
+            value_at: value.span.start,
+        }),
+        _ => None,
+    });
+    Some((entries.collect::<Option<Vec<_>>>()?, end + 1))
+}
+
+fn as_text(token: &Token) -> Option<String> {
+    match token {
+        Token::Word(word) => Some(word.value.clone()),
+        Token::SingleQuotedString(text) => Some(text.clone()),
+        Token::Number(number, _) => Some(number.clone()),
+        _ => None,
+    }
 }
 
 fn ends_in_binding(words: &[&TokenWithSpan]) -> bool {

@@ -13,10 +13,7 @@ use datafusion::sql::sqlparser::ast::{ColumnDef, ColumnOption, Ident};
 
 use super::error::Report;
 use super::suggest::did_you_mean;
-use crate::record::column;
-
-const METADATA: [&str; 6] =
-    [column::PARTITION, column::OFFSET, column::TIMESTAMP, column::KEY, column::HEADERS, column::VALUE];
+use crate::record::column::METADATA;
 
 /// The schema that `columns` declare. Every error is reported; a column whose type is wrong is `Null` here, so that
 /// nobody complains that it is missing.

@@ -1,7 +1,5 @@
 //! Every row of the table of cases, and the property that it stands for.
 
-use std::sync::Arc;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -10,7 +8,7 @@ use crate::offsets::OffsetRange;
 use crate::realtime::{RealtimeError, Slice};
 
 fn slice(partition: i32, start: i64, end: i64) -> Slice {
-    Slice { partition, range: OffsetRange::new(start, end), state: Arc::default() }
+    Slice::empty(partition, OffsetRange::new(start, end))
 }
 
 fn realtime(ranges: &[(i32, i64, i64)]) -> RealtimeView {

@@ -44,6 +44,7 @@ fn states(view: &View, file: &StateFile) -> ViewStates {
         groups: 0,
         files: vec![file.clone()],
         deltas: vec![],
+        errors: crate::manifest::LeftOut::default(),
     }
 }
 

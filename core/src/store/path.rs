@@ -61,6 +61,11 @@ pub fn states(generation: Generation, view: &ViewName, n: u32) -> Path {
     generation_folder(generation).join(format!("{view}-{n}.parquet"))
 }
 
+/// The `n`th file of the records that a view leaves out. A view's name has no `-`.
+pub fn errors(generation: Generation, view: &ViewName, n: u32) -> Path {
+    generation_folder(generation).join(format!("{view}-errors-{n}.parquet"))
+}
+
 /// The manifest of a generation.
 pub fn manifest(generation: Generation) -> Path {
     generation_folder(generation).join("manifest.json")

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
+use arrow::array::{Array, new_null_array};
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::common::{Result, internal_err};
-use datafusion::logical_expr::GroupsAccumulator;
+use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
+use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::GroupsAccumulatorAdapter;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_plan::aggregates::{AggregateExec, PhysicalGroupBy};
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
-use super::{Exactness, extremes};
+use super::evaluate::caught_now;
+use super::or_null::{expr_or_null, groups_or_null};
+use super::{Exactness, nth_value};
 
 /// Planned once per view, shared by every [`super::table::Table`].
 #[derive(Debug)]
@@ -41,16 +44,13 @@ impl Function {
     /// Without group columns DataFusion aggregates with another implementation, which differs in what it makes of
     /// NaN; so does this.
     pub(super) fn accumulator(&self, grouped: bool) -> Result<Box<dyn GroupsAccumulator>> {
-        if grouped {
-            let value = self.expr.field();
-            if let Some(total_order) = extremes::accumulator(self.expr.fun().name(), value.data_type()) {
-                return Ok(total_order);
-            }
-            if self.expr.groups_accumulator_supported() {
-                return self.expr.create_groups_accumulator();
-            }
+        if grouped && self.expr.groups_accumulator_supported() {
+            return self.expr.create_groups_accumulator();
         }
         let expr = Arc::clone(&self.expr);
+        if expr.fun().name() == "nth_value" {
+            return Ok(Box::new(GroupsAccumulatorAdapter::new(move || nth_value::accumulator(&expr))));
+        }
         Ok(Box::new(GroupsAccumulatorAdapter::new(move || expr.create_accumulator())))
     }
 
@@ -65,30 +65,84 @@ impl Function {
 }
 
 impl Aggregation {
-    /// Takes the expressions out of the aggregate node that `plan` holds nearest to its input.
-    pub(super) fn from_plan(plan: &Arc<dyn ExecutionPlan>) -> Result<Self> {
-        let Some(exec) = lowest_aggregate(plan) else {
+    /// Takes the expressions out of the aggregate nodes that `plans` hold nearest to their input. All have the same
+    /// groups and input; each may have functions of its own.
+    pub(super) fn from_plans(plans: &[Arc<dyn ExecutionPlan>]) -> Result<Self> {
+        let mut nodes = plans.iter().map(lowest_aggregate);
+        let Some(first) = nodes.next().flatten() else {
             return internal_err!("the aggregate was planned without an aggregate node");
         };
-        let input_schema = exec.input().schema();
-        let group_by = Arc::new(exec.group_expr().clone());
+        let input_schema = first.input().schema();
+        let group_by = Arc::new(first.group_expr().clone());
         let group_schema = group_by.group_schema(&input_schema)?;
         let mut fields: Vec<Field> = group_schema.fields().iter().map(|f| f.as_ref().clone()).collect();
         let mut functions = vec![];
-        for (expr, filter) in exec.aggr_expr().iter().zip(exec.filter_expr()) {
-            let start = fields.len();
-            fields.extend(expr.state_fields()?.iter().map(|f| f.as_ref().clone()));
-            let mut arguments = expr.expressions();
-            arguments.extend(expr.order_bys().iter().map(|sort| Arc::clone(&sort.expr)));
-            functions.push(Function {
-                needs_order: expr.order_sensitivity() == AggregateOrderSensitivity::HardRequirement,
-                expr: Arc::clone(expr),
-                arguments,
-                filter: filter.clone(),
-                state_columns: start..fields.len(),
-            });
+        for node in std::iter::once(Some(first)).chain(nodes) {
+            let Some(node) = node else { return internal_err!("an aggregate was planned without an aggregate node") };
+            for (expr, filter) in node.aggr_expr().iter().zip(node.filter_expr()) {
+                let start = fields.len();
+                fields.extend(expr.state_fields()?.iter().map(|f| f.as_ref().clone()));
+                let mut arguments = expr.expressions();
+                arguments.extend(expr.order_bys().iter().map(|sort| Arc::clone(&sort.expr)));
+                functions.push(Function {
+                    needs_order: expr.order_sensitivity() == AggregateOrderSensitivity::HardRequirement,
+                    expr: Arc::clone(expr),
+                    arguments,
+                    filter: filter.clone(),
+                    state_columns: start..fields.len(),
+                });
+            }
         }
         Ok(Self { group_by, group_schema, functions, state_schema: nullable_schema(fields), input_schema })
+    }
+
+    /// The same with expressions that are NULL where they fail.
+    pub(super) fn or_null(mut self) -> Result<Self> {
+        self.group_by = Arc::new(groups_or_null(&self.group_by)?);
+        self.group_schema = self.group_by.group_schema(&self.input_schema)?;
+        for function in &mut self.functions {
+            function.arguments = function.arguments.iter().map(expr_or_null).collect::<Result<_>>()?;
+            function.filter = function.filter.as_ref().map(expr_or_null).transpose()?;
+        }
+        Ok(self)
+    }
+
+    /// Everything that is evaluated of a row.
+    pub(super) fn expressions(&self) -> Vec<Arc<dyn PhysicalExpr>> {
+        let functions = self.functions.iter().flat_map(|f| f.arguments.iter().chain(&f.filter));
+        self.group_by.input_exprs().into_iter().chain(functions.cloned()).collect()
+    }
+
+    /// The first function that cannot be folded: DataFusion plans some that have no accumulator for their arguments, or
+    /// whose state is of another type than they say.
+    pub(super) fn cannot_fold(&self) -> Option<(usize, DataFusionError)> {
+        let tried = self.functions.iter().map(|function| caught_now(|| self.try_out(function)));
+        tried.enumerate().find_map(|(i, tried)| Some((i, tried.err()?)))
+    }
+
+    /// Folds and finishes a group of one row that has NULL everywhere. A group without a row would be none that the
+    /// accumulators know: they may divide by its count.
+    fn try_out(&self, function: &Function) -> Result<()> {
+        let grouped = self.group_columns() > 0;
+        let arguments = function.arguments.iter().map(|a| Ok(new_null_array(&a.data_type(&self.input_schema)?, 1)));
+        let arguments = arguments.collect::<Result<Vec<_>>>()?;
+        let mut folded = function.accumulator(grouped)?;
+        folded.update_batch(&arguments, &[0], None, 1)?;
+        let state = folded.state(EmitTo::All)?;
+        let expected = &self.state_schema.fields()[function.state_columns.clone()];
+        let same =
+            state.len() == expected.len() && state.iter().zip(expected).all(|(s, e)| s.data_type() == e.data_type());
+        if !same {
+            let types: Vec<_> = state.iter().map(|column| column.data_type().to_string()).collect();
+            return internal_err!("its state is of the types {}", types.join(", "));
+        }
+        let mut merged = function.accumulator(grouped)?;
+        merged.merge_batch(&state, &[0], 1)?;
+        let answer = merged.evaluate(EmitTo::All)?;
+        if answer.data_type() != function.expr.field().data_type() {
+            return internal_err!("its value is of the type {}", answer.data_type());
+        }
+        Ok(())
     }
 
     /// Number of leading group columns in a state.

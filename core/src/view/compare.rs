@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, RecordBatch};
 use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Float64Type, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use arrow::row::{RowConverter, SortField};
 use arrow::util::display::array_value_to_string;
 use datafusion::common::Result;
@@ -19,14 +19,10 @@ pub struct Difference {
     pub right: Option<String>,
 }
 
-/// Relative difference up to which float sums count as equal.
-pub(super) const FLOAT_TOLERANCE: f64 = 1e-9;
-
 /// Rows of `left` and `right` that differ, as multisets; `columns` says how exactly each column has to agree.
 ///
-/// Rows are matched by their bit-exact columns. Of those, floats that come from sums of floats may differ by
-/// `FLOAT_TOLERANCE`, relatively. What comes from a sketch only has to be there or be null on both sides: sketches are
-/// compared by [`View::compare_sketches`](super::View::compare_sketches).
+/// Rows are matched by their exact columns, to the bit. What comes from a sketch only has to be there or be null on
+/// both sides: sketches are compared by [`View::compare_sketches`](super::View::compare_sketches).
 pub fn compare_answers(
     schema: &SchemaRef,
     left: &[RecordBatch],
@@ -35,21 +31,15 @@ pub fn compare_answers(
 ) -> Result<Vec<Difference>> {
     let left = concat_batches(schema, left)?;
     let right = concat_batches(schema, right)?;
-    let (mut exact, mut close) = (vec![], vec![]);
-    for (i, field) in schema.fields().iter().enumerate() {
-        match columns.get(i) {
-            Some(Exactness::Float) if field.data_type().is_floating() => close.push((i, Some(FLOAT_TOLERANCE))),
-            Some(Exactness::Sketch) => close.push((i, None)),
-            _ => exact.push(i),
-        }
-    }
+    let is_sketch = |i: &usize| columns.get(*i) == Some(&Exactness::Sketch);
+    let (sketches, exact): (Vec<_>, Vec<_>) = (0..schema.fields().len()).partition(is_sketch);
     let left_rows = rows_by_key(&left, &exact)?;
     let mut right_rows = rows_by_key(&right, &exact)?;
     let mut differences = vec![];
     for (key, mine) in left_rows {
         let mut theirs = right_rows.remove(&key).unwrap_or_default();
         for row in mine {
-            match theirs.iter().position(|&other| all_close(&left, row, &right, other, &close)) {
+            match theirs.iter().position(|&other| as_null(&left, row, &right, other, &sketches)) {
                 Some(found) => drop(theirs.swap_remove(found)),
                 None => {
                     let right = theirs.pop().map(|other| text(&right, other)).transpose()?;
@@ -82,29 +72,8 @@ fn rows_by_key(batch: &RecordBatch, columns: &[usize]) -> Result<HashMap<Vec<u8>
     Ok(rows)
 }
 
-/// Columns with a tolerance agree within it, those without one in whether they are null.
-fn all_close(a: &RecordBatch, i: usize, b: &RecordBatch, j: usize, columns: &[(usize, Option<f64>)]) -> bool {
-    columns.iter().all(|&(c, tolerance)| match tolerance {
-        None => a.column(c).is_null(i) == b.column(c).is_null(j),
-        Some(tolerance) => match (float(a, c, i), float(b, c, j)) {
-            (None, None) => true,
-            (Some(x), Some(y)) => close(x, y, tolerance),
-            _ => false,
-        },
-    })
-}
-
-fn float(batch: &RecordBatch, column: usize, row: usize) -> Option<f64> {
-    let column = batch.column(column);
-    if column.is_null(row) {
-        return None;
-    }
-    let value = arrow::compute::cast(&column.slice(row, 1), &DataType::Float64).ok()?;
-    Some(value.as_primitive::<Float64Type>().value(0))
-}
-
-fn close(x: f64, y: f64, tolerance: f64) -> bool {
-    x == y || (x.is_nan() && y.is_nan()) || (x - y).abs() <= tolerance * x.abs().max(y.abs()).max(f64::MIN_POSITIVE)
+fn as_null(a: &RecordBatch, i: usize, b: &RecordBatch, j: usize, columns: &[usize]) -> bool {
+    columns.iter().all(|&c| a.column(c).is_null(i) == b.column(c).is_null(j))
 }
 
 fn text(batch: &RecordBatch, row: usize) -> Result<String> {

@@ -1,13 +1,19 @@
 //! What can be folded: walks a view's plan from the stream upwards and finds where fold ends and finish begins,
 //! or says which clause stands in the way and what to write instead.
+//!
+//! It is a list of what is allowed: a node or an expression that is not named here is refused, since nobody has
+//! thought about what folding it in pieces would answer.
 
 use std::collections::HashSet;
 
-use datafusion::common::JoinType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Volatility};
+use datafusion::common::{JoinType, ScalarValue};
+use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan};
 
+use super::allowed::{self, Place};
 use super::exactness::function;
+use super::loose;
+use super::order::{ORDERED, is_set};
 use super::split::scanned_tables;
 
 /// Why a view cannot be folded.
@@ -17,7 +23,7 @@ pub struct Refusal {
     pub hint: String,
 }
 
-fn refuse<T>(message: impl Into<String>, hint: impl Into<String>) -> Result<T, Refusal> {
+pub(super) fn refuse<T>(message: impl Into<String>, hint: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal { message: message.into(), hint: hint.into() })
 }
 
@@ -26,8 +32,8 @@ fn refuse<T>(message: impl Into<String>, hint: impl Into<String>) -> Result<T, R
 enum Part {
     /// Reads lookups or constants only.
     Static,
-    /// Row by row over the stream: foldable so far.
-    Rows,
+    /// Row by row over this stream: foldable so far.
+    Rows(String),
     /// A cut was found in here. `blocked_by` is set when what stands on the rows is no aggregate.
     Cut { at: *const LogicalPlan, blocked_by: Option<&'static str> },
 }
@@ -48,11 +54,14 @@ pub(super) fn cut_point(plan: &LogicalPlan, streams: &HashSet<String>) -> Result
     let walk = Walk { streams };
     match walk.part(plan)? {
         Part::Static => refuse("the view reads no stream", "select from one of the pipeline's streams"),
-        Part::Rows => Ok(CutPoint::Top),
+        Part::Rows(_) => Ok(CutPoint::Top),
         Part::Cut { at, blocked_by: None } => Ok(CutPoint::Aggregate(at)),
         Part::Cut { at, blocked_by: Some(_) } => Ok(CutPoint::Below(at)),
     }
 }
+
+const UNION_WITH_LOOKUP: &str = "UNION of a stream with a lookup cannot be folded";
+const UNION_IN_QUERY: &str = "put the lookup's rows into the stream, or union in the query";
 
 struct Walk<'a> {
     streams: &'a HashSet<String>,
@@ -60,24 +69,36 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn part(&self, plan: &LogicalPlan) -> Result<Part, Refusal> {
+        allowed::node(plan)?;
         self.no_stream_in_subqueries(plan)?;
         if let LogicalPlan::TableScan(scan) = plan {
-            let stream = self.streams.contains(scan.table_name.table());
-            return Ok(if stream { Part::Rows } else { Part::Static });
+            let name = scan.table_name.table();
+            return Ok(if self.streams.contains(name) { Part::Rows(name.to_owned()) } else { Part::Static });
         }
         let inputs = plan.inputs();
-        let mut parts = inputs.iter().map(|input| self.part(input)).collect::<Result<Vec<_>, _>>()?;
-        let reading = parts.iter().filter(|part| !matches!(part, Part::Static)).count();
-        match (reading, plan) {
+        let parts = inputs.iter().map(|input| self.part(input)).collect::<Result<Vec<_>, _>>()?;
+        let mut reading: Vec<(usize, Part)> =
+            parts.into_iter().enumerate().filter(|(_, part)| !matches!(part, Part::Static)).collect();
+        match (reading.len(), plan) {
+            (_, LogicalPlan::RecursiveQuery(_)) => refuse(
+                "`WITH RECURSIVE` has no place in a view over a stream",
+                "put it into a query, or into a view that reads views only",
+            ),
             (0, _) => Ok(Part::Static),
-            (1, _) => {
-                let side = parts.iter().position(|part| !matches!(part, Part::Static)).unwrap_or(0);
-                self.over_one(plan, side, parts.swap_remove(side))
-            }
-            (_, LogicalPlan::Union(_)) if parts.iter().all(|part| matches!(part, Part::Rows)) => Ok(Part::Rows),
-            (_, LogicalPlan::Join(_)) if parts.iter().all(|part| matches!(part, Part::Rows)) => refuse(
+            (1, _) => match reading.pop() {
+                Some((side, part)) => over_one(plan, side, part),
+                None => Ok(Part::Static),
+            },
+            (n, LogicalPlan::Union(_)) if n == inputs.len() => union(reading),
+            (_, LogicalPlan::Union(_)) => refuse(UNION_WITH_LOOKUP, UNION_IN_QUERY),
+            (_, LogicalPlan::Join(_)) if reading.iter().all(|(_, part)| matches!(part, Part::Rows(_))) => refuse(
                 "a join of two streams cannot be folded: rows that belong together may lie on both sides of the cut",
                 "make a view of each stream and join the views in the query, or join a lookup",
+            ),
+            (_, LogicalPlan::Join(_)) if reading.iter().any(|(_, part)| matches!(part, Part::Rows(_))) => refuse(
+                "a join of a stream's rows with an aggregate over a stream cannot be folded: each row would need \
+                 all others",
+                "make a view of each and join them in the query",
             ),
             _ => refuse(
                 "two aggregates over streams in one view cannot be folded",
@@ -86,34 +107,11 @@ impl Walk<'_> {
         }
     }
 
-    fn over_one(&self, plan: &LogicalPlan, side: usize, below: Part) -> Result<Part, Refusal> {
-        match below {
-            Part::Static => Ok(Part::Static),
-            Part::Rows => over_rows(plan, side),
-            Part::Cut { blocked_by: Some(what), .. }
-                if matches!(plan, LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_)) =>
-            {
-                refuse(
-                    format!("{what} below the aggregate cannot be folded: it depends on all rows at once"),
-                    hint_below_aggregate(what),
-                )
-            }
-            cut => Ok(cut),
-        }
-    }
-
     fn no_stream_in_subqueries(&self, plan: &LogicalPlan) -> Result<(), Refusal> {
         let mut found = None;
         let walked = plan.apply_expressions(|expr| {
             expr.apply(|expr| {
-                let subquery = match expr {
-                    Expr::Exists(e) => Some(&e.subquery),
-                    Expr::InSubquery(e) => Some(&e.subquery),
-                    Expr::ScalarSubquery(e) => Some(e),
-                    Expr::SetComparison(e) => Some(&e.subquery),
-                    _ => None,
-                };
-                if let Some(subquery) = subquery {
+                if let Some(subquery) = allowed::subquery(expr) {
                     let tables = scanned_tables(&subquery.subquery)?;
                     found = found.take().or(tables.into_iter().find(|t| self.streams.contains(t.table())));
                 }
@@ -131,46 +129,107 @@ impl Walk<'_> {
     }
 }
 
+/// Several inputs that read streams, one below the other.
+fn union(reading: Vec<(usize, Part)>) -> Result<Part, Refusal> {
+    let mut streams = HashSet::new();
+    for (_, part) in reading {
+        let Part::Rows(stream) = part else {
+            return refuse(
+                "UNION of aggregates over streams cannot be folded",
+                "make a view of each, and a view that is the UNION ALL of these views",
+            );
+        };
+        streams.insert(stream);
+    }
+    let mut streams: Vec<String> = streams.into_iter().collect();
+    streams.sort();
+    match streams.as_slice() {
+        [stream] => Ok(Part::Rows(stream.clone())),
+        _ => {
+            let names: Vec<String> = streams.iter().map(|stream| format!("`{stream}`")).collect();
+            refuse(
+                format!("UNION of the streams {} cannot be folded: a view folds one stream", names.join(" and ")),
+                "make a view of each stream, and a view over these views that adds them up: \
+                 SELECT k, sum(n) FROM (SELECT k, n FROM view_1 UNION ALL SELECT k, n FROM view_2) GROUP BY k",
+            )
+        }
+    }
+}
+
+fn over_one(plan: &LogicalPlan, side: usize, below: Part) -> Result<Part, Refusal> {
+    match below {
+        Part::Static => Ok(Part::Static),
+        Part::Rows(stream) => over_rows(plan, side, stream),
+        Part::Cut { blocked_by: Some(what), .. }
+            if matches!(plan, LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_)) =>
+        {
+            refuse(
+                format!("{what} below the aggregate cannot be folded: it depends on all rows at once"),
+                hint_below_aggregate(what),
+            )
+        }
+        cut @ Part::Cut { .. } => Ok(cut),
+    }
+}
+
 fn hint_below_aggregate(what: &str) -> &'static str {
     match what {
         "LIMIT" => "limit the view's result, above the aggregate",
+        "ORDER BY" => "leave it out: the aggregate does not depend on the order of its rows",
         _ => "use the window function above the aggregate, or last_value(x ORDER BY _offset) per key",
     }
 }
 
-fn over_rows(plan: &LogicalPlan, side: usize) -> Result<Part, Refusal> {
+fn over_rows(plan: &LogicalPlan, side: usize, stream: String) -> Result<Part, Refusal> {
     let below = |what| Ok(Part::Cut { at: std::ptr::from_ref(plan), blocked_by: Some(what) });
     match plan {
         LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::Unnest(_) => {
-            no_volatile(plan)?;
-            Ok(Part::Rows)
+            allowed::expressions(plan, Place::Rows)?;
+            Ok(Part::Rows(stream))
         }
-        LogicalPlan::SubqueryAlias(_) | LogicalPlan::Subquery(_) => Ok(Part::Rows),
+        LogicalPlan::SubqueryAlias(_) => Ok(Part::Rows(stream)),
         LogicalPlan::Join(join) => {
-            no_volatile(plan)?;
-            keeps_only_stream_rows(join.join_type, side)
+            allowed::expressions(plan, Place::Rows)?;
+            let lookup = if side == 0 { &join.right } else { &join.left };
+            same_each_time(lookup)?;
+            keeps_only_stream_rows(join.join_type, side)?;
+            Ok(Part::Rows(stream))
         }
         LogicalPlan::Aggregate(aggregate) => {
-            no_volatile(plan)?;
+            allowed::expressions(plan, Place::Aggregate)?;
             order_is_given(aggregate)?;
             Ok(Part::Cut { at: std::ptr::from_ref(plan), blocked_by: None })
         }
         LogicalPlan::Sort(_) => below("ORDER BY"),
         LogicalPlan::Limit(_) => below("LIMIT"),
         LogicalPlan::Window(_) => below("a window function"),
-        LogicalPlan::Union(_) => refuse(
-            "UNION of a stream with a lookup cannot be folded",
-            "put the lookup's rows into the stream, or union in the query",
+        LogicalPlan::Union(_) => refuse(UNION_WITH_LOOKUP, UNION_IN_QUERY),
+        LogicalPlan::Subquery(_) => refuse(
+            "LATERAL over a stream's rows cannot be folded",
+            "write a subquery in FROM that computes the columns: FROM (SELECT .., unnest(tags) AS tag FROM stream)",
         ),
-        other => refuse(
-            format!("`{}` over a stream cannot be folded", other.display()),
+        LogicalPlan::Distinct(_)
+        | LogicalPlan::TableScan(_)
+        | LogicalPlan::EmptyRelation(_)
+        | LogicalPlan::Values(_)
+        | LogicalPlan::Repartition(_)
+        | LogicalPlan::Statement(_)
+        | LogicalPlan::Explain(_)
+        | LogicalPlan::Analyze(_)
+        | LogicalPlan::Extension(_)
+        | LogicalPlan::Dml(_)
+        | LogicalPlan::Ddl(_)
+        | LogicalPlan::Copy(_)
+        | LogicalPlan::DescribeTable(_)
+        | LogicalPlan::RecursiveQuery(_) => refuse(
+            format!("`{}` over a stream cannot be folded", allowed::name(plan)),
             "use SELECT .. FROM .. WHERE .. GROUP BY .. HAVING .. ORDER BY .. LIMIT",
         ),
     }
 }
 
 /// An outer join that also keeps lookup rows without a match would keep them once per fold.
-fn keeps_only_stream_rows(join: JoinType, stream_side: usize) -> Result<Part, Refusal> {
+fn keeps_only_stream_rows(join: JoinType, stream_side: usize) -> Result<(), Refusal> {
     let folds = match join {
         JoinType::Inner => true,
         JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => stream_side == 0,
@@ -178,7 +237,7 @@ fn keeps_only_stream_rows(join: JoinType, stream_side: usize) -> Result<Part, Re
         JoinType::Full => false,
     };
     if folds {
-        return Ok(Part::Rows);
+        return Ok(());
     }
     refuse(
         format!("{join} join keeps lookup rows without a match, which no single row of the stream decides"),
@@ -186,31 +245,35 @@ fn keeps_only_stream_rows(join: JoinType, stream_side: usize) -> Result<Part, Re
     )
 }
 
-fn no_volatile(plan: &LogicalPlan) -> Result<(), Refusal> {
-    let mut found = None;
-    let walked = plan.apply_expressions(|expr| {
-        expr.apply(|expr| {
-            if let Expr::ScalarFunction(call) = expr
-                && call.func.signature().volatility != Volatility::Immutable
-            {
-                found.get_or_insert_with(|| call.func.name().to_owned());
-            }
-            Ok(TreeNodeRecursion::Continue)
-        })
+/// What a row of the stream is joined or compared with has to be the same whenever a row is folded: in both layers,
+/// today and after a restart.
+pub(super) fn same_each_time(lookup: &LogicalPlan) -> Result<(), Refusal> {
+    let mut refusal = None;
+    let walked = lookup.apply_with_subqueries(|node| {
+        let checked = allowed::node(node)
+            .and_then(|()| allowed::expressions(node, Place::Lookup))
+            .and_then(|()| match node {
+                LogicalPlan::Aggregate(aggregate) => order_is_given(aggregate),
+                _ => Ok(()),
+            })
+            .and_then(|()| match loose::of_node(node) {
+                Some(what) => refuse(
+                    format!("{what}, so a row may be folded with other rows of the lookup each time"),
+                    "add columns to ORDER BY until no two rows are level",
+                ),
+                None => Ok(()),
+            });
+        refusal = checked.err();
+        Ok(if refusal.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     });
-    match (walked, found) {
-        (Err(error), _) => refuse(error.strip_backtrace(), "simplify the expression"),
-        (_, Some(name)) => refuse(
-            format!("`{name}()` below the aggregate gives another answer each time a row is folded"),
-            "use `_timestamp` or an event time column, or call it above the aggregate",
-        ),
+    match (walked, refusal) {
+        (_, Some(refusal)) => Err(refusal),
+        (Err(error), None) => refuse(error.strip_backtrace(), "simplify the subquery"),
         (Ok(_), None) => Ok(()),
     }
 }
 
-/// Functions whose value depends on the order in which rows arrive.
-const ORDERED: [&str; 5] = ["first_value", "last_value", "nth_value", "array_agg", "string_agg"];
-
+/// Functions whose value depends on the order of rows have to be told which.
 fn order_is_given(aggregate: &Aggregate) -> Result<(), Refusal> {
     for function in aggregate.aggr_expr.iter().filter_map(function) {
         let name = function.func.name();
@@ -220,8 +283,37 @@ fn order_is_given(aggregate: &Aggregate) -> Result<(), Refusal> {
                 "write first_value(x ORDER BY _offset) or min(x)",
             );
         }
-        let set = name == "array_agg" && function.params.distinct;
-        if ORDERED.contains(&name) && function.params.order_by.is_empty() && !set {
+        if !ORDERED.contains(&name) {
+            continue;
+        }
+        let params = &function.params;
+        if is_set(name) && params.distinct {
+            let by_itself = params.order_by.iter().all(|sort| params.args.first() == Some(&sort.expr));
+            if params.order_by.len() > 1 || !by_itself {
+                return refuse(
+                    format!("`{name}(DISTINCT x ORDER BY y)`: equal values of x are one, whatever their y"),
+                    format!("write {name}(DISTINCT x ORDER BY x)"),
+                );
+            }
+            continue;
+        }
+        if params.distinct {
+            return refuse(format!("DISTINCT means nothing to `{name}()`"), "leave it out");
+        }
+        if name == "nth_value" && !params.args.get(1).is_some_and(counts_from_one) {
+            return refuse(
+                "the n of `nth_value(x, n)` is not a number that counts from 1, or from -1 backwards",
+                "write it out: nth_value(x, 2 ORDER BY _offset)",
+            );
+        }
+        let is_nested = |expr: &Expr| expr.get_type(aggregate.input.schema()).is_ok_and(|t| t.is_nested());
+        if params.order_by.iter().any(|sort| is_nested(&sort.expr)) {
+            return refuse(
+                format!("`{name}()` cannot ORDER BY a list or a struct: with NULLs in them they have no order"),
+                "order by an element or a field",
+            );
+        }
+        if params.order_by.is_empty() {
             return refuse(
                 format!("`{name}()` without ORDER BY depends on the order in which rows are folded"),
                 format!("write {name}(.. ORDER BY _offset) or another column"),
@@ -229,6 +321,10 @@ fn order_is_given(aggregate: &Aggregate) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+fn counts_from_one(n: &Expr) -> bool {
+    matches!(n, Expr::Literal(ScalarValue::Int64(Some(n)), _) if *n != 0)
 }
 
 /// The node that a cut point names, and `plan` with that node replaced by `leaf`.

@@ -38,14 +38,18 @@ fn least(columns: &[Exactness]) -> Exactness {
 
 fn of_expression(expr: &Expr, input: &DFSchema, columns: &[Exactness]) -> Exactness {
     let mut found = Exactness::Bits;
-    let mut note = |column: &Column| {
+    let of_column = |column: &Column| {
         let index = input.maybe_index_of_column(column);
-        found = found.max(index.and_then(|i| columns.get(i)).copied().unwrap_or_else(|| least(columns)));
+        index.and_then(|i| columns.get(i)).copied().unwrap_or_else(|| least(columns))
     };
     let walked = expr.apply(|expr| {
-        if let Expr::Column(column) = expr {
-            note(column);
-        }
+        found = found.max(match expr {
+            Expr::Column(column) => of_column(column),
+            // An aggregate above the cut, or over a window, is as exact as the function itself at best.
+            Expr::AggregateFunction(call) => Exactness::of_function(call.func.name()),
+            Expr::WindowFunction(call) => Exactness::of_function(call.fun.name()),
+            _ => Exactness::Bits,
+        });
         Ok(TreeNodeRecursion::Continue)
     });
     if walked.is_err() { least(columns) } else { found }

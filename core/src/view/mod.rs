@@ -17,20 +17,31 @@
 //! their names say.
 
 mod aggregation;
+mod allowed;
 mod compare;
+mod declared;
+mod evaluate;
 mod exactness;
-mod extremes;
 mod fold;
+mod fold_table;
 mod foldable;
 mod joins;
 mod lineage;
+mod loose;
+mod made_up;
+mod nth_value;
+mod or_null;
 mod order;
 mod planner;
+mod row_errors;
 mod sketch;
 mod split;
 mod stand_ins;
 mod state;
 mod table;
+mod trial;
+mod words;
+mod written;
 
 #[cfg(test)]
 mod tests;
@@ -42,16 +53,22 @@ use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::common::Result;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::PhysicalExpr;
 
 use crate::name::{StreamName, ViewName};
+use crate::pipeline::OnError;
 
 use aggregation::Aggregation;
 pub use compare::{Difference, compare_answers};
+pub use declared::register_mended_functions;
 pub use exactness::Exactness;
-pub use fold::{Folder, fold_table};
+pub use fold::{FoldError, Folder};
+pub use fold_table::{Piece, TableFold, fold_table};
 pub use planner::{Planned, Planner, ViewError};
+pub use row_errors::{MOST_LISTED, RowError, RowErrors, Tally};
 pub use state::{sort_state, split_state};
 use table::Table;
+pub use trial::{Trial, try_out};
 
 /// A view over one stream that both layers fold.
 #[derive(Debug)]
@@ -60,12 +77,18 @@ pub struct View {
     pub stream: StreamName,
     /// The query as written.
     pub sql: String,
+    /// What becomes of a record whose evaluation fails.
+    pub on_error: OnError,
     /// States of different fingerprints never meet: covers the SQL, the stream, the lookups and the engine.
     pub fingerprint: String,
     /// How exactly the answers of two foldings of the same rows agree.
     pub exactness: Exactness,
     leaf_exactness: Vec<Exactness>,
     answer_exactness: Vec<Exactness>,
+    /// What the rows do not decide, see [`View::loose`].
+    loose: Vec<String>,
+    /// Whether a value of the answer grows with a number of a row, as `repeat(x, n)` does.
+    grows: bool,
     /// Rows of the stream -> rows that the aggregate reads; planned, so that it can be run on any batch.
     fold: fold::FoldPlan,
     /// `None`: a view of rows, whose state is the rows themselves.
@@ -98,6 +121,17 @@ impl View {
         Arc::clone(&self.leaf_schema)
     }
 
+    /// The columns of the stream that folding reads, ascending.
+    pub fn columns_read(&self) -> &[usize] {
+        self.fold.reads()
+    }
+
+    /// A condition over the columns of the stream: rows for which it is not true need not be folded. None where every
+    /// row has to be seen.
+    pub fn filter_of_rows(&self) -> Option<&Arc<dyn PhysicalExpr>> {
+        self.fold.filter()
+    }
+
     /// How many leading columns of a state are group columns, and so can be filtered before finish.
     ///
     /// A state of rows can be filtered by any of its columns.
@@ -118,6 +152,12 @@ impl View {
     /// How exactly two answers agree, by column of [`View::answer_schema`].
     pub fn answer_exactness(&self) -> &[Exactness] {
         &self.answer_exactness
+    }
+
+    /// What the rows alone do not decide of the answer, such as LIMIT among rows that ORDER BY puts level. When there
+    /// is any, two right answers may differ, and only what [`View::finish`] returns can be compared.
+    pub fn loose(&self) -> &[String] {
+        &self.loose
     }
 
     /// The same, by column of [`View::leaf_schema`].

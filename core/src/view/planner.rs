@@ -5,28 +5,33 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::streaming::StreamingTable;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
-use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
+use datafusion::optimizer::OptimizerRule;
 use datafusion::optimizer::optimizer::Optimizer;
 use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
-use datafusion::optimizer::{OptimizerContext, OptimizerRule};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement;
 
 use super::aggregation::{Aggregation, nullable_schema};
 use super::exactness::{Exactness, function};
 use super::fold::{BatchInput, FoldPlan};
 use super::foldable::{CutPoint, Refusal, cut_point, node, replace, stream_input};
 use super::joins::{probe_with_stream, runs_again};
-use super::lineage;
+use super::or_null::plan_or_null;
 use super::order::break_ties;
 use super::split::{leaf_column, leaf_in_place_of, only_columns_of, scanned_tables};
-use super::stand_ins;
-use super::{DerivedView, View};
-use crate::pipeline::{Pipeline, PipelineErrors, Stream, ViewSql, register_lookups};
+use super::words::{self, cannot_fold};
+use super::{DerivedView, View, allowed, lineage, loose, stand_ins, trial, written};
+use crate::functions;
+use crate::functions::guard::{Guard, OfViews};
+use crate::pipeline::{OnError, Pipeline, PipelineErrors, Stream, ViewSql, register_lookups};
+use crate::sql;
 
 /// Why a view was refused.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +39,13 @@ pub enum ViewError {
     #[error("{}", .0.message)]
     Refused(Refusal),
     #[error("{}", .0.strip_backtrace())]
-    Plan(#[from] DataFusionError),
+    Plan(DataFusionError),
+}
+
+impl From<DataFusionError> for ViewError {
+    fn from(error: DataFusionError) -> Self {
+        words::no_such_call(&error).map_or(Self::Plan(error), Self::Refused)
+    }
 }
 
 impl ViewError {
@@ -94,6 +105,13 @@ pub(super) fn planning_config() -> SessionConfig {
     config
 }
 
+/// Where views are planned. Their functions run within what those of views may use, also while constants are folded.
+fn planning_context() -> SessionContext {
+    let context = sql::context(planning_config());
+    context.add_analyzer_rule(Arc::new(Guard(Arc::new(OfViews))));
+    context
+}
+
 impl std::fmt::Debug for Planner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Planner")
@@ -109,7 +127,7 @@ impl Planner {
     /// # Errors
     /// When a lookup cannot be read.
     pub async fn new(pipeline: &Pipeline) -> Result<Self, PipelineErrors> {
-        let context = SessionContext::new_with_config(planning_config());
+        let context = planning_context();
         register_lookups(pipeline, &context).await?;
         let mut streams = HashMap::new();
         for stream in &pipeline.streams {
@@ -132,7 +150,7 @@ impl Planner {
     /// Plans `definition`, which may read the views planned before it.
     pub async fn plan(&mut self, definition: &ViewSql) -> Result<Planned, ViewError> {
         self.register_streams()?;
-        let plan = self.context.state().create_logical_plan(&definition.sql).await?;
+        let plan = self.logical_plan(&definition.sql).await?;
         let tables = scanned_tables(&plan)?;
         let over_views = tables.iter().any(|t| self.views.contains(t.table()));
         let over_streams = tables.iter().any(|t| self.streams.contains_key(t.table()));
@@ -144,6 +162,12 @@ impl Planner {
                 }));
             }
             (true, false) => Planned::Folded(Arc::new(self.fold_view(definition, plan).await?)),
+            (false, _) if definition.on_error.is_some() => {
+                return Err(ViewError::Refused(Refusal {
+                    message: "a view over views folds no record whose evaluation could fail".to_owned(),
+                    hint: "leave `on_error` out, or set it on the views that it reads".to_owned(),
+                }));
+            }
             (false, _) => Planned::Derived(DerivedView {
                 name: definition.name.clone(),
                 sql: definition.sql.clone(),
@@ -152,6 +176,28 @@ impl Planner {
         };
         self.remember(&planned)?;
         Ok(planned)
+    }
+
+    async fn logical_plan(&self, sql: &str) -> Result<LogicalPlan, ViewError> {
+        let state = self.context.state();
+        let dialect = state.config().options().sql_parser.dialect;
+        let mut statement = match state.sql_to_statement(sql, &dialect)? {
+            Statement::Statement(statement) => {
+                let known = sql::rewritten(*statement)
+                    .map_err(|refused| Refusal { message: refused.message, hint: refused.hint })?;
+                Statement::Statement(Box::new(known))
+            }
+            other => other,
+        };
+        written::all_understood(&statement, &state)?;
+        let streams = self.streams.keys().cloned().collect();
+        written::hide_metadata(&mut statement, &streams);
+        let plan = state.statement_to_plan(statement).await?;
+        let refused = |node: &LogicalPlan| allowed::node(node).err();
+        match first_in(&plan, refused)? {
+            Some(refusal) => Err(refusal.into()),
+            None => Ok(plan),
+        }
     }
 
     fn remember(&mut self, planned: &Planned) -> Result<()> {
@@ -180,25 +226,30 @@ impl Planner {
     async fn fold_view(&self, definition: &ViewSql, plan: LogicalPlan) -> Result<View, ViewError> {
         let streams: HashSet<String> = self.streams.keys().cloned().collect();
         let plan = analyzed(&self.context, plan)?;
+        let on_error = definition.on_error.unwrap_or_default();
         let parts = match cut_point(&plan, &streams)? {
-            CutPoint::Aggregate(at) => self.cut_aggregate(&plan, at).await?,
+            CutPoint::Aggregate(at) => self.cut_aggregate(&plan, at, on_error).await?,
             CutPoint::Below(at) => {
                 let input = node(&plan, at).and_then(|above| stream_input(above, &streams));
                 let rows = input.unwrap_or(&plan);
-                self.cut_rows(&plan, rows).await?
+                self.cut_rows(&plan, rows, on_error).await?
             }
-            CutPoint::Top => self.cut_rows(&plan, &plan).await?,
+            CutPoint::Top => self.cut_rows(&plan, &plan, on_error).await?,
         };
         let scanned = scanned_tables(&plan)?;
         let stream = scanned.iter().find_map(|t| self.streams.get(t.table()));
         let stream = stream.ok_or_else(|| DataFusionError::Internal("a folded view reads no stream".to_owned()))?;
+        let answer_exactness = lineage::columns(&parts.finish_plan, &parts.leaf_exactness);
         Ok(View {
             name: definition.name.clone(),
             stream: stream.name.clone(),
             sql: definition.sql.clone(),
+            on_error,
             fingerprint: self.fingerprint(definition, stream),
-            exactness: parts.leaf_exactness.iter().copied().max().unwrap_or(Exactness::Bits),
-            answer_exactness: lineage::columns(&parts.finish_plan, &parts.leaf_exactness),
+            exactness: parts.leaf_exactness.iter().chain(&answer_exactness).copied().max().unwrap_or(Exactness::Bits),
+            loose: parts.loose,
+            grows: trial::grows(&plan),
+            answer_exactness,
             leaf_exactness: parts.leaf_exactness,
             fold: parts.fold,
             aggregation: parts.aggregation.map(Arc::new),
@@ -212,10 +263,13 @@ impl Planner {
         let mut hash = blake3::Hasher::new();
         for part in [
             definition.sql.as_str(),
+            definition.on_error.unwrap_or_default().as_str(),
             &stream.fingerprint(),
             &self.lookups,
+            sql::MEANING,
             env!("CARGO_PKG_VERSION"),
             datafusion::DATAFUSION_VERSION,
+            functions::ALGEBRA,
         ] {
             hash.update(&(part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());
@@ -223,43 +277,83 @@ impl Planner {
         hash.finalize().to_hex()[..16].to_owned()
     }
 
-    async fn cut_aggregate(&self, plan: &LogicalPlan, at: *const LogicalPlan) -> Result<Parts, ViewError> {
+    async fn cut_aggregate(
+        &self,
+        plan: &LogicalPlan,
+        at: *const LogicalPlan,
+        on_error: OnError,
+    ) -> Result<Parts, ViewError> {
         let Some(LogicalPlan::Aggregate(aggregate)) = node(plan, at) else {
             return Err(DataFusionError::Internal("the cut point is no aggregate".to_owned()).into());
         };
-        let leaf_exactness = exactness_of(aggregate)?;
-        let ordered = with_ties_broken(aggregate)?;
-        let expressions: Vec<Expr> = ordered.group_expr.iter().chain(&ordered.aggr_expr).cloned().collect();
-        let input = only_columns_of(ordered.input.as_ref().clone(), &expressions)?;
-        let fold = self.fold_plan(input.clone()).await?;
+        let leaf_exactness = exactness_of(aggregate);
+        let values = with_ties_broken(aggregate)?;
+        let expressions: Vec<Expr> = aggregate.group_expr.iter().chain(&values).cloned().collect();
+        let input = only_columns_of(aggregate.input.as_ref().clone(), &expressions)?;
+        let fold = self.fold_plan(input.clone(), on_error).await?;
         // Only the aggregate's own expressions are wanted here; what is below may need the optimiser to be planned.
         let below = Arc::new(EmptyTable::new(leaf_schema(fields_of(&input).iter())));
         let below = leaf_in_place_of(&input, below)?;
-        let [groups, values] = [ordered.group_expr, ordered.aggr_expr].map(|e| stand_ins::replaced(e, below.schema()));
-        let lowered = Aggregate::try_new(Arc::new(below), groups?, values?)?;
-        let aggregation = Aggregation::from_plan(&self.plan_as_written(&LogicalPlan::Aggregate(lowered)).await?)?;
+        let groups = stand_ins::replaced(aggregate.group_expr.clone(), below.schema())?;
+        let values = stand_ins::replaced(values, below.schema())?;
+        let mut aggregation = Aggregation::from_plans(&self.plan_one_by_one(below, &groups, values).await?)?;
+        if let Some((i, error)) = aggregation.cannot_fold() {
+            return Err(cannot_fold(&aggregate.aggr_expr[i], aggregate.input.schema(), &error).into());
+        }
+        if on_error == OnError::Null {
+            aggregation = aggregation.or_null()?;
+        }
         let leaf_schema = leaf_schema(aggregation.answer_fields().iter());
         let finish_plan = finish_over(plan, at, &leaf_schema)?;
         let state_schema = Arc::clone(&aggregation.state_schema);
-        Ok(Parts { leaf_exactness, fold, aggregation: Some(aggregation), state_schema, leaf_schema, finish_plan })
+        Ok(Parts {
+            loose: loose::above(plan, at),
+            leaf_exactness,
+            fold,
+            aggregation: Some(aggregation),
+            state_schema,
+            leaf_schema,
+            finish_plan,
+        })
     }
 
-    async fn cut_rows(&self, plan: &LogicalPlan, rows: &LogicalPlan) -> Result<Parts, ViewError> {
-        let fold = self.fold_plan(rows.clone()).await?;
+    async fn cut_rows(&self, plan: &LogicalPlan, rows: &LogicalPlan, on_error: OnError) -> Result<Parts, ViewError> {
+        let fold = self.fold_plan(rows.clone(), on_error).await?;
         let fields = fields_of(rows);
         let leaf_schema = leaf_schema(fields.iter());
         let finish_plan = finish_over(plan, rows, &leaf_schema)?;
         let state_schema = nullable_schema(fields);
         let leaf_exactness = vec![Exactness::Bits; leaf_schema.fields().len()];
-        Ok(Parts { leaf_exactness, fold, aggregation: None, state_schema, leaf_schema, finish_plan })
+        let loose = loose::above(plan, rows);
+        Ok(Parts { loose, leaf_exactness, fold, aggregation: None, state_schema, leaf_schema, finish_plan })
     }
 
     /// Plans what is below the cut, over a batch of the stream.
-    async fn fold_plan(&self, logical: LogicalPlan) -> Result<FoldPlan> {
-        let state = self.context.state();
-        let physical = probe_with_stream(state.create_physical_plan(&logical).await?)?;
+    async fn fold_plan(&self, logical: LogicalPlan, on_error: OnError) -> Result<FoldPlan> {
+        let mut physical = self.context.state().create_physical_plan(&logical).await?;
+        if on_error == OnError::Null {
+            physical = plan_or_null(physical)?;
+        }
+        let physical = probe_with_stream(physical)?;
         let keeps_nothing = runs_again(&physical);
-        Ok(FoldPlan { logical, physical, keeps_nothing, context: self.context.task_ctx() })
+        Ok(FoldPlan::new(physical, keeps_nothing, self.context.task_ctx()))
+    }
+
+    /// Plans each function of an aggregate on its own: together, functions that are ordered differently conflict.
+    async fn plan_one_by_one(
+        &self,
+        input: LogicalPlan,
+        groups: &[Expr],
+        values: Vec<Expr>,
+    ) -> Result<Vec<Arc<dyn ExecutionPlan>>> {
+        let input = Arc::new(input);
+        let each = if values.is_empty() { vec![vec![]] } else { values.into_iter().map(|value| vec![value]).collect() };
+        let mut plans = vec![];
+        for values in each {
+            let aggregate = Aggregate::try_new(Arc::clone(&input), groups.to_vec(), values)?;
+            plans.push(self.plan_as_written(&LogicalPlan::Aggregate(aggregate)).await?);
+        }
+        Ok(plans)
     }
 
     /// Plans an aggregate without any rule that could give it another shape.
@@ -271,6 +365,7 @@ impl Planner {
 }
 
 struct Parts {
+    loose: Vec<String>,
     leaf_exactness: Vec<Exactness>,
     fold: FoldPlan,
     aggregation: Option<Aggregation>,
@@ -284,31 +379,33 @@ fn analyzed(context: &SessionContext, plan: LogicalPlan) -> Result<LogicalPlan> 
     let state = context.state();
     let plan = state.analyzer().execute_and_check(plan, &Arc::clone(state.config_options()), |_, _| {})?;
     let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![Arc::new(ReplaceDistinctWithAggregate::new())];
-    Optimizer::with_rules(rules).optimize(plan, &OptimizerContext::new().with_skip_failing_rules(false), |_, _| {})
+    // DISTINCT ON asks the state for `first_value`.
+    Optimizer::with_rules(rules).optimize(plan, &state, |_, _| {})
 }
 
-fn with_ties_broken(aggregate: &Aggregate) -> Result<Aggregate, ViewError> {
-    let mut aggr_expr = vec![];
+/// What the first node of `plan` that is not let through is refused with.
+fn first_in(plan: &LogicalPlan, refused: impl Fn(&LogicalPlan) -> Option<Refusal>) -> Result<Option<Refusal>> {
+    let mut found = None;
+    plan.apply_with_subqueries(|node| {
+        found = found.take().or_else(|| refused(node));
+        Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(found)
+}
+
+fn with_ties_broken(aggregate: &Aggregate) -> Result<Vec<Expr>, ViewError> {
+    let mut values = vec![];
     for expression in &aggregate.aggr_expr {
-        aggr_expr.push(break_ties(expression.clone(), aggregate.input.schema())??);
+        values.push(break_ties(expression.clone(), aggregate.input.schema())??);
     }
-    Ok(Aggregate::try_new(Arc::clone(&aggregate.input), aggregate.group_expr.clone(), aggr_expr)?)
+    Ok(values)
 }
 
 /// Of every column of the aggregate's answer: group columns are exact, values as their function is.
-fn exactness_of(aggregate: &Aggregate) -> Result<Vec<Exactness>> {
-    let input = aggregate.input.schema();
-    let values = aggregate.aggr_expr.len();
-    let mut columns = vec![Exactness::Bits; aggregate.schema.fields().len() - values];
-    for expression in &aggregate.aggr_expr {
-        let Some(function) = function(expression) else {
-            columns.push(Exactness::Bits);
-            continue;
-        };
-        let argument = function.params.args.first().map(|a| a.get_type(input)).transpose()?;
-        columns.push(Exactness::of(function, argument.as_ref(), &expression.get_type(input)?));
-    }
-    Ok(columns)
+fn exactness_of(aggregate: &Aggregate) -> Vec<Exactness> {
+    let values = aggregate.aggr_expr.iter().map(|value| function(value).map_or(Exactness::Bits, Exactness::of));
+    let groups = aggregate.schema.fields().len() - aggregate.aggr_expr.len();
+    std::iter::repeat_n(Exactness::Bits, groups).chain(values).collect()
 }
 
 fn fields_of(plan: &LogicalPlan) -> Vec<Field> {

@@ -13,11 +13,13 @@ use arrow::util::display::array_value_to_string;
 use datafusion::common::{Result, ScalarValue};
 use datafusion_functions_aggregate_common::tdigest::{Centroid, TDigest};
 
-use super::compare::{Difference, FLOAT_TOLERANCE};
+use super::compare::Difference;
 use super::{Exactness, View};
 
 /// Where two digests are compared, as ranks.
 const PROBES: [f64; 9] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99];
+/// How far apart, relatively, the counts and sums that a digest keeps as floats may be.
+const FLOAT_TOLERANCE: f64 = 1e-9;
 /// How far apart ranks may be, besides the width of the digest's own clusters.
 const RANK_TOLERANCE: f64 = 0.02;
 

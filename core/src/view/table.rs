@@ -50,20 +50,16 @@ impl Table {
         Ok(Self { aggregation: Arc::clone(aggregation), groups, accumulators, group_indices: vec![] })
     }
 
-    /// Folds rows of the aggregate's input.
-    pub(super) fn update(&mut self, rows: &RecordBatch) -> Result<()> {
+    /// Adds rows whose expressions were evaluated before.
+    pub(super) fn update(&mut self, evaluated: &Evaluated) -> Result<()> {
         let aggregation = Arc::clone(&self.aggregation);
-        let mut inputs = vec![];
-        for function in &aggregation.functions {
-            inputs.push(Input::evaluate(function, rows)?);
-        }
         if self.groups.is_none() {
-            self.intern(&[], rows.num_rows())?;
-            return self.update_accumulators(&aggregation, &inputs);
+            self.intern(&[], evaluated.rows)?;
+            return self.update_accumulators(&aggregation, &evaluated.inputs);
         }
-        for group_columns in evaluate_group_by(&aggregation.group_by, rows)? {
-            self.intern(&group_columns, rows.num_rows())?;
-            self.update_accumulators(&aggregation, &inputs)?;
+        for group_columns in &evaluated.groups {
+            self.intern(group_columns, evaluated.rows)?;
+            self.update_accumulators(&aggregation, &evaluated.inputs)?;
         }
         Ok(())
     }
@@ -169,13 +165,36 @@ impl Table {
         }
         let aggregation = Arc::clone(&self.aggregation);
         let nothing = RecordBatch::new_empty(Arc::clone(&aggregation.input_schema));
-        self.update(&nothing)
+        self.update(&Evaluated::of(&aggregation, &nothing)?)
     }
 }
 
 impl std::fmt::Debug for Table {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Table").field("groups", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// Rows of the aggregate's input with everything evaluated that can fail because of a row.
+pub(super) struct Evaluated {
+    rows: usize,
+    inputs: Vec<Input>,
+    /// The group columns, once for each grouping set.
+    groups: Vec<Vec<ArrayRef>>,
+}
+
+impl Evaluated {
+    /// Evaluates groups, arguments and filters over `rows`.
+    pub(super) fn of(aggregation: &Aggregation, rows: &RecordBatch) -> Result<Self> {
+        let mut inputs = vec![];
+        for function in &aggregation.functions {
+            inputs.push(Input::evaluate(function, rows)?);
+        }
+        let groups = match aggregation.group_columns() {
+            0 => vec![],
+            _ => evaluate_group_by(&aggregation.group_by, rows)?,
+        };
+        Ok(Self { rows: rows.num_rows(), inputs, groups })
     }
 }
 

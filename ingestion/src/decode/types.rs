@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use dovetail_core::pipeline::Format;
+pub(super) use dovetail_core::pipeline::sql_type;
 
 /// Why a column of this type cannot be decoded, or `None` when it can.
 pub(super) fn refusal(data_type: &DataType, format: Format) -> Option<String> {
@@ -71,40 +72,4 @@ pub(super) fn a_type(data_type: &DataType) -> String {
     let name = sql_type(data_type);
     let article = if name.starts_with(['A', 'E', 'I', 'O']) { "an" } else { "a" };
     format!("{article} {name}")
-}
-
-/// The type as a pipeline spells it.
-pub(super) fn sql_type(data_type: &DataType) -> String {
-    let name = match data_type {
-        DataType::Boolean => "BOOLEAN",
-        DataType::Int8 => "TINYINT",
-        DataType::Int16 => "SMALLINT",
-        DataType::Int32 => "INT",
-        DataType::Int64 => "BIGINT",
-        DataType::UInt8 => "TINYINT UNSIGNED",
-        DataType::UInt16 => "SMALLINT UNSIGNED",
-        DataType::UInt32 => "INT UNSIGNED",
-        DataType::UInt64 => "BIGINT UNSIGNED",
-        DataType::Float32 => "REAL",
-        DataType::Float64 => "DOUBLE",
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "VARCHAR",
-        DataType::Binary => "BYTEA",
-        DataType::Date32 | DataType::Date64 => "DATE",
-        DataType::Time32(_) | DataType::Time64(_) => "TIME",
-        DataType::Timestamp(TimeUnit::Second, _) => "TIMESTAMP(0)",
-        DataType::Timestamp(TimeUnit::Millisecond, _) => "TIMESTAMP(3)",
-        DataType::Timestamp(TimeUnit::Microsecond, _) => "TIMESTAMP(6)",
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => "TIMESTAMP",
-        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
-            return format!("DECIMAL({precision}, {scale})");
-        }
-        DataType::Struct(fields) => {
-            let fields: Vec<String> =
-                fields.iter().map(|field| format!("{} {}", field.name(), sql_type(field.data_type()))).collect();
-            return format!("STRUCT<{}>", fields.join(", "));
-        }
-        DataType::List(field) | DataType::LargeList(field) => return format!("{}[]", sql_type(field.data_type())),
-        other => return other.to_string(),
-    };
-    name.to_owned()
 }

@@ -162,6 +162,10 @@ fn as_of(views: &[AsOf]) -> HeaderMap {
         let missing = json(|view| serde_json::to_value(&view.missing).ok());
         all.push(("dovetail-missing-partitions", missing.to_string()));
     }
+    if views.iter().any(|view| !view.errors.is_zero()) {
+        let errors = json(|view| Some(view.errors.count.into()));
+        all.push(("dovetail-errors", errors.to_string()));
+    }
     for (name, value) in all {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(HeaderName::from_static(name), value);

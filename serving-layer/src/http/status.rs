@@ -46,6 +46,8 @@ fn view_json(view: &ViewState) -> Value {
         out["cut"] = json!(folded.cut);
         out["head"] = json!(folded.head);
         out["batch_groups"] = json!(folded.batch_groups);
+        out["errors"] = json!(folded.errors);
+        out["on_error"] = json!(folded.on_error);
         out["exactness"] = json!(folded.exactness);
         out["fingerprint"] = json!(folded.fingerprint);
     }
@@ -140,6 +142,14 @@ pub(super) async fn metrics(State(serving): State<Arc<Serving>>) -> Response {
     let inner = &serving.inner;
     metrics::gauge!("dovetail_query_memory_bytes").set(inner.memory.reserved() as f64);
     metrics::gauge!("dovetail_state_cache_bytes").set(inner.cache.bytes() as f64);
+    let pin = Arc::new(Pin::new(Arc::clone(inner)));
+    for view in view_states(&pin).await {
+        if let Some(folded) = view.folded {
+            // NaN where it cannot be answered, as below.
+            let errors = folded.errors.map_or(f64::NAN, |errors| errors as f64);
+            metrics::gauge!("dovetail_view_errors", "view" => view.name).set(errors);
+        }
+    }
     if let Ok(partitions) = partitions(inner).await {
         for partition in partitions {
             let labels = [("topic", partition.topic), ("partition", partition.partition.to_string())];

@@ -7,6 +7,7 @@ use std::time::Duration;
 use arrow_flight::Ticket;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use dovetail_core::offsets::Cut;
+use dovetail_core::realtime::Slice;
 use dovetail_core::realtime_wire::Ask;
 use dovetail_core::slices::Slices;
 use tokio::sync::watch;
@@ -199,7 +200,7 @@ impl Link {
     /// The partition with what is new.
     fn grow(&self, before: Option<Growing>, update: Update) -> Result<Growing, String> {
         let Update { partition, base, slices, pinned } = update;
-        let Some((first, _)) = slices.first() else { return Err("an update without a slice".to_owned()) };
+        let Some((first, ..)) = slices.first() else { return Err("an update without a slice".to_owned()) };
         let mut grown = match before.filter(|_| !base) {
             Some(before) if before.head == first.start => before,
             None if base => self.based(partition, first.start),
@@ -209,10 +210,10 @@ impl Link {
             None => return Err(format!("partition {partition} goes on at {} without a base", first.start)),
         };
         metrics::counter!("dovetail_remote_slices_total").increment(slices.len() as u64);
-        for (range, state) in slices {
+        for (range, state, errors) in slices {
             let bytes: usize = state.iter().map(|batch| batch.get_array_memory_size()).sum();
             metrics::counter!("dovetail_remote_received_bytes_total").increment(bytes as u64);
-            grown.slices.push(partition, range, state);
+            grown.slices.push(Slice { partition, range, state: Arc::new(state), errors: Arc::new(errors) });
             grown.head = range.end;
         }
         let (mut boundaries, least) = self.view.boundaries(partition);
@@ -230,7 +231,7 @@ impl Link {
         let mut based = Growing { start: at, head: at, slices: Slices::default() };
         for slice in self.view.wanted_below(&self.member, partition, at) {
             based.start = based.start.min(slice.range.start);
-            based.slices.push(partition, slice.range, slice.state.as_ref().clone());
+            based.slices.push(slice);
         }
         based
     }

@@ -8,7 +8,7 @@ use dovetail_core::causes::with_causes;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::realtime_wire::{Message, Part, Status};
 use dovetail_core::rows;
-use dovetail_core::view::View;
+use dovetail_core::view::{RowErrors, View};
 use futures::{StreamExt, TryStreamExt};
 use tonic::Streaming;
 
@@ -19,7 +19,7 @@ pub(super) struct Update {
     /// It replaces what was there.
     pub(super) base: bool,
     /// Contiguous, at least one.
-    pub(super) slices: Vec<(OffsetRange, Vec<RecordBatch>)>,
+    pub(super) slices: Vec<(OffsetRange, Vec<RecordBatch>, RowErrors)>,
     pub(super) pinned: Vec<i64>,
 }
 
@@ -89,7 +89,7 @@ struct Parts {
 
 impl Parts {
     fn add(&mut self, view: &View, part: Part, batch: &RecordBatch) -> Result<Received, String> {
-        let Part { partition, range, base, end, done, pinned } = part;
+        let Part { partition, range, base, end, done, errors, pinned } = part;
         let wrong = |what: &str| Err(format!("a part of partition {partition}, {range}, {what}"));
         if range.start > range.end || (done && !end) {
             return wrong("cannot be");
@@ -99,21 +99,25 @@ impl Parts {
             return wrong("came before the one before it was done");
         }
         match update.slices.last() {
-            Some((last, _)) if self.open && *last != range => return wrong("came before the slice before it ended"),
-            Some((last, _)) if !self.open && last.end != range.start => {
+            Some((last, ..)) if self.open && *last != range => return wrong("came before the slice before it ended"),
+            Some((last, ..)) if !self.open && last.end != range.start => {
                 return wrong("does not go on where that ended");
             }
             Some(_) if self.open => {}
-            _ => update.slices.push((range, vec![])),
+            _ => update.slices.push((range, vec![], RowErrors::default())),
         }
         self.open = !end;
+        if let Some((_, _, left_out)) = update.slices.last_mut() {
+            self.bytes += errors.bytes();
+            left_out.append(&errors);
+        }
         if batch.num_rows() > 0 {
             let batch = RecordBatch::try_new(view.state_schema(), batch.columns().to_vec());
             let batch = batch.map_err(|error| format!("a state of another shape: {error}"))?;
             // In memory of its own: as it came, each of its buffers would hold the whole message.
             let copied = rows::copied(&[batch]).map_err(|error| error.to_string())?;
             self.bytes += copied.iter().map(RecordBatch::get_array_memory_size).sum::<usize>();
-            if let Some((_, state)) = update.slices.last_mut() {
+            if let Some((_, state, _)) = update.slices.last_mut() {
                 state.extend(copied);
             }
         }
@@ -133,7 +137,7 @@ mod tests {
 
     fn part(start: i64, end_offset: i64, base: bool, end: bool, done: bool) -> Part {
         let range = OffsetRange { start, end: end_offset };
-        Part { partition: 0, range, base, end, done, pinned: vec![] }
+        Part { partition: 0, range, base, end, done, errors: RowErrors::default(), pinned: vec![] }
     }
 
     #[tokio::test]
@@ -146,7 +150,7 @@ mod tests {
         }
         match parts.add(&view, part(9, 12, true, true, true), &empty) {
             Ok(Received::Update(update)) => {
-                let ranges: Vec<_> = update.slices.iter().map(|(range, _)| (range.start, range.end)).collect();
+                let ranges: Vec<_> = update.slices.iter().map(|(range, ..)| (range.start, range.end)).collect();
                 assert_eq!(ranges, [(5, 9), (9, 12)]);
             }
             other => panic!("{other:?}"),

@@ -61,11 +61,7 @@ impl Rig {
     }
 
     fn held(&self, partition: i32, ends: &[i64]) -> Held {
-        let slices = ends.windows(2).map(|ends| Slice {
-            partition,
-            range: OffsetRange::new(ends[0], ends[1]),
-            state: Arc::default(),
-        });
+        let slices = ends.windows(2).map(|ends| Slice::empty(partition, OffsetRange::new(ends[0], ends[1])));
         let (start, head) = (ends[0], ends[ends.len() - 1]);
         Held { start, head, slices: slices.collect(), bytes: self.total.count(100), lost: None }
     }

@@ -6,6 +6,7 @@ mod dead_letters;
 mod partitions;
 mod recounted;
 mod tables;
+mod view_errors;
 mod views;
 
 use std::sync::Arc;
@@ -54,16 +55,20 @@ const KINDS: [(&str, Kind); 9] = [
 ];
 
 const DEAD_LETTERS: &str = "dead_letters";
+const VIEW_ERRORS: &str = "view_errors";
 
 /// The tables' names.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    KINDS.into_iter().map(|(name, _)| name).chain([DEAD_LETTERS])
+    KINDS.into_iter().map(|(name, _)| name).chain([DEAD_LETTERS, VIEW_ERRORS])
 }
 
 /// The table called `name`; without `pin` it can only be described.
 pub(crate) fn table(name: &str, inner: &Arc<Inner>, pin: Option<&Arc<Pin>>) -> Option<Arc<dyn TableProvider>> {
     if name == DEAD_LETTERS {
         return Some(Arc::new(dead_letters::DeadLetters::new(inner)));
+    }
+    if name == VIEW_ERRORS {
+        return Some(Arc::new(view_errors::ViewErrors::new(inner, pin)));
     }
     let (_, kind) = KINDS.into_iter().find(|(known, _)| *known == name)?;
     Some(Arc::new(SysTable { kind, schema: kind.schema(), pin: pin.cloned() }))

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::column::{self, Column, count, int64, text};
 use crate::error::QueryError;
 use crate::served::Filled;
-use crate::snapshot::Pin;
+use crate::snapshot::{Pin, Tail};
 
 /// One view as it stands.
 #[derive(Debug, Clone)]
@@ -39,6 +39,9 @@ pub(crate) struct FoldedState {
     pub(crate) cut: Option<Cut>,
     pub(crate) head: Option<Offsets>,
     pub(crate) batch_groups: Option<u64>,
+    /// Records that its answers leave out.
+    pub(crate) errors: Option<u64>,
+    pub(crate) on_error: &'static str,
 }
 
 /// How much longer than what it may wait for a view takes to say how it stands: then what it asks does not answer.
@@ -82,11 +85,14 @@ async fn folded(pin: &Arc<Pin>, view: &Arc<View>) -> ViewState {
         (Err(_), Filled::NotYet) => "unfilled",
         (Err(_), _) => "waiting",
     };
-    let head = tail.as_ref().ok().map(|tail| tail.met.head.clone());
-    state(pin, view, head, word, tail.err().map(|error| error.message))
+    let (tail, error) = match tail {
+        Ok(tail) => (Some(tail), None),
+        Err(error) => (None, Some(error.message)),
+    };
+    state(pin, view, tail.as_deref(), word, error)
 }
 
-fn state(pin: &Pin, view: &View, head: Option<Offsets>, state: &'static str, error: Option<String>) -> ViewState {
+fn state(pin: &Pin, view: &View, tail: Option<&Tail>, state: &'static str, error: Option<String>) -> ViewState {
     let (cut, batch_groups) = match pin.served.filled(view) {
         Filled::States(states) => (Some(states.cut.clone()), Some(states.groups)),
         _ => (None, None),
@@ -101,8 +107,10 @@ fn state(pin: &Pin, view: &View, head: Option<Offsets>, state: &'static str, err
             exactness: format!("{:?}", view.exactness).to_lowercase(),
             generation: pin.served.generation(),
             cut,
-            head,
+            head: tail.map(|tail| tail.met.head.clone()),
             batch_groups,
+            errors: tail.map(|tail| tail.errors.count),
+            on_error: view.on_error.as_str(),
         }),
         state,
         error,
@@ -117,6 +125,8 @@ pub(super) const COLUMNS: &[Column<ViewState>] = &[
     text("cut", |view: &ViewState| serde_json::to_string(view.folded.as_ref()?.cut.as_ref()?).ok()),
     text("head", |view: &ViewState| serde_json::to_string(view.folded.as_ref()?.head.as_ref()?).ok()),
     int64("batch_groups", |view: &ViewState| count(view.folded.as_ref()?.batch_groups?)),
+    int64("errors", |view: &ViewState| count(view.folded.as_ref()?.errors?)),
+    text("on_error", |view: &ViewState| Some(view.folded.as_ref()?.on_error.to_owned())),
     text("exactness", |view: &ViewState| Some(view.folded.as_ref()?.exactness.clone())),
     text("fingerprint", |view: &ViewState| Some(view.folded.as_ref()?.fingerprint.clone())),
     text("error", |view: &ViewState| view.error.clone()),

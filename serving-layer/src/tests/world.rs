@@ -12,7 +12,7 @@ use arrow::util::pretty::pretty_format_batches;
 use async_trait::async_trait;
 use dovetail_core::catalog::{Catalog, NewRun, PublishedGeneration, RunKind, Trigger};
 use dovetail_core::clock::Clock;
-use dovetail_core::manifest::{Manifest, StateFile, ViewStates};
+use dovetail_core::manifest::{LeftOut, Manifest, StateFile, ViewStates};
 use dovetail_core::name::{StreamName, ViewName};
 use dovetail_core::offsets::{Cut, OffsetRange, Offsets};
 use dovetail_core::pipeline::Pipeline;
@@ -112,7 +112,7 @@ impl Realtime for Rows {
                     state = state.into_iter().map(spoil).collect();
                 }
                 let state = Arc::new(state);
-                slices.push(Slice { partition, range, state });
+                slices.push(Slice { partition, range, state, errors: Arc::default() });
                 start = cut;
             }
         }
@@ -300,6 +300,7 @@ impl World {
                 groups: rows,
                 files: vec![file],
                 deltas: vec![],
+                errors: LeftOut::default(),
             };
             views.insert(view.name.clone(), states);
         }
@@ -311,6 +312,7 @@ impl World {
             manifest_path: store::path::manifest(generation).to_string(),
             manifest: manifest.to_json().unwrap(),
             published_ms: 1,
+            failed: None,
         };
         let current = self.catalog.current().await.unwrap().map_or_else(Default::default, |row| row.generation);
         self.catalog.stage(&[(&published.manifest_path, 1)], Some(run)).await.unwrap();

@@ -13,7 +13,7 @@ use arrow_flight::FlightData;
 use dovetail_core::offsets::{Cut, OffsetRange};
 use dovetail_core::realtime::{HeldUp, Realtime, RealtimeError, Slice};
 use dovetail_core::realtime_wire::{Message, Part, PartitionStatus, Status};
-use dovetail_core::view::View;
+use dovetail_core::view::{RowErrors, View};
 use futures::future::join_all;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -25,6 +25,8 @@ use crate::SpeedLayer;
 use crate::partition::Read;
 use crate::view_fold::Subscriber;
 
+/// Records that were left out go in messages of so many.
+const ERRORS: usize = 500;
 /// How often floors are tried again that could not be read.
 const AGAIN: Duration = Duration::from_millis(50);
 
@@ -243,19 +245,21 @@ impl Sending {
         let Read { mut slices, head, cuts } = read;
         if slices.is_empty() && base {
             // That there is nothing is news, too.
-            slices.push(Slice { partition, range: OffsetRange::new(head, head), state: Arc::default() });
+            slices.push(Slice::empty(partition, OffsetRange::new(head, head)));
         }
         let last = slices.len();
         for (slice, i) in slices.into_iter().zip(1..) {
-            let mut batches = in_messages(&slice.state);
-            if batches.is_empty() {
-                batches.push(RecordBatch::new_empty(self.view.state_schema()));
+            let nothing = || RecordBatch::new_empty(self.view.state_schema());
+            let mut parts: Vec<_> = in_messages(&slice.state).into_iter().map(|b| (b, RowErrors::default())).collect();
+            parts.extend(slice.errors.in_parts(ERRORS).map(|errors| (nothing(), errors)));
+            if parts.is_empty() {
+                parts.push((nothing(), RowErrors::default()));
             }
-            let n = batches.len();
-            for (batch, j) in batches.into_iter().zip(1..) {
+            let n = parts.len();
+            for ((batch, errors), j) in parts.into_iter().zip(1..) {
                 let (end, done) = (j == n, j == n && i == last);
                 let pinned = if done { cuts.iter().copied().collect() } else { vec![] };
-                let part = Part { partition, range: slice.range, base, end, done, pinned };
+                let part = Part { partition, range: slice.range, base, end, done, errors, pinned };
                 self.waiting.push_back((batch, Message::Part(part)));
             }
         }

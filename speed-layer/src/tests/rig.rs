@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use dovetail_core::catalog::{Catalog, NewRun, PublishedGeneration, RunKind, Trigger};
-use dovetail_core::manifest::{Manifest, ViewStates};
+use dovetail_core::manifest::{LeftOut, Manifest, ViewStates};
 use dovetail_core::name::{Generation, ViewName};
 use dovetail_core::offsets::{Cut, OffsetRange};
 use dovetail_core::pipeline::{Pipeline, Stream};
@@ -195,6 +195,7 @@ impl Rig {
                 groups: 0,
                 files: vec![],
                 deltas: vec![],
+                errors: LeftOut::default(),
             };
             (view.name.clone(), states)
         });
@@ -206,6 +207,7 @@ impl Rig {
             manifest_path: format!("manifests/{generation}"),
             manifest: manifest.to_json().unwrap(),
             published_ms: 1,
+            failed: None,
         };
         self.catalog.stage(&[(&published.manifest_path, 1)], Some(run_id)).await.unwrap();
         self.catalog.publish(&published, self.current().await).await.unwrap();

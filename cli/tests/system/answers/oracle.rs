@@ -42,6 +42,7 @@ impl Oracle {
         let fetched = Fetched { offsets, records, range: OffsetRange { start: 0, end } };
         let decoded = Decoder::new(Arc::new(self.stream().clone())).unwrap().decode(0, &fetched).unwrap();
         let context = SessionContext::new();
+        dovetail_core::functions::install(&context);
         register_lookups(&self.plan.pipeline, &context).await.unwrap();
         let table = MemTable::try_new(decoded.rows.schema(), vec![vec![decoded.rows]]).unwrap();
         context.register_table(self.stream().name.as_str(), Arc::new(table)).unwrap();

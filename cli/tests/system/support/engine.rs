@@ -56,7 +56,7 @@ impl Local {
             metrics: None,
             work: Handle::current(),
         };
-        let engine = Engine::start_on(plan, surroundings).await.unwrap();
+        let engine = Engine::start_on(&plan, surroundings).await.unwrap();
         let engine = Arc::new(engine);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

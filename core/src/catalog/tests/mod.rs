@@ -20,7 +20,7 @@ mod topics;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::manifest::{Manifest, StateFile, ViewStates};
+use crate::manifest::{LeftOut, Manifest, StateFile, ViewStates};
 use crate::name::{Generation, StreamName, ViewName};
 use crate::offsets::{Cut, OffsetRange};
 
@@ -78,6 +78,7 @@ fn generation(number: u64, run_id: i64, files: &[&str]) -> PublishedGeneration {
         groups: 1,
         files: files.iter().map(file).collect(),
         deltas: vec![],
+        errors: LeftOut::default(),
     };
     let manifest = Manifest {
         generation: Generation(number),
@@ -92,6 +93,7 @@ fn generation(number: u64, run_id: i64, files: &[&str]) -> PublishedGeneration {
         manifest_path: format!("generations/{number}/manifest.json"),
         manifest: manifest.to_json().unwrap(),
         published_ms: 2_000,
+        failed: None,
     }
 }
 

@@ -30,8 +30,8 @@ fn an_empty_pipeline() {
 
 #[test]
 fn views_with_other_clauses() {
-    let plain = "p.sql:2:1: in view `v`: a view has a name and a query, and no other clause\n  hint: write `CREATE VIEW \
-                 name AS SELECT ..`, with columns named by `AS` in the query";
+    let plain = "p.sql:2:1: in view `v`: a view has a name, options and a query, and no other clause\n  hint: write `CREATE VIEW \
+                 name AS SELECT ..`, with columns named by `AS` in the query; options stand before `AS`: `WITH (on_error = 'null')`";
     for create in [
         "CREATE OR REPLACE VIEW v AS SELECT a FROM s",
         "CREATE MATERIALIZED VIEW v AS SELECT a FROM s",

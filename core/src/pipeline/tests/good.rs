@@ -117,6 +117,29 @@ fn types_are_those_of_datafusion_with_plain_strings() {
     }
 }
 
+/// What stands behind `>>` belongs to the outer type.
+#[test]
+fn types_that_close_together_are_closed_one_after_the_other() {
+    let of = |fields: &[(&str, DataType)]| {
+        let fields: Vec<Field> = fields.iter().map(|(name, t)| Field::new(*name, t.clone(), true)).collect();
+        DataType::Struct(fields.into())
+    };
+    let user = of(&[("id", DataType::Int64), ("user", of(&[("c", DataType::Utf8)]))]);
+    let deep = of(&[("x", list(of(&[("y", of(&[("z", DataType::Int32)]))])))]);
+    let cases = [
+        (r#"STRUCT<id BIGINT, "user" STRUCT<c VARCHAR>>[]"#, list(user.clone())),
+        (r#"STRUCT<id BIGINT, "user" STRUCT<c VARCHAR> >[]"#, list(user.clone())),
+        (r#"ARRAY<STRUCT<id BIGINT, "user" STRUCT<c VARCHAR>>>"#, list(user.clone())),
+        (r#"STRUCT<id BIGINT, "user" STRUCT<c VARCHAR>>"#, user.clone()),
+        (r#"STRUCT<id BIGINT, "user" STRUCT<c VARCHAR>>[][]"#, list(list(user))),
+        ("STRUCT<x STRUCT<y STRUCT<z INT>>[]>", deep),
+        ("ARRAY<ARRAY<INT>>[]", list(list(list(DataType::Int32)))),
+    ];
+    for (sql, expected) in cases {
+        assert_eq!(data_type(sql), expected, "{sql}");
+    }
+}
+
 #[test]
 fn structs_nest_and_quoted_names_keep_their_case() {
     let schema =

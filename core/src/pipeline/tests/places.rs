@@ -98,7 +98,7 @@ fn files_that_cannot_be_read() {
 
 #[test]
 fn errors_of_planning_join_the_list() {
-    let view = ViewSql { name: ViewName::parse("v").unwrap(), sql: "SELECT 1".to_owned(), line: 7 };
+    let view = ViewSql { name: ViewName::parse("v").unwrap(), sql: "SELECT 1".to_owned(), on_error: None, line: 7 };
     let errors = vec![
         PipelineError::in_view(&view, "no", "say yes".to_owned()),
         PipelineError::in_view(&ViewSql { line: 3, ..view }, "never", None),

@@ -1,5 +1,10 @@
 mod again;
+mod failing;
 mod law;
 mod lineage;
+mod matrix;
+mod nodes;
+mod odd;
 mod refusals;
 mod rows;
+mod trial;

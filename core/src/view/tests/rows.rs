@@ -17,17 +17,17 @@ use proptest::prelude::*;
 
 use super::super::{Folder, Planned, Planner, View, ViewError};
 use crate::name::ViewName;
-use crate::pipeline::{Pipeline, ViewSql};
+use crate::pipeline::{OnError, Pipeline, ViewSql};
 
 pub(super) const PIPELINE: &str = "
 CREATE EXTERNAL TABLE s (
-  k VARCHAR, g BIGINT, i BIGINT, f DOUBLE, dec DECIMAL(18, 4), b BOOLEAN, t TIMESTAMP, tags BIGINT[]
+  k VARCHAR, g BIGINT, i BIGINT, f DOUBLE, dec DECIMAL(18, 4), b BOOLEAN, t TIMESTAMP, tags BIGINT[], w DOUBLE
 ) STORED AS JSON LOCATION 'kafka://s';
 CREATE EXTERNAL TABLE other (k VARCHAR, i BIGINT) STORED AS JSON LOCATION 'kafka://other';
 CREATE EXTERNAL TABLE names (k VARCHAR, name VARCHAR) STORED AS CSV LOCATION 'names.csv';
 ";
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Row {
     k: Option<String>,
     g: Option<i64>,
@@ -37,6 +37,8 @@ pub(super) struct Row {
     b: Option<bool>,
     t: Option<i64>,
     tags: Option<Vec<Option<i64>>>,
+    /// From everywhere in the range of exponents where squares can be added up.
+    w: Option<f64>,
 }
 
 pub(super) fn row() -> impl Strategy<Value = Row> {
@@ -52,6 +54,11 @@ pub(super) fn row() -> impl Strategy<Value = Row> {
         1 => Just(Some(-0.0)),
         1 => Just(None),
     ];
+    let wide = prop_oneof![
+        8 => (-1080..500i32, -2.0..2.0f64).prop_map(|(e, x)| Some(x * 2f64.powi(e / 2) * 2f64.powi(e - e / 2))),
+        1 => prop::sample::select(vec![f64::NAN, -f64::NAN, f64::INFINITY, -0.0, 0.0, 1e9 + 0.1]).prop_map(Some),
+        1 => Just(None),
+    ];
     let tags = prop::option::of(prop::collection::vec(prop::option::of(0..5i64), 0..4));
     (
         key,
@@ -62,8 +69,14 @@ pub(super) fn row() -> impl Strategy<Value = Row> {
         prop::option::of(any::<bool>()),
         prop::option::of(0..100_000i64),
         tags,
+        wide,
     )
-        .prop_map(|(k, g, i, f, dec, b, t, tags)| Row { k, g, i, f, dec, b, t, tags })
+        .prop_map(|(k, g, i, f, dec, b, t, tags, w)| Row { k, g, i, f, dec, b, t, tags, w })
+}
+
+/// A row of `g` alone.
+pub(super) fn of_g(g: i64) -> Row {
+    Row { g: Some(g), ..Row::default() }
 }
 
 /// `rows` as the stream's decoded batch; offsets skip every third number.
@@ -78,6 +91,7 @@ pub(super) fn batch(rows: &[Row]) -> RecordBatch {
         Arc::new(rows.iter().map(|r| r.b).collect::<BooleanArray>()),
         Arc::new(rows.iter().map(|r| r.t.map(|t| t * 1_000_000_000)).collect::<TimestampNanosecondArray>()),
         Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(rows.iter().map(|r| r.tags.clone()))),
+        Arc::new(rows.iter().map(|r| r.w).collect::<Float64Array>()),
         Arc::new(Int32Array::from(vec![0; n])),
         Arc::new(Int64Array::from_iter_values((0..n as i64).map(|i| i + i / 2))),
         Arc::new(TimestampMillisecondArray::from(vec![0; n]).with_timezone("UTC")),
@@ -101,10 +115,25 @@ pub(super) fn pipeline() -> Pipeline {
     Pipeline::parse(PIPELINE, &FOLDER.path().join(Path::new("pipeline.sql"))).unwrap()
 }
 
+/// The planner's own tables, to plan without Dovetail.
+pub(super) async fn context() -> SessionContext {
+    let context = SessionContext::new_with_config(super::super::planner::planning_config());
+    for stream in pipeline().streams {
+        let table = MemTable::try_new(stream.decoded_schema(), vec![vec![]]).unwrap();
+        context.register_table(stream.name.as_str(), Arc::new(table)).unwrap();
+    }
+    crate::pipeline::register_lookups(&pipeline(), &context).await.unwrap();
+    context
+}
+
 pub(super) async fn plan(sql: &str) -> Result<Planned, ViewError> {
+    plan_with(sql, None).await
+}
+
+pub(super) async fn plan_with(sql: &str, on_error: Option<OnError>) -> Result<Planned, ViewError> {
     let mut planner = Planner::new(&pipeline()).await.unwrap();
     let name = ViewName::parse("v").unwrap();
-    planner.plan(&ViewSql { name, sql: sql.to_owned(), line: 1 }).await
+    planner.plan(&ViewSql { name, sql: sql.to_owned(), on_error, line: 1 }).await
 }
 
 pub(super) async fn view(sql: &str) -> Arc<View> {
@@ -115,13 +144,23 @@ pub(super) async fn view(sql: &str) -> Arc<View> {
     }
 }
 
-/// What plain DataFusion answers over the same rows.
+/// What DataFusion answers over the same rows when nothing is folded or merged.
 pub(super) async fn one_shot(sql: &str, rows: &RecordBatch) -> Vec<RecordBatch> {
-    let context = SessionContext::new_with_config(super::super::planner::planning_config());
-    let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]]).unwrap();
-    context.register_table("s", Arc::new(table)).unwrap();
-    crate::pipeline::register_lookups(&pipeline(), &context).await.unwrap();
-    context.sql(sql).await.unwrap().collect().await.unwrap()
+    one_shot_of(&pipeline(), sql, rows).await.unwrap()
+}
+
+/// The same, for the stream `s` of another pipeline.
+pub(super) async fn one_shot_of(
+    pipeline: &Pipeline,
+    sql: &str,
+    rows: &RecordBatch,
+) -> datafusion::common::Result<Vec<RecordBatch>> {
+    let context = crate::sql::context(super::super::planner::planning_config());
+    let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])?;
+    context.register_table("s", Arc::new(table))?;
+    crate::pipeline::register_lookups(pipeline, &context).await.unwrap();
+    let plan = crate::sql::plan(&context.state(), sql).await?;
+    context.execute_logical_plan(plan).await?.collect().await
 }
 
 pub(super) async fn fold(view: &Arc<View>, rows: &RecordBatch) -> Vec<RecordBatch> {
@@ -149,6 +188,7 @@ pub(super) async fn answer(view: &View, states: &[RecordBatch]) -> Vec<RecordBat
     let finished = view.finish(states, None).unwrap();
     let leaf = MemTable::try_new(view.leaf_schema(), vec![finished]).unwrap();
     let context = SessionContext::new();
+    crate::functions::install(&context);
     let plan = view.answer_plan(Arc::new(leaf)).unwrap();
     context.execute_logical_plan(plan).await.unwrap().collect().await.unwrap()
 }

@@ -1,0 +1,78 @@
+//! Puts guards around all calls of a plan, before anything is simplified.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF};
+use datafusion::optimizer::AnalyzerRule;
+
+use super::Allowance;
+use super::concat::Concat;
+use super::guarded::{Guarded, call};
+
+/// Lets the functions of a plan run within an [`Allowance`]. It has to be the last rule of the analyzer, which gives
+/// arguments their types.
+#[derive(Debug)]
+pub struct Guard(pub Arc<dyn Allowance>);
+
+impl AnalyzerRule for Guard {
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(|node| {
+            let schema = merge_schema(&node.inputs());
+            node.map_expressions(|expr| expr.transform_up(|expr| around(expr, &schema, &self.0)))
+        })
+        .data()
+    }
+
+    fn name(&self) -> &str {
+        "guard"
+    }
+}
+
+fn around(expr: Expr, schema: &DFSchema, allowance: &Arc<dyn Allowance>) -> Result<Transformed<Expr>> {
+    match expr {
+        Expr::ScalarFunction(function) if is_left_alone(&function.func) => {
+            Ok(Transformed::no(Expr::ScalarFunction(function)))
+        }
+        Expr::ScalarFunction(function) => Ok(Transformed::yes(call(guarded(function.func, allowance), function.args))),
+        Expr::BinaryExpr(binary) if binary.op == Operator::StringConcat => {
+            let types = (binary.left.get_type(schema), binary.right.get_type(schema));
+            match types {
+                (Ok(left), Ok(right)) if left == right && is_text(&left) => {
+                    let concat = guarded(Concat::function(), allowance);
+                    Ok(Transformed::yes(call(concat, vec![*binary.left, *binary.right])))
+                }
+                _ => Ok(Transformed::no(Expr::BinaryExpr(binary))),
+            }
+        }
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+/// Functions that optimizer rules know by their implementation. They make nothing that they are not given.
+fn is_left_alone(function: &ScalarUDF) -> bool {
+    matches!(function.name(), "get_field" | "named_struct" | "struct")
+}
+
+/// All calls in `expr` guarded.
+pub(super) fn around_calls(expr: Expr, allowance: &Arc<dyn Allowance>) -> Result<Expr> {
+    let schema = DFSchema::empty();
+    expr.transform_up(|expr| around(expr, &schema, allowance)).data()
+}
+
+/// `function` within `allowance`, and within no other.
+pub fn guarded(function: Arc<ScalarUDF>, allowance: &Arc<dyn Allowance>) -> Arc<ScalarUDF> {
+    let inner = match function.inner().downcast_ref::<Guarded>() {
+        Some(guarded) => Arc::clone(&guarded.inner),
+        None => function,
+    };
+    Arc::new(ScalarUDF::new_from_impl(Guarded { inner, allowance: Arc::clone(allowance) }))
+}

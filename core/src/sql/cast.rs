@@ -1,0 +1,338 @@
+//! Casts whose result is another one in PostgreSQL than in `arrow`, which cuts numbers off and writes text its own way.
+//!
+//! | from | to | here |
+//! |---|---|---|
+//! | a decimal | an integer | half away from zero |
+//! | a float | an integer | half to even |
+//! | a float | a decimal | by its fifteen leading digits |
+//! | times, floats, bytes, arrays | text | as PostgreSQL writes them |
+//! | text | an array, bytes | as PostgreSQL reads them |
+//! | a time without a zone | an instant of a zone | also where its clocks change |
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, Int64Array, PrimitiveArray};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Field, FieldRef, Float64Type, i256};
+use arrow::util::display::FormatOptions;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result, exec_err};
+use datafusion::logical_expr::expr::{Cast, ScalarFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ExprSchemable, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility,
+};
+use datafusion::optimizer::AnalyzerRule;
+use datafusion::scalar::ScalarValue;
+
+use super::{arrays, text, zoned};
+
+/// Puts these casts in the place of `arrow`'s, once all types are known.
+#[derive(Debug)]
+pub(super) struct Casts;
+
+impl AnalyzerRule for Casts {
+    fn name(&self) -> &str {
+        "casts_of_postgresql"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(in_node).map(|changed| changed.data)
+    }
+}
+
+fn in_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let mut schema = DFSchema::empty();
+    for input in plan.inputs() {
+        schema.merge(input.schema());
+    }
+    if let LogicalPlan::TableScan(scan) = &plan {
+        schema.merge(&DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?);
+    }
+    let names = NamePreserver::new(&plan);
+    let changed = plan.map_expressions(|expr| {
+        let name = names.save(&expr);
+        Ok(expr.transform_up(|expr| in_expr(expr, &schema))?.update_data(|expr| name.restore(expr)))
+    })?;
+    if changed.transformed { changed.map_data(LogicalPlan::recompute_schema) } else { Ok(changed) }
+}
+
+fn in_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let Expr::Cast(Cast { expr: of, field }) = &expr else { return Ok(Transformed::no(expr)) };
+    let to = field.data_type();
+    // Columns of an outer query are not known here; their types are with them.
+    let Ok(from) = of.get_type(schema) else { return Ok(Transformed::no(expr)) };
+    if !differs(&from, to) {
+        return Ok(Transformed::no(expr));
+    }
+    let function = Arc::new(ScalarUDF::new_from_impl(CastTo::new(to.clone())));
+    Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![of.as_ref().clone()]))))
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+fn is_bytes(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
+}
+
+fn is_list(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..))
+}
+
+fn is_decimal(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Decimal128(..) | DataType::Decimal256(..))
+}
+
+fn differs(from: &DataType, to: &DataType) -> bool {
+    match (from, to) {
+        (from, to) if to.is_integer() => from.is_floating() || is_decimal(from),
+        (from, to) if is_decimal(to) => from.is_floating(),
+        (from, to) if is_text(to) => text::differs(from),
+        (from, to) if is_list(to) => is_text(from),
+        (from, to) if is_bytes(to) => is_text(from),
+        (DataType::Timestamp(_, None), to) => zoned::local_zone(to).is_some(),
+        _ => false,
+    }
+}
+
+/// A cast to one type.
+#[derive(Debug)]
+struct CastTo {
+    to: DataType,
+    signature: Signature,
+}
+
+impl CastTo {
+    fn new(to: DataType) -> Self {
+        Self { to, signature: Signature::any(1, Volatility::Immutable) }
+    }
+}
+
+impl PartialEq for CastTo {
+    fn eq(&self, other: &Self) -> bool {
+        self.to == other.to
+    }
+}
+
+impl Eq for CastTo {}
+
+impl Hash for CastTo {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.to.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for CastTo {
+    fn name(&self) -> &str {
+        "cast"
+    }
+
+    /// As a cast is called.
+    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
+        Ok(arguments.first().map(|argument| argument.schema_name().to_string()).unwrap_or_default())
+    }
+
+    fn display_name(&self, arguments: &[Expr]) -> Result<String> {
+        let argument = arguments.first().map(ToString::to_string).unwrap_or_default();
+        Ok(format!("CAST({argument} AS {})", self.to))
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
+        Ok(self.to.clone())
+    }
+
+    /// Only a null becomes one.
+    fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let nullable = arguments.arg_fields.first().is_none_or(|field| field.is_nullable());
+        Ok(Arc::new(Field::new(self.name(), self.to.clone(), nullable)))
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        Ok(match &arguments.args[0] {
+            ColumnarValue::Array(array) => ColumnarValue::Array(casted(array, &self.to)?),
+            ColumnarValue::Scalar(scalar) => {
+                ColumnarValue::Scalar(ScalarValue::try_from_array(&casted(&scalar.to_array()?, &self.to)?, 0)?)
+            }
+        })
+    }
+}
+
+/// What `arrow` casts, without what it cannot: an error, not a NULL.
+pub(super) fn strict(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    if differs(array.data_type(), to) {
+        return casted(array, to);
+    }
+    let options = CastOptions { safe: false, format_options: FormatOptions::default() };
+    Ok(cast_with_options(array, to, &options)?)
+}
+
+/// `array` as `to`, as PostgreSQL casts it.
+pub(super) fn casted(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    let from = array.data_type();
+    if !differs(from, to) {
+        return strict(array, to);
+    }
+    if to.is_integer() {
+        let whole: ArrayRef = match from {
+            DataType::Decimal128(_, scale) => Arc::new(whole_decimals::<Decimal128Type>(array, *scale)?),
+            DataType::Decimal256(_, scale) => {
+                let narrow = DataType::Decimal128(38, (*scale).min(38));
+                return casted(&strict(array, &narrow)?, to);
+            }
+            _ => Arc::new(whole_floats(array)?),
+        };
+        return match strict(&whole, to) {
+            Ok(whole) => Ok(whole),
+            Err(_) => exec_err!("{} out of range", integer_name(to)),
+        };
+    }
+    if is_decimal(to) {
+        return decimals(array, to);
+    }
+    if is_text(to) {
+        return strict(&(Arc::new(text::text(array)?) as ArrayRef), to);
+    }
+    if is_list(to) {
+        return arrays::from_text(array, to);
+    }
+    if is_bytes(to) {
+        let texts = strict(array, &DataType::Utf8)?;
+        let bytes = texts.as_string::<i32>().iter().map(|text| text.map(bytes_of).transpose());
+        let bytes: Vec<Option<Vec<u8>>> = bytes.collect::<Result<_>>()?;
+        return strict(&(Arc::new(bytes.into_iter().collect::<BinaryArray>()) as ArrayRef), to);
+    }
+    zoned::to_instants(array, to)
+}
+
+/// A type of integers as PostgreSQL calls it.
+fn integer_name(to: &DataType) -> String {
+    match to {
+        DataType::Int16 => "smallint".to_owned(),
+        DataType::Int32 => "integer".to_owned(),
+        DataType::Int64 => "bigint".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn whole_decimals<T: ArrowPrimitiveType<Native = i128>>(array: &ArrayRef, scale: i8) -> Result<Int64Array> {
+    let decimals: &PrimitiveArray<T> = array.as_primitive();
+    let whole = decimals.iter().map(|value| value.map(|value| rounded(value, scale)).transpose());
+    whole.collect()
+}
+
+/// Half away from zero.
+fn rounded(value: i128, scale: i8) -> Result<i64> {
+    let power = 10_i128.checked_pow(u32::from(scale.unsigned_abs()));
+    let whole = match (scale, power) {
+        (..=0, Some(power)) => value.checked_mul(power),
+        (_, Some(power)) => {
+            let (quotient, rest) = (value / power, value % power);
+            let away = rest.unsigned_abs() >= power.unsigned_abs().div_ceil(2);
+            Some(if away { quotient + value.signum() } else { quotient })
+        }
+        // No value of 38 digits reaches one half.
+        (1.., None) => Some(0),
+        _ => None,
+    };
+    match whole.and_then(|whole| i64::try_from(whole).ok()) {
+        Some(whole) => Ok(whole),
+        None => exec_err!("bigint out of range"),
+    }
+}
+
+fn whole_floats(array: &ArrayRef) -> Result<Int64Array> {
+    // A REAL is a DOUBLE without loss.
+    let floats = strict(array, &DataType::Float64)?;
+    let floats = floats.as_primitive::<Float64Type>();
+    let whole = |number: f64| {
+        let rounded = number.round_ties_even();
+        // -2^63 is a float, 2^63 - 1 is none.
+        match (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&rounded) {
+            true => Ok(rounded as i64),
+            false => exec_err!("bigint out of range"),
+        }
+    };
+    floats.iter().map(|number| number.map(whole).transpose()).collect()
+}
+
+fn decimals(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    let digits = if matches!(array.data_type(), DataType::Float64) { 15 } else { 6 };
+    let floats = strict(array, &DataType::Float64)?;
+    let (DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale)) = to else {
+        return exec_err!("`{to}` is no decimal");
+    };
+    let value = |number: f64| match decimal(number, digits, *precision, *scale) {
+        Some(value) => Ok(value),
+        None => exec_err!("numeric field overflow: {number} does not fit into DECIMAL({precision}, {scale})"),
+    };
+    let values = floats.as_primitive::<Float64Type>().iter().map(|number| number.map(value).transpose());
+    let values: PrimitiveArray<Decimal256Type> = values.collect::<Result<_>>()?;
+    let values: ArrayRef = Arc::new(values.with_precision_and_scale((*precision).max(1), *scale)?);
+    strict(&values, to)
+}
+
+/// A float's leading digits as a decimal, half away from zero.
+fn decimal(number: f64, digits: usize, precision: u8, scale: i8) -> Option<i256> {
+    if !number.is_finite() {
+        return None;
+    }
+    let scientific = format!("{number:.*e}", digits - 1);
+    let (mantissa, exponent) = scientific.split_once('e')?;
+    let mantissa: i128 = mantissa.replace('.', "").parse().ok()?;
+    let exponent = exponent.parse::<i32>().ok()? + 1 - digits as i32 + i32::from(scale);
+    let value = match exponent {
+        0.. => i256::from_i128(mantissa).checked_mul(i256::from_i128(10).checked_pow(exponent.unsigned_abs())?)?,
+        _ => match 10_i128.checked_pow(exponent.unsigned_abs()) {
+            Some(power) => {
+                let (quotient, rest) = (mantissa / power, mantissa % power);
+                let away = rest.unsigned_abs() >= power.unsigned_abs().div_ceil(2);
+                i256::from_i128(if away { quotient + mantissa.signum() } else { quotient })
+            }
+            None => i256::ZERO,
+        },
+    };
+    let limit = i256::from_i128(10).checked_pow(u32::from(precision))?;
+    (value > -limit && value < limit).then_some(value)
+}
+
+/// `\x00ff`, or bytes as they stand with `\\` and `\ooo` between them.
+fn bytes_of(text: &str) -> Result<Vec<u8>> {
+    if let Some(hex) = text.strip_prefix("\\x") {
+        let digits: Vec<u8> = hex.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        let pairs = digits.chunks(2).map(|pair| {
+            let digit = |at: usize| pair.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+            Some((digit(0)? * 16 + digit(1)?) as u8)
+        });
+        return match pairs.collect() {
+            Some(bytes) => Ok(bytes),
+            None => exec_err!("invalid hexadecimal data: \"{text}\""),
+        };
+    }
+    let mut bytes = vec![];
+    let mut rest = text.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        (rest, bytes) = match (first, behind) {
+            (b'\\', [b'\\', behind @ ..]) => (behind, pushed(bytes, b'\\')),
+            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', behind @ ..]) => {
+                (behind, pushed(bytes, (a - b'0') * 64 + (b - b'0') * 8 + (c - b'0')))
+            }
+            (b'\\', _) => return exec_err!("invalid input syntax for type bytea: \"{text}\""),
+            (byte, behind) => (behind, pushed(bytes, *byte)),
+        };
+    }
+    Ok(bytes)
+}
+
+fn pushed(mut bytes: Vec<u8>, byte: u8) -> Vec<u8> {
+    bytes.push(byte);
+    bytes
+}

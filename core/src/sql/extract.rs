@@ -1,0 +1,199 @@
+//! `EXTRACT(field FROM t)`: seconds with their fraction, as an exact number. `date_part` is the same as a float.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef, Int64Type, TimeUnit};
+use datafusion::common::{Result, exec_err, plan_err};
+use datafusion::functions::datetime;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+};
+use datafusion::scalar::ScalarValue;
+
+use super::interval::{self, DAY, SECOND};
+use super::zone::Zone;
+
+pub(super) fn extract() -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::new_from_impl(Extract { of: datetime::date_part(), exact: true }))
+}
+
+pub(super) fn date_part() -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::new_from_impl(Extract { of: datetime::date_part(), exact: false }))
+}
+
+#[derive(Debug)]
+struct Extract {
+    /// Takes all other fields.
+    of: Arc<ScalarUDF>,
+    exact: bool,
+}
+
+impl PartialEq for Extract {
+    fn eq(&self, other: &Self) -> bool {
+        self.exact == other.exact
+    }
+}
+
+impl Eq for Extract {}
+
+impl Hash for Extract {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.exact.hash(state);
+    }
+}
+
+/// Fields that have a fraction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Second,
+    Millisecond,
+    Epoch,
+}
+
+impl Part {
+    fn named(name: &str) -> Option<Self> {
+        match name.to_lowercase().as_str() {
+            "second" | "seconds" => Some(Self::Second),
+            "millisecond" | "milliseconds" => Some(Self::Millisecond),
+            "epoch" => Some(Self::Epoch),
+            _ => None,
+        }
+    }
+
+    /// Of nanoseconds, how many digits stand behind the point.
+    fn digits(self) -> i8 {
+        if self == Self::Millisecond { 6 } else { 9 }
+    }
+}
+
+fn part(field: Option<&ScalarValue>) -> Option<Part> {
+    field.and_then(|field| field.try_as_str().flatten()).and_then(Part::named)
+}
+
+impl ScalarUDFImpl for Extract {
+    fn name(&self) -> &str {
+        if self.exact { "extract" } else { "date_part" }
+    }
+
+    /// As DataFusion calls it, so that a column that nobody named keeps its name.
+    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
+        self.of.schema_name(arguments)
+    }
+
+    fn aliases(&self) -> &[String] {
+        if self.exact { &[] } else { self.of.aliases() }
+    }
+
+    fn signature(&self) -> &Signature {
+        self.of.signature()
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        self.of.coerce_types(types)
+    }
+
+    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
+        plan_err!("the type of `EXTRACT` depends on its field")
+    }
+
+    fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let part = part(arguments.scalar_arguments.first().copied().flatten());
+        let data_type = match part {
+            Some(part) if self.exact => DataType::Decimal128(if part == Part::Epoch { 28 } else { 11 }, part.digits()),
+            Some(_) => DataType::Float64,
+            None => return self.of.return_field_from_args(arguments),
+        };
+        Ok(Arc::new(Field::new(self.name(), data_type, true)))
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [ColumnarValue::Scalar(field), time] = arguments.args.as_slice() else {
+            return self.of.invoke_with_args(arguments);
+        };
+        let Some(part) = part(Some(field)) else { return self.of.invoke_with_args(arguments) };
+        let to = arguments.return_field.data_type();
+        Ok(match time {
+            ColumnarValue::Array(array) => ColumnarValue::Array(numbers(array, part, to)?),
+            ColumnarValue::Scalar(scalar) => {
+                ColumnarValue::Scalar(ScalarValue::try_from_array(&numbers(&scalar.to_array()?, part, to)?, 0)?)
+            }
+        })
+    }
+}
+
+fn numbers(array: &ArrayRef, part: Part, to: &DataType) -> Result<ArrayRef> {
+    let nanos = nanoseconds(array, part)?;
+    Ok(match to {
+        DataType::Float64 => {
+            let divisor = 10_f64.powi(part.digits().into());
+            Arc::new(nanos.into_iter().map(|n| n.map(|n| n as f64 / divisor)).collect::<Float64Array>())
+        }
+        DataType::Decimal128(precision, scale) => {
+            let decimals: Decimal128Array = nanos.into_iter().collect();
+            Arc::new(decimals.with_precision_and_scale(*precision, *scale)?)
+        }
+        other => return exec_err!("`EXTRACT` has no type `{other}`"),
+    })
+}
+
+fn per_second(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
+    }
+}
+
+/// The nanoseconds of the minute, or since the epoch.
+fn nanoseconds(array: &ArrayRef, part: Part) -> Result<Vec<Option<i128>>> {
+    const MINUTE: i128 = 60 * SECOND as i128;
+    let whole = part == Part::Epoch;
+    let of_minute = |nanos: i128| if whole { nanos } else { nanos.rem_euclid(MINUTE) };
+    match array.data_type() {
+        DataType::Interval(_) | DataType::Duration(_) => {
+            let intervals = interval::normal(array)?;
+            Ok(intervals
+                .iter()
+                .map(|interval| {
+                    interval.map(|interval| {
+                        let nanos = i128::from(interval.nanoseconds);
+                        if !whole {
+                            return nanos % MINUTE;
+                        }
+                        // A year has 365.25 days here, a month that is left over has 30.
+                        let (years, months) = (i128::from(interval.months / 12), i128::from(interval.months % 12));
+                        let quarters = years * 1461 + (months * 30 + i128::from(interval.days)) * 4;
+                        quarters * i128::from(DAY / 4) + nanos
+                    })
+                })
+                .collect())
+        }
+        DataType::Date32 | DataType::Date64 => {
+            let days = cast(&cast(&cast(array, &DataType::Date32)?, &DataType::Int32)?, &DataType::Int64)?;
+            let days: &Int64Array = days.as_primitive::<Int64Type>();
+            Ok(days.iter().map(|day| day.map(|day| of_minute(i128::from(day) * i128::from(DAY)))).collect())
+        }
+        DataType::Timestamp(unit, zone) => {
+            let mut zone = zone.as_deref().filter(|_| !whole).map(Zone::parse).transpose()?;
+            let per_second = per_second(*unit);
+            let mut nanos = |instant: i64| -> Result<i128> {
+                let ahead = zone.as_mut().map(|zone| zone.ahead(instant.div_euclid(per_second))).transpose()?;
+                let local = i128::from(instant) + i128::from(ahead.unwrap_or(0)) * i128::from(per_second);
+                Ok(of_minute(local * i128::from(SECOND / per_second)))
+            };
+            let instants = cast(array, &DataType::Int64)?;
+            let instants: &Int64Array = instants.as_primitive::<Int64Type>();
+            instants.iter().map(|instant| instant.map(&mut nanos).transpose()).collect()
+        }
+        DataType::Time32(_) | DataType::Time64(_) => {
+            let times = cast(&cast(array, &DataType::Time64(TimeUnit::Nanosecond))?, &DataType::Int64)?;
+            let times: &Int64Array = times.as_primitive::<Int64Type>();
+            Ok(times.iter().map(|time| time.map(|time| of_minute(time.into()))).collect())
+        }
+        other => exec_err!("`EXTRACT` takes a time, not `{other}`"),
+    }
+}

@@ -1,0 +1,158 @@
+//! The SQL of views and of queries: DataFusion's, where it does not answer as PostgreSQL does made to do so.
+//!
+//! ```text
+//! text -> statement    rewrite     clauses and operators in words that DataFusion knows, or refused
+//!                      repeated    columns that have the same name
+//! -> plan              operators   what depends on the types of operands
+//!                      relations   what stands behind FROM
+//! -> checked plan      single_row  subqueries that may give one row
+//!                      cast        casts
+//! -> answer            functions   the other files
+//! ```
+//! Both layers, serving and every oracle of a test go through [`installed`] and [`plan`], so a view means the same
+//! everywhere.
+
+mod arrays;
+mod cast;
+mod division;
+mod extract;
+mod function;
+mod interval;
+mod operators;
+mod relations;
+mod repeated;
+mod rewrite;
+mod single_row;
+mod small;
+mod strings;
+mod text;
+mod to_char;
+mod wrapped;
+mod zone;
+mod zoned;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, DataFusionError, Result};
+use datafusion::execution::context::SessionContext;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
+use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF};
+use datafusion::optimizer::AnalyzerRule;
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement;
+
+use crate::functions;
+use crate::view::register_mended_functions;
+
+pub use repeated::{marked, unmarked};
+pub use rewrite::{Refused, rewritten};
+
+/// Counts how often the meaning of SQL has changed here: states of another meaning never meet.
+pub const MEANING: &str = "2";
+
+/// A context that knows this SQL.
+pub fn context(config: SessionConfig) -> SessionContext {
+    installed(SessionStateBuilder::new_with_default_features().with_config(config).build())
+}
+
+/// A context of `state` in which SQL means what it means here, in views as in queries.
+pub fn installed(state: SessionState) -> SessionContext {
+    let context = SessionContext::new_with_state(extended(state));
+    functions::install(&context);
+    register_mended_functions(&context);
+    context
+}
+
+/// `state` with the functions and rules of this SQL.
+fn extended(state: SessionState) -> SessionState {
+    let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(operators::Operators)];
+    planners.extend(state.expr_planners().iter().cloned());
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(single_row::SingleRows)];
+    rules.extend(state.analyzer().rules.iter().cloned());
+    rules.push(Arc::new(cast::Casts));
+    let mut builder = SessionStateBuilder::new_from_existing(state)
+        .with_expr_planners(planners)
+        .with_relation_planners(vec![Arc::new(relations::Relations)])
+        .with_analyzer_rules(rules);
+    // The last one of a name is the one that is called.
+    builder.scalar_functions().get_or_insert_default().extend(scalar_functions());
+    builder.build()
+}
+
+fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
+    let mut functions = vec![
+        arrays::array_length(),
+        arrays::array_remove(),
+        division::divide(),
+        extract::date_part(),
+        interval::divided(),
+        interval::interval_key(),
+        interval::multiplied(),
+        small::isfinite(),
+        small::make_timestamp(),
+        small::round(),
+        small::sign(),
+        strings::bpchar(),
+        strings::similar_to_regex(),
+        strings::varchar(),
+        to_char::to_char(),
+        zoned::AtTimeZone::udf(),
+        zoned::date_bin(),
+        zoned::date_trunc(),
+        zoned::minus(),
+        zoned::plus(),
+    ];
+    functions.extend(interval::justify());
+    functions.extend(arrays::quantified());
+    functions
+}
+
+/// Plans the statement `sql` of a view.
+///
+/// # Errors
+/// When it is wrong, or refused.
+pub async fn plan(state: &SessionState, sql: &str) -> Result<LogicalPlan> {
+    let dialect = state.config_options().sql_parser.dialect;
+    let statement = match state.sql_to_statement(sql, &dialect)? {
+        Statement::Statement(statement) => {
+            let statement = rewritten(*statement).map_err(|refused| DataFusionError::Plan(refused.to_string()))?;
+            Statement::Statement(Box::new(statement))
+        }
+        other => other,
+    };
+    Box::pin(state.statement_to_plan(statement)).await
+}
+
+/// `plan` with the types of parameters that stand for arrays: `x = ANY($1)` takes an array of what `x` is.
+pub fn with_array_parameters(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let in_node = |plan: LogicalPlan| {
+        let mut schema = DFSchema::empty();
+        for input in plan.inputs() {
+            schema.merge(input.schema());
+        }
+        plan.map_expressions(|expr| expr.transform_up(|expr| with_array_parameter(expr, &schema)))
+    };
+    plan.transform_up_with_subqueries(in_node).map(|changed| changed.data)
+}
+
+fn with_array_parameter(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let Expr::ScalarFunction(ScalarFunction { func, args }) = &expr else { return Ok(Transformed::no(expr)) };
+    let [left, Expr::Placeholder(Placeholder { id, field: None })] = args.as_slice() else {
+        return Ok(Transformed::no(expr));
+    };
+    if !arrays::is_quantified(func) {
+        return Ok(Transformed::no(expr));
+    }
+    let Ok(element) = left.get_type(schema) else { return Ok(Transformed::no(expr)) };
+    let list = DataType::List(Arc::new(Field::new_list_field(element, true)));
+    let parameter = Placeholder::new_with_field(id.clone(), Some(Arc::new(Field::new("", list, true))));
+    let arguments = vec![left.clone(), Expr::Placeholder(parameter)];
+    Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(func), arguments))))
+}

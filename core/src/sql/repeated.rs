@@ -1,0 +1,90 @@
+//! Columns that have the same name, as in `SELECT count(*), count(*)`: PostgreSQL answers both under it, DataFusion
+//! wants names of their own. Those after the first are marked while the statement is planned.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use datafusion::common::{Column, Result, TableReference};
+use datafusion::logical_expr::{Expr as Planned, LogicalPlan, LogicalPlanBuilder};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Select, SelectItem, Statement, VisitMut, VisitorMut};
+
+/// Stands between a name and the number of the column; no name that somebody writes has it.
+const MARK: char = '\u{1}';
+
+/// Gives each column of every select list a name of its own.
+pub fn marked(mut statement: Statement) -> Statement {
+    let _ = VisitMut::visit(&mut statement, &mut Marking);
+    statement
+}
+
+struct Marking;
+
+impl VisitorMut for Marking {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        let is_wildcard =
+            |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
+        let has_wildcard = select.projection.iter().any(is_wildcard);
+        let mut seen = HashSet::new();
+        for (number, item) in select.projection.iter_mut().enumerate() {
+            let (expr, name) = match item {
+                SelectItem::UnnamedExpr(expr) => (expr.clone(), name_of(expr)),
+                SelectItem::ExprWithAlias { expr, alias } => (expr.clone(), alias.clone()),
+                _ => continue,
+            };
+            let is_column = matches!(item, SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_)));
+            let key = match item {
+                // Columns of two tables are two.
+                SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts))
+                    if !seen.contains(&folded(&name).to_lowercase()) =>
+                {
+                    parts.iter().map(folded).collect::<Vec<_>>().join(".")
+                }
+                _ => folded(&name),
+            };
+            let is_new = seen.insert(key.to_lowercase());
+            seen.insert(folded(&name).to_lowercase());
+            if !is_new || (has_wildcard && is_column) {
+                let alias = Ident::with_quote('"', format!("{}{MARK}{number}", folded(&name)));
+                *item = SelectItem::ExprWithAlias { expr, alias };
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// What an item is called that has no alias.
+fn name_of(expr: &Expr) -> Ident {
+    match expr {
+        Expr::Identifier(name) => name.clone(),
+        Expr::CompoundIdentifier(parts) => parts.last().cloned().unwrap_or_else(|| Ident::new("")),
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => name_of(expr),
+        other => Ident::with_quote('"', other.to_string()),
+    }
+}
+
+fn folded(name: &Ident) -> String {
+    match name.quote_style {
+        Some(_) => name.value.clone(),
+        None => name.value.to_lowercase(),
+    }
+}
+
+/// `plan` without the marks on the names of its columns, which then may be equal.
+pub fn unmarked(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let names: Vec<String> = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
+    if names.iter().all(|name| !name.contains(MARK)) {
+        return Ok(plan);
+    }
+    let plain: Vec<&str> = names.iter().map(|name| name.split(MARK).next().unwrap_or_default()).collect();
+    let columns: Vec<Planned> =
+        plan.schema().iter().map(|(table, field)| Planned::Column(Column::from((table, field.as_ref())))).collect();
+    let named = columns.into_iter().zip(&plain).enumerate().map(|(number, (column, name))| {
+        let table = (plain.iter().filter(|other| *other == name).count() > 1)
+            .then(|| TableReference::bare(format!("_{number}")));
+        column.alias_qualified(table, *name)
+    });
+    let named: Vec<Planned> = named.collect();
+    LogicalPlanBuilder::from(plan).project(named)?.build()
+}

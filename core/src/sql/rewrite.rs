@@ -1,0 +1,337 @@
+//! What PostgreSQL writes and DataFusion does not read, or reads otherwise, in words that it knows. Of statements that
+//! are parsed, before anything is known about tables and types.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CharacterLength, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, ObjectNamePart, Query, Select, SelectFlavor,
+    SelectItem, SetExpr, SetOperator, SetQuantifier, Statement, TableAliasColumnDef, TableFactor, TableFunctionArgs,
+    TableWithJoins, TimezoneInfo, UnaryOperator, Value, VisitMut, VisitorMut, WildcardAdditionalOptions,
+};
+
+use super::arrays;
+use super::relations::{EXCEPT_ALL, INTERSECT_ALL};
+
+/// A clause that is not answered, and what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}: {hint}")]
+pub struct Refused {
+    pub message: String,
+    pub hint: String,
+}
+
+fn refused(message: impl Into<String>, hint: impl Into<String>) -> ControlFlow<Refused> {
+    ControlFlow::Break(Refused { message: message.into(), hint: hint.into() })
+}
+
+/// The statement as DataFusion can plan it.
+///
+/// # Errors
+/// When a clause of it would be ignored, or would mean something else.
+pub fn rewritten(mut statement: Statement) -> Result<Statement, Refused> {
+    match VisitMut::visit(&mut statement, &mut Rewriting) {
+        ControlFlow::Continue(()) => Ok(statement),
+        ControlFlow::Break(refused) => Err(refused),
+    }
+}
+
+struct Rewriting;
+
+impl VisitorMut for Rewriting {
+    type Break = Refused;
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Refused> {
+        set_operations(&mut query.body);
+        let Some(fetch) = query.fetch.take() else { return ControlFlow::Continue(()) };
+        if fetch.with_ties || fetch.percent {
+            return refused("`FETCH .. WITH TIES` and `PERCENT` are not supported", "use rank() in a subquery");
+        }
+        let limit = fetch.quantity.or_else(|| Some(number(1)));
+        let offset = match query.limit_clause.take() {
+            Some(LimitClause::LimitOffset { offset, limit: None, .. }) => offset,
+            Some(_) => return refused("LIMIT and FETCH stand in one query", "leave one of them out"),
+            None => None,
+        };
+        query.limit_clause = Some(LimitClause::LimitOffset { limit, offset, limit_by: vec![] });
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Refused> {
+        // `GROUP BY ()` is one group, also of no rows.
+        if let GroupByExpr::Expressions(groups, _) = &mut select.group_by
+            && matches!(groups.as_slice(), [Expr::Tuple(none)] if none.is_empty())
+        {
+            *groups = vec![Expr::GroupingSets(vec![vec![]])];
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<Refused> {
+        match table {
+            TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
+                return refused("TABLESAMPLE is not supported", "filter by random(), or by a hash of a column");
+            }
+            TableFactor::Table { with_ordinality: true, .. }
+            | TableFactor::Function { with_ordinality: true, .. }
+            | TableFactor::UNNEST { with_ordinality: true, .. } => {
+                return refused("WITH ORDINALITY is not supported", "use row_number() in a subquery");
+            }
+            // A function of one column is called as its alias.
+            TableFactor::UNNEST { alias: Some(alias), array_exprs, .. }
+                if alias.columns.is_empty() && array_exprs.len() == 1 =>
+            {
+                alias.columns = vec![TableAliasColumnDef { name: alias.name.clone(), data_type: None }];
+            }
+            TableFactor::Table { name, alias: Some(alias), args: Some(_), .. }
+                if alias.columns.is_empty() && is_series(name) =>
+            {
+                alias.columns = vec![TableAliasColumnDef { name: alias.name.clone(), data_type: None }];
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Refused> {
+        let changed = match expr {
+            Expr::AnyOp { left, compare_op, right, .. } => quantified(left, compare_op, right, true),
+            Expr::AllOp { left, compare_op, right } => quantified(left, compare_op, right, false),
+            Expr::SimilarTo { negated, expr, pattern, escape_char } => {
+                let escape = match escape_char {
+                    None => "\\".to_owned(),
+                    Some(value) => value.value.clone().into_string().unwrap_or_default(),
+                };
+                let regex = call("similar_to_regex", vec![pattern.as_ref().clone(), string(&escape)]);
+                let op = if *negated { BinaryOperator::PGRegexNotMatch } else { BinaryOperator::PGRegexMatch };
+                Some(Expr::BinaryOp { left: expr.clone(), op, right: Box::new(regex) })
+            }
+            Expr::Collate { expr, collation } => {
+                let known = collation.0.last().and_then(ObjectNamePart::as_ident).map(|name| name.value.to_lowercase());
+                match known.as_deref() {
+                    Some("c" | "posix" | "default" | "ucs_basic") => Some(expr.as_ref().clone()),
+                    _ => {
+                        let message = format!("collation `{collation}` is not supported");
+                        return refused(message, "text is ordered by its bytes, as with `COLLATE \"C\"`");
+                    }
+                }
+            }
+            Expr::UnaryOp { op: UnaryOperator::PGSquareRoot, expr } => Some(call("sqrt", vec![expr.as_ref().clone()])),
+            Expr::UnaryOp { op: UnaryOperator::PGCubeRoot, expr } => Some(call("cbrt", vec![expr.as_ref().clone()])),
+            Expr::UnaryOp { op: UnaryOperator::PGAbs, expr } => Some(call("abs", vec![expr.as_ref().clone()])),
+            Expr::BinaryOp { left, op, right } => {
+                let name = match op {
+                    BinaryOperator::PGStartsWith => Some("starts_with"),
+                    BinaryOperator::PGOverlap => Some("array_has_any"),
+                    BinaryOperator::PGExp => Some("power"),
+                    _ => None,
+                };
+                name.map(|name| call(name, vec![left.as_ref().clone(), right.as_ref().clone()]))
+            }
+            Expr::AtTimeZone { timestamp, time_zone } => {
+                Some(call("timezone", vec![time_zone.as_ref().clone(), timestamp.as_ref().clone()]))
+            }
+            Expr::Value(value) => match &value.value {
+                Value::UnicodeStringLiteral(text) => Some(string(text)),
+                _ => None,
+            },
+            Expr::Cast { expr, data_type, .. } => with_length(expr, data_type),
+            Expr::Function(function) => renamed(function),
+            _ => None,
+        };
+        if let Some(changed) = changed {
+            *expr = changed;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn is_series(name: &ObjectName) -> bool {
+    let name = name.0.last().and_then(ObjectNamePart::as_ident).map(|name| name.value.to_lowercase());
+    matches!(name.as_deref(), Some("generate_series" | "range"))
+}
+
+pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    let args = arguments.into_iter().map(|expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))).collect();
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: vec![] }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: vec![],
+    })
+}
+
+fn string(text: &str) -> Expr {
+    Expr::Value(Value::SingleQuotedString(text.to_owned()).with_empty_span())
+}
+
+fn number(number: u64) -> Expr {
+    Expr::Value(Value::Number(number.to_string(), false).with_empty_span())
+}
+
+/// `x = ANY(array)`; one over a subquery stays.
+fn quantified(left: &Expr, operator: &BinaryOperator, right: &Expr, is_any: bool) -> Option<Expr> {
+    let right = match right {
+        Expr::Nested(inner) => inner.as_ref(),
+        other => other,
+    };
+    if matches!(right, Expr::Subquery(_)) {
+        return None;
+    }
+    let operator = match operator {
+        BinaryOperator::PGLikeMatch => "LIKE".to_owned(),
+        BinaryOperator::PGILikeMatch => "ILIKE".to_owned(),
+        BinaryOperator::PGNotLikeMatch => "NOT LIKE".to_owned(),
+        BinaryOperator::PGNotILikeMatch => "NOT ILIKE".to_owned(),
+        other => other.to_string(),
+    };
+    let name = arrays::function_for(&operator, is_any)?;
+    Some(call(&name, vec![left.clone(), right.clone()]))
+}
+
+/// A cast to `VARCHAR(n)` or `CHAR(n)` cuts.
+fn with_length(expr: &Expr, data_type: &DataType) -> Option<Expr> {
+    let (name, length) = match data_type {
+        DataType::Varchar(length)
+        | DataType::CharVarying(length)
+        | DataType::CharacterVarying(length)
+        | DataType::Nvarchar(length) => ("varchar", (*length)?),
+        DataType::Char(length) | DataType::Character(length) => {
+            ("bpchar", length.unwrap_or(CharacterLength::IntegerLength { length: 1, unit: None }))
+        }
+        DataType::Custom(name, arguments) if name.to_string().eq_ignore_ascii_case("bpchar") => {
+            let length = arguments.first()?.parse().ok()?;
+            ("bpchar", CharacterLength::IntegerLength { length, unit: None })
+        }
+        _ => return None,
+    };
+    let CharacterLength::IntegerLength { length, .. } = length else { return None };
+    let text = Expr::Cast {
+        kind: datafusion::sql::sqlparser::ast::CastKind::Cast,
+        expr: Box::new(expr.clone()),
+        data_type: DataType::Varchar(None),
+        array: false,
+        format: None,
+    };
+    Some(call(name, vec![text, number(length)]))
+}
+
+/// Functions that have another name here.
+fn renamed(function: &mut Function) -> Option<Expr> {
+    let name = function.name.0.last().and_then(ObjectNamePart::as_ident)?.value.to_lowercase();
+    match name.as_str() {
+        "every" => function.name = ObjectName::from(vec![Ident::new("bool_and")]),
+        "clock_timestamp" | "statement_timestamp" | "transaction_timestamp" => {
+            function.name = ObjectName::from(vec![Ident::new("now")]);
+        }
+        "mod" => {
+            let FunctionArguments::List(list) = &function.args else { return None };
+            let [FunctionArg::Unnamed(FunctionArgExpr::Expr(a)), FunctionArg::Unnamed(FunctionArgExpr::Expr(b))] =
+                list.args.as_slice()
+            else {
+                return None;
+            };
+            let [a, b] = [a, b].map(|operand| Box::new(Expr::Nested(Box::new(operand.clone()))));
+            let modulo = Expr::BinaryOp { left: a, op: BinaryOperator::Modulo, right: b };
+            return Some(Expr::Nested(Box::new(modulo)));
+        }
+        "localtimestamp" if matches!(function.args, FunctionArguments::None) => {
+            return Some(Expr::Cast {
+                kind: datafusion::sql::sqlparser::ast::CastKind::Cast,
+                expr: Box::new(call("now", vec![])),
+                data_type: DataType::Timestamp(None, TimezoneInfo::None),
+                array: false,
+                format: None,
+            });
+        }
+        _ => {}
+    }
+    None
+}
+
+/// EXCEPT ALL and INTERSECT ALL become functions of two queries, which [`super::relations`] plans.
+fn set_operations(body: &mut SetExpr) {
+    let SetExpr::SetOperation { left, op, set_quantifier, right } = body else { return };
+    set_operations(left);
+    set_operations(right);
+    let name = match (op, set_quantifier) {
+        (SetOperator::Except, SetQuantifier::All) => EXCEPT_ALL,
+        (SetOperator::Intersect, SetQuantifier::All) => INTERSECT_ALL,
+        _ => return,
+    };
+    let argument = |body: &SetExpr| {
+        let query = match body {
+            SetExpr::Query(query) => query.as_ref().clone(),
+            body => query_of(body.clone()),
+        };
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Subquery(Box::new(query))))
+    };
+    let args = TableFunctionArgs { args: vec![argument(left), argument(right)], settings: None };
+    *body = SetExpr::Select(Box::new(select_from(TableFactor::Table {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        alias: None,
+        args: Some(args),
+        with_hints: vec![],
+        version: None,
+        with_ordinality: false,
+        partitions: vec![],
+        json_path: None,
+        sample: None,
+        index_hints: vec![],
+    })));
+}
+
+pub(super) fn query_of(body: SetExpr) -> Query {
+    Query {
+        with: None,
+        body: Box::new(body),
+        order_by: None,
+        limit_clause: None,
+        fetch: None,
+        locks: vec![],
+        for_clause: None,
+        settings: None,
+        format_clause: None,
+        pipe_operators: vec![],
+    }
+}
+
+/// `SELECT * FROM relation`.
+fn select_from(relation: TableFactor) -> Select {
+    Select { from: vec![TableWithJoins { relation, joins: vec![] }], ..nothing() }
+}
+
+/// `SELECT *` from nothing.
+pub(super) fn nothing() -> Select {
+    Select {
+        select_token: AttachedToken::empty(),
+        optimizer_hints: vec![],
+        distinct: None,
+        select_modifiers: None,
+        top: None,
+        top_before_distinct: false,
+        projection: vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())],
+        exclude: None,
+        into: None,
+        from: vec![],
+        lateral_views: vec![],
+        prewhere: None,
+        selection: None,
+        connect_by: vec![],
+        group_by: GroupByExpr::Expressions(vec![], vec![]),
+        cluster_by: vec![],
+        distribute_by: vec![],
+        sort_by: vec![],
+        having: None,
+        named_window: vec![],
+        qualify: None,
+        window_before_qualify: false,
+        value_table_mode: None,
+        flavor: SelectFlavor::Standard,
+    }
+}

@@ -1,0 +1,459 @@
+//! Templates for times.
+
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, IntervalMonthDayNanoArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type, IntervalMonthDayNano, TimeUnit};
+use chrono::{DateTime, Datelike, NaiveDateTime, Timelike};
+use datafusion::common::{DataFusionError, Result, exec_err};
+
+use super::super::interval;
+use super::super::zone::Zone;
+
+/// What stands in a template, longest first where one begins as another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Meridiem { dots: bool },
+    Era { dots: bool },
+    Century,
+    DayName { short: bool },
+    DayOfYear,
+    Day,
+    DayOfWeek,
+    Fraction(u32),
+    Hour24,
+    Hour12,
+    IsoDayOfYear,
+    IsoDayOfWeek,
+    IsoWeek,
+    IsoYear(u32),
+    Julian,
+    Minute,
+    Month,
+    MonthName { short: bool },
+    Offset,
+    Quarter,
+    Roman,
+    SecondOfDay,
+    Second,
+    ZoneHours,
+    ZoneMinutes,
+    ZoneName,
+    Week,
+    WeekOfMonth,
+    YearWithComma,
+    Year(u32),
+}
+
+const FIELDS: [(&str, Field); 47] = [
+    ("A.D.", Field::Era { dots: true }),
+    ("A.M.", Field::Meridiem { dots: true }),
+    ("AD", Field::Era { dots: false }),
+    ("AM", Field::Meridiem { dots: false }),
+    ("B.C.", Field::Era { dots: true }),
+    ("BC", Field::Era { dots: false }),
+    ("CC", Field::Century),
+    ("DAY", Field::DayName { short: false }),
+    ("DDD", Field::DayOfYear),
+    ("DD", Field::Day),
+    ("DY", Field::DayName { short: true }),
+    ("D", Field::DayOfWeek),
+    ("FF1", Field::Fraction(1)),
+    ("FF2", Field::Fraction(2)),
+    ("FF3", Field::Fraction(3)),
+    ("FF4", Field::Fraction(4)),
+    ("FF5", Field::Fraction(5)),
+    ("FF6", Field::Fraction(6)),
+    ("HH24", Field::Hour24),
+    ("HH12", Field::Hour12),
+    ("HH", Field::Hour12),
+    ("IDDD", Field::IsoDayOfYear),
+    ("ID", Field::IsoDayOfWeek),
+    ("IW", Field::IsoWeek),
+    ("IYYY", Field::IsoYear(4)),
+    ("IYY", Field::IsoYear(3)),
+    ("IY", Field::IsoYear(2)),
+    ("I", Field::IsoYear(1)),
+    ("J", Field::Julian),
+    ("MI", Field::Minute),
+    ("MM", Field::Month),
+    ("MONTH", Field::MonthName { short: false }),
+    ("MON", Field::MonthName { short: true }),
+    ("MS", Field::Fraction(3)),
+    ("OF", Field::Offset),
+    ("P.M.", Field::Meridiem { dots: true }),
+    ("PM", Field::Meridiem { dots: false }),
+    ("Q", Field::Quarter),
+    ("RM", Field::Roman),
+    ("SSSSS", Field::SecondOfDay),
+    ("SSSS", Field::SecondOfDay),
+    ("SS", Field::Second),
+    ("TZH", Field::ZoneHours),
+    ("TZM", Field::ZoneMinutes),
+    ("TZ", Field::ZoneName),
+    ("US", Field::Fraction(6)),
+    ("WW", Field::Week),
+];
+const MORE_FIELDS: [(&str, Field); 6] = [
+    ("W", Field::WeekOfMonth),
+    ("Y,YYY", Field::YearWithComma),
+    ("YYYY", Field::Year(4)),
+    ("YYY", Field::Year(3)),
+    ("YY", Field::Year(2)),
+    ("Y", Field::Year(1)),
+];
+
+/// How the letters of a name are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Case {
+    Upper,
+    Lower,
+    Title,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    field: Field,
+    case: Case,
+    /// `FM`: without zeros and spaces.
+    fill: bool,
+    /// `TH` or `th`.
+    ordinal: Option<Case>,
+}
+
+#[derive(Debug)]
+enum Token {
+    Field(Part),
+    Text(String),
+}
+
+#[derive(Debug)]
+pub(super) struct Template(Vec<Token>);
+
+impl Template {
+    pub(super) fn parse(template: &str) -> Result<Self> {
+        let mut tokens = vec![];
+        let mut rest = template;
+        while let Some(first) = rest.chars().next() {
+            let mut fill = false;
+            let mut field_at = rest;
+            loop {
+                match field_at.get(..2) {
+                    Some("FM" | "fm") => {
+                        fill = true;
+                        field_at = &field_at[2..];
+                    }
+                    Some("FX" | "fx") => field_at = &field_at[2..],
+                    // A localized name, unless it is a zone.
+                    Some("TM" | "tm") => field_at = &field_at[2..],
+                    _ => break,
+                }
+            }
+            if let Some((field, case, length)) = field(field_at) {
+                rest = &field_at[length..];
+                let ordinal = match rest.get(..2) {
+                    Some("TH") => Some(Case::Upper),
+                    Some("th") => Some(Case::Lower),
+                    _ => None,
+                };
+                if ordinal.is_some() {
+                    rest = &rest[2..];
+                }
+                tokens.push(Token::Field(Part { field, case, fill, ordinal }));
+                continue;
+            }
+            if field_at.len() < rest.len() {
+                rest = field_at;
+                continue;
+            }
+            match first {
+                '"' => {
+                    let (text, behind) = quoted(&rest[1..]);
+                    tokens.push(Token::Text(text));
+                    rest = behind;
+                }
+                '\\' if rest[1..].starts_with('"') => {
+                    tokens.push(Token::Text("\"".to_owned()));
+                    rest = &rest[2..];
+                }
+                other => {
+                    tokens.push(Token::Text(other.to_string()));
+                    rest = &rest[other.len_utf8()..];
+                }
+            }
+        }
+        Ok(Self(tokens))
+    }
+}
+
+/// What stands in quotes, and what behind them.
+fn quoted(rest: &str) -> (String, &str) {
+    let mut text = String::new();
+    let mut letters = rest.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '"' => return (text, &rest[at + 1..]),
+            '\\' => text.extend(letters.next().map(|(_, letter)| letter)),
+            other => text.push(other),
+        }
+    }
+    (text, "")
+}
+
+fn field(rest: &str) -> Option<(Field, Case, usize)> {
+    for (name, field) in FIELDS.into_iter().chain(MORE_FIELDS) {
+        let Some(written) = rest.get(..name.len()) else { continue };
+        let case = match written {
+            written if written == name => Case::Upper,
+            written if written == name.to_lowercase() => Case::Lower,
+            "Day" | "Dy" | "Month" | "Mon" if written.eq_ignore_ascii_case(name) => Case::Title,
+            _ => continue,
+        };
+        return Some((field, case, name.len()));
+    }
+    None
+}
+
+/// Times by row.
+pub(super) enum Times {
+    Moments { nanos: Int64Array, per_second: i64, zone: Option<Zone> },
+    Spans(IntervalMonthDayNanoArray),
+}
+
+impl Times {
+    pub(super) fn new(values: &ArrayRef) -> Result<Self> {
+        let per_second = |unit: TimeUnit| match unit {
+            TimeUnit::Second => 1,
+            TimeUnit::Millisecond => 1_000,
+            TimeUnit::Microsecond => 1_000_000,
+            TimeUnit::Nanosecond => 1_000_000_000,
+        };
+        let numbers = |values: &ArrayRef| -> Result<Int64Array> {
+            Ok(cast(values, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
+        };
+        Ok(match values.data_type() {
+            DataType::Timestamp(unit, zone) => {
+                let zone = zone.as_deref().map(Zone::parse).transpose()?;
+                Self::Moments { nanos: numbers(values)?, per_second: per_second(*unit), zone }
+            }
+            DataType::Date32 | DataType::Date64 => {
+                let days = cast(&cast(values, &DataType::Date32)?, &DataType::Int32)?;
+                let seconds = numbers(&days)?.unary(|day: i64| day * 86_400);
+                Self::Moments { nanos: seconds, per_second: 1, zone: None }
+            }
+            DataType::Time32(_) | DataType::Time64(_) => {
+                let nanos = numbers(&cast(values, &DataType::Time64(TimeUnit::Nanosecond))?)?;
+                Self::Spans(nanos.iter().map(|n| n.map(|n| IntervalMonthDayNano::new(0, 0, n))).collect())
+            }
+            DataType::Interval(_) | DataType::Duration(_) => Self::Spans(interval::normal(values)?),
+            other => return exec_err!("`to_char` takes no `{other}`"),
+        })
+    }
+
+    pub(super) fn text(&mut self, template: &Template, row: usize) -> Result<Option<String>> {
+        let time = match self {
+            Self::Moments { nanos, .. } if nanos.is_null(row) => return Ok(None),
+            Self::Spans(spans) if spans.is_null(row) => return Ok(None),
+            Self::Spans(spans) => Time::Span(spans.value(row)),
+            Self::Moments { nanos, per_second, zone } => {
+                let value = nanos.value(row);
+                let (seconds, part) = (value.div_euclid(*per_second), value.rem_euclid(*per_second));
+                let ahead = zone.as_mut().map(|zone| zone.ahead(seconds)).transpose()?;
+                let abbreviation = zone.as_ref().map(|zone| zone.abbreviation(seconds)).transpose()?;
+                let local = DateTime::from_timestamp(
+                    seconds + ahead.unwrap_or(0),
+                    (part * (1_000_000_000 / *per_second)) as u32,
+                );
+                let local = local.ok_or_else(|| DataFusionError::Execution("timestamp out of range".to_owned()))?;
+                Time::Moment {
+                    local: local.naive_utc(),
+                    ahead: ahead.unwrap_or(0),
+                    zone: abbreviation.unwrap_or_default(),
+                }
+            }
+        };
+        let mut text = String::new();
+        for token in &template.0 {
+            match token {
+                Token::Text(literal) => text.push_str(literal),
+                Token::Field(part) => text.push_str(&time.field(*part)?),
+            }
+        }
+        Ok(Some(text))
+    }
+}
+
+enum Time {
+    Moment { local: NaiveDateTime, ahead: i64, zone: String },
+    Span(IntervalMonthDayNano),
+}
+
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const ROMAN: [&str; 12] = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"];
+
+impl Part {
+    fn number(self, number: i64, width: usize) -> String {
+        let width = if self.fill { 0 } else { width };
+        let digits = match number {
+            0.. => format!("{number:0width$}"),
+            _ => format!("-{:0width$}", number.unsigned_abs(), width = width),
+        };
+        let Some(case) = self.ordinal else { return digits };
+        let ending = match (number.unsigned_abs() % 10, number.unsigned_abs() / 10 % 10) {
+            (_, 1) => "th",
+            (1, _) => "st",
+            (2, _) => "nd",
+            (3, _) => "rd",
+            _ => "th",
+        };
+        format!("{digits}{}", if case == Case::Upper { ending.to_uppercase() } else { ending.to_owned() })
+    }
+
+    fn word(self, word: &str, width: usize) -> String {
+        let word = match self.case {
+            Case::Upper => word.to_uppercase(),
+            Case::Lower => word.to_lowercase(),
+            Case::Title => word.to_owned(),
+        };
+        if self.fill { word } else { format!("{word:width$}") }
+    }
+}
+
+impl Time {
+    fn field(&self, part: Part) -> Result<String> {
+        match self {
+            Self::Moment { local, ahead, zone } => Ok(moment(local, *ahead, zone, part)),
+            Self::Span(span) => self::span(*span, part),
+        }
+    }
+}
+
+/// Clock fields, which moments and spans have.
+fn clock(hours: i64, minutes: i64, seconds: i64, nanos: i64, part: Part) -> Option<String> {
+    Some(match part.field {
+        Field::Hour24 => part.number(hours, 2),
+        Field::Hour12 => part.number(if hours % 12 == 0 { 12 } else { hours % 12 }, 2),
+        Field::Minute => part.number(minutes, 2),
+        Field::Second => part.number(seconds, 2),
+        Field::Fraction(digits) => {
+            let fraction = nanos / 1000 / 10_i64.pow(6 - digits);
+            Part { fill: false, ..part }.number(fraction, digits as usize)
+        }
+        Field::SecondOfDay => part.number(hours * 3600 + minutes * 60 + seconds, 0),
+        Field::Meridiem { dots } => {
+            let word = match (hours % 24 >= 12, dots) {
+                (true, true) => "P.M.",
+                (true, false) => "PM",
+                (false, true) => "A.M.",
+                (false, false) => "AM",
+            };
+            part.word(word, 0)
+        }
+        _ => return None,
+    })
+}
+
+/// The last digits of a year.
+fn year(part: Part, year: i64, digits: u32) -> String {
+    match digits {
+        4 => part.number(year, 4),
+        _ => part.number(year % 10_i64.pow(digits), digits as usize),
+    }
+}
+
+fn moment(local: &NaiveDateTime, ahead: i64, zone: &str, part: Part) -> String {
+    let nanos = i64::from(local.nanosecond());
+    let time = clock(local.hour().into(), local.minute().into(), local.second().into(), nanos, part);
+    if let Some(text) = time {
+        return text;
+    }
+    let of_era = |year: i32| i64::from(if year > 0 { year } else { 1 - year });
+    let week = local.iso_week();
+    let day_of_week = local.weekday().num_days_from_sunday();
+    let sign = if ahead < 0 { '-' } else { '+' };
+    let (hours, minutes) = (ahead.abs() / 3600, ahead.abs() / 60 % 60);
+    match part.field {
+        Field::Era { dots } => {
+            let word = match (local.year() > 0, dots) {
+                (true, true) => "A.D.",
+                (true, false) => "AD",
+                (false, true) => "B.C.",
+                (false, false) => "BC",
+            };
+            part.word(word, 0)
+        }
+        Field::Century => {
+            let year = i64::from(local.year());
+            let century = if year > 0 { (year - 1) / 100 + 1 } else { year / 100 - 1 };
+            part.number(century, 2)
+        }
+        Field::DayName { short } => {
+            let name = DAYS[day_of_week as usize];
+            if short { part.word(&name[..3], 0) } else { part.word(name, 9) }
+        }
+        Field::DayOfYear => part.number(local.ordinal().into(), 3),
+        Field::Day => part.number(local.day().into(), 2),
+        Field::DayOfWeek => part.number(i64::from(day_of_week) + 1, 0),
+        Field::IsoDayOfWeek => part.number(local.weekday().number_from_monday().into(), 0),
+        Field::IsoDayOfYear => {
+            let day = i64::from(week.week() - 1) * 7 + i64::from(local.weekday().number_from_monday());
+            part.number(day, 3)
+        }
+        Field::IsoWeek => part.number(week.week().into(), 2),
+        Field::IsoYear(digits) => year(part, of_era(week.year()), digits),
+        // Day 1 of the common era is Julian day 1721426.
+        Field::Julian => part.number(i64::from(local.num_days_from_ce()) + 1_721_425, 0),
+        Field::Month => part.number(local.month().into(), 2),
+        Field::MonthName { short } => {
+            let name = MONTHS[local.month0() as usize];
+            if short { part.word(&name[..3], 0) } else { part.word(name, 9) }
+        }
+        Field::Offset => {
+            let hours = if part.fill { format!("{sign}{hours}") } else { format!("{sign}{hours:02}") };
+            if minutes == 0 { hours } else { format!("{hours}:{minutes:02}") }
+        }
+        Field::Quarter => part.number(i64::from(local.month0() / 3) + 1, 0),
+        Field::Roman => part.word(ROMAN[local.month0() as usize], 4),
+        Field::ZoneHours => format!("{sign}{hours:02}"),
+        Field::ZoneMinutes => format!("{minutes:02}"),
+        Field::ZoneName => part.word(zone, 0),
+        Field::Week => part.number(i64::from(local.ordinal0() / 7) + 1, 2),
+        Field::WeekOfMonth => part.number(i64::from(local.day0() / 7) + 1, 0),
+        Field::YearWithComma => {
+            let year = of_era(local.year());
+            format!("{},{:03}", year / 1000, year % 1000)
+        }
+        Field::Year(digits) => year(part, of_era(local.year()), digits),
+        _ => String::new(),
+    }
+}
+
+fn span(span: IntervalMonthDayNano, part: Part) -> Result<String> {
+    let seconds = span.nanoseconds / interval::SECOND;
+    let nanos = span.nanoseconds % interval::SECOND;
+    if let Some(text) = clock(seconds / 3600, seconds / 60 % 60, seconds % 60, nanos, part) {
+        return Ok(text);
+    }
+    let (years, months) = (i64::from(span.months / 12), i64::from(span.months % 12));
+    Ok(match part.field {
+        Field::Year(digits) => year(part, years, digits),
+        Field::Month => part.number(months, 2),
+        Field::Day => part.number(span.days.into(), 2),
+        Field::DayOfYear => part.number(i64::from(span.months) * 30 + i64::from(span.days), 3),
+        Field::Quarter => part.number(if months == 0 { 1 } else { (months - 1) / 3 + 1 }, 0),
+        _ => return exec_err!("invalid format specification for an interval value"),
+    })
+}

@@ -1,0 +1,141 @@
+//! Folding a whole table of the stream's rows, with as many tasks as its scan has partitions.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, new_null_array};
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
+use datafusion::common::runtime::JoinSet;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::context::SessionContext;
+use datafusion::physical_plan::ExecutionPlanProperties;
+use futures::StreamExt;
+use tokio::sync::mpsc;
+
+use super::View;
+use super::fold::{FoldError, Folder};
+use super::row_errors::RowErrors;
+
+/// Pieces that wait to be taken.
+const AHEAD: usize = 4;
+
+/// What a fold gives.
+#[derive(Debug)]
+pub enum Piece {
+    /// A state of some of the rows; of a view of rows, as they come.
+    State(Vec<RecordBatch>),
+    /// Rows that were left out.
+    Errors(RowErrors),
+}
+
+/// A table that is being folded. Dropping it stops the work.
+#[derive(Debug)]
+pub struct TableFold {
+    tasks: JoinSet<Result<(), FoldError>>,
+    pieces: mpsc::Receiver<Piece>,
+}
+
+impl TableFold {
+    /// The next piece; `None` at the end. States of an aggregate are not merged: there is one for each task.
+    ///
+    /// # Errors
+    /// When a task failed: then the pieces before are of no use.
+    pub async fn next(&mut self) -> Result<Option<Piece>, FoldError> {
+        if let Some(piece) = self.pieces.recv().await {
+            return Ok(Some(piece));
+        }
+        // All have ended, well or not.
+        while let Some(ended) = self.tasks.join_next().await {
+            ended.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))??;
+        }
+        Ok(None)
+    }
+}
+
+/// Folds all rows of `table`, which has the columns of the view's stream.
+///
+/// With `places`, partition and offset are read too: they are needed where a row fails, and only there. Without them a
+/// row that fails is the error that says so, see [`needs_places`].
+pub async fn fold_table(
+    view: &Arc<View>,
+    table: &dyn TableProvider,
+    context: &SessionContext,
+    places: bool,
+) -> Result<TableFold> {
+    let schema = table.schema();
+    let mut columns = view.columns_read().to_vec();
+    if places {
+        columns.extend(place_columns(&schema)?);
+        columns.sort_unstable();
+        columns.dedup();
+    }
+    let scan = table.scan(&context.state(), Some(&columns), &[], None).await?;
+    let (output, pieces) = mpsc::channel(AHEAD);
+    let mut tasks = JoinSet::new();
+    for partition in 0..scan.output_partitioning().partition_count() {
+        let rows = scan.execute(partition, context.task_ctx())?;
+        tasks.spawn(fold_partition(Arc::clone(view), rows, Widen::new(&schema, &columns), output.clone()));
+    }
+    Ok(TableFold { tasks, pieces })
+}
+
+fn place_columns(schema: &Schema) -> Result<[usize; 2]> {
+    use crate::record::column::{OFFSET, PARTITION};
+    Ok([schema.index_of(PARTITION)?, schema.index_of(OFFSET)?])
+}
+
+async fn fold_partition(
+    view: Arc<View>,
+    mut rows: SendableRecordBatchStream,
+    mut widen: Widen,
+    output: mpsc::Sender<Piece>,
+) -> Result<(), FoldError> {
+    let mut folder = Folder::new(&view)?;
+    while let Some(batch) = rows.next().await {
+        folder.fold(&widen.widen(&batch?)?).await?;
+        if !folder.errors().is_empty() && output.send(Piece::Errors(folder.take_errors())).await.is_err() {
+            return Ok(());
+        }
+        if !view.is_aggregate() && output.send(Piece::State(folder.take_state()?)).await.is_err() {
+            return Ok(());
+        }
+    }
+    // Nobody waits for it if the fold was given up.
+    let _ = output.send(Piece::State(folder.take_state()?)).await;
+    Ok(())
+}
+
+/// Puts columns of a stream that were read at their places among those that were not, which are null.
+struct Widen {
+    schema: SchemaRef,
+    columns: Vec<usize>,
+    /// Of as many rows as the largest batch so far.
+    nulls: Vec<ArrayRef>,
+    rows: usize,
+}
+
+impl Widen {
+    fn new(schema: &Schema, columns: &[usize]) -> Self {
+        let fields = schema.fields().iter().map(|f| Field::new(f.name(), f.data_type().clone(), true));
+        Self {
+            schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+            columns: columns.to_vec(),
+            nulls: vec![],
+            rows: 0,
+        }
+    }
+
+    fn widen(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let n = batch.num_rows();
+        if self.nulls.is_empty() || n > self.rows {
+            self.nulls = self.schema.fields().iter().map(|f| new_null_array(f.data_type(), n)).collect();
+            self.rows = n;
+        }
+        let mut columns: Vec<ArrayRef> = self.nulls.iter().map(|nulls| nulls.slice(0, n)).collect();
+        for (column, &at) in batch.columns().iter().zip(&self.columns) {
+            columns[at] = Arc::clone(column);
+        }
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+}
