@@ -93,7 +93,7 @@ async fn a_record_that_fails_is_left_out_of_its_view_alone() {
 
     // More of it, above the cut and then by an incremental run.
     let later = folder.path().join("later.ndjson");
-    std::fs::write(&later, records([1, 3, 3, 4, 5])).unwrap();
+    std::fs::write(&later, records([6, 3, 3, 4, 5])).unwrap();
     server.ingest("s", &later, 10).await;
     for run in [None, Some("recompute")] {
         if let Some(run) = run {
@@ -117,7 +117,7 @@ async fn a_view_that_is_to_stop_stops_alone_and_says_so() {
     let mut server = Server::new(&path, settings_on_demand());
     server.start().await;
     let file = folder.path().join("records.ndjson");
-    std::fs::write(&file, format!("{}\n", good(1))).unwrap();
+    std::fs::write(&file, format!("{}\n", good(6))).unwrap();
     server.ingest("s", &file, 1).await;
     server.run(&["recompute"]).await;
     server.check("SELECT n FROM stops", &["1"]).await;

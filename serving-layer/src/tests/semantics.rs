@@ -121,7 +121,6 @@ fn described(difference: &[&str], ours: &[String]) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "differences.txt does not list the statements that differ yet"]
 async fn statements_are_answered_as_postgresql_answers_them_or_the_difference_is_known() {
     let world = world().await;
     let wire = wire_of(world).await;

@@ -200,8 +200,10 @@ const FOLDED_EXPRESSIONS: &[&str] = &[
     "SELECT k FROM s WHERE k IN (SELECT k FROM names)",
     "SELECT k FROM s WHERE EXISTS (SELECT 1 FROM names n WHERE n.k = s.k)",
     "SELECT k FROM s WHERE k = (SELECT max(k) FROM names)",
-    "SELECT k FROM s WHERE k > ALL (SELECT k FROM names)",
 ];
+
+/// What DataFusion has a node for, and is refused before it becomes one: it finds the wrong rows.
+const REFUSED_AS_WRITTEN: &str = "SELECT k FROM s WHERE k > ALL (SELECT k FROM names)";
 
 fn see_expressions(plan: &LogicalPlan, seen: &mut BTreeSet<usize>) {
     plan.apply_with_subqueries(|node| {
