@@ -221,6 +221,9 @@ fn see_expressions(plan: &LogicalPlan, seen: &mut BTreeSet<usize>) {
 async fn every_expression_is_folded_or_refused_by_name() {
     let context = context().await;
     let mut seen = BTreeSet::new();
+    see_expressions(&logical(&context, REFUSED_AS_WRITTEN).await, &mut seen);
+    let refused = plan(REFUSED_AS_WRITTEN).await.unwrap_err().to_string();
+    assert!(refused.contains("ALL of a subquery"), "{refused}");
     for sql in FOLDED_EXPRESSIONS {
         see_expressions(&logical(&context, sql).await, &mut seen);
         plan(sql).await.unwrap_or_else(|error| panic!("`{sql}`: {error}"));
