@@ -46,10 +46,10 @@ async fn as_of(server: &Server, sql: &str) -> Value {
 
 /// What holds in any layer: four of five records counted by each view, and one listed.
 async fn one_is_left_out_of_each(server: &Server, bad: i64) {
-    for i in 0..FAILING.len() {
+    for (i, failing) in FAILING.iter().enumerate() {
         server.check(&format!("SELECT CAST(sum(n) AS BIGINT) FROM v{i}"), &["4"]).await;
         let as_of = as_of(server, &format!("SELECT * FROM v{i}")).await;
-        assert_eq!(as_of[0]["errors"], 1, "{}: {as_of}", FAILING[i]);
+        assert_eq!(as_of[0]["errors"], 1, "{failing}: {as_of}");
     }
     server.check("SELECT n FROM untouched", &["5"]).await;
     server.check("SELECT CAST(sum(n) AS BIGINT) FROM with_null", &["5"]).await;
