@@ -15,7 +15,6 @@ use datafusion_postgres::pgwire::messages::{PgWireBackendMessage, PgWireFrontend
 use futures::Sink;
 
 use super::extended::Parser;
-use super::open::Open;
 use super::session::settings;
 use crate::query::SharedTurn;
 use crate::serving::Serving;
@@ -32,7 +31,6 @@ pub(super) struct Handlers {
 pub(super) struct Service {
     pub(super) serving: Arc<Serving>,
     pub(super) parser: Arc<Parser>,
-    pub(super) open: Arc<Open>,
     turn: SharedTurn,
 }
 
@@ -52,11 +50,9 @@ pub(super) struct Startup {
 
 impl Handlers {
     pub(super) fn new(serving: &Arc<Serving>, manager: &Arc<ConnectionManager>, has_place: bool) -> Self {
-        let open = Arc::new(Open::default());
-        let parser = Arc::new(Parser { serving: Arc::clone(serving), open: Arc::clone(&open) });
-        let serving_here = Arc::clone(serving);
+        let parser = Arc::new(Parser { serving: Arc::clone(serving) });
         Self {
-            service: Arc::new(Service { serving: serving_here, parser, open, turn: SharedTurn::default() }),
+            service: Arc::new(Service { serving: Arc::clone(serving), parser, turn: SharedTurn::default() }),
             startup: Arc::new(Startup {
                 manager: Arc::clone(manager),
                 has_place,

@@ -2,15 +2,11 @@
 
 mod bind;
 mod connection;
-mod copy;
 mod cursor;
 mod extended;
-mod open;
 mod respond;
 mod session;
 mod simple;
-mod statement;
-mod values;
 
 use std::io;
 use std::sync::Arc;
@@ -24,7 +20,6 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use self::connection::Handlers;
-pub(crate) use self::session::known_settings;
 use crate::serving::Serving;
 
 /// Serves connections on `listener` until `shutdown`, and returns when the last one has ended.

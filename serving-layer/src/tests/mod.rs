@@ -17,6 +17,4 @@ mod semantics;
 mod silent;
 mod stopped;
 mod times;
-mod wire_sessions;
-mod wire_types;
 mod world;
