@@ -37,7 +37,7 @@ public class Check {
         try (ResultSet rows = metadata.getColumns(null, "public", "by_page", "%")) {
             while (rows.next()) columns.append(rows.getString("COLUMN_NAME")).append(' ').append(rows.getString("TYPE_NAME")).append(", ");
         }
-        equal(columns.toString(), "page text, clicks int8, total int8, ");
+        equal(columns.toString(), "page text, clicks int8, total numeric, ");
     }
 
     static void prepared(Connection connection) throws SQLException {
@@ -53,7 +53,7 @@ public class Check {
                     equal(rows.getLong(2), 310L);
                 }
             }
-            equal(statement.getMetaData().getColumnTypeName(2), "int8");
+            equal(statement.getMetaData().getColumnTypeName(2), "numeric");
         }
     }
 
