@@ -149,7 +149,8 @@ fn what_does_not_fit_the_stream_is_refused() {
     assert_eq!(
         refused("x.csv", "P,Q Q\n1,2\n", Format::Json),
         "no header of `x.csv` is a column of stream `events`: it has `p`, `q_q`, the stream `a`, `b`, `c`, `d`, ..; \
-         set the stream's option `header` to 'snake_case', or map single headers with 'header.NAME' 'column'"
+         map single headers with 'header.NAME' 'column', or write 'header' 'none' where the file has no header and its \
+         columns are in the declared order"
     );
     assert!(refused("x.json", "{\"a\":1}", Format::Csv).contains("is declared `STORED AS CSV`"));
     assert_eq!(refused("x.csv", "\n \n", Format::Json), "`x.csv` is empty; nothing was appended");

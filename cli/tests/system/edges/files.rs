@@ -132,6 +132,9 @@ pub(crate) fn write(random: &mut StdRng, folder: &Path, number: u64, too_long: b
     if kind != Kind::Csv && !rows.iter().any(|row| matches!(row, Row::Good(..))) {
         rows.push(Row::Good(format!("{number}/0"), count, (None, None)));
     }
+    // Objects over several lines have no format of their own that could be named: one comes first.
+    let first = rows.iter().position(|row| matches!(row, Row::Good(..))).filter(|_| kind == Kind::Pretty);
+    rows[..=first.unwrap_or(0)].rotate_right(1);
     let mut expected = Expected::default();
     let text = match kind {
         Kind::Csv => csv(random, stream, number, &rows, &mut expected),
@@ -148,7 +151,12 @@ pub(crate) fn write(random: &mut StdRng, folder: &Path, number: u64, too_long: b
     let gzip = random.random_bool(0.3);
     let name: String = (0..4).map(|_| *NAMES.choose(random).unwrap()).collect();
     let path = folder.join(format!("{number}{name}.{extension}{}", if gzip { ".gz" } else { "" }));
-    let format = (kind == Kind::Csv && text.contains(&0)).then_some("csv");
+    let format = match kind {
+        Kind::Csv => text.contains(&0).then_some("csv"),
+        // A pipe has no name, and what comes first may be a bad record that looks like a header.
+        Kind::Lines if !matches!(rows[0], Row::Good(..)) => Some("ndjson"),
+        Kind::Lines | Kind::Pretty | Kind::Array => None,
+    };
     std::fs::write(&path, if gzip { compressed(random, &text) } else { text }).unwrap();
     Written { path, stream, format, too_long: too_long.into(), expected }
 }

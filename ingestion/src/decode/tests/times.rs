@@ -90,7 +90,7 @@ fn nanoseconds_end_in_2262() {
             (r#"{"x":"2262-04-11T23:47:16.854775807Z"}"#, Ok("2262-04-11T23:47:16.854775807")),
             (r#"{"x":"1677-09-21T00:12:43.145224192Z"}"#, Ok("1677-09-21T00:12:43.145224192")),
             (r#"{"x":"1677-09-21T00:12:43.145224191Z"}"#, Err("beyond the years 1677 to 2262")),
-            (r#"{"x":"9999-12-31"}"#, Err("declare the column TIMESTAMP(6) or TIMESTAMP(3)")),
+            (r#"{"x":"9999-12-31"}"#, Err("declare it TIMESTAMP(6) or TIMESTAMP(3)")),
         ],
     );
     check(&mut decoder(at(TimeUnit::Microsecond, None)), &[(r#"{"x":"9999-12-31"}"#, Ok("9999-12-31T00:00:00"))]);
