@@ -294,7 +294,7 @@ impl Planner {
         // Only the aggregate's own expressions are wanted here; what is below may need the optimiser to be planned.
         let below = Arc::new(EmptyTable::new(leaf_schema(fields_of(&input).iter())));
         let below = leaf_in_place_of(&input, below)?;
-        let groups = stand_ins::replaced(aggregate.group_expr.clone(), below.schema())?;
+        let groups = stand_ins::replaced(each_once(&aggregate.group_expr), below.schema())?;
         let values = stand_ins::replaced(values, below.schema())?;
         let mut aggregation = Aggregation::from_plans(&self.plan_one_by_one(below, &groups, values).await?)?;
         if let Some((i, error)) = aggregation.cannot_fold() {
@@ -304,6 +304,11 @@ impl Planner {
             aggregation = aggregation.or_null()?;
         }
         let leaf_schema = leaf_schema(aggregation.answer_fields().iter());
+        if leaf_schema.fields().len() != aggregate.schema.fields().len() {
+            return Err(
+                DataFusionError::Internal("the aggregate's answer has other columns than planned".to_owned()).into()
+            );
+        }
         let finish_plan = finish_over(plan, at, &leaf_schema)?;
         let state_schema = Arc::clone(&aggregation.state_schema);
         Ok(Parts {
@@ -399,6 +404,17 @@ fn with_ties_broken(aggregate: &Aggregate) -> Result<Vec<Expr>, ViewError> {
         values.push(break_ties(expression.clone(), aggregate.input.schema())??);
     }
     Ok(values)
+}
+
+/// What is grouped by twice is one column of the answer.
+fn each_once(groups: &[Expr]) -> Vec<Expr> {
+    let mut once: Vec<Expr> = vec![];
+    for group in groups {
+        if !once.contains(group) {
+            once.push(group.clone());
+        }
+    }
+    once
 }
 
 /// Of every column of the aggregate's answer: group columns are exact, values as their function is.
