@@ -247,7 +247,7 @@ fn integers(argument: DataType, answer: DataType, statistic: Statistic, values: 
     let mut halves = vec![];
     for half in [values.slice(0, values.len() / 2), values.slice(values.len() / 2, values.len() - values.len() / 2)] {
         let mut moments = Moments::new(shape.clone());
-        moments.update_batch(&[half.clone()], &vec![0; half.len()], None, 1).unwrap();
+        moments.update_batch(std::slice::from_ref(&half), &vec![0; half.len()], None, 1).unwrap();
         halves.push(moments.state(EmitTo::All).unwrap());
     }
     let mut moments = Moments::new(shape);
