@@ -66,7 +66,7 @@ pub fn of_today(rows: RecordBatch) -> Result<RecordBatch, ArrowError> {
         return Ok(rows);
     }
     let none: ArrayRef = Arc::new(StringArray::new_null(rows.num_rows()));
-    let column = |field: &Arc<Field>| rows.column_by_name(field.name()).unwrap_or(&none).clone();
+    let column = |field: &Arc<Field>| ArrayRef::clone(rows.column_by_name(field.name()).unwrap_or(&none));
     let columns = today.fields().iter().map(column).collect();
     RecordBatch::try_new(today, columns)
 }

@@ -98,9 +98,9 @@ async fn a_query_that_needs_too_much_memory_says_so_in_full() {
 
 #[tokio::test]
 async fn verifying_has_its_part_of_all_memory() {
-    let server = with_clicks_and("[query]\nmemory = \"1GiB\"\ntotal_memory = \"300KiB\"\n").await;
+    let server = with_clicks_and("[query]\nmemory = \"1GiB\"\ntotal_memory = \"60KiB\"\n").await;
     let output = server.command(&["verify"]).output().await.unwrap();
     let text = said(&output);
     assert!(!output.status.success(), "{text}");
-    assert!(text.contains(" asked for ") && text.contains("of the 300.0 KiB that `query.total_memory`"), "{text}");
+    assert!(text.contains(" asked for ") && text.contains("of the 60.0 KiB that `query.total_memory`"), "{text}");
 }

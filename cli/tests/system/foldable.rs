@@ -49,7 +49,10 @@ async fn odd_views_are_right_across_both_layers() {
         // By hand: the numbers are 0 to 199.
         ("SELECT concat(first, ' ', a) FROM second", vec!["0 1"]),
         ("SELECT concat(k, ' ', x) FROM latest WHERE k IN ('k00', 'k39') ORDER BY k", vec!["k00 160", "k39 199"]),
-        ("SELECT concat(CAST(at AS VARCHAR), ' ', n) FROM times ORDER BY at LIMIT 1", vec!["2026-03-01T00:00:00Z 67"]),
+        (
+            "SELECT concat(CAST(at AS VARCHAR), ' ', n) FROM times ORDER BY at LIMIT 1",
+            vec!["2026-03-01 00:00:00+00 67"],
+        ),
         ("SELECT concat(u, ' ', n) FROM users WHERE u IS NOT NULL ORDER BY u", vec!["u0 100", "u1 100"]),
         ("SELECT concat(ks, ' ', down) FROM joined", vec!["k00,k01,k02,k03 k03k02k01k00"]),
         (
@@ -83,7 +86,7 @@ async fn check_tells_the_truth() {
         ),
         ("SELECT count(DISTINCT k, x) FROM s", "`count(DISTINCT VARCHAR, BIGINT)` cannot be folded", "named_struct"),
         ("SELECT DISTINCT ON (k) k, x FROM s", "without ORDER BY", "ORDER BY"),
-        ("SELECT k FROM s TABLESAMPLE (10)", "`TABLESAMPLE` has no place in a view", "id % 10"),
+        ("SELECT k FROM s TABLESAMPLE (10)", "TABLESAMPLE is not supported", "a hash of a column"),
         (
             "SELECT count(*) FROM s WHERE k NOT IN (SELECT k FROM names)",
             "`NOT IN (SELECT ..)` over a lookup",

@@ -38,10 +38,7 @@ pub(super) fn interval_key() -> Arc<ScalarUDF> {
 
 /// `interval * number`; what is left of months becomes days, and of days time.
 pub(super) fn multiplied() -> Arc<ScalarUDF> {
-    Function::named("interval_multiply", Named::Infix("*"), by_number, |arguments, _| {
-        scaled(arguments, |interval, factor| times(interval, factor))
-    })
-    .udf()
+    Function::named("interval_multiply", Named::Infix("*"), by_number, |arguments, _| scaled(arguments, times)).udf()
 }
 
 /// `interval / number`.

@@ -81,8 +81,17 @@ fn extended(state: SessionState) -> SessionState {
         .with_expr_planners(planners)
         .with_relation_planners(vec![Arc::new(relations::Relations)])
         .with_analyzer_rules(rules);
-    // The last one of a name is the one that is called.
-    builder.scalar_functions().get_or_insert_default().extend(scalar_functions());
+    // In place of those that they replace, also under the other names of those: whoever makes a state of this one
+    // registers all that it holds again, in no order.
+    let functions = builder.scalar_functions().get_or_insert_default();
+    for function in scalar_functions() {
+        functions.retain(|other| other.name() != function.name());
+        functions.push(match function.name() {
+            "array_length" => Arc::new(function.as_ref().clone().with_aliases(["list_length"])),
+            "array_remove" => Arc::new(function.as_ref().clone().with_aliases(["list_remove"])),
+            _ => function,
+        });
+    }
     builder.build()
 }
 

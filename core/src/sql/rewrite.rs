@@ -95,6 +95,15 @@ impl VisitorMut for Rewriting {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Refused> {
+        // DataFusion plans it and finds the wrong rows.
+        if let Expr::AllOp { right, .. } = expr
+            && matches!(right.as_ref(), Expr::Subquery(_))
+        {
+            return refused(
+                "a comparison with ALL of a subquery is not supported",
+                "compare with a subquery of max() or min(), or write NOT IN",
+            );
+        }
         let changed = match expr {
             Expr::AnyOp { left, compare_op, right, .. } => quantified(left, compare_op, right, true),
             Expr::AllOp { left, compare_op, right } => quantified(left, compare_op, right, false),

@@ -3,14 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
-use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
+use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::OptimizerRule;
 use datafusion::optimizer::optimizer::Optimizer;
 use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
@@ -286,6 +286,7 @@ impl Planner {
         let Some(LogicalPlan::Aggregate(aggregate)) = node(plan, at) else {
             return Err(DataFusionError::Internal("the cut point is no aggregate".to_owned()).into());
         };
+        no_extremes_of_structs(aggregate)?;
         let leaf_exactness = exactness_of(aggregate);
         let values = with_ties_broken(aggregate)?;
         let expressions: Vec<Expr> = aggregate.group_expr.iter().chain(&values).cloned().collect();
@@ -294,7 +295,7 @@ impl Planner {
         // Only the aggregate's own expressions are wanted here; what is below may need the optimiser to be planned.
         let below = Arc::new(EmptyTable::new(leaf_schema(fields_of(&input).iter())));
         let below = leaf_in_place_of(&input, below)?;
-        let groups = stand_ins::replaced(aggregate.group_expr.clone(), below.schema())?;
+        let groups = stand_ins::replaced(each_once(&aggregate.group_expr), below.schema())?;
         let values = stand_ins::replaced(values, below.schema())?;
         let mut aggregation = Aggregation::from_plans(&self.plan_one_by_one(below, &groups, values).await?)?;
         if let Some((i, error)) = aggregation.cannot_fold() {
@@ -304,6 +305,11 @@ impl Planner {
             aggregation = aggregation.or_null()?;
         }
         let leaf_schema = leaf_schema(aggregation.answer_fields().iter());
+        if leaf_schema.fields().len() != aggregate.schema.fields().len() {
+            return Err(
+                DataFusionError::Internal("the aggregate's answer has other columns than planned".to_owned()).into()
+            );
+        }
         let finish_plan = finish_over(plan, at, &leaf_schema)?;
         let state_schema = Arc::clone(&aggregation.state_schema);
         Ok(Parts {
@@ -399,6 +405,32 @@ fn with_ties_broken(aggregate: &Aggregate) -> Result<Vec<Expr>, ViewError> {
         values.push(break_ties(expression.clone(), aggregate.input.schema())??);
     }
     Ok(values)
+}
+
+/// DataFusion's least and greatest structs depend on the order of folding where a field is NULL.
+fn no_extremes_of_structs(aggregate: &Aggregate) -> Result<(), ViewError> {
+    for function in aggregate.aggr_expr.iter().filter_map(function) {
+        let name = function.func.name();
+        let first = function.params.args.first().map(|argument| argument.get_type(aggregate.input.schema()));
+        if matches!(name, "min" | "max") && matches!(first.transpose()?, Some(DataType::Struct(_))) {
+            return Err(ViewError::Refused(Refusal {
+                message: format!("`{name}()` of a struct depends on the order in which rows are folded"),
+                hint: "take it of a field, or write first_value(x ORDER BY a field)".to_owned(),
+            }));
+        }
+    }
+    Ok(())
+}
+
+/// What is grouped by twice is one column of the answer.
+fn each_once(groups: &[Expr]) -> Vec<Expr> {
+    let mut once: Vec<Expr> = vec![];
+    for group in groups {
+        if !once.contains(group) {
+            once.push(group.clone());
+        }
+    }
+    once
 }
 
 /// Of every column of the aggregate's answer: group columns are exact, values as their function is.

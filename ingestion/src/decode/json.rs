@@ -112,18 +112,12 @@ impl Json {
                 }
             }
         }
-        self.halve(values, &kept, batches, dead);
+        self.halve(&kept, batches, dead);
         dead[first_dead..].sort_by_key(|dead| dead.row);
     }
 
     /// Decodes the rewritten values `kept`, at least one, by halves until what does not decode is found.
-    fn halve(
-        &mut self,
-        values: &BinaryArray,
-        kept: &[(usize, Range<usize>)],
-        batches: &mut Vec<RecordBatch>,
-        dead: &mut Vec<DeadRow>,
-    ) {
+    fn halve(&mut self, kept: &[(usize, Range<usize>)], batches: &mut Vec<RecordBatch>, dead: &mut Vec<DeadRow>) {
         let [(first, _), others @ ..] = kept else { return };
         match self.run.decode(kept.iter().map(|(_, range)| &self.rewritten[range.clone()])) {
             Ok(batch) => batches.push(batch),
@@ -132,8 +126,8 @@ impl Json {
             }
             Err(_) => {
                 let (low, high) = kept.split_at(kept.len() / 2);
-                self.halve(values, low, batches, dead);
-                self.halve(values, high, batches, dead);
+                self.halve(low, batches, dead);
+                self.halve(high, batches, dead);
             }
         }
     }

@@ -58,6 +58,9 @@ impl ParquetRows {
         stream: &Stream,
         force: bool,
     ) -> Result<Self, SourceError> {
+        if stream.format == Format::Text {
+            return Err(SourceError::ParquetForText { name: name.to_owned(), stream: stream.name.to_string() });
+        }
         let unreadable = |why: String| SourceError::Parquet { name: name.to_owned(), why };
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| unreadable(error.to_string()))?;
         let names: Vec<String> = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
@@ -68,11 +71,7 @@ impl ParquetRows {
         let fields = header::fields(&names, &stream.options);
         header::check(name, &fields, stream, force)?;
         let (layout, ignored) = match stream.format {
-            Format::Text => {
-                let stream = stream.name.to_string();
-                return Err(SourceError::ParquetForText { name: name.to_owned(), stream });
-            }
-            Format::Json => (Layout::Json(fields), vec![]),
+            Format::Json | Format::Text => (Layout::Json(fields), vec![]),
             Format::Csv => {
                 let place = |column: &str| fields.iter().position(|field| field == column);
                 let places = stream.columns.fields().iter().map(|column| place(column.name())).collect();

@@ -177,7 +177,9 @@ fn from_is_of_nothing(from: &TableWithJoins) -> bool {
 
 /// Whether an aggregate without groups makes a row of nothing.
 fn aggregates(item: &str) -> bool {
+    // Those of a subquery are its own.
     let item = item.to_lowercase();
+    let item = item.split("(select").next().unwrap_or_default();
     ["count(", "sum(", "min(", "max(", "array_agg(", "string_agg(", "bool_or(", "bool_and(", "json_agg("]
         .iter()
         .any(|aggregate| item.contains(aggregate))

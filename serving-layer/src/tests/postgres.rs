@@ -57,7 +57,7 @@ pub(super) fn texts(messages: &[SimpleQueryMessage]) -> Vec<String> {
 async fn prepared_statements_with_binary_parameters() {
     let wire = wire(config()).await;
     let client = wire.client().await;
-    let sql = "SELECT page, clicks, total FROM by_page WHERE clicks >= $1 AND page <> $2 ORDER BY page";
+    let sql = "SELECT page, clicks, CAST(total AS BIGINT) AS total FROM by_page WHERE clicks >= $1 AND page <> $2 ORDER BY page";
     let statement = client.prepare(sql).await.unwrap();
     let rows = client.query(&statement, &[&1_i64, &"/b"]).await.unwrap();
     assert_eq!((rows.len(), rows[0].get::<_, &str>(0), rows[0].get::<_, i64>(2)), (1, "/a", 310));

@@ -18,7 +18,7 @@ CREATE VIEW total AS SELECT count(*) AS n, count(DISTINCT user_id) AS users FROM
 const DIVIDING: &str = "
 CREATE EXTERNAL TABLE clicks (user_id BIGINT NOT NULL, page VARCHAR, ms BIGINT)
 STORED AS JSON LOCATION 'kafka://Clicks' OPTIONS ('partitions' '2');
-CREATE VIEW rates AS SELECT page, sum(1000 / ms) AS rate FROM clicks GROUP BY page;
+CREATE VIEW rates WITH (on_error = 'stop') AS SELECT page, sum(1000 / ms) AS rate FROM clicks GROUP BY page;
 CREATE VIEW total AS SELECT count(*) AS n FROM clicks;
 ";
 

@@ -134,7 +134,9 @@ pub(crate) fn write(random: &mut StdRng, folder: &Path, number: u64, too_long: b
     }
     // Objects over several lines have no format of their own that could be named: one comes first.
     let first = rows.iter().position(|row| matches!(row, Row::Good(..))).filter(|_| kind == Kind::Pretty);
-    rows[..=first.unwrap_or(0)].rotate_right(1);
+    if let Some(first) = first {
+        rows[..=first].rotate_right(1);
+    }
     let mut expected = Expected::default();
     let text = match kind {
         Kind::Csv => csv(random, stream, number, &rows, &mut expected),

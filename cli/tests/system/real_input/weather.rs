@@ -91,7 +91,7 @@ async fn a_number_that_is_no_json_is_a_dead_letter() {
     // The lines as they are: none is a record, each is kept.
     let lines = std::fs::read_to_string(&file).unwrap().lines().count() as i64;
     let from = text(&file);
-    server.run(&["ingest", "readings", "--from", &from, "--input-format", "ndjson"]).await;
+    server.run(&["ingest", "readings", "--from", &from, "--input-format", "ndjson", "--force"]).await;
     server.holds(3 + lines).await;
     server.check("SELECT count(*) FROM sys.dead_letters", &[&(1 + lines).to_string()]).await;
     server.check("SELECT sum(readings) FROM temperature_by_hour", &["2"]).await;

@@ -310,15 +310,12 @@ impl Writing<'_> {
             self.in_number = true;
         } else {
             match self.number.get(self.at) {
-                Some('.') => {
-                    if !self.last_is_point() || fill {
-                        self.out.push('.');
-                    }
-                }
-                None => {}
+                Some('.') if !self.last_is_point() || fill => self.out.push('.'),
+                Some('.') | None => {}
                 Some(digit) => {
                     let is_cut = self.last_relevant.is_some_and(|last| self.at > last) && token != Token::Zero;
                     if is_cut {
+                        // Nothing stands for it.
                     } else if self.is_space_before_point() {
                         if !fill {
                             self.out.push(' ');
