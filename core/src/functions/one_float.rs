@@ -180,7 +180,8 @@ fn has_one_form(expr: &Expr) -> bool {
         Expr::Literal(ScalarValue::Float32(Some(x)), _) => *x != 0.0 && !x.is_nan(),
         Expr::Literal(ScalarValue::Decimal128(Some(x), ..), _) => *x != 0,
         Expr::Literal(ScalarValue::Int64(Some(x)), _) => *x != 0,
-        Expr::Cast(cast) => has_one_form(&cast.expr),
+        // To an integer it may become zero.
+        Expr::Cast(cast) if cast.field.data_type().is_floating() => has_one_form(&cast.expr),
         Expr::Negative(of) => has_one_form(of),
         _ => false,
     }
