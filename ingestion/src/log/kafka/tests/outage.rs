@@ -1,5 +1,6 @@
 //! Brokers that go away and come back, in the middle of everything.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use dovetail_core::clock::Clock;
@@ -38,12 +39,16 @@ async fn nothing_is_lost_or_doubled(own: &Brokers, faults: &[(&'static str, u16)
     until("the topic", || async { log.create_topic("t", 1).await.is_ok() }).await;
     let over = AtomicBool::new(false);
     let sent = AtomicU64::new(u64::MAX);
+    let last_errors = Mutex::new([const { String::new() }; 2]);
+    let unreachable = |which: usize, why: String| last_errors.lock().unwrap()[which] = why;
+    let (appending, reading) = (AtomicU64::new(0), AtomicU64::new(0));
 
     let append = async {
         let mut next = 0;
         while !over.load(Ordering::Relaxed) {
             let mut numbers: Vec<u64> = (next..next + BATCH).collect();
             next += BATCH;
+            appending.store(next, Ordering::Relaxed);
             loop {
                 let values: Vec<String> = numbers.iter().map(u64::to_string).collect();
                 // Brokers forget producers whose records are old, by the records' own times.
@@ -52,7 +57,7 @@ async fn nothing_is_lost_or_doubled(own: &Brokers, faults: &[(&'static str, u16)
                 match log.append("t", 0, records, Some(mark)).await {
                     Ok(_) => break,
                     Err(LogError::SourceOverlap { appended, .. }) => numbers.retain(|number| *number > appended),
-                    Err(LogError::Unreachable { .. }) => {}
+                    Err(error @ LogError::Unreachable { .. }) => unreachable(0, error.to_string()),
                     Err(error) => panic!("{error}"),
                 }
             }
@@ -70,8 +75,9 @@ async fn nothing_is_lost_or_doubled(own: &Brokers, faults: &[(&'static str, u16)
                 Ok(page) => {
                     seen.extend(texts(&page.records));
                     at = page.range.end;
+                    reading.store(seen.len() as u64, Ordering::Relaxed);
                 }
-                Err(LogError::Unreachable { .. }) => {}
+                Err(error @ LogError::Unreachable { .. }) => unreachable(1, error.to_string()),
                 Err(error) => panic!("{error}"),
             }
         }
@@ -84,7 +90,9 @@ async fn nothing_is_lost_or_doubled(own: &Brokers, faults: &[(&'static str, u16)
         over.store(true, Ordering::Relaxed);
     };
     let all = async { tokio::join!(append, read, disturb) };
-    let ((), seen, ()) = tokio::time::timeout(Duration::from_secs(300), all).await.expect("it goes on by itself");
+    let Ok(((), seen, ())) = tokio::time::timeout(Duration::from_secs(300), all).await else {
+        panic!("it does not go on: appending up to {appending:?}, {reading:?} read, {last_errors:?}")
+    };
     let expected: Vec<String> = (0..sent.load(Ordering::Relaxed)).map(|number| number.to_string()).collect();
     assert!(!expected.is_empty());
     let first = seen.iter().zip(&expected).position(|(seen, expected)| seen != expected);
