@@ -9,6 +9,7 @@ use arrow::csv::WriterBuilder;
 use arrow::datatypes::SchemaRef;
 use arrow::json::ArrayWriter;
 use arrow::util::pretty::pretty_format_batches_with_schema;
+use dovetail_serving_layer::nested_as_json;
 
 use crate::args::OutputFormat;
 
@@ -28,9 +29,9 @@ pub(crate) fn print(schema: &SchemaRef, batches: &[RecordBatch], format: OutputF
         }
         OutputFormat::Csv => {
             let mut writer = WriterBuilder::new().with_header(true).build(&mut out);
-            writer.write(&RecordBatch::new_empty(Arc::clone(schema)))?;
+            writer.write(&nested_as_json(&RecordBatch::new_empty(Arc::clone(schema)))?)?;
             for batch in batches {
-                writer.write(batch)?;
+                writer.write(&nested_as_json(batch)?)?;
             }
         }
         OutputFormat::Json => {

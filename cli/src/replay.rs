@@ -1,5 +1,6 @@
 //! All records of a partition, folded once more: from the landing where the log was trimmed, then from the log.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -12,6 +13,7 @@ use dovetail_ingestion::landed::LandedRecords;
 use dovetail_ingestion::log::{Log, LogError};
 use tokio::sync::mpsc;
 
+use crate::engine::Engine;
 use crate::verify::{Folding, Progress};
 
 /// Payload bytes per read of the log.
@@ -27,20 +29,34 @@ pub(crate) enum Landed {
 }
 
 /// Where records are read from again.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Replay<'e> {
     pub log: &'e dyn Log,
     pub catalog: &'e Catalog,
     pub store: &'e Store,
     pub stream: &'e Arc<Stream>,
     pub progress: &'e Progress,
+    /// The first offset of each partition that the catalog knows, which never changes: it is asked once.
+    firsts: HashMap<i32, i64>,
 }
 
-impl Replay<'_> {
+impl<'e> Replay<'e> {
+    pub(crate) async fn new(engine: &'e Engine, stream: &'e Arc<Stream>, progress: &'e Progress) -> Result<Self> {
+        let known = engine.catalog.partitions(&stream.topic).await?;
+        let firsts = known.into_iter().map(|known| (known.partition, known.first_offset)).collect();
+        let (log, catalog, store) = (engine.log.as_ref(), &engine.catalog, &engine.store);
+        Ok(Self { log, catalog, store, stream, progress, firsts })
+    }
+
     /// Folds every record of the partition below `end`. Returns how many there were.
-    pub(crate) async fn run(&self, partition: i32, end: i64, folding: &mut Folding) -> Result<u64> {
+    pub(crate) async fn run(
+        &self,
+        partition: i32,
+        end: i64,
+        decoder: &mut Decoder,
+        folding: &mut Folding,
+    ) -> Result<u64> {
         let topic = &self.stream.topic;
-        let mut decoder = Decoder::new(Arc::clone(self.stream))?;
         let mut at = self.first(partition).await?;
         let mut records = 0;
         while at < end {
@@ -86,9 +102,8 @@ impl Replay<'_> {
     }
 
     pub(crate) async fn first(&self, partition: i32) -> Result<i64> {
-        let known = self.catalog.partitions(&self.stream.topic).await?.into_iter().find(|p| p.partition == partition);
-        Ok(match known {
-            Some(known) => known.first_offset,
+        Ok(match self.firsts.get(&partition) {
+            Some(first) => *first,
             None => self.log.bounds(&self.stream.topic, partition).await?.start,
         })
     }

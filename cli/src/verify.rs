@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use datafusion::datasource::MemTable;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -11,12 +12,13 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use dovetail_core::offsets::Offsets;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::view::{Difference, Folder, Tally, View, compare_answers};
+use dovetail_ingestion::decode::Decoder;
 use dovetail_serving_layer::Pool;
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
-use crate::replay::Replay;
+use crate::replay::{READ, Replay};
 
 mod progress;
 mod records;
@@ -52,7 +54,7 @@ pub(crate) async fn verify_all(engine: &Arc<Engine>, views: &[Arc<View>], progre
     let mut expected = vec![];
     for view in views {
         expected.push(match stream_of(engine, view) {
-            Ok(stream) => replay(engine, stream, progress).records(None).await?,
+            Ok(stream) => Replay::new(engine, stream, progress).await?.records(None).await?,
             Err(_) => 0,
         });
     }
@@ -83,7 +85,7 @@ pub(crate) async fn verify(engine: &Arc<Engine>, view: &Arc<View>, progress: &Pr
     }
     drop(served);
     let stream = stream_of(engine, view)?;
-    let replay = replay(engine, stream, progress);
+    let replay = Replay::new(engine, stream, progress).await?;
     progress.view(&view.name, replay.records(Some(&as_of.head)).await?);
     let again = fold_again(&replay, view, &as_of.head, &memory).await?;
     let Again { states: folded_states, records, errors, room: folded_room } = again;
@@ -142,10 +144,6 @@ fn stream_of<'e>(engine: &'e Engine, view: &View) -> Result<&'e Arc<Stream>> {
     stream.with_context(|| format!("view `{}` reads a stream that is gone", view.name))
 }
 
-fn replay<'e>(engine: &'e Engine, stream: &'e Arc<Stream>, progress: &'e Progress) -> Replay<'e> {
-    Replay { log: engine.log.as_ref(), catalog: &engine.catalog, store: &engine.store, stream, progress }
-}
-
 fn nullable(schema: &arrow::datatypes::SchemaRef) -> arrow::datatypes::SchemaRef {
     let fields = schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true));
     Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()))
@@ -154,16 +152,17 @@ fn nullable(schema: &arrow::datatypes::SchemaRef) -> arrow::datatypes::SchemaRef
 /// The view's states over all records below `head`: from the log, and from the landing's raw bytes where the log was
 /// trimmed.
 async fn fold_again(replay: &Replay<'_>, view: &Arc<View>, head: &Offsets, memory: &Arc<Pool>) -> Result<Again> {
-    let room = memory.for_view(&view.name);
-    let (mut states, mut errors, mut records) = (vec![], Tally::default(), 0);
+    let mut decoder = Decoder::new(Arc::clone(replay.stream))?;
+    let mut folding = Folding::new(view, memory)?;
+    let mut records = 0;
     for (partition, end) in head.iter() {
-        let mut folding = Folding::new(view, memory)?;
-        records += replay.run(partition, end, &mut folding).await?;
-        let state = folding.folder.take_state()?;
-        errors += folding.errors;
-        room.try_grow(bytes_of(&state)).map_err(|error| memory.explain(error))?;
-        states.extend(state);
+        records += replay.run(partition, end, &mut decoder, &mut folding).await?;
     }
+    folding.fold_waiting().await?;
+    let Folding { mut folder, room, errors, .. } = folding;
+    let states = folder.take_state()?;
+    drop(folder);
+    room.try_resize(bytes_of(&states)).map_err(|error| memory.explain(error))?;
     Ok(Again { states, records, errors, room })
 }
 
@@ -196,16 +195,32 @@ pub(crate) struct Folding {
     room: MemoryReservation,
     /// Records that were left out.
     errors: Tally,
+    /// What was read of partitions that hold little: each time costs, however few the rows.
+    waiting: Vec<RecordBatch>,
 }
+
+/// So many rows are folded at once, or fewer that are as many bytes as one read.
+const TOGETHER: u64 = 8192;
 
 impl Folding {
     fn new(view: &Arc<View>, memory: &Arc<Pool>) -> Result<Self> {
         let (folder, memory) = (Folder::new(view)?, Arc::clone(memory));
-        Ok(Self { folder, room: memory.for_view(&view.name), memory, errors: Tally::default() })
+        Ok(Self { folder, room: memory.for_view(&view.name), memory, errors: Tally::default(), waiting: vec![] })
     }
 
     pub(crate) async fn fold(&mut self, rows: &RecordBatch) -> Result<()> {
-        self.folder.fold(rows).await?;
+        self.waiting.push(rows.clone());
+        match rows_of(&self.waiting) >= TOGETHER || bytes_of(&self.waiting) >= READ {
+            true => self.fold_waiting().await,
+            false => Ok(()),
+        }
+    }
+
+    async fn fold_waiting(&mut self) -> Result<()> {
+        let Some(first) = self.waiting.first() else { return Ok(()) };
+        let rows = concat_batches(&first.schema(), &self.waiting)?;
+        self.waiting.clear();
+        self.folder.fold(&rows).await?;
         self.errors += self.folder.take_errors().tally;
         self.room.try_resize(self.folder.size()).map_err(|error| self.memory.explain(error))?;
         Ok(())

@@ -250,6 +250,7 @@ fn classified(root: &DataFusionError) -> QueryError {
             _ => Reason::Data,
         },
         DataFusionError::Execution(_) => Reason::Data,
+        DataFusionError::External(_) if text.contains("regex parse error") => Reason::Data,
         DataFusionError::ObjectStore(_) | DataFusionError::ParquetError(_) | DataFusionError::IoError(_) => {
             Reason::Storage
         }

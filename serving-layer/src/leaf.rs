@@ -28,9 +28,6 @@ use crate::serving::Inner;
 use crate::snapshot::Tail;
 use crate::states::States;
 
-/// Rows of one batch that leaves the operator.
-const BATCH_ROWS: usize = 8192;
-
 /// What is merged: batch states, realtime states or both.
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
@@ -101,8 +98,9 @@ impl LeafExec {
         Ok(Self { source, columns, filter, limit, properties, metrics: ExecutionPlanMetricsSet::new() })
     }
 
-    fn job(&self, reservation: MemoryReservation) -> Job {
+    fn job(&self, reservation: MemoryReservation, rows: usize) -> Job {
         Job {
+            rows,
             source: self.source.clone(),
             columns: self.columns.clone(),
             filter: self.filter.clone(),
@@ -159,14 +157,15 @@ impl ExecutionPlan for LeafExec {
     /// Merging is work for a thread of its own: the tasks that serve connections go on meanwhile.
     fn execute(&self, _partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let consumer = MemoryConsumer::new(format!("view {}", self.source.view.name));
-        let job = self.job(consumer.register(context.memory_pool()));
+        let rows = context.session_config().batch_size();
+        let job = self.job(consumer.register(context.memory_pool()), rows);
         let finished = async move {
             let finished = SpawnedTask::spawn_blocking(move || job.run()).await;
             let finished = finished.map_err(|_| QueryError::panicked())??;
             let count = finished.answer.batches.len();
             // All that it holds is given back when the last batch has left.
             let batches = futures::stream::iter(
-                (0..count).flat_map(move |i| split_state(&finished.answer.batches[i], BATCH_ROWS).collect::<Vec<_>>()),
+                (0..count).flat_map(move |i| split_state(&finished.answer.batches[i], rows).collect::<Vec<_>>()),
             );
             Ok::<_, datafusion::common::DataFusionError>(batches.map(Ok))
         };
@@ -181,6 +180,8 @@ impl ExecutionPlan for LeafExec {
 
 /// One run of the operator, on a thread that may block.
 struct Job {
+    /// Of a batch.
+    rows: usize,
     source: Source,
     columns: Vec<usize>,
     filter: Option<Arc<dyn PhysicalExpr>>,
@@ -210,7 +211,7 @@ impl Job {
         let pieces = self.source.pieces(reach);
         let mut states = pieces.batches.clone();
         if let Some(filter) = &self.filter {
-            states = filtered(view, &states, filter)?;
+            states = filtered(view, &states, filter, self.rows)?;
         } else if let Some(limit) = self.limit.filter(|_| !view.is_aggregate()) {
             states = first_rows(&states, limit);
         }
@@ -247,10 +248,15 @@ fn named(schema: &SchemaRef, answer: Vec<RecordBatch>) -> Result<Vec<RecordBatch
 }
 
 /// The states whose groups pass.
-fn filtered(view: &View, states: &[RecordBatch], filter: &Arc<dyn PhysicalExpr>) -> Result<Vec<RecordBatch>> {
+fn filtered(
+    view: &View,
+    states: &[RecordBatch],
+    filter: &Arc<dyn PhysicalExpr>,
+    rows: usize,
+) -> Result<Vec<RecordBatch>> {
     let schema = group_schema(view);
     let mut passed = vec![];
-    for state in states.iter().filter(|state| state.num_rows() > 0) {
+    for state in &states.iter().flat_map(|state| split_state(state, rows)).collect::<Vec<_>>() {
         let groups = RecordBatch::try_new(Arc::clone(&schema), state.columns()[..view.group_columns()].to_vec())?;
         let mask = filter.evaluate(&groups)?.into_array(state.num_rows())?;
         let state = filter_record_batch(state, mask.as_boolean())?;

@@ -12,8 +12,10 @@ mod base;
 mod cache;
 mod compat;
 mod config;
+mod control;
 mod drift;
 mod error;
+mod frames;
 mod functions;
 mod http;
 mod leaf;
@@ -35,10 +37,12 @@ mod states;
 mod sys;
 #[cfg(test)]
 mod tests;
+mod threads;
+mod watch;
 
 pub use config::{Landing, LandingAt, ServingConfig, ServingParts};
 pub use error::{QueryError, Reason};
-pub use http::{Code, Failed, errors_in_shape, router};
+pub use http::{Code, Failed, errors_in_shape, nested_as_json, router};
 pub use memory::Pool;
 pub use position::Position;
 pub use postgres::serve_postgres;

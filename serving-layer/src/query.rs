@@ -1,34 +1,39 @@
 //! Running one query: within its time, its memory and its turn, on one snapshot.
 
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin as Pinned;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::common::ParamValues;
-use datafusion::common::runtime::SpawnedTask;
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::common::{ParamValues, Result as DfResult};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::Statement;
+use dovetail_core::functions::guard::Width;
 use dovetail_core::name::Generation;
 use dovetail_core::pipeline::nearest;
 use dovetail_core::view::View;
 use futures::{FutureExt, Stream, StreamExt};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, Sleep, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
 
+use crate::control::Control;
 use crate::error::{QueryError, Reason};
 use crate::memory::Pool;
 use crate::serving::Serving;
 use crate::session::Settings;
 use crate::snapshot::{AsOf, Pin};
 use crate::sql::{check, planned};
+use crate::watch::watched;
 
 /// A statement's answer while it is being computed.
 pub struct Answer {
@@ -72,11 +77,19 @@ type Turn = Arc<OwnedSemaphorePermit>;
 /// The turn of a connection. Its statements and cursors are read one after the other, so they need one between them;
 /// if each had its own, a message of several statements could wait for itself.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct SharedTurn(Arc<Mutex<Weak<OwnedSemaphorePermit>>>);
+pub(crate) struct SharedTurn {
+    turn: Arc<Mutex<Weak<OwnedSemaphorePermit>>>,
+    /// How many of its statements were given up and work on. While there are some, the turn is theirs.
+    given_up: Arc<AtomicUsize>,
+}
 
 impl SharedTurn {
     fn held(&self) -> MutexGuard<'_, Weak<OwnedSemaphorePermit>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_free(&self) -> bool {
+        self.given_up.load(Ordering::SeqCst) == 0
     }
 }
 
@@ -105,7 +118,8 @@ impl Serving {
         self.start(&statement, &settings, None, "direct").await
     }
 
-    /// Plans `statement` on a new snapshot and starts it.
+    /// Plans `statement` on a new snapshot and starts it. Both is done by other threads: whoever waits here is
+    /// answered when the time is over, whatever they do.
     pub(crate) async fn start(
         &self,
         statement: &Statement,
@@ -116,7 +130,7 @@ impl Serving {
         let clock = Clocked::new(self.limit(settings), interface);
         let planned = AssertUnwindSafe(self.planned(statement, settings, binder, &clock)).catch_unwind();
         let started = match timeout_at(clock.deadline, planned).await {
-            Ok(Ok(started)) => started.map_err(|error| self.with_table_hint(error)),
+            Ok(Ok(started)) => started.map_err(|error| self.with_table_hint(clock.explain(error))),
             Ok(Err(_panic)) => Err(QueryError::panicked()),
             Err(_) => Err(clock.timeout()),
         };
@@ -140,24 +154,41 @@ impl Serving {
             None => Pin::new(Arc::clone(&self.inner)),
         };
         let pin = Arc::new(pin.partial(settings.partial));
+        let statement = statement.clone();
+        let length = statement.to_string().len();
         let reads = self.reads(&DfStatement::Statement(Box::new(statement.clone())));
         let memory = Pool::of_query(self.inner.config.query_memory, reads, &self.inner.memory);
-        let state = self.session(&pin, settings, &memory)?.state();
-        let mut plan = planned(&state, statement.clone()).await?;
+        let control = Control::new(clock.deadline, &memory, Arc::clone(&settings.turn.given_up));
+        let wanted = Wanted(Arc::clone(&control));
+        let working = Working { control, memory, _turn: turn };
+        let state = self.session(&pin, settings, &working.memory, &working.control, length)?.state();
+        let reading = self.threads.spawn(async move {
+            let plan = planned(&state, statement).await?;
+            Ok::<_, QueryError>((state, plan, working))
+        })?;
+        let (state, mut plan, working) = reading.await.map_err(|_| QueryError::panicked())??;
         if let Some(binder) = binder {
             let values = binder(&plan)?;
             plan = plan.replace_params_with_values(&values)?;
         }
-        let physical = state.create_physical_plan(&plan).await.map_err(|error| memory.explain(error))?;
-        let schema = physical.schema();
-        let stream = execute_stream(physical, state.task_ctx()).map_err(|error| memory.explain(error))?;
-        let batches = Batches::new(Work { stream, memory, _turn: turn }, clock);
+        let planning = self.threads.spawn(async move {
+            let started = working.start(&state, &plan).await.map_err(|error| working.memory.explain(error))?;
+            Ok::<_, QueryError>((started, working))
+        })?;
+        let ((schema, stream), working) = planning.await.map_err(|_| QueryError::panicked())??;
+        let (rows, answered) = mpsc::channel(1);
+        let work = self.threads.spawn(run(stream, working, rows, clock.clone()))?;
+        let sleep = Box::pin(tokio::time::sleep_until(clock.deadline));
+        let clock = clock.clone();
+        let batches = Batches { answered, sleep, clock, has_ended: false, _wanted: wanted, _work: work };
         Ok(Answer { schema, as_of: pin.as_of(), batches, pin })
     }
 
     /// Waits until one of the queries that may run at the same time has ended.
     async fn turn(&self, shared: &SharedTurn, clock: &Clocked) -> Result<Turn, QueryError> {
-        if let Some(turn) = shared.held().upgrade() {
+        if shared.is_free()
+            && let Some(turn) = shared.held().upgrade()
+        {
             return Ok(turn);
         }
         match timeout_at(clock.deadline, Arc::clone(&self.inner.turns).acquire_owned()).await {
@@ -220,20 +251,37 @@ struct Clocked {
     /// The setting that is the limit.
     setting: &'static str,
     interface: &'static str,
+    /// How it ended is counted once.
+    is_counted: Arc<AtomicBool>,
+    /// Its time was over before its last row was given on.
+    is_late: Arc<AtomicBool>,
 }
 
 impl Clocked {
     fn new((limit, setting): (Duration, &'static str), interface: &'static str) -> Self {
         let began = Instant::now();
-        Self { began, deadline: began + limit, limit, setting, interface }
+        Self {
+            began,
+            deadline: began + limit,
+            limit,
+            setting,
+            interface,
+            is_counted: Arc::default(),
+            is_late: Arc::default(),
+        }
     }
 
     fn timeout(&self) -> QueryError {
         QueryError::timeout(self.limit, self.setting)
     }
 
+    /// What a thread of the query's noticed of the time being over, in the words of the setting.
+    fn explain(&self, error: QueryError) -> QueryError {
+        if error.reason == Reason::Timeout { self.timeout() } else { error }
+    }
+
     fn ended(&self, reason: Option<Reason>) {
-        let outcome = match reason {
+        self.counted(match reason {
             None => "answered",
             Some(Reason::Timeout) => "timeout",
             Some(Reason::Memory) => "memory",
@@ -242,58 +290,146 @@ impl Clocked {
             Some(Reason::NotReady) => "not_ready",
             Some(Reason::Storage | Reason::Internal) => "failed",
             Some(_) => "wrong",
-        };
+        });
+    }
+
+    fn counted(&self, outcome: &'static str) {
+        if self.is_counted.swap(true, Ordering::SeqCst) {
+            return;
+        }
         metrics::counter!("dovetail_queries_total", "outcome" => outcome, "interface" => self.interface).increment(1);
         let seconds = self.began.elapsed().as_secs_f64();
         metrics::histogram!("dovetail_query_seconds", "interface" => self.interface).record(seconds);
     }
 }
 
-/// What a query holds while it runs; its snapshot is the stream's.
-struct Work {
-    stream: SendableRecordBatchStream,
+/// Somebody waits for a query.
+struct Wanted(Arc<Control>);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.give_up();
+    }
+}
+
+/// What a query holds for as long as it works; its snapshot is the stream's.
+struct Working {
+    control: Arc<Control>,
     memory: Arc<Pool>,
     _turn: Turn,
 }
 
-/// The work of a query, which ends with its time even when nobody asks for the next row any more.
-struct Running {
-    /// `None` once it has ended.
-    work: Mutex<Option<Work>>,
-    is_over: AtomicBool,
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.control.ended();
+    }
 }
 
-impl Running {
-    /// Ends the work. While it is being polled it goes on until that returns: who polls looks at `is_over` then.
-    fn over(&self, clock: &Clocked) {
-        self.is_over.store(true, Ordering::SeqCst);
-        let work = match self.work.try_lock() {
-            Ok(mut work) => work.take(),
-            Err(TryLockError::Poisoned(work)) => work.into_inner().take(),
-            Err(TryLockError::WouldBlock) => None,
-        };
-        if work.is_some() {
-            clock.ended(Some(Reason::Timeout));
-        }
-    }
-
-    fn work(&self) -> MutexGuard<'_, Option<Work>> {
-        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+impl Working {
+    async fn start(
+        &self,
+        state: &SessionState,
+        plan: &LogicalPlan,
+    ) -> DfResult<(SchemaRef, SendableRecordBatchStream)> {
+        let physical = watched(state.create_physical_plan(plan).await?, &self.control)?;
+        self.control.planned();
+        let schema = physical.schema();
+        Ok((schema, execute_stream(physical, state.task_ctx())?))
     }
 }
 
 type Item = Result<RecordBatch, QueryError>;
 
+/// About as many bytes are given on at once, unless a single row has more: they are written out for a client in one
+/// go, on a thread that others wait for.
+const PIECE: usize = 1 << 20;
+
+/// A batch that is given on piece by piece, and room for it where it is large.
+struct Pieces {
+    waiting: VecDeque<RecordBatch>,
+    _room: Option<MemoryReservation>,
+}
+
+impl Pieces {
+    fn of(batch: RecordBatch, memory: &Arc<Pool>) -> DfResult<Self> {
+        let bytes: u64 = batch.columns().iter().map(|column| Width::of_array(column).total(batch.num_rows())).sum();
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        if bytes <= PIECE {
+            return Ok(Self { waiting: VecDeque::from([batch]), _room: None });
+        }
+        let room = MemoryConsumer::new("rows").register(&memory.shared());
+        room.try_grow(bytes)?;
+        let rows = batch.num_rows();
+        let each = (rows / bytes.div_ceil(PIECE)).max(1);
+        let slices = (0..rows).step_by(each).map(|from| batch.slice(from, each.min(rows - from)));
+        Ok(Self { waiting: slices.collect(), _room: Some(room) })
+    }
+}
+
+/// Computes the answer a batch ahead of who reads it, until its time is over: also when nobody reads any more.
+async fn run(stream: SendableRecordBatchStream, working: Working, rows: mpsc::Sender<Item>, clock: Clocked) {
+    let all = AssertUnwindSafe(all(stream, working, &rows, &clock)).catch_unwind();
+    let error = match timeout_at(clock.deadline, all).await {
+        Ok(Ok(())) => return,
+        Ok(Err(_panic)) => QueryError::panicked(),
+        Err(_) => {
+            clock.is_late.store(true, Ordering::SeqCst);
+            clock.timeout()
+        }
+    };
+    clock.ended(Some(error.reason));
+    // Where there is no room for it, who reads sees by the clock that there is no more.
+    let _ = rows.try_send(Err(error));
+}
+
+async fn all(stream: SendableRecordBatchStream, working: Working, rows: &mpsc::Sender<Item>, clock: &Clocked) {
+    let memory = Arc::clone(&working.memory);
+    let pieces = |batch: DfResult<RecordBatch>| {
+        batch.and_then(|batch| Pieces::of(batch, &memory)).map_err(|error| clock.explain(memory.explain(error)))
+    };
+    let mut holding = Some((stream, working));
+    let mut ahead = None;
+    while let Some((stream, _)) = &mut holding {
+        let Ok(place) = rows.reserve().await else { return };
+        let next = match ahead.take() {
+            Some(next) => next,
+            None => stream.next().await.map(pieces),
+        };
+        let item = match next {
+            None => break,
+            Some(Err(error)) => {
+                holding = None;
+                clock.ended(Some(error.reason));
+                Err(error)
+            }
+            Some(Ok(mut next)) => {
+                let Some(piece) = next.waiting.pop_front() else { continue };
+                // Looked for before the last row is given on: then the query holds nothing any more.
+                if !next.waiting.is_empty() {
+                    ahead = Some(Some(Ok(next)));
+                } else if let Poll::Ready(next) = futures::poll!(stream.next()) {
+                    ahead = Some(next.map(pieces));
+                }
+                if matches!(ahead, Some(None)) {
+                    holding = None;
+                    clock.ended(None);
+                }
+                Ok(piece)
+            }
+        };
+        place.send(item);
+    }
+    clock.ended(None);
+}
+
 /// The rows of an answer; ends with an error when the query's time is over. Dropping it cancels the query.
 pub struct Batches {
-    running: Arc<Running>,
+    answered: mpsc::Receiver<Item>,
     sleep: Pinned<Box<Sleep>>,
     clock: Clocked,
-    /// Looked for when the one before was taken: a query whose last batch was taken holds nothing any more.
-    ahead: Option<Item>,
     has_ended: bool,
-    /// Ends the query also when its client does not read.
-    _watch: SpawnedTask<()>,
+    _wanted: Wanted,
+    _work: AbortOnDropHandle<()>,
 }
 
 impl std::fmt::Debug for Batches {
@@ -307,69 +443,32 @@ impl Stream for Batches {
 
     fn poll_next(mut self: Pinned<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Item>> {
         let this = &mut *self;
-        if this.ahead.is_none() && this.has_ended {
+        if this.has_ended {
             return Poll::Ready(None);
         }
-        let item = match this.ahead.take() {
-            Some(item) => item,
-            None => match this.computed(context) {
-                Poll::Ready(Some(item)) => item,
-                other => return other,
-            },
+        let item = match this.answered.poll_recv(context) {
+            Poll::Ready(item) => item,
+            Poll::Pending => {
+                std::task::ready!(this.sleep.as_mut().poll(context));
+                Some(Err(this.clock.timeout()))
+            }
         };
-        if item.is_ok()
-            && !this.has_ended
-            && let Poll::Ready(next) = this.computed(context)
-        {
-            this.ahead = next;
+        let item = match item {
+            // It was ended where there was no place to say so.
+            None if !this.clock.is_counted.load(Ordering::SeqCst) => Some(Err(QueryError::panicked())),
+            None if this.clock.is_late.load(Ordering::SeqCst) => Some(Err(this.clock.timeout())),
+            item => item,
+        };
+        if let Some(Err(error)) = &item {
+            this.clock.ended(Some(error.reason));
         }
-        Poll::Ready(Some(item))
+        this.has_ended = !matches!(item, Some(Ok(_)));
+        Poll::Ready(item)
     }
 }
 
-impl Batches {
-    fn new(work: Work, clock: &Clocked) -> Self {
-        let running = Arc::new(Running { work: Mutex::new(Some(work)), is_over: AtomicBool::new(false) });
-        let (watched, watch_clock) = (Arc::clone(&running), clock.clone());
-        let watch = SpawnedTask::spawn(async move {
-            tokio::time::sleep_until(watch_clock.deadline).await;
-            watched.over(&watch_clock);
-        });
-        let sleep = Box::pin(tokio::time::sleep_until(clock.deadline));
-        Self { running, sleep, clock: clock.clone(), ahead: None, has_ended: false, _watch: watch }
-    }
-
-    fn computed(&mut self, context: &mut Context<'_>) -> Poll<Option<Item>> {
-        if self.sleep.as_mut().poll(context).is_ready() {
-            return Poll::Ready(self.end(Some(self.clock.timeout())));
-        }
-        let polled = {
-            let mut work = self.running.work();
-            let Some(Work { stream, memory, .. }) = &mut *work else {
-                drop(work);
-                return Poll::Ready(self.end(Some(self.clock.timeout())));
-            };
-            // A bug in one query must not end the task that serves the connection.
-            match std::panic::catch_unwind(AssertUnwindSafe(|| stream.poll_next_unpin(context))) {
-                Ok(polled) => polled.map_err(|error| memory.explain(error)),
-                Err(_panic) => Poll::Ready(Some(Err(QueryError::panicked()))),
-            }
-        };
-        match polled {
-            _ if self.running.is_over.load(Ordering::SeqCst) => Poll::Ready(self.end(Some(self.clock.timeout()))),
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(Ok(batch))) => Poll::Ready(Some(Ok(batch))),
-            Poll::Ready(Some(Err(error))) => Poll::Ready(self.end(Some(error))),
-            Poll::Ready(None) => Poll::Ready(self.end(None)),
-        }
-    }
-
-    fn end(&mut self, error: Option<QueryError>) -> Option<Item> {
-        self.has_ended = true;
-        let work = self.running.work().take();
-        if work.is_some() {
-            self.clock.ended(error.as_ref().map(|error| error.reason));
-        }
-        error.map(Err)
+impl Drop for Batches {
+    fn drop(&mut self) {
+        self.clock.counted("cancelled");
     }
 }

@@ -32,6 +32,7 @@ use crate::session;
 use crate::sql::Dialect;
 use crate::states::StateCache;
 use crate::sys::Recounted;
+use crate::threads::Threads;
 
 /// The catalog is looked at this often besides when this process changes it: others may publish too.
 const LOOK: Duration = Duration::from_millis(500);
@@ -50,6 +51,7 @@ pub struct Serving {
     pub(crate) template: SessionContext,
     /// Made once: it parses the questions it replaces.
     pub(crate) dialect: Dialect,
+    pub(crate) threads: Threads,
 }
 
 impl std::fmt::Debug for Serving {
@@ -121,7 +123,8 @@ impl Serving {
         inner.look_for_partitions().await;
         inner.follow().await?;
         let template = session::template(&inner).await?;
-        Ok(Arc::new(Self { inner, template, dialect: Dialect::new() }))
+        let threads = Threads::new(inner.config.max_queries)?;
+        Ok(Arc::new(Self { inner, template, dialect: Dialect::new(), threads }))
     }
 
     /// Starts what runs beside the queries: following the catalog's current generation, and comparing the layers

@@ -9,9 +9,12 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::SessionConfig;
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::setup_pg_catalog;
+use dovetail_core::functions::guard::{Allowance, Guard, OfViews, guarded};
 use dovetail_core::name::Generation;
 
+use crate::control::Control;
 use crate::error::QueryError;
+use crate::frames::Frames;
 use crate::functions;
 use crate::memory::Pool;
 use crate::query::SharedTurn;
@@ -63,22 +66,40 @@ pub(crate) async fn template(inner: &Arc<Inner>) -> Result<SessionContext, Query
     let context = dovetail_core::sql::installed(state);
     setup_pg_catalog(&context, CATALOG, EmptyContextProvider).map_err(|error| QueryError::from(*error))?;
     functions::register(&context, &inner.views).await?;
+    guard_functions(&context);
     Ok(context)
 }
 
+/// What is computed while a statement is read, such as arguments of table functions, is computed by these.
+fn guard_functions(context: &SessionContext) {
+    let allowance: Arc<dyn Allowance> = Arc::new(OfViews);
+    for function in context.state().scalar_functions().values() {
+        context.register_udf(guarded(Arc::clone(function), &allowance).as_ref().clone());
+    }
+}
+
+/// Rows of a batch, where the statement is short.
+const ROWS: usize = 8192;
+/// What a batch may have of a statement's text: a literal is in each of its rows.
+const TEXT_OF_A_BATCH: usize = 64 << 20;
+
 impl Serving {
-    /// A context for one query, which sees `pin` and takes its memory from `memory`.
+    /// A context for one query of so many characters, which sees `pin`, takes its memory from `memory` and ends when
+    /// `control` says so.
     pub(crate) fn session(
         &self,
         pin: &Arc<Pin>,
         settings: &Settings,
         memory: &Arc<Pool>,
+        control: &Arc<Control>,
+        length: usize,
     ) -> Result<SessionContext, QueryError> {
         let template = self.template.state();
         let runtime = RuntimeEnvBuilder::from_runtime_env(template.runtime_env())
             .with_memory_pool(memory.shared())
             .build_arc()?;
         let mut config = template.config().clone();
+        config = config.with_batch_size((TEXT_OF_A_BATCH / length.max(1)).clamp(16, ROWS));
         if let Some(schema) = &settings.schema {
             config.options_mut().catalog.default_schema.clone_from(schema);
         }
@@ -89,6 +110,8 @@ impl Serving {
         let builder = SessionStateBuilder::new_from_existing(template.clone())
             .with_config(config)
             .with_runtime_env(runtime)
+            .with_analyzer_rule(Arc::new(Guard(Arc::<Control>::clone(control))))
+            .with_analyzer_rule(Arc::new(Frames(Arc::clone(control))))
             .with_catalog_list(Arc::new(names.pinned(pin, Arc::new(template))));
         Ok(SessionContext::new_with_state(builder.build()))
     }

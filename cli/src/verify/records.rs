@@ -20,13 +20,7 @@ use crate::replay::{Landed, READ, Replay};
 /// Sends the digests of all records that are there now, partition by partition; ends early when nobody receives them.
 pub(crate) async fn digests(engine: &Engine, stream: &Arc<Stream>, to: &mpsc::Sender<Result<Bytes>>) -> Result<()> {
     let (topic, progress) = (&stream.topic, Progress::default());
-    let replay = Replay {
-        log: engine.log.as_ref(),
-        catalog: &engine.catalog,
-        store: &engine.store,
-        stream,
-        progress: &progress,
-    };
+    let replay = Replay::new(engine, stream, &progress).await?;
     for partition in 0..engine.log.partitions(topic).await?.cast_signed() {
         let end = engine.log.bounds(topic, partition).await?.end;
         let mut at = replay.first(partition).await?;

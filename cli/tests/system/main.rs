@@ -10,6 +10,7 @@ mod edges;
 mod faults;
 mod file_kinds;
 mod foldable;
+mod functions;
 mod headers;
 mod independence;
 mod kafka;

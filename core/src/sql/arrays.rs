@@ -13,6 +13,7 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
 
 use super::function::{Function, Named};
+use crate::functions::guard::unguarded;
 
 /// An array literal of PostgreSQL: elements are `None` for NULL, text, or arrays themselves.
 #[derive(Debug, PartialEq, Eq)]
@@ -205,7 +206,7 @@ pub(super) fn function_for(operator: &str, is_any: bool) -> Option<String> {
 /// Whether `function` is one of [`quantified`].
 pub(super) fn is_quantified(function: &ScalarUDF) -> bool {
     let name = function.name();
-    (name.starts_with("any_") || name.starts_with("all_")) && function.inner().is::<Function>()
+    (name.starts_with("any_") || name.starts_with("all_")) && unguarded(function).inner().is::<Function>()
 }
 
 fn types(types: &[DataType]) -> Result<(Vec<DataType>, DataType)> {

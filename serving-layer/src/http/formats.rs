@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 use arrow::json::writer::{JsonArray, LineDelimited, WriterBuilder};
 use serde_json::json;
@@ -149,11 +150,45 @@ fn json_array(batch: &RecordBatch) -> Result<Vec<u8>, QueryError> {
 }
 
 fn csv(batch: &RecordBatch, header: bool) -> Result<Vec<u8>, QueryError> {
+    let batch = nested_as_json(batch).map_err(unwritable)?;
     let mut out = vec![];
     let mut writer = arrow::csv::WriterBuilder::new().with_header(header).build(&mut out);
-    writer.write(batch).map_err(unwritable)?;
+    writer.write(&batch).map_err(unwritable)?;
     drop(writer);
     Ok(out)
+}
+
+/// A cell of CSV is one text: lists, structs and maps become their JSON.
+///
+/// # Errors
+/// When a value has no JSON.
+pub fn nested_as_json(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    if batch.columns().iter().all(|column| !column.data_type().is_nested()) {
+        return Ok(batch.clone());
+    }
+    let (mut fields, mut columns) = (vec![], vec![]);
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        let column = match field.data_type().is_nested() {
+            true => json_texts(column)?,
+            false => Arc::clone(column),
+        };
+        fields.push(Field::new(field.name(), column.data_type().clone(), true));
+        columns.push(column);
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}
+
+fn json_texts(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    const BEFORE: &str = "{\"c\":";
+    let schema = Arc::new(Schema::new(vec![Field::new("c", column.data_type().clone(), true)]));
+    let alone = RecordBatch::try_new(schema, vec![Arc::clone(column)])?;
+    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(vec![]);
+    writer.write(&alone)?;
+    writer.finish()?;
+    let lines = String::from_utf8(writer.into_inner()).unwrap_or_default();
+    let values = lines.lines().map(|line| line.strip_prefix(BEFORE).and_then(|rest| rest.strip_suffix('}')));
+    let texts: StringArray = values.enumerate().map(|(row, value)| value.filter(|_| column.is_valid(row))).collect();
+    Ok(Arc::new(texts))
 }
 
 /// JSON objects have a name once: the second `x` becomes `x_2`.
@@ -170,7 +205,7 @@ fn distinct_names(schema: &SchemaRef) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-fn unwritable(error: arrow::error::ArrowError) -> QueryError {
+fn unwritable(error: ArrowError) -> QueryError {
     QueryError::new(Reason::Unsupported, format!("the answer cannot be written: {error}"))
         .with_hint("cast the column to a type that this format has, for example VARCHAR")
 }

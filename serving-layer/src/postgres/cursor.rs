@@ -18,6 +18,7 @@ use datafusion_postgres::pgwire::types::format::FormatOptions;
 use futures::{Stream, StreamExt};
 use tokio::sync::OwnedMutexGuard;
 
+use super::cancelled::cancellable;
 use super::connection::Service;
 use super::extended::Prepared;
 use super::respond::{done, rows, session_error, tell_missing, wire_error};
@@ -31,7 +32,7 @@ impl Service {
     ) -> Option<PgWireResult<Response>> {
         Some(match statement {
             Statement::Declare { stmts } => self.declare(client, stmts).await,
-            Statement::Fetch { name, direction, .. } => fetch(client.portal_store(), &name.value, direction),
+            Statement::Fetch { name, direction, .. } => fetch(client, &name.value, direction),
             Statement::Close { cursor: CloseCursor::All } => {
                 client.portal_store().clear_portals();
                 Ok(done("CLOSE CURSOR ALL"))
@@ -68,14 +69,14 @@ impl Service {
     }
 }
 
-fn fetch(store: &MemPortalStore<Prepared>, name: &str, direction: &FetchDirection) -> PgWireResult<Response> {
+fn fetch(client: &dyn HookClient, name: &str, direction: &FetchDirection) -> PgWireResult<Response> {
     let most = match direction {
         FetchDirection::Next | FetchDirection::Forward { limit: None } => 1,
         FetchDirection::Count { limit } | FetchDirection::Forward { limit: Some(limit) } => number(limit)?,
         FetchDirection::All | FetchDirection::ForwardAll => usize::MAX,
         _ => return Err(session_error("55000", "cursor can only scan forward")),
     };
-    let Some(Entry::Value(portal)) = store.get_portal(name) else { return Err(missing(name)) };
+    let Some(Entry::Value(portal)) = client.portal_store().get_portal(name) else { return Err(missing(name)) };
     let Ok(mut state) = portal.state().try_lock_owned() else {
         return Err(session_error("55006", format!("cursor \"{name}\" is being read by another statement")));
     };
@@ -83,7 +84,7 @@ fn fetch(store: &MemPortalStore<Prepared>, name: &str, direction: &FetchDirectio
         PortalExecutionState::Suspended(rows) => rows.row_schema(),
         _ => Arc::default(),
     };
-    let mut response = QueryResponse::new(fields, taken(state, most));
+    let mut response = cancellable(client, QueryResponse::new(fields, taken(state, most)));
     response.set_command_tag("FETCH");
     Ok(Response::Query(response))
 }

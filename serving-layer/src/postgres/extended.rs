@@ -27,6 +27,7 @@ use futures::future::{Either, select};
 use futures::{Sink, SinkExt};
 
 use super::bind;
+use super::cancelled::cancellable;
 use super::connection::Service;
 use super::cursor::fetched;
 use super::respond::{rows, tell_missing, wire_error};
@@ -190,7 +191,8 @@ impl ExtendedQueryHandler for Service {
         let answer = answer.map_err(|error| wire_error(error, sql))?;
         tell_missing(client, &answer.as_of).await?;
         let options = FormatOptions::from_client_metadata(client.metadata());
-        rows(answer, &portal.result_column_format, options).await.map(Response::Query)
+        let response = rows(answer, &portal.result_column_format, options).await?;
+        Ok(Response::Query(cancellable(client, response)))
     }
 }
 

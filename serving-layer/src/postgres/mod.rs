@@ -1,6 +1,7 @@
 //! The PostgreSQL wire: psql, psycopg, SQLAlchemy and JDBC ask here.
 
 mod bind;
+mod cancelled;
 mod connection;
 mod cursor;
 mod extended;

@@ -15,6 +15,7 @@ use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
 use datafusion_postgres::pgwire::types::format::FormatOptions;
 use futures::Sink;
 
+use super::cancelled::cancellable;
 use super::connection::Service;
 use super::respond::{rows, tell_missing, wire_error};
 use super::session::run;
@@ -58,7 +59,8 @@ impl Service {
         let answer = answer.map_err(|error| wire_error(error, sql))?;
         tell_missing(client, &answer.as_of).await?;
         let options = FormatOptions::from_client_metadata(client.metadata());
-        rows(answer, &Format::UnifiedText, options).await.map(Response::Query)
+        let response = rows(answer, &Format::UnifiedText, options).await?;
+        Ok(Response::Query(cancellable(client, response)))
     }
 
     /// Runs a statement that concerns the session: settings, transactions, cursors.

@@ -75,6 +75,19 @@ async fn other_formats_by_accept() {
     assert_eq!(http.ask("image/png", sql).await.status(), StatusCode::BAD_REQUEST);
 }
 
+/// As DuckDB's `to_json` has them.
+#[tokio::test]
+async fn cells_of_csv_that_hold_several_values_are_json() {
+    let http = http().await;
+    let sql = "SELECT [1, NULL, 3] AS l, named_struct('a', 'x,\"y\"', 'b', [TIMESTAMP '2026-01-01']) AS s, \
+               map(['k'], [1.5]) AS m, CAST(NULL AS BIGINT[]) AS n, [] AS e, 7 AS i";
+    let text = http.ask("text/csv", sql).await.text().await.unwrap();
+    let row = r#""[1,null,3]","{""a"":""x,\""y\"""",""b"":[""2026-01-01T00:00:00""]}","{""k"":1.5}",,[],7"#;
+    assert_eq!(text, format!("l,s,m,n,e,i\n{row}\n"));
+    let none = http.ask("text/csv", "SELECT [page] AS l FROM by_page WHERE page = 'nope'").await.text().await.unwrap();
+    assert_eq!(none, "l\n");
+}
+
 #[tokio::test]
 async fn an_empty_answer_still_has_its_shape() {
     let http = http().await;

@@ -113,7 +113,8 @@ fn deep_statements_do_not_overflow_the_stack() {
 }
 
 async fn deep_statements() {
-    let world = World::new().await;
+    let patient = ServingConfig { query_timeout: Duration::from_secs(300), ..config() };
+    let world = World::with(PIPELINE, patient).await;
     let deep = format!("SELECT {}1{}", "(".repeat(5000), ")".repeat(5000));
     assert_eq!(world.error(&deep).await.reason, Reason::Syntax);
     let chain = |n: usize| format!("SELECT {}", vec!["1"; n].join(" + "));

@@ -6,6 +6,7 @@ mod clients;
 mod consistency;
 mod drift;
 mod generations;
+mod harm;
 mod http;
 mod landing;
 mod limits;

@@ -139,6 +139,14 @@ impl Server {
         (ended.expect("the server does not end").unwrap().code(), self.log())
     }
 
+    /// The most memory that the process had, bytes.
+    pub(crate) fn peak(&self) -> u64 {
+        let process = self.child.as_ref().and_then(Child::id).expect("the server runs");
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or_default();
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap() << 10
+    }
+
     /// SIGKILL.
     pub(crate) async fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

@@ -82,10 +82,11 @@ impl Guarded {
             result => result,
         };
         if let ColumnarValue::Scalar(scalar) = &result
-            && scalar.size() > NOTED
+            && scalar.data_type().primitive_width().is_none()
         {
             // Whoever reads it as a column has it once for each row.
-            self.allowance.made(name, scalar.size().saturating_mul(rows))?;
+            let bytes = scalar.size().saturating_sub(size_of::<ScalarValue>());
+            self.allowance.made(name, bytes.saturating_mul(rows))?;
         }
         Ok(result)
     }
@@ -311,6 +312,11 @@ impl ScalarUDFImpl for Guarded {
     fn placement(&self, args: &[ExpressionPlacement]) -> ExpressionPlacement {
         self.inner.inner().placement(args)
     }
+}
+
+/// `function` without its guard.
+pub fn unguarded(function: &ScalarUDF) -> &ScalarUDF {
+    function.inner().downcast_ref::<Guarded>().map_or(function, |guarded| guarded.inner.as_ref())
 }
 
 /// The call of `function` with `args`.

@@ -23,7 +23,7 @@ use std::fmt::Debug;
 use datafusion::common::{DataFusionError, Result, exec_err};
 use datafusion::execution::memory_pool::MemoryReservation;
 
-pub use guarded::Guarded;
+pub use guarded::{Guarded, unguarded};
 pub use rule::{Guard, guarded};
 pub use widths::{Width, elements};
 
@@ -40,7 +40,7 @@ pub trait Allowance: Debug + Send + Sync {
     /// When there is none.
     fn take(&self, function: &str, bytes: usize, value: usize) -> Result<Option<MemoryReservation>>;
 
-    /// Notes that `function` made `bytes`, which somebody holds now.
+    /// Notes that `function` made `bytes`, which somebody holds now; of constants, once for each row.
     ///
     /// # Errors
     /// When there is no room for them.

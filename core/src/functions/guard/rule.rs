@@ -35,9 +35,6 @@ impl AnalyzerRule for Guard {
 
 fn around(expr: Expr, schema: &DFSchema, allowance: &Arc<dyn Allowance>) -> Result<Transformed<Expr>> {
     match expr {
-        Expr::ScalarFunction(function) if is_left_alone(&function.func) => {
-            Ok(Transformed::no(Expr::ScalarFunction(function)))
-        }
         Expr::ScalarFunction(function) => Ok(Transformed::yes(call(guarded(function.func, allowance), function.args))),
         Expr::BinaryExpr(binary) if binary.op == Operator::StringConcat => {
             let types = (binary.left.get_type(schema), binary.right.get_type(schema));
@@ -70,6 +67,9 @@ pub(super) fn around_calls(expr: Expr, allowance: &Arc<dyn Allowance>) -> Result
 
 /// `function` within `allowance`, and within no other.
 pub fn guarded(function: Arc<ScalarUDF>, allowance: &Arc<dyn Allowance>) -> Arc<ScalarUDF> {
+    if is_left_alone(&function) {
+        return function;
+    }
     let inner = match function.inner().downcast_ref::<Guarded>() {
         Some(guarded) => Arc::clone(&guarded.inner),
         None => function,

@@ -1,0 +1,59 @@
+//! The threads that plan and run queries. They are apart from those that answer connections: a query that computes
+//! for long keeps nobody from being answered, also not the one who asked for it.
+
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::error::{QueryError, Reason};
+
+/// Plans are walked recursively: a query of some hundred operators needs more than the usual 2 MiB.
+const STACK: usize = 8 << 20;
+/// Merging states and reading files.
+const BLOCKING: usize = 64;
+/// More would only wait for each other.
+const MOST: usize = 64;
+
+/// A runtime of its own.
+#[derive(Debug)]
+pub(crate) struct Threads(Option<Runtime>);
+
+impl Threads {
+    /// So many that each of `queries` has one, also while others do not leave theirs.
+    pub(crate) fn new(queries: usize) -> Result<Self, QueryError> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(queries.saturating_add(cores).min(MOST))
+            .thread_stack_size(STACK)
+            .max_blocking_threads(BLOCKING)
+            .thread_keep_alive(Duration::from_secs(10))
+            .thread_name("query")
+            .enable_all()
+            .build();
+        match runtime {
+            Ok(runtime) => Ok(Self(Some(runtime))),
+            Err(error) => Err(QueryError::new(Reason::Internal, format!("no threads for queries: {error}"))),
+        }
+    }
+
+    /// Runs `work`, which is stopped where it next waits once what is returned is dropped.
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<AbortOnDropHandle<T>, QueryError> {
+        match &self.0 {
+            Some(runtime) => Ok(AbortOnDropHandle::new(runtime.spawn(work))),
+            None => Err(QueryError::new(Reason::NotReady, "the server is shutting down")),
+        }
+    }
+}
+
+impl Drop for Threads {
+    /// Without waiting: it may be dropped by a task.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
