@@ -2,12 +2,20 @@
 //!
 //! Most are taken care of by `datafusion-pg-catalog`; here is what SQLAlchemy needs besides.
 
+mod asked;
+
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query,
     SelectItem, SetExpr, Statement, TableFactor, Value, ValueWithSpan, VisitMut, VisitorMut, visit_expressions_mut,
 };
+
+/// The statements in simpler words, if they ask what DataFusion cannot plan as it is asked; see [`asked`].
+pub(crate) fn simpler(statements: &[Statement]) -> Option<Vec<Statement>> {
+    let simpler: Vec<Statement> = statements.iter().cloned().map(asked::simpler).collect();
+    (simpler != statements).then_some(simpler)
+}
 
 /// The statement in words that DataFusion knows: `x LIKE p ESCAPE '/'` escapes with a backslash, and what clients
 /// look up in catalogs that are always empty is null.
@@ -24,8 +32,6 @@ pub(crate) fn rewritten(mut statement: Statement) -> Statement {
         let nothing = match expr {
             Expr::Subquery(query) => is_of_nothing(query),
             Expr::Function(function) => is_of_no_key(function),
-            // The one column of `pg_class` that ours lacks.
-            Expr::CompoundIdentifier(parts) => parts.last().is_some_and(|column| column.value == "reloptions"),
             _ => false,
         };
         if nothing {

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringArray, new_empty_array};
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringArray, new_empty_array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int32Type};
+use arrow::datatypes::{DataType, Int32Type, Int64Type};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::{
@@ -30,6 +30,7 @@ pub(crate) async fn register(context: &SessionContext, views: &[Planned]) -> Res
         relations.iter().filter(|r| r.is_view()).filter_map(|r| Some((r.oid, ScalarValue::from(sql(r)?))));
     let none = ScalarValue::Utf8(None);
     context.register_udf(ByOid::function("pg_get_viewdef", DataType::Utf8, definitions.collect(), none));
+    context.register_udf(to_regclass(&relations));
     register_constants(context);
     Ok(())
 }
@@ -75,6 +76,25 @@ async fn relations(context: &SessionContext) -> Result<Vec<Relation>, QueryError
         }
     }
     Ok(relations)
+}
+
+/// The oid of a relation by its name, with or without its schema; null when there is none.
+fn to_regclass(relations: &[Relation]) -> ScalarUDF {
+    let mut oids: HashMap<String, i32> = HashMap::new();
+    for relation in relations {
+        oids.insert(format!("{}.{}", relation.schema, relation.name), relation.oid);
+        if relation.is_visible() {
+            oids.entry(relation.name.clone()).or_insert(relation.oid);
+        }
+    }
+    let answer = move |arguments: &[ColumnarValue]| -> Result<ColumnarValue> {
+        let names = ColumnarValue::values_to_arrays(arguments)?;
+        let Some(names) = names.first() else { return Ok(ColumnarValue::Scalar(ScalarValue::Int32(None))) };
+        let oid = |name: &str| oids.get(&name.replace('"', "")).copied().or_else(|| name.parse().ok());
+        let found = names.as_string::<i32>().iter().map(|name| name.and_then(oid));
+        Ok(ColumnarValue::Array(Arc::new(found.collect::<Int32Array>()) as ArrayRef))
+    };
+    create_udf("to_regclass", vec![DataType::Utf8], DataType::Int32, Volatility::Stable, Arc::new(answer))
 }
 
 /// A function of an oid, and perhaps a flag that makes no difference.
@@ -157,9 +177,28 @@ fn register_constants(context: &SessionContext) {
     context.register_udf(constant("shobj_description", vec![DataType::Int32, DataType::Utf8], None));
     context.register_udf(constant("pg_get_indexdef", vec![DataType::Int32], None));
     context.register_udf(no_oid("to_regtype"));
-    for name in ["pg_type_is_visible", "pg_function_is_visible", "pg_collation_is_visible", "pg_opclass_is_visible"] {
+    for name in [
+        "pg_type_is_visible",
+        "pg_function_is_visible",
+        "pg_collation_is_visible",
+        "pg_opclass_is_visible",
+        "pg_opfamily_is_visible",
+        "pg_operator_is_visible",
+        "pg_conversion_is_visible",
+        "pg_statistics_obj_is_visible",
+    ] {
         let yes = ScalarValue::Boolean(Some(true));
         context.register_udf(ByOid::function(name, DataType::Boolean, HashMap::new(), yes));
+    }
+    // How much room a relation takes is not known.
+    for name in ["pg_table_size", "pg_indexes_size"] {
+        context.register_udf(ByOid::function(name, DataType::Int64, HashMap::new(), ScalarValue::Int64(None)));
+    }
+    context.register_udf(size_pretty());
+    context.register_udf(no_size("pg_database_size"));
+    context.register_udf(constant("pg_tablespace_location", vec![DataType::Int32], Some(String::new())));
+    for name in ["pg_get_function_result", "pg_get_function_arguments", "pg_get_function_identity_arguments"] {
+        context.register_udf(constant(name, vec![DataType::Int32], None));
     }
     context.register_udf(current_setting());
     context.register_udf(constant("current_user", vec![], Some("dovetail".to_owned())));
@@ -184,6 +223,36 @@ fn current_setting() -> ScalarUDF {
         Ok(ColumnarValue::Scalar(ScalarValue::Utf8(value.map(str::to_owned))))
     };
     create_udf("current_setting", vec![DataType::Utf8], DataType::Utf8, Volatility::Stable, Arc::new(answer))
+}
+
+/// A function from a name to a size, which is not known.
+fn no_size(name: &str) -> ScalarUDF {
+    let answer = |_: &[ColumnarValue]| Ok(ColumnarValue::Scalar(ScalarValue::Int64(None)));
+    create_udf(name, vec![DataType::Utf8], DataType::Int64, Volatility::Stable, Arc::new(answer))
+}
+
+/// `pg_size_pretty(bytes)`.
+fn size_pretty() -> ScalarUDF {
+    let answer = |arguments: &[ColumnarValue]| -> Result<ColumnarValue> {
+        let sizes = ColumnarValue::values_to_arrays(arguments)?;
+        let Some(sizes) = sizes.first() else { return Ok(ColumnarValue::Scalar(ScalarValue::Utf8(None))) };
+        let pretty = sizes.as_primitive::<Int64Type>().iter().map(|size| size.map(pretty_size));
+        Ok(ColumnarValue::Array(Arc::new(pretty.collect::<StringArray>()) as ArrayRef))
+    };
+    create_udf("pg_size_pretty", vec![DataType::Int64], DataType::Utf8, Volatility::Immutable, Arc::new(answer))
+}
+
+/// As PostgreSQL: the next unit from 10 of it on, rounded half away from zero.
+fn pretty_size(bytes: i64) -> String {
+    let (mut size, mut unit) = (i128::from(bytes), "bytes");
+    for next in ["kB", "MB", "GB", "TB", "PB"] {
+        if size.abs() < 10 * 1024 {
+            break;
+        }
+        size = (size + size.signum() * 512) / 1024;
+        unit = next;
+    }
+    format!("{size} {unit}")
 }
 
 /// A function from a name to the oid of something that does not exist here.

@@ -15,7 +15,6 @@ mod shape;
 mod status;
 
 pub use failed::{Code, Failed};
-pub(crate) use params::types as placeholder_types;
 pub use shape::errors_in_shape;
 
 use std::sync::Arc;

@@ -15,6 +15,7 @@ use datafusion_postgres::pgwire::messages::{PgWireBackendMessage, PgWireFrontend
 use futures::Sink;
 
 use super::extended::Parser;
+use super::open::Open;
 use super::session::settings;
 use crate::query::SharedTurn;
 use crate::serving::Serving;
@@ -31,6 +32,7 @@ pub(super) struct Handlers {
 pub(super) struct Service {
     pub(super) serving: Arc<Serving>,
     pub(super) parser: Arc<Parser>,
+    pub(super) open: Arc<Open>,
     turn: SharedTurn,
 }
 
@@ -50,9 +52,11 @@ pub(super) struct Startup {
 
 impl Handlers {
     pub(super) fn new(serving: &Arc<Serving>, manager: &Arc<ConnectionManager>, has_place: bool) -> Self {
-        let parser = Arc::new(Parser { serving: Arc::clone(serving) });
+        let open = Arc::new(Open::default());
+        let parser = Arc::new(Parser { serving: Arc::clone(serving), open: Arc::clone(&open) });
+        let serving_here = Arc::clone(serving);
         Self {
-            service: Arc::new(Service { serving: Arc::clone(serving), parser, turn: SharedTurn::default() }),
+            service: Arc::new(Service { serving: serving_here, parser, open, turn: SharedTurn::default() }),
             startup: Arc::new(Startup {
                 manager: Arc::clone(manager),
                 has_place,

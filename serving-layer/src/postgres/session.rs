@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::datatypes::{DataType, Field, Schema};
-use datafusion::common::{DFSchema, ToDFSchema};
-use datafusion::logical_expr::{EmptyRelation, LogicalPlan};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::{Expr, Reset, ResetStatement, Set, Statement};
 use datafusion_postgres::pgwire::api::Type;
 use datafusion_postgres::pgwire::api::results::{DataRowEncoder, FieldFormat, FieldInfo, QueryResponse, Response, Tag};
@@ -14,6 +12,7 @@ use datafusion_postgres::pgwire::error::PgWireResult;
 use datafusion_postgres::pgwire::messages::response::TransactionStatus;
 use dovetail_core::name::Generation;
 
+use super::open::Open;
 use super::respond::{done, session_error};
 use crate::functions::SERVER_VERSION;
 use crate::session::Settings;
@@ -54,6 +53,11 @@ const KNOWN: [(&str, &str); 28] = [
     ("is_superuser", "off"),
     ("row_security", "off"),
 ];
+
+/// Every setting, and its value before anybody sets it.
+pub(crate) fn known_settings() -> Vec<(&'static str, String)> {
+    KNOWN.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
+}
 
 /// Settings as the connection keeps them, by lower-case name.
 type Metadata = HashMap<String, String>;
@@ -112,8 +116,8 @@ fn milliseconds(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(number.saturating_mul(factor)))
 }
 
-/// The plan that a statement of the session is described by.
-pub(super) fn described(statement: &Statement) -> LogicalPlan {
+/// The columns that a statement of the session answers.
+pub(super) fn described(statement: &Statement) -> SchemaRef {
     let fields: Vec<Field> = match shown(statement) {
         Some(name) if name == "all" => {
             ["name", "setting"].map(|column| Field::new(column, DataType::Utf8, false)).into()
@@ -121,8 +125,7 @@ pub(super) fn described(statement: &Statement) -> LogicalPlan {
         Some(name) => vec![Field::new(name, DataType::Utf8, false)],
         None => vec![],
     };
-    let schema = Schema::new(fields).to_dfschema_ref().unwrap_or_else(|_| Arc::new(DFSchema::empty()));
-    LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema })
+    Arc::new(Schema::new(fields))
 }
 
 /// The setting that a `SHOW` asks for.
@@ -145,7 +148,12 @@ pub(super) fn run(
     statement: &Statement,
     metadata: &mut Metadata,
     transaction: TransactionStatus,
+    open: &Open,
 ) -> Option<PgWireResult<Response>> {
+    let outside = |what: &str| {
+        let message = format!("{what} can only be used in transaction blocks");
+        Err(session_error("25P01", message))
+    };
     Some(match statement {
         Statement::Set(set) => assign(set, metadata),
         Statement::Reset(ResetStatement { reset: Reset::ALL }) => {
@@ -161,20 +169,30 @@ pub(super) fn run(
             Ok(Response::TransactionStart(Tag::new("BEGIN")))
         }
         Statement::StartTransaction { .. } => Ok(done("BEGIN")),
-        Statement::Commit { .. } if transaction == TransactionStatus::Error => {
+        Statement::Commit { .. } => {
+            open.end_transaction();
+            let tag = if transaction == TransactionStatus::Error { "ROLLBACK" } else { "COMMIT" };
+            Ok(Response::TransactionEnd(Tag::new(tag)))
+        }
+        // There is nothing to undo, but the transaction goes on: see `Service::goes_back`.
+        Statement::Rollback { savepoint: Some(_), .. } if transaction == TransactionStatus::Idle => {
+            outside("ROLLBACK TO SAVEPOINT")
+        }
+        Statement::Rollback { savepoint: Some(name), .. } => open.roll_back_to(&name.value).map(|()| done("ROLLBACK")),
+        Statement::Rollback { .. } => {
+            open.end_transaction();
             Ok(Response::TransactionEnd(Tag::new("ROLLBACK")))
         }
-        Statement::Commit { .. } => Ok(Response::TransactionEnd(Tag::new("COMMIT"))),
-        // Nothing is undone, but the transaction goes on.
-        Statement::Rollback { savepoint: Some(_), .. } => Ok(Response::TransactionStart(Tag::new("ROLLBACK"))),
-        Statement::Rollback { .. } => Ok(Response::TransactionEnd(Tag::new("ROLLBACK"))),
         _ if transaction == TransactionStatus::Error => {
             let message = "current transaction is aborted, commands ignored until end of transaction block";
             Err(session_error("25P02", message))
         }
-        Statement::Savepoint { .. } => Ok(done("SAVEPOINT")),
-        Statement::ReleaseSavepoint { .. } => Ok(done("RELEASE")),
+        Statement::Savepoint { .. } if transaction == TransactionStatus::Idle => outside("SAVEPOINT"),
+        Statement::Savepoint { name } => open.save(&name.value).map(|()| done("SAVEPOINT")),
+        Statement::ReleaseSavepoint { .. } if transaction == TransactionStatus::Idle => outside("RELEASE SAVEPOINT"),
+        Statement::ReleaseSavepoint { name } => open.release(&name.value).map(|()| done("RELEASE")),
         Statement::Discard { .. } => {
+            open.close_all();
             clear(metadata);
             Ok(done("DISCARD ALL"))
         }
@@ -187,6 +205,31 @@ pub(super) fn run(
         }
         _ => return None,
     })
+}
+
+/// The state of the transaction once this was answered.
+pub(super) fn after(transaction: TransactionStatus, response: &Response) -> TransactionStatus {
+    match response {
+        Response::TransactionStart(_) => transaction.to_in_transaction_state(),
+        Response::TransactionEnd(_) => transaction.to_idle_state(),
+        _ => transaction,
+    }
+}
+
+/// Settings that clients are told of when they change, as PostgreSQL spells them.
+const TOLD: [&str; 5] = ["application_name", "client_encoding", "DateStyle", "IntervalStyle", "TimeZone"];
+
+/// What a client has to be told of its settings after a statement that may have changed them.
+pub(super) fn told(statement: &Statement, metadata: &Metadata) -> Vec<(&'static str, String)> {
+    if !matches!(statement, Statement::Set(_) | Statement::Reset(_) | Statement::Discard { .. }) {
+        return vec![];
+    }
+    let current = |name: &'static str| {
+        let key = name.to_lowercase();
+        let default = KNOWN.iter().find(|(known, _)| *known == key).map_or("", |(_, default)| *default);
+        (name, value(metadata, &key).unwrap_or_else(|| default.to_owned()))
+    };
+    TOLD.into_iter().map(current).collect()
 }
 
 fn clear(metadata: &mut Metadata) {
@@ -226,7 +269,17 @@ fn put(metadata: &mut Metadata, name: String, value: String) -> PgWireResult<Res
         PARTIAL => switch(&value).is_some(),
         "timezone" => value.parse::<arrow::array::timezone::Tz>().is_ok(),
         GENERATION => value.parse::<u64>().is_ok(),
-        "extra_float_digits" => value.parse::<i8>().is_ok(),
+        "extra_float_digits" => value.parse::<i8>().is_ok_and(|digits| (-15..=3).contains(&digits)),
+        "bytea_output" => matches!(value.to_lowercase().as_str(), "hex" | "escape"),
+        "client_encoding" => {
+            matches!(value.to_lowercase().as_str(), "utf8" | "utf-8" | "unicode" | "sql_ascii")
+        }
+        // Values are written in these only.
+        "datestyle" => matches!(
+            value.split(',').next().map(|style| style.trim().to_lowercase()).as_deref(),
+            Some("iso" | "mdy" | "dmy" | "ymd" | "us" | "european" | "")
+        ),
+        "intervalstyle" => matches!(value.to_lowercase().as_str(), "postgres" | "iso_8601"),
         _ => true,
     };
     if !valid {

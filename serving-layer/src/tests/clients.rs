@@ -1,7 +1,9 @@
 //! Drivers of other languages, run where they are named.
 //!
-//! `DOVETAIL_CLIENTS_PYTHON` is a Python with psycopg, psycopg2, SQLAlchemy and pandas; `DOVETAIL_CLIENTS_JDBC` is
-//! PostgreSQL's JDBC driver. Without them these tests do nothing, except in CI, where they fail.
+//! `DOVETAIL_CLIENTS_PYTHON` is a Python with psycopg, psycopg2, asyncpg, pg8000, ADBC, SQLAlchemy and pandas;
+//! `DOVETAIL_CLIENTS_JDBC` is PostgreSQL's JDBC driver; `DOVETAIL_CLIENTS_NODE` is a `node_modules` with node-postgres;
+//! `DOVETAIL_CLIENTS_GO` is the program in `tests/clients/go`, with pgx and lib/pq. Without them these tests do
+//! nothing, except in CI, where they fail.
 
 use std::path::Path;
 
@@ -39,4 +41,19 @@ async fn jdbc() {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/Check.java");
     let wire = wire(config()).await;
     run(Command::new("java").arg("-cp").arg(driver).arg(program), &wire).await;
+}
+
+#[tokio::test]
+async fn node_postgres() {
+    let Some(modules) = named("DOVETAIL_CLIENTS_NODE") else { return };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/check.cjs");
+    let wire = wire(config()).await;
+    run(Command::new("node").env("NODE_PATH", modules).arg(script), &wire).await;
+}
+
+#[tokio::test]
+async fn pgx_and_lib_pq() {
+    let Some(program) = named("DOVETAIL_CLIENTS_GO") else { return };
+    let wire = wire(config()).await;
+    run(&mut Command::new(program), &wire).await;
 }

@@ -17,4 +17,6 @@ mod semantics;
 mod silent;
 mod stopped;
 mod times;
+mod wire_sessions;
+mod wire_types;
 mod world;

@@ -1,0 +1,355 @@
+//! Questions to `pg_catalog` in words that DataFusion can plan, before `datafusion-pg-catalog` sees them.
+//!
+//! Drivers ask in ways of PostgreSQL alone: `ARRAY(SELECT ..)`, subqueries that can only find one row, functions over
+//! the columns of keys. Most is about what no database of this kind has (keys, indexes, triggers, policies): a query
+//! that joins such a table finds nothing, whatever else it says, so that is what it is answered with.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident,
+    Join, JoinOperator, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
+    TableWithJoins, Value, ValueWithSpan, VisitMut, VisitorMut,
+};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+/// Tables of `pg_catalog` that have no rows here. Functions are not listed: those of DataFusion are not PostgreSQL's.
+const OF_NOTHING: [&str; 29] = [
+    "pg_attrdef",
+    "pg_auth_members",
+    "pg_collation",
+    "pg_constraint",
+    "pg_db_role_setting",
+    "pg_default_acl",
+    "pg_depend",
+    "pg_enum",
+    "pg_event_trigger",
+    "pg_foreign_data_wrapper",
+    "pg_foreign_server",
+    "pg_foreign_table",
+    "pg_index",
+    "pg_inherits",
+    "pg_largeobject",
+    "pg_partitioned_table",
+    "pg_policy",
+    "pg_proc",
+    "pg_publication",
+    "pg_publication_namespace",
+    "pg_publication_rel",
+    "pg_rewrite",
+    "pg_seclabel",
+    "pg_sequence",
+    "pg_statistic_ext",
+    "pg_subscription",
+    "pg_trigger",
+    "pg_user_mapping",
+    "pg_conversion",
+];
+
+/// Columns that hold the name of a function here, and its oid in PostgreSQL.
+const OF_FUNCTIONS: [&str; 7] =
+    ["typinput", "typoutput", "typreceive", "typsend", "typmodin", "typmodout", "typanalyze"];
+
+/// The statement in simpler words; the same one when it needs none.
+pub(super) fn simpler(mut statement: Statement) -> Statement {
+    let _ = VisitMut::visit(&mut statement, &mut Simpler);
+    statement
+}
+
+struct Simpler;
+
+impl VisitorMut for Simpler {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if let SetExpr::Select(select) = query.body.as_mut()
+            && is_of_nothing(select)
+            && let Some(nothing) = nothing_like(select)
+        {
+            **select = nothing;
+            query.order_by = None;
+            query.limit_clause = None;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        if is_of_nothing(select)
+            && let Some(nothing) = nothing_like(select)
+        {
+            *select = nothing;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let simpler = match expr {
+            Expr::Function(Function { name, args: FunctionArguments::Subquery(query), .. }) if is(name, "array") => {
+                array_of(query)
+            }
+            Expr::Subquery(query) => {
+                only_row(query);
+                None
+            }
+            Expr::InSubquery { expr, subquery, negated } if subquery.to_string().contains("'search_path'") => {
+                let list = vec![text(crate::schema::PUBLIC)];
+                Some(Expr::InList { expr: expr.clone(), list, negated: *negated })
+            }
+            Expr::Cast { expr, data_type: DataType::Custom(name, _), .. } if is(name, "regproc") => by_name(expr),
+            // A name that is known only when the statement runs.
+            Expr::Cast { expr, data_type: DataType::Regclass, .. } if is_placeholder(expr) => {
+                expression(&format!("to_regclass({expr})"))
+            }
+            Expr::BinaryOp { left, op: BinaryOperator::Eq | BinaryOperator::NotEq, right } => {
+                if is_of_function(left) && right.to_string() == "0" {
+                    **right = text("-");
+                }
+                None
+            }
+            _ => None,
+        };
+        if let Some(simpler) = simpler {
+            *expr = simpler;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn text(text: &str) -> Expr {
+    Expr::Value(Value::SingleQuotedString(text.to_owned()).into())
+}
+
+fn is_placeholder(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(ValueWithSpan { value: Value::Placeholder(_), .. }))
+}
+
+/// The name without its schema, in lower case.
+fn last(name: &ObjectName) -> Option<String> {
+    name.0.last().and_then(ObjectNamePart::as_ident).map(|ident| ident.value.to_lowercase())
+}
+
+fn is(name: &ObjectName, word: &str) -> bool {
+    last(name).as_deref() == Some(word)
+}
+
+fn column(expr: &Expr) -> Option<&Ident> {
+    match expr {
+        Expr::Identifier(column) => Some(column),
+        Expr::CompoundIdentifier(parts) => parts.last(),
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => column(expr),
+        _ => None,
+    }
+}
+
+fn is_of_function(expr: &Expr) -> bool {
+    column(expr).is_some_and(|column| OF_FUNCTIONS.contains(&column.value.as_str()))
+}
+
+/// `'pg_catalog.array_in'::regproc` and `typinput::regproc`: the name.
+fn by_name(expr: &Expr) -> Option<Expr> {
+    match expr {
+        Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(name), .. }) => {
+            Some(text(name.rsplit('.').next().unwrap_or(name)))
+        }
+        expr if is_of_function(expr) => Some(expr.clone()),
+        _ => None,
+    }
+}
+
+/// Whether no row can come out of what is selected from.
+fn is_of_nothing(select: &Select) -> bool {
+    let has_rows_of_its_own = select.projection.iter().any(|item| aggregates(&item.to_string()));
+    !has_rows_of_its_own && select.from.iter().any(from_is_of_nothing)
+}
+
+fn from_is_of_nothing(from: &TableWithJoins) -> bool {
+    let keeps_right = |join: &Join| {
+        matches!(join.join_operator, JoinOperator::Right(_) | JoinOperator::RightOuter(_) | JoinOperator::FullOuter(_))
+    };
+    let is_inner_of_nothing = |join: &Join| {
+        matches!(join.join_operator, JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_))
+            && factor_is_of_nothing(&join.relation)
+    };
+    !from.joins.iter().any(keeps_right)
+        && (factor_is_of_nothing(&from.relation) || from.joins.iter().any(is_inner_of_nothing))
+}
+
+/// Whether an aggregate without groups makes a row of nothing.
+fn aggregates(item: &str) -> bool {
+    // Those of a subquery are its own.
+    let item = item.to_lowercase();
+    let item = item.split("(select").next().unwrap_or_default();
+    ["count(", "sum(", "min(", "max(", "array_agg(", "string_agg(", "bool_or(", "bool_and(", "json_agg("]
+        .iter()
+        .any(|aggregate| item.contains(aggregate))
+}
+
+fn factor_is_of_nothing(factor: &TableFactor) -> bool {
+    match factor {
+        TableFactor::Table { name, args: None, .. } => {
+            let in_catalog = match name.0.as_slice() {
+                [schema, _] => schema.as_ident().is_some_and(|schema| schema.value.eq_ignore_ascii_case("pg_catalog")),
+                parts => parts.len() == 1,
+            };
+            in_catalog && last(name).is_some_and(|table| OF_NOTHING.contains(&table.as_str()))
+        }
+        // The options and privileges of a table: there are none to spread out.
+        TableFactor::Table { name, args: Some(args), .. } if is(name, "unnest") || is(name, "aclexplode") => {
+            args.args.first().is_some_and(|argument| match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) => is_never_there(argument),
+                _ => false,
+            })
+        }
+        TableFactor::UNNEST { array_exprs, .. } => array_exprs.first().is_some_and(is_never_there),
+        TableFactor::Derived { subquery, .. } => {
+            matches!(subquery.body.as_ref(), SetExpr::Select(select) if is_of_nothing(select))
+        }
+        TableFactor::NestedJoin { table_with_joins, .. } => factor_is_of_nothing(&table_with_joins.relation),
+        _ => false,
+    }
+}
+
+fn is_never_there(expr: &Expr) -> bool {
+    column(expr).is_some_and(|column| matches!(column.value.as_str(), "reloptions" | "attacl" | "attoptions"))
+}
+
+/// No rows of the same columns; `None` where their names are not known.
+fn nothing_like(select: &Select) -> Option<Select> {
+    let mut names: Vec<String> = vec![];
+    for item in &select.projection {
+        let name = match item {
+            SelectItem::ExprWithAlias { alias, .. } => alias.value.clone(),
+            SelectItem::UnnamedExpr(expr) => match (column(expr), expr) {
+                (Some(column), _) => column.value.clone(),
+                (None, Expr::Function(function)) => last(&function.name)?,
+                _ => "?column?".to_owned(),
+            },
+            _ => return None,
+        };
+        let taken = names.iter().filter(|known| **known == name).count();
+        names.push(if taken > 0 { format!("{name} {}", names.len()) } else { name });
+    }
+    let columns: Vec<String> =
+        names.iter().map(|name| format!("CAST(NULL AS VARCHAR) AS \"{}\"", name.replace('"', "\"\""))).collect();
+    let columns = if columns.is_empty() { "1".to_owned() } else { columns.join(", ") };
+    match parsed(&format!("SELECT {columns} WHERE false"))?.body.as_ref() {
+        SetExpr::Select(nothing) => Some((**nothing).clone()),
+        _ => None,
+    }
+}
+
+fn parsed(sql: &str) -> Option<Query> {
+    match Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?.pop()? {
+        Statement::Query(query) => Some(*query),
+        _ => None,
+    }
+}
+
+/// `ARRAY(SELECT x ..)`: what `array_agg` gathers, and an array of nothing where there is nothing to gather.
+fn array_of(query: &Query) -> Option<Expr> {
+    let SetExpr::Select(select) = query.body.as_ref() else { return None };
+    let empty = "arrow_cast(make_array(), 'List(Utf8)')";
+    if is_of_nothing(select) {
+        return expression(empty);
+    }
+    let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] = select.projection.as_slice()
+    else {
+        return None;
+    };
+    let mut gathered = query.clone();
+    let order = gathered.order_by.take().map(|order| order.to_string()).unwrap_or_default();
+    let SetExpr::Select(inner) = gathered.body.as_mut() else { return None };
+    // `ORDER BY 1` is by what is gathered.
+    let order = if order.ends_with(" 1") { format!("ORDER BY {item}") } else { order };
+    inner.projection = vec![SelectItem::UnnamedExpr(expression(&format!("array_agg({item} {order})"))?)];
+    expression(&format!("coalesce(({gathered}), {empty})"))
+}
+
+fn expression(sql: &str) -> Option<Expr> {
+    let SetExpr::Select(mut select) = *parsed(&format!("SELECT {sql}"))?.body else { return None };
+    match select.projection.pop()? {
+        SelectItem::UnnamedExpr(expr) => Some(expr),
+        _ => None,
+    }
+}
+
+/// A subquery over `pg_catalog` that stands for a value looks a row up by its oid: the first one is the only one.
+fn only_row(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    let is_of_catalog = select.from.iter().all(|from| {
+        matches!(&from.relation, TableFactor::Table { name, .. } if last(name).is_some_and(|n| n.starts_with("pg_")))
+    });
+    let has_groups = !matches!(&select.group_by, GroupByExpr::Expressions(groups, _) if groups.is_empty());
+    if !is_of_catalog || select.from.is_empty() || has_groups || query.limit_clause.is_some() {
+        return;
+    }
+    if let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] =
+        select.projection.as_mut_slice()
+        && !aggregates(&item.to_string())
+        && let Some(first) = expression(&format!("first_value({item})"))
+    {
+        *item = first;
+        query.order_by = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn simple(sql: &str) -> String {
+        let statement = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().remove(0);
+        simpler(statement).to_string()
+    }
+
+    #[test]
+    fn what_joins_a_table_of_nothing_finds_nothing() {
+        let nothing = "SELECT CAST(NULL AS VARCHAR) AS \"a\", CAST(NULL AS VARCHAR) AS \"b\" WHERE false";
+        for sql in [
+            "SELECT i.a, x AS b FROM pg_index i ORDER BY 1",
+            "SELECT a, b FROM pg_class c JOIN pg_catalog.pg_constraint t ON c.oid = t.conrelid",
+            "SELECT r.a, b FROM (SELECT a, b FROM pg_class c, pg_index i WHERE c.oid = i.indrelid) AS r WHERE (r.k).x = 1",
+        ] {
+            assert_eq!(simple(sql), nothing, "{sql}");
+        }
+        for same in [
+            "SELECT a FROM pg_class c LEFT JOIN pg_index i ON c.oid = i.indrelid",
+            "SELECT count(*) FROM pg_index",
+            "SELECT * FROM pg_index",
+            "SELECT a FROM mine.pg_index",
+            "SELECT a FROM pg_class",
+        ] {
+            assert_eq!(simple(same), same);
+        }
+    }
+
+    #[test]
+    fn arrays_of_subqueries_are_gathered() {
+        assert_eq!(
+            simple("SELECT ARRAY(SELECT b FROM pg_roles AS b WHERE b.oid = r.oid ORDER BY 1) FROM pg_roles AS r"),
+            "SELECT coalesce((SELECT array_agg(b ORDER BY b) FROM pg_roles AS b WHERE b.oid = r.oid), \
+             arrow_cast(make_array(), 'List(Utf8)')) FROM pg_roles AS r"
+        );
+        assert_eq!(
+            simple("SELECT ARRAY(SELECT polname FROM pg_policy)"),
+            "SELECT arrow_cast(make_array(), 'List(Utf8)')"
+        );
+    }
+
+    #[test]
+    fn functions_are_known_by_their_names() {
+        assert_eq!(
+            simple("SELECT typinput = 'pg_catalog.array_in'::regproc FROM pg_type WHERE typreceive <> 0"),
+            "SELECT typinput = 'array_in' FROM pg_type WHERE typreceive <> '-'"
+        );
+    }
+
+    #[test]
+    fn schemas_of_the_search_path_are_those_of_the_session() {
+        assert_eq!(
+            simple("SELECT a IN (SELECT trim(s) FROM unnest(string_to_array(current_setting('search_path'), ',')) s)"),
+            "SELECT a IN ('public')"
+        );
+    }
+}
