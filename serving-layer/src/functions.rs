@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
 use dovetail_core::view::Planned;
 
 use crate::error::QueryError;
+use crate::postgres::known_settings;
 use crate::schema::PUBLIC;
 
 /// What `version()` begins with: clients choose their catalog queries by it.
@@ -200,27 +201,54 @@ fn register_constants(context: &SessionContext) {
     for name in ["pg_get_function_result", "pg_get_function_arguments", "pg_get_function_identity_arguments"] {
         context.register_udf(constant(name, vec![DataType::Int32], None));
     }
+    // There are no temporary tables.
+    let none = ScalarValue::Int32(Some(0));
+    context.register_udf(create_udf(
+        "pg_my_temp_schema",
+        vec![],
+        DataType::Int32,
+        Volatility::Stable,
+        Arc::new(move |_| Ok(ColumnarValue::Scalar(none.clone()))),
+    ));
+    context.register_udf(of_text("quote_literal", |text| text.map(quoted)));
+    context.register_udf(of_text("quote_nullable", |text| Some(text.map_or_else(|| "NULL".to_owned(), quoted))));
     context.register_udf(current_setting());
     context.register_udf(constant("current_user", vec![], Some("dovetail".to_owned())));
 }
 
-/// The settings that catalog queries ask for; null for others.
+/// A function from a text to a text.
+fn of_text(name: &str, value: fn(Option<&str>) -> Option<String>) -> ScalarUDF {
+    let answer = move |arguments: &[ColumnarValue]| -> Result<ColumnarValue> {
+        let texts = ColumnarValue::values_to_arrays(arguments)?;
+        let Some(texts) = texts.first() else { return Ok(ColumnarValue::Scalar(ScalarValue::Utf8(None))) };
+        let values = texts.as_string::<i32>().iter().map(value);
+        Ok(ColumnarValue::Array(Arc::new(values.collect::<StringArray>()) as ArrayRef))
+    };
+    create_udf(name, vec![DataType::Utf8], DataType::Utf8, Volatility::Immutable, Arc::new(answer))
+}
+
+/// The text as a constant in SQL.
+fn quoted(text: &str) -> String {
+    let text = text.replace('\'', "''");
+    match text.contains('\\') {
+        true => format!("E'{}'", text.replace('\\', "\\\\")),
+        false => format!("'{text}'"),
+    }
+}
+
+/// A setting where there is no session that could have changed it.
 fn current_setting() -> ScalarUDF {
-    let answer = |arguments: &[ColumnarValue]| {
-        let Some(ColumnarValue::Scalar(ScalarValue::Utf8(Some(name)))) = arguments.first() else {
-            return Ok(ColumnarValue::Scalar(ScalarValue::Utf8(None)));
+    let answer = |arguments: &[ColumnarValue]| -> Result<ColumnarValue> {
+        let names = ColumnarValue::values_to_arrays(arguments)?;
+        let Some(names) = names.first() else { return Ok(ColumnarValue::Scalar(ScalarValue::Utf8(None))) };
+        let known = known_settings();
+        let setting = |name: &str| {
+            let found = known.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+            let unknown = || DataFusionError::Plan(format!("unrecognized configuration parameter \"{name}\""));
+            found.map(|(_, value)| value.clone()).ok_or_else(unknown)
         };
-        let value = match name.to_lowercase().as_str() {
-            "default_table_access_method" => Some("heap"),
-            "server_version" => Some(SERVER_VERSION),
-            "server_version_num" => Some("160006"),
-            "search_path" => Some(PUBLIC),
-            "timezone" => Some("UTC"),
-            "is_superuser" => Some("off"),
-            "server_encoding" | "client_encoding" => Some("UTF8"),
-            _ => None,
-        };
-        Ok(ColumnarValue::Scalar(ScalarValue::Utf8(value.map(str::to_owned))))
+        let found = names.as_string::<i32>().iter().map(|name| name.map(setting).transpose());
+        Ok(ColumnarValue::Array(Arc::new(found.collect::<Result<StringArray>>()?) as ArrayRef))
     };
     create_udf("current_setting", vec![DataType::Utf8], DataType::Utf8, Volatility::Stable, Arc::new(answer))
 }

@@ -14,16 +14,25 @@ struct Sum {
 }
 
 pub(super) fn interval(text: &str) -> Option<ScalarValue> {
+    read(text).map(|interval| ScalarValue::IntervalMonthDayNano(Some(interval)))
+}
+
+/// The interval in words that DataFusion reads as well.
+pub(crate) fn in_words(text: &str) -> Option<String> {
+    let IntervalMonthDayNano { months, days, nanoseconds } = read(text.trim())?;
+    Some(format!("{months} months {days} days {nanoseconds} nanoseconds"))
+}
+
+fn read(text: &str) -> Option<IntervalMonthDayNano> {
     let sum = match text.strip_prefix(['P', 'p']) {
         Some(parts) => iso(parts)?,
         None => words(text)?,
     };
-    let interval = IntervalMonthDayNano {
+    Some(IntervalMonthDayNano {
         months: i32::try_from(sum.months).ok()?,
         days: i32::try_from(sum.days).ok()?,
         nanoseconds: i64::try_from(sum.nanos).ok()?,
-    };
-    Some(ScalarValue::IntervalMonthDayNano(Some(interval)))
+    })
 }
 
 fn words(text: &str) -> Option<Sum> {

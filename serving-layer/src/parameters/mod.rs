@@ -17,6 +17,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 
 use crate::error::{QueryError, Reason};
 
+pub(crate) use self::interval::in_words;
 pub(crate) use self::literal::{decimal, literal};
 
 /// Types of the placeholders by their names: from what they stand beside, else from the cast around them; unknown where

@@ -3,12 +3,14 @@
 mod arrays;
 mod binary;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 use bytes::Bytes;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Statement, Value, ValueWithSpan, visit_expressions};
 use datafusion_postgres::pgwire::api::Type;
 use datafusion_postgres::pgwire::api::portal::Portal;
 use datafusion_postgres::pgwire::error::PgWireResult;
@@ -28,7 +30,30 @@ pub(super) struct Parameter {
     wanted: Option<DataType>,
 }
 
-/// The parameters of a plan, of which the client may have declared some.
+/// The types that the client declared, and those of oids that the statement itself declares, as `$1::oid[]`: in a plan
+/// they are integers like others.
+pub(super) fn declared(statement: &Statement, types: &[Option<Type>]) -> Vec<Option<Type>> {
+    let mut declared = types.to_vec();
+    let _ = visit_expressions(statement, |expr| {
+        if let SqlExpr::Cast { expr, data_type, .. } = expr
+            && let SqlExpr::Value(ValueWithSpan { value: Value::Placeholder(id), .. }) = expr.as_ref()
+            && let Some(oid) = match data_type.to_string().to_lowercase().as_str() {
+                "oid" => Some(Type::OID),
+                "oid[]" => Some(Type::OID_ARRAY),
+                _ => None,
+            }
+            && let Some(number) = id.trim_start_matches('$').parse::<u16>().ok().filter(|number| *number > 0)
+        {
+            let number = usize::from(number);
+            declared.resize(declared.len().max(number), None);
+            declared[number - 1].get_or_insert(oid);
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    declared
+}
+
+/// The parameters of a plan, of which some are declared.
 pub(super) fn parameters(plan: &LogicalPlan, declared: &[Option<Type>]) -> Result<Vec<Parameter>, QueryError> {
     let mut wanted: Vec<Option<DataType>> = vec![];
     for (id, data_type) in parameters::types(plan)? {
@@ -109,7 +134,8 @@ impl Parameter {
                 let message = format!("a {} cannot be sent in binary: send it as text", self.wire.name());
                 return Err(QueryError::new(Reason::Unsupported, message));
             }
-            (false, Some(own)) if self.is_declared => literal(utf8(bytes)?, &own)?,
+            // A TINYINT is described as the wider int2: whatever fits that may be compared with it.
+            (false, Some(own)) if self.is_declared || own.is_integer() => literal(utf8(bytes)?, &own)?,
             _ => ScalarValue::Utf8(Some(utf8(bytes)?.to_owned())),
         };
         fit(value, self.wanted.as_ref())

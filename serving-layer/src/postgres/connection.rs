@@ -16,7 +16,7 @@ use futures::Sink;
 
 use super::extended::Parser;
 use super::open::Open;
-use super::session::settings;
+use super::session::{begin, settings};
 use crate::query::SharedTurn;
 use crate::serving::Serving;
 use crate::session::Settings;
@@ -73,18 +73,18 @@ impl NoopStartupHandler for Startup {
         Some(Arc::clone(&self.manager))
     }
 
-    async fn post_startup<C>(&self, _client: &mut C, _message: PgWireFrontendMessage) -> PgWireResult<()>
+    async fn post_startup<C>(&self, client: &mut C, _message: PgWireFrontendMessage) -> PgWireResult<()>
     where
         C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send,
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        if self.has_place {
-            return Ok(());
+        if !self.has_place {
+            let message = format!("too many connections: `query.connections` allows {}", self.most);
+            let info = ErrorInfo::new("FATAL".to_owned(), "53300".to_owned(), message);
+            return Err(PgWireError::UserError(Box::new(info)));
         }
-        let message = format!("too many connections: `query.connections` allows {}", self.most);
-        let info = ErrorInfo::new("FATAL".to_owned(), "53300".to_owned(), message);
-        Err(PgWireError::UserError(Box::new(info)))
+        begin(client.metadata_mut())
     }
 }
 

@@ -13,7 +13,7 @@ use futures::{Sink, SinkExt, StreamExt};
 
 use self::format::CopyFormat;
 use super::connection::Service;
-use super::respond::{session_error, tell_missing, wire_error};
+use super::respond::{session_error, wire_error};
 use super::values::{Columns, Style};
 
 impl Service {
@@ -37,11 +37,8 @@ impl Service {
                 self.serving.dialect.parse_one(&sql).map_err(|error| wire_error(error, ""))?
             }
         };
-        let settings = self.settings(client.metadata());
         let style = Style::of(client.metadata());
-        let answer = Box::pin(self.serving.start(&query, &settings, None, "postgres")).await;
-        let mut answer = answer.map_err(|error| wire_error(error, ""))?;
-        tell_missing(client, &answer.as_of).await?;
+        let mut answer = self.answer(client, &query, "", None).await?;
         let names: Vec<String> = answer.schema.fields().iter().map(|field| field.name().clone()).collect();
         let writer = format.writer(&names)?;
         let mut batch = answer.batches.next().await.transpose().map_err(|error| wire_error(error, ""))?;

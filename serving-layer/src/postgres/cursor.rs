@@ -18,7 +18,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::connection::Service;
 use super::open::Hold;
-use super::respond::{done, session_error, tell_missing, wire_error};
+use super::respond::{done, session_error, wire_error};
 use super::values::{Columns, Style, fields};
 use crate::fetch::is_move;
 use crate::query::{Answer, Binder};
@@ -121,11 +121,7 @@ impl Service {
                 return Err(session_error("42601", "write `DECLARE name CURSOR FOR SELECT ..`"));
             };
             self.open.check_new(&name.value)?;
-            let settings = self.settings(client.metadata());
-            let statement = Statement::Query(query.clone());
-            let answer = Box::pin(self.serving.start(&statement, &settings, binder, "postgres")).await;
-            let answer = answer.map_err(|error| wire_error(error, ""))?;
-            tell_missing(client, &answer.as_of).await?;
+            let answer = self.answer(client, &Statement::Query(query.clone()), "", binder).await?;
             let begun = Cursor::begun(answer, cursor.binary == Some(true)).await?;
             let hold = if cursor.hold == Some(true) { Hold::With } else { Hold::Without };
             self.open.put(name.value.clone(), begun, hold);

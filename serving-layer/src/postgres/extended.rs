@@ -1,5 +1,6 @@
 //! Prepared statements: described once without a snapshot, planned anew on a fresh one each time they run.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -11,9 +12,9 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion_postgres::pgwire::api::portal::{Format, Portal, PortalExecutionState};
 use datafusion_postgres::pgwire::api::query::{
-    ExtendedQueryHandler, send_execution_response, send_partial_query_response,
+    ExtendedQueryHandler, send_describe_response, send_execution_response, send_partial_query_response,
 };
-use datafusion_postgres::pgwire::api::results::{FieldInfo, Response, Tag};
+use datafusion_postgres::pgwire::api::results::{DescribePortalResponse, FieldInfo, Response, Tag};
 use datafusion_postgres::pgwire::api::stmt::QueryParser;
 use datafusion_postgres::pgwire::api::store::{Entry, PortalStore};
 use datafusion_postgres::pgwire::api::{
@@ -21,7 +22,9 @@ use datafusion_postgres::pgwire::api::{
 };
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
-use datafusion_postgres::pgwire::messages::extendedquery::{Bind, BindComplete, Execute};
+use datafusion_postgres::pgwire::messages::extendedquery::{
+    Bind, BindComplete, Describe, Execute, TARGET_TYPE_BYTE_PORTAL,
+};
 use datafusion_postgres::pgwire::messages::response::TransactionStatus;
 use futures::future::{Either, select};
 use futures::{Sink, SinkExt};
@@ -29,8 +32,8 @@ use futures::{Sink, SinkExt};
 use super::bind::{self, Parameter};
 use super::connection::Service;
 use super::open::Open;
-use super::respond::{rows, session_error, tell_missing, wire_error};
-use super::session::{described, settings};
+use super::respond::{rows, session_error, wire_error};
+use super::session::{answered, described, settings};
 use super::values::{Style, fields, same_on_the_wire};
 use crate::error::{QueryError, Reason};
 use crate::fetch::is_move;
@@ -59,9 +62,10 @@ impl Parser {
         &self,
         sql: &str,
         types: &[Option<Type>],
-        settings: &Settings,
+        metadata: &HashMap<String, String>,
     ) -> PgWireResult<Option<Arc<Prepared>>> {
         let wire = |error| wire_error(error, sql);
+        let settings = &settings(metadata);
         let mut statements = self.serving.dialect.parse(sql).map_err(wire)?;
         let Some(statement) = statements.pop() else { return Ok(None) };
         if !statements.is_empty() {
@@ -70,7 +74,11 @@ impl Parser {
         let does = check(&statement).map_err(wire)?;
         let nothing = Arc::new(Schema::empty());
         let (parameters, schema) = match &statement {
-            statement if does == Does::Read => self.plan(statement, types, settings).await.map_err(wire)?,
+            statement if does == Does::Read => {
+                // Nothing is set yet: these settings are a copy.
+                let statement = answered(statement.clone(), &mut metadata.clone())?;
+                self.plan(&statement, types, settings).await.map_err(wire)?
+            }
             Statement::Fetch { into, .. } if is_move(into.as_ref()) => (vec![], nothing),
             Statement::Fetch { name, .. } => (vec![], self.open.schema(&name.value)?),
             Statement::Declare { stmts } => match stmts.first().and_then(|cursor| cursor.for_query.clone()) {
@@ -100,7 +108,7 @@ impl Parser {
         }
         let plan = Box::pin(planned(&state, statement.clone())).await;
         let plan = plan.map_err(|error| self.serving.with_table_hint(error))?;
-        let parameters = bind::parameters(&plan, types)?;
+        let parameters = bind::parameters(&plan, &bind::declared(statement, types))?;
         let plan = plan.replace_params_with_values(&bind::nulls(&parameters, zone(settings))?)?;
         // Before it is analysed a plan has the types of its parts: of a union, those of its first part.
         let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
@@ -121,8 +129,7 @@ impl QueryParser for Parser {
     where
         C: ClientInfo + Unpin + Send + Sync,
     {
-        let settings = settings(client.metadata());
-        self.describe(sql, types, &settings).await
+        self.describe(sql, types, client.metadata()).await
     }
 
     fn get_parameter_types(&self, prepared: &Arc<Prepared>) -> PgWireResult<Vec<Type>> {
@@ -180,6 +187,25 @@ impl ExtendedQueryHandler for Service {
         }
         client.send(PgWireBackendMessage::BindComplete(BindComplete::new())).await?;
         Ok(())
+    }
+
+    /// As usual, but a cursor can be described as a portal, which in PostgreSQL it is.
+    async fn on_describe<C>(&self, client: &mut C, message: Describe) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Arc<Prepared>>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let name = message.name.as_deref().unwrap_or(DEFAULT_NAME);
+        if message.target_type == TARGET_TYPE_BYTE_PORTAL
+            && client.portal_store().get_portal(name).is_none()
+            && let Ok(schema) = self.open.schema(name)
+        {
+            let described = DescribePortalResponse::new(fields(&schema, &Format::UnifiedText)?);
+            return send_describe_response(client, &described).await;
+        }
+        self._on_describe(client, message).await
     }
 
     /// As usual, but rows are sent as they come: all of an answer is never gathered.
@@ -261,10 +287,8 @@ impl ExtendedQueryHandler for Service {
             }
             return response;
         }
-        let answer = Box::pin(self.serving.start(&prepared.statement, &settings, Some(&bind), "postgres")).await;
-        let answer = answer.map_err(|error| wire_error(error, &prepared.sql))?;
+        let answer = self.answer(client, &prepared.statement, &prepared.sql, Some(&bind)).await?;
         check_told(&prepared.schema, &answer)?;
-        tell_missing(client, &answer.as_of).await?;
         let style = Style::of(client.metadata());
         rows(answer, &portal.result_column_format, style).await.map(Response::Query)
     }

@@ -1,5 +1,7 @@
 //! Statements that only concern the session: settings, transactions that change nothing, housekeeping.
 
+mod called;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +14,11 @@ use datafusion_postgres::pgwire::error::PgWireResult;
 use datafusion_postgres::pgwire::messages::response::TransactionStatus;
 use dovetail_core::name::Generation;
 
+pub(super) use self::called::answered;
 use super::open::Open;
 use super::respond::{done, session_error};
 use crate::functions::SERVER_VERSION;
+use crate::schema::PUBLIC;
 use crate::session::Settings;
 
 /// Answers also while partitions are missing, and says which.
@@ -23,12 +27,13 @@ const PARTIAL: &str = "dovetail.partial";
 const GENERATION: &str = "dovetail.generation";
 
 /// What a client may set, and what `SHOW` says before it does.
-const KNOWN: [(&str, &str); 28] = [
+const KNOWN: [(&str, &str); 29] = [
     ("application_name", ""),
     ("bytea_output", "hex"),
     ("client_encoding", "UTF8"),
     ("client_min_messages", "notice"),
     ("datestyle", "ISO, YMD"),
+    ("default_table_access_method", "heap"),
     (GENERATION, "current"),
     ("default_transaction_isolation", "read committed"),
     ("default_transaction_read_only", "on"),
@@ -75,15 +80,29 @@ fn value(metadata: &Metadata, name: &str) -> Option<String> {
         .map(|(_, value)| value.to_owned())
 }
 
+/// Takes over what a client says of its settings when it connects, in whatever case it writes their names.
+pub(super) fn begin(metadata: &mut Metadata) -> PgWireResult<()> {
+    let sent: Vec<(String, String)> = metadata.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    for (name, value) in sent {
+        let known = name.to_lowercase();
+        if known != name && KNOWN.iter().any(|(name, _)| *name == known) {
+            put(metadata, known, value)?;
+        }
+    }
+    Ok(())
+}
+
+/// The schemas of the search path.
+fn schemas(metadata: &Metadata) -> impl Iterator<Item = String> {
+    let path = value(metadata, "search_path").unwrap_or_else(|| PUBLIC.to_owned());
+    let names: Vec<String> = path.split(',').map(|name| name.trim().trim_matches(['"', '\'']).to_owned()).collect();
+    names.into_iter().filter(|name| !name.is_empty() && name != "$user")
+}
+
 /// What the session's settings mean for a query.
 pub(super) fn settings(metadata: &Metadata) -> Settings {
-    let path = value(metadata, "search_path");
-    let first = |path: String| {
-        let names = path.split(',').map(|name| name.trim().trim_matches(['"', '\'']).to_owned());
-        names.into_iter().find(|name| !name.is_empty() && name != "$user")
-    };
     Settings {
-        schema: path.and_then(first),
+        schema: schemas(metadata).next(),
         time_zone: value(metadata, "timezone").filter(|zone| !zone.eq_ignore_ascii_case("utc")),
         generation: value(metadata, GENERATION).and_then(|number| number.parse().ok().map(Generation)),
         timeout: value(metadata, "statement_timeout").and_then(|text| milliseconds(&text)).filter(|t| !t.is_zero()),
@@ -264,6 +283,7 @@ fn put(metadata: &mut Metadata, name: String, value: String) -> PgWireResult<Res
         metadata.remove(&name);
         return Ok(done("SET"));
     }
+    let value = if name == "timezone" { zone(value) } else { value };
     let valid = match name.as_str() {
         "statement_timeout" | "lock_timeout" => milliseconds(&value).is_some(),
         PARTIAL => switch(&value).is_some(),
@@ -287,6 +307,15 @@ fn put(metadata: &mut Metadata, name: String, value: String) -> PgWireResult<Res
     }
     metadata.insert(name, value);
     Ok(done("SET"))
+}
+
+/// `GMT+03:00`, as Java names a zone, counts hours to the west as all of POSIX does: `-03:00`.
+fn zone(name: String) -> String {
+    match name.strip_prefix("GMT").and_then(|offset| offset.split_at_checked(1)) {
+        Some(("+", west)) => format!("-{west}"),
+        Some(("-", east)) => format!("+{east}"),
+        _ => name,
+    }
 }
 
 fn text(value: &Expr) -> String {

@@ -16,7 +16,7 @@ use datafusion_postgres::pgwire::messages::simplequery::Query;
 use futures::Sink;
 
 use super::connection::Service;
-use super::respond::{rows, session_error, tell_missing, wire_error};
+use super::respond::{rows, session_error, wire_error};
 use super::session::after;
 use super::values::Style;
 use crate::sql::check;
@@ -92,10 +92,7 @@ impl Service {
         if let Some(response) = self.session_statement(client, statement, transaction, None, None).await {
             return response;
         }
-        let settings = self.settings(client.metadata());
-        let answer = self.serving.start(statement, &settings, None, "postgres").await;
-        let answer = answer.map_err(|error| wire_error(error, sql))?;
-        tell_missing(client, &answer.as_of).await?;
+        let answer = self.answer(client, statement, sql, None).await?;
         let style = Style::of(client.metadata());
         rows(answer, &Format::UnifiedText, style).await.map(Response::Query)
     }

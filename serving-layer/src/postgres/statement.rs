@@ -1,6 +1,7 @@
 //! Statements that are about the session, whichever way they came.
 
 use datafusion::sql::sqlparser::ast::Statement;
+use datafusion_postgres::hooks::HookClient;
 use datafusion_postgres::pgwire::api::portal::Format;
 use datafusion_postgres::pgwire::api::results::Response;
 use datafusion_postgres::pgwire::api::store::PortalStore;
@@ -12,10 +13,27 @@ use datafusion_postgres::pgwire::messages::startup::ParameterStatus;
 use futures::{Sink, SinkExt};
 
 use super::connection::Service;
-use super::session::{run, told};
-use crate::query::Binder;
+use super::respond::{tell_missing, wire_error};
+use super::session::{answered, run, told};
+use crate::query::{Answer, Binder};
 
 impl Service {
+    /// Begins to answer a query. The client is told first of what the answer lacks.
+    pub(super) async fn answer(
+        &self,
+        client: &mut dyn HookClient,
+        statement: &Statement,
+        sql: &str,
+        binder: Option<Binder<'_>>,
+    ) -> PgWireResult<Answer> {
+        let statement = answered(statement.clone(), client.metadata_mut())?;
+        let settings = self.settings(client.metadata());
+        let answer = Box::pin(self.serving.start(&statement, &settings, binder, "postgres")).await;
+        let answer = answer.map_err(|error| wire_error(error, sql))?;
+        tell_missing(client, &answer.as_of).await?;
+        Ok(answer)
+    }
+
     /// Runs a statement that concerns the session: settings, transactions, cursors, `COPY`; `None` when it is a query.
     pub(super) async fn session_statement<C>(
         &self,

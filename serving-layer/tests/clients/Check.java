@@ -21,7 +21,7 @@ import org.postgresql.copy.CopyManager;
 /** JDBC against a server with the tests' pipeline: {@code java -cp postgresql.jar Check.java PORT}. */
 public class Check {
     public static void main(String[] arguments) throws Exception {
-        String url = "jdbc:postgresql://127.0.0.1:" + arguments[0] + "/dovetail?user=dovetail";
+        String url = "jdbc:postgresql://127.0.0.1:" + arguments[0] + "/dovetail?user=dovetail&socketTimeout=60";
         try (Connection connection = DriverManager.getConnection(url)) {
             tables(connection);
             prepared(connection);

@@ -42,6 +42,10 @@ async function main(port) {
   console.log("node-postgres: ok");
 }
 
+setTimeout(() => {
+  console.error("node-postgres: no answer in 60 s");
+  process.exit(1);
+}, 60_000).unref();
 main(Number(process.argv[2])).catch((error) => {
   console.error(error);
   process.exit(1);

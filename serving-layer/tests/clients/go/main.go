@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"reflect"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -117,6 +118,8 @@ func checkPq(url string) {
 }
 
 func main() {
+	// With where it waits.
+	time.AfterFunc(time.Minute, func() { debug.SetTraceback("all"); panic("no answer in 60 s") })
 	url := "postgres://dovetail@127.0.0.1:" + os.Args[1] + "/dovetail"
 	checkPgx(url, pgx.QueryExecModeCacheStatement)
 	checkPgx(url, pgx.QueryExecModeDescribeExec)
