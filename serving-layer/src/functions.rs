@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
 use dovetail_core::view::Planned;
 
 use crate::error::QueryError;
+use crate::pg_catalog::ROLE;
 use crate::postgres::known_settings;
 use crate::schema::PUBLIC;
 
@@ -213,7 +214,8 @@ fn register_constants(context: &SessionContext) {
     context.register_udf(of_text("quote_literal", |text| text.map(quoted)));
     context.register_udf(of_text("quote_nullable", |text| Some(text.map_or_else(|| "NULL".to_owned(), quoted))));
     context.register_udf(current_setting());
-    context.register_udf(constant("current_user", vec![], Some("dovetail".to_owned())));
+    context.register_udf(constant("current_user", vec![], Some(ROLE.to_owned())));
+    context.register_udf(constant("pg_get_userbyid", vec![DataType::Int32], Some(ROLE.to_owned())));
 }
 
 /// A function from a text to a text.

@@ -12,9 +12,12 @@ use datafusion::datasource::{MemTable, TableType, ViewTable, provider_as_source}
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, ident, lit};
 use datafusion::physical_plan::ExecutionPlan;
 
+/// The only role. Everything is its own, and whoever connects is it.
+pub(crate) const ROLE: &str = "dovetail";
+
 /// What everybody may do with a table, as PostgreSQL writes it: read.
-const TABLE_ACL: &str = "=r/postgres";
-const SCHEMA_ACL: &str = "=U/postgres";
+const TABLE_ACL: &str = "=r/dovetail";
+const SCHEMA_ACL: &str = "=U/dovetail";
 
 /// Columns that clients read and the tables lack.
 const LACKING: [(&str, &str); 5] = [
@@ -47,6 +50,7 @@ impl SchemaProvider for PgCatalog {
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         match (name, self.inner.table(name).await?) {
             ("pg_settings", Some(_)) => settings(&self.settings).map(Some),
+            ("pg_roles", Some(table)) => roles(&table.schema()).map(Some),
             (_, Some(table)) => completed(name, table).map(Some),
             (_, None) => Ok(None),
         }
@@ -93,6 +97,25 @@ fn completed(name: &str, table: Arc<dyn TableProvider>) -> Result<Arc<dyn TableP
     let scan = LogicalPlanBuilder::scan(name, provider_as_source(table), None)?;
     let view = ViewTable::new(scan.project(columns)?.build()?, None);
     Ok(Arc::new(Completed { view, table_type }))
+}
+
+/// `pg_roles`: one role, which may read.
+fn roles(schema: &Schema) -> Result<Arc<dyn TableProvider>> {
+    let value = |field: &Arc<Field>| -> Result<Expr> {
+        let value = match field.name().as_str() {
+            "rolname" => ScalarValue::from(ROLE),
+            // That of the first role of every PostgreSQL.
+            "oid" => ScalarValue::from(10),
+            "rolconnlimit" => ScalarValue::from(-1),
+            "rolinherit" | "rolcanlogin" => ScalarValue::from(true),
+            _ if *field.data_type() == DataType::Boolean => ScalarValue::from(false),
+            _ => ScalarValue::try_from(field.data_type())?,
+        };
+        Ok(lit(value).alias(field.name()))
+    };
+    let columns = schema.fields().iter().map(value).collect::<Result<Vec<_>>>()?;
+    let view = ViewTable::new(LogicalPlanBuilder::empty(true).project(columns)?.build()?, None);
+    Ok(Arc::new(Completed { view, table_type: TableType::View }))
 }
 
 /// A view that says that it is what it was made from.
