@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use dovetail_core::catalog::{Catalog, RunState};
 use dovetail_core::pipeline::Stream;
 use dovetail_core::store::Store;
@@ -54,6 +54,10 @@ impl Backends {
     /// is landed, folded or served.
     pub(crate) async fn prepare(&self, streams: &[Stream]) -> Result<()> {
         for Stream { topic, options, .. } in streams {
+            // Before anything is changed in what may be another's log.
+            if let Ok(Some(identity)) = self.log.identity(topic).await {
+                self.catalog.recognise_topic(topic, &identity).await?;
+            }
             // One that has more partitions than the pipeline says will do: some were added.
             self.log.create_topic(topic, options.partitions).await?;
             match self.log.identity(topic).await? {
@@ -62,7 +66,27 @@ impl Backends {
             }
         }
         if self.is_alone() {
+            self.holds_what_was_landed(streams).await?;
             self.end_dead_runs().await?;
+        }
+        Ok(())
+    }
+
+    /// A log that ends before what was landed of it is an older copy: what is appended to it would take the offsets of
+    /// records that are landed, and never be landed itself. Brokers guard their own ends.
+    async fn holds_what_was_landed(&self, streams: &[Stream]) -> Result<()> {
+        for Stream { topic, .. } in streams {
+            for landed in self.catalog.partitions(topic).await? {
+                let end = self.log.bounds(topic, landed.partition).await?.end;
+                if end < landed.next_offset {
+                    bail!(
+                        "the log of `{topic}` partition {} ends at {end}, and the catalog knows what was landed up to {}: \
+                         it is an older copy. Restore the log of the same time as the catalog, or begin anew",
+                        landed.partition,
+                        landed.next_offset
+                    );
+                }
+            }
         }
         Ok(())
     }

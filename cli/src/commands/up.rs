@@ -6,9 +6,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use dovetail_core::catalog::{CatalogError, MemberLayer};
+use dovetail_ingestion::feed::FeedError;
 use dovetail_ingestion::log::LogError;
+use dovetail_serving_layer::{QueryError, Reason};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -22,6 +24,9 @@ use crate::http::starting::Starting;
 use crate::output::counted;
 use crate::plan::Plan;
 use crate::roles::Roles;
+
+#[cfg(test)]
+mod tests;
 
 pub(super) fn run(pipeline: &Path, roles: Roles, place: &Place) -> Result<ExitCode> {
     let config = Config::load(place)?;
@@ -52,6 +57,9 @@ const BLOCKING: usize = 64;
 
 /// One runtime for connections and queries, one for folding and landing.
 pub(super) fn runtimes(config: &Config) -> Result<(Runtime, Runtime)> {
+    if config.cores() == 0 {
+        bail!("`batch.cores` is 0: write how many cores are used, or leave it out for all");
+    }
     let runtime = |name: &str| {
         Builder::new_multi_thread()
             .worker_threads(config.cores())
@@ -207,7 +215,15 @@ async fn ready<'c>(
 fn passes(error: &anyhow::Error) -> bool {
     let catalog = |e: &CatalogError| matches!(e, CatalogError::Unreachable { .. } | CatalogError::Busy { .. });
     let log = |e: &LogError| matches!(e, LogError::Unreachable { .. });
-    error.chain().any(|cause| cause.downcast_ref().is_some_and(catalog) || cause.downcast_ref().is_some_and(log))
+    // Of these, what they come from is not in the chain.
+    let feed = |e: &FeedError| matches!(e, FeedError::Log(e) if log(e));
+    let storage = |e: &QueryError| e.reason == Reason::Storage;
+    error.chain().any(|cause| {
+        cause.downcast_ref().is_some_and(catalog)
+            || cause.downcast_ref().is_some_and(log)
+            || cause.downcast_ref().is_some_and(feed)
+            || cause.downcast_ref().is_some_and(storage)
+    })
 }
 
 async fn listen_if(wanted: bool, section: &str, address: &str) -> Result<Option<TcpListener>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{BinaryArray, StringArray, TimestampMillisecondArray};
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use dovetail_core::offsets::OffsetRange;
@@ -16,6 +16,7 @@ use dovetail_ingestion::frames;
 use dovetail_ingestion::log::LogError;
 use dovetail_ingestion::source::{split_lines, split_values};
 use dovetail_serving_layer::{Code, Failed};
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -42,7 +43,9 @@ impl AppendFrom {
         };
         match (self.source, self.first) {
             (Some(source), _) if source.is_empty() => refused("`source` is empty; name the source"),
-            (Some(source), first) => Ok(Some(From { source, first: first.unwrap_or(0), prefix })),
+            (Some(source), Some(first)) => Ok(Some(From { source, first, prefix })),
+            // Taken for the first ones of their source, other records would be left out as sent before.
+            (Some(_), None) => refused("`source` numbers the records: say the number of the first one with `first`"),
             (None, Some(_)) => refused("`first` numbers the records of a source: name it with `source`"),
             (None, None) if prefix.is_some() => refused("`prefix` is of a source's records: name it with `source`"),
             (None, None) => Ok(None),
@@ -54,9 +57,11 @@ pub(super) async fn append(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     Query(from): Query<AppendFrom>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failed> {
+    is_text(query.as_deref())?;
     let appender = app.appender(&name)?;
     let dry_run = from.dry_run;
     let from = from.parse()?;
@@ -90,6 +95,14 @@ pub(super) async fn append(
     let appended =
         appender.append(&values, from.as_ref()).await.map_err(|error| not_appended(error, from.is_some()))?;
     Ok(axum::Json(json!({"received": values.len(), "appended": appended})).into_response())
+}
+
+/// What is no UTF-8 would be replaced, and two sources have one name.
+fn is_text(query: Option<&str>) -> Result<(), Failed> {
+    match percent_decode_str(query.unwrap_or_default()).decode_utf8() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failed::new(Code::BadRequest, format!("the query is not UTF-8: {error}"))),
+    }
 }
 
 /// What becomes of records that are decoded and not appended.
@@ -145,7 +158,9 @@ pub(super) async fn source(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     Query(Named { source }): Query<Named>,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, Failed> {
+    is_text(query.as_deref())?;
     let position = app.appender(&name)?.position(&source).await;
     let Position { resume, seen, prefix } = position.map_err(|error| not_appended(error, true))?;
     let prefix = prefix.map(|prefix| prefix.to_string());
@@ -156,7 +171,7 @@ pub(super) async fn source_by_path(
     state: State<Arc<App>>,
     Path((name, source)): Path<(String, String)>,
 ) -> Result<Response, Failed> {
-    self::source(state, Path(name), Query(Named { source })).await
+    self::source(state, Path(name), Query(Named { source }), RawQuery(None)).await
 }
 
 #[cfg(test)]
@@ -185,7 +200,7 @@ mod tests {
             AppendFrom { source: source.map(ToOwned::to_owned), first, prefix: None, dry_run: false }.parse()
         };
         let prefix = |prefix: &str| {
-            AppendFrom { source: Some("s".to_owned()), first: None, prefix: Some(prefix.to_owned()), dry_run: false }
+            AppendFrom { source: Some("s".to_owned()), first: Some(0), prefix: Some(prefix.to_owned()), dry_run: false }
                 .parse()
         };
         let said = prefix("7:00000000000000ff").unwrap().unwrap().prefix;
@@ -194,6 +209,7 @@ mod tests {
         assert!(parse(None, Some(1)).is_err());
         assert!(parse(Some(""), None).is_err());
         assert!(parse(None, None).unwrap().is_none());
-        assert_eq!(parse(Some("s"), None).unwrap().unwrap().first, 0);
+        assert_eq!(parse(Some("s"), Some(0)).unwrap().unwrap().first, 0);
+        assert!(parse(Some("s"), None).is_err());
     }
 }

@@ -40,6 +40,18 @@ async fn recompute_says_what_is_not_landed_yet() {
 }
 
 #[tokio::test]
+async fn no_cores_at_all_are_refused() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let pipeline = folder.path().join("pipeline.sql");
+    std::fs::write(&pipeline, "CREATE EXTERNAL TABLE t (a BIGINT) STORED AS JSON LOCATION 'kafka://t';").unwrap();
+    let mut server = Server::new(&pipeline, "[batch]\ncores = 0\n");
+    server.launch();
+    let (code, said) = server.ended().await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("`batch.cores` is 0") && !said.contains("panicked"), "{said}");
+}
+
+#[tokio::test]
 async fn verify_is_short_and_its_progress_ends_at_its_total() {
     let server = with_clicks().await;
     let said = server.run(&["verify"]).await;

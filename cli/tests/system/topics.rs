@@ -104,6 +104,49 @@ async fn another_embedded_log_on_the_same_catalog_is_refused() {
     assert_eq!(number(&server.client(), "SELECT n FROM total").await, 150);
 }
 
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let copy = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &copy);
+        } else {
+            std::fs::copy(entry.path(), copy).unwrap();
+        }
+    }
+}
+
+/// Records appended to it would take the offsets of others that are landed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_copy_of_the_embedded_log_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let pipeline = write_pipeline(folder.path(), "clicks", 2, "");
+    let mut server = Server::started(&pipeline).await;
+    let log = server.data().join("log");
+    let [copy, kept] = ["copy", "kept"].map(|name| folder.path().join(name));
+    server.ingest("clicks", &write_clicks(folder.path(), "a.ndjson", 0, 100), 100).await;
+    server.kill().await;
+    copy_folder(&log, &copy);
+    server.start().await;
+    server.ingest("clicks", &write_clicks(folder.path(), "b.ndjson", 100, 150), 150).await;
+    let landed = async || {
+        (try_number(&server.client(), "SELECT sum(landed) FROM sys.partitions").await.ok()? == 150).then_some(())
+    };
+    eventually("150 landed records", landed).await;
+    server.kill().await;
+    std::fs::rename(&log, &kept).unwrap();
+    copy_folder(&copy, &log);
+    server.launch();
+    let (code, said) = server.ended().await;
+    assert_ne!(code, Some(0), "{said}");
+    assert!(said.contains("it is an older copy"), "{said}");
+    std::fs::remove_dir_all(&log).unwrap();
+    std::fs::rename(&kept, &log).unwrap();
+    server.start().await;
+    assert_eq!(number(&server.client(), "SELECT n FROM total").await, 150);
+}
+
 fn on_kafka(topic: &Topic) -> String {
     format!("[kafka]\nbrokers = \"{}\"\n{}", topic.brokers, settings_on_demand())
 }

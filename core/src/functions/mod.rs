@@ -13,6 +13,7 @@ mod sums;
 mod tests;
 
 use datafusion::execution::context::SessionContext;
+use datafusion::logical_expr::ScalarUDF;
 
 /// Names the definitions below: states that were folded by others never meet those that are folded now.
 pub(crate) const ALGEBRA: &str = "exact sums 1";
@@ -25,4 +26,9 @@ pub fn install(context: &SessionContext) {
     context.add_analyzer_rule(std::sync::Arc::new(arithmetic::Checked));
     context.add_analyzer_rule(std::sync::Arc::new(one_float::OneOfEach));
     planned_twice::install(context);
+}
+
+/// Whether no value can make `function` fail.
+pub(crate) fn never_fails(function: &ScalarUDF) -> bool {
+    function.name() == one_float::NAME
 }

@@ -165,17 +165,26 @@ fn key(expr: Expr, schema: &DFSchema) -> Expr {
 /// What an expression compares: a float column beside a number that has one representation only stays as it is, so
 /// that files can be skipped by their statistics.
 fn sides(exprs: Vec<Expr>, schema: &DFSchema) -> Vec<Expr> {
-    let simple = exprs.iter().all(|expr| match expr {
-        Expr::Column(_) => true,
-        Expr::Literal(ScalarValue::Float64(Some(x)), _) => *x != 0.0 && !x.is_nan(),
-        Expr::Literal(ScalarValue::Float32(Some(x)), _) => *x != 0.0 && !x.is_nan(),
-        _ => false,
-    });
+    let simple = exprs.iter().all(|expr| matches!(expr, Expr::Column(_)) || has_one_form(expr));
     let columns = exprs.iter().filter(|expr| matches!(expr, Expr::Column(_))).count();
     if simple && columns == 1 {
         return exprs;
     }
     exprs.into_iter().map(|expr| key(expr, schema)).collect()
+}
+
+/// A number that is neither zero nor NaN, perhaps still to be cast to a float.
+fn has_one_form(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(ScalarValue::Float64(Some(x)), _) => *x != 0.0 && !x.is_nan(),
+        Expr::Literal(ScalarValue::Float32(Some(x)), _) => *x != 0.0 && !x.is_nan(),
+        Expr::Literal(ScalarValue::Decimal128(Some(x), ..), _) => *x != 0,
+        Expr::Literal(ScalarValue::Int64(Some(x)), _) => *x != 0,
+        // To an integer it may become zero.
+        Expr::Cast(cast) if cast.field.data_type().is_floating() => has_one_form(&cast.expr),
+        Expr::Negative(of) => has_one_form(of),
+        _ => false,
+    }
 }
 
 /// Comparisons and keys inside an expression.
@@ -239,7 +248,7 @@ fn compares(operator: Operator) -> bool {
     matches!(operator, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
 }
 
-const NAME: &str = "one_zero_and_one_nan";
+pub(super) const NAME: &str = "one_zero_and_one_nan";
 
 /// A float with one zero and one NaN.
 #[derive(Debug, PartialEq, Eq, Hash)]

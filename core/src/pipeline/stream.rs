@@ -16,7 +16,7 @@ use crate::record::column;
 
 /// Changes when this version decodes some records into other rows than the one before: what is landed by that one is
 /// decoded again.
-const DECODING: &str = "2";
+const DECODING: &str = "3";
 
 impl Stream {
     /// What decoding yields: the declared columns, then those that every stream has. All are nullable here; that a

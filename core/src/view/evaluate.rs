@@ -7,12 +7,15 @@ use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::ScalarFunctionExpr;
 use datafusion::physical_expr::expressions::{
     BinaryExpr, CaseExpr, Column, InListExpr, IsNotNullExpr, IsNullExpr, Literal, NotExpr,
 };
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr_common::physical_expr::fmt_sql;
 use datafusion::physical_plan::PhysicalExpr;
+
+use crate::functions;
 
 /// Whether the values of a row can be what failed. What is wrong with the plan or a file is not a row's.
 pub(super) fn is_of_a_row(error: &DataFusionError) -> bool {
@@ -42,6 +45,7 @@ pub(super) fn cannot_fail(expr: &Arc<dyn PhysicalExpr>) -> bool {
         || expr.is::<IsNullExpr>()
         || expr.is::<IsNotNullExpr>()
         || expr.is::<InListExpr>()
+        || expr.downcast_ref::<ScalarFunctionExpr>().is_some_and(|call| functions::never_fails(call.fun()))
         || expr.downcast_ref::<BinaryExpr>().is_some_and(compares);
     known && expr.children().into_iter().all(cannot_fail)
 }

@@ -283,10 +283,17 @@ fn order_is_given(aggregate: &Aggregate) -> Result<(), Refusal> {
                 "write first_value(x ORDER BY _offset) or min(x)",
             );
         }
+        let params = &function.params;
+        let is_nested = |expr: &Expr| expr.get_type(aggregate.input.schema()).is_ok_and(|t| t.is_nested());
+        if matches!(name, "min" | "max") && params.args.first().is_some_and(is_nested) {
+            return refuse(
+                format!("`{name}()` of a list or a struct cannot be folded: with NULLs in them they have no order"),
+                "take it of an element or a field",
+            );
+        }
         if !ORDERED.contains(&name) {
             continue;
         }
-        let params = &function.params;
         if is_set(name) && params.distinct {
             let by_itself = params.order_by.iter().all(|sort| params.args.first() == Some(&sort.expr));
             if params.order_by.len() > 1 || !by_itself {
@@ -306,7 +313,6 @@ fn order_is_given(aggregate: &Aggregate) -> Result<(), Refusal> {
                 "write it out: nth_value(x, 2 ORDER BY _offset)",
             );
         }
-        let is_nested = |expr: &Expr| expr.get_type(aggregate.input.schema()).is_ok_and(|t| t.is_nested());
         if params.order_by.iter().any(|sort| is_nested(&sort.expr)) {
             return refuse(
                 format!("`{name}()` cannot ORDER BY a list or a struct: with NULLs in them they have no order"),

@@ -3,14 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
-use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
 use datafusion::optimizer::OptimizerRule;
 use datafusion::optimizer::optimizer::Optimizer;
 use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
@@ -286,7 +286,6 @@ impl Planner {
         let Some(LogicalPlan::Aggregate(aggregate)) = node(plan, at) else {
             return Err(DataFusionError::Internal("the cut point is no aggregate".to_owned()).into());
         };
-        no_extremes_of_structs(aggregate)?;
         let leaf_exactness = exactness_of(aggregate);
         let values = with_ties_broken(aggregate)?;
         let expressions: Vec<Expr> = aggregate.group_expr.iter().chain(&values).cloned().collect();
@@ -405,21 +404,6 @@ fn with_ties_broken(aggregate: &Aggregate) -> Result<Vec<Expr>, ViewError> {
         values.push(break_ties(expression.clone(), aggregate.input.schema())??);
     }
     Ok(values)
-}
-
-/// DataFusion's least and greatest structs depend on the order of folding where a field is NULL.
-fn no_extremes_of_structs(aggregate: &Aggregate) -> Result<(), ViewError> {
-    for function in aggregate.aggr_expr.iter().filter_map(function) {
-        let name = function.func.name();
-        let first = function.params.args.first().map(|argument| argument.get_type(aggregate.input.schema()));
-        if matches!(name, "min" | "max") && matches!(first.transpose()?, Some(DataType::Struct(_))) {
-            return Err(ViewError::Refused(Refusal {
-                message: format!("`{name}()` of a struct depends on the order in which rows are folded"),
-                hint: "take it of a field, or write first_value(x ORDER BY a field)".to_owned(),
-            }));
-        }
-    }
-    Ok(())
 }
 
 /// What is grouped by twice is one column of the answer.

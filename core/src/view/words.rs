@@ -57,6 +57,10 @@ fn reason(error: &DataFusionError) -> String {
 /// A call that no function of its name takes: what the planner says of it names candidates in Rust's words.
 pub(super) fn no_such_call(error: &DataFusionError) -> Option<Refusal> {
     let text = error.find_root().strip_backtrace();
+    if let Some((_, types)) = text.split_once("Cannot automatically convert ") {
+        let message = format!("no value is converted from {} where none is cast", in_sql(types.trim()));
+        return Some(Refusal { message, hint: OTHER.to_owned() });
+    }
     let (_, call) = text.split_once("No function matches the given name and argument types '")?;
     let (call, _) = call.split_once('\'')?;
     let (name, types) = call.split_once('(')?;

@@ -112,13 +112,16 @@ fn bare(rest: &str, delimiter: char) -> Result<Split<'_>, &'static str> {
     Ok((Cow::Borrowed(field), after))
 }
 
+/// What is said of a field without a closing quote.
+pub(crate) const QUOTES_DO_NOT_CLOSE: &str = "a field's quotes do not close";
+
 /// The field that begins after a quote.
 fn unquote(quoted: &str, delimiter: char) -> Result<Split<'_>, &'static str> {
     let mut field = Cow::Borrowed("");
     let mut rest = quoted;
     loop {
         let Some((part, after)) = rest.split_once('"') else {
-            return Err("a field's quotes do not close");
+            return Err(QUOTES_DO_NOT_CLOSE);
         };
         field += part;
         match after.chars().next() {

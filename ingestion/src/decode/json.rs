@@ -12,7 +12,7 @@ use arrow::record_batch::RecordBatch;
 use super::batcher::Batcher;
 use super::doubt::doubtful;
 use super::normalise::{Reject, normalise};
-use super::shape::looks_like_object;
+use super::shape::{has_misread_pair, looks_like_object};
 use super::types::raw_schema;
 use super::why::Why;
 use super::{DeadRow, Parsed};
@@ -51,6 +51,10 @@ impl Json {
     pub(super) fn parse(&mut self, values: &BinaryArray) -> Result<Parsed, ArrowError> {
         self.plain.clear();
         self.plain.extend((0..values.len()).map(|row| values.is_valid(row) && looks_like_object(values.value(row))));
+        if has_misread_pair(all_of(values)) {
+            let believed = |row: usize| !values.is_valid(row) || !has_misread_pair(values.value(row));
+            self.plain.iter_mut().enumerate().for_each(|(row, plain)| *plain &= believed(row));
+        }
         if !values.is_empty()
             && self.plain.iter().all(|&plain| plain)
             && let Ok(batch) = self.whole.decode((0..values.len()).map(|row| values.value(row)))
@@ -154,6 +158,12 @@ impl Json {
             }
         }
     }
+}
+
+/// The values, one after the other, as they lie in memory.
+fn all_of(values: &BinaryArray) -> &[u8] {
+    let offsets = values.value_offsets();
+    &values.value_data()[offsets[0] as usize..offsets[values.len()] as usize]
 }
 
 /// The value as text.

@@ -12,7 +12,7 @@ use dovetail_core::pipeline::{Format, Stream};
 use dovetail_core::record::{Fetched, column};
 
 use self::csv::Csv;
-pub(crate) use self::csv::{delimiter, split as split_line};
+pub(crate) use self::csv::{QUOTES_DO_NOT_CLOSE, delimiter, split as split_line};
 use self::json::Json;
 use self::lines::Lines;
 use self::timestamp::Timestamps;

@@ -13,6 +13,7 @@ use dovetail_core::texts::{boolean, float};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::shape::has_misread_pair;
 use super::why::Why;
 
 /// Why a record was not rewritten.
@@ -100,6 +101,9 @@ fn value<'a>(text: &'a str, data_type: &DataType, out: &mut Vec<u8>) -> Result<(
         // Half a surrogate is no text.
         _ if first == b'"' && text.contains(r"\u") && string(text).is_none() => return Err(bad()),
         Utf8 | LargeUtf8 | Utf8View if matches!(first, b'{' | b'[') => push_string(text, out),
+        Utf8 | LargeUtf8 | Utf8View if first == b'"' && has_misread_pair(text.as_bytes()) => {
+            push_string(&string(text).ok_or_else(bad)?, out);
+        }
         Utf8 | LargeUtf8 | Utf8View => out.extend_from_slice(text.as_bytes()),
         Binary if text == r#""""# => out.extend_from_slice(text.as_bytes()),
         Binary => match string(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit())) {

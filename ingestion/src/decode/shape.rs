@@ -14,6 +14,18 @@ pub(super) fn looks_like_object(value: &[u8]) -> bool {
     }
 }
 
+/// Whether `values`, a text or several one after the other, may hold an escape of a character beyond U+FFFF that the
+/// fast decoder takes for another one: it joins the halves of a pair with `|` where they have to be added, which
+/// differs where the first half has bit 6 set, as it has for U+20000.
+pub(super) fn has_misread_pair(values: &[u8]) -> bool {
+    memchr::memmem::find_iter(values, br"\u").any(|at| {
+        matches!(
+            &values[at + 2..],
+            [b'd' | b'D', b'8' | b'9' | b'a' | b'b' | b'A' | b'B', b'4'..=b'7' | b'c'..=b'f' | b'C'..=b'F', ..]
+        )
+    })
+}
+
 /// Also counts those in strings: text that is full of brackets only takes the slow path.
 fn open_brackets(value: &[u8]) -> usize {
     // Blocks short enough for a byte to hold the sum: the compiler makes vector instructions of it.

@@ -6,7 +6,7 @@
 use csv_core::ReadRecordResult;
 use dovetail_core::pipeline::{Format, Header, Stream};
 
-use crate::decode::split_line;
+use crate::decode::{QUOTES_DO_NOT_CLOSE, split_line};
 
 use super::{
     Raw, SourceError, header,
@@ -47,7 +47,7 @@ impl Table {
             Header::AsIs | Header::SnakeCase => {
                 match rows.next()? {
                     None => return Err(SourceError::Empty { name: name.to_owned() }),
-                    Some(Row { line, too_long: Some(_) }) => return Err(rows.text.too_long(line)),
+                    Some(Row { line, too_long: Some(_), .. }) => return Err(rows.text.too_long(line)),
                     Some(_) => {}
                 }
                 let names: Vec<String> = rows.cells().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
@@ -65,11 +65,13 @@ impl Table {
     }
 
     pub(super) fn next(&mut self) -> Result<Option<Raw>, SourceError> {
-        let Some(Row { line, too_long }) = self.rows.next()? else { return Ok(None) };
+        let Some(Row { line, too_long, is_last }) = self.rows.next()? else { return Ok(None) };
         if too_long.is_some() {
             return Ok(Some(Raw { value: Vec::new(), line, too_long }));
         }
-        let value = self.well_formed().unwrap_or_else(|| {
+        // A quote that does not close has taken all of the rest for its field.
+        let is_cut = is_last && self.rows.ends_inside_quotes(self.width);
+        let value = self.well_formed().filter(|_| !is_cut).unwrap_or_else(|| {
             self.malformed += 1;
             self.undecodable()
         });
@@ -176,12 +178,15 @@ fn delimiter(prefix: &[u8]) -> u8 {
 struct Row {
     line: u64,
     too_long: Option<u64>,
+    /// The text ended it, not a line break.
+    is_last: bool,
 }
 
 /// Splits text into rows and cells, and keeps the bytes of the row.
 struct Rows {
     text: Text,
     core: csv_core::Reader,
+    delimiter: u8,
     cells: Vec<u8>,
     ends: Vec<usize>,
     count: usize,
@@ -191,7 +196,7 @@ struct Rows {
 impl Rows {
     fn new(text: Text, delimiter: u8) -> Self {
         let core = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
-        Self { text, core, cells: vec![0; 4096], ends: vec![0; 64], count: 0, raw: Vec::new() }
+        Self { text, core, delimiter, cells: vec![0; 4096], ends: vec![0; 64], count: 0, raw: Vec::new() }
     }
 
     /// Reads the next row.
@@ -199,8 +204,9 @@ impl Rows {
         let line = self.text.line();
         let (mut written, mut count, mut passed) = (0, 0, 0);
         self.raw.clear();
-        loop {
+        let is_last = loop {
             let bytes = self.text.fill()?;
+            let is_end = bytes.is_empty();
             let (cells, ends) = (&mut self.cells[written..], &mut self.ends[count..]);
             let (result, taken, cell_bytes, cell_count) = self.core.read_record(bytes, cells, ends);
             self.raw.extend_from_slice(&bytes[..taken]);
@@ -209,7 +215,7 @@ impl Rows {
             (written, count) = (written + cell_bytes, count + cell_count);
             match result {
                 ReadRecordResult::End => return Ok(None),
-                ReadRecordResult::Record => break,
+                ReadRecordResult::Record => break is_end,
                 // Nothing of a row that is too long is kept.
                 _ if passed > 0 || self.raw.len() > self.text.longest() => {
                     passed += self.raw.len() as u64;
@@ -221,18 +227,24 @@ impl Rows {
                 ReadRecordResult::OutputFull => self.cells.resize(self.cells.len() * 2, 0),
                 ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
             }
-        }
+        };
         if passed > 0 || self.raw.len() > self.text.longest() {
-            return Ok(Some(Row { line, too_long: Some(passed + self.raw.len() as u64) }));
+            return Ok(Some(Row { line, too_long: Some(passed + self.raw.len() as u64), is_last }));
         }
         self.count = count;
         let blank = line_ends(self.raw.iter());
-        Ok(Some(Row { line: line + text::newlines(&self.raw[..blank]), too_long: None }))
+        Ok(Some(Row { line: line + text::newlines(&self.raw[..blank]), too_long: None, is_last }))
     }
 
     fn cells(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends[..self.count]).map(|(start, &end)| &self.cells[start..end])
+    }
+
+    /// Whether the row's last field has no closing quote: of `width` fields.
+    fn ends_inside_quotes(&self, width: usize) -> bool {
+        let split = |row| split_line(row, width, char::from(self.delimiter));
+        std::str::from_utf8(self.raw()).is_ok_and(|row| split(row).is_err_and(|why| why == QUOTES_DO_NOT_CLOSE))
     }
 
     /// The row's own bytes, without blank lines before it and without its end.

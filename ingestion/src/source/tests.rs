@@ -208,6 +208,17 @@ fn cut_off_gzip_gives_what_came_before() {
 }
 
 #[test]
+fn a_quote_left_open_is_no_value() {
+    for cut in ["2,\"x", "2,\"", "2,\"x\ny\n", "2,\"x\"\"", "2,\"x\"\"\n3,4\n"] {
+        let raw = cut.trim_end();
+        check("x.csv", &format!("a,b\n1,2\n{cut}"), &[("{\"a\":\"1\",\"b\":\"2\"}", 2), (raw, 3)]);
+        check_csv(&["a", "b"], &format!("a,b\n1,2\n{cut}"), &["1,2", raw]);
+    }
+    check_csv(&["a", "b"], "a,b\n1,2\n2,\"x\"", &["1,2", "2,x"]);
+    check_csv(&["a", "b"], "a,b\n1,2\n2,x\"", &["1,2", "2,\"x\"\"\""]);
+}
+
+#[test]
 fn a_quote_left_open_does_not_fill_the_memory() {
     let endless = Cursor::new("a,b\n1,\"").chain(io::repeat(b'x'));
     let options = SourceOptions { stream: Arc::new(stream(Format::Json, &["a"])), format: None, force: false };

@@ -19,6 +19,7 @@ use crate::pipeline::OnError;
 /// Views in which rows fail, and the rows that do not.
 const VIEWS: &[(&str, &str)] = &[
     ("SELECT k, sum(100 / i) AS s, count(*) AS n FROM s GROUP BY k", "i IS NULL OR i <> 0"),
+    ("SELECT k, sum(i * 18446744073709551) AS s, avg(f) AS m FROM s GROUP BY k", "i IS NULL OR abs(i) <= 500"),
     ("SELECT 100 % g AS r, count(*) AS n FROM s GROUP BY 1", "g IS NULL OR g <> 0"),
     ("SELECT k, count(*) FILTER (WHERE 10 / g > 2) AS n FROM s GROUP BY k", "g IS NULL OR g <> 0"),
     ("SELECT k, count(*) AS n FROM s WHERE 10 / g > 2 GROUP BY k", "g IS NULL OR g <> 0"),

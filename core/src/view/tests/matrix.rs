@@ -150,8 +150,9 @@ enum Cell {
 fn spelled_out(sql: &str) -> String {
     let Some((before, rest)) = sql.split_once("_agg(DISTINCT ") else { return sql.to_owned() };
     let (inside, after) = rest.split_once(')').unwrap();
-    let column = inside.split(',').next().unwrap();
-    format!("{before}_agg(DISTINCT {inside} ORDER BY {column}){after}")
+    let (column, delimiter) = inside.split_once(',').map_or((inside, String::new()), |(c, d)| (c, format!(",{d}")));
+    let value = if delimiter.is_empty() { column.to_owned() } else { format!("CAST({column} AS VARCHAR)") };
+    format!("{before}_agg(DISTINCT {value}{delimiter} ORDER BY {value}){after}")
 }
 
 async fn cell(planner: &mut Planner, pipeline: &Pipeline, n: usize, sql: &str) -> Cell {
@@ -161,7 +162,11 @@ async fn cell(planner: &mut Planner, pipeline: &Pipeline, n: usize, sql: &str) -
         Ok(Planned::Folded(view)) => view,
         Ok(Planned::Derived(_)) => return Cell::Wrong("derived".to_owned()),
         Err(ViewError::Refused(refusal)) => return Cell::Refused(refusal.message),
-        Err(ViewError::Plan(error)) => return Cell::Refused(error.strip_backtrace()),
+        // Functions of ours name themselves and what they take.
+        Err(ViewError::Plan(error)) if error.find_root().to_string().contains("` takes ") => {
+            return Cell::Refused(error.to_string());
+        }
+        Err(ViewError::Plan(error)) => return Cell::Wrong(format!("raw message: {error}")),
     };
     match try_out(&view, &pipeline.streams[0].decoded_schema()).await {
         Ok(_) => {}
@@ -185,7 +190,7 @@ async fn cell(planner: &mut Planner, pipeline: &Pipeline, n: usize, sql: &str) -
             let schema = nullable(&schema);
             batches.iter().map(|b| RecordBatch::try_new(Arc::clone(&schema), b.columns().to_vec()).unwrap()).collect()
         };
-        // A digest of weights is no longer exact when it is put together.
+        // Of so few values a t-digest holds each, but for those with weights.
         let exactness = match sql.contains("with_weight") {
             true => view.answer_exactness().to_vec(),
             false => vec![Exactness::Bits; view.answer_exactness().len()],

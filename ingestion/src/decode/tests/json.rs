@@ -84,6 +84,29 @@ fn text_columns_hold_whatever_is_written() {
     }
 }
 
+/// A pair of escapes is one character, whatever plane it is of, in values and in names.
+#[test]
+fn escaped_pairs_are_one_character() {
+    let planes = (1..=16).flat_map(|plane| [plane << 16, (plane << 16) | 0xabcd, (plane << 16) | 0xfffd]);
+    let characters: Vec<char> = planes.filter_map(char::from_u32).collect();
+    let mut decoder = decoder(json_x(DataType::Utf8));
+    for upper in [false, true] {
+        let escaped = |character: char| {
+            let mut halves = [0; 2];
+            let halves = character.encode_utf16(&mut halves).iter();
+            halves
+                .map(|half| if upper { format!("\\u{half:04X}") } else { format!("\\u{half:04x}") })
+                .collect::<String>()
+        };
+        for &character in &characters {
+            let json = format!(r#"{{"{0}":1,"x":"a{0}\\{0}"}}"#, escaped(character));
+            check(&mut decoder, &[(&json, Ok(&format!("a{character}\\{character}"))), (r#"{"x":"b"}"#, Ok("b"))]);
+        }
+    }
+    check(&mut decoder, &[(r#"{"x":"\\ud840 is no escape"}"#, Ok(r"\ud840 is no escape"))]);
+    check(&mut decoder, &[(r#"{"x":"\ud840"}"#, Err("column `x`"))]);
+}
+
 #[test]
 fn nested_columns_decode() {
     let point = struct_of(vec![column("lat", DataType::Float64), column("at", DataType::Timestamp(MS, None))]);

@@ -15,6 +15,7 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use super::delivery::Delivery;
 use super::identity::Identities;
+use super::presence::Presence;
 
 /// How long a reason is worth telling: librdkafka tells the same one again only every 30 seconds.
 const LATELY: Duration = Duration::from_secs(60);
@@ -23,6 +24,7 @@ const LATELY: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Reported {
     pub(super) identities: Identities,
+    pub(super) presence: Presence,
     trouble: Mutex<Option<(Instant, String)>>,
     debugs: bool,
 }

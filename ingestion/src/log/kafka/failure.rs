@@ -33,12 +33,19 @@ impl Failures {
             return recreated;
         }
         match code {
-            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownTopicId => {
-                LogError::NoSuchTopic { topic: topic.to_owned() }
-            }
+            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownTopicId => self.unknown(topic, reported),
             code if is_outage(code) => self.unreachable(&format!("{what}: {code}"), reported),
             code => refused(what, topic, code.to_string()),
         }
+    }
+
+    /// A broker says that there is no such topic.
+    pub(super) fn unknown(&self, topic: &str, reported: &Reported) -> LogError {
+        if reported.presence.is_gone(topic) {
+            return LogError::NoSuchTopic { topic: topic.to_owned() };
+        }
+        let why = format!("a broker has not heard of topic `{topic}`, which was there");
+        LogError::Unreachable { brokers: self.brokers.clone(), why }
     }
 
     /// The brokers did not answer; what a connection said lately is the better reason.

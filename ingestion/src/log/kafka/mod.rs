@@ -44,6 +44,7 @@ mod identity;
 mod lane;
 mod page;
 mod partition;
+mod presence;
 mod reading;
 mod searching;
 mod settings;

@@ -41,6 +41,7 @@ impl Topics {
             Ok(leaders) => leaders.len(),
             Err(error) => {
                 if matches!(error, LogError::NoSuchTopic { .. }) {
+                    clients.reported.presence.forget(topic);
                     self.forget(topic);
                 }
                 return Err(error);
@@ -119,12 +120,15 @@ fn options(patience: Duration) -> AdminOptions {
 /// The leader of each partition, -1 where there is none now.
 fn leaders(clients: &Clients, topic: &str, patience: Duration) -> Result<Vec<i32>, LogError> {
     let metadata = clients.metadata(topic, patience)?;
-    let none = || LogError::NoSuchTopic { topic: topic.to_owned() };
-    let found = metadata.topics().iter().find(|found| found.name() == topic).ok_or_else(none)?;
+    let unknown = || clients.failures.unknown(topic, &clients.reported);
+    let found = metadata.topics().iter().find(|found| found.name() == topic).ok_or_else(unknown)?;
     match found.error() {
         Some(error) if found.partitions().is_empty() => {
             Err(clients.failures.of_code("asking for the topic", topic, error.into(), &clients.reported))
         }
-        _ => Ok(found.partitions().iter().map(|partition| partition.leader()).collect()),
+        _ => {
+            clients.reported.presence.seen(topic);
+            Ok(found.partitions().iter().map(|partition| partition.leader()).collect())
+        }
     }
 }

@@ -1,0 +1,61 @@
+//! Whether a topic is there. A broker that has just started, or is behind, says of a topic that it has not heard of
+//! that it does not exist, as of one that was deleted.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long brokers may say of a topic that was there that it does not exist, until they are believed.
+const BELIEVED_AFTER: Duration = Duration::from_secs(10);
+
+/// The topics that were there, and since when brokers have been saying that they do not exist.
+#[derive(Debug, Default)]
+pub(super) struct Presence(Mutex<HashMap<String, Option<Instant>>>);
+
+impl Presence {
+    pub(super) fn seen(&self, topic: &str) {
+        let mut topics = self.lock();
+        match topics.get_mut(topic) {
+            Some(missed) => *missed = None,
+            None => drop(topics.insert(topic.to_owned(), None)),
+        }
+    }
+
+    /// A broker says that `topic` does not exist: whether that is to be believed.
+    pub(super) fn is_gone(&self, topic: &str) -> bool {
+        self.is_gone_at(topic, Instant::now())
+    }
+
+    fn is_gone_at(&self, topic: &str, now: Instant) -> bool {
+        let mut topics = self.lock();
+        let Some(missed) = topics.get_mut(topic) else { return true };
+        now.saturating_duration_since(*missed.get_or_insert(now)) >= BELIEVED_AFTER
+    }
+
+    pub(super) fn forget(&self, topic: &str) {
+        self.lock().remove(topic);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Option<Instant>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_that_was_there_is_gone_when_it_is_said_for_long() {
+        let (presence, start) = (Presence::default(), Instant::now());
+        assert!(presence.is_gone_at("t", start));
+        presence.seen("t");
+        assert!(!presence.is_gone_at("t", start));
+        assert!(!presence.is_gone_at("t", start + BELIEVED_AFTER / 2));
+        assert!(presence.is_gone_at("t", start + BELIEVED_AFTER));
+        presence.seen("t");
+        assert!(!presence.is_gone_at("t", start + BELIEVED_AFTER));
+        presence.forget("t");
+        assert!(presence.is_gone_at("t", start));
+    }
+}
