@@ -3,6 +3,8 @@
 //! Most are taken care of by `datafusion-pg-catalog`; here is what SQLAlchemy needs besides.
 
 mod asked;
+mod nothing;
+mod relations;
 
 use std::ops::ControlFlow;
 
@@ -12,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{
     VisitMut, VisitorMut, visit_expressions_mut,
 };
 
+pub(crate) use self::asked::expression;
 use crate::parameters::in_words;
 
 /// The statements in simpler words, if they ask what DataFusion cannot plan as it is asked; see [`asked`].
@@ -69,6 +72,16 @@ struct Queries;
 
 impl VisitorMut for Queries {
     type Break = ();
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        relations::replace(factor);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        relations::rename(expr);
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         name_settings(select);

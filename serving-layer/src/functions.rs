@@ -1,18 +1,19 @@
 //! Functions that PostgreSQL clients ask for and DataFusion or its `pg_catalog` lack.
 
+mod by_oid;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringArray, new_empty_array};
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int32Type, Int64Type};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::execution::context::SessionContext;
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility, create_udf,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
 use dovetail_core::view::Planned;
 
+use self::by_oid::ByOid;
 use crate::error::QueryError;
 use crate::pg_catalog::ROLE;
 use crate::postgres::known_settings;
@@ -99,74 +100,6 @@ fn to_regclass(relations: &[Relation]) -> ScalarUDF {
     create_udf("to_regclass", vec![DataType::Utf8], DataType::Int32, Volatility::Stable, Arc::new(answer))
 }
 
-/// A function of an oid, and perhaps a flag that makes no difference.
-#[derive(Debug)]
-struct ByOid {
-    name: &'static str,
-    signature: Signature,
-    returns: DataType,
-    answers: HashMap<i32, ScalarValue>,
-    otherwise: ScalarValue,
-}
-
-impl ByOid {
-    fn function(
-        name: &'static str,
-        returns: DataType,
-        answers: HashMap<i32, ScalarValue>,
-        otherwise: ScalarValue,
-    ) -> ScalarUDF {
-        let signatures = vec![
-            TypeSignature::Exact(vec![DataType::Int32]),
-            TypeSignature::Exact(vec![DataType::Int32, DataType::Boolean]),
-        ];
-        let signature = Signature::one_of(signatures, Volatility::Stable);
-        ScalarUDF::new_from_impl(Self { name, signature, returns, answers, otherwise })
-    }
-}
-
-/// There is one function of each name.
-impl PartialEq for ByOid {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-
-impl Eq for ByOid {}
-
-impl std::hash::Hash for ByOid {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
-    }
-}
-
-impl ScalarUDFImpl for ByOid {
-    fn name(&self) -> &str {
-        self.name
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
-        Ok(self.returns.clone())
-    }
-
-    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let Some(oids) = arguments.args.first() else { return Ok(ColumnarValue::Scalar(self.otherwise.clone())) };
-        let oids = oids.to_array(arguments.number_rows)?;
-        let answers = oids
-            .as_primitive::<Int32Type>()
-            .iter()
-            .map(|oid| oid.and_then(|oid| self.answers.get(&oid)).unwrap_or(&self.otherwise).clone());
-        if oids.is_empty() {
-            return Ok(ColumnarValue::Array(new_empty_array(&self.returns)));
-        }
-        Ok(ColumnarValue::Array(ScalarValue::iter_to_array(answers)?))
-    }
-}
-
 fn register_constants(context: &SessionContext) {
     let version = format!(
         "PostgreSQL {SERVER_VERSION} (Dovetail {}, DataFusion {})",
@@ -202,19 +135,20 @@ fn register_constants(context: &SessionContext) {
     for name in ["pg_get_function_result", "pg_get_function_arguments", "pg_get_function_identity_arguments"] {
         context.register_udf(constant(name, vec![DataType::Int32], None));
     }
-    // There are no temporary tables.
-    let none = ScalarValue::Int32(Some(0));
-    context.register_udf(create_udf(
-        "pg_my_temp_schema",
-        vec![],
-        DataType::Int32,
-        Volatility::Stable,
-        Arc::new(move |_| Ok(ColumnarValue::Scalar(none.clone()))),
-    ));
+    // There are no temporary tables, and nothing to recover.
+    for (name, value) in
+        [("pg_my_temp_schema", ScalarValue::Int32(Some(0))), ("pg_is_in_recovery", ScalarValue::Boolean(Some(false)))]
+    {
+        let data_type = value.data_type();
+        let answer = move |_: &[ColumnarValue]| Ok(ColumnarValue::Scalar(value.clone()));
+        context.register_udf(create_udf(name, vec![], data_type, Volatility::Stable, Arc::new(answer)));
+    }
     context.register_udf(of_text("quote_literal", |text| text.map(quoted)));
     context.register_udf(of_text("quote_nullable", |text| Some(text.map_or_else(|| "NULL".to_owned(), quoted))));
     context.register_udf(current_setting());
-    context.register_udf(constant("current_user", vec![], Some(ROLE.to_owned())));
+    for name in ["current_user", "session_user"] {
+        context.register_udf(constant(name, vec![], Some(ROLE.to_owned())));
+    }
     context.register_udf(constant("pg_get_userbyid", vec![DataType::Int32], Some(ROLE.to_owned())));
 }
 

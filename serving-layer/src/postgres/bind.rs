@@ -10,13 +10,16 @@ use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 use bytes::Bytes;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Statement, Value, ValueWithSpan, visit_expressions};
+use datafusion::sql::sqlparser::ast::{
+    Expr as SqlExpr, Statement, Value, ValueWithSpan, visit_expressions, visit_expressions_mut,
+};
 use datafusion_postgres::pgwire::api::Type;
 use datafusion_postgres::pgwire::api::portal::Portal;
 use datafusion_postgres::pgwire::error::PgWireResult;
 
 use super::respond::session_error;
 use super::values::wire_type;
+use crate::compat::expression;
 use crate::error::{QueryError, Reason};
 use crate::parameters::{self, agreed, fit, literal};
 
@@ -51,6 +54,22 @@ pub(super) fn declared(statement: &Statement, types: &[Option<Type>]) -> Vec<Opt
         ControlFlow::<()>::Continue(())
     });
     declared
+}
+
+/// The statement with a cast around each parameter that the client declared an interval: `ts - $1` is planned as what it
+/// is then, and not as the difference of two time stamps.
+pub(super) fn with_intervals(mut statement: Statement, types: &[Option<Type>]) -> Statement {
+    let _ = visit_expressions_mut(&mut statement, |expr| {
+        if let SqlExpr::Value(ValueWithSpan { value: Value::Placeholder(id), .. }) = expr
+            && let Ok(number) = id.trim_start_matches('$').parse::<usize>()
+            && number.checked_sub(1).and_then(|i| types.get(i)) == Some(&Some(Type::INTERVAL))
+            && let Some(cast) = expression(&format!("CAST({id} AS INTERVAL)"))
+        {
+            *expr = cast;
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    statement
 }
 
 /// The parameters of a plan, of which some are declared.

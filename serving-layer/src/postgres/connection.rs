@@ -14,7 +14,7 @@ use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use futures::Sink;
 
-use super::extended::Parser;
+use super::describe::Parser;
 use super::open::Open;
 use super::session::{begin, settings};
 use crate::query::SharedTurn;

@@ -4,6 +4,7 @@ mod bind;
 mod connection;
 mod copy;
 mod cursor;
+mod describe;
 mod extended;
 mod open;
 mod respond;

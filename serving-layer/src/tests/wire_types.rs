@@ -109,7 +109,7 @@ async fn every_type_in_both_formats() {
 }
 
 /// One parameter, declared as a type, in binary.
-async fn found(wire: &Wire, sql: &str, declared: Type, value: &[u8]) -> Result<Vec<String>, String> {
+pub(super) async fn found(wire: &Wire, sql: &str, declared: Type, value: &[u8]) -> Result<Vec<String>, String> {
     let client = wire.client().await;
     let said = |error: tokio_postgres::Error| error.as_db_error().map_or(error.to_string(), |e| e.message().to_owned());
     let statement = client.prepare_typed(sql, &[declared]).await.map_err(said)?;

@@ -188,7 +188,19 @@ def check_pickers():
         equal([row[0] for row in connection.execute(tables)], ["busy", "by_page", "by_user", "everything", "slow"])
         columns = f"""select quote_ident(column_name) as "column", data_type as "type" from information_schema.columns
             where {SEARCH_PATH} and quote_ident(table_name) = 'by_page'"""
-        equal([row[0] for row in connection.execute(columns)], ["page", "clicks", "total"])
+        equal(connection.execute(columns).fetchall(), [("page", "text"), ("clicks", "bigint"), ("total", "numeric")])
+        # Later versions of it.
+        tables = f"""SELECT CASE WHEN {SEARCH_PATH} THEN quote_ident(table_name)
+            ELSE quote_ident(table_schema) || '.' || quote_ident(table_name) END AS "table" FROM information_schema.tables
+            WHERE quote_ident(table_schema) NOT IN ('information_schema', 'pg_catalog', '_timescaledb_cache')
+            ORDER BY CASE WHEN {SEARCH_PATH} THEN 0 ELSE 1 END, 1"""
+        equal([row[0] for row in connection.execute(tables)][:6], ["busy", "by_page", "by_user", "everything", "slow", "batch.busy"])
+        columns = f"""select quote_ident(column_name) as "column", data_type as "type" from information_schema.columns
+            where CASE WHEN array_length(parse_ident('by_page'),1) = 2
+            THEN quote_ident(table_schema) = (parse_ident('by_page'))[1] AND quote_ident(table_name) = (parse_ident('by_page'))[2]
+            ELSE {SEARCH_PATH} AND quote_ident(table_name) = 'by_page' END"""
+        equal(len(connection.execute(columns).fetchall()), 3)
+        equal(connection.execute("SELECT current_setting('server_version_num')::int/100 as version").fetchone(), (1600,))
         # DBeaver.
         schemas = """SELECT n.oid,n.*,d.description FROM pg_catalog.pg_namespace n
             LEFT OUTER JOIN pg_catalog.pg_description d ON d.objoid=n.oid AND d.objsubid=0 AND d.classoid='pg_namespace'::regclass ORDER BY nspname"""
