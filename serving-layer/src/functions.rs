@@ -149,7 +149,8 @@ fn register_constants(context: &SessionContext) {
     for name in ["current_user", "session_user"] {
         context.register_udf(constant(name, vec![], Some(ROLE.to_owned())));
     }
-    context.register_udf(constant("pg_get_userbyid", vec![DataType::Int32], Some(ROLE.to_owned())));
+    let role = ScalarValue::from(ROLE);
+    context.register_udf(ByOid::function("pg_get_userbyid", DataType::Utf8, HashMap::new(), role));
 }
 
 /// A function from a text to a text.

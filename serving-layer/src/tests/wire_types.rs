@@ -22,7 +22,7 @@ impl<'a> FromSql<'a> for Raw {
 
 /// A value as it is sent, whatever the server says that it is.
 #[derive(Debug)]
-struct Sent<'v>(&'v [u8]);
+pub(super) struct Sent<'v>(pub(super) &'v [u8]);
 
 impl ToSql for Sent<'_> {
     fn to_sql(&self, _type: &Type, out: &mut BytesMut) -> Result<IsNull, Wrong> {
@@ -109,7 +109,7 @@ async fn every_type_in_both_formats() {
 }
 
 /// One parameter, declared as a type, in binary.
-pub(super) async fn found(wire: &Wire, sql: &str, declared: Type, value: &[u8]) -> Result<Vec<String>, String> {
+async fn found(wire: &Wire, sql: &str, declared: Type, value: &[u8]) -> Result<Vec<String>, String> {
     let client = wire.client().await;
     let said = |error: tokio_postgres::Error| error.as_db_error().map_or(error.to_string(), |e| e.message().to_owned());
     let statement = client.prepare_typed(sql, &[declared]).await.map_err(said)?;
