@@ -70,7 +70,8 @@ async fn backslash_commands_describe_the_views() {
             assert!(stdout.contains(line), "{command}: no `{line}` in\n{stdout}\n{stderr}");
         }
         // What psql says itself of an answer without rows.
-        assert!(matches!(stderr.as_str(), "" | "Did not find any relations.\n"), "{command}: {stderr}");
+        let says_none = stderr.starts_with("Did not find any ") && stderr.lines().count() == 1;
+        assert!(stderr.is_empty() || says_none, "{command}: {stderr}");
     }
 }
 
