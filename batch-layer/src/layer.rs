@@ -159,6 +159,7 @@ fn start_runs(
         clock: clock.clone(),
         config: config.clone(),
         writer: Arc::clone(writer),
+        deleted_again: tokio::sync::Mutex::default(),
     };
     let (owner, lease) = (config.owner.clone(), config.leader_lease);
     let leader = Leader::start(catalog.clone(), owner, lease, tracker, shutdown.clone());

@@ -118,6 +118,21 @@ async fn a_lander_writes_again_what_was_collected_meanwhile() {
     }
 }
 
+/// A writer that was stopped before it put an object goes on after that was collected, and dies before it can say so.
+#[tokio::test]
+async fn what_is_put_after_it_was_collected_goes_though_its_writer_died() {
+    let rig = Rig::new(CLICKS).await;
+    let path = "segments/late";
+    rig.catalog.stage(&[(path, 4)], None).await.unwrap();
+    rig.clock.advance_ms(STAGING_MS + 1);
+    rig.upkeep().collect().await.unwrap();
+    assert_eq!(rig.objects(ObjectState::Deleted).await, [path]);
+    rig.store.put_new(&path.into(), "late".into()).await.unwrap();
+    rig.upkeep().collect().await.unwrap();
+    assert!(rig.store.list_prefix(&"segments".into()).await.unwrap().is_empty());
+    assert_eq!(rig.objects(ObjectState::Deleted).await, [path], "another may put it");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_given_up_for_dead_does_not_publish_what_was_collected() {
     let rig = landed().await;

@@ -211,6 +211,7 @@ impl Rig {
             clock: self.clock.clone(),
             config: runs(),
             writer: Arc::new(Writer::default()),
+            deleted_again: tokio::sync::Mutex::default(),
         }
     }
 

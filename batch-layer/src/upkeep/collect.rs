@@ -5,6 +5,7 @@ use dovetail_core::catalog::{ObjectState, Patience};
 use dovetail_core::store::StoreError;
 use futures::StreamExt;
 use metrics::{counter, gauge};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Upkeep, UpkeepError};
@@ -32,10 +33,23 @@ impl Upkeep {
                 break;
             }
         }
+        self.delete_again().await?;
         let late = self.delete(self.catalog.deleted_long_ago(AT_ONCE).await?).await;
         self.catalog.forget_deleted(&late.paths).await?;
         late.failed.map_or(Ok(()), Err)?;
         self.count_objects().await
+    }
+
+    /// What was never recorded may have been put after it was deleted, by a writer that died before it could say so.
+    async fn delete_again(&self) -> Result<(), UpkeepError> {
+        let every = self.config.staging_limit;
+        if self.deleted_again.lock().await.is_some_and(|at| at.elapsed() < every) {
+            return Ok(());
+        }
+        let again = self.delete(self.catalog.deleted_lately(AT_ONCE).await?).await;
+        again.failed.map_or(Ok(()), Err)?;
+        *self.deleted_again.lock().await = Some(Instant::now());
+        Ok(())
     }
 
     async fn delete(&self, paths: Vec<String>) -> Deleted {

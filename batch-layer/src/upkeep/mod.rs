@@ -42,6 +42,8 @@ pub(crate) struct Upkeep {
     pub(crate) clock: Clock,
     pub(crate) config: RunConfig,
     pub(crate) writer: Arc<Writer>,
+    /// When what was never recorded was last deleted again.
+    pub(crate) deleted_again: tokio::sync::Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use dovetail_core::catalog::{CatalogError, MemberLayer};
 use dovetail_ingestion::feed::FeedError;
 use dovetail_ingestion::log::LogError;
@@ -57,9 +57,6 @@ const BLOCKING: usize = 64;
 
 /// One runtime for connections and queries, one for folding and landing.
 pub(super) fn runtimes(config: &Config) -> Result<(Runtime, Runtime)> {
-    if config.cores() == 0 {
-        bail!("`batch.cores` is 0: write how many cores are used, or leave it out for all");
-    }
     let runtime = |name: &str| {
         Builder::new_multi_thread()
             .worker_threads(config.cores())

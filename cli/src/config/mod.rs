@@ -1,6 +1,7 @@
 //! Settings: defaults, then `dovetail.toml`, then `DOVETAIL_SECTION_KEY` variables, then flags.
 
 mod layers;
+mod least;
 mod sections;
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,8 @@ impl Config {
         let _: Self = toml::from_str(text).with_context(|| format!("in `{name}`"))?;
         let mut table: toml::Table = toml::from_str(text).with_context(|| format!("in `{name}`"))?;
         variables::lay_over(&mut table, variables)?;
-        table.try_into().with_context(|| format!("in `{name}` and the environment"))
+        let config: Self = table.try_into().with_context(|| format!("in `{name}` and the environment"))?;
+        config.check_least().with_context(|| format!("in `{name}` and the environment"))?;
+        Ok(config)
     }
 }

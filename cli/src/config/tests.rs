@@ -184,3 +184,33 @@ fn settings_of_librdkafka_are_passed_as_they_are() {
     let error = format!("{:#}", parse("[kafka]\n\"linger.ms\" = 5", &[]).unwrap().kafka().unwrap_err());
     assert!(error.contains("linger.ms") && error.contains("brokers"), "{error}");
 }
+
+#[test]
+fn what_nothing_works_with_is_refused() {
+    let zeros = [
+        "ingest.in_flight = \"0\"",
+        "ingest.request = \"0 B\"",
+        "log.queue = \"0\"",
+        "log.read = \"0\"",
+        "landing.segment_size = \"0\"",
+        "landing.segment_age = \"0s\"",
+        "batch.cores = 0",
+        "batch.staging_limit = \"0s\"",
+        "batch.upkeep_every = \"0s\"",
+        "speed.memory = \"0\"",
+        "speed.seal = \"1us\"",
+        "query.timeout = \"0s\"",
+        "query.memory = \"0\"",
+        "query.total_memory = \"0\"",
+        "query.concurrent = 0",
+        "query.connections = 0",
+        "member.lease = \"0s\"",
+        "kafka.replication = 0",
+    ];
+    for text in zeros {
+        let (name, _) = text.split_once(' ').unwrap();
+        let said = refused(text, &[]);
+        assert!(said.contains(&format!("`{name}` has to be at least 1")), "{said}");
+    }
+    assert!(parse("log.decoded = \"0\"\nquery.state_cache = \"0\"", &[]).is_ok());
+}

@@ -48,7 +48,7 @@ async fn no_cores_at_all_are_refused() {
     server.launch();
     let (code, said) = server.ended().await;
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("`batch.cores` is 0") && !said.contains("panicked"), "{said}");
+    assert!(said.contains("`batch.cores` has to be at least 1") && !said.contains("panicked"), "{said}");
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ pub struct Patience {
     pub staging: Duration,
 }
 
-/// What was never recorded is deleted once more this much later: no put takes so long.
+/// What was never recorded is deleted again and again for this long: no put takes so long.
 const LATE: Duration = Duration::from_secs(24 * 3600);
 
 impl Catalog {
@@ -156,6 +156,13 @@ impl Catalog {
             change.commit().await
         })
         .await
+    }
+
+    /// Up to `most` objects that were never recorded and are deleted, the last ones first: whoever put one of them may
+    /// have been stopped for long.
+    pub async fn deleted_lately(&self, most: u32) -> Result<Vec<String>, CatalogError> {
+        let select = Statement::new(include_str!("sql/object_lately.sql"));
+        self.read_all("list what was deleted", select.bind(i64::from(most))).await
     }
 
     /// Up to `most` objects that were never recorded and were deleted a day ago: it is time to delete them once more.

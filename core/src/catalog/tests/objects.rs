@@ -148,6 +148,7 @@ async fn what_was_never_recorded_is_deleted_once_more(place: Place) {
     assert_eq!(delete(&catalog).await, ["a"]);
     assert_eq!(states(&catalog).await, [("a".to_owned(), "deleted")]);
     assert!(catalog.deleted_long_ago(10).await.unwrap().is_empty());
+    assert_eq!(catalog.deleted_lately(10).await.unwrap(), ["a"]);
     execute(&catalog, "UPDATE objects SET since_ms = since_ms - 86400001").await;
     assert_eq!(catalog.deleted_long_ago(10).await.unwrap(), ["a"]);
     catalog.forget_deleted(&["a".to_owned()]).await.unwrap();

@@ -55,7 +55,7 @@ pub(super) async fn append(
                 return Ok(OffsetRange::new(end, end));
             }
         },
-        None => send(clients, partition, records, None, until).await?,
+        None => send(clients, partition, records, until).await?,
     };
     settled(clients, &delivery, until).await?;
     let outcome = delivery.outcome().map_err(|code| failed(clients, partition, code))?;
@@ -104,11 +104,12 @@ async fn send_marked(
             return Err(LogError::SourceOverlap { topic, partition, source_id: mark.source.clone(), first, appended });
         }
     }
-    let delivery = Arc::new(Delivery::of(records.len()));
+    let sender = sender(clients, partition)?;
+    let delivery = Arc::new(Delivery::of(records.len(), sender.gone()));
     // Before it is sent: whoever gives up waiting leaves it for the next append of the source to wait for.
     let position = SourcePosition { last, spread: mark.spread.clone() };
     sources.sent(&mark.source, &delivery, position, records.len());
-    enqueue(clients, partition, records, Some(mark), &delivery, until).await?;
+    enqueue(clients, &sender, partition, records, Some(mark), &delivery, until).await?;
     Ok(Some(delivery))
 }
 
@@ -131,17 +132,22 @@ async fn send(
     clients: &Arc<Clients>,
     partition: &Partition,
     records: &Records,
-    mark: Option<&SourceMark>,
     until: Instant,
 ) -> Result<Arc<Delivery>, LogError> {
-    let delivery = Arc::new(Delivery::of(records.len()));
-    enqueue(clients, partition, records, mark, &delivery, until).await?;
+    let sender = sender(clients, partition)?;
+    let delivery = Arc::new(Delivery::of(records.len(), sender.gone()));
+    enqueue(clients, &sender, partition, records, None, &delivery, until).await?;
     Ok(delivery)
+}
+
+fn sender(clients: &Clients, partition: &Partition) -> Result<Arc<Sender>, LogError> {
+    clients.sender().map_err(|error| clients.failed("appending", &partition.topic, &error))
 }
 
 /// Gives `records` to the producer, in their order and together.
 async fn enqueue(
     clients: &Arc<Clients>,
+    sender: &Arc<Sender>,
     partition: &Partition,
     records: &Records,
     mark: Option<&SourceMark>,
@@ -149,17 +155,16 @@ async fn enqueue(
     until: Instant,
 ) -> Result<(), LogError> {
     let mut rest = Unsent { delivery, records: records.len() };
-    let sender = clients.sender().map_err(|error| clients.failed("appending", &partition.topic, &error))?;
     let _together = partition.sending.lock().await;
     let behind = mark.map(|mark| headers::behind_number(&mark.source, &mark.spread));
     for i in 0..records.len() {
         let number = mark.and_then(|mark| Some((behind.as_deref()?, *mark.numbers.get(i)?)));
-        while let Err(error) = send_one(&sender, partition, records, i, number, delivery) {
+        while let Err(error) = send_one(sender, partition, records, i, number, delivery) {
             match error.rdkafka_error_code() {
                 Some(Code::QueueFull) if Instant::now() < until => sleep(FULL).await,
                 // The topic has it: it is new, and the producer has not heard of it.
                 Some(Code::UnknownPartition) if Instant::now() < until => {
-                    learn(clients, &sender, &partition.topic).await?;
+                    learn(clients, sender, &partition.topic).await?;
                     clients.reported.identities.check(&partition.topic)?;
                     sleep(FULL).await;
                 }

@@ -7,6 +7,7 @@
 //! | producer | appending; replaced after an error that it does not survive |
 //! | admin | topics, trimming |
 
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::metadata::Metadata;
 use rdkafka::producer::{Producer, ThreadedProducer};
 use rdkafka::types::RDKafkaErrorCode;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::context::{Context, Reported};
 use super::failure::{Failures, is_outage};
@@ -25,7 +27,32 @@ use super::lane::{Lane, serve};
 use super::settings::KafkaConfig;
 use crate::log::LogError;
 
-pub(super) type Sender = ThreadedProducer<Context>;
+/// A producer.
+pub(super) struct Sender {
+    /// Dropped before `gone` is cancelled: what it has not told of by then, it never will.
+    producer: ThreadedProducer<Context>,
+    gone: DropGuard,
+}
+
+impl Sender {
+    fn open(config: &KafkaConfig, context: Context) -> KafkaResult<Self> {
+        let producer = config.producer().create_with_context(context)?;
+        Ok(Self { producer, gone: CancellationToken::new().drop_guard() })
+    }
+
+    /// Cancelled once nothing is heard of this producer any more.
+    pub(super) fn gone(&self) -> CancellationToken {
+        self.gone.token().clone()
+    }
+}
+
+impl Deref for Sender {
+    type Target = ThreadedProducer<Context>;
+
+    fn deref(&self) -> &ThreadedProducer<Context> {
+        &self.producer
+    }
+}
 
 /// How soon something is asked for again.
 const AGAIN: Duration = Duration::from_millis(20);
@@ -89,8 +116,11 @@ impl Clients {
             counter!("dovetail_kafka_producers_replaced_total").increment(1);
             tracing::warn!(%code, why, "the producer is replaced; what it held is not acknowledged");
         }
-        let fresh: Sender = self.config.producer().create_with_context(Context::new("producer", &self.reported))?;
-        Ok(Arc::clone(sender.insert(Arc::new(fresh))))
+        let fresh = Arc::new(Sender::open(&self.config, Context::new("producer", &self.reported))?);
+        let old = sender.replace(Arc::clone(&fresh));
+        // It takes a moment to end, in which others go on.
+        std::thread::spawn(move || drop(old));
+        Ok(fresh)
     }
 
     pub(super) fn admin(&self) -> KafkaResult<Arc<AdminClient<Context>>> {

@@ -15,11 +15,13 @@ pub(super) struct Delivery {
     high: AtomicI64,
     failed: Mutex<Option<RDKafkaErrorCode>>,
     done: CancellationToken,
+    /// Cancelled when nothing more will be heard of it.
+    gone: CancellationToken,
 }
 
 impl Delivery {
-    /// Of `records`, which are all still to be sent.
-    pub(super) fn of(records: usize) -> Self {
+    /// Of `records`, which are all still to be sent by a producer that is there until `gone` is cancelled.
+    pub(super) fn of(records: usize, gone: CancellationToken) -> Self {
         let done = CancellationToken::new();
         if records == 0 {
             done.cancel();
@@ -31,6 +33,7 @@ impl Delivery {
             high: AtomicI64::new(-1),
             failed: Mutex::new(None),
             done,
+            gone,
         }
     }
 
@@ -59,11 +62,14 @@ impl Delivery {
 
     /// Waits until no record is on its way any more.
     pub(super) async fn settled(&self) {
-        self.done.cancelled().await;
+        tokio::select! {
+            () = self.done.cancelled() => {}
+            () = self.gone.cancelled() => {}
+        }
     }
 
     pub(super) fn is_settled(&self) -> bool {
-        self.done.is_cancelled()
+        self.done.is_cancelled() || self.gone.is_cancelled()
     }
 
     /// Where the records are, once settled, or why the first one that failed did. Records of others can be between.
@@ -71,6 +77,9 @@ impl Delivery {
     pub(super) fn outcome(&self) -> Result<OffsetRange, RDKafkaErrorCode> {
         if let Some(code) = *self.lock() {
             return Err(code);
+        }
+        if !self.done.is_cancelled() {
+            return Err(RDKafkaErrorCode::PurgeInflight);
         }
         let (low, high) = (self.low.load(Ordering::Relaxed), self.high.load(Ordering::Relaxed));
         Ok(if low < 0 || high < low {
@@ -89,21 +98,37 @@ impl Delivery {
 mod tests {
     use super::*;
 
+    fn of(records: usize) -> Delivery {
+        Delivery::of(records, CancellationToken::new())
+    }
+
+    #[tokio::test]
+    async fn what_a_producer_never_tells_has_failed() {
+        let gone = CancellationToken::new();
+        let delivery = Delivery::of(2, gone.clone());
+        delivery.arrived(7);
+        assert!(!delivery.is_settled());
+        gone.cancel();
+        delivery.settled().await;
+        assert!(delivery.is_settled());
+        assert_eq!(delivery.outcome(), Err(RDKafkaErrorCode::PurgeInflight));
+    }
+
     #[test]
     fn a_delivery_settles_with_its_last_record() {
-        let delivery = Delivery::of(3);
+        let delivery = of(3);
         delivery.arrived(7);
         delivery.arrived(9);
         assert!(!delivery.is_settled());
         delivery.arrived(8);
         assert!(delivery.is_settled());
         assert_eq!(delivery.outcome(), Ok(OffsetRange::new(7, 10)));
-        assert!(Delivery::of(0).is_settled());
+        assert!(of(0).is_settled());
     }
 
     #[test]
     fn one_failure_is_the_outcome_of_all() {
-        let delivery = Delivery::of(4);
+        let delivery = of(4);
         delivery.arrived(7);
         delivery.failed(RDKafkaErrorCode::MessageTimedOut);
         delivery.not_sent(2, RDKafkaErrorCode::QueueFull);

@@ -72,6 +72,8 @@ pub(super) fn is_outage(code: Code) -> bool {
             | Code::FencedLeaderEpoch
             | Code::Fatal
             | Code::GaplessGuarantee
+            | Code::InvalidProducerEpoch
+            | Code::InvalidProducerIdMapping
             | Code::KafkaStorageError
             | Code::LeaderNotAvailable
             | Code::MessageTimedOut
@@ -81,6 +83,8 @@ pub(super) fn is_outage(code: Code) -> bool {
             | Code::NotLeaderForPartition
             | Code::OffsetNotAvailable
             | Code::OperationTimedOut
+            // The producer is replaced, and whoever sends again learns what is in the log.
+            | Code::OutOfOrderSequenceNumber
             | Code::PurgeInflight
             | Code::PurgeQueue
             | Code::QueueFull
@@ -90,6 +94,7 @@ pub(super) fn is_outage(code: Code) -> bool {
             | Code::Retry
             | Code::TimedOutQueue
             | Code::UnknownLeaderEpoch
+            | Code::UnknownProducerId
             | Code::WaitingForCoordinator
     )
 }

@@ -202,6 +202,8 @@ impl Sources {
 
 #[cfg(test)]
 mod tests {
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
 
     fn range(start: i64, end: i64) -> OffsetRange {
@@ -228,7 +230,8 @@ mod tests {
     #[test]
     fn an_append_counts_once_it_is_through() {
         let mut sources = Sources::default();
-        let (through, lost, late) = (Delivery::of(1), Delivery::of(1), Delivery::of(1));
+        let of_one = || Delivery::of(1, CancellationToken::new());
+        let (through, lost, late) = (of_one(), of_one(), of_one());
         through.arrived(3);
         lost.failed(rdkafka::types::RDKafkaErrorCode::PurgeQueue);
         let late = Arc::new(late);

@@ -1,5 +1,6 @@
 //! Brokers that go away and come back, in the middle of everything.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use dovetail_core::clock::Clock;
@@ -38,12 +39,16 @@ async fn nothing_is_lost_or_doubled(own: &Brokers, faults: &[(&'static str, u16)
     until("the topic", || async { log.create_topic("t", 1).await.is_ok() }).await;
     let over = AtomicBool::new(false);
     let sent = AtomicU64::new(u64::MAX);
+    let last_errors = Mutex::new([const { String::new() }; 2]);
+    let unreachable = |which: usize, why: String| last_errors.lock().unwrap()[which] = why;
+    let (appending, reading) = (AtomicU64::new(0), AtomicU64::new(0));
 
     let append = async {
         let mut next = 0;
         while !over.load(Ordering::Relaxed) {
             let mut numbers: Vec<u64> = (next..next + BATCH).collect();
             next += BATCH;
+            appending.store(next, Ordering::Relaxed);
             loop {
                 let values: Vec<String> = numbers.iter().map(u64::to_string).collect();
                 // Brokers forget producers whose records are old, by the records' own times.
@@ -52,7 +57,7 @@ async fn nothing_is_lost_or_doubled(own: &Brokers, faults: &[(&'static str, u16)
                 match log.append("t", 0, records, Some(mark)).await {
                     Ok(_) => break,
                     Err(LogError::SourceOverlap { appended, .. }) => numbers.retain(|number| *number > appended),
-                    Err(LogError::Unreachable { .. }) => {}
+                    Err(error @ LogError::Unreachable { .. }) => unreachable(0, error.to_string()),
                     Err(error) => panic!("{error}"),
                 }
             }
@@ -70,8 +75,9 @@ async fn nothing_is_lost_or_doubled(own: &Brokers, faults: &[(&'static str, u16)
                 Ok(page) => {
                     seen.extend(texts(&page.records));
                     at = page.range.end;
+                    reading.store(seen.len() as u64, Ordering::Relaxed);
                 }
-                Err(LogError::Unreachable { .. }) => {}
+                Err(error @ LogError::Unreachable { .. }) => unreachable(1, error.to_string()),
                 Err(error) => panic!("{error}"),
             }
         }
@@ -84,7 +90,9 @@ async fn nothing_is_lost_or_doubled(own: &Brokers, faults: &[(&'static str, u16)
         over.store(true, Ordering::Relaxed);
     };
     let all = async { tokio::join!(append, read, disturb) };
-    let ((), seen, ()) = tokio::time::timeout(Duration::from_secs(300), all).await.expect("it goes on by itself");
+    let Ok(((), seen, ())) = tokio::time::timeout(Duration::from_secs(300), all).await else {
+        panic!("it does not go on: appending up to {appending:?}, {reading:?} read, {last_errors:?}")
+    };
     let expected: Vec<String> = (0..sent.load(Ordering::Relaxed)).map(|number| number.to_string()).collect();
     assert!(!expected.is_empty());
     let first = seen.iter().zip(&expected).position(|(seen, expected)| seen != expected);
@@ -107,22 +115,27 @@ async fn while_the_broker_is_away_it_is_said_and_later_it_goes_on() {
     let log = KafkaLog::open(config).unwrap();
     // A broker that has just started may take longer than that.
     until("the topic", || async { log.create_topic("t", 1).await.is_ok() }).await;
-    log.append("t", 0, values_of(&["a"]), None).await.unwrap();
-    assert_eq!(texts(&log.read("t", 0, 0, PLENTY).await.unwrap().records), ["a"]);
+    // Numbered, so that what takes longer may be sent again.
+    let append = async |number: u64, value: &str| {
+        let mark = SourceMark { source: "s".to_owned(), numbers: vec![number], spread: Spread::over(1) };
+        log.append("t", 0, values_of(&[value]), Some(mark)).await.map(|_| ())
+    };
+    let values = async || log.read("t", 0, 0, PLENTY).await.map_or_else(|_| vec![], |page| texts(&page.records));
+    until("the first record", || async { append(0, "a").await.is_ok() }).await;
+    until("the first record to be read", || async { values().await == ["a"] }).await;
 
     own.one("kill", 1).await;
     let bounds = log.bounds("t", 0).await.map(|_| ());
-    let append = log.append("t", 0, values_of(&["b"]), None).await.map(|_| ());
+    let appended = append(1, "b").await;
     let read = log.read("t", 0, 1, PLENTY).await.map(|_| ());
     let waited = log.wait_past("t", 0, 1).await;
-    for result in [bounds, append, read, waited] {
+    for result in [bounds, appended, read, waited] {
         let Err(LogError::Unreachable { why, .. }) = &result else { panic!("{result:?}") };
         assert!(why.contains(&own.addresses()), "{why}");
     }
     own.one("start", 1).await;
-    // The append that was given up was kept, and arrives before the next one.
-    until("the broker", || async { log.append("t", 0, values_of(&["c"]), None).await.is_ok() }).await;
-    let page = log.read("t", 0, 0, PLENTY).await.unwrap();
-    let read = texts(&page.records);
-    assert_eq!((&read[..2], read.last().unwrap().as_str()), (&strings(&["a", "b"])[..], "c"));
+    // The append that was given up was kept or was not, and is made good by the next one of the source.
+    until("the broker", || async { append(1, "b").await.is_ok() && append(2, "c").await.is_ok() }).await;
+    until("all of them to be read", || async { values().await.len() == 3 }).await;
+    assert_eq!(values().await, ["a", "b", "c"]);
 }
