@@ -2,12 +2,26 @@
 //!
 //! Most are taken care of by `datafusion-pg-catalog`; here is what SQLAlchemy needs besides.
 
+mod asked;
+mod nothing;
+mod relations;
+
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query,
-    SelectItem, SetExpr, Statement, TableFactor, Value, ValueWithSpan, VisitMut, VisitorMut, visit_expressions_mut,
+    DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval,
+    LimitClause, ObjectName, Query, Select, SelectItem, SetExpr, Statement, TableFactor, Value, ValueWithSpan,
+    VisitMut, VisitorMut, visit_expressions_mut,
 };
+
+pub(crate) use self::asked::expression;
+use crate::parameters::in_words;
+
+/// The statements in simpler words, if they ask what DataFusion cannot plan as it is asked; see [`asked`].
+pub(crate) fn simpler(statements: &[Statement]) -> Option<Vec<Statement>> {
+    let simpler: Vec<Statement> = statements.iter().cloned().map(asked::simpler).collect();
+    (simpler != statements).then_some(simpler)
+}
 
 /// The statement in words that DataFusion knows: `x LIKE p ESCAPE '/'` escapes with a backslash, and what clients
 /// look up in catalogs that are always empty is null.
@@ -21,11 +35,15 @@ pub(crate) fn rewritten(mut statement: Statement) -> Statement {
             **pattern = replace(doubled, escape, "\\");
             *escape_char = None;
         }
+        if let Some(Value::SingleQuotedString(text)) = interval_of(expr)
+            && (text.contains(':') || text.trim_start().starts_with(['P', 'p']))
+            && let Some(words) = in_words(text)
+        {
+            *text = words;
+        }
         let nothing = match expr {
             Expr::Subquery(query) => is_of_nothing(query),
             Expr::Function(function) => is_of_no_key(function),
-            // The one column of `pg_class` that ours lacks.
-            Expr::CompoundIdentifier(parts) => parts.last().is_some_and(|column| column.value == "reloptions"),
             _ => false,
         };
         if nothing {
@@ -33,30 +51,88 @@ pub(crate) fn rewritten(mut statement: Statement) -> Statement {
         }
         ControlFlow::<()>::Continue(())
     });
-    let _ = VisitMut::visit(&mut statement, &mut NamedCasts);
+    let _ = VisitMut::visit(&mut statement, &mut Queries);
     statement
+}
+
+/// The text that stands for an interval: `INTERVAL '1:30:00'`, `'PT1H'::interval`.
+fn interval_of(expr: &mut Expr) -> Option<&mut Value> {
+    let text = match expr {
+        Expr::Interval(Interval { value, leading_field: None, .. }) => value,
+        Expr::Cast { expr, data_type: DataType::Interval { .. }, .. } => expr,
+        _ => return None,
+    };
+    match text.as_mut() {
+        Expr::Value(text) => Some(&mut text.value),
+        _ => None,
+    }
+}
+
+struct Queries;
+
+impl VisitorMut for Queries {
+    type Break = ();
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        relations::replace(factor);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        relations::rename(expr);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        name_settings(select);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        name_casts(query);
+        if let Some(LimitClause::LimitOffset { limit, offset, .. }) = &mut query.limit_clause {
+            limit.iter_mut().chain(offset.iter_mut().map(|offset| &mut offset.value)).for_each(counted);
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// `SELECT CAST(x AS VARCHAR) .. ORDER BY x`: as in PostgreSQL the cast is called `x`, and it is what is ordered by.
 /// DataFusion would add the column `x` to sort by, beside a cast of the same name, and refuse both.
-struct NamedCasts;
-
-impl VisitorMut for NamedCasts {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        if query.order_by.is_some()
-            && let SetExpr::Select(select) = query.body.as_mut()
-        {
-            for item in &mut select.projection {
-                if let SelectItem::UnnamedExpr(expr @ Expr::Cast { .. }) = item
-                    && let Some(alias) = column_of(expr)
-                {
-                    *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
-                }
+fn name_casts(query: &mut Query) {
+    if query.order_by.is_some()
+        && let SetExpr::Select(select) = query.body.as_mut()
+    {
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(expr @ Expr::Cast { .. }) = item
+                && let Some(alias) = column_of(expr)
+            {
+                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
             }
         }
-        ControlFlow::Continue(())
+    }
+}
+
+/// What is answered by the session keeps the name of its function.
+fn name_settings(select: &mut Select) {
+    for item in &mut select.projection {
+        if let SelectItem::UnnamedExpr(Expr::Function(function)) = item
+            && let Some(name) = function.name.0.last().and_then(|part| part.as_ident())
+            && let name = name.value.to_lowercase()
+            && matches!(name.as_str(), "current_setting" | "set_config" | "current_schema")
+        {
+            *item = SelectItem::ExprWithAlias { expr: Expr::Function(function.clone()), alias: Ident::new(name) };
+        }
+    }
+}
+
+/// `LIMIT '5'`, as drivers write that put the values into the text of a statement: 5.
+fn counted(count: &mut Expr) {
+    if let Expr::Value(ValueWithSpan { value: value @ Value::SingleQuotedString(_), .. }) = count
+        && let Value::SingleQuotedString(text) = value
+        && let Ok(number) = text.trim().parse::<u64>()
+    {
+        *value = Value::Number(number.to_string(), false);
     }
 }
 

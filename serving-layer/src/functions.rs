@@ -1,19 +1,22 @@
 //! Functions that PostgreSQL clients ask for and DataFusion or its `pg_catalog` lack.
 
+mod by_oid;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringArray, new_empty_array};
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int32Type};
+use arrow::datatypes::{DataType, Int32Type, Int64Type};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::execution::context::SessionContext;
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility, create_udf,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
 use dovetail_core::view::Planned;
 
+use self::by_oid::ByOid;
 use crate::error::QueryError;
+use crate::pg_catalog::ROLE;
+use crate::postgres::known_settings;
 use crate::schema::PUBLIC;
 
 /// What `version()` begins with: clients choose their catalog queries by it.
@@ -30,6 +33,7 @@ pub(crate) async fn register(context: &SessionContext, views: &[Planned]) -> Res
         relations.iter().filter(|r| r.is_view()).filter_map(|r| Some((r.oid, ScalarValue::from(sql(r)?))));
     let none = ScalarValue::Utf8(None);
     context.register_udf(ByOid::function("pg_get_viewdef", DataType::Utf8, definitions.collect(), none));
+    context.register_udf(to_regclass(&relations));
     register_constants(context);
     Ok(())
 }
@@ -77,72 +81,23 @@ async fn relations(context: &SessionContext) -> Result<Vec<Relation>, QueryError
     Ok(relations)
 }
 
-/// A function of an oid, and perhaps a flag that makes no difference.
-#[derive(Debug)]
-struct ByOid {
-    name: &'static str,
-    signature: Signature,
-    returns: DataType,
-    answers: HashMap<i32, ScalarValue>,
-    otherwise: ScalarValue,
-}
-
-impl ByOid {
-    fn function(
-        name: &'static str,
-        returns: DataType,
-        answers: HashMap<i32, ScalarValue>,
-        otherwise: ScalarValue,
-    ) -> ScalarUDF {
-        let signatures = vec![
-            TypeSignature::Exact(vec![DataType::Int32]),
-            TypeSignature::Exact(vec![DataType::Int32, DataType::Boolean]),
-        ];
-        let signature = Signature::one_of(signatures, Volatility::Stable);
-        ScalarUDF::new_from_impl(Self { name, signature, returns, answers, otherwise })
-    }
-}
-
-/// There is one function of each name.
-impl PartialEq for ByOid {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-
-impl Eq for ByOid {}
-
-impl std::hash::Hash for ByOid {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
-    }
-}
-
-impl ScalarUDFImpl for ByOid {
-    fn name(&self) -> &str {
-        self.name
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
-        Ok(self.returns.clone())
-    }
-
-    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let Some(oids) = arguments.args.first() else { return Ok(ColumnarValue::Scalar(self.otherwise.clone())) };
-        let oids = oids.to_array(arguments.number_rows)?;
-        let answers = oids
-            .as_primitive::<Int32Type>()
-            .iter()
-            .map(|oid| oid.and_then(|oid| self.answers.get(&oid)).unwrap_or(&self.otherwise).clone());
-        if oids.is_empty() {
-            return Ok(ColumnarValue::Array(new_empty_array(&self.returns)));
+/// The oid of a relation by its name, with or without its schema; null when there is none.
+fn to_regclass(relations: &[Relation]) -> ScalarUDF {
+    let mut oids: HashMap<String, i32> = HashMap::new();
+    for relation in relations {
+        oids.insert(format!("{}.{}", relation.schema, relation.name), relation.oid);
+        if relation.is_visible() {
+            oids.entry(relation.name.clone()).or_insert(relation.oid);
         }
-        Ok(ColumnarValue::Array(ScalarValue::iter_to_array(answers)?))
     }
+    let answer = move |arguments: &[ColumnarValue]| -> Result<ColumnarValue> {
+        let names = ColumnarValue::values_to_arrays(arguments)?;
+        let Some(names) = names.first() else { return Ok(ColumnarValue::Scalar(ScalarValue::Int32(None))) };
+        let oid = |name: &str| oids.get(&name.replace('"', "")).copied().or_else(|| name.parse().ok());
+        let found = names.as_string::<i32>().iter().map(|name| name.and_then(oid));
+        Ok(ColumnarValue::Array(Arc::new(found.collect::<Int32Array>()) as ArrayRef))
+    };
+    create_udf("to_regclass", vec![DataType::Utf8], DataType::Int32, Volatility::Stable, Arc::new(answer))
 }
 
 fn register_constants(context: &SessionContext) {
@@ -157,33 +112,112 @@ fn register_constants(context: &SessionContext) {
     context.register_udf(constant("shobj_description", vec![DataType::Int32, DataType::Utf8], None));
     context.register_udf(constant("pg_get_indexdef", vec![DataType::Int32], None));
     context.register_udf(no_oid("to_regtype"));
-    for name in ["pg_type_is_visible", "pg_function_is_visible", "pg_collation_is_visible", "pg_opclass_is_visible"] {
+    for name in [
+        "pg_type_is_visible",
+        "pg_function_is_visible",
+        "pg_collation_is_visible",
+        "pg_opclass_is_visible",
+        "pg_opfamily_is_visible",
+        "pg_operator_is_visible",
+        "pg_conversion_is_visible",
+        "pg_statistics_obj_is_visible",
+    ] {
         let yes = ScalarValue::Boolean(Some(true));
         context.register_udf(ByOid::function(name, DataType::Boolean, HashMap::new(), yes));
     }
+    // How much room a relation takes is not known.
+    for name in ["pg_table_size", "pg_indexes_size"] {
+        context.register_udf(ByOid::function(name, DataType::Int64, HashMap::new(), ScalarValue::Int64(None)));
+    }
+    context.register_udf(size_pretty());
+    context.register_udf(no_size("pg_database_size"));
+    context.register_udf(constant("pg_tablespace_location", vec![DataType::Int32], Some(String::new())));
+    for name in ["pg_get_function_result", "pg_get_function_arguments", "pg_get_function_identity_arguments"] {
+        context.register_udf(constant(name, vec![DataType::Int32], None));
+    }
+    // There are no temporary tables, and nothing to recover.
+    for (name, value) in
+        [("pg_my_temp_schema", ScalarValue::Int32(Some(0))), ("pg_is_in_recovery", ScalarValue::Boolean(Some(false)))]
+    {
+        let data_type = value.data_type();
+        let answer = move |_: &[ColumnarValue]| Ok(ColumnarValue::Scalar(value.clone()));
+        context.register_udf(create_udf(name, vec![], data_type, Volatility::Stable, Arc::new(answer)));
+    }
+    context.register_udf(of_text("quote_literal", |text| text.map(quoted)));
+    context.register_udf(of_text("quote_nullable", |text| Some(text.map_or_else(|| "NULL".to_owned(), quoted))));
     context.register_udf(current_setting());
-    context.register_udf(constant("current_user", vec![], Some("dovetail".to_owned())));
+    for name in ["current_user", "session_user"] {
+        context.register_udf(constant(name, vec![], Some(ROLE.to_owned())));
+    }
+    let role = ScalarValue::from(ROLE);
+    context.register_udf(ByOid::function("pg_get_userbyid", DataType::Utf8, HashMap::new(), role));
 }
 
-/// The settings that catalog queries ask for; null for others.
+/// A function from a text to a text.
+fn of_text(name: &str, value: fn(Option<&str>) -> Option<String>) -> ScalarUDF {
+    let answer = move |arguments: &[ColumnarValue]| -> Result<ColumnarValue> {
+        let texts = ColumnarValue::values_to_arrays(arguments)?;
+        let Some(texts) = texts.first() else { return Ok(ColumnarValue::Scalar(ScalarValue::Utf8(None))) };
+        let values = texts.as_string::<i32>().iter().map(value);
+        Ok(ColumnarValue::Array(Arc::new(values.collect::<StringArray>()) as ArrayRef))
+    };
+    create_udf(name, vec![DataType::Utf8], DataType::Utf8, Volatility::Immutable, Arc::new(answer))
+}
+
+/// The text as a constant in SQL.
+fn quoted(text: &str) -> String {
+    let text = text.replace('\'', "''");
+    match text.contains('\\') {
+        true => format!("E'{}'", text.replace('\\', "\\\\")),
+        false => format!("'{text}'"),
+    }
+}
+
+/// A setting where there is no session that could have changed it.
 fn current_setting() -> ScalarUDF {
-    let answer = |arguments: &[ColumnarValue]| {
-        let Some(ColumnarValue::Scalar(ScalarValue::Utf8(Some(name)))) = arguments.first() else {
-            return Ok(ColumnarValue::Scalar(ScalarValue::Utf8(None)));
+    let answer = |arguments: &[ColumnarValue]| -> Result<ColumnarValue> {
+        let names = ColumnarValue::values_to_arrays(arguments)?;
+        let Some(names) = names.first() else { return Ok(ColumnarValue::Scalar(ScalarValue::Utf8(None))) };
+        let known = known_settings();
+        let setting = |name: &str| {
+            let found = known.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+            let unknown = || DataFusionError::Plan(format!("unrecognized configuration parameter \"{name}\""));
+            found.map(|(_, value)| value.clone()).ok_or_else(unknown)
         };
-        let value = match name.to_lowercase().as_str() {
-            "default_table_access_method" => Some("heap"),
-            "server_version" => Some(SERVER_VERSION),
-            "server_version_num" => Some("160006"),
-            "search_path" => Some(PUBLIC),
-            "timezone" => Some("UTC"),
-            "is_superuser" => Some("off"),
-            "server_encoding" | "client_encoding" => Some("UTF8"),
-            _ => None,
-        };
-        Ok(ColumnarValue::Scalar(ScalarValue::Utf8(value.map(str::to_owned))))
+        let found = names.as_string::<i32>().iter().map(|name| name.map(setting).transpose());
+        Ok(ColumnarValue::Array(Arc::new(found.collect::<Result<StringArray>>()?) as ArrayRef))
     };
     create_udf("current_setting", vec![DataType::Utf8], DataType::Utf8, Volatility::Stable, Arc::new(answer))
+}
+
+/// A function from a name to a size, which is not known.
+fn no_size(name: &str) -> ScalarUDF {
+    let answer = |_: &[ColumnarValue]| Ok(ColumnarValue::Scalar(ScalarValue::Int64(None)));
+    create_udf(name, vec![DataType::Utf8], DataType::Int64, Volatility::Stable, Arc::new(answer))
+}
+
+/// `pg_size_pretty(bytes)`.
+fn size_pretty() -> ScalarUDF {
+    let answer = |arguments: &[ColumnarValue]| -> Result<ColumnarValue> {
+        let sizes = ColumnarValue::values_to_arrays(arguments)?;
+        let Some(sizes) = sizes.first() else { return Ok(ColumnarValue::Scalar(ScalarValue::Utf8(None))) };
+        let pretty = sizes.as_primitive::<Int64Type>().iter().map(|size| size.map(pretty_size));
+        Ok(ColumnarValue::Array(Arc::new(pretty.collect::<StringArray>()) as ArrayRef))
+    };
+    create_udf("pg_size_pretty", vec![DataType::Int64], DataType::Utf8, Volatility::Immutable, Arc::new(answer))
+}
+
+/// As PostgreSQL: the next unit from 10 of it on, rounded half away from zero.
+fn pretty_size(bytes: i64) -> String {
+    let (mut size, mut unit) = (i128::from(bytes), "bytes");
+    for next in ["kB", "MB", "GB", "TB", "PB"] {
+        if size.abs() < 10 * 1024 {
+            break;
+        }
+        size = (size + size.signum() * 512) / 1024;
+        unit = next;
+    }
+    format!("{size} {unit}")
 }
 
 /// A function from a name to the oid of something that does not exist here.

@@ -19,6 +19,8 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{EmptyRelation, LogicalPlan, TableType};
 use dovetail_core::view::{DerivedView, Planned};
 
+use crate::pg_catalog::PgCatalog;
+use crate::postgres::known_settings;
 use crate::provider::{Layer, LeafTable};
 use crate::raw::RawTable;
 use crate::serving::Inner;
@@ -129,6 +131,10 @@ impl CatalogProvider for Catalogs {
         if self.pin.is_some() {
             return Err(crate::error::QueryError::read_only("CREATE SCHEMA").into());
         }
+        let schema: Arc<dyn SchemaProvider> = match name {
+            "pg_catalog" => Arc::new(PgCatalog::over(schema, known_settings())),
+            _ => schema,
+        };
         Ok(others.insert(name.to_owned(), schema))
     }
 }

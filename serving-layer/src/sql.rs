@@ -6,7 +6,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SQLOptions;
 use datafusion::sql::parser::Statement as DfStatement;
-use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement};
+use datafusion::sql::sqlparser::ast::{CopySource, CopyTarget, Query, SetExpr, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -21,13 +21,14 @@ use dovetail_core::sql::{marked, rewritten, unmarked, with_array_parameters};
 
 use crate::compat;
 use crate::error::{QueryError, Reason};
+use crate::fetch::fetch_command;
 
 /// What a statement that is let through does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Does {
     /// Answers rows.
     Read,
-    /// Changes the session only: `SET`, `BEGIN`, a cursor.
+    /// Is about the session: `SET`, `BEGIN`, a cursor, `COPY` to it.
     Session,
 }
 
@@ -68,9 +69,19 @@ impl Dialect {
         if let Some(table) = table_command(sql) {
             return self.parse(&table);
         }
-        let asks_catalog = sql.to_ascii_lowercase().contains("pg_");
+        if let Some(fetch) = fetch_command(sql) {
+            return Ok(vec![fetch]);
+        }
+        let lower = sql.to_ascii_lowercase();
+        let asks_catalog = lower.contains("pg_");
         let statements = match plain(sql) {
-            Ok(statements) if asks_catalog => self.replaced(sql, &statements).unwrap_or(statements),
+            Ok(statements) if asks_catalog || lower.contains("information_schema") => {
+                match compat::simpler(&statements) {
+                    Some(simpler) => simpler,
+                    None if asks_catalog => self.replaced(sql, &statements).unwrap_or(statements),
+                    None => statements,
+                }
+            }
             Ok(statements) => statements,
             // `ABORT`, which the parser does not know.
             Err(error) => self.clients.parse(sql).map_err(|_| error)?,
@@ -181,6 +192,11 @@ pub(crate) fn check(statement: &Statement) -> Result<Does, QueryError> {
             stmts.iter().filter_map(|d| d.for_query.as_deref()).try_for_each(check_query)?;
             Ok(Does::Session)
         }
+        // To the client, not to a file.
+        Statement::Copy { source, to: true, target: CopyTarget::Stdout, .. } => match source {
+            CopySource::Query(query) => check_query(query).map(|()| Does::Session),
+            CopySource::Table { .. } => Ok(Does::Session),
+        },
         Statement::Set(_)
         | Statement::Reset(_)
         | Statement::ShowVariable { .. }

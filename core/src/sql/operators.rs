@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::expr::{Cast, ScalarFunction};
+use datafusion::logical_expr::expr::{Cast, Placeholder, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr};
 use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF};
 use datafusion::scalar::ScalarValue;
@@ -21,6 +21,7 @@ type Planned<T> = Result<PlannerResult<T>>;
 
 impl ExprPlanner for Operators {
     fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> Planned<RawBinaryExpr> {
+        let raw = with_interval(raw, schema);
         let types = (raw.left.get_type(schema), raw.right.get_type(schema));
         let (Ok(left), Ok(right)) = types else { return Ok(PlannerResult::Original(raw)) };
         if let Some(function) = function(&raw.op, &left, &right) {
@@ -64,6 +65,23 @@ impl ExprPlanner for Operators {
             raw.args = raw.args.into_iter().map(float).collect();
         }
         Ok(PlannerResult::Original(raw))
+    }
+}
+
+/// `ts + $1`: what is added to a time stamp is an interval, where DataFusion takes it for another time stamp.
+fn with_interval(raw: RawBinaryExpr, schema: &DFSchema) -> RawBinaryExpr {
+    let is_instant = |expr: &Expr| matches!(expr.get_type(schema), Ok(DataType::Timestamp(..)));
+    let interval = |id: &str| {
+        Expr::Placeholder(Placeholder::new_with_field(id.to_owned(), Some(Arc::new(Field::new("", INTERVAL, true)))))
+    };
+    match (&raw.op, &raw.left, &raw.right) {
+        (BinaryOperator::Plus, instant, Expr::Placeholder(Placeholder { id, field: None })) if is_instant(instant) => {
+            RawBinaryExpr { right: interval(id), ..raw }
+        }
+        (BinaryOperator::Plus, Expr::Placeholder(Placeholder { id, field: None }), instant) if is_instant(instant) => {
+            RawBinaryExpr { left: interval(id), ..raw }
+        }
+        _ => raw,
     }
 }
 

@@ -16,7 +16,6 @@ mod status;
 
 pub use failed::{Code, Failed};
 pub use formats::nested_as_json;
-pub(crate) use params::types as placeholder_types;
 pub use shape::errors_in_shape;
 
 use std::sync::Arc;

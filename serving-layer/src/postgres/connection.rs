@@ -14,8 +14,9 @@ use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use futures::Sink;
 
-use super::extended::Parser;
-use super::session::settings;
+use super::describe::Parser;
+use super::open::Open;
+use super::session::{begin, settings};
 use crate::query::SharedTurn;
 use crate::serving::Serving;
 use crate::session::Settings;
@@ -31,6 +32,7 @@ pub(super) struct Handlers {
 pub(super) struct Service {
     pub(super) serving: Arc<Serving>,
     pub(super) parser: Arc<Parser>,
+    pub(super) open: Arc<Open>,
     turn: SharedTurn,
 }
 
@@ -50,9 +52,11 @@ pub(super) struct Startup {
 
 impl Handlers {
     pub(super) fn new(serving: &Arc<Serving>, manager: &Arc<ConnectionManager>, has_place: bool) -> Self {
-        let parser = Arc::new(Parser { serving: Arc::clone(serving) });
+        let open = Arc::new(Open::default());
+        let parser = Arc::new(Parser { serving: Arc::clone(serving), open: Arc::clone(&open) });
+        let serving_here = Arc::clone(serving);
         Self {
-            service: Arc::new(Service { serving: Arc::clone(serving), parser, turn: SharedTurn::default() }),
+            service: Arc::new(Service { serving: serving_here, parser, open, turn: SharedTurn::default() }),
             startup: Arc::new(Startup {
                 manager: Arc::clone(manager),
                 has_place,
@@ -69,18 +73,18 @@ impl NoopStartupHandler for Startup {
         Some(Arc::clone(&self.manager))
     }
 
-    async fn post_startup<C>(&self, _client: &mut C, _message: PgWireFrontendMessage) -> PgWireResult<()>
+    async fn post_startup<C>(&self, client: &mut C, _message: PgWireFrontendMessage) -> PgWireResult<()>
     where
         C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send,
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        if self.has_place {
-            return Ok(());
+        if !self.has_place {
+            let message = format!("too many connections: `query.connections` allows {}", self.most);
+            let info = ErrorInfo::new("FATAL".to_owned(), "53300".to_owned(), message);
+            return Err(PgWireError::UserError(Box::new(info)));
         }
-        let message = format!("too many connections: `query.connections` allows {}", self.most);
-        let info = ErrorInfo::new("FATAL".to_owned(), "53300".to_owned(), message);
-        Err(PgWireError::UserError(Box::new(info)))
+        begin(client.metadata_mut())
     }
 }
 

@@ -1,110 +1,193 @@
-//! Cursors: `DECLARE`, `FETCH` and `CLOSE`, as drivers use them to read large answers in parts.
+//! Cursors: `DECLARE`, `FETCH`, `MOVE` and `CLOSE`, as drivers use them to read large answers in parts.
 //!
-//! A cursor is a portal whose answer has begun. It keeps its snapshot and its turn, and its time runs from `DECLARE`:
-//! when it is over, all of that is given back, whether anybody fetches or not.
+//! A cursor is an answer that has begun. It keeps its snapshot and its turn, and its time runs from `DECLARE`: when it
+//! is over, all of that is given back, whether anybody fetches or not. Rows are written when they are fetched, in the
+//! format that is asked for then.
 
 use std::sync::Arc;
 
-use datafusion::logical_expr::LogicalPlan;
+use arrow::datatypes::SchemaRef;
 use datafusion::sql::sqlparser::ast::{CloseCursor, Declare, FetchDirection, Statement, Value, ValueWithSpan};
 use datafusion_postgres::hooks::HookClient;
-use datafusion_postgres::pgwire::api::portal::{Format, Portal, PortalExecutionState};
-use datafusion_postgres::pgwire::api::results::{QueryResponse, Response};
-use datafusion_postgres::pgwire::api::stmt::StoredStatement;
-use datafusion_postgres::pgwire::api::store::{Entry, MemPortalStore, PortalStore};
+use datafusion_postgres::pgwire::api::portal::Format;
+use datafusion_postgres::pgwire::api::results::{FieldInfo, QueryResponse, Response, Tag};
 use datafusion_postgres::pgwire::error::PgWireResult;
 use datafusion_postgres::pgwire::messages::data::DataRow;
-use datafusion_postgres::pgwire::types::format::FormatOptions;
 use futures::{Stream, StreamExt};
 use tokio::sync::OwnedMutexGuard;
 
 use super::cancelled::cancellable;
 use super::connection::Service;
-use super::extended::Prepared;
-use super::respond::{done, rows, session_error, tell_missing, wire_error};
+use super::open::Hold;
+use super::respond::{done, session_error, wire_error};
+use super::values::{Columns, Style, fields};
+use crate::fetch::is_move;
+use crate::query::{Answer, Binder};
+
+/// An answer, and how far it was read.
+#[derive(Debug)]
+pub(super) struct Cursor {
+    pub(super) schema: SchemaRef,
+    is_binary: bool,
+    /// `None` once it has ended.
+    answer: Option<Answer>,
+    /// Rows that were computed, and the next of them.
+    ready: Option<(Columns, usize)>,
+}
+
+impl Cursor {
+    /// The answer with its first rows computed: until then the statement can be cancelled.
+    async fn begun(answer: Answer, is_binary: bool) -> PgWireResult<Self> {
+        let schema = Arc::clone(&answer.schema);
+        let mut cursor = Self { schema, is_binary, answer: Some(answer), ready: None };
+        cursor.next_row().await?;
+        Ok(cursor)
+    }
+
+    /// Where the next row stands, `None` at the end.
+    async fn next_row(&mut self) -> PgWireResult<Option<(&Columns, &mut usize)>> {
+        while self.ready.as_ref().is_none_or(|(columns, row)| *row >= columns.rows()) {
+            self.ready = None;
+            let Some(answer) = &mut self.answer else { return Ok(None) };
+            match answer.batches.next().await {
+                Some(Ok(batch)) => self.ready = Some((Columns::of(&batch)?, 0)),
+                Some(Err(error)) => {
+                    self.answer = None;
+                    return Err(wire_error(error, ""));
+                }
+                None => self.answer = None,
+            }
+        }
+        Ok(self.ready.as_mut().map(|(columns, row)| (&*columns, row)))
+    }
+
+    async fn take(&mut self, fields: &[FieldInfo], style: Style) -> PgWireResult<Option<DataRow>> {
+        let Some((columns, row)) = self.next_row().await? else { return Ok(None) };
+        let taken = columns.row(*row, fields, style)?;
+        *row += 1;
+        Ok(Some(taken))
+    }
+
+    /// Passes over rows, and says how many there were.
+    async fn skip(&mut self, most: usize) -> PgWireResult<usize> {
+        let mut skipped = 0;
+        while skipped < most {
+            let Some((columns, row)) = self.next_row().await? else { break };
+            let now = (columns.rows() - *row).min(most - skipped);
+            *row += now;
+            skipped += now;
+        }
+        Ok(skipped)
+    }
+}
 
 impl Service {
-    /// Runs a statement about cursors; `None` when it is about something else.
+    /// Runs a statement about cursors; `None` when it is about something else. `format` is the one that rows are asked
+    /// for in, `None` where the cursor decides.
     pub(super) async fn cursor_statement(
         &self,
         client: &mut dyn HookClient,
         statement: &Statement,
+        binder: Option<Binder<'_>>,
+        format: Option<&Format>,
     ) -> Option<PgWireResult<Response>> {
         Some(match statement {
-            Statement::Declare { stmts } => self.declare(client, stmts).await,
-            Statement::Fetch { name, direction, .. } => fetch(client, &name.value, direction),
+            Statement::Declare { stmts } => self.declare(client, stmts, binder).await,
+            Statement::Fetch { name, direction, into, .. } if is_move(into.as_ref()) => {
+                self.pass(&name.value, direction).await
+            }
+            Statement::Fetch { name, direction, into: None, .. } => {
+                let style = Style::of(client.metadata());
+                let rows = self.fetch(&name.value, direction, format, style);
+                rows.map(|rows| {
+                    let mut rows = cancellable(client, rows);
+                    rows.set_command_tag("FETCH");
+                    Response::Query(rows)
+                })
+            }
+            Statement::Fetch { .. } => Err(session_error("0A000", "`FETCH .. INTO` is not supported")),
             Statement::Close { cursor: CloseCursor::All } => {
-                client.portal_store().clear_portals();
+                self.open.close_all();
                 Ok(done("CLOSE CURSOR ALL"))
             }
             Statement::Close { cursor: CloseCursor::Specific { name } } => {
-                client.portal_store().rm_portal(&name.value);
-                Ok(done("CLOSE CURSOR"))
+                self.open.close(&name.value).map(|()| done("CLOSE CURSOR"))
             }
             _ => return None,
         })
     }
 
-    async fn declare(&self, client: &mut dyn HookClient, cursors: &[Declare]) -> PgWireResult<Response> {
+    async fn declare(
+        &self,
+        client: &mut dyn HookClient,
+        cursors: &[Declare],
+        binder: Option<Binder<'_>>,
+    ) -> PgWireResult<Response> {
         for cursor in cursors {
             let (Some(name), Some(query)) = (cursor.names.first(), &cursor.for_query) else {
                 return Err(session_error("42601", "write `DECLARE name CURSOR FOR SELECT ..`"));
             };
-            let (name, statement) = (name.value.clone(), Statement::Query(query.clone()));
-            let settings = self.settings(client.metadata());
-            let options = FormatOptions::from_client_metadata(client.metadata());
-            let plan = self.parser.plan(&statement, &settings).await.map_err(|error| wire_error(error, ""))?;
-            let answer = Box::pin(self.serving.start(&statement, &settings, None, "postgres")).await;
-            let answer = answer.map_err(|error| wire_error(error, ""))?;
-            tell_missing(client, &answer.as_of).await?;
-            let mut response = rows(answer, &Format::UnifiedText, options).await?;
-            response.set_command_tag("FETCH");
-            let prepared = (statement.to_string(), Some((statement, plan)));
-            let stored = Arc::new(StoredStatement::new(name.clone(), prepared, vec![]));
-            let portal = Portal::new_cursor(name, stored);
-            portal.start(response).await;
-            client.portal_store().put_portal(Arc::new(portal));
+            self.open.check_new(&name.value)?;
+            let answer = self.answer(client, &Statement::Query(query.clone()), "", binder).await?;
+            let begun = Cursor::begun(answer, cursor.binary == Some(true)).await?;
+            let hold = if cursor.hold == Some(true) { Hold::With } else { Hold::Without };
+            self.open.put(name.value.clone(), begun, hold);
         }
         Ok(done("DECLARE CURSOR"))
     }
+
+    fn fetch(
+        &self,
+        name: &str,
+        direction: &FetchDirection,
+        format: Option<&Format>,
+        style: Style,
+    ) -> PgWireResult<QueryResponse> {
+        let cursor = self.taken(name)?;
+        let own = if cursor.is_binary { Format::UnifiedBinary } else { Format::UnifiedText };
+        let fields = Arc::new(fields(&cursor.schema, format.unwrap_or(&own))?);
+        let rows = taken(cursor, Arc::clone(&fields), style, most(direction)?);
+        Ok(QueryResponse::new(fields, rows))
+    }
+
+    async fn pass(&self, name: &str, direction: &FetchDirection) -> PgWireResult<Response> {
+        let passed = self.taken(name)?.skip(most(direction)?).await?;
+        Ok(Response::Execution(Tag::new("MOVE").with_rows(passed)))
+    }
+
+    fn taken(&self, name: &str) -> PgWireResult<OwnedMutexGuard<Cursor>> {
+        let cursor = self.open.cursor(name)?.try_lock_owned();
+        cursor.map_err(|_| session_error("55006", format!("cursor \"{name}\" is being read by another statement")))
+    }
 }
 
-fn fetch(client: &dyn HookClient, name: &str, direction: &FetchDirection) -> PgWireResult<Response> {
-    let most = match direction {
-        FetchDirection::Next | FetchDirection::Forward { limit: None } => 1,
-        FetchDirection::Count { limit } | FetchDirection::Forward { limit: Some(limit) } => number(limit)?,
-        FetchDirection::All | FetchDirection::ForwardAll => usize::MAX,
-        _ => return Err(session_error("55000", "cursor can only scan forward")),
-    };
-    let Some(Entry::Value(portal)) = client.portal_store().get_portal(name) else { return Err(missing(name)) };
-    let Ok(mut state) = portal.state().try_lock_owned() else {
-        return Err(session_error("55006", format!("cursor \"{name}\" is being read by another statement")));
-    };
-    let fields = match &mut *state {
-        PortalExecutionState::Suspended(rows) => rows.row_schema(),
-        _ => Arc::default(),
-    };
-    let mut response = cancellable(client, QueryResponse::new(fields, taken(state, most)));
-    response.set_command_tag("FETCH");
-    Ok(Response::Query(response))
-}
-
-/// The next rows of a cursor, at most so many, each read when it is sent: they are not gathered.
+/// The next rows of a cursor, at most so many, each written when it is sent: they are not gathered.
 fn taken(
-    state: OwnedMutexGuard<PortalExecutionState>,
+    cursor: OwnedMutexGuard<Cursor>,
+    fields: Arc<Vec<FieldInfo>>,
+    style: Style,
     most: usize,
 ) -> impl Stream<Item = PgWireResult<DataRow>> + Send + 'static {
-    futures::stream::unfold(Some((state, most)), |left| async move {
-        let (mut state, most) = left?;
-        let PortalExecutionState::Suspended(rows) = &mut *state else { return None };
-        match rows.data_rows().next().await {
-            Some(row) => Some((row, (most > 1).then_some((state, most - 1)))),
-            None => {
-                *state = PortalExecutionState::Finished;
-                None
+    futures::stream::unfold(Some((cursor, most)), move |left| {
+        let fields = Arc::clone(&fields);
+        async move {
+            let (mut cursor, most) = left.filter(|(_, most)| *most > 0)?;
+            match cursor.take(&fields, style).await {
+                Ok(row) => row.map(|row| (Ok(row), Some((cursor, most - 1)))),
+                Err(error) => Some((Err(error), None)),
             }
         }
     })
+}
+
+/// How many rows a direction asks for.
+fn most(direction: &FetchDirection) -> PgWireResult<usize> {
+    match direction {
+        FetchDirection::Next | FetchDirection::Forward { limit: None } => Ok(1),
+        FetchDirection::Count { limit } | FetchDirection::Forward { limit: Some(limit) } => number(limit),
+        FetchDirection::All | FetchDirection::ForwardAll => Ok(usize::MAX),
+        _ => Err(session_error("55000", "cursor can only scan forward")),
+    }
 }
 
 fn number(limit: &ValueWithSpan) -> PgWireResult<usize> {
@@ -113,21 +196,4 @@ fn number(limit: &ValueWithSpan) -> PgWireResult<usize> {
         _ => None,
     }
     .ok_or_else(|| session_error("22023", format!("`FETCH {limit}`: write how many rows, at least 1")))
-}
-
-fn missing(name: &str) -> datafusion_postgres::pgwire::error::PgWireError {
-    session_error("34000", format!("cursor \"{name}\" does not exist"))
-}
-
-/// What the rows of a `FETCH` look like: those of its cursor.
-pub(super) fn fetched(statement: &Statement, store: &dyn std::any::Any) -> Option<PgWireResult<LogicalPlan>> {
-    let Statement::Fetch { name, .. } = statement else { return None };
-    let store = store.downcast_ref::<MemPortalStore<Prepared>>()?;
-    Some(match store.get_portal(&name.value) {
-        Some(Entry::Value(portal)) => match &portal.statement.statement.1 {
-            Some((_, plan)) => Ok(plan.clone()),
-            None => return None,
-        },
-        _ => Err(missing(&name.value)),
-    })
 }

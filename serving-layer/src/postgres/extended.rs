@@ -3,143 +3,116 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use arrow::datatypes::Schema;
 use async_trait::async_trait;
 use datafusion::common::ParamValues;
-use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::Statement;
-use datafusion_postgres::arrow_pg::datatypes::arrow_schema_to_pg_fields;
 use datafusion_postgres::pgwire::api::portal::{Format, Portal, PortalExecutionState};
 use datafusion_postgres::pgwire::api::query::{
-    ExtendedQueryHandler, send_execution_response, send_partial_query_response,
+    ExtendedQueryHandler, send_describe_response, send_execution_response, send_partial_query_response,
 };
-use datafusion_postgres::pgwire::api::results::{FieldInfo, Response, Tag};
-use datafusion_postgres::pgwire::api::stmt::{QueryParser, StoredStatement};
+use datafusion_postgres::pgwire::api::results::{DescribePortalResponse, Response, Tag};
 use datafusion_postgres::pgwire::api::store::{Entry, PortalStore};
 use datafusion_postgres::pgwire::api::{
-    ClientInfo, ClientPortalStore, ConnectionHandle, DEFAULT_NAME, PgWireConnectionState, Type,
+    ClientInfo, ClientPortalStore, ConnectionHandle, DEFAULT_NAME, PgWireConnectionState,
 };
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
-use datafusion_postgres::pgwire::messages::extendedquery::{Execute, Parse, ParseComplete};
-use datafusion_postgres::pgwire::types::format::FormatOptions;
+use datafusion_postgres::pgwire::messages::extendedquery::{
+    Bind, BindComplete, Describe, Execute, TARGET_TYPE_BYTE_PORTAL,
+};
+use datafusion_postgres::pgwire::messages::response::TransactionStatus;
 use futures::future::{Either, select};
 use futures::{Sink, SinkExt};
 
 use super::bind;
 use super::cancelled::cancellable;
 use super::connection::Service;
-use super::cursor::fetched;
-use super::respond::{rows, tell_missing, wire_error};
-use super::session::{described, settings};
+use super::describe::{Parser, Prepared, has_rows, zone};
+use super::respond::{rows, wire_error};
+use super::values::{Style, fields, same_on_the_wire};
 use crate::error::{QueryError, Reason};
-use crate::serving::Serving;
-use crate::session::Settings;
-use crate::sql::{Does, check, planned};
-
-/// The statement's text, and what it was parsed and planned to. (Cursors of `datafusion-postgres` fix this shape.)
-pub(super) type Prepared = (String, Option<(Statement, LogicalPlan)>);
-
-/// Parses and describes.
-pub(super) struct Parser {
-    pub(super) serving: Arc<Serving>,
-}
-
-impl Parser {
-    async fn describe(&self, sql: &str, settings: &Settings) -> Result<Option<Prepared>, QueryError> {
-        let mut statements = self.serving.dialect.parse(sql)?;
-        let Some(statement) = statements.pop() else { return Ok(None) };
-        if !statements.is_empty() {
-            let message = "cannot insert multiple commands into a prepared statement";
-            return Err(QueryError::new(Reason::Syntax, message));
-        }
-        let plan = match check(&statement)? {
-            Does::Session => described(&statement),
-            Does::Read => self.plan(&statement, settings).await?,
-        };
-        Ok(Some((sql.to_owned(), Some((statement, plan)))))
-    }
-
-    pub(super) async fn plan(&self, statement: &Statement, settings: &Settings) -> Result<LogicalPlan, QueryError> {
-        let mut state = self.serving.template.state();
-        if let Some(schema) = &settings.schema {
-            let mut config = state.config().clone();
-            config.options_mut().catalog.default_schema.clone_from(schema);
-            state = SessionStateBuilder::new_from_existing(state).with_config(config).build();
-        }
-        let plan = Box::pin(planned(&state, statement.clone())).await;
-        plan.map_err(|error| self.serving.with_table_hint(error))
-    }
-}
-
-#[async_trait]
-impl QueryParser for Parser {
-    type Statement = Prepared;
-
-    async fn parse_sql<C>(&self, client: &C, sql: &str, _types: &[Option<Type>]) -> PgWireResult<Option<Prepared>>
-    where
-        C: ClientInfo + Unpin + Send + Sync,
-    {
-        let settings = settings(client.metadata());
-        self.describe(sql, &settings).await.map_err(|error| wire_error(error, sql))
-    }
-
-    fn get_parameter_types(&self, statement: &Prepared) -> PgWireResult<Vec<Type>> {
-        statement.1.as_ref().map_or(Ok(vec![]), |(_, plan)| bind::wire_types(plan))
-    }
-
-    fn get_result_schema(&self, statement: &Prepared, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
-        let Some((statement, plan)) = &statement.1 else { return Ok(vec![]) };
-        // A cursor's rows were encoded when it was declared, settings are always text.
-        let format = format.filter(|_| check(statement).is_ok_and(|does| does == Does::Read));
-        arrow_schema_to_pg_fields(plan.schema().as_arrow(), format.unwrap_or(&Format::UnifiedText), None)
-    }
-}
+use crate::query::Answer;
 
 #[async_trait]
 impl ExtendedQueryHandler for Service {
-    type Statement = Prepared;
+    type Statement = Arc<Prepared>;
     type QueryParser = Parser;
 
     fn query_parser(&self) -> Arc<Parser> {
         Arc::clone(&self.parser)
     }
 
-    /// As usual, but a `FETCH` is described by its cursor.
-    async fn on_parse<C>(&self, client: &mut C, message: Parse) -> PgWireResult<()>
+    /// As usual, but what does not match the statement is refused here.
+    async fn on_bind<C>(&self, client: &mut C, message: Bind) -> PgWireResult<()>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
-        C::PortalStore: PortalStore<Statement = Prepared>,
+        C::PortalStore: PortalStore<Statement = Arc<Prepared>>,
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        match StoredStatement::parse(client, &message, self.query_parser()).await? {
-            Some(mut stored) => {
-                if let Some((statement, plan)) = &mut stored.statement.1
-                    && let Some(fetched) = fetched(statement, client.portal_store().as_any())
-                {
-                    *plan = fetched?;
-                }
-                client.portal_store().put_statement(Arc::new(stored));
+        let store = client.portal_store();
+        match store.get_statement(message.statement_name.as_deref().unwrap_or(DEFAULT_NAME)) {
+            Some(Entry::Value(statement)) => {
+                let parameters = statement.statement.parameters.len();
+                bind::check_counts(message.parameters.len(), message.parameter_format_codes.len(), parameters)?;
+                let portal = Portal::try_new(&message, statement)?;
+                fields(&portal.statement.statement.schema, &portal.result_column_format)?;
+                store.put_portal(Arc::new(portal));
             }
-            None => client.portal_store().put_empty_statement(message.name.as_deref().unwrap_or(DEFAULT_NAME)),
+            Some(Entry::Empty) => {
+                bind::check_counts(message.parameters.len(), message.parameter_format_codes.len(), 0)?;
+                store.put_empty_portal(message.portal_name.as_deref().unwrap_or(DEFAULT_NAME));
+            }
+            None => {
+                let name = message.statement_name.unwrap_or_else(|| DEFAULT_NAME.to_owned());
+                return Err(PgWireError::StatementNotFound(name));
+            }
         }
-        client.send(PgWireBackendMessage::ParseComplete(ParseComplete::new())).await?;
+        client.send(PgWireBackendMessage::BindComplete(BindComplete::new())).await?;
         Ok(())
+    }
+
+    /// As usual, but a cursor can be described as a portal, which in PostgreSQL it is.
+    async fn on_describe<C>(&self, client: &mut C, message: Describe) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Arc<Prepared>>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let name = message.name.as_deref().unwrap_or(DEFAULT_NAME);
+        if message.target_type == TARGET_TYPE_BYTE_PORTAL
+            && client.portal_store().get_portal(name).is_none()
+            && let Ok(schema) = self.open.schema(name)
+        {
+            let described = DescribePortalResponse::new(fields(&schema, &Format::UnifiedText)?);
+            return send_describe_response(client, &described).await;
+        }
+        self._on_describe(client, message).await
     }
 
     /// As usual, but rows are sent as they come: all of an answer is never gathered.
     async fn on_execute<C>(&self, client: &mut C, message: Execute) -> PgWireResult<()>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
-        C::PortalStore: PortalStore<Statement = Prepared>,
+        C::PortalStore: PortalStore<Statement = Arc<Prepared>>,
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         let name = message.name.as_deref().unwrap_or(DEFAULT_NAME);
         let portal = match client.portal_store().get_portal(name) {
-            Some(Entry::Value(portal)) if has_rows(&portal) => portal,
-            _ => return self._on_execute(client, message).await,
+            Some(Entry::Value(portal)) if has_rows(&portal.statement.statement.statement) => portal,
+            portal => {
+                if let Some(Entry::Value(portal)) = portal
+                    && client.transaction_status() == TransactionStatus::Error
+                    && self.goes_back(&portal.statement.statement.statement)
+                {
+                    client.set_transaction_status(TransactionStatus::Transaction);
+                }
+                return self._on_execute(client, message).await;
+            }
         };
         if !matches!(client.state(), PgWireConnectionState::ReadyForQuery) {
             return Err(PgWireError::NotReadyForQuery);
@@ -174,33 +147,54 @@ impl ExtendedQueryHandler for Service {
         Ok(())
     }
 
-    async fn do_query<C>(&self, client: &mut C, portal: &Portal<Prepared>, _max_rows: usize) -> PgWireResult<Response>
+    async fn do_query<C>(
+        &self,
+        client: &mut C,
+        portal: &Portal<Arc<Prepared>>,
+        _max_rows: usize,
+    ) -> PgWireResult<Response>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
-        C::PortalStore: PortalStore<Statement = Prepared>,
+        C::PortalStore: PortalStore<Statement = Arc<Prepared>>,
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        let (sql, Some((statement, _))) = &portal.statement.statement else { return Ok(Response::EmptyQuery) };
-        if let Some(response) = self.session_statement(client, statement).await {
+        let prepared = &portal.statement.statement;
+        let settings = self.settings(client.metadata());
+        let bind = |_: &LogicalPlan| -> Result<ParamValues, QueryError> {
+            bind::values(portal, &prepared.parameters, zone(&settings))
+        };
+        let (status, format) = (client.transaction_status(), Some(&portal.result_column_format));
+        let session = self.session_statement(client, &prepared.statement, status, Some(&bind), format);
+        if let Some(response) = Box::pin(session).await {
+            if let (Statement::Deallocate { name, .. }, Ok(_)) = (&prepared.statement, &response) {
+                client.portal_store().rm_statement(&name.value);
+            }
             return response;
         }
-        let settings = self.settings(client.metadata());
-        let bind = |plan: &LogicalPlan| -> Result<ParamValues, QueryError> { bind::values(portal, plan) };
-        let answer = Box::pin(self.serving.start(statement, &settings, Some(&bind), "postgres")).await;
-        let answer = answer.map_err(|error| wire_error(error, sql))?;
-        tell_missing(client, &answer.as_of).await?;
-        let options = FormatOptions::from_client_metadata(client.metadata());
-        let response = rows(answer, &portal.result_column_format, options).await?;
-        Ok(Response::Query(cancellable(client, response)))
+        let answer = self.answer(client, &prepared.statement, &prepared.sql, Some(&bind)).await?;
+        check_told(&prepared.schema, &answer)?;
+        let style = Style::of(client.metadata());
+        let rows = rows(answer, &portal.result_column_format, style).await?;
+        Ok(Response::Query(cancellable(client, rows)))
     }
 }
 
-/// Whether the portal's statement is one whose rows may be many.
-fn has_rows(portal: &Portal<Prepared>) -> bool {
-    match &portal.statement.statement.1 {
-        Some((Statement::Fetch { .. }, _)) => true,
-        Some((statement, _)) => check(statement).is_ok_and(|does| does == Does::Read),
-        None => false,
-    }
+/// That the answer has the columns that the client was told of: it would read the bytes as something else.
+fn check_told(told: &Schema, answer: &Answer) -> PgWireResult<()> {
+    let (told, found) = (told.fields(), answer.schema.fields());
+    let differing = told.iter().zip(found).find(|(a, b)| !same_on_the_wire(a.data_type(), b.data_type()));
+    let message = match differing {
+        Some((told, found)) => format!(
+            "column `{}` is of type {}, the statement was described with {}: cast it, or the parameters",
+            found.name(),
+            crate::parameters::name(found.data_type()),
+            crate::parameters::name(told.data_type()),
+        ),
+        None if told.len() != found.len() => {
+            format!("the statement was described with {} columns and has {}", told.len(), found.len())
+        }
+        None => return Ok(()),
+    };
+    Err(wire_error(QueryError::new(Reason::Unsupported, message), ""))
 }

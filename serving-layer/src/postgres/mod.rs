@@ -3,11 +3,16 @@
 mod bind;
 mod cancelled;
 mod connection;
+mod copy;
 mod cursor;
+mod describe;
 mod extended;
+mod open;
 mod respond;
 mod session;
 mod simple;
+mod statement;
+mod values;
 
 use std::io;
 use std::sync::Arc;
@@ -21,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use self::connection::Handlers;
+pub(crate) use self::session::known_settings;
 use crate::serving::Serving;
 
 /// Serves connections on `listener` until `shutdown`, and returns when the last one has ended.

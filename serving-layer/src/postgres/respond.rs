@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use datafusion_postgres::arrow_pg::datatypes::{arrow_schema_to_pg_fields, encode_recordbatch};
 use datafusion_postgres::hooks::HookClient;
 use datafusion_postgres::pgwire::api::portal::Format;
 use datafusion_postgres::pgwire::api::results::{FieldInfo, QueryResponse, Response, Tag};
 use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
 use datafusion_postgres::pgwire::messages::data::DataRow;
-use datafusion_postgres::pgwire::types::format::FormatOptions;
 use futures::{Stream, StreamExt};
 
+use super::values::{Columns, Style, fields};
 use crate::error::QueryError;
 use crate::query::Answer;
 use crate::snapshot::AsOf;
@@ -61,27 +60,29 @@ pub(super) fn done(tag: &str) -> Response {
     Response::Execution(Tag::new(tag))
 }
 
-/// Sends the answer's rows, the first of which have been computed when this returns: until then the statement can
-/// be cancelled.
-pub(super) async fn rows(mut answer: Answer, format: &Format, options: FormatOptions) -> PgWireResult<QueryResponse> {
-    let options = Some(Arc::new(options));
-    let fields = Arc::new(arrow_schema_to_pg_fields(&answer.schema, format, options)?);
+/// The answer's rows, the first of which have been computed when this returns: until then the statement can be
+/// cancelled.
+pub(super) async fn rows(mut answer: Answer, format: &Format, style: Style) -> PgWireResult<QueryResponse> {
+    let fields = Arc::new(fields(&answer.schema, format)?);
     let first = match answer.batches.next().await {
         Some(Err(error)) => return Err(wire_error(error, "")),
         first => first,
     };
     let batches = futures::stream::iter(first).chain(answer.batches);
-    Ok(QueryResponse::new(Arc::clone(&fields), encoded(fields, batches)))
+    Ok(QueryResponse::new(Arc::clone(&fields), encoded(fields, style, batches)))
 }
 
 fn encoded(
     fields: Arc<Vec<FieldInfo>>,
+    style: Style,
     batches: impl Stream<Item = Result<RecordBatch, QueryError>> + Send + 'static,
 ) -> impl Stream<Item = PgWireResult<DataRow>> + Send + 'static {
     batches.flat_map(move |batch| {
-        let rows: Box<dyn Iterator<Item = PgWireResult<DataRow>> + Send + Sync> = match batch {
-            Ok(batch) => encode_recordbatch(Arc::clone(&fields), batch),
-            Err(error) => Box::new(std::iter::once(Err(wire_error(error, "")))),
+        let fields = Arc::clone(&fields);
+        let columns = batch.map_err(|error| wire_error(error, "")).and_then(|batch| Columns::of(&batch));
+        let rows: Box<dyn Iterator<Item = PgWireResult<DataRow>> + Send + Sync> = match columns {
+            Ok(columns) => Box::new((0..columns.rows()).map(move |row| columns.row(row, &fields, style))),
+            Err(error) => Box::new(std::iter::once(Err(error))),
         };
         futures::stream::iter(rows)
     })

@@ -1,12 +1,12 @@
 //! Statements that only concern the session: settings, transactions that change nothing, housekeeping.
 
+mod called;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::datatypes::{DataType, Field, Schema};
-use datafusion::common::{DFSchema, ToDFSchema};
-use datafusion::logical_expr::{EmptyRelation, LogicalPlan};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::{Expr, Reset, ResetStatement, Set, Statement};
 use datafusion_postgres::pgwire::api::Type;
 use datafusion_postgres::pgwire::api::results::{DataRowEncoder, FieldFormat, FieldInfo, QueryResponse, Response, Tag};
@@ -14,8 +14,11 @@ use datafusion_postgres::pgwire::error::PgWireResult;
 use datafusion_postgres::pgwire::messages::response::TransactionStatus;
 use dovetail_core::name::Generation;
 
+pub(super) use self::called::answered;
+use super::open::Open;
 use super::respond::{done, session_error};
 use crate::functions::SERVER_VERSION;
+use crate::schema::PUBLIC;
 use crate::session::Settings;
 
 /// Answers also while partitions are missing, and says which.
@@ -24,12 +27,13 @@ const PARTIAL: &str = "dovetail.partial";
 const GENERATION: &str = "dovetail.generation";
 
 /// What a client may set, and what `SHOW` says before it does.
-const KNOWN: [(&str, &str); 28] = [
+const KNOWN: [(&str, &str); 29] = [
     ("application_name", ""),
     ("bytea_output", "hex"),
     ("client_encoding", "UTF8"),
     ("client_min_messages", "notice"),
     ("datestyle", "ISO, YMD"),
+    ("default_table_access_method", "heap"),
     (GENERATION, "current"),
     ("default_transaction_isolation", "read committed"),
     ("default_transaction_read_only", "on"),
@@ -55,6 +59,11 @@ const KNOWN: [(&str, &str); 28] = [
     ("row_security", "off"),
 ];
 
+/// Every setting, and its value before anybody sets it.
+pub(crate) fn known_settings() -> Vec<(&'static str, String)> {
+    KNOWN.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
+}
+
 /// Settings as the connection keeps them, by lower-case name.
 type Metadata = HashMap<String, String>;
 
@@ -71,15 +80,29 @@ fn value(metadata: &Metadata, name: &str) -> Option<String> {
         .map(|(_, value)| value.to_owned())
 }
 
+/// Takes over what a client says of its settings when it connects, in whatever case it writes their names.
+pub(super) fn begin(metadata: &mut Metadata) -> PgWireResult<()> {
+    let sent: Vec<(String, String)> = metadata.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    for (name, value) in sent {
+        let known = name.to_lowercase();
+        if known != name && KNOWN.iter().any(|(name, _)| *name == known) {
+            put(metadata, known, value)?;
+        }
+    }
+    Ok(())
+}
+
+/// The schemas of the search path.
+fn schemas(metadata: &Metadata) -> impl Iterator<Item = String> {
+    let path = value(metadata, "search_path").unwrap_or_else(|| PUBLIC.to_owned());
+    let names: Vec<String> = path.split(',').map(|name| name.trim().trim_matches(['"', '\'']).to_owned()).collect();
+    names.into_iter().filter(|name| !name.is_empty() && name != "$user")
+}
+
 /// What the session's settings mean for a query.
 pub(super) fn settings(metadata: &Metadata) -> Settings {
-    let path = value(metadata, "search_path");
-    let first = |path: String| {
-        let names = path.split(',').map(|name| name.trim().trim_matches(['"', '\'']).to_owned());
-        names.into_iter().find(|name| !name.is_empty() && name != "$user")
-    };
     Settings {
-        schema: path.and_then(first),
+        schema: schemas(metadata).next(),
         time_zone: value(metadata, "timezone").filter(|zone| !zone.eq_ignore_ascii_case("utc")),
         generation: value(metadata, GENERATION).and_then(|number| number.parse().ok().map(Generation)),
         timeout: value(metadata, "statement_timeout").and_then(|text| milliseconds(&text)).filter(|t| !t.is_zero()),
@@ -112,8 +135,8 @@ fn milliseconds(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(number.saturating_mul(factor)))
 }
 
-/// The plan that a statement of the session is described by.
-pub(super) fn described(statement: &Statement) -> LogicalPlan {
+/// The columns that a statement of the session answers.
+pub(super) fn described(statement: &Statement) -> SchemaRef {
     let fields: Vec<Field> = match shown(statement) {
         Some(name) if name == "all" => {
             ["name", "setting"].map(|column| Field::new(column, DataType::Utf8, false)).into()
@@ -121,8 +144,7 @@ pub(super) fn described(statement: &Statement) -> LogicalPlan {
         Some(name) => vec![Field::new(name, DataType::Utf8, false)],
         None => vec![],
     };
-    let schema = Schema::new(fields).to_dfschema_ref().unwrap_or_else(|_| Arc::new(DFSchema::empty()));
-    LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema })
+    Arc::new(Schema::new(fields))
 }
 
 /// The setting that a `SHOW` asks for.
@@ -145,7 +167,12 @@ pub(super) fn run(
     statement: &Statement,
     metadata: &mut Metadata,
     transaction: TransactionStatus,
+    open: &Open,
 ) -> Option<PgWireResult<Response>> {
+    let outside = |what: &str| {
+        let message = format!("{what} can only be used in transaction blocks");
+        Err(session_error("25P01", message))
+    };
     Some(match statement {
         Statement::Set(set) => assign(set, metadata),
         Statement::Reset(ResetStatement { reset: Reset::ALL }) => {
@@ -161,20 +188,30 @@ pub(super) fn run(
             Ok(Response::TransactionStart(Tag::new("BEGIN")))
         }
         Statement::StartTransaction { .. } => Ok(done("BEGIN")),
-        Statement::Commit { .. } if transaction == TransactionStatus::Error => {
+        Statement::Commit { .. } => {
+            open.end_transaction();
+            let tag = if transaction == TransactionStatus::Error { "ROLLBACK" } else { "COMMIT" };
+            Ok(Response::TransactionEnd(Tag::new(tag)))
+        }
+        // There is nothing to undo, but the transaction goes on: see `Service::goes_back`.
+        Statement::Rollback { savepoint: Some(_), .. } if transaction == TransactionStatus::Idle => {
+            outside("ROLLBACK TO SAVEPOINT")
+        }
+        Statement::Rollback { savepoint: Some(name), .. } => open.roll_back_to(&name.value).map(|()| done("ROLLBACK")),
+        Statement::Rollback { .. } => {
+            open.end_transaction();
             Ok(Response::TransactionEnd(Tag::new("ROLLBACK")))
         }
-        Statement::Commit { .. } => Ok(Response::TransactionEnd(Tag::new("COMMIT"))),
-        // Nothing is undone, but the transaction goes on.
-        Statement::Rollback { savepoint: Some(_), .. } => Ok(Response::TransactionStart(Tag::new("ROLLBACK"))),
-        Statement::Rollback { .. } => Ok(Response::TransactionEnd(Tag::new("ROLLBACK"))),
         _ if transaction == TransactionStatus::Error => {
             let message = "current transaction is aborted, commands ignored until end of transaction block";
             Err(session_error("25P02", message))
         }
-        Statement::Savepoint { .. } => Ok(done("SAVEPOINT")),
-        Statement::ReleaseSavepoint { .. } => Ok(done("RELEASE")),
+        Statement::Savepoint { .. } if transaction == TransactionStatus::Idle => outside("SAVEPOINT"),
+        Statement::Savepoint { name } => open.save(&name.value).map(|()| done("SAVEPOINT")),
+        Statement::ReleaseSavepoint { .. } if transaction == TransactionStatus::Idle => outside("RELEASE SAVEPOINT"),
+        Statement::ReleaseSavepoint { name } => open.release(&name.value).map(|()| done("RELEASE")),
         Statement::Discard { .. } => {
+            open.close_all();
             clear(metadata);
             Ok(done("DISCARD ALL"))
         }
@@ -187,6 +224,31 @@ pub(super) fn run(
         }
         _ => return None,
     })
+}
+
+/// The state of the transaction once this was answered.
+pub(super) fn after(transaction: TransactionStatus, response: &Response) -> TransactionStatus {
+    match response {
+        Response::TransactionStart(_) => transaction.to_in_transaction_state(),
+        Response::TransactionEnd(_) => transaction.to_idle_state(),
+        _ => transaction,
+    }
+}
+
+/// Settings that clients are told of when they change, as PostgreSQL spells them.
+const TOLD: [&str; 5] = ["application_name", "client_encoding", "DateStyle", "IntervalStyle", "TimeZone"];
+
+/// What a client has to be told of its settings after a statement that may have changed them.
+pub(super) fn told(statement: &Statement, metadata: &Metadata) -> Vec<(&'static str, String)> {
+    if !matches!(statement, Statement::Set(_) | Statement::Reset(_) | Statement::Discard { .. }) {
+        return vec![];
+    }
+    let current = |name: &'static str| {
+        let key = name.to_lowercase();
+        let default = KNOWN.iter().find(|(known, _)| *known == key).map_or("", |(_, default)| *default);
+        (name, value(metadata, &key).unwrap_or_else(|| default.to_owned()))
+    };
+    TOLD.into_iter().map(current).collect()
 }
 
 fn clear(metadata: &mut Metadata) {
@@ -221,12 +283,23 @@ fn put(metadata: &mut Metadata, name: String, value: String) -> PgWireResult<Res
         metadata.remove(&name);
         return Ok(done("SET"));
     }
+    let value = if name == "timezone" { zone(value) } else { value };
     let valid = match name.as_str() {
         "statement_timeout" | "lock_timeout" => milliseconds(&value).is_some(),
         PARTIAL => switch(&value).is_some(),
         "timezone" => value.parse::<arrow::array::timezone::Tz>().is_ok(),
         GENERATION => value.parse::<u64>().is_ok(),
-        "extra_float_digits" => value.parse::<i8>().is_ok(),
+        "extra_float_digits" => value.parse::<i8>().is_ok_and(|digits| (-15..=3).contains(&digits)),
+        "bytea_output" => matches!(value.to_lowercase().as_str(), "hex" | "escape"),
+        "client_encoding" => {
+            matches!(value.to_lowercase().as_str(), "utf8" | "utf-8" | "unicode" | "sql_ascii")
+        }
+        // Values are written in these only.
+        "datestyle" => matches!(
+            value.split(',').next().map(|style| style.trim().to_lowercase()).as_deref(),
+            Some("iso" | "mdy" | "dmy" | "ymd" | "us" | "european" | "")
+        ),
+        "intervalstyle" => matches!(value.to_lowercase().as_str(), "postgres" | "iso_8601"),
         _ => true,
     };
     if !valid {
@@ -234,6 +307,15 @@ fn put(metadata: &mut Metadata, name: String, value: String) -> PgWireResult<Res
     }
     metadata.insert(name, value);
     Ok(done("SET"))
+}
+
+/// `GMT+03:00`, as Java names a zone, counts hours to the west as all of POSIX does: `-03:00`.
+fn zone(name: String) -> String {
+    match name.strip_prefix("GMT").and_then(|offset| offset.split_at_checked(1)) {
+        Some(("+", west)) => format!("-{west}"),
+        Some(("-", east)) => format!("+{east}"),
+        _ => name,
+    }
 }
 
 fn text(value: &Expr) -> String {

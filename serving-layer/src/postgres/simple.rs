@@ -4,7 +4,6 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use datafusion::sql::sqlparser::ast::Statement;
-use datafusion_postgres::hooks::HookClient;
 use datafusion_postgres::pgwire::api::portal::Format;
 use datafusion_postgres::pgwire::api::query::SimpleQueryHandler;
 use datafusion_postgres::pgwire::api::results::Response;
@@ -12,17 +11,36 @@ use datafusion_postgres::pgwire::api::store::PortalStore;
 use datafusion_postgres::pgwire::api::{ClientInfo, ClientPortalStore};
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
-use datafusion_postgres::pgwire::types::format::FormatOptions;
+use datafusion_postgres::pgwire::messages::response::TransactionStatus;
+use datafusion_postgres::pgwire::messages::simplequery::Query;
 use futures::Sink;
 
 use super::cancelled::cancellable;
 use super::connection::Service;
-use super::respond::{rows, tell_missing, wire_error};
-use super::session::run;
+use super::respond::{rows, session_error, wire_error};
+use super::session::after;
+use super::values::Style;
 use crate::sql::check;
 
 #[async_trait]
 impl SimpleQueryHandler for Service {
+    /// As usual, but going back to a savepoint leaves the failed state.
+    async fn on_query<C>(&self, client: &mut C, query: Query) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        if client.transaction_status() == TransactionStatus::Error
+            && let Ok(statements) = self.serving.dialect.parse(&query.query)
+            && statements.first().is_some_and(|first| self.goes_back(first))
+        {
+            client.set_transaction_status(TransactionStatus::Transaction);
+        }
+        self._on_query(client, query).await
+    }
+
     async fn do_query<C>(&self, client: &mut C, query: &str) -> PgWireResult<Vec<Response>>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
@@ -36,43 +54,48 @@ impl SimpleQueryHandler for Service {
         }
         // All are looked at before the first one runs.
         statements.iter().try_for_each(|s| check(s).map(drop)).map_err(|error| wire_error(error, query))?;
+        if statements.len() > 1 && statements.iter().any(|statement| matches!(statement, Statement::Copy { .. })) {
+            return Err(session_error("0A000", "send `COPY` as a statement of its own"));
+        }
+        let mut transaction = client.transaction_status();
         let mut responses = vec![];
         for statement in &statements {
-            responses.push(Box::pin(self.statement(client, statement, query)).await?);
+            match Box::pin(self.statement(client, statement, query, transaction)).await {
+                Ok(response) => {
+                    transaction = after(transaction, &response);
+                    responses.push(response);
+                }
+                Err(error) if responses.is_empty() => return Err(error),
+                // What came before it is answered all the same, and a transaction that it began has failed.
+                Err(error) => {
+                    responses.push(Response::Error(Box::new(error.into())));
+                    break;
+                }
+            }
         }
         Ok(responses)
     }
 }
 
 impl Service {
-    async fn statement<C>(&self, client: &mut C, statement: &Statement, sql: &str) -> PgWireResult<Response>
+    async fn statement<C>(
+        &self,
+        client: &mut C,
+        statement: &Statement,
+        sql: &str,
+        transaction: TransactionStatus,
+    ) -> PgWireResult<Response>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
         C::PortalStore: PortalStore,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        if let Some(response) = self.session_statement(client, statement).await {
+        if let Some(response) = self.session_statement(client, statement, transaction, None, None).await {
             return response;
         }
-        let settings = self.settings(client.metadata());
-        let answer = self.serving.start(statement, &settings, None, "postgres").await;
-        let answer = answer.map_err(|error| wire_error(error, sql))?;
-        tell_missing(client, &answer.as_of).await?;
-        let options = FormatOptions::from_client_metadata(client.metadata());
-        let response = rows(answer, &Format::UnifiedText, options).await?;
-        Ok(Response::Query(cancellable(client, response)))
-    }
-
-    /// Runs a statement that concerns the session: settings, transactions, cursors.
-    pub(super) async fn session_statement(
-        &self,
-        client: &mut dyn HookClient,
-        statement: &Statement,
-    ) -> Option<PgWireResult<Response>> {
-        let transaction = client.transaction_status();
-        if let Some(response) = run(statement, client.metadata_mut(), transaction) {
-            return Some(response);
-        }
-        self.cursor_statement(client, statement).await
+        let answer = self.answer(client, statement, sql, None).await?;
+        let style = Style::of(client.metadata());
+        let rows = rows(answer, &Format::UnifiedText, style).await?;
+        Ok(Response::Query(cancellable(client, rows)))
     }
 }

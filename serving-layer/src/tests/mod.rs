@@ -18,4 +18,7 @@ mod semantics;
 mod silent;
 mod stopped;
 mod times;
+mod wire_cases;
+mod wire_sessions;
+mod wire_types;
 mod world;

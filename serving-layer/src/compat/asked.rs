@@ -1,0 +1,256 @@
+//! Questions to `pg_catalog` in words that DataFusion can plan, before `datafusion-pg-catalog` sees them.
+//!
+//! Drivers ask in ways of PostgreSQL alone: `ARRAY(SELECT ..)`, subqueries that can only find one row, functions over
+//! the columns of keys. Most is about what no database of this kind has: see [`super::nothing`].
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType, Expr, Function, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select,
+    SelectItem, SetExpr, Statement, TableFactor, Value, ValueWithSpan, VisitMut, VisitorMut,
+};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+use super::nothing::{aggregates, has_groups, is_of_nothing, nothing_like};
+
+/// Columns that hold the name of a function here, and its oid in PostgreSQL.
+const OF_FUNCTIONS: [&str; 7] =
+    ["typinput", "typoutput", "typreceive", "typsend", "typmodin", "typmodout", "typanalyze"];
+
+/// What asyncpg asks of types that it does not know, in a recursion through types of kinds that there are none of here.
+const INTROSPECTION: &str = include_str!("introspection.sql");
+
+fn is_introspection(query: &Query) -> bool {
+    let first = query.with.as_ref().filter(|with| with.recursive).and_then(|with| with.cte_tables.first());
+    first.is_some_and(|first| first.alias.name.value == "typeinfo_tree")
+}
+
+/// The statement in simpler words; the same one when it needs none.
+pub(super) fn simpler(mut statement: Statement) -> Statement {
+    if let Statement::Query(query) = &statement
+        && is_introspection(query)
+        && let Some(simpler) = parsed(INTROSPECTION)
+    {
+        return Statement::Query(Box::new(simpler));
+    }
+    let _ = VisitMut::visit(&mut statement, &mut Simpler);
+    statement
+}
+
+struct Simpler;
+
+impl VisitorMut for Simpler {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if let SetExpr::Select(select) = query.body.as_mut()
+            && is_of_nothing(select)
+            && let Some(nothing) = nothing_like(select)
+        {
+            **select = nothing;
+            query.order_by = None;
+            query.limit_clause = None;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        if is_of_nothing(select)
+            && let Some(nothing) = nothing_like(select)
+        {
+            *select = nothing;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let simpler = match expr {
+            Expr::Function(Function { name, args: FunctionArguments::Subquery(query), .. }) if is(name, "array") => {
+                array_of(query)
+            }
+            Expr::Subquery(query) => {
+                only_row(query);
+                None
+            }
+            Expr::InSubquery { expr, subquery, negated } if subquery.to_string().contains("'search_path'") => {
+                let path = "string_to_array(replace(current_setting('search_path'), ' ', ''), ',')";
+                expression(&format!("{}array_has({path}, {expr})", if *negated { "NOT " } else { "" }))
+            }
+            Expr::Cast { expr, data_type: DataType::Custom(name, _), .. } if is(name, "regproc") => by_name(expr),
+            // A name that is known only when the statement runs.
+            Expr::Cast { expr, data_type: DataType::Regclass, .. } if is_placeholder(expr) => {
+                expression(&format!("to_regclass({expr})"))
+            }
+            Expr::BinaryOp { left, op: BinaryOperator::Eq | BinaryOperator::NotEq, right } => {
+                if is_of_function(left) && right.to_string() == "0" {
+                    **right = text("-");
+                }
+                None
+            }
+            _ => None,
+        };
+        if let Some(simpler) = simpler {
+            *expr = simpler;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn text(text: &str) -> Expr {
+    Expr::Value(Value::SingleQuotedString(text.to_owned()).into())
+}
+
+fn is_placeholder(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(ValueWithSpan { value: Value::Placeholder(_), .. }))
+}
+
+/// The name without its schema, in lower case.
+pub(super) fn last(name: &ObjectName) -> Option<String> {
+    name.0.last().and_then(ObjectNamePart::as_ident).map(|ident| ident.value.to_lowercase())
+}
+
+pub(super) fn is(name: &ObjectName, word: &str) -> bool {
+    last(name).as_deref() == Some(word)
+}
+
+pub(super) fn column(expr: &Expr) -> Option<&Ident> {
+    match expr {
+        Expr::Identifier(column) => Some(column),
+        Expr::CompoundIdentifier(parts) => parts.last(),
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => column(expr),
+        _ => None,
+    }
+}
+
+fn is_of_function(expr: &Expr) -> bool {
+    column(expr).is_some_and(|column| OF_FUNCTIONS.contains(&column.value.as_str()))
+}
+
+/// `'pg_catalog.array_in'::regproc` and `typinput::regproc`: the name.
+fn by_name(expr: &Expr) -> Option<Expr> {
+    match expr {
+        Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(name), .. }) => {
+            Some(text(name.rsplit('.').next().unwrap_or(name)))
+        }
+        expr if is_of_function(expr) => Some(expr.clone()),
+        _ => None,
+    }
+}
+
+/// The query that `sql` is.
+pub(super) fn parsed(sql: &str) -> Option<Query> {
+    match Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?.pop()? {
+        Statement::Query(query) => Some(*query),
+        _ => None,
+    }
+}
+
+/// `ARRAY(SELECT x ..)`: what `array_agg` gathers, and an array of nothing where there is nothing to gather.
+fn array_of(query: &Query) -> Option<Expr> {
+    let SetExpr::Select(select) = query.body.as_ref() else { return None };
+    let empty = "arrow_cast(make_array(), 'List(Utf8)')";
+    if is_of_nothing(select) {
+        return expression(empty);
+    }
+    let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] = select.projection.as_slice()
+    else {
+        return None;
+    };
+    let mut gathered = query.clone();
+    let order = gathered.order_by.take().map(|order| order.to_string()).unwrap_or_default();
+    let SetExpr::Select(inner) = gathered.body.as_mut() else { return None };
+    // `ORDER BY 1` is by what is gathered.
+    let order = if order.ends_with(" 1") { format!("ORDER BY {item}") } else { order };
+    inner.projection = vec![SelectItem::UnnamedExpr(expression(&format!("array_agg({item} {order})"))?)];
+    expression(&format!("coalesce(({gathered}), {empty})"))
+}
+
+/// The expression that `sql` is.
+pub(crate) fn expression(sql: &str) -> Option<Expr> {
+    let SetExpr::Select(mut select) = *parsed(&format!("SELECT {sql}"))?.body else { return None };
+    match select.projection.pop()? {
+        SelectItem::UnnamedExpr(expr) => Some(expr),
+        _ => None,
+    }
+}
+
+/// A subquery over `pg_catalog` that stands for a value looks a row up by its oid: the first one is the only one.
+fn only_row(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    let is_of_catalog = select.from.iter().all(|from| {
+        matches!(&from.relation, TableFactor::Table { name, .. } if last(name).is_some_and(|n| n.starts_with("pg_")))
+    });
+    if !is_of_catalog || select.from.is_empty() || has_groups(select) || query.limit_clause.is_some() {
+        return;
+    }
+    if let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] =
+        select.projection.as_mut_slice()
+        && !aggregates(&item.to_string())
+        && let Some(first) = expression(&format!("first_value({item})"))
+    {
+        *item = first;
+        query.order_by = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn simple(sql: &str) -> String {
+        let statement = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().remove(0);
+        simpler(statement).to_string()
+    }
+
+    #[test]
+    fn what_joins_a_table_of_nothing_finds_nothing() {
+        let nothing = "SELECT NULL AS \"a\", NULL AS \"b\" WHERE false";
+        for sql in [
+            "SELECT i.a, x AS b FROM pg_index i ORDER BY 1",
+            "SELECT a, b FROM pg_class c JOIN pg_catalog.pg_constraint t ON c.oid = t.conrelid",
+            "SELECT a, max(x) AS b FROM pg_index GROUP BY a",
+            "SELECT r.a, b FROM (SELECT a, b FROM pg_class c, pg_index i WHERE c.oid = i.indrelid) AS r WHERE (r.k).x = 1",
+        ] {
+            assert_eq!(simple(sql), nothing, "{sql}");
+        }
+        for same in [
+            "SELECT a FROM pg_class c LEFT JOIN pg_index i ON c.oid = i.indrelid",
+            "SELECT count(*) FROM pg_index",
+            "SELECT * FROM pg_index",
+            "SELECT a FROM mine.pg_index",
+            "SELECT a FROM pg_class",
+        ] {
+            assert_eq!(simple(same), same);
+        }
+    }
+
+    #[test]
+    fn arrays_of_subqueries_are_gathered() {
+        assert_eq!(
+            simple("SELECT ARRAY(SELECT b FROM pg_roles AS b WHERE b.oid = r.oid ORDER BY 1) FROM pg_roles AS r"),
+            "SELECT coalesce((SELECT array_agg(b ORDER BY b) FROM pg_roles AS b WHERE b.oid = r.oid), \
+             arrow_cast(make_array(), 'List(Utf8)')) FROM pg_roles AS r"
+        );
+        assert_eq!(
+            simple("SELECT ARRAY(SELECT polname FROM pg_policy)"),
+            "SELECT arrow_cast(make_array(), 'List(Utf8)')"
+        );
+    }
+
+    #[test]
+    fn functions_are_known_by_their_names() {
+        assert_eq!(
+            simple("SELECT typinput = 'pg_catalog.array_in'::regproc FROM pg_type WHERE typreceive <> 0"),
+            "SELECT typinput = 'array_in' FROM pg_type WHERE typreceive <> '-'"
+        );
+    }
+
+    #[test]
+    fn schemas_of_the_search_path_are_those_of_the_session() {
+        assert_eq!(
+            simple("SELECT a IN (SELECT trim(s) FROM unnest(string_to_array(current_setting('search_path'), ',')) s)"),
+            "SELECT array_has(string_to_array(replace(current_setting('search_path'), ' ', ''), ','), a)"
+        );
+    }
+}

@@ -1,0 +1,130 @@
+//! Dates and times as people and drivers write them: `2026-03-01`, `2026-03-01 12:34:56.789+01`,
+//! `2026-03-01T12:34:56Z`.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use arrow::array::timezone::Tz;
+use arrow::datatypes::{DataType, TimeUnit};
+use chrono::{LocalResult, NaiveDate, Offset, TimeZone};
+use datafusion::common::ScalarValue;
+
+const NANOS: i64 = 1_000_000_000;
+
+/// What a text says of a moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    date: NaiveDate,
+    /// Since midnight; up to 24:00:00.
+    nanos: i64,
+    /// Seconds ahead of UTC, when it says so.
+    offset: Option<i32>,
+}
+
+impl Moment {
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let (date, rest) = match text.find(['T', 't', ' ']) {
+            Some(end) => (&text[..end], text[end + 1..].trim()),
+            None => (text, ""),
+        };
+        let mut parts = date.splitn(3, '-');
+        let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+        if year.len() < 4 || !year.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let date = NaiveDate::from_ymd_opt(year.parse().ok()?, number(month)?, number(day)?)?;
+        let ends = rest.find(|c: char| !matches!(c, '0'..='9' | ':' | '.')).unwrap_or(rest.len());
+        let (clock, zone) = (&rest[..ends], rest[ends..].trim());
+        let nanos = if clock.is_empty() { 0 } else { clock_nanos(clock)? };
+        let local = date.and_hms_opt(0, 0, 0)?.checked_add_signed(chrono::TimeDelta::nanoseconds(nanos))?;
+        let offset = match zone {
+            "" => None,
+            "Z" | "z" => Some(0),
+            zone if zone.starts_with(['+', '-']) => Some(offset(zone)?),
+            zone => match Tz::from_str(zone).ok()?.offset_from_local_datetime(&local) {
+                LocalResult::Single(offset) | LocalResult::Ambiguous(offset, _) => Some(offset.fix().local_minus_utc()),
+                LocalResult::None => return None,
+            },
+        };
+        Some(Self { date, nanos, offset })
+    }
+
+    /// `12:34:56.789`, with or without an offset, which says nothing without a date.
+    pub(super) fn time(text: &str) -> Option<ScalarValue> {
+        let ends = text.find(|c: char| !matches!(c, '0'..='9' | ':' | '.')).unwrap_or(text.len());
+        let zone = text[ends..].trim();
+        if !(zone.is_empty() || zone.eq_ignore_ascii_case("z") || offset(zone).is_some()) {
+            return None;
+        }
+        clock_nanos(&text[..ends]).map(|nanos| ScalarValue::Time64Nanosecond(Some(nanos)))
+    }
+
+    pub(super) fn date(self) -> Option<ScalarValue> {
+        i32::try_from(self.days()).ok().map(|days| ScalarValue::Date32(Some(days)))
+    }
+
+    fn days(self) -> i64 {
+        self.date.signed_duration_since(NaiveDate::default()).num_days()
+    }
+
+    /// In a column without a zone an offset means nothing, as in PostgreSQL: the clock is what counts. In one with a
+    /// zone it tells the instant, and without an offset the clock is that of the zone.
+    pub(super) fn timestamp(self, unit: TimeUnit, zone: Option<&Arc<str>>) -> Option<ScalarValue> {
+        let offset = if zone.is_some() { self.offset } else { None };
+        let local = i128::from(self.days()) * 86_400 * i128::from(NANOS) + i128::from(self.nanos);
+        let nanos = local - i128::from(offset.unwrap_or(0)) * i128::from(NANOS);
+        // Beyond what nanoseconds reach, which is from 1677 to 2262, microseconds do.
+        let (value, is_exact) = match i64::try_from(nanos) {
+            Ok(nanos) => (ScalarValue::TimestampNanosecond(Some(nanos), None), true),
+            Err(_) => (ScalarValue::TimestampMicrosecond(Some(i64::try_from(nanos / 1000).ok()?), None), false),
+        };
+        if unit == TimeUnit::Nanosecond && !is_exact {
+            return None;
+        }
+        let unit = if is_exact { TimeUnit::Nanosecond } else { TimeUnit::Microsecond };
+        match (zone, offset) {
+            (None, _) => Some(value),
+            (Some(zone), None) => value.cast_to(&DataType::Timestamp(unit, Some(Arc::clone(zone)))).ok(),
+            (Some(zone), Some(_)) => {
+                let utc = value.cast_to(&DataType::Timestamp(unit, Some("UTC".into()))).ok()?;
+                utc.cast_to(&DataType::Timestamp(unit, Some(Arc::clone(zone)))).ok()
+            }
+        }
+    }
+}
+
+fn number(digits: &str) -> Option<u32> {
+    let is_number = (1..=2).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().ok()).flatten()
+}
+
+/// `12:34`, `12:34:56`, `12:34:56.789`.
+fn clock_nanos(text: &str) -> Option<i64> {
+    let mut parts = text.splitn(3, ':');
+    let (hours, minutes, seconds) = (number(parts.next()?)?, number(parts.next()?)?, parts.next().unwrap_or("0"));
+    let (seconds, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
+    let seconds = number(seconds)?;
+    if minutes > 59 || seconds > 59 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let digits: String = fraction.chars().chain("000000000".chars()).take(9).collect();
+    let nanos = i64::from(hours * 3600 + minutes * 60 + seconds) * NANOS + digits.parse::<i64>().ok()?;
+    (nanos <= 86_400 * NANOS).then_some(nanos)
+}
+
+/// `+01`, `-05:30`, `+0530`, `+05:30:15`.
+fn offset(text: &str) -> Option<i32> {
+    let sign = match text.as_bytes().first()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let digits: String = text[1..].chars().filter(|c| *c != ':').collect();
+    if !matches!(digits.len(), 1 | 2 | 4 | 6) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let part =
+        |i: usize| digits.get(2 * i..digits.len().min(2 * i + 2)).and_then(|part| part.parse().ok()).unwrap_or(0);
+    let (hours, minutes, seconds): (i32, i32, i32) = (part(0), part(1), part(2));
+    (hours < 16 && minutes < 60 && seconds < 60).then(|| sign * (hours * 3600 + minutes * 60 + seconds))
+}
