@@ -108,6 +108,25 @@ impl Control {
         Asking(self)
     }
 
+    /// Does what keeps nothing of what functions make in it.
+    pub(crate) fn in_passing<T>(&self, work: impl FnOnce() -> T) -> T {
+        let before = self.held();
+        let done = work();
+        if let Some(of_thread) = self.made().get(&std::thread::current().id())
+            && let Some(held) = &of_thread.held
+        {
+            held.shrink(held.size().saturating_sub(before));
+        }
+        done
+    }
+
+    /// Bytes of what functions made on this thread.
+    fn held(&self) -> usize {
+        let made = self.made();
+        let held = made.get(&std::thread::current().id()).and_then(|of_thread| of_thread.held.as_ref());
+        held.map_or(0, MemoryReservation::size)
+    }
+
     /// Room for `bytes` that `asker` makes.
     pub(crate) fn room(&self, asker: &str, bytes: usize) -> Result<MemoryReservation> {
         let room = MemoryConsumer::new(asker).register(&self.memory.shared());
