@@ -1,6 +1,7 @@
 //! Folding the whole log again from scratch, at a frozen head, and comparing with what is served.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use arrow::array::RecordBatch;
@@ -13,7 +14,7 @@ use dovetail_core::offsets::Offsets;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::view::{Difference, Folder, Tally, View, compare_answers};
 use dovetail_ingestion::decode::Decoder;
-use dovetail_serving_layer::Pool;
+use dovetail_serving_layer::{AsOf, Pool, QueryError, Reason};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
@@ -66,16 +67,39 @@ pub(crate) async fn verify_all(engine: &Arc<Engine>, views: &[Arc<View>], progre
     Ok(verdicts)
 }
 
-/// Verifies one view. What that takes is of the memory of all queries: where there is no room, it says so and stops.
-pub(crate) async fn verify(engine: &Arc<Engine>, view: &Arc<View>, progress: &Progress) -> Result<Verdict> {
-    let memory = engine.serving()?.memory_to_verify();
+/// What is served of a view.
+struct Served {
+    as_of: AsOf,
+    states: Vec<RecordBatch>,
+    answered: Vec<RecordBatch>,
+    room: Vec<MemoryReservation>,
+}
+
+/// While it is read, the speed layer may drop what the generation under it needs: then a later one is read.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(250);
+
+async fn served_in_time(engine: &Arc<Engine>, view: &Arc<View>, memory: &Arc<Pool>) -> Result<Served> {
+    let mut tries = 0;
+    loop {
+        let served = served(engine, view, memory).await;
+        let is_late = |error: &QueryError| error.reason == Reason::NotReady;
+        match served {
+            Err(error) if tries < TRIES && error.downcast_ref().is_some_and(is_late) => tries += 1,
+            served => return served,
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn served(engine: &Arc<Engine>, view: &Arc<View>, memory: &Arc<Pool>) -> Result<Served> {
     let mut served = engine.serving()?.query(&format!("SELECT * FROM public.{}", view.name)).await?;
     let Some(as_of) = served.as_of.iter().find(|as_of| as_of.view == view.name).cloned() else {
         bail!("the answer of `{}` does not say what it is as of", view.name);
     };
     // Where the rows alone do not decide the answer, what it is made from is compared instead.
-    let is_loose = !view.loose().is_empty();
-    let states = if view.has_sketches() || is_loose { served.states(view).await? } else { vec![] };
+    let of_states = view.has_sketches() || !view.loose().is_empty();
+    let states = if of_states { served.states(view).await? } else { vec![] };
     let mut room = vec![memory.take(&view.name, bytes_of(&states))?];
     let mut answered = vec![];
     while let Some(batch) = served.batches.next().await {
@@ -83,7 +107,14 @@ pub(crate) async fn verify(engine: &Arc<Engine>, view: &Arc<View>, progress: &Pr
         room.push(memory.take(&view.name, batch.get_array_memory_size())?);
         answered.push(batch);
     }
-    drop(served);
+    Ok(Served { as_of, states, answered, room })
+}
+
+/// Verifies one view. What that takes is of the memory of all queries: where there is no room, it says so and stops.
+pub(crate) async fn verify(engine: &Arc<Engine>, view: &Arc<View>, progress: &Progress) -> Result<Verdict> {
+    let memory = engine.serving()?.memory_to_verify();
+    let Served { as_of, states, mut answered, mut room } = served_in_time(engine, view, &memory).await?;
+    let is_loose = !view.loose().is_empty();
     let stream = stream_of(engine, view)?;
     let replay = Replay::new(engine, stream, progress).await?;
     progress.view(&view.name, replay.records(Some(&as_of.head)).await?);

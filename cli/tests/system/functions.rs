@@ -11,6 +11,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use reqwest::StatusCode;
 use serde_json::Value;
+use tokio_util::task::TaskTracker;
 
 use crate::support::{Server, data};
 
@@ -249,7 +250,7 @@ async fn functions_of_extreme_arguments_do_no_harm() {
     let signatures = signatures(&server).await;
     assert!(signatures.len() > 250, "{} functions", signatures.len());
     let client = reqwest::Client::new();
-    let others = tokio::spawn(slowest(format!("{}/v1/query", server.url())));
+    let others = TaskTracker::new().spawn(slowest(format!("{}/v1/query", server.url())));
     let (mut outcomes, mut bugs) = (BTreeMap::<String, usize>::new(), vec![]);
     let (mut longest, before) = (Duration::ZERO, server.peak());
     for _ in 0..rounds {
