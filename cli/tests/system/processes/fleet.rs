@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +18,7 @@ use tokio::time::{Instant, sleep};
 use super::backends::Backends;
 use super::clients::Clients;
 use super::deck::{self, Fault, Requests};
-use crate::support::{dovetail, last_of, said};
+use crate::support::{dovetail, free_port, last_of, said};
 
 /// How long a start or an ingest may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(180);
@@ -52,10 +51,6 @@ pub(crate) struct Fleet<'b> {
     deck: Vec<Fault>,
     /// Ends what requests to the S3 store meet.
     trouble: JoinSet<()>,
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl<'b> Fleet<'b> {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 pub(crate) use asking::{data, holds, post, said};
 pub(crate) use engine::{Local, config};
-pub(crate) use server::{Server, dovetail, last_of, settings_for_haste, settings_on_demand};
+pub(crate) use server::{Server, dovetail, free_port, last_of, settings_for_haste, settings_on_demand};
 pub(crate) use store::{Fault, Faulty};
 
 /// How long a value may take to come.
