@@ -117,9 +117,10 @@ impl Clients {
             tracing::warn!(%code, why, "the producer is replaced; what it held is not acknowledged");
         }
         let fresh = Arc::new(Sender::open(&self.config, Context::new("producer", &self.reported))?);
-        let old = sender.replace(Arc::clone(&fresh));
-        // It takes a moment to end, in which others go on.
-        std::thread::spawn(move || drop(old));
+        if let Some(old) = sender.replace(Arc::clone(&fresh)) {
+            // It takes a moment to end, in which others go on.
+            std::thread::spawn(move || drop(old));
+        }
         Ok(fresh)
     }
 
