@@ -12,7 +12,7 @@ use futures::future::{try_join, try_join_all};
 use self::count::Count;
 use self::key::KeyColumn;
 use self::sources::Sources;
-use crate::log::{Log, LogError, Prefix, SourceMark, SourcePosition, Spread};
+use crate::log::{Appended, Batch, Log, LogError, Prefix, SourceMark, SourcePosition, Spread};
 
 mod count;
 mod key;
@@ -63,8 +63,8 @@ pub struct Position {
 /// | a process that has not heard of new partitions | a mark that names them | it asks the brokers, and refuses until they name them too |
 /// | the same, and the first request over the new partitions went to none of the old ones | no such mark | it cannot know: so new partitions are used only when they have been known for [`SETTLE`], and the brokers have told one another |
 ///
-/// A request whose sender is gone and that is still on its way from one process while another takes it up is not
-/// known to that one. The producer gives up what it holds when its process ends.
+/// A request whose sender is gone can still be on its way from one process while another takes its source up: the log
+/// sees to it that it either is counted or does not arrive, see [`Log::take_up`].
 #[derive(Debug)]
 pub struct Appender {
     log: Arc<dyn Log>,
@@ -90,11 +90,11 @@ struct Known {
     spread: Spread,
 }
 
-/// What came of one try to append a part.
-struct Tried {
-    appended: u64,
-    /// A request of the source whose sender is gone came through meanwhile: what is in the log has to be asked anew.
-    again: bool,
+/// What for it is asked how far a source has come.
+#[derive(Debug, Clone, Copy)]
+enum Asked {
+    ToAppend,
+    ToTell,
 }
 
 impl Appender {
@@ -136,8 +136,8 @@ impl Appender {
                 let partition = key.as_ref().map_or(turn, |key| crc32fast::hash(key) % partitions);
                 parts[partition as usize].push(Value { number, key, value });
             }
-            let appends = (0..).zip(&parts).map(|(partition, part)| self.append_part(partition, part, None));
-            appended += try_join_all(appends).await?.into_iter().map(|tried| tried.appended).sum::<u64>();
+            try_join_all((0..).zip(&parts).map(|(partition, part)| self.append_part(partition, part))).await?;
+            appended += values.len() as u64;
         }
         Ok(appended)
     }
@@ -149,30 +149,35 @@ impl Appender {
         let _alone = alone.lock().await;
         let mut appended = 0;
         loop {
-            let known = self.known(source).await?;
+            let known = self.known(source, Asked::ToAppend).await?;
             if known.seen == 0 && first > 0 {
                 self.refuse_forgotten(source, first).await?;
             }
             let parts = self.parts(values, first, &known);
             let spread = known.spread.with_prefix(*prefix);
-            let mark = Some((source.as_str(), &spread));
-            let appends = (0..).zip(&parts).map(|(partition, part)| self.append_part(partition, part, mark));
-            let tried = try_join_all(appends).await?;
-            appended += tried.iter().map(|tried| tried.appended).sum::<u64>();
-            if !tried.iter().any(|tried| tried.again) {
+            let pieces =
+                (0..).zip(&parts).flat_map(|(partition, part)| pieces(part).map(move |piece| (partition, piece)));
+            let batches = pieces.map(|(partition, piece)| {
+                let numbers = piece.iter().map(|value| value.number).collect();
+                let mark = SourceMark { source: source.clone(), numbers, spread: spread.clone() };
+                Batch { partition, records: records(piece, self.clock.now_ms()), mark }
+            });
+            let Appended { records, overlaps } = self.log.append_request(&self.stream.topic, batches.collect()).await?;
+            appended += records;
+            if !overlaps {
                 return Ok(appended);
             }
         }
     }
 
     /// What of `source` is in the log, by all of its partitions.
-    async fn known(&self, source: &str) -> Result<Known, LogError> {
+    async fn known(&self, source: &str, asked: Asked) -> Result<Known, LogError> {
         let topic = self.stream.topic.as_str();
         // Most often it is right, and then one question does not wait for the other.
         let held = self.count.there();
         let (there, mut positions) =
-            try_join(self.count.now(self.log.as_ref(), topic), self.positions(source, 0..held)).await?;
-        positions.extend(self.positions(source, held..there).await?);
+            try_join(self.count.now(self.log.as_ref(), topic), self.positions(source, 0..held, asked)).await?;
+        positions.extend(self.positions(source, held..there, asked).await?);
         let last = positions.iter().flatten().max_by_key(|position| position.last);
         let spread = last.map(|position| position.spread.clone()).unwrap_or_default();
         let prefix = spread.prefix();
@@ -191,10 +196,16 @@ impl Appender {
         &self,
         source: &str,
         partitions: std::ops::Range<u32>,
+        asked: Asked,
     ) -> Result<Vec<Option<SourcePosition>>, LogError> {
+        let topic = &self.stream.topic;
         let partitions = partitions.start.cast_signed()..partitions.end.cast_signed();
-        let ask = |partition| self.log.source_position(&self.stream.topic, partition, source);
-        try_join_all(partitions.map(ask)).await
+        match asked {
+            Asked::ToAppend => self.log.take_up(topic, source, partitions).await,
+            Asked::ToTell => {
+                try_join_all(partitions.map(|partition| self.log.source_position(topic, partition, source))).await
+            }
+        }
     }
 
     /// Which values go to which partition, without those that are there.
@@ -225,38 +236,17 @@ impl Appender {
         self.key.as_ref().and_then(|column| column.key(value))
     }
 
-    async fn append_part(
-        &self,
-        partition: i32,
-        part: &[Value<'_>],
-        mark: Option<(&str, &Spread)>,
-    ) -> Result<Tried, LogError> {
-        let mut tried = Tried { appended: 0, again: false };
+    async fn append_part(&self, partition: i32, part: &[Value<'_>]) -> Result<(), LogError> {
         for piece in pieces(part) {
-            if piece.is_empty() {
-                continue;
-            }
-            let numbers = || piece.iter().map(|value| value.number).collect();
-            let mark = mark.map(|(source, spread)| SourceMark {
-                source: source.to_owned(),
-                numbers: numbers(),
-                spread: spread.clone(),
-            });
-            let records = records(piece, self.clock.now_ms());
-            match self.log.append(&self.stream.topic, partition, records, mark).await {
-                // The range can be wider: others append as well.
-                Ok(range) => tried.appended += if range.is_empty() { 0 } else { piece.len() as u64 },
-                Err(LogError::SourceOverlap { .. }) => return Ok(Tried { again: true, ..tried }),
-                Err(error) => return Err(error),
-            }
+            self.log.append(&self.stream.topic, partition, records(piece, self.clock.now_ms()), None).await?;
         }
-        Ok(tried)
+        Ok(())
     }
 
     /// How far `source` has come. Waits as long as it takes to find out.
     pub async fn position(&self, source: &str) -> Result<Position, LogError> {
         loop {
-            match self.known(source).await {
+            match self.known(source, Asked::ToTell).await {
                 // All requests but the last are complete; of the last, some partitions may be missing.
                 Ok(known) => return Ok(Position { resume: known.sure, seen: known.seen, prefix: known.prefix }),
                 // Each time it is further, and the log says so.

@@ -3,12 +3,15 @@
 //! The trait is shaped for Kafka. Offsets may skip, a position can run ahead of the last record, and the first
 //! offset moves forward when old records are trimmed. [`conformance`] is what every implementation has to pass.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::{Fetched, Records};
+use futures::future::{join_all, try_join_all};
 
 pub use self::spread::{Prefix, Spread};
 
@@ -44,6 +47,24 @@ impl SourceMark {
     pub fn span(&self) -> Option<(u64, u64)> {
         Some((*self.numbers.first()?, *self.numbers.last()?))
     }
+}
+
+/// Records of one request of a source that go to one partition.
+#[derive(Debug)]
+pub struct Batch {
+    pub partition: i32,
+    pub records: Records,
+    pub mark: SourceMark,
+}
+
+/// What came of one request of a source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// How many records were not in the log before.
+    pub records: u64,
+    /// Another request of the source came through meanwhile: some of these are in the log, some may not be. What is
+    /// there has to be asked anew.
+    pub overlaps: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -149,6 +170,47 @@ pub trait Log: fmt::Debug + Send + Sync {
         partition: i32,
         source: &str,
     ) -> Result<Option<SourcePosition>, LogError>;
+
+    /// Takes `source` up, and says how far it has come in each of `partitions`. What another process has on its way of
+    /// it at this moment either is counted, or does not reach the log any more.
+    async fn take_up(
+        &self,
+        topic: &str,
+        source: &str,
+        partitions: Range<i32>,
+    ) -> Result<Vec<Option<SourcePosition>>, LogError> {
+        try_join_all(partitions.map(|partition| self.source_position(topic, partition, source))).await
+    }
+
+    /// Appends one request of a source that was taken up, each batch as [`Log::append`] does it, those of one partition
+    /// in their order.
+    async fn append_request(&self, topic: &str, batches: Vec<Batch>) -> Result<Appended, LogError> {
+        let mut parts = BTreeMap::<i32, Vec<Batch>>::new();
+        for batch in batches {
+            parts.entry(batch.partition).or_default().push(batch);
+        }
+        let append = async |part: Vec<Batch>| {
+            let mut appended = Appended::default();
+            for Batch { partition, records, mark } in part {
+                let count = records.len() as u64;
+                match self.append(topic, partition, records, Some(mark)).await {
+                    // The range can be wider: others append as well.
+                    Ok(range) => appended.records += if range.is_empty() { 0 } else { count },
+                    Err(LogError::SourceOverlap { .. }) => return Ok(Appended { overlaps: true, ..appended }),
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(appended)
+        };
+        let mut all = Appended::default();
+        // All of them end, also where one fails.
+        for appended in join_all(parts.into_values().map(append)).await {
+            let Appended { records, overlaps } = appended?;
+            all.records += records;
+            all.overlaps |= overlaps;
+        }
+        Ok(all)
+    }
 
     /// Of how many sources of the topic positions are kept, once some were forgotten: then a source without one need
     /// not be new.

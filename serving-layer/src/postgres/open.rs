@@ -24,6 +24,17 @@ pub(super) struct Open(Mutex<Things>);
 struct Things {
     cursors: HashMap<String, Opened>,
     savepoints: Vec<String>,
+    /// Settings as they were before the transaction, of those that it has changed.
+    before: HashMap<String, Option<String>>,
+    /// Settings as they are after it, of those that it has changed with `SET LOCAL`.
+    after: HashMap<String, Option<String>>,
+}
+
+/// How a transaction ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Commit,
+    Rollback,
 }
 
 #[derive(Debug)]
@@ -81,11 +92,24 @@ impl Open {
         self.things().cursors.clear();
     }
 
-    /// Savepoints end with their transaction, and so do cursors that are not held.
-    pub(super) fn end_transaction(&self) {
+    /// Savepoints end with their transaction, and so do cursors that are not held. Returns what settings become.
+    pub(super) fn end_transaction(&self, end: End) -> HashMap<String, Option<String>> {
         let mut things = self.things();
         things.savepoints.clear();
         things.cursors.retain(|_, opened| opened.hold == Hold::With);
+        let (before, after) = (std::mem::take(&mut things.before), std::mem::take(&mut things.after));
+        if end == End::Commit { after } else { before }
+    }
+
+    /// The transaction changes a setting that is `current`, for itself only or, if it commits, for the session.
+    pub(super) fn sets(&self, name: &str, current: Option<&String>, only_here: bool) {
+        let mut things = self.things();
+        things.before.entry(name.to_owned()).or_insert_with(|| current.cloned());
+        if only_here {
+            things.after.entry(name.to_owned()).or_insert_with(|| current.cloned());
+        } else {
+            things.after.remove(name);
+        }
     }
 
     pub(super) fn save(&self, name: &str) -> PgWireResult<()> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::sql::sqlparser::ast::{Expr, Reset, ResetStatement, Set, Statement};
+use datafusion::sql::sqlparser::ast::{ContextModifier, Expr, Reset, ResetStatement, Set, Statement};
 use datafusion_postgres::pgwire::api::Type;
 use datafusion_postgres::pgwire::api::results::{DataRowEncoder, FieldFormat, FieldInfo, QueryResponse, Response, Tag};
 use datafusion_postgres::pgwire::error::PgWireResult;
@@ -15,7 +15,7 @@ use datafusion_postgres::pgwire::messages::response::TransactionStatus;
 use dovetail_core::name::Generation;
 
 pub(super) use self::called::answered;
-use super::open::Open;
+use super::open::{End, Open};
 use super::respond::{done, session_error};
 use crate::functions::SERVER_VERSION;
 use crate::schema::PUBLIC;
@@ -174,7 +174,21 @@ pub(super) fn run(
         Err(session_error("25P01", message))
     };
     Some(match statement {
-        Statement::Set(set) => assign(set, metadata),
+        Statement::Set(set) => match (transaction, is_local(set)) {
+            // It would last as long as the transaction that there is none of.
+            (TransactionStatus::Idle, true) => assign(set, &mut metadata.clone()),
+            (TransactionStatus::Idle, false) => assign(set, metadata),
+            (_, only_here) => {
+                let before = metadata.clone();
+                let assigned = assign(set, metadata);
+                if assigned.is_ok()
+                    && let Some(name) = assigned_name(set)
+                {
+                    open.sets(&name, before.get(&name), only_here);
+                }
+                assigned
+            }
+        },
         Statement::Reset(ResetStatement { reset: Reset::ALL }) => {
             clear(metadata);
             Ok(done("RESET"))
@@ -189,8 +203,9 @@ pub(super) fn run(
         }
         Statement::StartTransaction { .. } => Ok(done("BEGIN")),
         Statement::Commit { .. } => {
-            open.end_transaction();
-            let tag = if transaction == TransactionStatus::Error { "ROLLBACK" } else { "COMMIT" };
+            let failed = transaction == TransactionStatus::Error;
+            let (end, tag) = if failed { (End::Rollback, "ROLLBACK") } else { (End::Commit, "COMMIT") };
+            settle(metadata, open.end_transaction(end));
             Ok(Response::TransactionEnd(Tag::new(tag)))
         }
         // There is nothing to undo, but the transaction goes on: see `Service::goes_back`.
@@ -199,7 +214,7 @@ pub(super) fn run(
         }
         Statement::Rollback { savepoint: Some(name), .. } => open.roll_back_to(&name.value).map(|()| done("ROLLBACK")),
         Statement::Rollback { .. } => {
-            open.end_transaction();
+            settle(metadata, open.end_transaction(End::Rollback));
             Ok(Response::TransactionEnd(Tag::new("ROLLBACK")))
         }
         _ if transaction == TransactionStatus::Error => {
@@ -240,7 +255,15 @@ const TOLD: [&str; 5] = ["application_name", "client_encoding", "DateStyle", "In
 
 /// What a client has to be told of its settings after a statement that may have changed them.
 pub(super) fn told(statement: &Statement, metadata: &Metadata) -> Vec<(&'static str, String)> {
-    if !matches!(statement, Statement::Set(_) | Statement::Reset(_) | Statement::Discard { .. }) {
+    let may_change = matches!(
+        statement,
+        Statement::Set(_)
+            | Statement::Reset(_)
+            | Statement::Discard { .. }
+            | Statement::Commit { .. }
+            | Statement::Rollback { savepoint: None, .. }
+    );
+    if !may_change {
         return vec![];
     }
     let current = |name: &'static str| {
@@ -254,6 +277,33 @@ pub(super) fn told(statement: &Statement, metadata: &Metadata) -> Vec<(&'static 
 fn clear(metadata: &mut Metadata) {
     for (name, _) in KNOWN {
         metadata.remove(name);
+    }
+}
+
+/// Gives settings the values that they have after a transaction.
+fn settle(metadata: &mut Metadata, settings: HashMap<String, Option<String>>) {
+    for (name, value) in settings {
+        match value {
+            Some(value) => metadata.insert(name, value),
+            None => metadata.remove(&name),
+        };
+    }
+}
+
+fn is_local(set: &Set) -> bool {
+    match set {
+        Set::SingleAssignment { scope, .. } => *scope == Some(ContextModifier::Local),
+        Set::SetTimeZone { local, .. } => *local,
+        _ => false,
+    }
+}
+
+/// The setting that it is about.
+fn assigned_name(set: &Set) -> Option<String> {
+    match set {
+        Set::SingleAssignment { variable, .. } => Some(variable.to_string().to_lowercase()),
+        Set::SetTimeZone { .. } => Some("timezone".to_owned()),
+        _ => None,
     }
 }
 

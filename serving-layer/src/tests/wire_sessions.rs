@@ -13,6 +13,31 @@ async fn state_of(client: &Client, sql: &str) -> String {
     }
 }
 
+/// What PostgreSQL 15 shows.
+#[tokio::test]
+async fn a_setting_lasts_as_long_as_it_was_set_for() {
+    let wire = wire(config()).await;
+    let client = wire.client().await;
+    client.batch_execute("SET timezone = 'Asia/Tokyo'").await.unwrap();
+    for (sql, zone) in [
+        ("SET LOCAL timezone = 'Europe/Berlin'", "Asia/Tokyo"),
+        ("BEGIN; SET LOCAL timezone = 'Europe/Berlin'", "Europe/Berlin"),
+        ("COMMIT", "Asia/Tokyo"),
+        ("BEGIN; SET LOCAL TIME ZONE 'Europe/Berlin'", "Europe/Berlin"),
+        ("ROLLBACK", "Asia/Tokyo"),
+        ("BEGIN; SET timezone = 'Europe/Rome'", "Europe/Rome"),
+        ("ROLLBACK", "Asia/Tokyo"),
+        ("BEGIN; SET timezone = 'Europe/Rome'; SET LOCAL timezone = 'Europe/Berlin'", "Europe/Berlin"),
+        ("COMMIT", "Europe/Rome"),
+        ("BEGIN; SET LOCAL timezone = 'Europe/Berlin'; SET timezone = 'Europe/Paris'", "Europe/Paris"),
+        ("COMMIT", "Europe/Paris"),
+        ("SET timezone = 'UTC'", "UTC"),
+    ] {
+        client.batch_execute(sql).await.unwrap();
+        assert_eq!(texts(&client.simple_query("SHOW timezone").await.unwrap()), [zone], "{sql}");
+    }
+}
+
 /// The states are PostgreSQL 15's.
 #[tokio::test]
 async fn a_failed_transaction_goes_on_from_its_savepoint() {

@@ -1,8 +1,7 @@
 //! Appending: records to the producer, and waiting until the brokers have them.
 //!
 //! With idempotence, which is the default, what is in the log of an append is always its first records: none is
-//! repeated, none is missing before one that is there. Each record says which one of its source it is, so after a
-//! crash the source goes on behind the last one that is found.
+//! repeated, none is missing before one that is there.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,8 +22,7 @@ use super::delivery::Delivery;
 use super::headers;
 use super::partition::Partition;
 use super::reading;
-use super::searching;
-use crate::log::{LogError, SourceMark, SourcePosition};
+use crate::log::{LogError, SourceMark};
 
 /// What a record occupies in a batch of Kafka's besides its bytes, at most.
 const RECORD_BYTES: usize = 100;
@@ -33,12 +31,11 @@ const TURN: usize = 1024;
 /// How often a full producer is tried again.
 const FULL: Duration = Duration::from_millis(2);
 
-/// As [`Log::append`](crate::log::Log::append).
+/// As [`Log::append`](crate::log::Log::append), of records without a mark.
 pub(super) async fn append(
     clients: &Arc<Clients>,
     partition: &Arc<Partition>,
     records: &Records,
-    mark: Option<&SourceMark>,
 ) -> Result<OffsetRange, LogError> {
     clients.reported.identities.check(&partition.topic)?;
     check_sizes(clients, partition, records)?;
@@ -47,85 +44,21 @@ pub(super) async fn append(
         return Ok(OffsetRange::new(end, end));
     }
     let until = Instant::now() + clients.patience();
-    let delivery = match mark {
-        Some(mark) => match send_marked(clients, partition, records, mark, until).await? {
-            Some(delivery) => delivery,
-            None => {
-                let end = reading::bounds(clients, partition).await?.end;
-                return Ok(OffsetRange::new(end, end));
-            }
-        },
-        None => send(clients, partition, records, until).await?,
-    };
+    let delivery = send(clients, partition, records, until).await?;
     settled(clients, &delivery, until).await?;
-    let outcome = delivery.outcome().map_err(|code| failed(clients, partition, code))?;
-    match mark {
-        Some(mark) => drop(partition.sources.lock().await.settle(&mark.source)),
-        // Not worth waiting for while somebody looks through the partition.
-        None => {
-            if let Ok(mut sources) = partition.sources.try_lock() {
-                sources.appended(outcome, records.len());
-            }
-        }
+    let failed = |code| clients.failures.of_code("appending", &partition.topic, code, &clients.reported);
+    let outcome = delivery.outcome().map_err(failed)?;
+    // Not worth waiting for while somebody looks through the partition.
+    if let Ok(mut sources) = partition.sources.try_lock() {
+        sources.appended(outcome, records.len());
     }
-    let topic = partition.topic.to_string();
-    counter!("dovetail_log_append_records_total", "topic" => topic.clone()).increment(records.len() as u64);
-    counter!("dovetail_log_append_bytes_total", "topic" => topic).increment(records.payload_bytes() as u64);
+    count_appended(&partition.topic, records);
     Ok(outcome)
 }
 
-/// Number of the last record of `source`, once nothing of it is on its way any more.
-pub(super) async fn source_position(
-    clients: &Arc<Clients>,
-    partition: &Arc<Partition>,
-    source: &str,
-) -> Result<Option<SourcePosition>, LogError> {
-    clients.reported.identities.check(&partition.topic)?;
-    let until = Instant::now() + clients.patience();
-    Ok(searching::position(clients, partition, source, until).await?.1)
-}
-
-/// Sends what the source did not send before; `None` when that is all of it.
-async fn send_marked(
-    clients: &Arc<Clients>,
-    partition: &Arc<Partition>,
-    records: &Records,
-    mark: &SourceMark,
-    until: Instant,
-) -> Result<Option<Arc<Delivery>>, LogError> {
-    let Some((first, last)) = mark.span() else { return Ok(None) };
-    let (mut sources, appended) = searching::position(clients, partition, &mark.source, until).await?;
-    if let Some(SourcePosition { last: appended, .. }) = appended {
-        if last <= appended {
-            return Ok(None);
-        }
-        if first <= appended {
-            let (topic, partition) = (partition.topic.to_string(), partition.number);
-            return Err(LogError::SourceOverlap { topic, partition, source_id: mark.source.clone(), first, appended });
-        }
-    }
-    let sender = sender(clients, partition)?;
-    let delivery = Arc::new(Delivery::of(records.len(), sender.gone()));
-    // Before it is sent: whoever gives up waiting leaves it for the next append of the source to wait for.
-    let position = SourcePosition { last, spread: mark.spread.clone() };
-    sources.sent(&mark.source, &delivery, position, records.len());
-    enqueue(clients, &sender, partition, records, Some(mark), &delivery, until).await?;
-    Ok(Some(delivery))
-}
-
-/// Waits until nothing of `source` is on its way, and holds off others.
-pub(super) async fn at_rest<'p>(
-    clients: &Clients,
-    partition: &'p Partition,
-    source: &str,
-    until: Instant,
-) -> Result<tokio::sync::MutexGuard<'p, super::sources::Sources>, LogError> {
-    loop {
-        let mut sources = partition.sources.lock().await;
-        let Some(waiting) = sources.settle(source) else { return Ok(sources) };
-        drop(sources);
-        settled(clients, &waiting, until).await?;
-    }
+pub(super) fn count_appended(topic: &str, records: &Records) {
+    counter!("dovetail_log_append_records_total", "topic" => topic.to_owned()).increment(records.len() as u64);
+    counter!("dovetail_log_append_bytes_total", "topic" => topic.to_owned()).increment(records.payload_bytes() as u64);
 }
 
 async fn send(
@@ -145,7 +78,7 @@ fn sender(clients: &Clients, partition: &Partition) -> Result<Arc<Sender>, LogEr
 }
 
 /// Gives `records` to the producer, in their order and together.
-async fn enqueue(
+pub(super) async fn enqueue(
     clients: &Arc<Clients>,
     sender: &Arc<Sender>,
     partition: &Partition,
@@ -251,7 +184,7 @@ fn headers_of(records: &Records, i: usize, timestamp_ms: i64, number: Option<(&s
 }
 
 /// Refuses what the producer would refuse in the middle of an append.
-fn check_sizes(clients: &Clients, partition: &Partition, records: &Records) -> Result<(), LogError> {
+pub(super) fn check_sizes(clients: &Clients, partition: &Partition, records: &Records) -> Result<(), LogError> {
     let most = clients.config.most_bytes().saturating_sub(RECORD_BYTES);
     let lengths = |i: usize| {
         let key = records.keys.value_length(i) as usize;
@@ -272,8 +205,4 @@ async fn settled(clients: &Clients, delivery: &Delivery, until: Instant) -> Resu
         let why = format!("records were not acknowledged within {:?}", clients.patience());
         clients.failures.unreachable(&why, &clients.reported)
     })
-}
-
-fn failed(clients: &Clients, partition: &Partition, code: Code) -> LogError {
-    clients.failures.of_code("appending", &partition.topic, code, &clients.reported)
 }

@@ -3,8 +3,10 @@
 //! | client | for |
 //! |---|---|
 //! | observer | metadata and bounds; also hears the ids of topics |
+//! | second observer | the end with what open transactions have appended |
 //! | lanes | reading |
 //! | producer | appending; replaced after an error that it does not survive |
+//! | holds | appending requests of sources, each with a transactional id |
 //! | admin | topics, trimming |
 
 use std::ops::Deref;
@@ -14,6 +16,7 @@ use std::time::{Duration, Instant};
 use dovetail_core::offsets::OffsetRange;
 use metrics::counter;
 use rdkafka::admin::AdminClient;
+use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::metadata::Metadata;
@@ -23,6 +26,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::context::{Context, Reported};
 use super::failure::{Failures, is_outage};
+use super::holds::Holds;
 use super::lane::{Lane, serve};
 use super::settings::KafkaConfig;
 use crate::log::LogError;
@@ -35,14 +39,20 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    fn open(config: &KafkaConfig, context: Context) -> KafkaResult<Self> {
-        let producer = config.producer().create_with_context(context)?;
+    fn open(config: &ClientConfig, context: Context) -> KafkaResult<Self> {
+        let producer = config.create_with_context(context)?;
         Ok(Self { producer, gone: CancellationToken::new().drop_guard() })
     }
 
     /// Cancelled once nothing is heard of this producer any more.
     pub(super) fn gone(&self) -> CancellationToken {
         self.gone.token().clone()
+    }
+}
+
+impl std::fmt::Debug for Sender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sender").finish_non_exhaustive()
     }
 }
 
@@ -64,7 +74,9 @@ pub(super) struct Clients {
     observer: BaseConsumer<Context>,
     /// Held while somebody takes the observer's events.
     observing: Mutex<()>,
+    undecided: Mutex<Option<Arc<BaseConsumer<Context>>>>,
     lanes: Mutex<Vec<Option<Arc<Lane>>>>,
+    pub(super) holds: Holds,
     sender: Mutex<Option<Arc<Sender>>>,
     admin: Mutex<Option<Arc<AdminClient<Context>>>>,
 }
@@ -78,8 +90,9 @@ impl Clients {
         let observer = config.observer().create_with_context(context);
         let observer = observer.map_err(|error| failures.of("opening the log", "", &error, &reported))?;
         let lanes = Mutex::new(vec![None; config.readers.max(1)]);
-        let (sender, admin) = (Mutex::default(), Mutex::default());
-        let clients = Self { config, reported, failures, observer, observing: Mutex::default(), lanes, sender, admin };
+        let (undecided, sender, admin) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let (observing, holds) = (Mutex::default(), Holds::default());
+        let clients = Self { config, reported, failures, observer, observing, undecided, lanes, holds, sender, admin };
         // Both, so that a setting that only one of them refuses is refused here and not later.
         clients.lane(0).map_err(|error| clients.failed("opening the log", "", &error))?;
         clients.sender().map_err(|error| clients.failed("opening the log", "", &error))?;
@@ -116,12 +129,17 @@ impl Clients {
             counter!("dovetail_kafka_producers_replaced_total").increment(1);
             tracing::warn!(%code, why, "the producer is replaced; what it held is not acknowledged");
         }
-        let fresh = Arc::new(Sender::open(&self.config, Context::new("producer", &self.reported))?);
+        let fresh = Arc::new(Sender::open(&self.config.producer(), Context::new("producer", &self.reported))?);
         if let Some(old) = sender.replace(Arc::clone(&fresh)) {
             // It takes a moment to end, in which others go on.
             std::thread::spawn(move || drop(old));
         }
         Ok(fresh)
+    }
+
+    /// A producer with this transactional id.
+    pub(super) fn transactional(&self, id: &str) -> KafkaResult<Sender> {
+        Sender::open(&self.config.transactional(id), Context::new("producer", &self.reported))
     }
 
     pub(super) fn admin(&self) -> KafkaResult<Arc<AdminClient<Context>>> {
@@ -155,6 +173,31 @@ impl Clients {
         Ok(OffsetRange::new(start, end.max(start)))
     }
 
+    /// The end of all records, whether they are committed or not. Blocks.
+    pub(super) fn undecided_end(&self, topic: &str, partition: i32) -> Result<i64, LogError> {
+        let failed = |error| self.failed("asking for the end", topic, &error);
+        let observer = self.undecided().map_err(failed)?;
+        let end = self.patiently("asking for the end", topic, self.patience(), |left| {
+            let watermarks = observer.fetch_watermarks(topic, partition, left);
+            if watermarks.is_err() {
+                observer.fetch_metadata(Some(topic), left)?;
+            }
+            watermarks.map(|(_, end)| end)
+        });
+        let _none = serve(&observer);
+        self.reported.identities.check(topic)?;
+        end
+    }
+
+    fn undecided(&self) -> KafkaResult<Arc<BaseConsumer<Context>>> {
+        let mut observer = lock(&self.undecided);
+        if let Some(observer) = observer.as_ref() {
+            return Ok(Arc::clone(observer));
+        }
+        let fresh = self.config.undecided().create_with_context(Context::new("observer", &self.reported))?;
+        Ok(Arc::clone(observer.insert(Arc::new(fresh))))
+    }
+
     /// Asks the brokers again and again while they are away, but not for longer than `patience`.
     fn patiently<T>(
         &self,
@@ -184,6 +227,9 @@ impl Clients {
         let lanes: Vec<_> = lock(&self.lanes).iter().flatten().cloned().collect();
         for lane in lanes {
             lane.serve();
+        }
+        if let Some(observer) = lock(&self.undecided).as_ref() {
+            let _none = serve(observer);
         }
     }
 

@@ -67,17 +67,23 @@ pub(super) fn is_outage(code: Code) -> bool {
             | Code::BrokerDestroy
             | Code::BrokerNotAvailable
             | Code::BrokerTransportFailure
+            | Code::ConcurrentTransactions
+            | Code::CoordinatorLoadInProgress
             | Code::CoordinatorNotAvailable
             | Code::DestroyBroker
+            // Another producer took the source up; so does this one again.
+            | Code::Fenced
             | Code::FencedLeaderEpoch
             | Code::Fatal
             | Code::GaplessGuarantee
             | Code::InvalidProducerEpoch
             | Code::InvalidProducerIdMapping
+            | Code::InvalidTransactionalState
             | Code::KafkaStorageError
             | Code::LeaderNotAvailable
             | Code::MessageTimedOut
             | Code::NetworkException
+            | Code::NotCoordinator
             | Code::NotEnoughReplicas
             | Code::NotEnoughReplicasAfterAppend
             | Code::NotLeaderForPartition
@@ -85,6 +91,7 @@ pub(super) fn is_outage(code: Code) -> bool {
             | Code::OperationTimedOut
             // The producer is replaced, and whoever sends again learns what is in the log.
             | Code::OutOfOrderSequenceNumber
+            | Code::ProducerFenced
             | Code::PurgeInflight
             | Code::PurgeQueue
             | Code::QueueFull
@@ -92,7 +99,9 @@ pub(super) fn is_outage(code: Code) -> bool {
             | Code::RequestTimedOut
             | Code::Resolve
             | Code::Retry
+            | Code::State
             | Code::TimedOutQueue
+            | Code::TransactionCoordinatorFenced
             | Code::UnknownLeaderEpoch
             | Code::UnknownProducerId
             | Code::WaitingForCoordinator

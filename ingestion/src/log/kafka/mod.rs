@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! append ─► producer: idempotent, acks=all ─► brokers ─► acknowledged
+//! append_request ─► the source's producer: a transaction ─► brokers ─► committed
 //! read   ◄─ cursor ◄─ its partition's queue ◄─ lane: a consumer for many partitions ◄─ brokers
 //! ```
 //!
 //! Readers get committed records only, and the end is that of the last committed one. Offsets skip where markers of
 //! transactions, aborted or compacted records are; a read ends at a position, not at a record. An append that was
-//! not acknowledged in time stays with the producer and can still arrive; with a [`SourceMark`] the next one of that
-//! source waits for it. What is in the log of an append are always its first records.
+//! not acknowledged in time stays with the producer and can still arrive. With a [`SourceMark`] it cannot once the
+//! source is taken up again: the brokers then refuse the producer that had it.
 //!
 //! That nothing comes twice while a broker restarts rests on the brokers knowing the producer. They forget it when its
 //! last record is older than `producer.id.expiration.ms`, a day, by the record's own time.
@@ -17,6 +18,7 @@
 //! [`LogError::Unreachable`], and works again when they are back.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -24,13 +26,15 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::{Fetched, Records};
+use futures::future::try_join_all;
 use tokio_util::sync::CancellationToken;
 
 use self::clients::Clients;
 use self::partition::Partition;
+use self::requests::Part;
 pub use self::settings::KafkaConfig;
 use self::topics::Topics;
-use super::{Log, LogError, SourceMark, SourcePosition};
+use super::{Appended, Batch, Log, LogError, SourceMark, SourcePosition};
 
 mod appending;
 mod clients;
@@ -40,12 +44,14 @@ mod delivery;
 mod failure;
 mod forgotten;
 mod headers;
+mod holds;
 mod identity;
 mod lane;
 mod page;
 mod partition;
 mod presence;
 mod reading;
+mod requests;
 mod searching;
 mod settings;
 mod sources;
@@ -62,6 +68,9 @@ const SERVE: Duration = Duration::from_millis(200);
 const LOOK: Duration = Duration::from_secs(5);
 /// Cursors that nobody has used for this long are given up: what they fetch ahead takes memory.
 const IDLE: Duration = Duration::from_secs(10);
+
+/// Producers of sources that nobody has used for this long are given up.
+const IDLE_PRODUCER: Duration = Duration::from_secs(60);
 
 /// A log in Kafka.
 pub struct KafkaLog {
@@ -155,9 +164,54 @@ impl Log for KafkaLog {
     ) -> Result<OffsetRange, LogError> {
         let append = async {
             let partition = self.partition(topic, partition).await?;
-            appending::append(&self.clients, &partition, &records, mark.as_ref()).await
+            let Some(mark) = mark.filter(|_| !records.is_empty()) else {
+                return appending::append(&self.clients, &partition, &records).await;
+            };
+            let source = mark.source.clone();
+            let ranges = requests::append(&self.clients, &source, vec![Part { partition, records, mark }]).await?;
+            ranges.into_iter().next().ok_or(LogError::Closed)
         };
         self.unless_closed(append).await
+    }
+
+    async fn take_up(
+        &self,
+        topic: &str,
+        source: &str,
+        partitions: Range<i32>,
+    ) -> Result<Vec<Option<SourcePosition>>, LogError> {
+        let partitions = try_join_all(partitions.map(|number| self.partition(topic, number))).await?;
+        let take_up = async {
+            self.clients.reported.identities.check(topic)?;
+            let until = Instant::now() + self.clients.patience();
+            let mut hold = self.clients.holds.hold(&self.clients, topic, source, until).await?;
+            let held = hold.held(&self.clients, topic, until).await?;
+            held.positions(&self.clients, &partitions, source, until).await
+        };
+        self.unless_closed(take_up).await
+    }
+
+    async fn append_request(&self, topic: &str, batches: Vec<Batch>) -> Result<Appended, LogError> {
+        let Some(source) = batches.first().map(|batch| batch.mark.source.clone()) else {
+            return Ok(Appended::default());
+        };
+        let counts: Vec<u64> = batches.iter().map(|batch| batch.records.len() as u64).collect();
+        let append = async {
+            let part = async |Batch { partition, records, mark }| {
+                let partition = self.partition(topic, partition).await?;
+                Ok(Part { partition, records, mark })
+            };
+            let parts = try_join_all(batches.into_iter().map(part)).await?;
+            requests::append(&self.clients, &source, parts).await
+        };
+        match self.unless_closed(append).await {
+            Ok(ranges) => {
+                let there = ranges.iter().zip(counts).filter(|(range, _)| !range.is_empty());
+                Ok(Appended { records: there.map(|(_, count)| count).sum(), overlaps: false })
+            }
+            Err(LogError::SourceOverlap { .. }) => Ok(Appended { records: 0, overlaps: true }),
+            Err(error) => Err(error),
+        }
     }
 
     async fn source_position(
@@ -167,7 +221,8 @@ impl Log for KafkaLog {
         source: &str,
     ) -> Result<Option<SourcePosition>, LogError> {
         let partition = self.partition(topic, partition).await?;
-        appending::source_position(&self.clients, &partition, source).await
+        self.clients.reported.identities.check(topic)?;
+        searching::position(&self.clients, &partition, source, Instant::now() + self.clients.patience()).await
     }
 
     async fn bounds(&self, topic: &str, partition: i32) -> Result<OffsetRange, LogError> {
@@ -227,6 +282,7 @@ fn keep(clients: &Clients, topics: &Topics, closed: &CancellationToken) {
     while !closed.is_cancelled() {
         clients.serve();
         topics.each(|partition| partition.retire(IDLE));
+        clients.holds.retire(IDLE_PRODUCER);
         if looked.elapsed() >= LOOK {
             for topic in topics.names() {
                 // It tells the topic's id; who uses the topic gets to know what is wrong with it.

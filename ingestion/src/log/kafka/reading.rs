@@ -32,6 +32,12 @@ pub(super) async fn bounds(clients: &Arc<Clients>, partition: &Arc<Partition>) -
     Ok(bounds)
 }
 
+/// The end, with the records of transactions that are open.
+pub(super) async fn undecided_end(clients: &Arc<Clients>, partition: &Arc<Partition>) -> Result<i64, LogError> {
+    let (clients, partition) = (Arc::clone(clients), Arc::clone(partition));
+    blocking(move || clients.undecided_end(&partition.topic, partition.number)).await
+}
+
 /// As [`Log::read`](crate::log::Log::read).
 pub(super) async fn read(
     clients: &Arc<Clients>,

@@ -5,35 +5,34 @@ use std::time::{Duration, Instant};
 
 use dovetail_core::offsets::OffsetRange;
 use metrics::counter;
-use tokio::sync::MutexGuard;
 
-use super::appending::at_rest;
 use super::clients::Clients;
 use super::page::Mark;
 use super::partition::Partition;
 use super::reading;
-use super::sources::{Found, Sources, WINDOW};
+use super::sources::{Found, WINDOW};
 use crate::log::{LogError, SourcePosition};
 
 /// No window is larger: with each one that is done, the next search begins behind it.
 const WIDEST: i64 = 1 << 20;
+/// How often it is asked whether a transaction has ended.
+const DECIDED: Duration = Duration::from_millis(20);
 /// A search that takes longer is told of, each time that it has.
 const LONG: Duration = Duration::from_secs(5);
 /// One that takes longer than this is gone on with when it is asked for again.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// How far `source` has come by all that is in the log now, with nothing of it on its way. As long as what returns is
-/// held, nothing of another source is sent to this partition either; while the partition is searched, that goes on.
-pub(super) async fn position<'p>(
+/// How far `source` has come by all that is in the log now.
+pub(super) async fn position(
     clients: &Arc<Clients>,
-    partition: &'p Arc<Partition>,
+    partition: &Arc<Partition>,
     source: &str,
     until: Instant,
-) -> Result<(MutexGuard<'p, Sources>, Option<SourcePosition>), LogError> {
+) -> Result<Option<SourcePosition>, LogError> {
     let mut search = None;
     loop {
-        let mut sources = at_rest(clients, partition, source, until).await?;
-        let bounds = reading::bounds(clients, partition).await?;
+        let bounds = all_decided(clients, partition, until).await?;
+        let mut sources = partition.sources.lock().await;
         while let Some(range) = sources.uncovered(bounds.end) {
             for Mark { source, number, spread, .. } in marks(clients, partition, range).await? {
                 sources.met(&source, number, &spread);
@@ -41,12 +40,38 @@ pub(super) async fn position<'p>(
             sources.cover_to(range.end);
         }
         match sources.find(source) {
-            Found::At(position) => return Ok((sources, Some(position))),
-            Found::Nowhere => return Ok((sources, None)),
-            Found::Unmet if sources.starts_by(bounds.start) => return Ok((sources, None)),
+            Found::At(position) => return Ok(Some(position)),
+            Found::Nowhere => return Ok(None),
+            Found::Unmet if sources.starts_by(bounds.start) => return Ok(None),
             Found::Unmet | Found::Forgotten => drop(sources),
         }
         search.get_or_insert_with(|| Search::new(partition, source)).go_back(clients, bounds.start).await?;
+    }
+}
+
+/// The bounds, once it is decided of all that is in the log now whether it counts: what lies behind an open transaction
+/// is not there to be read yet, though it may be committed.
+async fn all_decided(
+    clients: &Arc<Clients>,
+    partition: &Arc<Partition>,
+    until: Instant,
+) -> Result<OffsetRange, LogError> {
+    let mut high = None;
+    loop {
+        let bounds = reading::bounds(clients, partition).await?;
+        let end = match high {
+            Some(end) => end,
+            None => *high.insert(reading::undecided_end(clients, partition).await?),
+        };
+        if bounds.end >= end {
+            return Ok(bounds);
+        }
+        if Instant::now() >= until {
+            let (topic, number) = (&partition.topic, partition.number);
+            let why = format!("a transaction is open in {topic}/{number} from offset {} on", bounds.end);
+            return Err(LogError::Unreachable { brokers: clients.failures.brokers.clone(), why });
+        }
+        tokio::time::sleep(DECIDED).await;
     }
 }
 

@@ -37,7 +37,7 @@ const OWN: [(&str, &str); 7] = [
     ("auto.offset.reset", "a reader never jumps over records"),
     ("enable.auto.commit", "the catalog holds the offsets"),
     ("enable.auto.offset.store", "the catalog holds the offsets"),
-    ("transactional.id", "records carry their source's position, which does without transactions"),
+    ("transactional.id", "it follows from topic and source"),
 ];
 
 const CLIENT: [(&str, &str); 3] =
@@ -69,6 +69,19 @@ const PRODUCER: [(&str, &str); 7] = [
     ("queue.buffering.max.kbytes", "262144"),
 ];
 
+/// What a transactional producer cannot have otherwise, also where the other one is set so.
+const TRANSACTIONAL: [&str; 9] = [
+    "acks",
+    "request.required.acks",
+    "enable.idempotence",
+    "max.in.flight",
+    "max.in.flight.requests.per.connection",
+    "message.send.max.retries",
+    "retries",
+    "message.timeout.ms",
+    "delivery.timeout.ms",
+];
+
 impl KafkaConfig {
     /// Refuses settings that Dovetail relies on; librdkafka refuses those that it does not know.
     pub(super) fn check(&self) -> Result<(), LogError> {
@@ -91,6 +104,14 @@ impl KafkaConfig {
         config
     }
 
+    /// As [`KafkaConfig::observer`], as a reader sees them that does not wait for transactions.
+    pub(super) fn undecided(&self) -> ClientConfig {
+        let mut config = self.client(&[]);
+        config.remove("group.id");
+        config.set("isolation.level", "read_uncommitted");
+        config
+    }
+
     /// For metadata and bounds, as a reader of committed records sees them: no group, nothing is fetched.
     pub(super) fn observer(&self) -> ClientConfig {
         let mut config = self.client(&[("isolation.level", "read_committed")]);
@@ -104,6 +125,16 @@ impl KafkaConfig {
         let at_all = |name: &str| idempotent || !matches!(name, "enable.idempotence" | "enable.gapless.guarantee");
         let defaults: Vec<_> = PRODUCER.into_iter().filter(|(name, _)| at_all(name)).collect();
         self.client(&defaults)
+    }
+
+    /// For requests of sources. What is not committed in time is aborted: until then readers wait in front of it.
+    pub(super) fn transactional(&self, id: &str) -> ClientConfig {
+        let mut settings = self.settings.clone();
+        settings.retain(|name, _| !TRANSACTIONAL.contains(&name.as_str()));
+        let mut config = Self { settings, ..self.clone() }.producer();
+        let longest = self.patience.as_millis().clamp(1000, 900_000).to_string();
+        config.set("transactional.id", id).set("transaction.timeout.ms", &longest).set("message.timeout.ms", longest);
+        config
     }
 
     pub(super) fn admin(&self) -> ClientConfig {

@@ -5,7 +5,7 @@
 //!           not looked at   every mark is in `last`   appended since, by others too
 //! ```
 //!
-//! Before a source appends, what came since is looked at, so that it may be sent to this process today and to
+//! When a source is taken up, what came since is looked at, so that it may be sent to this process today and to
 //! another tomorrow. For one that was not met yet, the partition is searched backwards, in windows that grow, to its
 //! start if need be: once, since every source on the way is remembered. What retention deletes takes its marks along.
 //!
@@ -13,12 +13,10 @@
 //! were met. So one that was never met is known to be new, and one that was forgotten is searched for again.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use dovetail_core::offsets::OffsetRange;
 use metrics::counter;
 
-use super::delivery::Delivery;
 use super::forgotten::Forgotten;
 use crate::log::{SourcePosition, Spread};
 
@@ -39,8 +37,6 @@ pub(super) struct Sources {
     forgotten: Forgotten,
     /// Appended by this process past `covered`, with marks that are remembered, or none.
     own: Vec<OffsetRange>,
-    /// Appends that nobody waits for any more, and what they come to.
-    pending: HashMap<String, Vec<(Arc<Delivery>, SourcePosition, usize)>>,
 }
 
 impl Default for Sources {
@@ -52,7 +48,6 @@ impl Default for Sources {
             old: HashMap::new(),
             forgotten: Forgotten::default(),
             own: Vec::new(),
-            pending: HashMap::new(),
         }
     }
 }
@@ -173,37 +168,10 @@ impl Sources {
             covered.start = start.min(covered.start);
         }
     }
-
-    /// An append of `records` up to `position` is on its way.
-    pub(super) fn sent(&mut self, source: &str, delivery: &Arc<Delivery>, position: SourcePosition, records: usize) {
-        self.pending.entry(source.to_owned()).or_default().push((Arc::clone(delivery), position, records));
-    }
-
-    /// Takes note of the appends of `source` that are through; returns one that is not.
-    pub(super) fn settle(&mut self, source: &str) -> Option<Arc<Delivery>> {
-        let pending = self.pending.remove(source)?;
-        let mut left = Vec::new();
-        for (delivery, position, records) in pending {
-            if !delivery.is_settled() {
-                left.push((delivery, position, records));
-            } else if let Ok(range) = delivery.outcome() {
-                self.met(source, position.last, &position.spread);
-                self.appended(range, records);
-            }
-            // Of one that failed, the first records may be there: what came since is looked at anyway.
-        }
-        let waiting = left.first().map(|(delivery, ..)| Arc::clone(delivery));
-        if waiting.is_some() {
-            self.pending.insert(source.to_owned(), left);
-        }
-        waiting
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio_util::sync::CancellationToken;
-
     use super::*;
 
     fn range(start: i64, end: i64) -> OffsetRange {
@@ -225,26 +193,6 @@ mod tests {
         sources.cover_to(41);
         assert_eq!(sources.uncovered(41), None);
         assert_eq!(sources.covered, Some(range(10, 41)));
-    }
-
-    #[test]
-    fn an_append_counts_once_it_is_through() {
-        let mut sources = Sources::default();
-        let of_one = || Delivery::of(1, CancellationToken::new());
-        let (through, lost, late) = (of_one(), of_one(), of_one());
-        through.arrived(3);
-        lost.failed(rdkafka::types::RDKafkaErrorCode::PurgeQueue);
-        let late = Arc::new(late);
-        let at = |last| SourcePosition { last, spread: Spread::over(3) };
-        sources.sent("s", &Arc::new(through), at(7), 1);
-        sources.sent("s", &Arc::new(lost), at(8), 1);
-        sources.sent("s", &late, at(9), 1);
-        assert!(sources.settle("s").is_some_and(|waiting| Arc::ptr_eq(&waiting, &late)));
-        assert_eq!(sources.find("s"), Found::At(at(7)));
-        late.arrived(4);
-        assert!(sources.settle("s").is_none());
-        assert_eq!(sources.find("s"), Found::At(at(9)));
-        assert!(sources.settle("other").is_none());
     }
 
     #[test]

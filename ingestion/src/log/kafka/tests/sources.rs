@@ -1,6 +1,7 @@
 //! Sources that are interrupted, or send to another process, go on where they were.
 
 use super::*;
+use crate::log::kafka::delivery::Delivery;
 
 fn mark(source: &str, numbers: impl IntoIterator<Item = u64>) -> Option<SourceMark> {
     Some(SourceMark { source: source.to_owned(), numbers: numbers.into_iter().collect(), spread: Spread::over(1) })
@@ -38,6 +39,92 @@ async fn a_position_is_found_by_another_process() {
     send(&third, "a", &[7, 9]).await;
     let values: Vec<_> = rig.values().await.into_iter().filter(|value| value != "-").collect();
     assert_eq!(values, ["a1", "a4", "a7", "b1", "a9"]);
+}
+
+/// A process is stopped while a request is on its way, and goes on after another one has taken the source up.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stopped_process_still_sends_does_not_arrive() {
+    let Some(rig) = Rig::new("what_a_stopped_process_still_sends_does_not_arrive").await else { return };
+    let stopped = &rig.log.clients;
+    let partition = rig.log.partition(&rig.topic, 0).await.unwrap();
+    let until = Instant::now() + PATIENCE;
+    let mut hold = stopped.holds.hold(stopped, &rig.topic, "s", until).await.unwrap();
+    let sender = hold.held(stopped, &rig.topic, until).await.unwrap().sender().cloned().unwrap();
+    let send = async |numbers: Range<u64>| {
+        let values: Vec<String> = numbers.clone().map(|n| n.to_string()).collect();
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        let delivery = Arc::new(Delivery::of(values.len(), sender.gone()));
+        let (records, mark) = (values_of(&values), mark("s", numbers));
+        let sent = appending::enqueue(stopped, &sender, &partition, &records, mark.as_ref(), &delivery, until).await;
+        sent.map(|()| delivery)
+    };
+    sender.begin_transaction().unwrap();
+    let delivery = send(0..3).await.unwrap();
+    delivery.settled().await;
+    assert!(delivery.outcome().is_ok(), "the broker has them, and they are not committed");
+
+    let other = open(&rig.brokers);
+    let values: Vec<String> = (0..6).map(|n: u64| n.to_string()).collect();
+    let values: Vec<&str> = values.iter().map(String::as_str).collect();
+    other.append(&rig.topic, 0, values_of(&values), mark("s", 0..6)).await.unwrap();
+
+    let late = send(3..6).await;
+    let committed = tokio::task::block_in_place(|| sender.commit_transaction(PATIENCE));
+    assert!(committed.is_err());
+    if let Ok(late) = late {
+        late.settled().await;
+        assert!(late.outcome().is_err());
+    }
+    drop(hold);
+    assert_eq!(rig.values().await, values);
+    // It takes the source up again, and knows what is there.
+    let numbers = 4..8;
+    let eight: Vec<String> = (4..8).map(|n: u64| n.to_string()).collect();
+    let eight: Vec<&str> = eight.iter().map(String::as_str).collect();
+    let overlap = rig.log.append(&rig.topic, 0, values_of(&eight), mark("s", numbers)).await;
+    assert!(matches!(overlap, Err(LogError::SourceOverlap { first: 4, appended: 5, .. })), "{overlap:?}");
+}
+
+/// A process that was killed leaves a transaction open, behind which lies what others have committed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_behind_an_open_transaction_is_not_taken_for_missing() {
+    let Some(rig) = Rig::new("what_lies_behind_an_open_transaction_is_not_taken_for_missing").await else { return };
+    rig.log.append(&rig.topic, 0, values_of(&["0"]), mark("s", 0..1)).await.unwrap();
+    let foreign = rig.producer(&[("transactional.id", &rig.topic)]);
+    foreign.init_transactions(PATIENCE).unwrap();
+    foreign.begin_transaction().unwrap();
+    foreign.send(BaseRecord::<(), str>::to(&rig.topic).partition(0).payload("open")).unwrap();
+    foreign.flush(PATIENCE).unwrap();
+    rig.log.append(&rig.topic, 0, values_of(&["1"]), mark("s", 1..2)).await.unwrap();
+    assert_eq!(rig.values().await, ["0"]);
+
+    let other = open(&rig.brokers);
+    let again = other.append(&rig.topic, 0, values_of(&["0", "1"]), mark("s", 0..2));
+    let abort = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::task::block_in_place(|| foreign.abort_transaction(PATIENCE)).unwrap();
+    };
+    let (again, ()) = tokio::join!(again, abort);
+    again.unwrap();
+    assert_eq!(rig.values().await, ["0", "1"]);
+}
+
+/// Two processes are sent the same requests at the same time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_goes_to_two_processes_arrives_once() {
+    let Some(rig) = Rig::new("a_request_that_goes_to_two_processes_arrives_once").await else { return };
+    let other = open(&rig.brokers);
+    for request in 0..8_u64 {
+        let numbers = request * 3..request * 3 + 3;
+        let values: Vec<String> = numbers.clone().map(|n| n.to_string()).collect();
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        let append =
+            async |log: &KafkaLog| log.append(&rig.topic, 0, values_of(&values), mark("s", numbers.clone())).await;
+        let (one, two) = tokio::join!(append(&rig.log), append(&other));
+        one.unwrap();
+        two.unwrap();
+    }
+    assert_eq!(rig.values().await, (0..24).map(|n| n.to_string()).collect::<Vec<_>>());
 }
 
 /// Of an append of five, the process died after three were written.

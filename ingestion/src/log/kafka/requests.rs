@@ -1,0 +1,225 @@
+//! Appending requests of sources: each is a transaction over its partitions, so it is in the log as a whole or not at
+//! all, whatever becomes of the process.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dovetail_core::offsets::OffsetRange;
+use dovetail_core::record::Records;
+use futures::future::try_join_all;
+use metrics::counter;
+use rand::Rng;
+use rdkafka::error::KafkaError;
+use rdkafka::producer::Producer;
+use rdkafka::types::RDKafkaErrorCode as Code;
+use tokio::time::{sleep, timeout};
+
+use super::appending::{check_sizes, count_appended, enqueue};
+use super::blocking;
+use super::clients::{Clients, Sender};
+use super::delivery::Delivery;
+use super::holds::{Held, Hold};
+use super::partition::Partition;
+use super::reading;
+use crate::log::{LogError, SourceMark, SourcePosition};
+
+/// A failed transaction is tried again after this, and after twice as long each next time: another process may want
+/// the same source.
+const AGAIN: Duration = Duration::from_millis(20);
+/// How long the brokers are asked to abort what was refused, before it is left to the transaction's time limit.
+const ABORT: Duration = Duration::from_secs(2);
+
+/// How long it may take until what is committed is there to be read: it takes longer behind a transaction that is open.
+const READABLE: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Records of a request for one partition.
+pub(super) struct Part {
+    pub(super) partition: Arc<Partition>,
+    pub(super) records: Records,
+    pub(super) mark: SourceMark,
+}
+
+/// Where the records of each part are; an empty range at the partition's end where all of them were there before.
+///
+/// Goes on to its end also where nobody waits any more: the next request of the source waits for it.
+pub(super) async fn append(
+    clients: &Arc<Clients>,
+    source: &str,
+    parts: Vec<Part>,
+) -> Result<Vec<OffsetRange>, LogError> {
+    for part in &parts {
+        clients.reported.identities.check(&part.partition.topic)?;
+        check_sizes(clients, &part.partition, &part.records)?;
+    }
+    let Some(first) = parts.first() else { return Ok(vec![]) };
+    let (topic, until) = (Arc::clone(&first.partition.topic), Instant::now() + clients.patience());
+    let (clients, source) = (Arc::clone(clients), source.to_owned());
+    let request = async move {
+        let mut hold = clients.holds.hold(&clients, &topic, &source, until).await?;
+        let mut pause = AGAIN;
+        loop {
+            let error = match attempt(&clients, &mut hold, &topic, &source, &parts, until).await {
+                Err(error @ LogError::Unreachable { .. }) => error,
+                done => return done,
+            };
+            // With another producer it may work, and what is in the log by then is looked up once more.
+            hold.give_up();
+            counter!("dovetail_kafka_producers_replaced_total").increment(1);
+            tracing::warn!(%topic, source, %error, "a transaction failed; its producer is replaced");
+            if Instant::now() + pause >= until {
+                return Err(error);
+            }
+            let pause_now = rand::rng().random_range(pause / 2..=pause);
+            sleep(pause_now).await;
+            pause *= 2;
+        }
+    };
+    tokio::spawn(request).await.map_err(|error| LogError::Store(error.into()))?
+}
+
+async fn attempt(
+    clients: &Arc<Clients>,
+    hold: &mut Hold,
+    topic: &Arc<str>,
+    source: &str,
+    parts: &[Part],
+    until: Instant,
+) -> Result<Vec<OffsetRange>, LogError> {
+    let held = hold.held(clients, topic, until).await?;
+    let news = news(clients, held, source, parts, until).await?;
+    let Some(sender) = held.sender().filter(|_| news.contains(&true)).cloned() else {
+        return try_join_all(parts.iter().map(|part| end_of(clients, &part.partition))).await;
+    };
+    let deliveries = match transact(clients, &sender, topic, parts, &news, until).await {
+        Ok(deliveries) => deliveries,
+        Err(error) => {
+            if !matches!(error, LogError::Unreachable { .. }) {
+                // Readers wait in front of what is open.
+                let aborted = blocking(move || Ok(sender.abort_transaction(ABORT))).await;
+                tracing::debug!(?aborted, "aborted");
+                hold.give_up();
+            }
+            return Err(error);
+        }
+    };
+    let mut ranges = Vec::with_capacity(parts.len());
+    for (part, delivery) in parts.iter().zip(deliveries) {
+        let Part { partition, records, mark } = part;
+        let Some(delivery) = delivery else {
+            ranges.push(end_of(clients, partition).await?);
+            continue;
+        };
+        let range = delivery.outcome().map_err(|code| failed(clients, topic, code))?;
+        if let Some((_, last)) = mark.span() {
+            let position = SourcePosition { last, spread: mark.spread.clone() };
+            held.committed(partition, source, position, range, records.len()).await;
+        }
+        count_appended(topic, records);
+        ranges.push(range);
+    }
+    let readable = parts.iter().zip(&ranges).map(|(part, range)| readable(clients, &part.partition, range.end));
+    // It is in the log, whether the brokers say so in time or not.
+    if timeout(READABLE, try_join_all(readable)).await.is_err() {
+        tracing::debug!(%topic, source, "what was committed is behind a transaction that is open");
+    }
+    Ok(ranges)
+}
+
+/// Waits until the partition's end is at `end`: the brokers write a transaction's markers after they have answered.
+async fn readable(clients: &Arc<Clients>, partition: &Arc<Partition>, end: i64) -> Result<(), LogError> {
+    while reading::bounds(clients, partition).await?.end < end {
+        sleep(LOOK).await;
+    }
+    Ok(())
+}
+
+/// Which of the parts are not in the log. Part of one is [`LogError::SourceOverlap`].
+async fn news(
+    clients: &Arc<Clients>,
+    held: &mut Held,
+    source: &str,
+    parts: &[Part],
+    until: Instant,
+) -> Result<Vec<bool>, LogError> {
+    let partitions: Vec<_> = parts.iter().map(|part| Arc::clone(&part.partition)).collect();
+    let positions = held.positions(clients, &partitions, source, until).await?;
+    let is_new = |(part, position): (&Part, Option<SourcePosition>)| {
+        let Some((first, last)) = part.mark.span() else { return Ok(false) };
+        match position {
+            Some(SourcePosition { last: appended, .. }) if last <= appended => Ok(false),
+            Some(SourcePosition { last: appended, .. }) if first <= appended => {
+                let (topic, partition) = (part.partition.topic.to_string(), part.partition.number);
+                Err(LogError::SourceOverlap { topic, partition, source_id: source.to_owned(), first, appended })
+            }
+            _ => Ok(true),
+        }
+    };
+    parts.iter().zip(positions).map(is_new).collect()
+}
+
+/// Appends the parts that are new in one transaction.
+async fn transact(
+    clients: &Arc<Clients>,
+    sender: &Arc<Sender>,
+    topic: &Arc<str>,
+    parts: &[Part],
+    news: &[bool],
+    until: Instant,
+) -> Result<Vec<Option<Arc<Delivery>>>, LogError> {
+    let at_broker = |work: fn(&Sender, Duration) -> Result<(), KafkaError>| {
+        let (clients, sender, topic) = (Arc::clone(clients), Arc::clone(sender), Arc::clone(topic));
+        blocking(move || {
+            let done = work(&sender, until.saturating_duration_since(Instant::now()));
+            done.map_err(|error| clients.failed("appending", &topic, &error))
+        })
+    };
+    at_broker(|sender, _| sender.begin_transaction()).await?;
+    let mut deliveries = Vec::with_capacity(parts.len());
+    for (Part { partition, records, mark }, is_new) in parts.iter().zip(news) {
+        if !is_new {
+            deliveries.push(None);
+            continue;
+        }
+        let delivery = Arc::new(Delivery::of(records.len(), sender.gone()));
+        enqueue(clients, sender, partition, records, Some(mark), &delivery, until).await?;
+        deliveries.push(Some(delivery));
+    }
+    let committed = at_broker(|sender, left| {
+        let until = Instant::now() + left;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match sender.commit_transaction(left) {
+                Err(KafkaError::Transaction(error)) if error.is_retriable() && !left.is_zero() => {}
+                committed => return committed,
+            }
+        }
+    });
+    let committed = committed.await;
+    for delivery in deliveries.iter().flatten() {
+        match (&committed, delivery.is_settled().then(|| delivery.outcome())) {
+            // Why a record was refused says more than that the transaction was.
+            (Err(_), Some(Err(code))) if !matches!(code, Code::PurgeQueue | Code::PurgeInflight) => {
+                return Err(failed(clients, topic, code));
+            }
+            (Err(_), _) => {}
+            (Ok(()), _) => {
+                // The brokers have it all; what the producer tells of it comes a moment later.
+                let left = until.saturating_duration_since(Instant::now());
+                let why = "the producer did not tell where records are";
+                let told = timeout(left, delivery.settled()).await;
+                told.map_err(|_| clients.failures.unreachable(why, &clients.reported))?;
+            }
+        }
+    }
+    committed.map(|()| deliveries)
+}
+
+async fn end_of(clients: &Arc<Clients>, partition: &Arc<Partition>) -> Result<OffsetRange, LogError> {
+    let end = reading::bounds(clients, partition).await?.end;
+    Ok(OffsetRange::new(end, end))
+}
+
+fn failed(clients: &Clients, topic: &str, code: Code) -> LogError {
+    clients.failures.of_code("appending", topic, code, &clients.reported)
+}
