@@ -59,6 +59,10 @@ impl Intake {
         pieces: &mut axum::body::BodyDataStream,
         began: Instant,
     ) -> Result<Received, Failed> {
+        if let Some(encoding) = headers.get(header::CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
+            let message = format!("the body is encoded as {encoding:?}; send it as it is");
+            return Err(Failed::new(Code::UnsupportedMediaType, message));
+        }
         let declared: Option<usize> =
             headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let mut read = Vec::new();
@@ -122,7 +126,7 @@ fn kib(bytes: usize) -> u32 {
 mod tests {
     use std::convert::Infallible;
 
-    use axum::http::StatusCode;
+    use axum::http::{HeaderValue, StatusCode};
     use axum::response::IntoResponse;
     use futures::stream;
 
@@ -162,6 +166,18 @@ mod tests {
         assert_eq!(received.bytes.len(), 16 << 10);
         drop(received);
         assert_eq!(intake.room.available_permits(), 64);
+    }
+
+    #[tokio::test]
+    async fn what_is_compressed_is_not_taken_for_records() {
+        let intake = intake(8 << 10, 8 << 10);
+        let encoded = |encoding: &'static str| {
+            HeaderMap::from_iter([(header::CONTENT_ENCODING, HeaderValue::from_static(encoding))])
+        };
+        for encoding in ["gzip", "zstd", "br, gzip"] {
+            assert_eq!(status(&intake, encoded(encoding), pieces(1, 10)).await, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        }
+        intake.receive(&encoded("identity"), pieces(1, 10)).await.unwrap();
     }
 
     #[tokio::test]

@@ -73,7 +73,7 @@ impl Forward {
         let mut answer = None;
         for member in &members {
             let mut sent = self.http.request(parts.method.clone(), address(&member.address, &parts.uri)?);
-            for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::ACCEPT] {
+            for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::CONTENT_LENGTH, header::ACCEPT] {
                 if let Some(value) = parts.headers.get(&name) {
                     sent = sent.header(name, value.clone());
                 }

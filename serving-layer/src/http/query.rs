@@ -1,9 +1,10 @@
 //! `POST /v1/query`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{FromRequest, Request, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -14,8 +15,10 @@ use dovetail_core::name::Generation;
 use futures::{Stream, StreamExt, TryStreamExt};
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::time::timeout;
 use tracing::warn;
 
+use super::failed::{Code, Failed};
 use super::formats::{Format, Writer};
 use super::params;
 use crate::error::{QueryError, Reason};
@@ -27,6 +30,9 @@ use crate::sql::{Does, check};
 
 /// Bytes of an answer that are held back: an error until then is answered as one, with its status.
 const HELD: usize = 1 << 20;
+
+/// How long a client may take to send a statement.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is asked.
 #[derive(Debug, Deserialize)]
@@ -42,7 +48,15 @@ struct Ask {
     generation: Option<Generation>,
 }
 
-pub(super) async fn query(State(serving): State<Arc<Serving>>, headers: HeaderMap, body: String) -> Response {
+pub(super) async fn query(State(serving): State<Arc<Serving>>, headers: HeaderMap, request: Request) -> Response {
+    let body = match timeout(PATIENCE, String::from_request(request, &())).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(refused)) => return refused.into_response(),
+        Err(_) => {
+            let message = format!("the statement did not come within {PATIENCE:?}");
+            return Failed::new(Code::TooSlow, message).into_response();
+        }
+    };
     match answer(&serving, &headers, &body).await {
         Ok(response) => response,
         Err(error) => error.into_response(),

@@ -42,7 +42,7 @@ pub(super) struct Part {
 
 /// Where the records of each part are; an empty range at the partition's end where all of them were there before.
 ///
-/// Goes on to its end also where nobody waits any more: the next request of the source waits for it.
+/// What has begun goes on to its end also where nobody waits any more: the next request of the source waits for it.
 pub(super) async fn append(
     clients: &Arc<Clients>,
     source: &str,
@@ -54,76 +54,163 @@ pub(super) async fn append(
     }
     let Some(first) = parts.first() else { return Ok(vec![]) };
     let (topic, until) = (Arc::clone(&first.partition.topic), Instant::now() + clients.patience());
-    let (clients, source) = (Arc::clone(clients), source.to_owned());
-    let request = async move {
-        let mut hold = clients.holds.hold(&clients, &topic, &source, until).await?;
+    let hold = clients.holds.hold(clients, &topic, source, until).await?;
+    let request = Request { clients: Arc::clone(clients), topic, source: source.to_owned(), parts, until };
+    tokio::spawn(request.run(hold)).await.map_err(|error| LogError::Store(error.into()))?
+}
+
+struct Request {
+    clients: Arc<Clients>,
+    topic: Arc<str>,
+    source: String,
+    parts: Vec<Part>,
+    until: Instant,
+}
+
+impl Request {
+    async fn run(self, mut hold: Hold) -> Result<Vec<OffsetRange>, LogError> {
+        let mut sent = vec![false; self.parts.len()];
         let mut pause = AGAIN;
         loop {
-            let error = match attempt(&clients, &mut hold, &topic, &source, &parts, until).await {
+            let error = match self.attempt(&mut hold, &mut sent).await {
                 Err(error @ LogError::Unreachable { .. }) => error,
                 done => return done,
             };
             // With another producer it may work, and what is in the log by then is looked up once more.
             hold.give_up();
             counter!("dovetail_kafka_producers_replaced_total").increment(1);
-            tracing::warn!(%topic, source, %error, "a transaction failed; its producer is replaced");
-            if Instant::now() + pause >= until {
+            tracing::warn!(topic = %self.topic, source = self.source, %error, "a transaction failed; its producer is replaced");
+            if Instant::now() + pause >= self.until {
                 return Err(error);
             }
-            let pause_now = rand::rng().random_range(pause / 2..=pause);
-            sleep(pause_now).await;
+            let random = rand::rng().random_range(pause / 2..=pause);
+            sleep(random).await;
             pause *= 2;
         }
-    };
-    tokio::spawn(request).await.map_err(|error| LogError::Store(error.into()))?
-}
+    }
 
-async fn attempt(
-    clients: &Arc<Clients>,
-    hold: &mut Hold,
-    topic: &Arc<str>,
-    source: &str,
-    parts: &[Part],
-    until: Instant,
-) -> Result<Vec<OffsetRange>, LogError> {
-    let held = hold.held(clients, topic, until).await?;
-    let news = news(clients, held, source, parts, until).await?;
-    let Some(sender) = held.sender().filter(|_| news.contains(&true)).cloned() else {
-        return try_join_all(parts.iter().map(|part| end_of(clients, &part.partition))).await;
-    };
-    let deliveries = match transact(clients, &sender, topic, parts, &news, until).await {
-        Ok(deliveries) => deliveries,
-        Err(error) => {
-            if !matches!(error, LogError::Unreachable { .. }) {
-                // Readers wait in front of what is open.
-                let aborted = blocking(move || Ok(sender.abort_transaction(ABORT))).await;
-                tracing::debug!(?aborted, "aborted");
-                hold.give_up();
-            }
-            return Err(error);
-        }
-    };
-    let mut ranges = Vec::with_capacity(parts.len());
-    for (part, delivery) in parts.iter().zip(deliveries) {
-        let Part { partition, records, mark } = part;
-        let Some(delivery) = delivery else {
-            ranges.push(end_of(clients, partition).await?);
-            continue;
+    /// `sent` says which of the parts an earlier attempt has sent, and this one.
+    async fn attempt(&self, hold: &mut Hold, sent: &mut [bool]) -> Result<Vec<OffsetRange>, LogError> {
+        let Self { clients, topic, source, parts, until } = self;
+        let held = hold.held(clients, topic, *until).await?;
+        let news = self.news(held).await?;
+        let sender = held.sender().filter(|_| news.contains(&true)).cloned();
+        sent.iter_mut().zip(&news).for_each(|(sent, is_new)| *sent |= is_new);
+        let deliveries = match sender {
+            None => vec![None; parts.len()],
+            Some(sender) => match self.transact(&sender, &news).await {
+                Ok(deliveries) => deliveries,
+                Err(error) => {
+                    if !matches!(error, LogError::Unreachable { .. }) {
+                        // Readers wait in front of what is open.
+                        let aborted = blocking(move || Ok(sender.abort_transaction(ABORT))).await;
+                        tracing::debug!(?aborted, "aborted");
+                        hold.give_up();
+                    }
+                    return Err(error);
+                }
+            },
         };
-        let range = delivery.outcome().map_err(|code| failed(clients, topic, code))?;
-        if let Some((_, last)) = mark.span() {
-            let position = SourcePosition { last, spread: mark.spread.clone() };
-            held.committed(partition, source, position, range, records.len()).await;
+        let mut ranges = Vec::with_capacity(parts.len());
+        for ((part, delivery), sent) in parts.iter().zip(deliveries).zip(sent) {
+            let Part { partition, records, mark } = part;
+            let Some(delivery) = delivery else {
+                let bounds = reading::bounds(clients, partition).await?;
+                // An earlier attempt has committed it after all.
+                let start = if *sent { bounds.start } else { bounds.end };
+                ranges.push(OffsetRange::new(start, bounds.end));
+                continue;
+            };
+            let range = delivery.outcome().map_err(|code| self.failed(code))?;
+            if let Some((_, last)) = mark.span() {
+                let position = SourcePosition { last, spread: mark.spread.clone() };
+                held.committed(partition, source, position, range, records.len()).await;
+            }
+            count_appended(topic, records);
+            ranges.push(range);
         }
-        count_appended(topic, records);
-        ranges.push(range);
+        let readable = parts.iter().zip(&ranges).map(|(part, range)| readable(clients, &part.partition, range.end));
+        // It is in the log, whether the brokers say so in time or not.
+        if timeout(READABLE, try_join_all(readable)).await.is_err() {
+            tracing::debug!(%topic, source, "what was committed is behind a transaction that is open");
+        }
+        Ok(ranges)
     }
-    let readable = parts.iter().zip(&ranges).map(|(part, range)| readable(clients, &part.partition, range.end));
-    // It is in the log, whether the brokers say so in time or not.
-    if timeout(READABLE, try_join_all(readable)).await.is_err() {
-        tracing::debug!(%topic, source, "what was committed is behind a transaction that is open");
+
+    /// Which of the parts are not in the log. Part of one is [`LogError::SourceOverlap`].
+    async fn news(&self, held: &mut Held) -> Result<Vec<bool>, LogError> {
+        let Self { clients, source, parts, until, .. } = self;
+        let partitions: Vec<_> = parts.iter().map(|part| Arc::clone(&part.partition)).collect();
+        let positions = held.positions(clients, &partitions, source, *until).await?;
+        let is_new = |(part, position): (&Part, Option<SourcePosition>)| {
+            let Some((first, last)) = part.mark.span() else { return Ok(false) };
+            match position {
+                Some(SourcePosition { last: appended, .. }) if last <= appended => Ok(false),
+                Some(SourcePosition { last: appended, .. }) if first <= appended => {
+                    let (topic, partition) = (part.partition.topic.to_string(), part.partition.number);
+                    Err(LogError::SourceOverlap { topic, partition, source_id: source.clone(), first, appended })
+                }
+                _ => Ok(true),
+            }
+        };
+        parts.iter().zip(positions).map(is_new).collect()
     }
-    Ok(ranges)
+
+    /// Appends the parts that are new in one transaction.
+    async fn transact(&self, sender: &Arc<Sender>, news: &[bool]) -> Result<Vec<Option<Arc<Delivery>>>, LogError> {
+        let Self { clients, topic, parts, .. } = self;
+        let until = self.until;
+        let at_broker = |work: fn(&Sender, Duration) -> Result<(), KafkaError>| {
+            let (clients, sender, topic) = (Arc::clone(clients), Arc::clone(sender), Arc::clone(topic));
+            blocking(move || {
+                let done = work(&sender, until.saturating_duration_since(Instant::now()));
+                done.map_err(|error| clients.failed("appending", &topic, &error))
+            })
+        };
+        at_broker(|sender, _| sender.begin_transaction()).await?;
+        let mut deliveries = Vec::with_capacity(parts.len());
+        for (Part { partition, records, mark }, is_new) in parts.iter().zip(news) {
+            if !is_new {
+                deliveries.push(None);
+                continue;
+            }
+            let delivery = Arc::new(Delivery::of(records.len(), sender.gone()));
+            enqueue(clients, sender, partition, records, Some(mark), &delivery, until).await?;
+            deliveries.push(Some(delivery));
+        }
+        let committed = at_broker(|sender, left| {
+            let until = Instant::now() + left;
+            loop {
+                let left = until.saturating_duration_since(Instant::now());
+                match sender.commit_transaction(left) {
+                    Err(KafkaError::Transaction(error)) if error.is_retriable() && !left.is_zero() => {}
+                    committed => return committed,
+                }
+            }
+        });
+        let committed = committed.await;
+        for delivery in deliveries.iter().flatten() {
+            match (&committed, delivery.is_settled().then(|| delivery.outcome())) {
+                // Why a record was refused says more than that the transaction was.
+                (Err(_), Some(Err(code))) if !matches!(code, Code::PurgeQueue | Code::PurgeInflight) => {
+                    return Err(self.failed(code));
+                }
+                (Err(_), _) => {}
+                (Ok(()), _) => {
+                    // The brokers have it all; what the producer tells of it comes a moment later.
+                    let left = until.saturating_duration_since(Instant::now());
+                    let why = "the producer did not tell where records are";
+                    let told = timeout(left, delivery.settled()).await;
+                    told.map_err(|_| clients.failures.unreachable(why, &clients.reported))?;
+                }
+            }
+        }
+        committed.map(|()| deliveries)
+    }
+
+    fn failed(&self, code: Code) -> LogError {
+        self.clients.failures.of_code("appending", &self.topic, code, &self.clients.reported)
+    }
 }
 
 /// Waits until the partition's end is at `end`: the brokers write a transaction's markers after they have answered.
@@ -132,94 +219,4 @@ async fn readable(clients: &Arc<Clients>, partition: &Arc<Partition>, end: i64) 
         sleep(LOOK).await;
     }
     Ok(())
-}
-
-/// Which of the parts are not in the log. Part of one is [`LogError::SourceOverlap`].
-async fn news(
-    clients: &Arc<Clients>,
-    held: &mut Held,
-    source: &str,
-    parts: &[Part],
-    until: Instant,
-) -> Result<Vec<bool>, LogError> {
-    let partitions: Vec<_> = parts.iter().map(|part| Arc::clone(&part.partition)).collect();
-    let positions = held.positions(clients, &partitions, source, until).await?;
-    let is_new = |(part, position): (&Part, Option<SourcePosition>)| {
-        let Some((first, last)) = part.mark.span() else { return Ok(false) };
-        match position {
-            Some(SourcePosition { last: appended, .. }) if last <= appended => Ok(false),
-            Some(SourcePosition { last: appended, .. }) if first <= appended => {
-                let (topic, partition) = (part.partition.topic.to_string(), part.partition.number);
-                Err(LogError::SourceOverlap { topic, partition, source_id: source.to_owned(), first, appended })
-            }
-            _ => Ok(true),
-        }
-    };
-    parts.iter().zip(positions).map(is_new).collect()
-}
-
-/// Appends the parts that are new in one transaction.
-async fn transact(
-    clients: &Arc<Clients>,
-    sender: &Arc<Sender>,
-    topic: &Arc<str>,
-    parts: &[Part],
-    news: &[bool],
-    until: Instant,
-) -> Result<Vec<Option<Arc<Delivery>>>, LogError> {
-    let at_broker = |work: fn(&Sender, Duration) -> Result<(), KafkaError>| {
-        let (clients, sender, topic) = (Arc::clone(clients), Arc::clone(sender), Arc::clone(topic));
-        blocking(move || {
-            let done = work(&sender, until.saturating_duration_since(Instant::now()));
-            done.map_err(|error| clients.failed("appending", &topic, &error))
-        })
-    };
-    at_broker(|sender, _| sender.begin_transaction()).await?;
-    let mut deliveries = Vec::with_capacity(parts.len());
-    for (Part { partition, records, mark }, is_new) in parts.iter().zip(news) {
-        if !is_new {
-            deliveries.push(None);
-            continue;
-        }
-        let delivery = Arc::new(Delivery::of(records.len(), sender.gone()));
-        enqueue(clients, sender, partition, records, Some(mark), &delivery, until).await?;
-        deliveries.push(Some(delivery));
-    }
-    let committed = at_broker(|sender, left| {
-        let until = Instant::now() + left;
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            match sender.commit_transaction(left) {
-                Err(KafkaError::Transaction(error)) if error.is_retriable() && !left.is_zero() => {}
-                committed => return committed,
-            }
-        }
-    });
-    let committed = committed.await;
-    for delivery in deliveries.iter().flatten() {
-        match (&committed, delivery.is_settled().then(|| delivery.outcome())) {
-            // Why a record was refused says more than that the transaction was.
-            (Err(_), Some(Err(code))) if !matches!(code, Code::PurgeQueue | Code::PurgeInflight) => {
-                return Err(failed(clients, topic, code));
-            }
-            (Err(_), _) => {}
-            (Ok(()), _) => {
-                // The brokers have it all; what the producer tells of it comes a moment later.
-                let left = until.saturating_duration_since(Instant::now());
-                let why = "the producer did not tell where records are";
-                let told = timeout(left, delivery.settled()).await;
-                told.map_err(|_| clients.failures.unreachable(why, &clients.reported))?;
-            }
-        }
-    }
-    committed.map(|()| deliveries)
-}
-
-async fn end_of(clients: &Arc<Clients>, partition: &Arc<Partition>) -> Result<OffsetRange, LogError> {
-    let end = reading::bounds(clients, partition).await?.end;
-    Ok(OffsetRange::new(end, end))
-}
-
-fn failed(clients: &Clients, topic: &str, code: Code) -> LogError {
-    clients.failures.of_code("appending", topic, code, &clients.reported)
 }
