@@ -32,6 +32,8 @@ const ABORT: Duration = Duration::from_secs(2);
 /// How long it may take until what is committed is there to be read: it takes longer behind a transaction that is open.
 const READABLE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(2);
+/// How long a producer is given between telling of a record and forgetting it.
+const TOLD: Duration = Duration::from_micros(200);
 
 /// Records of a request for one partition.
 pub(super) struct Part {
@@ -178,7 +180,19 @@ impl Request {
             enqueue(clients, sender, partition, records, Some(mark), &delivery, until).await?;
             deliveries.push(Some(delivery));
         }
-        let committed = at_broker(|sender, left| {
+        for delivery in deliveries.iter().flatten() {
+            let left = until.saturating_duration_since(Instant::now());
+            timeout(left, delivery.settled()).await.map_err(|_| {
+                let why = format!("records were not acknowledged within {:?}", clients.patience());
+                clients.failures.unreachable(&why, &clients.reported)
+            })?;
+            delivery.outcome().map_err(|code| self.failed(code))?;
+        }
+        // The producer counts records until it is done with telling of them, and a commit then looks every 100 ms.
+        while sender.in_flight_count() > 0 && Instant::now() < until {
+            sleep(TOLD).await;
+        }
+        at_broker(|sender, left| {
             let until = Instant::now() + left;
             loop {
                 let left = until.saturating_duration_since(Instant::now());
@@ -187,25 +201,9 @@ impl Request {
                     committed => return committed,
                 }
             }
-        });
-        let committed = committed.await;
-        for delivery in deliveries.iter().flatten() {
-            match (&committed, delivery.is_settled().then(|| delivery.outcome())) {
-                // Why a record was refused says more than that the transaction was.
-                (Err(_), Some(Err(code))) if !matches!(code, Code::PurgeQueue | Code::PurgeInflight) => {
-                    return Err(self.failed(code));
-                }
-                (Err(_), _) => {}
-                (Ok(()), _) => {
-                    // The brokers have it all; what the producer tells of it comes a moment later.
-                    let left = until.saturating_duration_since(Instant::now());
-                    let why = "the producer did not tell where records are";
-                    let told = timeout(left, delivery.settled()).await;
-                    told.map_err(|_| clients.failures.unreachable(why, &clients.reported))?;
-                }
-            }
-        }
-        committed.map(|()| deliveries)
+        })
+        .await?;
+        Ok(deliveries)
     }
 
     fn failed(&self, code: Code) -> LogError {

@@ -30,7 +30,7 @@ pub struct KafkaConfig {
 const MESSAGE_MAX_BYTES: usize = 1_000_000;
 
 /// What Dovetail relies on, and why another value would break it.
-const OWN: [(&str, &str); 7] = [
+const OWN: [(&str, &str); 8] = [
     ("bootstrap.servers", "the brokers are named in one place"),
     ("metadata.broker.list", "the brokers are named in one place"),
     ("enable.partition.eof", "the end of a partition is found by it"),
@@ -38,6 +38,7 @@ const OWN: [(&str, &str); 7] = [
     ("enable.auto.commit", "the catalog holds the offsets"),
     ("enable.auto.offset.store", "the catalog holds the offsets"),
     ("transactional.id", "it follows from topic and source"),
+    ("transaction.timeout.ms", "a transaction takes as long as an append may"),
 ];
 
 const CLIENT: [(&str, &str); 3] =
