@@ -23,6 +23,7 @@ use rdkafka::metadata::Metadata;
 use rdkafka::producer::{Producer, ThreadedProducer};
 use rdkafka::types::RDKafkaErrorCode;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
 use super::context::{Context, Reported};
 use super::failure::{Failures, is_outage};
@@ -77,6 +78,8 @@ pub(super) struct Clients {
     undecided: Mutex<Option<Arc<BaseConsumer<Context>>>>,
     lanes: Mutex<Vec<Option<Arc<Lane>>>>,
     pub(super) holds: Holds,
+    /// Requests of sources that have begun: they go on to their end.
+    pub(super) requests: TaskTracker,
     sender: Mutex<Option<Arc<Sender>>>,
     admin: Mutex<Option<Arc<AdminClient<Context>>>>,
 }
@@ -91,8 +94,9 @@ impl Clients {
         let observer = observer.map_err(|error| failures.of("opening the log", "", &error, &reported))?;
         let lanes = Mutex::new(vec![None; config.readers.max(1)]);
         let (undecided, sender, admin) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let (observing, holds) = (Mutex::default(), Holds::default());
-        let clients = Self { config, reported, failures, observer, observing, undecided, lanes, holds, sender, admin };
+        let (observing, holds, requests) = (Mutex::default(), Holds::default(), TaskTracker::new());
+        let clients =
+            Self { config, reported, failures, observer, observing, undecided, lanes, holds, requests, sender, admin };
         // Both, so that a setting that only one of them refuses is refused here and not later.
         clients.lane(0).map_err(|error| clients.failed("opening the log", "", &error))?;
         clients.sender().map_err(|error| clients.failed("opening the log", "", &error))?;

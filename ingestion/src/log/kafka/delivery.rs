@@ -68,7 +68,8 @@ impl Delivery {
         }
     }
 
-    pub(super) fn is_settled(&self) -> bool {
+    #[cfg(test)]
+    fn is_settled(&self) -> bool {
         self.done.is_cancelled() || self.gone.is_cancelled()
     }
 

@@ -58,7 +58,7 @@ pub(super) async fn append(
     let (topic, until) = (Arc::clone(&first.partition.topic), Instant::now() + clients.patience());
     let hold = clients.holds.hold(clients, &topic, source, until).await?;
     let request = Request { clients: Arc::clone(clients), topic, source: source.to_owned(), parts, until };
-    tokio::spawn(request.run(hold)).await.map_err(|error| LogError::Store(error.into()))?
+    clients.requests.spawn(request.run(hold)).await.map_err(|error| LogError::Store(error.into()))?
 }
 
 struct Request {
