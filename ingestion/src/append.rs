@@ -7,12 +7,12 @@ use arrow::array::{BinaryArray, StringArray, TimestampMillisecondArray};
 use dovetail_core::clock::Clock;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::record::Records;
-use futures::future::{try_join, try_join_all};
+use futures::future::try_join_all;
 
 use self::count::Count;
 use self::key::KeyColumn;
 use self::sources::Sources;
-use crate::log::{Appended, Batch, Log, LogError, Prefix, SourceMark, SourcePosition, Spread};
+use crate::log::{Appended, Batch, Log, LogError, Prefix, SourceMark, Spread, TakenUp};
 
 mod count;
 mod key;
@@ -24,6 +24,9 @@ pub use self::count::SETTLE;
 
 /// Most records of one request of a source: how far an interrupted one can be incomplete.
 pub const MOST_PER_REQUEST: u64 = 20_000;
+
+/// How often a request is planned, before it is left to its sender to try again.
+const PLANS: usize = 8;
 
 /// Most bytes of one append to a partition, unless a single value is larger: Arrow counts to 2 GiB.
 const PIECE_BYTES: usize = 64 << 20;
@@ -88,6 +91,8 @@ struct Known {
     prefix: Option<Prefix>,
     /// For the records from `sure` on.
     spread: Spread,
+    /// As [`TakenUp::hold`].
+    hold: u64,
 }
 
 /// What for it is asked how far a source has come.
@@ -148,7 +153,7 @@ impl Appender {
         let alone = self.sources.turn(source);
         let _alone = alone.lock().await;
         let mut appended = 0;
-        loop {
+        for _ in 0..PLANS {
             let known = self.known(source, Asked::ToAppend).await?;
             if known.seen == 0 && first > 0 {
                 self.refuse_forgotten(source, first).await?;
@@ -162,22 +167,21 @@ impl Appender {
                 let mark = SourceMark { source: source.clone(), numbers, spread: spread.clone() };
                 Batch { partition, records: records(piece, self.clock.now_ms()), mark }
             });
-            let Appended { records, overlaps } = self.log.append_request(&self.stream.topic, batches.collect()).await?;
+            let request = self.log.append_request(&self.stream.topic, batches.collect(), known.hold);
+            let Appended { records, again } = request.await?;
             appended += records;
-            if !overlaps {
+            if !again {
                 return Ok(appended);
             }
         }
+        Err(LogError::Contended { topic: self.stream.topic.clone(), source_id: source.clone() })
     }
 
     /// What of `source` is in the log, by all of its partitions.
     async fn known(&self, source: &str, asked: Asked) -> Result<Known, LogError> {
         let topic = self.stream.topic.as_str();
-        // Most often it is right, and then one question does not wait for the other.
-        let held = self.count.there();
-        let (there, mut positions) =
-            try_join(self.count.now(self.log.as_ref(), topic), self.positions(source, 0..held, asked)).await?;
-        positions.extend(self.positions(source, held..there, asked).await?);
+        let there = self.count.now(self.log.as_ref(), topic).await?;
+        let TakenUp { positions, hold } = self.positions(source, there, asked).await?;
         let last = positions.iter().flatten().max_by_key(|position| position.last);
         let spread = last.map(|position| position.spread.clone()).unwrap_or_default();
         let prefix = spread.prefix();
@@ -189,21 +193,16 @@ impl Appender {
         let sure = seen.saturating_sub(MOST_PER_REQUEST);
         let spread = spread.then(sure, seen, self.count.used());
         let lasts = positions.iter().map(|position| position.as_ref().map(|position| position.last)).collect();
-        Ok(Known { lasts, seen, sure, prefix, spread })
+        Ok(Known { lasts, seen, sure, prefix, spread, hold })
     }
 
-    async fn positions(
-        &self,
-        source: &str,
-        partitions: std::ops::Range<u32>,
-        asked: Asked,
-    ) -> Result<Vec<Option<SourcePosition>>, LogError> {
-        let topic = &self.stream.topic;
-        let partitions = partitions.start.cast_signed()..partitions.end.cast_signed();
+    async fn positions(&self, source: &str, partitions: u32, asked: Asked) -> Result<TakenUp, LogError> {
+        let (topic, partitions) = (&self.stream.topic, 0..partitions.cast_signed());
         match asked {
             Asked::ToAppend => self.log.take_up(topic, source, partitions).await,
             Asked::ToTell => {
-                try_join_all(partitions.map(|partition| self.log.source_position(topic, partition, source))).await
+                let positions = partitions.map(|partition| self.log.source_position(topic, partition, source));
+                Ok(TakenUp { positions: try_join_all(positions).await?, hold: 0 })
             }
         }
     }

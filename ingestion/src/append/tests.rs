@@ -13,6 +13,7 @@ use dovetail_core::record::Fetched;
 use tempfile::TempDir;
 
 use super::*;
+use crate::log::SourcePosition;
 use crate::log::embedded::{EmbeddedLog, EmbeddedLogConfig};
 
 const PARTITIONS: i32 = 4;

@@ -57,14 +57,23 @@ pub struct Batch {
     pub mark: SourceMark,
 }
 
+/// A source that was taken up.
+#[derive(Debug, Clone, Default)]
+pub struct TakenUp {
+    /// How far it has come in each of the partitions that were asked for.
+    pub positions: Vec<Option<SourcePosition>>,
+    /// Which time it was; the request that is planned by the positions says so.
+    pub hold: u64,
+}
+
 /// What came of one request of a source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Appended {
     /// How many records were not in the log before.
     pub records: u64,
-    /// Another request of the source came through meanwhile: some of these are in the log, some may not be. What is
-    /// there has to be asked anew.
-    pub overlaps: bool,
+    /// The source was taken up again meanwhile, or another request of it came through: some of these are in the log, some
+    /// may not be. It has to be taken up anew, and planned by what is there then.
+    pub again: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +106,10 @@ pub enum LogError {
         "{topic}/{partition}: source `{source_id}` overlaps what it appended before: record {first} came again, {appended} was the last"
     )]
     SourceOverlap { topic: String, partition: i32, source_id: String, first: u64, appended: u64 },
+    #[error(
+        "topic `{topic}`: another process appends records of source `{source_id}` too, or the brokers do not take them; send the request again"
+    )]
+    Contended { topic: String, source_id: String },
     #[error("{topic}/{partition}: batch at offset {offset} is damaged: {why}")]
     Damaged { topic: String, partition: i32, offset: i64, why: String },
     #[error("topic `{topic}` needs at least one partition")]
@@ -173,18 +186,14 @@ pub trait Log: fmt::Debug + Send + Sync {
 
     /// Takes `source` up, and says how far it has come in each of `partitions`. What another process has on its way of
     /// it at this moment either is counted, or does not reach the log any more.
-    async fn take_up(
-        &self,
-        topic: &str,
-        source: &str,
-        partitions: Range<i32>,
-    ) -> Result<Vec<Option<SourcePosition>>, LogError> {
-        try_join_all(partitions.map(|partition| self.source_position(topic, partition, source))).await
+    async fn take_up(&self, topic: &str, source: &str, partitions: Range<i32>) -> Result<TakenUp, LogError> {
+        let positions = partitions.map(|partition| self.source_position(topic, partition, source));
+        Ok(TakenUp { positions: try_join_all(positions).await?, hold: 0 })
     }
 
     /// Appends one request of a source that was taken up, each batch as [`Log::append`] does it, those of one partition
-    /// in their order.
-    async fn append_request(&self, topic: &str, batches: Vec<Batch>) -> Result<Appended, LogError> {
+    /// in their order. `hold` is from [`Log::take_up`]: nothing is appended that was planned by what is no longer so.
+    async fn append_request(&self, topic: &str, batches: Vec<Batch>, _hold: u64) -> Result<Appended, LogError> {
         let mut parts = BTreeMap::<i32, Vec<Batch>>::new();
         for batch in batches {
             parts.entry(batch.partition).or_default().push(batch);
@@ -196,7 +205,7 @@ pub trait Log: fmt::Debug + Send + Sync {
                 match self.append(topic, partition, records, Some(mark)).await {
                     // The range can be wider: others append as well.
                     Ok(range) => appended.records += if range.is_empty() { 0 } else { count },
-                    Err(LogError::SourceOverlap { .. }) => return Ok(Appended { overlaps: true, ..appended }),
+                    Err(LogError::SourceOverlap { .. }) => return Ok(Appended { again: true, ..appended }),
                     Err(error) => return Err(error),
                 }
             }
@@ -205,9 +214,9 @@ pub trait Log: fmt::Debug + Send + Sync {
         let mut all = Appended::default();
         // All of them end, also where one fails.
         for appended in join_all(parts.into_values().map(append)).await {
-            let Appended { records, overlaps } = appended?;
+            let Appended { records, again } = appended?;
             all.records += records;
-            all.overlaps |= overlaps;
+            all.again |= again;
         }
         Ok(all)
     }

@@ -6,6 +6,7 @@
 //! not refuse this producer in turn.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ use crate::log::{LogError, SourcePosition};
 const IDS: u32 = 4096;
 /// Most producers at a time: each costs threads, and connections to the brokers.
 const MOST: usize = 32;
+/// How many producers were opened.
+static OPENED: AtomicU64 = AtomicU64::new(1);
 /// Most sources of one producer whose positions are remembered.
 const SOURCES: usize = 64;
 
@@ -53,6 +56,8 @@ pub(super) struct Hold {
 /// An initialised producer, and what was found in the log since.
 #[derive(Debug)]
 pub(super) struct Held {
+    /// No other one of this process has it.
+    number: u64,
     sender: Option<Arc<Sender>>,
     positions: HashMap<String, HashMap<i32, Option<SourcePosition>>>,
     /// Where the records of its last transaction in each partition end. Its marker lies behind.
@@ -160,11 +165,16 @@ impl Held {
     fn open(clients: &Clients, topic: &str, id: &str, until: Instant) -> Result<Self, LogError> {
         let failed = |error| clients.failed("taking up a source", topic, &error);
         let sender = Arc::new(clients.transactional(id).map_err(failed)?);
-        let held = Self { sender: Some(sender), positions: HashMap::new(), ends: HashMap::new() };
+        let number = OPENED.fetch_add(1, Ordering::Relaxed);
+        let held = Self { number, sender: Some(sender), positions: HashMap::new(), ends: HashMap::new() };
         let Some(sender) = held.sender() else { return Err(LogError::Closed) };
         let left = until.saturating_duration_since(Instant::now());
         sender.init_transactions(left).map_err(failed)?;
         Ok(held)
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     pub(super) fn sender(&self) -> Option<&Arc<Sender>> {

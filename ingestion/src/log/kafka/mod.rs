@@ -34,7 +34,7 @@ use self::partition::Partition;
 use self::requests::Part;
 pub use self::settings::KafkaConfig;
 use self::topics::Topics;
-use super::{Appended, Batch, Log, LogError, SourceMark, SourcePosition};
+use super::{Appended, Batch, Log, LogError, SourceMark, SourcePosition, TakenUp};
 
 mod appending;
 mod clients;
@@ -167,31 +167,35 @@ impl Log for KafkaLog {
             let Some(mark) = mark.filter(|_| !records.is_empty()) else {
                 return appending::append(&self.clients, &partition, &records).await;
             };
-            let source = mark.source.clone();
-            let ranges = requests::append(&self.clients, &source, vec![Part { partition, records, mark }]).await?;
-            ranges.into_iter().next().ok_or(LogError::Closed)
+            let until = Instant::now() + self.clients.patience();
+            loop {
+                let TakenUp { hold, .. } =
+                    self.take_up(topic, &mark.source, partition.number..partition.number + 1).await?;
+                let part = Part { partition: Arc::clone(&partition), records: records.clone(), mark: mark.clone() };
+                match requests::append(&self.clients, &mark.source, vec![part], hold).await? {
+                    Some(ranges) => return ranges.into_iter().next().ok_or(LogError::Closed),
+                    None if Instant::now() < until => {}
+                    None => return Err(LogError::Contended { topic: topic.to_owned(), source_id: mark.source }),
+                }
+            }
         };
         self.unless_closed(append).await
     }
 
-    async fn take_up(
-        &self,
-        topic: &str,
-        source: &str,
-        partitions: Range<i32>,
-    ) -> Result<Vec<Option<SourcePosition>>, LogError> {
+    async fn take_up(&self, topic: &str, source: &str, partitions: Range<i32>) -> Result<TakenUp, LogError> {
         let partitions = try_join_all(partitions.map(|number| self.partition(topic, number))).await?;
         let take_up = async {
             self.clients.reported.identities.check(topic)?;
             let until = Instant::now() + self.clients.patience();
             let mut hold = self.clients.holds.hold(&self.clients, topic, source, until).await?;
             let held = hold.held(&self.clients, topic, until).await?;
-            held.positions(&self.clients, &partitions, source, until).await
+            let positions = held.positions(&self.clients, &partitions, source, until).await?;
+            Ok(TakenUp { positions, hold: held.number() })
         };
         self.unless_closed(take_up).await
     }
 
-    async fn append_request(&self, topic: &str, batches: Vec<Batch>) -> Result<Appended, LogError> {
+    async fn append_request(&self, topic: &str, batches: Vec<Batch>, hold: u64) -> Result<Appended, LogError> {
         let Some(source) = batches.first().map(|batch| batch.mark.source.clone()) else {
             return Ok(Appended::default());
         };
@@ -202,14 +206,14 @@ impl Log for KafkaLog {
                 Ok(Part { partition, records, mark })
             };
             let parts = try_join_all(batches.into_iter().map(part)).await?;
-            requests::append(&self.clients, &source, parts).await
+            requests::append(&self.clients, &source, parts, hold).await
         };
         match self.unless_closed(append).await {
-            Ok(ranges) => {
+            Ok(Some(ranges)) => {
                 let there = ranges.iter().zip(counts).filter(|(range, _)| !range.is_empty());
-                Ok(Appended { records: there.map(|(_, count)| count).sum(), overlaps: false })
+                Ok(Appended { records: there.map(|(_, count)| count).sum(), again: false })
             }
-            Err(LogError::SourceOverlap { .. }) => Ok(Appended { records: 0, overlaps: true }),
+            Ok(None) | Err(LogError::SourceOverlap { .. }) => Ok(Appended { records: 0, again: true }),
             Err(error) => Err(error),
         }
     }

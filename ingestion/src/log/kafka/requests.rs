@@ -23,9 +23,8 @@ use super::partition::Partition;
 use super::reading;
 use crate::log::{LogError, SourceMark, SourcePosition};
 
-/// A failed transaction is tried again after this, and after twice as long each next time: another process may want
-/// the same source.
-const AGAIN: Duration = Duration::from_millis(20);
+/// How long a request waits at most before it is planned again: another process may want the same source.
+const AGAIN: Duration = Duration::from_millis(200);
 /// How long the brokers are asked to abort what was refused, before it is left to the transaction's time limit.
 const ABORT: Duration = Duration::from_secs(2);
 
@@ -42,23 +41,25 @@ pub(super) struct Part {
     pub(super) mark: SourceMark,
 }
 
-/// Where the records of each part are; an empty range at the partition's end where all of them were there before.
+/// Where the records of each part are; an empty range at the partition's end where all of them were there before. None
+/// where the source's producer is no longer the one of `hold`, or has failed: then nothing is known any more.
 ///
 /// What has begun goes on to its end also where nobody waits any more: the next request of the source waits for it.
 pub(super) async fn append(
     clients: &Arc<Clients>,
     source: &str,
     parts: Vec<Part>,
-) -> Result<Vec<OffsetRange>, LogError> {
+    hold: u64,
+) -> Result<Option<Vec<OffsetRange>>, LogError> {
     for part in &parts {
         clients.reported.identities.check(&part.partition.topic)?;
         check_sizes(clients, &part.partition, &part.records)?;
     }
-    let Some(first) = parts.first() else { return Ok(vec![]) };
+    let Some(first) = parts.first() else { return Ok(Some(vec![])) };
     let (topic, until) = (Arc::clone(&first.partition.topic), Instant::now() + clients.patience());
-    let hold = clients.holds.hold(clients, &topic, source, until).await?;
-    let request = Request { clients: Arc::clone(clients), topic, source: source.to_owned(), parts, until };
-    clients.requests.spawn(request.run(hold)).await.map_err(|error| LogError::Store(error.into()))?
+    let held = clients.holds.hold(clients, &topic, source, until).await?;
+    let request = Request { clients: Arc::clone(clients), topic, source: source.to_owned(), parts, hold, until };
+    clients.requests.spawn(request.run(held)).await.map_err(|error| LogError::Store(error.into()))?
 }
 
 struct Request {
@@ -66,38 +67,37 @@ struct Request {
     topic: Arc<str>,
     source: String,
     parts: Vec<Part>,
+    hold: u64,
     until: Instant,
 }
 
 impl Request {
-    async fn run(self, mut hold: Hold) -> Result<Vec<OffsetRange>, LogError> {
-        let mut sent = vec![false; self.parts.len()];
-        let mut pause = AGAIN;
-        loop {
-            let error = match self.attempt(&mut hold, &mut sent).await {
-                Err(error @ LogError::Unreachable { .. }) => error,
-                done => return done,
-            };
-            // With another producer it may work, and what is in the log by then is looked up once more.
-            hold.give_up();
-            counter!("dovetail_kafka_producers_replaced_total").increment(1);
-            tracing::warn!(topic = %self.topic, source = self.source, %error, "a transaction failed; its producer is replaced");
-            if Instant::now() + pause >= self.until {
-                return Err(error);
-            }
-            let random = rand::rng().random_range(pause / 2..=pause);
-            sleep(random).await;
-            pause *= 2;
+    async fn run(self, mut hold: Hold) -> Result<Option<Vec<OffsetRange>>, LogError> {
+        let error = match self.attempt(&mut hold).await {
+            Err(error @ LogError::Unreachable { .. }) => error,
+            done => return done,
+        };
+        // With another producer it may work, by what is in the log then.
+        hold.give_up();
+        counter!("dovetail_kafka_producers_replaced_total").increment(1);
+        let Self { topic, source, .. } = &self;
+        tracing::warn!(%topic, source, %error, "a transaction failed; its producer is replaced");
+        if Instant::now() >= self.until {
+            return Err(error);
         }
+        let pause = rand::rng().random_range(AGAIN / 4..=AGAIN);
+        sleep(pause).await;
+        Ok(None)
     }
 
-    /// `sent` says which of the parts an earlier attempt has sent, and this one.
-    async fn attempt(&self, hold: &mut Hold, sent: &mut [bool]) -> Result<Vec<OffsetRange>, LogError> {
-        let Self { clients, topic, source, parts, until } = self;
+    async fn attempt(&self, hold: &mut Hold) -> Result<Option<Vec<OffsetRange>>, LogError> {
+        let Self { clients, topic, source, parts, until, .. } = self;
         let held = hold.held(clients, topic, *until).await?;
+        if held.number() != self.hold {
+            return Ok(None);
+        }
         let news = self.news(held).await?;
         let sender = held.sender().filter(|_| news.contains(&true)).cloned();
-        sent.iter_mut().zip(&news).for_each(|(sent, is_new)| *sent |= is_new);
         let deliveries = match sender {
             None => vec![None; parts.len()],
             Some(sender) => match self.transact(&sender, &news).await {
@@ -114,13 +114,10 @@ impl Request {
             },
         };
         let mut ranges = Vec::with_capacity(parts.len());
-        for ((part, delivery), sent) in parts.iter().zip(deliveries).zip(sent) {
-            let Part { partition, records, mark } = part;
+        for (Part { partition, records, mark }, delivery) in parts.iter().zip(deliveries) {
             let Some(delivery) = delivery else {
-                let bounds = reading::bounds(clients, partition).await?;
-                // An earlier attempt has committed it after all.
-                let start = if *sent { bounds.start } else { bounds.end };
-                ranges.push(OffsetRange::new(start, bounds.end));
+                let end = reading::bounds(clients, partition).await?.end;
+                ranges.push(OffsetRange::new(end, end));
                 continue;
             };
             let range = delivery.outcome().map_err(|code| self.failed(code))?;
@@ -136,7 +133,7 @@ impl Request {
         if timeout(READABLE, try_join_all(readable)).await.is_err() {
             tracing::debug!(%topic, source, "what was committed is behind a transaction that is open");
         }
-        Ok(ranges)
+        Ok(Some(ranges))
     }
 
     /// Which of the parts are not in the log. Part of one is [`LogError::SourceOverlap`].

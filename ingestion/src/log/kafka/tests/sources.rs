@@ -109,6 +109,32 @@ async fn what_lies_behind_an_open_transaction_is_not_taken_for_missing() {
     assert_eq!(rig.values().await, ["0", "1"]);
 }
 
+/// A process plans a request, stands still, and another one appends it elsewhere: the topic has more partitions by then.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_planned_before_another_took_the_source_up_is_not_appended() {
+    let test = "what_was_planned_before_another_took_the_source_up_is_not_appended";
+    let Some(brokers) = brokers(test) else { return };
+    let (stopped, other, topic) = (open(&brokers), open(&brokers), fresh(test));
+    stopped.create_topic(&topic, 2).await.unwrap();
+    let batch = |partition, numbers: Range<u64>| {
+        let records = values_of(&vec!["x"; numbers.clone().count()]);
+        vec![Batch { partition, records, mark: mark("s", numbers).unwrap() }]
+    };
+    let planned = stopped.take_up(&topic, "s", 0..1).await.unwrap();
+    let done = Appended { records: 3, again: false };
+    let hold = other.take_up(&topic, "s", 0..2).await.unwrap().hold;
+    assert_eq!(other.append_request(&topic, batch(1, 0..3), hold).await.unwrap(), done);
+
+    let again = Appended { records: 0, again: true };
+    assert_eq!(stopped.append_request(&topic, batch(0, 0..3), planned.hold).await.unwrap(), again);
+    let anew = stopped.take_up(&topic, "s", 0..2).await.unwrap();
+    assert_eq!(anew.positions.iter().map(|p| p.as_ref().map(|p| p.last)).collect::<Vec<_>>(), [None, Some(2)]);
+    assert_eq!(stopped.append_request(&topic, batch(0, 0..3), planned.hold).await.unwrap(), again, "of the old plan");
+    assert_eq!(stopped.append_request(&topic, batch(1, 3..6), anew.hold).await.unwrap(), done);
+    assert_eq!(stopped.append_request(&topic, batch(1, 3..6), anew.hold).await.unwrap().records, 0);
+    assert_eq!(stopped.bounds(&topic, 0).await.unwrap().end, 0);
+}
+
 /// Two processes are sent the same requests at the same time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_goes_to_two_processes_arrives_once() {
