@@ -174,14 +174,21 @@ impl Appender {
                 return Ok(appended);
             }
         }
-        Err(LogError::Contended { topic: self.stream.topic.clone(), source_id: source.clone() })
+        Err(self.contended(source))
     }
 
     /// What of `source` is in the log, by all of its partitions.
     async fn known(&self, source: &str, asked: Asked) -> Result<Known, LogError> {
         let topic = self.stream.topic.as_str();
-        let there = self.count.now(self.log.as_ref(), topic).await?;
-        let TakenUp { positions, hold } = self.positions(source, there, asked).await?;
+        let TakenUp { positions, hold } = match asked {
+            Asked::ToAppend => self.take_up(source).await?,
+            Asked::ToTell => {
+                let there = self.count.now(self.log.as_ref(), topic).await?.cast_signed();
+                let positions = (0..there).map(|partition| self.log.source_position(topic, partition, source));
+                TakenUp { positions: try_join_all(positions).await?, hold: 0 }
+            }
+        };
+        let there = u32::try_from(positions.len()).unwrap_or(u32::MAX);
         let last = positions.iter().flatten().max_by_key(|position| position.last);
         let spread = last.map(|position| position.spread.clone()).unwrap_or_default();
         let prefix = spread.prefix();
@@ -196,15 +203,22 @@ impl Appender {
         Ok(Known { lasts, seen, sure, prefix, spread, hold })
     }
 
-    async fn positions(&self, source: &str, partitions: u32, asked: Asked) -> Result<TakenUp, LogError> {
-        let (topic, partitions) = (&self.stream.topic, 0..partitions.cast_signed());
-        match asked {
-            Asked::ToAppend => self.log.take_up(topic, source, partitions).await,
-            Asked::ToTell => {
-                let positions = partitions.map(|partition| self.log.source_position(topic, partition, source));
-                Ok(TakenUp { positions: try_join_all(positions).await?, hold: 0 })
+    /// Takes the source up, and asks after that which partitions there are: who had it before may have used new ones.
+    async fn take_up(&self, source: &str) -> Result<TakenUp, LogError> {
+        let topic = self.stream.topic.as_str();
+        for _ in 0..PLANS {
+            let TakenUp { hold, .. } = self.log.take_up(topic, source, 0..0).await?;
+            let there = self.count.now(self.log.as_ref(), topic).await?;
+            let taken = self.log.take_up(topic, source, 0..there.cast_signed()).await?;
+            if taken.hold == hold {
+                return Ok(taken);
             }
         }
+        Err(self.contended(source))
+    }
+
+    fn contended(&self, source: &str) -> LogError {
+        LogError::Contended { topic: self.stream.topic.clone(), source_id: source.to_owned() }
     }
 
     /// Which values go to which partition, without those that are there.

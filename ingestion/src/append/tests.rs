@@ -1,8 +1,9 @@
 //! Appending to the embedded log: where values go, and what happens when a source is interrupted.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::time::Instant;
 
 use arrow::array::Array;
@@ -19,9 +20,9 @@ use crate::log::embedded::{EmbeddedLog, EmbeddedLogConfig};
 const PARTITIONS: i32 = 4;
 
 /// A log whose appends to one partition fail, and that may not have heard of all partitions: it says so many, or, at 0,
-/// as many as there are.
+/// as many as there are. It may hear of all of them when a source is taken up: another process had it so long.
 #[derive(Debug)]
-struct Failing(EmbeddedLog, AtomicI32, AtomicU32);
+struct Failing(EmbeddedLog, AtomicI32, AtomicU32, AtomicBool);
 
 #[async_trait]
 impl Log for Failing {
@@ -43,6 +44,14 @@ impl Log for Failing {
             return Err(LogError::Store("no space".into()));
         }
         self.0.append(t, p, r, mark).await
+    }
+
+    async fn take_up(&self, topic: &str, source: &str, partitions: Range<i32>) -> Result<TakenUp, LogError> {
+        if self.3.swap(false, Ordering::Relaxed) {
+            self.2.store(0, Ordering::Relaxed);
+        }
+        let positions = partitions.map(|partition| self.0.source_position(topic, partition, source));
+        Ok(TakenUp { positions: try_join_all(positions).await?, hold: 0 })
     }
 
     async fn source_position(
@@ -86,7 +95,7 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         let settings = EmbeddedLogConfig { queue_bytes: 8 << 20, tail_bytes: 1 << 20 };
         let log = EmbeddedLog::open(&folder.path().join("log"), &settings).unwrap();
-        let log = Arc::new(Failing(log, AtomicI32::new(-1), AtomicU32::new(0)));
+        let log = Arc::new(Failing(log, AtomicI32::new(-1), AtomicU32::new(0), AtomicBool::new(false)));
         let sql = format!(
             "CREATE EXTERNAL TABLE s (n BIGINT, k VARCHAR) STORED AS {format} LOCATION 'kafka://S'
              OPTIONS ('partitions' '{PARTITIONS}'{options});"
@@ -364,4 +373,16 @@ async fn who_has_not_heard_of_the_partitions_of_a_source_refuses_it() {
     late.log.2.store(0, Ordering::Relaxed);
     assert_eq!(late.append(&values(0, 90), Some(("file", 0))).await.unwrap(), 30);
     assert_eq!(late.values().await, values(0, 90));
+}
+
+#[tokio::test]
+async fn the_partitions_are_asked_for_once_the_source_is_taken_up() {
+    let rig = Rig::new("JSON", ", 'key' 'k'").await.grown_to(8).await;
+    rig.append(&values(0, 60), Some(("file", 0))).await.unwrap();
+    rig.log.2.store(4, Ordering::Relaxed);
+    let late = Appender::open(Arc::<Failing>::clone(&rig.log), Arc::clone(rig.appender.stream()), Clock::manual(7));
+    let late = Rig { appender: late.await.unwrap(), ..rig };
+    late.log.3.store(true, Ordering::Relaxed);
+    assert_eq!(late.append(&values(0, 70), Some(("file", 0))).await.unwrap(), 10);
+    assert_eq!(late.values().await, values(0, 70));
 }
