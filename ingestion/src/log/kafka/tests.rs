@@ -141,10 +141,6 @@ fn texts(records: &Records) -> Vec<String> {
     (0..records.len()).map(text).collect()
 }
 
-fn strings(values: &[&str]) -> Vec<String> {
-    values.iter().map(|&value| value.to_owned()).collect()
-}
-
 /// Looks again and again until `done`.
 async fn until<F: Future<Output = bool>>(what: &str, mut done: impl FnMut() -> F) {
     let start = Instant::now();
