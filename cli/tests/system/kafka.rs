@@ -1,6 +1,7 @@
 //! One process on Kafka, whose topics change under it: they get more partitions, or lose records.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dovetail_cli::config::Config;
 use dovetail_core::catalog::Catalog;
@@ -71,6 +72,11 @@ impl Topic {
         for partition in 0..partitions as i32 {
             log.append(&self.name, partition, records(0, n), None).await.unwrap();
         }
+    }
+
+    pub(crate) fn partitions(&self) -> usize {
+        let known = self.admin().inner().fetch_metadata(Some(&self.name), Duration::from_secs(30)).unwrap();
+        known.topics()[0].partitions().len()
     }
 
     pub(crate) async fn grow_to(&self, partitions: usize) {

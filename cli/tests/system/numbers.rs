@@ -98,3 +98,54 @@ async fn queries_do_not_wrap() {
     let sum = "SELECT sum(b) FROM (VALUES (9223372036854775807), (9223372036854775807)) AS v(b)";
     assert_eq!(texts(&local.client, sum).await, ["18446744073709551614"]);
 }
+
+const BEYOND: &str = "
+    CREATE EXTERNAL TABLE s (id INT, u BIGINT UNSIGNED, t VARCHAR, e DOUBLE) STORED AS JSON LOCATION 'kafka://beyond' OPTIONS ('partitions' '1');
+    CREATE VIEW alike AS SELECT count(*) FILTER (WHERE u = 18446744073709551611) AS same,
+        count(*) FILTER (WHERE u < 18446744073709551616) AS below, max(u + 18446744073709551616) AS sum FROM s;
+    CREATE VIEW floats AS SELECT count(*) AS n, max(CAST(t AS DOUBLE)) AS most FROM s;
+    CREATE VIEW reals AS SELECT count(*) AS n, max(CAST(e AS REAL)) AS most FROM s;
+    CREATE VIEW perhaps AS SELECT count(TRY_CAST(t AS DOUBLE)) AS n, sum(TRY_CAST(e AS INT)) AS whole FROM s;
+    CREATE VIEW moments AS SELECT max(to_timestamp(e)) AS last, count(*) AS n FROM s;
+    CREATE VIEW texts AS SELECT max(CAST(t AS TIMESTAMP)) AS last, count(*) AS n FROM s;
+";
+
+/// What no type reaches is an error of the record in each view that computes it, in both layers, and never a value
+/// near it. The answers are by hand.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_type_does_not_reach_is_no_value_of_it() {
+    let local = Local::start(BEYOND, config()).await;
+    let records = [
+        json!({"id": 1, "u": 18_446_744_073_709_551_611_u64, "t": "1e308", "e": 2.5}),
+        json!({"id": 2, "u": 18_446_744_073_709_551_615_u64, "t": "1e400", "e": 1e39}),
+        json!({"id": 3, "u": 1, "t": "-1e400", "e": 1e10}),
+        json!({"id": 4, "u": 18_446_744_073_709_551_610_u64, "t": "2026-3-1 10:05+02", "e": 1700000000.1234565}),
+    ];
+    let lines = |records: &[Value]| records.iter().map(|record| format!("{record}\n")).collect::<String>().into_bytes();
+    local.append("s", lines(&records[..2])).await;
+    until(&local, "SELECT sum(landed) FROM sys.partitions", 2).await;
+    let run: Value = local.client.post("/v1/recompute", &json!({})).await.unwrap();
+    assert_eq!(run["generation"], 1, "{run}");
+    local.append("s", lines(&records[2..])).await;
+    for layers in ["both layers", "the batch layer"] {
+        for (sql, expected) in [
+            ("SELECT same || ' ' || below || ' ' || sum FROM alike", "1 4 36893488147419103231"),
+            ("SELECT n || ' ' || most FROM floats", "1 1e+308"),
+            ("SELECT n || ' ' || most FROM reals", "3 1e+10"),
+            ("SELECT n || ' ' || whole FROM perhaps", "1 1700000002"),
+            ("SELECT n || ' ' || last FROM moments", "2 2023-11-14 22:13:20.123456+00"),
+            ("SELECT n || ' ' || last FROM texts", "1 2026-03-01 10:05:00"),
+        ] {
+            let answered = async || (texts(&local.client, sql).await == [expected]).then_some(());
+            let what = format!("{expected} from `{sql}` of {layers}, not {:?}", texts(&local.client, sql).await);
+            eventually(&what, answered).await;
+        }
+        let errors = "SELECT view || ' ' || \"offset\" FROM sys.view_errors ORDER BY 1";
+        let expected =
+            ["floats 1", "floats 2", "floats 3", "moments 1", "moments 2", "reals 1", "texts 0", "texts 1", "texts 2"];
+        assert_eq!(texts(&local.client, errors).await, expected, "{layers}");
+        verify(&local.client, &[]).await;
+        until(&local, "SELECT sum(landed) FROM sys.partitions", 4).await;
+        local.client.post::<Value>("/v1/recompute", &json!({"full": true})).await.unwrap();
+    }
+}

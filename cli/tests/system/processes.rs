@@ -1,6 +1,6 @@
 //! The layers as processes of their own on Kafka, PostgreSQL and an S3 store, two of each: what they answer, and what
 //! they hold while any of them and any of the servers is killed or stopped for longer than every lease, the store
-//! fails, stalls and loses answers, and no two hosts agree on the time.
+//! fails, stalls and loses answers, the topic gets more partitions, and no two hosts agree on the time.
 //!
 //! `dev/up` starts what it needs. `DOVETAIL_SEED` replays an earlier run as well as a machine allows;
 //! `DOVETAIL_RECORDS` and `DOVETAIL_FAULTS` make it long.

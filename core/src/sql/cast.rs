@@ -5,21 +5,25 @@
 //! | a decimal | an integer | half away from zero |
 //! | a float | an integer | half to even |
 //! | a float | a decimal | by its fifteen leading digits |
+//! | text, a float, a decimal | a float | an error where the float does not reach |
 //! | times, floats, bytes, arrays | text | as PostgreSQL writes them |
 //! | text | an array, bytes | as PostgreSQL reads them |
+//! | text | a timestamp | also without seconds; without a zone its offset means nothing |
 //! | a time without a zone | an instant of a zone | also where its clocks change |
 
-use std::hash::{Hash, Hasher};
+use std::hash::Hash;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, Int64Array, PrimitiveArray};
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, Int64Array, PrimitiveArray, new_null_array,
+};
+use arrow::compute::{CastOptions, cast_with_options, concat};
 use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Field, FieldRef, Float64Type, i256};
 use arrow::util::display::FormatOptions;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, exec_err};
-use datafusion::logical_expr::expr::{Cast, ScalarFunction};
+use datafusion::logical_expr::expr::{Cast, ScalarFunction, TryCast};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
@@ -27,6 +31,9 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
+
+mod floats;
+mod moments;
 
 use super::{arrays, text, zoned};
 
@@ -61,14 +68,17 @@ fn in_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
 }
 
 fn in_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let Expr::Cast(Cast { expr: of, field }) = &expr else { return Ok(Transformed::no(expr)) };
+    let (Expr::Cast(Cast { expr: of, field }) | Expr::TryCast(TryCast { expr: of, field })) = &expr else {
+        return Ok(Transformed::no(expr));
+    };
+    let fails = if matches!(expr, Expr::TryCast(_)) { Fails::AsNull } else { Fails::AsError };
     let to = field.data_type();
     // Columns of an outer query are not known here; their types are with them.
     let Ok(from) = of.get_type(schema) else { return Ok(Transformed::no(expr)) };
     if !differs(&from, to) {
         return Ok(Transformed::no(expr));
     }
-    let function = Arc::new(ScalarUDF::new_from_impl(CastTo::new(to.clone())));
+    let function = Arc::new(ScalarUDF::new_from_impl(CastTo::new(to.clone(), fails)));
     Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![of.as_ref().clone()]))))
 }
 
@@ -92,39 +102,52 @@ fn differs(from: &DataType, to: &DataType) -> bool {
     match (from, to) {
         (from, to) if to.is_integer() => from.is_floating() || is_decimal(from),
         (from, to) if is_decimal(to) => from.is_floating(),
+        (DataType::Float64, DataType::Float32 | DataType::Float16) => true,
+        (from, DataType::Float32 | DataType::Float64) => is_text(from) || is_decimal(from),
         (from, to) if is_text(to) => text::differs(from),
         (from, to) if is_list(to) => is_text(from),
         (from, to) if is_bytes(to) => is_text(from),
+        (from, DataType::Timestamp(..)) if is_text(from) => true,
         (DataType::Timestamp(_, None), to) => zoned::local_zone(to).is_some(),
         _ => false,
     }
 }
 
+/// What becomes of a value that cannot be cast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Fails {
+    AsError,
+    AsNull,
+}
+
 /// A cast to one type.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 struct CastTo {
     to: DataType,
+    fails: Fails,
     signature: Signature,
 }
 
 impl CastTo {
-    fn new(to: DataType) -> Self {
-        Self { to, signature: Signature::any(1, Volatility::Immutable) }
+    fn new(to: DataType, fails: Fails) -> Self {
+        Self { to, fails, signature: Signature::any(1, Volatility::Immutable) }
+    }
+
+    fn cast(&self, array: &ArrayRef) -> Result<ArrayRef> {
+        match (casted(array, &self.to), self.fails) {
+            (Err(_), Fails::AsNull) => by_row(array, &self.to),
+            (result, _) => result,
+        }
     }
 }
 
-impl PartialEq for CastTo {
-    fn eq(&self, other: &Self) -> bool {
-        self.to == other.to
-    }
-}
-
-impl Eq for CastTo {}
-
-impl Hash for CastTo {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.to.hash(state);
-    }
+/// Null where a row cannot be cast.
+fn by_row(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    let null = new_null_array(to, 1);
+    let rows: Vec<ArrayRef> =
+        (0..array.len()).map(|row| casted(&array.slice(row, 1), to).unwrap_or_else(|_| Arc::clone(&null))).collect();
+    let rows: Vec<&dyn Array> = rows.iter().map(AsRef::as_ref).collect();
+    Ok(if rows.is_empty() { new_null_array(to, 0) } else { concat(&rows)? })
 }
 
 impl ScalarUDFImpl for CastTo {
@@ -139,7 +162,8 @@ impl ScalarUDFImpl for CastTo {
 
     fn display_name(&self, arguments: &[Expr]) -> Result<String> {
         let argument = arguments.first().map(ToString::to_string).unwrap_or_default();
-        Ok(format!("CAST({argument} AS {})", self.to))
+        let word = if self.fails == Fails::AsNull { "TRY_CAST" } else { "CAST" };
+        Ok(format!("{word}({argument} AS {})", self.to))
     }
 
     fn signature(&self) -> &Signature {
@@ -150,17 +174,18 @@ impl ScalarUDFImpl for CastTo {
         Ok(self.to.clone())
     }
 
-    /// Only a null becomes one.
+    /// Only a null becomes one, or what cannot be cast.
     fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        let nullable = arguments.arg_fields.first().is_none_or(|field| field.is_nullable());
+        let nullable =
+            self.fails == Fails::AsNull || arguments.arg_fields.first().is_none_or(|field| field.is_nullable());
         Ok(Arc::new(Field::new(self.name(), self.to.clone(), nullable)))
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         Ok(match &arguments.args[0] {
-            ColumnarValue::Array(array) => ColumnarValue::Array(casted(array, &self.to)?),
+            ColumnarValue::Array(array) => ColumnarValue::Array(self.cast(array)?),
             ColumnarValue::Scalar(scalar) => {
-                ColumnarValue::Scalar(ScalarValue::try_from_array(&casted(&scalar.to_array()?, &self.to)?, 0)?)
+                ColumnarValue::Scalar(ScalarValue::try_from_array(&self.cast(&scalar.to_array()?)?, 0)?)
             }
         })
     }
@@ -171,6 +196,11 @@ pub(super) fn strict(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     if differs(array.data_type(), to) {
         return casted(array, to);
     }
+    plainly(array, to)
+}
+
+/// What `arrow` casts, whatever PostgreSQL does.
+fn plainly(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     let options = CastOptions { safe: false, format_options: FormatOptions::default() };
     Ok(cast_with_options(array, to, &options)?)
 }
@@ -197,6 +227,12 @@ pub(super) fn casted(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     }
     if is_decimal(to) {
         return decimals(array, to);
+    }
+    if to.is_floating() {
+        return floats::casted(array, to);
+    }
+    if matches!(to, DataType::Timestamp(..)) && is_text(from) {
+        return moments::read(array, to);
     }
     if is_text(to) {
         return strict(&(Arc::new(text::text(array)?) as ArrayRef), to);

@@ -69,8 +69,65 @@ impl Part {
     }
 }
 
+fn name_of(field: Option<&ScalarValue>) -> Option<&str> {
+    field.and_then(|field| field.try_as_str().flatten())
+}
+
 fn part(field: Option<&ScalarValue>) -> Option<Part> {
-    field.and_then(|field| field.try_as_str().flatten()).and_then(Part::named)
+    name_of(field).and_then(Part::named)
+}
+
+/// Fields that DataFusion does not know, as whole numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whole {
+    /// Of years.
+    Decade,
+    Century,
+    Millennium,
+    /// Of seconds that local time is ahead of UTC.
+    Zone,
+    ZoneHour,
+    ZoneMinute,
+}
+
+impl Whole {
+    fn named(name: &str) -> Option<Self> {
+        match name.to_lowercase().as_str() {
+            "decade" | "decades" => Some(Self::Decade),
+            "century" | "centuries" => Some(Self::Century),
+            "millennium" | "millenniums" | "millennia" => Some(Self::Millennium),
+            "timezone" => Some(Self::Zone),
+            "timezone_hour" => Some(Self::ZoneHour),
+            "timezone_minute" => Some(Self::ZoneMinute),
+            _ => None,
+        }
+    }
+
+    fn is_of_zone(self) -> bool {
+        matches!(self, Self::Zone | Self::ZoneHour | Self::ZoneMinute)
+    }
+
+    /// A span has as many of them as are whole; the first century and the first millennium begin with year 1.
+    fn of(self, number: i64, is_span: bool) -> i64 {
+        let counted = |years: i64| match (is_span, number > 0) {
+            (true, _) => number / years,
+            (false, true) => (number + years - 1) / years,
+            (false, false) => -((years - number) / years),
+        };
+        match self {
+            Self::Decade if is_span => number / 10,
+            Self::Decade => number.div_euclid(10),
+            Self::Century => counted(100),
+            Self::Millennium => counted(1000),
+            Self::Zone => number,
+            Self::ZoneHour => number / 3600,
+            Self::ZoneMinute => number / 60 % 60,
+        }
+    }
+}
+
+fn whole(field: Option<&ScalarValue>) -> Option<Whole> {
+    name_of(field).and_then(Whole::named)
 }
 
 impl ScalarUDFImpl for Extract {
@@ -100,7 +157,12 @@ impl ScalarUDFImpl for Extract {
     }
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        let part = part(arguments.scalar_arguments.first().copied().flatten());
+        let field = arguments.scalar_arguments.first().copied().flatten();
+        if whole(field).is_some() {
+            let data_type = if self.exact { DataType::Int32 } else { DataType::Float64 };
+            return Ok(Arc::new(Field::new(self.name(), data_type, true)));
+        }
+        let part = part(field);
         let data_type = match part {
             Some(part) if self.exact => DataType::Decimal128(if part == Part::Epoch { 28 } else { 11 }, part.digits()),
             Some(_) => DataType::Float64,
@@ -113,6 +175,9 @@ impl ScalarUDFImpl for Extract {
         let [ColumnarValue::Scalar(field), time] = arguments.args.as_slice() else {
             return self.of.invoke_with_args(arguments);
         };
+        if let Some(whole) = whole(Some(field)) {
+            return self.whole(whole, &arguments);
+        }
         let Some(part) = part(Some(field)) else { return self.of.invoke_with_args(arguments) };
         let to = arguments.return_field.data_type();
         Ok(match time {
@@ -122,6 +187,44 @@ impl ScalarUDFImpl for Extract {
             }
         })
     }
+}
+
+impl Extract {
+    fn whole(&self, whole: Whole, arguments: &ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let time = arguments.args[1].to_array(arguments.number_rows)?;
+        let is_span = matches!(time.data_type(), DataType::Interval(_) | DataType::Duration(_));
+        let numbers = if whole.is_of_zone() { zone_seconds(&time)? } else { self.years(&time, arguments)? };
+        let numbers = numbers.as_primitive::<Int64Type>();
+        let numbers: Int64Array = numbers.unary(|number| whole.of(number, is_span));
+        Ok(ColumnarValue::Array(cast(&numbers, arguments.return_field.data_type())?))
+    }
+
+    fn years(&self, time: &ArrayRef, arguments: &ScalarFunctionArgs) -> Result<ArrayRef> {
+        let year = ColumnarValue::Scalar(ScalarValue::Utf8(Some("year".to_owned())));
+        let years = self.of.invoke_with_args(ScalarFunctionArgs {
+            args: vec![year, ColumnarValue::Array(Arc::clone(time))],
+            arg_fields: arguments.arg_fields.clone(),
+            number_rows: arguments.number_rows,
+            return_field: Arc::new(Field::new(self.name(), DataType::Int32, true)),
+            config_options: Arc::clone(&arguments.config_options),
+        })?;
+        Ok(cast(&years.to_array(arguments.number_rows)?, &DataType::Int64)?)
+    }
+}
+
+/// How far the clocks of each instant's zone are ahead.
+fn zone_seconds(time: &ArrayRef) -> Result<ArrayRef> {
+    let DataType::Timestamp(unit, Some(zone)) = time.data_type() else {
+        return exec_err!(
+            "unit \"timezone\" not supported for type `{}`: only instants of a zone have one",
+            time.data_type()
+        );
+    };
+    let (mut zone, per_second) = (Zone::parse(zone)?, per_second(*unit));
+    let instants = cast(time, &DataType::Int64)?;
+    let mut ahead = |instant: i64| zone.ahead(instant.div_euclid(per_second));
+    let seconds = instants.as_primitive::<Int64Type>().iter().map(|i| i.map(&mut ahead).transpose());
+    Ok(Arc::new(seconds.collect::<Result<Int64Array>>()?))
 }
 
 fn numbers(array: &ArrayRef, part: Part, to: &DataType) -> Result<ArrayRef> {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! text -> statement    rewrite     clauses and operators in words that DataFusion knows, or refused
+//!                      literals    numbers and times that it would read as others
 //!                      repeated    columns that have the same name
 //! -> plan              operators   what depends on the types of operands
 //!                      relations   what stands behind FROM
@@ -12,21 +13,25 @@
 //! Both layers, serving and every oracle of a test go through [`installed`] and [`plan`], so a view means the same
 //! everywhere.
 
+mod age;
 mod arrays;
 mod cast;
 mod division;
 mod extract;
 mod function;
 mod interval;
+mod literals;
 mod operators;
 mod relations;
 mod repeated;
 mod rewrite;
+mod seconds;
 mod single_row;
 mod small;
 mod strings;
 mod text;
 mod to_char;
+mod width_bucket;
 mod wrapped;
 mod zone;
 mod zoned;
@@ -55,7 +60,7 @@ pub use repeated::{marked, unmarked};
 pub use rewrite::{Refused, rewritten};
 
 /// Counts how often the meaning of SQL has changed here: states of another meaning never meet.
-pub const MEANING: &str = "2";
+pub const MEANING: &str = "3";
 
 /// A context that knows this SQL.
 pub fn context(config: SessionConfig) -> SessionContext {
@@ -97,6 +102,7 @@ fn extended(state: SessionState) -> SessionState {
 
 fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions = vec![
+        age::age(),
         arrays::array_length(),
         arrays::array_remove(),
         division::divide(),
@@ -104,14 +110,17 @@ fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
         interval::divided(),
         interval::interval_key(),
         interval::multiplied(),
+        seconds::to_timestamp(),
         small::isfinite(),
         small::make_timestamp(),
         small::round(),
         small::sign(),
         strings::bpchar(),
+        strings::chr(),
         strings::similar_to_regex(),
         strings::varchar(),
         to_char::to_char(),
+        width_bucket::width_bucket(),
         zoned::AtTimeZone::udf(),
         zoned::date_bin(),
         zoned::date_trunc(),

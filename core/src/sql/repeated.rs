@@ -41,6 +41,7 @@ impl VisitorMut for Marking {
                 {
                     parts.iter().map(folded).collect::<Vec<_>>().join(".")
                 }
+                SelectItem::UnnamedExpr(expr) => bare(expr).to_string(),
                 _ => folded(&name),
             };
             let is_new = seen.insert(key.to_lowercase());
@@ -52,6 +53,32 @@ impl VisitorMut for Marking {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// An expression without what DataFusion leaves out of its name, which are casts, and without tables, which it adds.
+fn bare(expr: &Expr) -> Expr {
+    struct Baring;
+
+    impl VisitorMut for Baring {
+        type Break = ();
+
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Cast { expr: of, .. } | Expr::Nested(of) => *expr = of.as_ref().clone(),
+                Expr::CompoundIdentifier(parts) => {
+                    if let Some(column) = parts.pop() {
+                        *expr = Expr::Identifier(column);
+                    }
+                }
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        }
+    }
+
+    let mut expr = expr.clone();
+    let _ = VisitMut::visit(&mut expr, &mut Baring);
+    expr
 }
 
 /// What an item is called that has no alias.

@@ -8,11 +8,11 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CharacterLength, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
     FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, ObjectNamePart, Query, Select, SelectFlavor,
     SelectItem, SetExpr, SetOperator, SetQuantifier, Statement, TableAliasColumnDef, TableFactor, TableFunctionArgs,
-    TableWithJoins, TimezoneInfo, UnaryOperator, Value, VisitMut, VisitorMut, WildcardAdditionalOptions,
+    TableWithJoins, TimezoneInfo, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 
-use super::arrays;
 use super::relations::{EXCEPT_ALL, INTERSECT_ALL};
+use super::{arrays, literals};
 
 /// A clause that is not answered, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -143,9 +143,27 @@ impl VisitorMut for Rewriting {
             }
             Expr::Value(value) => match &value.value {
                 Value::UnicodeStringLiteral(text) => Some(string(text)),
+                Value::Number(text, _) => literal(text, false)?,
                 _ => None,
             },
-            Expr::Cast { expr, data_type, .. } => with_length(expr, data_type),
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match expr.as_ref() {
+                Expr::Value(ValueWithSpan { value: Value::Number(text, _), .. }) => literal(text, true)?,
+                _ => None,
+            },
+            Expr::TypedString(typed) => {
+                if let Some(far) = literals::far_timestamp(&typed.value.value, &typed.data_type) {
+                    typed.data_type = far;
+                }
+                None
+            }
+            Expr::Cast { expr, data_type, .. } => {
+                if let Expr::Value(text) = expr.as_ref()
+                    && let Some(far) = literals::far_timestamp(&text.value, data_type)
+                {
+                    *data_type = far;
+                }
+                with_length(expr, data_type)
+            }
             Expr::Function(function) => renamed(function),
             _ => None,
         };
@@ -153,6 +171,13 @@ impl VisitorMut for Rewriting {
             *expr = changed;
         }
         ControlFlow::Continue(())
+    }
+}
+
+fn literal(text: &str, negative: bool) -> ControlFlow<Refused, Option<Expr>> {
+    match literals::number(text, negative) {
+        Ok(expr) => ControlFlow::Continue(expr),
+        Err(refused) => ControlFlow::Break(refused),
     }
 }
 
@@ -175,7 +200,7 @@ pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     })
 }
 
-fn string(text: &str) -> Expr {
+pub(super) fn string(text: &str) -> Expr {
     Expr::Value(Value::SingleQuotedString(text.to_owned()).with_empty_span())
 }
 
@@ -220,13 +245,7 @@ fn with_length(expr: &Expr, data_type: &DataType) -> Option<Expr> {
         _ => return None,
     };
     let CharacterLength::IntegerLength { length, .. } = length else { return None };
-    let text = Expr::Cast {
-        kind: datafusion::sql::sqlparser::ast::CastKind::Cast,
-        expr: Box::new(expr.clone()),
-        data_type: DataType::Varchar(None),
-        array: false,
-        format: None,
-    };
+    let text = literals::cast(expr.clone(), DataType::Varchar(None));
     Some(call(name, vec![text, number(length)]))
 }
 
@@ -234,6 +253,12 @@ fn with_length(expr: &Expr, data_type: &DataType) -> Option<Expr> {
 fn renamed(function: &mut Function) -> Option<Expr> {
     let name = function.name.0.last().and_then(ObjectNamePart::as_ident)?.value.to_lowercase();
     match name.as_str() {
+        "age" => {
+            let FunctionArguments::List(list) = &mut function.args else { return None };
+            if let [FunctionArg::Unnamed(FunctionArgExpr::Expr(_))] = list.args.as_slice() {
+                list.args.insert(0, FunctionArg::Unnamed(FunctionArgExpr::Expr(call("current_date", vec![]))));
+            }
+        }
         "every" => function.name = ObjectName::from(vec![Ident::new("bool_and")]),
         "clock_timestamp" | "statement_timestamp" | "transaction_timestamp" => {
             function.name = ObjectName::from(vec![Ident::new("now")]);
@@ -250,13 +275,7 @@ fn renamed(function: &mut Function) -> Option<Expr> {
             return Some(Expr::Nested(Box::new(modulo)));
         }
         "localtimestamp" if matches!(function.args, FunctionArguments::None) => {
-            return Some(Expr::Cast {
-                kind: datafusion::sql::sqlparser::ast::CastKind::Cast,
-                expr: Box::new(call("now", vec![])),
-                data_type: DataType::Timestamp(None, TimezoneInfo::None),
-                array: false,
-                format: None,
-            });
+            return Some(literals::cast(call("now", vec![]), DataType::Timestamp(None, TimezoneInfo::None)));
         }
         _ => {}
     }

@@ -114,6 +114,24 @@ fn cut(arguments: &[ArrayRef], trim: bool) -> Result<ArrayRef> {
     Ok(Arc::new(each.collect::<StringArray>()))
 }
 
+/// `chr(code)`: there is no text with a NUL in it.
+pub(super) fn chr() -> Arc<ScalarUDF> {
+    let types = |types: &[DataType]| match types {
+        [code] if code.is_integer() || code.is_null() => Ok((vec![DataType::Int64], DataType::Utf8)),
+        _ => plan_err!("`chr` takes the number of a character"),
+    };
+    Function::new("chr", types, |arguments, _| {
+        let letter = |code: i64| match u32::try_from(code).ok().and_then(char::from_u32) {
+            Some('\0') => exec_err!("null character not permitted"),
+            Some(letter) => Ok(letter.to_string()),
+            None => exec_err!("invalid Unicode scalar value: {code}"),
+        };
+        let codes = arguments[0].as_primitive::<Int64Type>();
+        Ok(Arc::new(codes.iter().map(|code| code.map(letter).transpose()).collect::<Result<StringArray>>()?))
+    })
+    .udf()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

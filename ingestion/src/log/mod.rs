@@ -129,7 +129,7 @@ pub enum LogError {
         path = .path.display()
     )]
     DamagedJournal { path: PathBuf, why: String },
-    #[error("no broker of `{brokers}` can be reached ({why}); it goes on when one is back")]
+    #[error("Kafka at `{brokers}` does not do what was asked ({why}); it goes on when it does")]
     Unreachable { brokers: String, why: String },
     #[error(
         "topic `{topic}` was deleted and created again: it was `{was}`, it is `{is}`; nothing of the new one continues the old one. Use another topic, or begin anew with this one"

@@ -1,4 +1,5 @@
-//! What a connection has open besides its statements: cursors, and the savepoints of its transaction.
+//! What a connection has open besides its statements: cursors, and its transaction with its savepoints, to which
+//! settings go back.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +12,7 @@ use super::respond::session_error;
 
 /// Each cursor keeps a snapshot and rows that were computed.
 const MAX_CURSORS: usize = 64;
-/// Each is a name.
+/// Each is a name, and the settings that somebody has set.
 const MAX_SAVEPOINTS: usize = 10_000;
 
 /// A cursor that is being read by one statement at a time.
@@ -23,18 +24,23 @@ pub(super) struct Open(Mutex<Things>);
 #[derive(Debug, Default)]
 struct Things {
     cursors: HashMap<String, Opened>,
-    savepoints: Vec<String>,
-    /// Settings as they were before the transaction, of those that it has changed.
-    before: HashMap<String, Option<String>>,
-    /// Settings as they are after it, of those that it has changed with `SET LOCAL`.
-    after: HashMap<String, Option<String>>,
+    /// Settings as they were when the transaction began.
+    before: Values,
+    savepoints: Vec<Savepoint>,
+    local: Local,
 }
 
-/// How a transaction ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    Commit,
-    Rollback,
+/// Settings and their values, of those that somebody has set.
+pub(super) type Values = HashMap<String, String>;
+
+/// Those that `SET LOCAL` has changed, and what they are once the transaction is committed.
+type Local = HashMap<String, Option<String>>;
+
+#[derive(Debug)]
+struct Savepoint {
+    name: String,
+    values: Values,
+    local: Local,
 }
 
 #[derive(Debug)]
@@ -92,60 +98,80 @@ impl Open {
         self.things().cursors.clear();
     }
 
-    /// Savepoints end with their transaction, and so do cursors that are not held. Returns what settings become.
-    pub(super) fn end_transaction(&self, end: End) -> HashMap<String, Option<String>> {
+    /// A transaction begins, with these settings.
+    pub(super) fn begin(&self, values: Values) {
+        self.things().before = values;
+    }
+
+    /// A transaction is committed: returns the settings that were its own, and what they become.
+    pub(super) fn commit(&self) -> HashMap<String, Option<String>> {
+        std::mem::take(&mut self.ended().local)
+    }
+
+    /// A transaction is rolled back: returns what settings go back to.
+    pub(super) fn roll_back(&self) -> Values {
+        let mut things = self.ended();
+        things.local.clear();
+        std::mem::take(&mut things.before)
+    }
+
+    /// Savepoints end with their transaction, and so do cursors that are not held.
+    fn ended(&self) -> MutexGuard<'_, Things> {
         let mut things = self.things();
         things.savepoints.clear();
         things.cursors.retain(|_, opened| opened.hold == Hold::With);
-        let (before, after) = (std::mem::take(&mut things.before), std::mem::take(&mut things.after));
-        if end == End::Commit { after } else { before }
+        things
     }
 
-    /// The transaction changes a setting that is `current`, for itself only or, if it commits, for the session.
-    pub(super) fn sets(&self, name: &str, current: Option<&String>, only_here: bool) {
-        let mut things = self.things();
-        things.before.entry(name.to_owned()).or_insert_with(|| current.cloned());
-        if only_here {
-            things.after.entry(name.to_owned()).or_insert_with(|| current.cloned());
-        } else {
-            things.after.remove(name);
-        }
+    /// The transaction changes a setting that is `current`, for itself only.
+    pub(super) fn sets_local(&self, name: &str, current: Option<&String>) {
+        self.things().local.entry(name.to_owned()).or_insert_with(|| current.cloned());
     }
 
-    pub(super) fn save(&self, name: &str) -> PgWireResult<()> {
+    /// The transaction changes a setting, for the session if it commits.
+    pub(super) fn sets(&self, name: &str) {
+        self.things().local.remove(name);
+    }
+
+    pub(super) fn save(&self, name: &str, values: Values) -> PgWireResult<()> {
         let mut things = self.things();
         if things.savepoints.len() >= MAX_SAVEPOINTS {
             let message = format!("a transaction has at most {MAX_SAVEPOINTS} savepoints: release some");
             return Err(session_error("53400", message));
         }
-        things.savepoints.push(name.to_owned());
+        let local = things.local.clone();
+        things.savepoints.push(Savepoint { name: name.to_owned(), values, local });
         Ok(())
     }
 
     pub(super) fn has_savepoint(&self, name: &str) -> bool {
-        self.things().savepoints.iter().any(|savepoint| savepoint == name)
+        self.things().savepoints.iter().any(|savepoint| savepoint.name == name)
     }
 
-    /// Goes back to a savepoint, which stays.
-    pub(super) fn roll_back_to(&self, name: &str) -> PgWireResult<()> {
-        self.cut(name, 1)
+    /// Goes back to a savepoint, which stays. Returns what settings go back to.
+    pub(super) fn roll_back_to(&self, name: &str) -> PgWireResult<Values> {
+        let mut things = self.things();
+        let position = position(&things.savepoints, name)?;
+        things.savepoints.truncate(position + 1);
+        let (values, local) = (things.savepoints[position].values.clone(), things.savepoints[position].local.clone());
+        things.local = local;
+        Ok(values)
     }
 
     /// Forgets a savepoint and those after it.
     pub(super) fn release(&self, name: &str) -> PgWireResult<()> {
-        self.cut(name, 0)
-    }
-
-    fn cut(&self, name: &str, kept: usize) -> PgWireResult<()> {
         let mut things = self.things();
-        match things.savepoints.iter().rposition(|savepoint| savepoint == name) {
-            Some(position) => {
-                things.savepoints.truncate(position + kept);
-                Ok(())
-            }
-            None => Err(session_error("3B001", format!("savepoint \"{name}\" does not exist"))),
-        }
+        let position = position(&things.savepoints, name)?;
+        things.savepoints.truncate(position);
+        Ok(())
     }
+}
+
+fn position(savepoints: &[Savepoint], name: &str) -> PgWireResult<usize> {
+    savepoints
+        .iter()
+        .rposition(|savepoint| savepoint.name == name)
+        .ok_or_else(|| session_error("3B001", format!("savepoint \"{name}\" does not exist")))
 }
 
 fn missing(name: &str) -> PgWireError {

@@ -15,7 +15,7 @@ use datafusion_postgres::pgwire::messages::response::TransactionStatus;
 use dovetail_core::name::Generation;
 
 pub(super) use self::called::answered;
-use super::open::{End, Open};
+use super::open::{Open, Values};
 use super::respond::{done, session_error};
 use crate::functions::SERVER_VERSION;
 use crate::schema::PUBLIC;
@@ -25,6 +25,9 @@ use crate::session::Settings;
 const PARTIAL: &str = "dovetail.partial";
 /// The generation that statements are as of.
 const GENERATION: &str = "dovetail.generation";
+
+/// Savepoints keep all values.
+const LONGEST_VALUE: usize = 1024;
 
 /// What a client may set, and what `SHOW` says before it does.
 const KNOWN: [(&str, &str); 29] = [
@@ -173,6 +176,11 @@ pub(super) fn run(
         let message = format!("{what} can only be used in transaction blocks");
         Err(session_error("25P01", message))
     };
+    let ends = matches!(statement, Statement::Commit { .. } | Statement::Rollback { .. });
+    if transaction == TransactionStatus::Error && !ends {
+        let message = "current transaction is aborted, commands ignored until end of transaction block";
+        return Some(Err(session_error("25P02", message)));
+    }
     Some(match statement {
         Statement::Set(set) => match (transaction, is_local(set)) {
             // It would last as long as the transaction that there is none of.
@@ -184,47 +192,58 @@ pub(super) fn run(
                 if assigned.is_ok()
                     && let Some(name) = assigned_name(set)
                 {
-                    open.sets(&name, before.get(&name), only_here);
+                    match only_here {
+                        true => open.sets_local(&name, before.get(&name)),
+                        false => open.sets(&name),
+                    }
                 }
                 assigned
             }
         },
         Statement::Reset(ResetStatement { reset: Reset::ALL }) => {
+            KNOWN.iter().for_each(|(name, _)| open.sets(name));
             clear(metadata);
             Ok(done("RESET"))
         }
         Statement::Reset(ResetStatement { reset: Reset::ConfigurationParameter(name) }) => {
-            metadata.remove(&name.to_string().to_lowercase());
+            let name = name.to_string().to_lowercase();
+            open.sets(&name);
+            metadata.remove(&name);
             Ok(done("RESET"))
         }
         Statement::ShowVariable { .. } | Statement::ShowVariables { .. } => show(statement, metadata),
         Statement::StartTransaction { .. } if transaction == TransactionStatus::Idle => {
+            open.begin(values(metadata));
             Ok(Response::TransactionStart(Tag::new("BEGIN")))
         }
         Statement::StartTransaction { .. } => Ok(done("BEGIN")),
         Statement::Commit { .. } => {
-            let failed = transaction == TransactionStatus::Error;
-            let (end, tag) = if failed { (End::Rollback, "ROLLBACK") } else { (End::Commit, "COMMIT") };
-            settle(metadata, open.end_transaction(end));
-            Ok(Response::TransactionEnd(Tag::new(tag)))
+            if transaction == TransactionStatus::Error {
+                put_back(metadata, open.roll_back());
+                return Some(Ok(Response::TransactionEnd(Tag::new("ROLLBACK"))));
+            }
+            settle(metadata, open.commit());
+            Ok(Response::TransactionEnd(Tag::new("COMMIT")))
         }
-        // There is nothing to undo, but the transaction goes on: see `Service::goes_back`.
+        // The transaction goes on: see `Service::goes_back`.
         Statement::Rollback { savepoint: Some(_), .. } if transaction == TransactionStatus::Idle => {
             outside("ROLLBACK TO SAVEPOINT")
         }
-        Statement::Rollback { savepoint: Some(name), .. } => open.roll_back_to(&name.value).map(|()| done("ROLLBACK")),
+        Statement::Rollback { savepoint: Some(name), .. } => open.roll_back_to(&name.value).map(|values| {
+            put_back(metadata, values);
+            done("ROLLBACK")
+        }),
         Statement::Rollback { .. } => {
-            settle(metadata, open.end_transaction(End::Rollback));
+            put_back(metadata, open.roll_back());
             Ok(Response::TransactionEnd(Tag::new("ROLLBACK")))
         }
-        _ if transaction == TransactionStatus::Error => {
-            let message = "current transaction is aborted, commands ignored until end of transaction block";
-            Err(session_error("25P02", message))
-        }
         Statement::Savepoint { .. } if transaction == TransactionStatus::Idle => outside("SAVEPOINT"),
-        Statement::Savepoint { name } => open.save(&name.value).map(|()| done("SAVEPOINT")),
+        Statement::Savepoint { name } => open.save(&name.value, values(metadata)).map(|()| done("SAVEPOINT")),
         Statement::ReleaseSavepoint { .. } if transaction == TransactionStatus::Idle => outside("RELEASE SAVEPOINT"),
         Statement::ReleaseSavepoint { name } => open.release(&name.value).map(|()| done("RELEASE")),
+        Statement::Discard { .. } if transaction != TransactionStatus::Idle => {
+            Err(session_error("25001", "DISCARD ALL cannot run inside a transaction block"))
+        }
         Statement::Discard { .. } => {
             open.close_all();
             clear(metadata);
@@ -261,7 +280,7 @@ pub(super) fn told(statement: &Statement, metadata: &Metadata) -> Vec<(&'static 
             | Statement::Reset(_)
             | Statement::Discard { .. }
             | Statement::Commit { .. }
-            | Statement::Rollback { savepoint: None, .. }
+            | Statement::Rollback { .. }
     );
     if !may_change {
         return vec![];
@@ -280,7 +299,19 @@ fn clear(metadata: &mut Metadata) {
     }
 }
 
-/// Gives settings the values that they have after a transaction.
+/// The settings that somebody has set.
+fn values(metadata: &Metadata) -> Values {
+    let known = KNOWN.iter().filter_map(|(name, _)| metadata.get_key_value(*name));
+    known.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Gives all settings the values that they had.
+fn put_back(metadata: &mut Metadata, values: Values) {
+    clear(metadata);
+    metadata.extend(values);
+}
+
+/// Gives settings the values that they have once their transaction is committed.
 fn settle(metadata: &mut Metadata, settings: HashMap<String, Option<String>>) {
     for (name, value) in settings {
         match value {
@@ -352,6 +383,10 @@ fn put(metadata: &mut Metadata, name: String, value: String) -> PgWireResult<Res
         "intervalstyle" => matches!(value.to_lowercase().as_str(), "postgres" | "iso_8601"),
         _ => true,
     };
+    if value.len() > LONGEST_VALUE {
+        let message = format!("the value for parameter \"{name}\" is longer than {LONGEST_VALUE} bytes");
+        return Err(session_error("22023", message));
+    }
     if !valid {
         return Err(session_error("22023", format!("invalid value for parameter \"{name}\": \"{value}\"")));
     }

@@ -355,3 +355,44 @@ SELECT CASE WHEN x > 1 THEN 1.5 ELSE 0 END FROM v ORDER BY id
 SELECT 0.1::real = 0.1, 0.1::float8 = 0.1
 SELECT 1.50, 100.00, 0.10, .5, 1e3, 1.5e-3
 SELECT -1.5, - 2.5, +3.5
+SELECT 18446744073709551621 = 18446744073709551624, 18446744073709551621 < 18446744073709551624
+SELECT 18446744073709551624, -18446744073709551624, -9223372036854775809, 12345678901234567890123456789012345678
+SELECT 18446744073709551624 + 1, -9223372036854775809 - 1, 99999999999999999999 * 3
+SELECT id FROM v WHERE b < 99999999999999999999 AND b > -99999999999999999999 ORDER BY id
+SELECT -9223372036854775808
+SELECT CAST('1e400' AS float8)
+SELECT CAST('-1e400' AS float8)
+SELECT CAST('1e39' AS real)
+SELECT CAST(1e39::float8 AS real)
+SELECT CAST('x' AS float8)
+SELECT CAST('1.5' AS float8), CAST('-Infinity' AS float8), CAST('nan' AS real), CAST('1e38' AS real)
+SELECT d::real, n::real, x::real FROM v ORDER BY id
+SELECT to_timestamp(1700000000.1234565::float8), to_timestamp(-1.5::float8), to_timestamp(0)
+SELECT to_timestamp('NaN'::float8)
+SELECT to_timestamp(1e20::float8)
+SELECT timestamp '9999-12-31 23:59:59', timestamp '0001-01-01', '1500-02-10 01:02:03'::timestamp
+SELECT timestamp '2026-03-01 10:00', timestamp '2026-3-1 9:05', timestamp '2026-03-01T10:00:00.5'
+SELECT timestamp '2026-03-01 10:00:00+02', '2026-03-01 10:00Z'::timestamp
+SELECT timestamptz '2026-03-01 10:00+02', timestamptz '2026-03-01 10:00', '2026-03-01T10:00:00Z'::timestamptz
+SELECT timestamp '2026-03-01 10:00 nonsense'
+SELECT timestamp '2026-13-01 10:00'
+SELECT age(timestamp '2026-03-01', timestamp '2025-01-31 12:00'), age(timestamp '2025-01-31', timestamp '2026-03-01 13:00')
+SELECT age(timestamp '2026-02-28', timestamp '2024-02-29'), age(timestamp '2026-03-31', timestamp '2026-02-28'), age(date '2026-05-01', date '2026-03-31')
+SELECT id, age(ts, timestamp '2025-12-31 23:59:59.5') FROM v ORDER BY id
+SELECT width_bucket(5.35, 0.024, 10.06, 5), width_bucket(-1, 0, 10, 5), width_bucket(10, 0, 10, 5), width_bucket(3, 10, 0, 5)
+SELECT id, width_bucket(x, 0, 10, 5), width_bucket(d, 0, 10, 3), width_bucket(n, 0, 10, 4) FROM v ORDER BY id
+SELECT width_bucket(1, 0, 0, 5)
+SELECT width_bucket(1, 0, 10, 0)
+SELECT extract(century from timestamp '2000-12-31'), extract(century from date '2001-01-01'), extract(decade from date '2026-01-01'), extract(millennium from timestamp '2000-01-01')
+SELECT extract(century from interval '250 years'), extract(decade from interval '-25 years'), extract(millennium from interval '2500 years')
+SELECT date_part('century', ts), date_part('decade', dt) FROM v ORDER BY id
+SELECT extract(timezone from timestamptz '2026-01-01 00:00+00'), extract(timezone_hour from timestamptz '2026-01-01')
+SELECT extract(timezone from timestamp '2026-01-01')
+SELECT chr(65), chr(128640)
+SELECT chr(0)
+SELECT avg(n), avg(n::numeric(10,2)) FROM v
+SELECT 'a'::char(3) = 'a  '
+SELECT sum(x), sum(v.x) FROM v
+SELECT avg(n::numeric(10,2)) FROM v
+SELECT id, v.id, id::int, (id)::bigint FROM v WHERE id = 1
+SELECT count(*), count(*), x + 1, x + 1 FROM v GROUP BY x ORDER BY x

@@ -12,6 +12,8 @@ pub(super) enum Fault {
     Broker,
     Postgres,
     S3,
+    /// The topic gets one more partition.
+    Partition,
     /// Requests to the S3 store meet a fault for some seconds.
     Requests(Requests),
     /// SIGKILL for an ingesting client,
@@ -42,14 +44,15 @@ const LOSES_ANSWERS: Requests = Requests {
 };
 
 /// Each, and how many of it are in the deck.
-const DECK: [(Fault, usize); 16] = [
+const DECK: [(Fault, usize); 17] = [
     (Fault::Broker, 2),
     (Fault::Postgres, 3),
     (Fault::S3, 2),
+    (Fault::Partition, 2),
     (Fault::Requests(UNAVAILABLE), 3),
     (Fault::Requests(STALLS), 3),
-    (Fault::Requests(LOSES_ANSWERS), 5),
-    (Fault::Client, 6),
+    (Fault::Requests(LOSES_ANSWERS), 4),
+    (Fault::Client, 5),
     (Fault::Kill("ingest"), 6),
     (Fault::Kill("batch"), 5),
     (Fault::KillLeader, 5),

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep};
 use super::backends::Backends;
 use super::clients::Clients;
 use super::deck::{self, Fault, Requests};
+use crate::kafka::Topic;
 use crate::support::{dovetail, free_port, last_of, said};
 
 /// How long a start or an ingest may take.
@@ -243,6 +244,12 @@ impl<'b> Fleet<'b> {
             Fault::S3 => {
                 self.backends.dev("s3", &["restart"]).await;
                 "the S3 store was restarted".to_owned()
+            }
+            Fault::Partition => {
+                let topic = Topic { brokers: self.backends.brokers.clone(), name: self.backends.topic.clone() };
+                let partitions = topic.partitions() + 1;
+                topic.grow_to(partitions).await;
+                format!("the topic was given {partitions} partitions")
             }
             Fault::Requests(requests) => {
                 self.trouble(requests, lasting).await;

@@ -1,0 +1,54 @@
+//! Literals that DataFusion reads as something near them: whole numbers beyond its integers, numbers beyond DOUBLE,
+//! and times beyond what nanoseconds reach.
+
+use chrono::NaiveDate;
+use datafusion::sql::sqlparser::ast::{CastKind, DataType, ExactNumberInfo, Expr, Value};
+
+use super::rewrite::{Refused, string};
+
+/// Digits that a DECIMAL can have.
+const DIGITS: usize = 76;
+
+/// A whole number that is no BIGINT, signed or unsigned, as a decimal: DataFusion makes a DOUBLE of it, which is equal
+/// to its neighbours.
+///
+/// # Errors
+/// For a number that no type reaches.
+pub(super) fn number(text: &str, negative: bool) -> Result<Option<Expr>, Refused> {
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return float(text).map(|()| None);
+    }
+    let is_known = if negative { format!("-{text}").parse::<i64>().is_ok() } else { text.parse::<u64>().is_ok() };
+    if is_known {
+        return Ok(None);
+    }
+    let digits = text.trim_start_matches('0');
+    if digits.len() > DIGITS {
+        let message = format!("a whole number of {} digits has no type", digits.len());
+        return Err(Refused { message, hint: format!("decimals have {DIGITS} digits at most") });
+    }
+    let sign = if negative { "-" } else { "" };
+    let info = ExactNumberInfo::PrecisionAndScale(digits.len() as u64, 0);
+    Ok(Some(cast(string(&format!("{sign}{digits}")), DataType::Decimal(info))))
+}
+
+/// That a number with a point or an exponent is a DOUBLE: it reaches it, or is rounded to zero.
+fn float(text: &str) -> Result<(), Refused> {
+    if text.parse::<f64>().is_ok_and(f64::is_infinite) {
+        let message = format!("`{text}` is out of range for type double precision");
+        return Err(Refused { message, hint: "a DOUBLE reaches up to 1.8e308".to_owned() });
+    }
+    Ok(())
+}
+
+/// `TIMESTAMP 'text'` of a year before 1678 or after 2261 counts microseconds: nanoseconds do not reach it.
+pub(super) fn far_timestamp(text: &Value, data_type: &DataType) -> Option<DataType> {
+    let (Value::SingleQuotedString(text), DataType::Timestamp(None, zone)) = (text, data_type) else { return None };
+    let date = text.trim().get(..10)?.parse::<NaiveDate>().ok()?;
+    let near = NaiveDate::from_ymd_opt(1678, 1, 1)?..NaiveDate::from_ymd_opt(2262, 1, 1)?;
+    (!near.contains(&date)).then_some(DataType::Timestamp(Some(6), *zone))
+}
+
+pub(super) fn cast(expr: Expr, data_type: DataType) -> Expr {
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
+}
