@@ -34,8 +34,8 @@ pub(crate) struct Args {
     /// Records above the cut of the restart section.
     #[arg(long, default_value_t = 5_000_000)]
     tail: u64,
-    /// Records of the Kafka section.
-    #[arg(long, default_value_t = 4_000_000)]
+    /// Records of the Kafka section. With fewer, a run ends when the age of the segments closes them.
+    #[arg(long, default_value_t = 8_000_000)]
     kafka_events: u64,
     /// Seconds of each latency measurement.
     #[arg(long, default_value_t = 20)]
