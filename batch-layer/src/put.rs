@@ -13,6 +13,10 @@ pub(crate) enum PutError {
 }
 
 /// Announces a segment's objects, then puts them. Repeating it after any failure is safe.
+///
+/// # On a crash
+/// The ledger has the paths as staged, and the store has none, some or all of the objects. Upkeep deletes them after
+/// `batch.staging_limit`, also where the put arrives after this process has died.
 pub(crate) async fn put_segment(
     catalog: &Catalog,
     store: &Store,

@@ -148,6 +148,10 @@ impl Appender {
     }
 
     /// Appends what the log has not yet of one request of a source.
+    ///
+    /// # On a crash
+    /// Kafka has all of the request or nothing of it; the embedded log has all or some, each record with its number.
+    /// The client sends the request again, and what is there is left out.
     async fn append_request(&self, values: &[&[u8]], first: u64, from: &From) -> Result<u64, LogError> {
         let From { source, prefix, .. } = from;
         let alone = self.sources.turn(source);

@@ -36,6 +36,11 @@ impl Lander {
     /// Writes the segment's objects, then records it; returns where the landing continues. Repeating it after any
     /// failure is safe. `None`: this took so long that the objects were deleted as abandoned, and the segment has to
     /// be described anew.
+    ///
+    /// # On a crash
+    /// Before the catalog's transaction objects may be in the store that nothing names. They are staged in the ledger,
+    /// and upkeep deletes them after `batch.staging_limit`; whoever owns the partition next reads the range again.
+    /// After it the segment is landed, whether this process has learnt it or not.
     pub(super) async fn record(&self, segment: &Segment, sealed: &Sealed) -> Result<Option<i64>, LandError> {
         let Landing { store, catalog, .. } = self.landing.as_ref();
         match put_segment(catalog, store, segment, &sealed.rows, sealed.dead.as_ref()).await {

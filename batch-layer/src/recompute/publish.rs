@@ -19,6 +19,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 impl Recompute {
+    /// Writes the manifest, then makes the generation current.
+    ///
+    /// # On a crash
+    /// Before the catalog's transaction the generation before stays current. The run ends with its lease, and then
+    /// upkeep deletes its states and its manifest, which the ledger has as staged. After it the generation is current,
+    /// and all that its manifest names is live.
     pub(super) async fn publish(
         &self,
         run_id: i64,

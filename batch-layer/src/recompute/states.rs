@@ -59,6 +59,9 @@ pub(crate) struct Output<'r> {
 impl Output<'_> {
     /// Writes an object under a path that only this run has. The ledger knows it before the store does, and keeps it
     /// as long as the run lives.
+    ///
+    /// # On a crash
+    /// The object is staged and belongs to a run that is dead once its lease is over; upkeep deletes it then.
     pub(crate) async fn put(&self, path: &object_store::path::Path, content: Bytes) -> Result<(), RunError> {
         self.written.add(path.as_ref());
         let announced = [(path.as_ref(), content.len() as u64)];

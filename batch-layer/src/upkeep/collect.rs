@@ -21,6 +21,10 @@ const STATES: [ObjectState; 5] =
 
 impl Upkeep {
     /// Deletes what nobody needs. What another process, living or dead, was about to delete is deleted too.
+    ///
+    /// # On a crash
+    /// What is `deleting` may still be in the store. Nobody can record it any more, and the next process that collects
+    /// deletes it, once more where that had been done.
     pub(crate) async fn collect(&self) -> Result<(), UpkeepError> {
         let patience = Patience { grace: self.config.garbage_grace, staging: self.config.staging_limit };
         loop {

@@ -81,6 +81,11 @@ impl Upkeep {
         Ok(())
     }
 
+    /// Puts the merged segment, then records it in the place of those it was made of.
+    ///
+    /// # On a crash
+    /// Before the catalog's transaction the old segments stay, and the new object is staged: upkeep deletes it after
+    /// `batch.staging_limit`. After it the old ones are garbage, which upkeep deletes after `batch.garbage_grace`.
     async fn replace(
         &self,
         group: &[Segment],

@@ -7,6 +7,10 @@ use tracing::info;
 use super::{RECENT, Upkeep, UpkeepError};
 
 impl Upkeep {
+    /// Retires the generations beyond those that are kept, each in one transaction that makes its objects garbage.
+    ///
+    /// # On a crash
+    /// Some are retired and some are not yet; the next time the rest is.
     pub(super) async fn retire(&self) -> Result<(), UpkeepError> {
         let Some(current) = self.catalog.current().await? else { return Ok(()) };
         let rows = self.catalog.generations(RECENT).await?;

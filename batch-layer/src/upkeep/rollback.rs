@@ -23,6 +23,9 @@ pub enum RollbackError {
 }
 
 /// Makes `to` current; returns its row.
+///
+/// # On a crash
+/// It is one transaction: `to` is current or it is not, and nothing else has changed.
 pub(crate) async fn rollback(catalog: &Catalog, store: &Store, to: Generation) -> Result<GenerationRow, RollbackError> {
     let current = catalog.current().await?.ok_or(RollbackError::NothingPublished)?.generation;
     if current == to {

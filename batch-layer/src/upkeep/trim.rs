@@ -16,6 +16,9 @@ use super::{RECENT, Upkeep, UpkeepError};
 impl Upkeep {
     /// Trims every stream's log as far as it is no longer needed. A generation that somebody may roll back to still
     /// finds everything above its cut.
+    ///
+    /// # On a crash
+    /// Some partitions hold more than is needed, until the next time.
     pub(super) async fn trim(&self) -> Result<(), UpkeepError> {
         let Some(log) = &self.log else { return Ok(()) };
         let rows = self.catalog.generations(RECENT).await?;

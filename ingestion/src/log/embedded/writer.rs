@@ -58,6 +58,10 @@ impl Writer {
     }
 
     /// Makes the group durable, then visible.
+    ///
+    /// # On a crash
+    /// The journal has all of the group or nothing of it. What is in it is there after the next start, also where
+    /// nobody was told.
     fn commit(&mut self, group: &[Append]) -> Result<Plan, LogError> {
         let stored = |id, source: &str| {
             // What it was spread over does not matter here.

@@ -45,6 +45,10 @@ pub(super) struct Part {
 /// where the source's producer is no longer the one of `hold`, or has failed: then nothing is known any more.
 ///
 /// What has begun goes on to its end also where nobody waits any more: the next request of the source waits for it.
+///
+/// # On a crash
+/// The transaction is open. Readers wait in front of it until whoever takes the source up next ends it, or until the
+/// brokers do after `transaction.timeout.ms`. Nothing of it is read unless its commit had arrived.
 pub(super) async fn append(
     clients: &Arc<Clients>,
     source: &str,
