@@ -29,6 +29,8 @@ pub struct Client {
 
 /// How often a request that was told to come back later comes back.
 const TRIES: u32 = 600;
+/// How often a question is asked that the server may answer later.
+const ASKED: u32 = 60;
 
 /// What became of records that were sent.
 #[derive(Debug)]
@@ -91,9 +93,12 @@ impl Client {
         self.base.as_str().trim_end_matches('/')
     }
 
+    fn nobody_answers(&self) -> String {
+        format!("no server answers at {}; start one with `dovetail up`", self.server())
+    }
+
     async fn send(&self, request: RequestBuilder) -> Result<Response> {
-        let unreachable = || format!("no server answers at {}; start one with `dovetail up`", self.server());
-        let response = request.send().await.with_context(unreachable)?;
+        let response = request.send().await.with_context(|| self.nobody_answers())?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -138,14 +143,31 @@ impl Client {
 
     /// What reading a source for `stream` needs to know of it.
     pub async fn stream(&self, stream: &StreamName) -> Result<StreamInfo> {
-        self.json(self.http.get(self.address(["v1", "streams", stream.as_str()]))).await
+        self.json_in_time(self.address(["v1", "streams", stream.as_str()])).await
     }
 
     /// How far `source` has come in `stream`.
     pub async fn position(&self, stream: &StreamName, source: &str) -> Result<Reached> {
         let mut url = self.address(["v1", "streams", stream.as_str(), "sources"]);
         url.query_pairs_mut().append_pair("source", source);
-        self.json(self.http.get(url)).await
+        self.json_in_time(url).await
+    }
+
+    /// Asks again while the server says that it may know later.
+    async fn json_in_time<T: DeserializeOwned>(&self, url: Url) -> Result<T> {
+        let mut asked = 1;
+        loop {
+            let response = self.http.get(url.clone()).send().await.with_context(|| self.nobody_answers())?;
+            let status = response.status();
+            if status.is_success() {
+                return Ok(response.json().await?);
+            }
+            if !may_pass(status) || asked == ASKED {
+                return Err(explain(status, &response.text().await.unwrap_or_default()));
+            }
+            asked += 1;
+            tokio::time::sleep(retry_after(&response)).await;
+        }
     }
 
     /// Appends records; waits as told while the server is busy, and sends again what may not have arrived: their

@@ -132,6 +132,10 @@ pub enum LogError {
     #[error("Kafka at `{brokers}` does not do what was asked ({why}); it goes on when it does")]
     Unreachable { brokers: String, why: String },
     #[error(
+        "{topic}/{partition}: a transaction is open from offset {offset} on, so it is not known yet what is in the log behind it; the brokers end it within some seconds, and then it goes on"
+    )]
+    Undecided { topic: String, partition: i32, offset: i64 },
+    #[error(
         "topic `{topic}` was deleted and created again: it was `{was}`, it is `{is}`; nothing of the new one continues the old one. Use another topic, or begin anew with this one"
     )]
     Recreated { topic: String, was: String, is: String },

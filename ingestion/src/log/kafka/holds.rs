@@ -130,7 +130,7 @@ impl Kept {
 }
 
 /// Sources that share one take turns.
-fn transactional_id(topic: &str, source: &str) -> String {
+pub(super) fn transactional_id(topic: &str, source: &str) -> String {
     format!("dovetail-{topic}-{}", crc32fast::hash(source.as_bytes()) % IDS)
 }
 

@@ -71,6 +71,8 @@ const IDLE: Duration = Duration::from_secs(10);
 
 /// Producers of sources that nobody has used for this long are given up.
 const IDLE_PRODUCER: Duration = Duration::from_secs(60);
+/// A request's transaction is not open for longer, unless its process is slow or dead.
+const LONG_OPEN: Duration = Duration::from_secs(2);
 
 /// A log in Kafka.
 pub struct KafkaLog {
@@ -224,9 +226,21 @@ impl Log for KafkaLog {
         partition: i32,
         source: &str,
     ) -> Result<Option<SourcePosition>, LogError> {
+        let clients = &self.clients;
         let partition = self.partition(topic, partition).await?;
-        self.clients.reported.identities.check(topic)?;
-        searching::position(&self.clients, &partition, source, Instant::now() + self.clients.patience()).await
+        clients.reported.identities.check(topic)?;
+        let now = Instant::now();
+        let until = now + clients.patience();
+        match searching::position(clients, &partition, source, until.min(now + LONG_OPEN)).await {
+            // It may be of a process that died with a request of this source: who takes the source up ends it.
+            Err(LogError::Undecided { .. }) => {
+                let mut hold = clients.holds.hold(clients, topic, source, until).await?;
+                hold.held(clients, topic, until).await?;
+                drop(hold);
+                searching::position(clients, &partition, source, until).await
+            }
+            found => found,
+        }
     }
 
     async fn bounds(&self, topic: &str, partition: i32) -> Result<OffsetRange, LogError> {

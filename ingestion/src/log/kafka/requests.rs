@@ -78,7 +78,7 @@ struct Request {
 impl Request {
     async fn run(self, mut hold: Hold) -> Result<Option<Vec<OffsetRange>>, LogError> {
         let error = match self.attempt(&mut hold).await {
-            Err(error @ LogError::Unreachable { .. }) => error,
+            Err(error @ (LogError::Unreachable { .. } | LogError::Undecided { .. })) => error,
             done => return done,
         };
         // With another producer it may work, by what is in the log then.

@@ -67,9 +67,8 @@ async fn all_decided(
             return Ok(bounds);
         }
         if Instant::now() >= until {
-            let (topic, number) = (&partition.topic, partition.number);
-            let why = format!("a transaction is open in {topic}/{number} from offset {} on", bounds.end);
-            return Err(LogError::Unreachable { brokers: clients.failures.brokers.clone(), why });
+            let (topic, partition) = (partition.topic.to_string(), partition.number);
+            return Err(LogError::Undecided { topic, partition, offset: bounds.end });
         }
         tokio::time::sleep(DECIDED).await;
     }

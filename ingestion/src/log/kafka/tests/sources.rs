@@ -109,6 +109,21 @@ async fn what_lies_behind_an_open_transaction_is_not_taken_for_missing() {
     assert_eq!(rig.values().await, ["0", "1"]);
 }
 
+/// A process dies with a request of the source on its way.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_a_source_ends_the_transaction_that_it_left_open() {
+    let Some(rig) = Rig::new("who_asks_for_a_source_ends_the_transaction_that_it_left_open").await else { return };
+    rig.log.append(&rig.topic, 0, values_of(&["0"]), mark("s", 0..1)).await.unwrap();
+    let died = rig.producer(&[("transactional.id", &holds::transactional_id(&rig.topic, "s"))]);
+    died.init_transactions(PATIENCE).unwrap();
+    died.begin_transaction().unwrap();
+    died.send(BaseRecord::<(), str>::to(&rig.topic).partition(0).payload("open")).unwrap();
+    died.flush(PATIENCE).unwrap();
+    assert_eq!(last(&open(&rig.brokers), &rig.topic, "s").await, Some(0));
+    // By the brokers' time limit it is open for a minute.
+    assert!(died.commit_transaction(PATIENCE).is_err());
+}
+
 /// A process plans a request, stands still, and another one appends it elsewhere: the topic has more partitions by then.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_planned_before_another_took_the_source_up_is_not_appended() {
