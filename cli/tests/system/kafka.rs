@@ -13,6 +13,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::{RwLock, RwLockReadGuard};
 
 use crate::support::{Local, clicks, config, eventually, number, try_number, verify};
 
@@ -23,21 +24,27 @@ const PIPELINE: &str = "
     CREATE VIEW per_user AS SELECT user_id, count(*) AS n, sum(ms) AS total_ms FROM clicks GROUP BY user_id;
 ";
 
+/// A process that is alone does not wait for brokers that are away: who restarts them holds this for writing.
+pub(crate) static BROKERS: RwLock<()> = RwLock::const_new(());
+
 /// A topic of this test's own.
 pub(crate) struct Topic {
     pub(crate) brokers: String,
     pub(crate) name: String,
+    /// That nobody restarts the brokers meanwhile.
+    pub(crate) _undisturbed: Option<RwLockReadGuard<'static, ()>>,
 }
 
 impl Topic {
     /// `None` where there is no Kafka: said by the test's name, and an error in CI.
-    pub(crate) fn find(test: &str) -> Option<Self> {
+    pub(crate) async fn find(test: &str) -> Option<Self> {
         let Ok(brokers) = std::env::var("KAFKA_BROKERS") else {
             assert!(std::env::var_os("CI").is_none(), "{test} needs KAFKA_BROKERS: `eval \"$(dev/kafka up)\"` sets it");
             eprintln!("{test}: skipped, `eval \"$(dev/kafka up)\"` starts what it needs");
             return None;
         };
-        Some(Self { brokers, name: format!("t{:08x}", rand::random::<u32>()) })
+        let undisturbed = Some(BROKERS.read().await);
+        Some(Self { brokers, name: format!("t{:08x}", rand::random::<u32>()), _undisturbed: undisturbed })
     }
 
     fn pipeline(&self) -> String {
@@ -103,7 +110,7 @@ async fn recompute(local: &Local) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn partitions_that_are_added_are_taken_up() {
-    let Some(topic) = Topic::find("partitions_that_are_added_are_taken_up") else { return };
+    let Some(topic) = Topic::find("partitions_that_are_added_are_taken_up").await else { return };
     let local = Local::start(&topic.pipeline(), topic.config()).await;
     local.append("clicks", clicks(0, 1_000)).await;
     until(&local, "SELECT count(*) FROM raw.clicks", 1_000).await;
@@ -151,7 +158,9 @@ async fn start_at_a_hole(topic: &Topic, pipeline: &str, n: u64, lost: i64) -> (L
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_log_lost_is_left_out_where_the_stream_says_so_and_told() {
-    let Some(topic) = Topic::find("what_the_log_lost_is_left_out_where_the_stream_says_so_and_told") else { return };
+    let Some(topic) = Topic::find("what_the_log_lost_is_left_out_where_the_stream_says_so_and_told").await else {
+        return;
+    };
     let lossy = topic.pipeline().replace("'partitions' '2'", "'partitions' '2', 'on_data_loss' 'continue'");
     let (local, _folder) = start_at_a_hole(&topic, &lossy, 1_000, 400).await;
     until(&local, "SELECT n FROM total", 600).await;
@@ -168,7 +177,7 @@ async fn what_the_log_lost_is_left_out_where_the_stream_says_so_and_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_log_lost_stops_its_partition_otherwise() {
-    let Some(topic) = Topic::find("what_the_log_lost_stops_its_partition_otherwise") else { return };
+    let Some(topic) = Topic::find("what_the_log_lost_stops_its_partition_otherwise").await else { return };
     let (local, _folder) = start_at_a_hole(&topic, &topic.pipeline(), 100, 40).await;
     let stopped = "SELECT count(*) FROM sys.partitions WHERE partition = 0 AND landing_state = 'stopped' \
                    AND landing_error LIKE '%the log starts at 40: 40 offsets are missing%'";

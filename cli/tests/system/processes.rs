@@ -29,6 +29,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use self::backends::Backends;
 use self::fleet::Fleet;
+use crate::kafka::BROKERS;
 use crate::support::{
     dovetail, eventually, number, said, settings_for_haste, settings_on_demand, texts, try_number, verify,
 };
@@ -68,7 +69,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 #[tokio::test(flavor = "multi_thread")]
 async fn two_of_everything_and_everything_is_killed() {
     let Some(backends) = Backends::find("two_of_everything_and_everything_is_killed").await else { return };
-    let _turn = TURN.lock().await;
+    let (_turn, _alone) = (TURN.lock().await, BROKERS.write().await);
     let seed = variable("DOVETAIL_SEED", rand::random::<u32>().into());
     let (records, faults) = (variable("DOVETAIL_RECORDS", 200_000), variable("DOVETAIL_FAULTS", 60));
     eprintln!("replay with DOVETAIL_SEED={seed} DOVETAIL_RECORDS={records} DOVETAIL_FAULTS={faults}");

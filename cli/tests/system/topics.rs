@@ -10,7 +10,7 @@ use dovetail_ingestion::log::kafka::KafkaLog;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use crate::kafka::Topic;
+use crate::kafka::{BROKERS, Topic};
 use crate::processes::backends::Backends;
 use crate::processes::fleet::Fleet;
 use crate::support::{Server, clicks, eventually, number, settings_on_demand, try_number, verify};
@@ -155,7 +155,7 @@ fn on_kafka(topic: &Topic) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_goes_on_after_partitions_were_added_on_kafka() {
     for key in KEYS {
-        let Some(topic) = Topic::find("a_file_goes_on_after_partitions_were_added_on_kafka") else { return };
+        let Some(topic) = Topic::find("a_file_goes_on_after_partitions_were_added_on_kafka").await else { return };
         let folder = TempDir::new().unwrap();
         let pipeline = write_pipeline(folder.path(), &topic.name, 2, key);
         let file = write_clicks(folder.path(), "a.ndjson", 0, 60_000);
@@ -187,7 +187,7 @@ async fn a_file_goes_on_after_partitions_were_added_on_kafka() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_made_again_while_nothing_ran_is_refused_on_kafka() {
-    let Some(topic) = Topic::find("a_topic_made_again_while_nothing_ran_is_refused_on_kafka") else { return };
+    let Some(topic) = Topic::find("a_topic_made_again_while_nothing_ran_is_refused_on_kafka").await else { return };
     let folder = TempDir::new().unwrap();
     let pipeline = write_pipeline(folder.path(), &topic.name, 2, "");
     let mut server = Server::new(&pipeline, &on_kafka(&topic));
@@ -213,7 +213,8 @@ async fn a_topic_made_again_while_nothing_ran_is_refused_on_kafka() {
 async fn every_process_starts_on_a_topic_with_more_partitions() {
     let Some(backends) = Backends::find("every_process_starts_on_a_topic_with_more_partitions").await else { return };
     let pipeline = PIPELINE.replace("'N'", "'2'").replace("KEY", "");
-    let topic = Topic { brokers: backends.brokers.clone(), name: backends.topic.clone() };
+    let undisturbed = Some(BROKERS.read().await);
+    let topic = Topic { brokers: backends.brokers.clone(), name: backends.topic.clone(), _undisturbed: undisturbed };
     let log = KafkaLog::open(topic.config().kafka().unwrap().unwrap()).unwrap();
     log.create_topic(&topic.name, 2).await.unwrap();
     topic.grow_to(5).await;

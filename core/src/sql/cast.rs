@@ -9,20 +9,26 @@
 //! | times, floats, bytes, arrays | text | as PostgreSQL writes them |
 //! | text | an array, bytes | as PostgreSQL reads them |
 //! | text | a timestamp | also without seconds; without a zone its offset means nothing |
+//! | text | a date, a time, a decimal | as in streams |
+//! | text | an interval | a bare number counts seconds |
+//! | a whole number | a timestamp, a date | seconds, or days, that can be printed; no time of the day |
 //! | a time without a zone | an instant of a zone | also where its clocks change |
 
 use std::hash::Hash;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, Int64Array, PrimitiveArray, new_null_array,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, Int64Array, PrimitiveArray, StringArray, new_null_array,
 };
-use arrow::compute::{CastOptions, cast_with_options, concat};
-use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Field, FieldRef, Float64Type, i256};
+use arrow::compute::{CastOptions, cast_with_options, concat, max, min};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Decimal256Type, Field, FieldRef, Float64Type, Int32Type, Int64Type, TimeUnit, i256,
+};
 use arrow::util::display::FormatOptions;
+use chrono::{DateTime, Utc};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result, exec_err};
+use datafusion::common::{DFSchema, DataFusionError, Result, exec_err};
 use datafusion::logical_expr::expr::{Cast, ScalarFunction, TryCast};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
@@ -36,6 +42,7 @@ mod floats;
 mod moments;
 
 use super::{arrays, text, zoned};
+use crate::texts;
 
 /// Puts these casts in the place of `arrow`'s, once all types are known.
 #[derive(Debug)]
@@ -101,13 +108,15 @@ fn is_decimal(data_type: &DataType) -> bool {
 fn differs(from: &DataType, to: &DataType) -> bool {
     match (from, to) {
         (from, to) if to.is_integer() => from.is_floating() || is_decimal(from),
-        (from, to) if is_decimal(to) => from.is_floating(),
+        (from, to) if is_decimal(to) => from.is_floating() || is_text(from),
         (DataType::Float64, DataType::Float32 | DataType::Float16) => true,
         (from, DataType::Float32 | DataType::Float64) => is_text(from) || is_decimal(from),
         (from, to) if is_text(to) => text::differs(from),
         (from, to) if is_list(to) => is_text(from),
         (from, to) if is_bytes(to) => is_text(from),
-        (from, DataType::Timestamp(..)) if is_text(from) => true,
+        (from, DataType::Timestamp(..)) if is_text(from) || from.is_integer() => true,
+        (from, DataType::Date32 | DataType::Time32(_) | DataType::Time64(_)) => is_text(from) || from.is_integer(),
+        (from, DataType::Interval(_)) => is_text(from),
         (DataType::Timestamp(_, None), to) => zoned::local_zone(to).is_some(),
         _ => false,
     }
@@ -225,8 +234,22 @@ pub(super) fn casted(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
             Err(_) => exec_err!("{} out of range", integer_name(to)),
         };
     }
+    if is_text(from) && (is_decimal(to) || matches!(to, DataType::Date32 | DataType::Time32(_) | DataType::Time64(_))) {
+        return as_in_streams(array, to);
+    }
     if is_decimal(to) {
         return decimals(array, to);
+    }
+    match to {
+        DataType::Timestamp(..) if from.is_integer() => return from_seconds(array, to),
+        DataType::Date32 if from.is_integer() => {
+            let dates = plainly(array, to)?;
+            in_calendar(&dates)?;
+            return Ok(dates);
+        }
+        DataType::Time32(_) | DataType::Time64(_) => return exec_err!("cannot cast type {from} to time"),
+        DataType::Interval(_) => return plainly(&(Arc::new(with_unit(array)?) as ArrayRef), to),
+        _ => {}
     }
     if to.is_floating() {
         return floats::casted(array, to);
@@ -247,6 +270,77 @@ pub(super) fn casted(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
         return strict(&(Arc::new(bytes.into_iter().collect::<BinaryArray>()) as ArrayRef), to);
     }
     zoned::to_instants(array, to)
+}
+
+/// Text as it is read in a column of a stream.
+fn as_in_streams(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    let texts = plainly(array, &DataType::Utf8)?;
+    let texts = texts.as_string::<i32>();
+    let mut bad = vec![];
+    let Some(read) = texts::column(texts, to, &mut bad) else { return plainly(array, to) };
+    // What is blank is null in a stream, and no value here.
+    let blank = texts.iter().position(|text| text.is_some_and(|text| text.trim_ascii().is_empty()));
+    match bad.first().copied().into_iter().chain(blank).min() {
+        Some(row) => exec_err!("invalid input syntax for type {}: \"{}\"", type_name(to), texts.value(row)),
+        None => Ok(read),
+    }
+}
+
+/// A type as errors call it.
+fn type_name(to: &DataType) -> String {
+    match to {
+        DataType::Date32 => "date".to_owned(),
+        DataType::Time32(_) | DataType::Time64(_) => "time".to_owned(),
+        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+            format!("numeric({precision},{scale})")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A whole number as a time counts seconds.
+fn from_seconds(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    let DataType::Timestamp(_, zone) = to else { return exec_err!("`{to}` is no timestamp") };
+    let seconds = plainly(&plainly(array, &DataType::Int64)?, &DataType::Timestamp(TimeUnit::Second, zone.clone()))?;
+    in_calendar(&seconds)?;
+    plainly(&seconds, to)
+}
+
+/// A number without a unit counts seconds.
+fn with_unit(array: &ArrayRef) -> Result<StringArray> {
+    let texts = plainly(array, &DataType::Utf8)?;
+    let with_unit = |text: &str| match text.trim().parse::<f64>() {
+        Ok(number) if number.is_finite() => format!("{} seconds", text.trim()),
+        _ => text.to_owned(),
+    };
+    Ok(texts.as_string::<i32>().iter().map(|text| text.map(with_unit)).collect())
+}
+
+/// That all times of a column can be printed.
+///
+/// # Errors
+/// When one lies beyond the calendar, some 262,000 years from now.
+pub fn in_calendar(array: &ArrayRef) -> Result<()> {
+    let seconds = |per_second: i64| {
+        let instants = plainly(array, &DataType::Int64)?;
+        let instants = instants.as_primitive::<Int64Type>();
+        Ok::<_, DataFusionError>([min(instants), max(instants)].map(|at| at.map_or(0, |at| at.div_euclid(per_second))))
+    };
+    let (what, ends) = match array.data_type() {
+        DataType::Timestamp(TimeUnit::Second, _) => ("timestamp", seconds(1)?),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => ("timestamp", seconds(1_000)?),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => ("timestamp", seconds(1_000_000)?),
+        DataType::Date32 => {
+            let days = plainly(array, &DataType::Int32)?;
+            let days = days.as_primitive::<Int32Type>();
+            ("date", [min(days), max(days)].map(|day| i64::from(day.unwrap_or(0)) * 86_400))
+        }
+        _ => return Ok(()),
+    };
+    // A day less, so that a zone's clock can be printed as well.
+    let day = |time: DateTime<Utc>, days: i64| time.timestamp() + days * 86_400;
+    let calendar = day(DateTime::<Utc>::MIN_UTC, 1)..=day(DateTime::<Utc>::MAX_UTC, -1);
+    if ends.iter().all(|end| calendar.contains(end)) { Ok(()) } else { exec_err!("{what} out of range") }
 }
 
 /// A type of integers as PostgreSQL calls it.

@@ -2,7 +2,7 @@
 //! and times beyond what nanoseconds reach.
 
 use chrono::NaiveDate;
-use datafusion::sql::sqlparser::ast::{CastKind, DataType, ExactNumberInfo, Expr, Value};
+use datafusion::sql::sqlparser::ast::{CastKind, DataType, ExactNumberInfo, Expr, UnaryOperator, Value};
 
 use super::rewrite::{Refused, string};
 
@@ -47,6 +47,32 @@ pub(super) fn far_timestamp(text: &Value, data_type: &DataType) -> Option<DataTy
     let date = text.trim().get(..10)?.parse::<NaiveDate>().ok()?;
     let near = NaiveDate::from_ymd_opt(1678, 1, 1)?..NaiveDate::from_ymd_opt(2262, 1, 1)?;
     (!near.contains(&date)).then_some(DataType::Timestamp(Some(6), *zone))
+}
+
+/// A cast of a literal to a decimal reads it as it is written, and without a scale has as many digits as it:
+/// DataFusion would make a DOUBLE of it first, and ten digits behind the point.
+pub(super) fn exact_decimal(expr: &mut Expr, data_type: &mut DataType) {
+    use DataType as T;
+    let (T::Numeric(info) | T::Decimal(info) | T::Dec(info)) = data_type else { return };
+    let (sign, literal) = match &*expr {
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => ("-", expr.as_ref()),
+        other => ("", other),
+    };
+    let Expr::Value(literal) = literal else { return };
+    let text = match &literal.value {
+        Value::Number(text, _) => format!("{sign}{text}"),
+        Value::SingleQuotedString(text) if sign.is_empty() => text.trim().to_owned(),
+        _ => return,
+    };
+    let digits = text.trim_start_matches(['+', '-']);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let is_plain =
+        whole.len() + fraction.len() > 0 && (whole.bytes().chain(fraction.bytes())).all(|b| b.is_ascii_digit());
+    let precision = (whole.len() + fraction.len()).max(1);
+    if *info == ExactNumberInfo::None && is_plain && precision <= DIGITS {
+        *info = ExactNumberInfo::PrecisionAndScale(precision as u64, fraction.len() as i64);
+    }
+    *expr = string(&text);
 }
 
 pub(super) fn cast(expr: Expr, data_type: DataType) -> Expr {

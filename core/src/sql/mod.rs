@@ -56,6 +56,7 @@ use datafusion::sql::parser::Statement;
 use crate::functions;
 use crate::view::register_mended_functions;
 
+pub use cast::in_calendar;
 pub use repeated::{marked, unmarked};
 pub use rewrite::{Refused, rewritten};
 

@@ -6,7 +6,10 @@ use std::ops::ControlFlow;
 
 use datafusion::common::{Column, Result, TableReference};
 use datafusion::logical_expr::{Expr as Planned, LogicalPlan, LogicalPlanBuilder};
-use datafusion::sql::sqlparser::ast::{Expr, Ident, Select, SelectItem, Statement, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectNamePart, Select, SelectItem,
+    Statement, VisitMut, VisitorMut,
+};
 
 /// Stands between a name and the number of the column; no name that somebody writes has it.
 const MARK: char = '\u{1}';
@@ -65,6 +68,16 @@ fn bare(expr: &Expr) -> Expr {
         fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
             match expr {
                 Expr::Cast { expr: of, .. } | Expr::Nested(of) => *expr = of.as_ref().clone(),
+                Expr::TypedString(typed) => *expr = Expr::Value(typed.value.clone()),
+                Expr::Subquery(_) => *expr = Expr::Identifier(Ident::new("<subquery>")),
+                // Casts to a length: see `rewrite`.
+                Expr::Function(function) if is_cast(function) => {
+                    if let FunctionArguments::List(list) = &function.args
+                        && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(of))) = list.args.first()
+                    {
+                        *expr = of.clone();
+                    }
+                }
                 Expr::CompoundIdentifier(parts) => {
                     if let Some(column) = parts.pop() {
                         *expr = Expr::Identifier(column);
@@ -79,6 +92,11 @@ fn bare(expr: &Expr) -> Expr {
     let mut expr = expr.clone();
     let _ = VisitMut::visit(&mut expr, &mut Baring);
     expr
+}
+
+fn is_cast(function: &Function) -> bool {
+    let name = function.name.0.last().and_then(ObjectNamePart::as_ident).map(|name| name.value.as_str());
+    matches!(name, Some("bpchar" | "varchar"))
 }
 
 /// What an item is called that has no alias.

@@ -6,9 +6,10 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CharacterLength, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, ObjectNamePart, Query, Select, SelectFlavor,
-    SelectItem, SetExpr, SetOperator, SetQuantifier, Statement, TableAliasColumnDef, TableFactor, TableFunctionArgs,
-    TableWithJoins, TimezoneInfo, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut, WildcardAdditionalOptions,
+    FunctionArguments, GroupByExpr, Ident, JoinConstraint, JoinOperator, LimitClause, ObjectName, ObjectNamePart,
+    OrderBy, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement,
+    TableAliasColumnDef, TableFactor, TableFunctionArgs, TableWithJoins, TimezoneInfo, UnaryOperator, Value,
+    ValueWithSpan, VisitMut, VisitorMut, WildcardAdditionalOptions, visit_expressions,
 };
 
 use super::relations::{EXCEPT_ALL, INTERSECT_ALL};
@@ -43,6 +44,7 @@ impl VisitorMut for Rewriting {
     type Break = Refused;
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Refused> {
+        ordered_by_columns(query)?;
         set_operations(&mut query.body);
         let Some(fetch) = query.fetch.take() else { return ControlFlow::Continue(()) };
         if fetch.with_ties || fetch.percent {
@@ -65,7 +67,7 @@ impl VisitorMut for Rewriting {
         {
             *groups = vec![Expr::GroupingSets(vec![vec![]])];
         }
-        ControlFlow::Continue(())
+        select.from.iter().try_for_each(joined_by_what_is_there)
     }
 
     fn post_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<Refused> {
@@ -73,6 +75,7 @@ impl VisitorMut for Rewriting {
             TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
                 return refused("TABLESAMPLE is not supported", "filter by random(), or by a hash of a column");
             }
+            TableFactor::NestedJoin { table_with_joins, .. } => return joined_by_what_is_there(table_with_joins),
             TableFactor::Table { with_ordinality: true, .. }
             | TableFactor::Function { with_ordinality: true, .. }
             | TableFactor::UNNEST { with_ordinality: true, .. } => {
@@ -162,6 +165,7 @@ impl VisitorMut for Rewriting {
                 {
                     *data_type = far;
                 }
+                literals::exact_decimal(expr, data_type);
                 with_length(expr, data_type)
             }
             Expr::Function(function) => renamed(function),
@@ -249,6 +253,84 @@ fn with_length(expr: &Expr, data_type: &DataType) -> Option<Expr> {
     Some(call(name, vec![text, number(length)]))
 }
 
+fn argument_count(function: &Function) -> Option<usize> {
+    match &function.args {
+        FunctionArguments::List(list) => Some(list.args.len()),
+        _ => None,
+    }
+}
+
+/// The column that USING and NATURAL merge is the left one, which is null where an outer join has no left row.
+fn joined_by_what_is_there(table: &TableWithJoins) -> ControlFlow<Refused> {
+    for join in &table.joins {
+        let (JoinOperator::Right(constraint)
+        | JoinOperator::RightOuter(constraint)
+        | JoinOperator::FullOuter(constraint)) = &join.join_operator
+        else {
+            continue;
+        };
+        if matches!(constraint, JoinConstraint::Using(_) | JoinConstraint::Natural) {
+            return refused(
+                "RIGHT and FULL JOIN with USING or NATURAL are not supported",
+                "write ON a.x = b.x, and coalesce(a.x, b.x) for the column; a RIGHT JOIN can be a LEFT JOIN",
+            );
+        }
+    }
+    ControlFlow::Continue(())
+}
+
+/// In `SELECT -x AS x .. ORDER BY x + 1`, `x` is the column in PostgreSQL, and the alias in DataFusion.
+fn ordered_by_columns(query: &Query) -> ControlFlow<Refused> {
+    let (Some(OrderBy { kind: OrderByKind::Expressions(keys), .. }), SetExpr::Select(select)) =
+        (&query.order_by, query.body.as_ref())
+    else {
+        return ControlFlow::Continue(());
+    };
+    let folded = |name: &Ident| match name.quote_style {
+        Some(_) => name.value.clone(),
+        None => name.value.to_lowercase(),
+    };
+    let renamed: Vec<String> = select
+        .projection
+        .iter()
+        .filter_map(|item| match item {
+            SelectItem::ExprWithAlias { expr, alias } => {
+                let is_the_column = match expr {
+                    Expr::Identifier(column) => folded(column) == folded(alias),
+                    Expr::CompoundIdentifier(parts) => parts.last().map(folded) == Some(folded(alias)),
+                    _ => false,
+                };
+                // Only what is computed of a column of that name can be meant otherwise.
+                (!is_the_column && mentions(expr, &folded(alias), folded)).then(|| folded(alias))
+            }
+            _ => None,
+        })
+        .collect();
+    for key in keys.iter().map(|key| &key.expr).filter(|key| !matches!(key, Expr::Identifier(_))) {
+        if let Some(name) = renamed.iter().find(|name| mentions(key, name, folded)) {
+            return refused(
+                format!(
+                    "ORDER BY computes with `{name}`, which is a column and the name of another one in the select list"
+                ),
+                "give the one in the select list another name, or order by its name alone",
+            );
+        }
+    }
+    ControlFlow::Continue(())
+}
+
+/// Whether a column is called by `name` alone somewhere in `expr`.
+fn mentions(expr: &Expr, name: &str, folded: impl Fn(&Ident) -> String) -> bool {
+    visit_expressions(expr, |part| match part {
+        Expr::Identifier(column) if folded(column) == name => ControlFlow::Break(()),
+        Expr::CompoundIdentifier(parts) if parts.last().is_some_and(|column| folded(column) == name) => {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
+}
+
 /// Functions that have another name here.
 fn renamed(function: &mut Function) -> Option<Expr> {
     let name = function.name.0.last().and_then(ObjectNamePart::as_ident)?.value.to_lowercase();
@@ -258,6 +340,9 @@ fn renamed(function: &mut Function) -> Option<Expr> {
             if let [FunctionArg::Unnamed(FunctionArgExpr::Expr(_))] = list.args.as_slice() {
                 list.args.insert(0, FunctionArg::Unnamed(FunctionArgExpr::Expr(call("current_date", vec![]))));
             }
+        }
+        "log" if argument_count(function) == Some(1) => {
+            function.name = ObjectName::from(vec![Ident::new("log10")]);
         }
         "every" => function.name = ObjectName::from(vec![Ident::new("bool_and")]),
         "clock_timestamp" | "statement_timestamp" | "transaction_timestamp" => {

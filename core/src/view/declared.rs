@@ -1,7 +1,7 @@
 //! Functions that return another type than they declare, mended.
 //!
 //! `to_timestamp` and its kin declare a time in the session's zone. From a column of texts they return one without a
-//! zone, which does not fit into the batch that was planned.
+//! zone, which does not fit into the batch that was planned. From a number they return times that nobody can print.
 
 use std::sync::Arc;
 
@@ -13,8 +13,16 @@ use datafusion::logical_expr::{
     ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
 };
 
-const MENDED: [&str; 5] =
-    ["to_timestamp", "to_timestamp_seconds", "to_timestamp_millis", "to_timestamp_micros", "to_timestamp_nanos"];
+use crate::sql::in_calendar;
+
+const MENDED: [&str; 6] = [
+    "from_unixtime",
+    "to_timestamp",
+    "to_timestamp_seconds",
+    "to_timestamp_millis",
+    "to_timestamp_micros",
+    "to_timestamp_nanos",
+];
 
 /// Registers the mended functions in place of those that `context` has.
 pub fn register_mended_functions(context: &SessionContext) {
@@ -61,6 +69,10 @@ impl ScalarUDFImpl for AsDeclared {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let declared = args.return_field.data_type().clone();
         let value = self.function.inner().invoke_with_args(args)?;
+        match &value {
+            ColumnarValue::Array(times) => in_calendar(times)?,
+            ColumnarValue::Scalar(time) => in_calendar(&time.to_array()?)?,
+        }
         match (value.data_type(), &declared) {
             (got, declared) if got == *declared => Ok(value),
             // Without a zone it counts from 1970 in UTC; a cast would take it for a local time.

@@ -7,6 +7,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 use arrow::json::writer::{JsonArray, LineDelimited, WriterBuilder};
+use dovetail_core::sql::in_calendar;
 use serde_json::json;
 
 use super::failed::Failed;
@@ -82,6 +83,10 @@ impl Writer {
         let batch = batch.map_err(unwritable)?;
         if batch.num_rows() == 0 {
             return Ok(vec![]);
+        }
+        if matches!(self.kind, Kind::Json { .. } | Kind::Ndjson) {
+            // JSON would have the error for a cell.
+            batch.columns().iter().try_for_each(in_calendar).map_err(|error| unwritable(error.into()))?;
         }
         match &mut self.kind {
             Kind::Json { head, rows } => {

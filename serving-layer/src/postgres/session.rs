@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::sql::sqlparser::ast::{ContextModifier, Expr, Reset, ResetStatement, Set, Statement};
+use datafusion::sql::sqlparser::ast::{ContextModifier, Expr, Ident, Reset, ResetStatement, Set, Statement};
 use datafusion_postgres::pgwire::api::Type;
 use datafusion_postgres::pgwire::api::results::{DataRowEncoder, FieldFormat, FieldInfo, QueryResponse, Response, Tag};
 use datafusion_postgres::pgwire::error::PgWireResult;
@@ -207,6 +207,10 @@ pub(super) fn run(
         }
         Statement::Reset(ResetStatement { reset: Reset::ConfigurationParameter(name) }) => {
             let name = name.to_string().to_lowercase();
+            if KNOWN.iter().all(|(known, _)| *known != name) {
+                let message = format!("unrecognized configuration parameter \"{name}\"");
+                return Some(Err(session_error("42704", message)));
+            }
             open.sets(&name);
             metadata.remove(&name);
             Ok(done("RESET"))
@@ -217,6 +221,9 @@ pub(super) fn run(
             Ok(Response::TransactionStart(Tag::new("BEGIN")))
         }
         Statement::StartTransaction { .. } => Ok(done("BEGIN")),
+        Statement::Commit { chain: true, .. } | Statement::Rollback { chain: true, .. } => {
+            Err(session_error("0A000", "AND CHAIN is not supported: begin the next transaction with BEGIN"))
+        }
         Statement::Commit { .. } => {
             if transaction == TransactionStatus::Error {
                 put_back(metadata, open.roll_back());
@@ -229,7 +236,7 @@ pub(super) fn run(
         Statement::Rollback { savepoint: Some(_), .. } if transaction == TransactionStatus::Idle => {
             outside("ROLLBACK TO SAVEPOINT")
         }
-        Statement::Rollback { savepoint: Some(name), .. } => open.roll_back_to(&name.value).map(|values| {
+        Statement::Rollback { savepoint: Some(name), .. } => open.roll_back_to(&folded(name)).map(|values| {
             put_back(metadata, values);
             done("ROLLBACK")
         }),
@@ -238,9 +245,9 @@ pub(super) fn run(
             Ok(Response::TransactionEnd(Tag::new("ROLLBACK")))
         }
         Statement::Savepoint { .. } if transaction == TransactionStatus::Idle => outside("SAVEPOINT"),
-        Statement::Savepoint { name } => open.save(&name.value, values(metadata)).map(|()| done("SAVEPOINT")),
+        Statement::Savepoint { name } => open.save(&folded(name), values(metadata)).map(|()| done("SAVEPOINT")),
         Statement::ReleaseSavepoint { .. } if transaction == TransactionStatus::Idle => outside("RELEASE SAVEPOINT"),
-        Statement::ReleaseSavepoint { name } => open.release(&name.value).map(|()| done("RELEASE")),
+        Statement::ReleaseSavepoint { name } => open.release(&folded(name)).map(|()| done("RELEASE")),
         Statement::Discard { .. } if transaction != TransactionStatus::Idle => {
             Err(session_error("25001", "DISCARD ALL cannot run inside a transaction block"))
         }
@@ -296,6 +303,14 @@ pub(super) fn told(statement: &Statement, metadata: &Metadata) -> Vec<(&'static 
 fn clear(metadata: &mut Metadata) {
     for (name, _) in KNOWN {
         metadata.remove(name);
+    }
+}
+
+/// Names without quotes are the same in any case.
+pub(super) fn folded(name: &Ident) -> String {
+    match name.quote_style {
+        Some(_) => name.value.clone(),
+        None => name.value.to_lowercase(),
     }
 }
 

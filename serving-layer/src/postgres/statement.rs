@@ -14,7 +14,7 @@ use futures::{Sink, SinkExt};
 
 use super::connection::Service;
 use super::respond::{tell_missing, wire_error};
-use super::session::{answered, run, told};
+use super::session::{answered, folded, run, told};
 use crate::query::{Answer, Binder};
 
 impl Service {
@@ -67,6 +67,6 @@ impl Service {
 
     /// Whether the statement goes back to a savepoint that there is: it ends the failed state of a transaction.
     pub(super) fn goes_back(&self, statement: &Statement) -> bool {
-        matches!(statement, Statement::Rollback { savepoint: Some(name), .. } if self.open.has_savepoint(&name.value))
+        matches!(statement, Statement::Rollback { savepoint: Some(name), .. } if self.open.has_savepoint(&folded(name)))
     }
 }

@@ -396,3 +396,31 @@ SELECT sum(x), sum(v.x) FROM v
 SELECT avg(n::numeric(10,2)) FROM v
 SELECT id, v.id, id::int, (id)::bigint FROM v WHERE id = 1
 SELECT count(*), count(*), x + 1, x + 1 FROM v GROUP BY x ORDER BY x
+SELECT '2026-03-01T23:30:00-05:00'::date, '2026-03-01 10:10:12+12:00'::date, ' 2026-03-01 '::date
+SELECT '0000-01-01'::date
+SELECT '101112'::time
+SELECT '5'::time
+SELECT 5::bigint::time
+SELECT '10:11'::time, ' 10:11:12.5 '::time
+SELECT '15'::interval, '1.5'::interval, '1 day'::interval
+SELECT '1e3'::numeric(10,2), '1e-4'::numeric(10,5), '2.675'::numeric(10,2)
+SELECT '0.12345678901234'::numeric = '0.12345678901299'::numeric, '0.12345678901234'::numeric, 0.00000000001::numeric
+SELECT 123456789012345678901234567890.12::numeric(40,2)
+SELECT log(1000), log(1e15), log(2, 8)
+SELECT timestamptz '2026-11-01 01:30 America/New_York', timestamp '2026-11-01 01:30 America/New_York'
+SELECT timestamptz '2026-07-01 12:00 CET', timestamptz '2026-07-01 12:00 EST', timestamptz '2026-07-01 12:00 -04:30'
+SELECT timestamp '2026-03-01 24:00', timestamp '2026-03-01 23:59:60', timestamp '20260301 10:11:12'
+SELECT timestamp '2026-01-01 10:11:12.32 34567'
+SELECT timestamptz '2026-01-01 10:11:12+16'
+SELECT timestamptz '2026-01-01 10:11:12+14:60'
+SELECT timestamp 'today x'
+SELECT x FROM (VALUES (1)) a(x) RIGHT JOIN (VALUES (2)) b(x) USING (x)
+SELECT x FROM (VALUES (1)) a(x) NATURAL FULL JOIN (VALUES (2)) b(x) ORDER BY x
+SELECT -x AS x FROM (VALUES (2),(1)) v(x) ORDER BY x+0
+SELECT -x AS x FROM (VALUES (2),(1)) v(x) ORDER BY x
+SELECT a.x AS y FROM (VALUES (2),(1)) a(x) ORDER BY abs(a.x) DESC
+SELECT 'abc'::char(2), 'abc'::varchar(2)
+SELECT (ARRAY[1,2,3])[-1]
+SELECT extract(hour from timestamp '2026-03-01' - timestamp '2026-01-01')
+SELECT ln(-1)
+SELECT exp(1000::float8)

@@ -246,7 +246,8 @@ impl<'b> Fleet<'b> {
                 "the S3 store was restarted".to_owned()
             }
             Fault::Partition => {
-                let topic = Topic { brokers: self.backends.brokers.clone(), name: self.backends.topic.clone() };
+                let (brokers, name) = (self.backends.brokers.clone(), self.backends.topic.clone());
+                let topic = Topic { brokers, name, _undisturbed: None };
                 let partitions = topic.partitions() + 1;
                 topic.grow_to(partitions).await;
                 format!("the topic was given {partitions} partitions")

@@ -1,111 +1,253 @@
-//! Text as a timestamp. An offset in it says nothing where the type has no zone, and tells the instant where it has
-//! one. Seconds may be missing, and leading zeros: `2026-3-1 9:05`.
+//! Text as a timestamp, as PostgreSQL reads it: seconds and leading zeros may be missing, `24:00` is the next day. An
+//! offset or a zone in it says nothing where the type has no zone, and tells the instant where it has one.
+//!
+//! Each text is read by itself: what it means must not depend on the others of its batch.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, StringArray};
-use arrow::compute::kernels::zip::zip;
+use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::{DataType, TimeUnit};
-use datafusion::common::{Result, exec_err};
+use datafusion::common::{DataFusionError, Result, exec_datafusion_err, exec_err};
 
-use super::{casted, plainly};
+use super::super::zone::Zone;
+use super::plainly;
+use crate::texts;
+
+const SECOND: i64 = 1_000_000_000;
 
 pub(super) fn read(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     let DataType::Timestamp(unit, zone) = to else { return exec_err!("`{to}` is no timestamp") };
     let texts = plainly(array, &DataType::Utf8)?;
-    let local = DataType::Timestamp(*unit, None);
-    if texts.as_string::<i32>().iter().flatten().all(is_plain) {
-        return casted(&plainly(&texts, &local)?, to);
-    }
-    let written: Vec<Option<Written>> = texts.as_string::<i32>().iter().map(|text| text.map(Written::of)).collect();
-    let with_offset = written.iter().map(|time| Some(time.as_ref().is_some_and(|time| time.offset.is_some())));
-    let with_offset: BooleanArray = with_offset.collect();
-    let instants = instants(&written, *unit, zone.as_ref())?;
-    match zone {
-        // They were only read because they have to be good.
-        None => plainly(&locals(&written, |_| true), &local),
-        Some(_) => {
-            let locals = plainly(&locals(&written, |time| time.offset.is_none()), &local)?;
-            Ok(zip(&with_offset, &instants, &casted(&locals, to)?)?)
-        }
+    let mut reader =
+        Reader { per_second: per_second(*unit), zone: zone.as_deref().map(Zone::parse).transpose()?, last_named: None };
+    let instants = texts.as_string::<i32>().iter().map(|text| text.map(|text| reader.instant(text)).transpose());
+    let instants: ArrayRef = Arc::new(instants.collect::<Result<Int64Array>>()?);
+    plainly(&instants, &DataType::Timestamp(*unit, zone.clone()))
+}
+
+fn per_second(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => SECOND,
     }
 }
 
-fn locals(written: &[Option<Written>], which: impl Fn(&Written) -> bool) -> ArrayRef {
-    let local = |time: &Option<Written>| time.as_ref().filter(|time| which(time)).map(|time| time.local.clone());
-    Arc::new(written.iter().map(local).collect::<StringArray>())
+struct Reader {
+    per_second: i64,
+    /// Of the type.
+    zone: Option<Zone>,
+    /// The zone that was named in a text last.
+    last_named: Option<(String, Zone)>,
 }
 
-/// Of those that have an offset.
-fn instants(written: &[Option<Written>], unit: TimeUnit, zone: Option<&Arc<str>>) -> Result<ArrayRef> {
-    let text = |time: &Option<Written>| {
-        let time = time.as_ref()?;
-        time.offset.as_ref().map(|offset| format!("{}{offset}", time.local))
-    };
-    let texts: ArrayRef = Arc::new(written.iter().map(text).collect::<StringArray>());
-    let zone = zone.map_or_else(|| "UTC".into(), Arc::clone);
-    plainly(&texts, &DataType::Timestamp(unit, Some(zone)))
-}
+impl Reader {
+    fn instant(&mut self, text: &str) -> Result<i64> {
+        let moment = Moment::read(text).ok_or_else(|| invalid(text))?;
+        let seconds = match (moment.zone(), &mut self.zone) {
+            (Written::Nothing, None) => moment.seconds,
+            (Written::Nothing, Some(zone)) => zone.instant(moment.seconds)?,
+            (Written::Offset(ahead), zone) => moment.seconds - if zone.is_some() { ahead } else { 0 },
+            (Written::Name(name), None) => {
+                self.named(name).map_err(|_| invalid(text))?;
+                moment.seconds
+            }
+            (Written::Name(name), Some(_)) => self.named(name).map_err(|_| invalid(text))?.instant(moment.seconds)?,
+            (Written::Garbage, _) => return Err(invalid(text)),
+        };
+        let unit = SECOND / self.per_second;
+        let part = (moment.nanos + unit / 2) / unit;
+        let instant = seconds.checked_mul(self.per_second).and_then(|whole| whole.checked_add(part));
+        instant.ok_or_else(|| match self.per_second {
+            SECOND => exec_datafusion_err!(
+                "timestamp out of range: \"{text}\": nanoseconds reach from 1677 to 2262, TIMESTAMP(6) further"
+            ),
+            _ => exec_datafusion_err!("timestamp out of range: \"{text}\""),
+        })
+    }
 
-/// `2026-03-01` or `2026-03-01 12:34:56.789`: nothing about it has to be mended.
-fn is_plain(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let date = |bytes: &[u8]| bytes.len() == 10 && bytes[4] == b'-' && bytes[7] == b'-';
-    match bytes.len() {
-        10 => date(bytes),
-        19.. => {
-            date(&bytes[..10])
-                && bytes[13] == b':'
-                && bytes[16] == b':'
-                && bytes[17..].iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
-        }
-        _ => false,
+    fn named(&mut self, name: &str) -> Result<&mut Zone> {
+        let known = self.last_named.take().filter(|(last, _)| last == name);
+        let zone = match known {
+            Some(known) => known,
+            None => (name.to_owned(), Zone::parse(name)?),
+        };
+        Ok(&mut self.last_named.insert(zone).1)
     }
 }
 
-/// A time in the parts that `arrow` reads.
+fn invalid(text: &str) -> DataFusionError {
+    exec_datafusion_err!("invalid input syntax for type timestamp: \"{text}\"")
+}
+
+/// What a text says of a moment.
 #[derive(Debug, PartialEq, Eq)]
-struct Written {
-    local: String,
-    offset: Option<String>,
+struct Moment<'t> {
+    /// Since 1970 by the clock that is written, as if it were in UTC.
+    seconds: i64,
+    /// 0 to 999,999,999, or a whole second after rounding.
+    nanos: i64,
+    /// What is behind the clock.
+    rest: &'t str,
 }
 
-impl Written {
-    fn of(text: &str) -> Self {
-        let text = text.trim();
+#[derive(Debug, PartialEq, Eq)]
+enum Written<'t> {
+    Nothing,
+    /// Seconds ahead of UTC.
+    Offset(i64),
+    Name(&'t str),
+    Garbage,
+}
+
+/// Abbreviations that PostgreSQL knows as offsets, in hours; as zones some of them would have summer times.
+const ABBREVIATIONS: [(&str, i64); 17] = [
+    ("Z", 0),
+    ("UTC", 0),
+    ("GMT", 0),
+    ("WET", 0),
+    ("CET", 1),
+    ("MET", 1),
+    ("CEST", 2),
+    ("EET", 2),
+    ("EEST", 3),
+    ("EST", -5),
+    ("EDT", -4),
+    ("CST", -6),
+    ("CDT", -5),
+    ("MST", -7),
+    ("MDT", -6),
+    ("PST", -8),
+    ("PDT", -7),
+];
+
+impl<'t> Moment<'t> {
+    fn read(text: &'t str) -> Option<Self> {
+        let text = text.trim_ascii();
         let (date, rest) = match text.find(['T', 't', ' ']) {
-            Some(end) => (&text[..end], text[end + 1..].trim_start()),
+            Some(end) => (&text[..end], text[end + 1..].trim_ascii_start()),
             None => (text, ""),
         };
-        let date = date.split('-').map(|part| format!("{part:0>2}")).collect::<Vec<_>>().join("-");
+        let midnight = i64::from(texts::date(date)?) * 86_400;
         let ends = rest.find(|c: char| !matches!(c, '0'..='9' | ':' | '.')).unwrap_or(rest.len());
-        let (clock, offset) = (&rest[..ends], rest[ends..].trim_start());
-        let zero = if clock.find(':') == Some(1) { "0" } else { "" };
-        let local = match clock.matches(':').count() {
-            0 if clock.is_empty() => date,
-            1 if !clock.contains('.') => format!("{date} {zero}{clock}:00"),
-            _ => format!("{date} {zero}{clock}"),
-        };
-        Self { local, offset: (!offset.is_empty()).then(|| offset.to_owned()) }
+        let (clock, rest) = rest.split_at(ends);
+        let (seconds, nanos) = if clock.is_empty() { (0, 0) } else { clock_of(clock)? };
+        Some(Self { seconds: midnight + seconds, nanos, rest: rest.trim_ascii_start() })
     }
+
+    fn zone(&self) -> Written<'t> {
+        let text = self.rest;
+        let first = text.bytes().next();
+        match first {
+            None => Written::Nothing,
+            Some(b'+' | b'-') => offset(text).map_or(Written::Garbage, Written::Offset),
+            Some(first) if first.is_ascii_alphabetic() => {
+                let known = ABBREVIATIONS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+                known.map_or(Written::Name(text), |(_, hours)| Written::Offset(hours * 3600))
+            }
+            Some(_) => Written::Garbage,
+        }
+    }
+}
+
+/// Two digits at most, below `end`.
+fn part(text: &str, end: i64) -> Option<i64> {
+    let fits = (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    if fits { text.parse().ok().filter(|part| *part < end) } else { None }
+}
+
+/// `12:34[:56[.789]]` as seconds and nanoseconds; up to 24:00:00, and a 60th second is the next minute's first.
+fn clock_of(text: &str) -> Option<(i64, i64)> {
+    let (clock, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let mut parts = clock.split(':');
+    let (hour, minute) = (part(parts.next()?, 25)?, part(parts.next()?, 60)?);
+    let second = match parts.next() {
+        Some(second) => part(second, 61)?,
+        None if text.contains('.') => return None,
+        None => 0,
+    };
+    if parts.next().is_some() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let digit = |at: usize| fraction.as_bytes().get(at).map_or(0, |digit| i64::from(digit - b'0'));
+    let nanos = (0..9).fold(0, |nanos, at| nanos * 10 + digit(at)) + i64::from(digit(9) >= 5);
+    let seconds = hour * 3600 + minute * 60 + second;
+    (seconds < 86_400 || (seconds == 86_400 && nanos == 0)).then_some((seconds, nanos))
+}
+
+/// `+02`, `-0530`, `+05:30`, `-04:56:02`, less than sixteen hours.
+fn offset(text: &str) -> Option<i64> {
+    let (sign, digits) = match text.split_at_checked(1)? {
+        ("-", digits) => (-1, digits),
+        (_, digits) => (1, digits),
+    };
+    let parts: Vec<&str> = match digits.len() {
+        4 if !digits.contains(':') => vec![digits.get(..2)?, digits.get(2..)?],
+        _ => digits.split(':').collect(),
+    };
+    let [hours, rest @ ..] = parts.as_slice() else { return None };
+    let rest: Vec<i64> = rest.iter().map(|text| part(text, 60)).collect::<Option<_>>()?;
+    let seconds = match rest.as_slice() {
+        [] => 0,
+        [minutes] => minutes * 60,
+        [minutes, seconds] => minutes * 60 + seconds,
+        _ => return None,
+    };
+    Some(sign * (part(hours, 16)? * 3600 + seconds))
 }
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::StringArray;
+
     use super::*;
 
+    fn read_one(text: &str, zone: Option<&str>) -> Option<i64> {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![text]));
+        let to = DataType::Timestamp(TimeUnit::Second, zone.map(Into::into));
+        let read = read(&texts, &to).ok()?;
+        Some(plainly(&read, &DataType::Int64).unwrap().as_primitive::<arrow::datatypes::Int64Type>().value(0))
+    }
+
+    /// 1772323200 is 2026-03-01 in UTC. The answers are PostgreSQL 15's.
     #[test]
-    fn times_are_written_out() {
-        for (text, local, offset) in [
-            ("2026-03-01 10:00", "2026-03-01 10:00:00", None),
-            (" 2026-3-1T9:05 ", "2026-03-01 09:05:00", None),
-            ("2026-03-01 10:00+02", "2026-03-01 10:00:00", Some("+02")),
-            ("2026-3-1 9:05:07.25 Z", "2026-03-01 09:05:07.25", Some("Z")),
-            ("2026-3-1", "2026-03-01", None),
-            ("2026-03-01 10:00:00 nonsense", "2026-03-01 10:00:00", Some("nonsense")),
+    fn texts_are_read_as_postgresql_reads_them() {
+        const DAY: i64 = 1_772_323_200;
+        for (text, local, instant) in [
+            ("2026-03-01", DAY, DAY),
+            ("20260301", DAY, DAY),
+            (" 2026-3-1  9:05 ", DAY + 32_700, DAY + 32_700),
+            ("2026-03-01T10:00:00.5", DAY + 36_001, DAY + 36_001),
+            ("2026-03-01 10:00+02", DAY + 36_000, DAY + 28_800),
+            ("2026-03-01 10:00 -05:30", DAY + 36_000, DAY + 55_800),
+            ("2026-03-01 10:00 America/New_York", DAY + 36_000, DAY + 54_000),
+            ("2026-03-08 02:30 America/New_York", DAY + 7 * 86_400 + 9_000, DAY + 7 * 86_400 + 27_000),
+            ("2026-03-01 10:00 CET", DAY + 36_000, DAY + 32_400),
+            ("2026-03-01 24:00", DAY + 86_400, DAY + 86_400),
+            ("2026-03-01 23:59:60", DAY + 86_400, DAY + 86_400),
         ] {
-            let expected = Written { local: local.to_owned(), offset: offset.map(str::to_owned) };
-            assert_eq!(Written::of(text), expected, "{text}");
+            assert_eq!((read_one(text, None), read_one(text, Some("UTC"))), (Some(local), Some(instant)), "{text}");
+        }
+        for text in [
+            "",
+            "today",
+            "-NaN",
+            "2026-03-01 10",
+            "2026-03-01 10:00:00 nonsense",
+            "2026-03-01 10:11:12.32 34567",
+            "2026-03-01 10:00+16",
+            "2026-03-01 10:00+14:60",
+            "2026-03-01 25:00",
+            "2026-03-01 24:00:01",
+            "2026-02-29",
+            "0000-01-01",
+            "-0001-01-01",
+            "1 Mar 2026",
+            "2026-03-01 10:00.5",
+            "2026-03-01 10:00:00,5",
+        ] {
+            assert_eq!((read_one(text, None), read_one(text, Some("UTC"))), (None, None), "{text}");
         }
     }
 }
