@@ -57,7 +57,9 @@ async fn nothing_is_lost_or_doubled(own: &Brokers, faults: &[(&'static str, u16)
                 match log.append("t", 0, records, Some(mark)).await {
                     Ok(_) => break,
                     Err(LogError::SourceOverlap { appended, .. }) => numbers.retain(|number| *number > appended),
-                    Err(error @ LogError::Unreachable { .. }) => unreachable(0, error.to_string()),
+                    Err(error @ (LogError::Unreachable { .. } | LogError::Undecided { .. })) => {
+                        unreachable(0, error.to_string());
+                    }
                     Err(error) => panic!("{error}"),
                 }
             }
