@@ -8,53 +8,76 @@ use datafusion::common::{Column, Result, TableReference};
 use datafusion::logical_expr::{Expr as Planned, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectNamePart, Select, SelectItem,
-    Statement, VisitMut, VisitorMut,
+    SetExpr, Statement, VisitMut, VisitorMut,
 };
 
 /// Stands between a name and the number of the column; no name that somebody writes has it.
 const MARK: char = '\u{1}';
 
-/// Gives each column of every select list a name of its own.
+/// Gives each column of the answer a name of its own. In queries inside, only what has no name gets one: what is
+/// called by a name that stands there twice is ambiguous.
 pub fn marked(mut statement: Statement) -> Statement {
-    let _ = VisitMut::visit(&mut statement, &mut Marking);
+    let _ = VisitMut::visit(&mut statement, &mut Inside);
+    if let Statement::Query(query) = &mut statement {
+        mark(&mut query.body);
+    }
     statement
 }
 
-struct Marking;
+struct Inside;
 
-impl VisitorMut for Marking {
+impl VisitorMut for Inside {
     type Break = ();
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        let is_wildcard =
-            |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
-        let has_wildcard = select.projection.iter().any(is_wildcard);
-        let mut seen = HashSet::new();
-        for (number, item) in select.projection.iter_mut().enumerate() {
-            let (expr, name) = match item {
-                SelectItem::UnnamedExpr(expr) => (expr.clone(), name_of(expr)),
-                SelectItem::ExprWithAlias { expr, alias } => (expr.clone(), alias.clone()),
-                _ => continue,
-            };
-            let is_column = matches!(item, SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_)));
-            let key = match item {
-                // Columns of two tables are two.
-                SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts))
-                    if !seen.contains(&folded(&name).to_lowercase()) =>
-                {
-                    parts.iter().map(folded).collect::<Vec<_>>().join(".")
-                }
-                SelectItem::UnnamedExpr(expr) => bare(expr).to_string(),
-                _ => folded(&name),
-            };
-            let is_new = seen.insert(key.to_lowercase());
-            seen.insert(folded(&name).to_lowercase());
-            if !is_new || (has_wildcard && is_column) {
-                let alias = Ident::with_quote('"', format!("{}{MARK}{number}", folded(&name)));
-                *item = SelectItem::ExprWithAlias { expr, alias };
-            }
-        }
+        mark_list(select, is_nameless);
         ControlFlow::Continue(())
+    }
+}
+
+fn is_nameless(item: &SelectItem) -> bool {
+    matches!(item, SelectItem::UnnamedExpr(expr) if !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)))
+}
+
+fn mark(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => mark_list(select, |_| true),
+        SetExpr::Query(query) => mark(&mut query.body),
+        SetExpr::SetOperation { left, right, .. } => {
+            mark(left);
+            mark(right);
+        }
+        _ => {}
+    }
+}
+
+fn mark_list(select: &mut Select, which: impl Fn(&SelectItem) -> bool) {
+    let is_wildcard = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
+    let has_wildcard = select.projection.iter().any(is_wildcard);
+    let mut seen = HashSet::new();
+    for (number, item) in select.projection.iter_mut().enumerate() {
+        let (expr, name) = match item {
+            SelectItem::UnnamedExpr(expr) => (expr.clone(), name_of(expr)),
+            SelectItem::ExprWithAlias { expr, alias } => (expr.clone(), alias.clone()),
+            _ => continue,
+        };
+        let is_column = matches!(item, SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_)));
+        let key = match item {
+            // Columns of two tables are two.
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts))
+                if !seen.contains(&folded(&name).to_lowercase()) =>
+            {
+                parts.iter().map(folded).collect::<Vec<_>>().join(".")
+            }
+            SelectItem::UnnamedExpr(expr) => bare(expr).to_string(),
+            _ => folded(&name),
+        };
+        let is_new = seen.insert(key.to_lowercase());
+        seen.insert(folded(&name).to_lowercase());
+        if which(item) && (!is_new || (has_wildcard && is_column)) {
+            let alias = Ident::with_quote('"', format!("{}{MARK}{number}", folded(&name)));
+            *item = SelectItem::ExprWithAlias { expr, alias };
+        }
     }
 }
 

@@ -306,6 +306,26 @@ fn ordered_by_columns(query: &Query) -> ControlFlow<Refused> {
             _ => None,
         })
         .collect();
+    let called = |item: &SelectItem, name: &str| match item {
+        SelectItem::ExprWithAlias { expr, alias } if folded(alias) == name => Some(expr.to_string()),
+        SelectItem::UnnamedExpr(expr @ Expr::Identifier(column)) if folded(column) == name => Some(expr.to_string()),
+        SelectItem::UnnamedExpr(expr @ Expr::CompoundIdentifier(parts))
+            if parts.last().map(folded).as_deref() == Some(name) =>
+        {
+            Some(expr.to_string())
+        }
+        _ => None,
+    };
+    for key in keys.iter().map(|key| &key.expr) {
+        let Expr::Identifier(name) = key else { continue };
+        let name = folded(name);
+        let mut columns = select.projection.iter().filter_map(|item| called(item, &name));
+        if let Some(first) = columns.next()
+            && columns.any(|other| other != first)
+        {
+            return refused(format!("ORDER BY `{name}` is ambiguous"), "give the columns of that name different ones");
+        }
+    }
     for key in keys.iter().map(|key| &key.expr).filter(|key| !matches!(key, Expr::Identifier(_))) {
         if let Some(name) = renamed.iter().find(|name| mentions(key, name, folded)) {
             return refused(

@@ -424,3 +424,9 @@ SELECT (ARRAY[1,2,3])[-1]
 SELECT extract(hour from timestamp '2026-03-01' - timestamp '2026-01-01')
 SELECT ln(-1)
 SELECT exp(1000::float8)
+SELECT a FROM (SELECT 1 AS a, 2 AS a) t
+SELECT 1 AS a, 2 AS a ORDER BY a
+SELECT x AS a, x AS a FROM v ORDER BY a, id
+SELECT a.id, b.id FROM v a JOIN v b ON a.id = b.id ORDER BY a.id
+WITH t AS (SELECT 1 AS a, 2 AS a) SELECT a FROM t
+SELECT 1 AS a, 2 AS a UNION ALL SELECT 3, 3
