@@ -160,7 +160,7 @@ impl Client {
             let response = self.http.get(url.clone()).send().await.with_context(|| self.nobody_answers())?;
             let status = response.status();
             if status.is_success() {
-                return Ok(response.json().await?);
+                return response.json().await.with_context(|| self.nobody_answers());
             }
             if !may_pass(status) || asked == ASKED {
                 return Err(explain(status, &response.text().await.unwrap_or_default()));
@@ -214,14 +214,14 @@ impl Client {
         url.query_pairs_mut().append_pair("dry_run", "true");
         for _ in 0..TRIES {
             let request = self.http.post(url.clone()).header(header::CONTENT_TYPE, frames::CONTENT_TYPE);
-            let response = request.body(frames.clone()).send().await?;
+            let response = request.body(frames.clone()).send().await.with_context(|| self.nobody_answers())?;
             let status = response.status();
             if status == StatusCode::PAYLOAD_TOO_LARGE {
                 return Ok(Tried { received: 0, dead: 0, error: None });
             }
             if !may_pass(status) {
                 return match status.is_success() {
-                    true => Ok(response.json().await?),
+                    true => Ok(response.json().await.with_context(|| self.nobody_answers())?),
                     false => Err(explain(status, &response.text().await.unwrap_or_default())),
                 };
             }
