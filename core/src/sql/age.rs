@@ -12,6 +12,7 @@ use datafusion::logical_expr::ScalarUDF;
 use super::function::Function;
 use super::interval::INTERVAL;
 use super::zone::Zone;
+use super::zoned::per_second;
 
 const NANOS: i64 = 1_000_000_000;
 
@@ -44,12 +45,7 @@ fn types(types: &[DataType]) -> Result<(Vec<DataType>, DataType)> {
 /// What the clocks show.
 fn locals(array: &ArrayRef) -> Result<Vec<Option<NaiveDateTime>>> {
     let DataType::Timestamp(unit, zone) = array.data_type() else { return exec_err!("`age` takes times") };
-    let per_second = match unit {
-        TimeUnit::Second => 1,
-        TimeUnit::Millisecond => 1_000,
-        TimeUnit::Microsecond => 1_000_000,
-        TimeUnit::Nanosecond => NANOS,
-    };
+    let per_second = per_second(*unit);
     let mut zone = zone.as_deref().map(Zone::parse).transpose()?;
     let instants = cast(array, &DataType::Int64)?;
     let mut local = |instant: i64| {

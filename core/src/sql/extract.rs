@@ -15,6 +15,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::interval::{self, DAY, SECOND};
 use super::zone::Zone;
+use super::zoned::per_second;
 
 pub(super) fn extract() -> Arc<ScalarUDF> {
     Arc::new(ScalarUDF::new_from_impl(Extract { of: datetime::date_part(), exact: true }))
@@ -240,15 +241,6 @@ fn numbers(array: &ArrayRef, part: Part, to: &DataType) -> Result<ArrayRef> {
         }
         other => return exec_err!("`EXTRACT` has no type `{other}`"),
     })
-}
-
-fn per_second(unit: TimeUnit) -> i64 {
-    match unit {
-        TimeUnit::Second => 1,
-        TimeUnit::Millisecond => 1_000,
-        TimeUnit::Microsecond => 1_000_000,
-        TimeUnit::Nanosecond => 1_000_000_000,
-    }
 }
 
 /// The nanoseconds of the minute, or since the epoch.

@@ -21,7 +21,7 @@ use super::interval::{self, DAY, INTERVAL};
 use super::zone::Zone;
 
 /// Units of a second.
-fn per_second(unit: TimeUnit) -> i64 {
+pub(super) fn per_second(unit: TimeUnit) -> i64 {
     match unit {
         TimeUnit::Second => 1,
         TimeUnit::Millisecond => 1_000,

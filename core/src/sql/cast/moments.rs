@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array};
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err, exec_err};
 
 use super::super::zone::Zone;
+use super::super::zoned::per_second;
 use super::plainly;
 use crate::texts;
 
@@ -23,15 +24,6 @@ pub(super) fn read(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     let instants = texts.as_string::<i32>().iter().map(|text| text.map(|text| reader.instant(text)).transpose());
     let instants: ArrayRef = Arc::new(instants.collect::<Result<Int64Array>>()?);
     plainly(&instants, &DataType::Timestamp(*unit, zone.clone()))
-}
-
-fn per_second(unit: TimeUnit) -> i64 {
-    match unit {
-        TimeUnit::Second => 1,
-        TimeUnit::Millisecond => 1_000,
-        TimeUnit::Microsecond => 1_000_000,
-        TimeUnit::Nanosecond => SECOND,
-    }
 }
 
 struct Reader {
@@ -200,6 +192,7 @@ fn offset(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use arrow::array::StringArray;
+    use arrow::datatypes::TimeUnit;
 
     use super::*;
 
