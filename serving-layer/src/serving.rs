@@ -20,19 +20,19 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use crate::base::Bases;
-use crate::cache::Cache;
 use crate::config::{Landing, ServingConfig, ServingParts};
-use crate::drift;
 use crate::error::QueryError;
-use crate::lookups::Lookups;
 use crate::memory::{Pool, Shared};
-use crate::served::Served;
-use crate::session;
-use crate::sql::Dialect;
-use crate::states::StateCache;
-use crate::sys::Recounted;
-use crate::threads::Threads;
+use crate::snapshot::batch_states::StateCache;
+use crate::snapshot::cache::Cache;
+use crate::snapshot::drift;
+use crate::snapshot::generation::Served;
+use crate::snapshot::merged_cache::Bases;
+use crate::sql::lookups::Lookups;
+use crate::sql::session;
+use crate::sql::statement::Dialect;
+use crate::sql::sys::Recounted;
+use crate::sql::threads::Threads;
 
 /// The catalog is looked at this often besides when this process changes it: others may publish too.
 const LOOK: Duration = Duration::from_millis(500);

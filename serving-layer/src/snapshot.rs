@@ -3,6 +3,13 @@
 //! A query holds one [`Pin`]. Whatever it scans, and however often, comes from the same generation and, view by
 //! view, from the same slices.
 
+pub(crate) mod batch_states;
+pub(crate) mod cache;
+pub(crate) mod drift;
+pub(crate) mod generation;
+pub(crate) mod merged_cache;
+pub(crate) mod remote;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,9 +25,9 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 
 use crate::error::{QueryError, Reason};
-use crate::served::{Filled, Served};
 use crate::serving::Inner;
-use crate::states::States;
+use crate::snapshot::batch_states::States;
+use crate::snapshot::generation::{Filled, Served};
 
 /// Pause between two questions to a speed layer that is catching up.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::failed::Failed;
 use crate::error::{QueryError, Reason};
-use crate::query::Answer;
+use crate::sql::query::Answer;
 
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use datafusion::logical_expr::LogicalPlan;
 use serde_json::Value;
 
 use crate::error::{QueryError, Reason};
-use crate::parameters;
+use crate::sql::parameters;
 
 /// The values of `$1, $2, ..`, as what the plan compares them with.
 pub(super) fn bind(plan: &LogicalPlan, params: &[Value]) -> Result<ParamValues, QueryError> {

@@ -22,11 +22,11 @@ use super::failed::{Code, Failed};
 use super::formats::{Format, Writer};
 use super::params;
 use crate::error::{QueryError, Reason};
-use crate::query::Batches;
 use crate::serving::Serving;
-use crate::session::Settings;
 use crate::snapshot::AsOf;
-use crate::sql::{Does, check};
+use crate::sql::query::Batches;
+use crate::sql::session::Settings;
+use crate::sql::statement::{Does, check};
 
 /// Bytes of an answer that are held back: an error until then is answered as one, with its status.
 const HELD: usize = 1 << 20;

@@ -8,11 +8,11 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::failed::{Code, Failed};
-use crate::cache::Kind;
 use crate::error::QueryError;
 use crate::serving::Serving;
 use crate::snapshot::Pin;
-use crate::sys::{ViewState, partitions, views as view_states};
+use crate::snapshot::cache::Kind;
+use crate::sql::sys::{ViewState, partitions, views as view_states};
 
 pub(super) async fn views(State(serving): State<Arc<Serving>>) -> Json<Value> {
     let pin = Arc::new(Pin::new(Arc::clone(&serving.inner)));

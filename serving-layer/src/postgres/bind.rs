@@ -19,9 +19,10 @@ use datafusion_postgres::pgwire::error::PgWireResult;
 
 use super::respond::session_error;
 use super::values::wire_type;
-use crate::compat::expression;
 use crate::error::{QueryError, Reason};
-use crate::parameters::{self, agreed, fit, literal};
+use crate::sql::catalog_queries::expression;
+use crate::sql::parameters;
+use crate::sql::parameters::{agreed, fit, literal};
 
 /// What is known of a parameter once its statement is planned.
 #[derive(Debug, Clone)]

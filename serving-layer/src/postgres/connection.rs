@@ -17,9 +17,9 @@ use futures::Sink;
 use super::describe::Parser;
 use super::open::Open;
 use super::session::{begin, settings};
-use crate::query::SharedTurn;
 use crate::serving::Serving;
-use crate::session::Settings;
+use crate::sql::query::SharedTurn;
+use crate::sql::session::Settings;
 
 /// Handlers of one connection.
 pub(super) struct Handlers {

@@ -21,8 +21,8 @@ use super::connection::Service;
 use super::open::Hold;
 use super::respond::{done, session_error, wire_error};
 use super::values::{Columns, Style, fields};
-use crate::fetch::is_move;
-use crate::query::{Answer, Binder};
+use crate::sql::fetch::is_move;
+use crate::sql::query::{Answer, Binder};
 
 /// An answer, and how far it was read.
 #[derive(Debug)]

@@ -19,10 +19,10 @@ use super::respond::{session_error, wire_error};
 use super::session::{answered, described, settings};
 use super::values::fields;
 use crate::error::QueryError;
-use crate::fetch::is_move;
 use crate::serving::Serving;
-use crate::session::Settings;
-use crate::sql::{Does, check, planned};
+use crate::sql::fetch::is_move;
+use crate::sql::session::Settings;
+use crate::sql::statement::{Does, check, planned};
 
 /// A statement, and what its client was told of it.
 #[derive(Debug)]

@@ -33,7 +33,7 @@ use super::describe::{Parser, Prepared, has_rows, zone};
 use super::respond::{rows, wire_error};
 use super::values::{Style, fields, same_on_the_wire};
 use crate::error::{QueryError, Reason};
-use crate::query::Answer;
+use crate::sql::query::Answer;
 
 #[async_trait]
 impl ExtendedQueryHandler for Service {
@@ -188,8 +188,8 @@ fn check_told(told: &Schema, answer: &Answer) -> PgWireResult<()> {
         Some((told, found)) => format!(
             "column `{}` is of type {}, the statement was described with {}: cast it, or the parameters",
             found.name(),
-            crate::parameters::name(found.data_type()),
-            crate::parameters::name(told.data_type()),
+            crate::sql::parameters::name(found.data_type()),
+            crate::sql::parameters::name(told.data_type()),
         ),
         None if told.len() != found.len() => {
             format!("the statement was described with {} columns and has {}", told.len(), found.len())

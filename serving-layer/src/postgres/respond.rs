@@ -13,8 +13,8 @@ use futures::{Stream, StreamExt};
 
 use super::values::{Columns, Style, fields};
 use crate::error::QueryError;
-use crate::query::Answer;
 use crate::snapshot::AsOf;
+use crate::sql::query::Answer;
 
 /// The error with its position in `sql`.
 pub(super) fn wire_error(error: QueryError, sql: &str) -> PgWireError {

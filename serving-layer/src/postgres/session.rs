@@ -17,9 +17,9 @@ use dovetail_core::name::Generation;
 pub(super) use self::called::answered;
 use super::open::{Open, Values};
 use super::respond::{done, session_error};
-use crate::functions::SERVER_VERSION;
-use crate::schema::PUBLIC;
-use crate::session::Settings;
+use crate::sql::pg_functions::SERVER_VERSION;
+use crate::sql::schemas::PUBLIC;
+use crate::sql::session::Settings;
 
 /// Answers also while partitions are missing, and says which.
 const PARTIAL: &str = "dovetail.partial";

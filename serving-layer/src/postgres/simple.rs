@@ -20,7 +20,7 @@ use super::connection::Service;
 use super::respond::{rows, session_error, wire_error};
 use super::session::after;
 use super::values::Style;
-use crate::sql::check;
+use crate::sql::statement::check;
 
 #[async_trait]
 impl SimpleQueryHandler for Service {

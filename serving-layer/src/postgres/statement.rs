@@ -15,7 +15,7 @@ use futures::{Sink, SinkExt};
 use super::connection::Service;
 use super::respond::{tell_missing, wire_error};
 use super::session::{answered, folded, run, told};
-use crate::query::{Answer, Binder};
+use crate::sql::query::{Answer, Binder};
 
 impl Service {
     /// Begins to answer a query. The client is told first of what the answer lacks.

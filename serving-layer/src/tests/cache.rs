@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::http::http_of;
 use super::world::{PIPELINE, World, config, until};
-use crate::cache::Kind;
-use crate::drift::compare;
 use crate::memory::Pool;
+use crate::snapshot::cache::Kind;
+use crate::snapshot::drift::compare;
 use crate::{Reason, ServingConfig};
 
 const SQL: &str = "SELECT page, clicks FROM by_page ORDER BY page";
@@ -111,7 +111,9 @@ async fn layers_are_not_compared_without_room() {
     let inner = &world.serving.inner;
     // Both are in the cache, so comparing is all that has to find room.
     for served in [&before, &inner.served()] {
-        let crate::served::Filled::States(states) = served.filled(inner.folded().next().unwrap()) else { panic!() };
+        let crate::snapshot::generation::Filled::States(states) = served.filled(inner.folded().next().unwrap()) else {
+            panic!()
+        };
         drop(inner.states.get(inner.folded().next().unwrap(), states).await.unwrap());
     }
     let all = Pool::of("query", &inner.memory).take("other", inner.memory.limit() - 10).unwrap();

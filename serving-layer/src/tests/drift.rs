@@ -6,7 +6,7 @@ use dovetail_core::name::Generation;
 use std::sync::Arc;
 
 use super::world::World;
-use crate::drift::{Watch, compare};
+use crate::snapshot::drift::{Watch, compare};
 
 async fn drifts(world: &World) -> Vec<String> {
     world.rows("SELECT view, drift, compared_rows, detail FROM sys.drift ORDER BY view").await

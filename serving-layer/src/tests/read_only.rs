@@ -56,7 +56,7 @@ async fn statements_that_write_are_refused() {
 
 #[tokio::test]
 async fn almost_all_of_these_are_understood_before_they_are_refused() {
-    let dialect = crate::sql::Dialect::new();
+    let dialect = crate::sql::statement::Dialect::new();
     let not_parsed: Vec<&str> = WRITES.into_iter().filter(|sql| dialect.parse(sql).is_err()).collect();
     assert!(not_parsed.len() <= 4, "{not_parsed:?}");
 }

@@ -8,8 +8,8 @@ use datafusion_postgres::pgwire::error::PgWireError;
 
 use super::{arrays, utf8};
 use crate::error::{QueryError, Reason};
-use crate::parameters::{decimal, name};
 use crate::postgres::values::{EPOCH_DAYS, EPOCH_MICROS, numeric_text};
+use crate::sql::parameters::{decimal, name};
 
 /// The value of a type that is sent in binary.
 pub(super) fn value(bytes: &[u8], own: &DataType) -> Result<ScalarValue, QueryError> {

@@ -1,7 +1,7 @@
 //! Questions to `pg_catalog` in words that DataFusion can plan, before `datafusion-pg-catalog` sees them.
 //!
 //! Drivers ask in ways of PostgreSQL alone: `ARRAY(SELECT ..)`, subqueries that can only find one row, functions over
-//! the columns of keys. Most is about what no database of this kind has: see [`super::nothing`].
+//! the columns of keys. Most is about what no database of this kind has: see [`crate::sql::catalog_queries::absent`].
 
 use std::ops::ControlFlow;
 
@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::nothing::{aggregates, has_groups, is_of_nothing, nothing_like};
+use crate::sql::catalog_queries::absent::{aggregates, has_groups, is_of_nothing, nothing_like};
 
 /// Columns that hold the name of a function here, and its oid in PostgreSQL.
 const OF_FUNCTIONS: [&str; 7] =

@@ -13,9 +13,9 @@ use dovetail_core::view::View;
 use object_store::path::Path;
 use tokio::sync::OnceCell;
 
-use crate::cache::{Cache, Kind, Room};
 use crate::error::{QueryError, Reason};
 use crate::memory::{Pool, Shared};
+use crate::snapshot::cache::{Cache, Kind, Room};
 
 /// The states of one batch view.
 #[derive(Debug)]

@@ -11,9 +11,9 @@
 
 mod bytes;
 mod link;
+mod member_state;
 mod members;
 mod receive;
-mod told;
 mod view;
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 //!
 //! Most are taken care of by `datafusion-pg-catalog`; here is what SQLAlchemy needs besides.
 
-mod asked;
-mod nothing;
+mod absent;
 mod relations;
+mod rewrite;
 
 use std::ops::ControlFlow;
 
@@ -14,12 +14,12 @@ use datafusion::sql::sqlparser::ast::{
     VisitMut, VisitorMut, visit_expressions_mut,
 };
 
-pub(crate) use self::asked::expression;
-use crate::parameters::in_words;
+pub(crate) use crate::sql::catalog_queries::rewrite::expression;
+use crate::sql::parameters::in_words;
 
 /// The statements in simpler words, if they ask what DataFusion cannot plan as it is asked; see [`asked`].
 pub(crate) fn simpler(statements: &[Statement]) -> Option<Vec<Statement>> {
-    let simpler: Vec<Statement> = statements.iter().cloned().map(asked::simpler).collect();
+    let simpler: Vec<Statement> = statements.iter().cloned().map(rewrite::simpler).collect();
     (simpler != statements).then_some(simpler)
 }
 

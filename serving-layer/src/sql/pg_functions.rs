@@ -15,9 +15,9 @@ use dovetail_core::view::Planned;
 
 use self::by_oid::ByOid;
 use crate::error::QueryError;
-use crate::pg_catalog::ROLE;
 use crate::postgres::known_settings;
-use crate::schema::PUBLIC;
+use crate::sql::pg_catalog::ROLE;
+use crate::sql::schemas::PUBLIC;
 
 /// What `version()` begins with: clients choose their catalog queries by it.
 pub(crate) const SERVER_VERSION: &str = "16.6";

@@ -12,15 +12,15 @@ use datafusion_postgres::datafusion_pg_catalog::pg_catalog::setup_pg_catalog;
 use dovetail_core::functions::guard::{Allowance, Guard, OfViews, guarded};
 use dovetail_core::name::Generation;
 
-use crate::control::Control;
 use crate::error::QueryError;
-use crate::frames::Frames;
-use crate::functions;
 use crate::memory::Pool;
-use crate::query::SharedTurn;
-use crate::schema::{CATALOG, Catalogs, PUBLIC};
 use crate::serving::{Inner, Serving};
 use crate::snapshot::Pin;
+use crate::sql::control::Control;
+use crate::sql::pg_functions;
+use crate::sql::query::SharedTurn;
+use crate::sql::schemas::{CATALOG, Catalogs, PUBLIC};
+use crate::sql::window_frames::Frames;
 
 /// What a session has set for its statements.
 #[derive(Debug, Clone, Default)]
@@ -65,7 +65,7 @@ pub(crate) async fn template(inner: &Arc<Inner>) -> Result<SessionContext, Query
         .build();
     let context = dovetail_core::sql::installed(state);
     setup_pg_catalog(&context, CATALOG, EmptyContextProvider).map_err(|error| QueryError::from(*error))?;
-    functions::register(&context, &inner.views).await?;
+    pg_functions::register(&context, &inner.views).await?;
     guard_functions(&context);
     Ok(context)
 }

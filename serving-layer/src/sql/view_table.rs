@@ -12,9 +12,9 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use dovetail_core::view::View;
 
 use crate::error::{QueryError, Reason};
-use crate::leaf::{LeafExec, Source};
-use crate::served::Filled;
 use crate::snapshot::Pin;
+use crate::snapshot::generation::Filled;
+use crate::sql::view_scan::{LeafExec, Source};
 
 /// Which states are finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

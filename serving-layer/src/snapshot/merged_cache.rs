@@ -24,10 +24,10 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
-use crate::cache::{Cache, Kind, Room};
 use crate::memory::{Pool, Shared};
 use crate::snapshot::Tail;
-use crate::states::States;
+use crate::snapshot::batch_states::States;
+use crate::snapshot::cache::{Cache, Kind, Room};
 
 /// A delta of so many slices is merged even when it has few rows.
 const MANY_SLICES: usize = 48;

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::column::{self, Column, count, int64, text};
 use crate::error::QueryError;
-use crate::served::Filled;
+use crate::snapshot::generation::Filled;
 use crate::snapshot::{Pin, Tail};
 
 /// One view as it stands.

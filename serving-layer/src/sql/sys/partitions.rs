@@ -13,8 +13,8 @@ use serde::Serialize;
 
 use super::column::{self, Column, int32, int64, text};
 use crate::error::QueryError;
-use crate::served::Filled;
 use crate::serving::{Inner, PATIENCE};
+use crate::snapshot::generation::Filled;
 
 /// One partition as it stands. Offsets are the next to read.
 #[derive(Debug, Clone, Serialize)]

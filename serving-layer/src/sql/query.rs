@@ -26,14 +26,14 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, Sleep, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::control::Control;
 use crate::error::{QueryError, Reason};
 use crate::memory::Pool;
 use crate::serving::Serving;
-use crate::session::Settings;
 use crate::snapshot::{AsOf, Pin};
-use crate::sql::{check, planned};
-use crate::watch::watched;
+use crate::sql::control::Control;
+use crate::sql::session::Settings;
+use crate::sql::statement::{check, planned};
+use crate::sql::watch::watched;
 
 /// A statement's answer while it is being computed.
 pub struct Answer {

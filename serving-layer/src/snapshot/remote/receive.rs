@@ -133,7 +133,7 @@ impl Parts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::remote::tests::view;
+    use crate::snapshot::remote::tests::view;
 
     fn part(start: i64, end_offset: i64, base: bool, end: bool, done: bool) -> Part {
         let range = OffsetRange { start, end: end_offset };

@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::{Expr, ObjectName, ObjectNamePart, SetExpr, TableFactor, TableWithJoins};
 
-use super::asked::parsed;
+use crate::sql::catalog_queries::rewrite::parsed;
 
 const PG_CATALOG: &str = "pg_catalog";
 const INFORMATION_SCHEMA: &str = "information_schema";

@@ -19,9 +19,9 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
 };
 use dovetail_core::sql::{marked, rewritten, unmarked, with_array_parameters};
 
-use crate::compat;
 use crate::error::{QueryError, Reason};
-use crate::fetch::fetch_command;
+use crate::sql::catalog_queries;
+use crate::sql::fetch::fetch_command;
 
 /// What a statement that is let through does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl Dialect {
         let asks_catalog = lower.contains("pg_");
         let statements = match plain(sql) {
             Ok(statements) if asks_catalog || lower.contains("information_schema") => {
-                match compat::simpler(&statements) {
+                match catalog_queries::simpler(&statements) {
                     Some(simpler) => simpler,
                     None if asks_catalog => self.replaced(sql, &statements).unwrap_or(statements),
                     None => statements,
@@ -101,7 +101,7 @@ impl Dialect {
     fn known(&self, statement: Statement, asks_catalog: bool) -> Result<Statement, QueryError> {
         let catalog_rules = self.catalog_rules.iter().filter(|_| asks_catalog);
         let statement = self.rules.iter().chain(catalog_rules).fold(statement, |known, rule| rule.rewrite(known));
-        match rewritten(compat::rewritten(statement)) {
+        match rewritten(catalog_queries::rewritten(statement)) {
             Ok(statement) => Ok(marked(statement)),
             Err(refused) => Err(QueryError::new(Reason::Unsupported, refused.message).with_hint(refused.hint)),
         }

@@ -29,7 +29,7 @@ use datafusion::physical_plan::{
 use dovetail_core::functions::guard::{Allowance, Width, elements};
 use futures::{Stream, StreamExt};
 
-use crate::control::Control;
+use crate::sql::control::Control;
 
 /// `plan` with each of its operators looked after.
 pub(crate) fn watched(plan: Arc<dyn ExecutionPlan>, control: &Arc<Control>) -> Result<Arc<dyn ExecutionPlan>> {

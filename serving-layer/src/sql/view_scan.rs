@@ -21,12 +21,12 @@ use datafusion::physical_plan::{
 use dovetail_core::view::{View, split_state};
 use futures::{StreamExt, TryStreamExt};
 
-use crate::base::{Answer, Pieces, Reach};
 use crate::error::QueryError;
-use crate::provider::group_schema;
 use crate::serving::Inner;
 use crate::snapshot::Tail;
-use crate::states::States;
+use crate::snapshot::batch_states::States;
+use crate::snapshot::merged_cache::{Answer, Pieces, Reach};
+use crate::sql::view_table::group_schema;
 
 /// What is merged: batch states, realtime states or both.
 #[derive(Debug, Clone)]

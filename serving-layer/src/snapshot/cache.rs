@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use datafusion::execution::memory_pool::{MemoryPool, MemoryReservation};
 use dovetail_core::name::ViewName;
 
-use crate::base::{Answer, Base};
 use crate::error::QueryError;
 use crate::memory::{Pool, Shared};
-use crate::states::States;
+use crate::snapshot::batch_states::States;
+use crate::snapshot::merged_cache::{Answer, Base};
 
 /// Finished answers kept per view.
 const ANSWERS: usize = 2;

@@ -22,8 +22,8 @@ use tracing::{debug, error, warn};
 
 use crate::error::{QueryError, Reason};
 use crate::memory::Pool;
-use crate::served::{Filled, Served, read};
 use crate::serving::Inner;
+use crate::snapshot::generation::{Filled, Served, read};
 
 /// How often the served generation is looked at: a comparison has the speed layer's whole grace period.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(100);

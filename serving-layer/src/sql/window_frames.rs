@@ -18,7 +18,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use dovetail_core::functions::guard::{Allowance, Width};
 
-use crate::control::Control;
+use crate::sql::control::Control;
 
 /// Counts what aggregates over windows make.
 #[derive(Debug)]

@@ -19,13 +19,13 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{EmptyRelation, LogicalPlan, TableType};
 use dovetail_core::view::{DerivedView, Planned};
 
-use crate::pg_catalog::PgCatalog;
 use crate::postgres::known_settings;
-use crate::provider::{Layer, LeafTable};
-use crate::raw::RawTable;
 use crate::serving::Inner;
 use crate::snapshot::Pin;
-use crate::sys;
+use crate::sql::pg_catalog::PgCatalog;
+use crate::sql::raw::RawTable;
+use crate::sql::sys;
+use crate::sql::view_table::{Layer, LeafTable};
 
 /// The name of the catalog, and so of the database.
 pub(crate) const CATALOG: &str = "dovetail";
