@@ -3,10 +3,10 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
-use dovetail_core::error_file;
 use dovetail_core::record::column;
 use dovetail_core::state_file;
-use dovetail_ingestion::dead::dead_letter_schema;
+use dovetail_core::view_error_file;
+use dovetail_ingestion::dead_letters::dead_letter_schema;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -49,7 +49,7 @@ pub(crate) fn states(schema: SchemaRef, groups: usize, about: Vec<KeyValue>) -> 
 
 /// An encoder of the records that a view leaves out.
 pub(crate) fn errors() -> Result<Encoder, ParquetError> {
-    Encoder::try_new(vec![], error_file::schema(), Some(base(STATE_ROW_GROUP).build()))
+    Encoder::try_new(vec![], view_error_file::schema(), Some(base(STATE_ROW_GROUP).build()))
 }
 
 /// The file's bytes.

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use dovetail_core::assignment::Owned;
 use dovetail_core::catalog::Catalog;
 use dovetail_core::clock::Clock;
 use dovetail_core::name::StreamName;
-use dovetail_core::owned::Owned;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::store::Store;
 use dovetail_core::view::View;
-use dovetail_ingestion::feed::Feed;
+use dovetail_ingestion::decoded_log::Feed;
 use dovetail_ingestion::log::Log;
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -24,7 +24,7 @@ use crate::leader::Leader;
 use crate::recompute::{Recompute, Reporter};
 use crate::runner::{Demand, InProgress, Runner};
 use crate::upkeep::Upkeep;
-use crate::writer::Writer;
+use crate::writer_id::Writer;
 
 /// Requests that wait for their turn.
 const WAITING: usize = 16;

@@ -21,7 +21,7 @@ mod recompute;
 mod runner;
 mod schedule;
 mod upkeep;
-mod writer;
+mod writer_id;
 
 #[cfg(test)]
 mod tests;

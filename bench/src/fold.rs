@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use dovetail_cli::plan::Plan;
 use dovetail_core::view::Folder;
-use dovetail_ingestion::decode::Decoder;
+use dovetail_ingestion::formats::Decoder;
+use dovetail_server::process::plan::Plan;
 
 use crate::input::{clicks, fetched, records};
 use crate::report::{Report, thousands};

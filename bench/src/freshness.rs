@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
-use dovetail_cli::engine::Engine;
+use dovetail_server::process::engine::Engine;
 use tokio_util::sync::CancellationToken;
 
 use crate::input::{clicks, now, records};

@@ -1,10 +1,10 @@
 //! Generated clicks, as batches for the log.
 
 use arrow::array::{BinaryArray, Int64Array, StringArray, TimestampMillisecondArray};
+use dovetail_connectors::sources::generate::{GenerateOptions, Generator, Kind, generate};
 use dovetail_core::clock::Clock;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::{Fetched, Records};
-use dovetail_ingestion::generate::{GenerateOptions, Generator, Kind, generate};
 
 pub(crate) fn clicks(events: u64, seed: u64) -> Generator {
     generate(Kind::Clicks, &GenerateOptions { events, seed, late: 0.02, bad: 0.0, start_ms: None })

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use dovetail_cli::engine::Engine;
 use dovetail_core::catalog::RunKind;
+use dovetail_server::process::engine::Engine;
 use tokio_util::sync::CancellationToken;
 
 use crate::Args;

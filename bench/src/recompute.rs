@@ -8,8 +8,8 @@ use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use dovetail_batch_layer::Outcome;
-use dovetail_cli::engine::Engine;
 use dovetail_core::catalog::RunKind;
+use dovetail_server::process::engine::Engine;
 
 use crate::Args;
 use crate::input::{clicks, records};

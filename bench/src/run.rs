@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use dovetail_cli::config::Config;
-use dovetail_cli::engine::Engine;
-use dovetail_cli::plan::Plan;
 use dovetail_ingestion::log::Log;
 use dovetail_ingestion::log::embedded::EmbeddedLog;
+use dovetail_server::config::Config;
+use dovetail_server::process::engine::Engine;
+use dovetail_server::process::plan::Plan;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::Args;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use dovetail_cli::engine::Engine;
+use dovetail_server::process::engine::Engine;
 
 use crate::report::{Report, thousands};
 use crate::run::{Bench, cpu_seconds, folded, resident_mib};

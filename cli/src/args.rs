@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use dovetail_server::config::Flags;
 
 /// A view is written once, in SQL; a batch layer and a speed layer fold it; queries get both, joined exactly.
 #[derive(Debug, Parser)]
@@ -133,6 +134,14 @@ pub struct Place {
     /// Address at which a speed layer of its own is read (Arrow Flight).
     #[arg(long, env = "DOVETAIL_FLIGHT_LISTEN", value_name = "ADDRESS")]
     pub flight: Option<String>,
+}
+
+impl Place {
+    /// What the flags say of the settings.
+    pub fn flags(&self) -> Flags {
+        let Self { config, data_dir, http, postgres, flight } = self.clone();
+        Flags { config, data_dir, http, postgres, flight }
+    }
 }
 
 impl Command {

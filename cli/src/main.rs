@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 fn print_only_panics_that_nobody_catches() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if !dovetail_core::caught::is_on() {
+        if !dovetail_core::catch_panic::is_on() {
             print(panic);
         }
     }));

@@ -4,29 +4,29 @@
 //! [`pipeline`] is where views come from; [`offsets`] says which rows a state covers; the [`catalog`],
 //! the [`store`] and its [`manifest`]s remember what was published.
 
+pub mod assignment;
 pub mod catalog;
-pub mod caught;
-pub mod causes;
+pub mod catch_panic;
 pub mod clock;
-pub mod error_file;
+pub mod error_chain;
 pub mod functions;
 pub mod ledger;
 pub mod manifest;
+pub mod meet;
 pub mod name;
 pub mod offsets;
-pub mod owned;
 pub mod pipeline;
 pub mod realtime;
 pub mod realtime_wire;
 pub mod record;
-pub mod rows;
+pub mod row_states;
 pub mod slices;
-pub mod snapshot;
 pub mod sql;
 pub mod state_file;
 pub mod store;
 pub mod texts;
 pub mod view;
+pub mod view_error_file;
 
 #[cfg(test)]
 #[path = "../tests/support/wire.rs"]

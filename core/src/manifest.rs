@@ -63,7 +63,7 @@ impl ViewStates {
 #[serde(deny_unknown_fields)]
 pub struct LeftOut {
     pub tally: Tally,
-    /// A row for each of them, see [`crate::error_file`].
+    /// A row for each of them, see [`crate::view_error_file`].
     pub files: Vec<StateFile>,
 }
 

@@ -63,6 +63,12 @@ impl fmt::Display for OffsetRange {
 #[serde(transparent)]
 pub struct Offsets(BTreeMap<i32, i64>);
 
+impl From<Offsets> for BTreeMap<i32, i64> {
+    fn from(offsets: Offsets) -> Self {
+        offsets.0
+    }
+}
+
 impl Offsets {
     /// The offset of `partition`, 0 when absent.
     pub fn get(&self, partition: i32) -> i64 {

@@ -9,7 +9,7 @@ use datafusion::common::Result;
 
 use crate::offsets::OffsetRange;
 use crate::realtime::Slice;
-use crate::rows;
+use crate::row_states;
 use crate::view::View;
 
 /// Contiguous slices from a floor upwards.
@@ -103,7 +103,7 @@ impl Sized {
 
 fn merge(view: &View, left: &Slice, right: &Slice) -> Result<Slice> {
     let both: Vec<RecordBatch> = left.state.iter().chain(right.state.iter()).cloned().collect();
-    let state = if view.is_aggregate() { view.merge(&both)? } else { rows::joined(both)? };
+    let state = if view.is_aggregate() { view.merge(&both)? } else { row_states::joined(both)? };
     let range = OffsetRange::new(left.range.start, right.range.end);
     let mut errors = Arc::clone(&left.errors);
     if !right.errors.is_empty() {

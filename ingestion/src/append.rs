@@ -22,8 +22,7 @@ mod tests;
 
 pub use self::count::SETTLE;
 
-/// Most records of one request of a source: how far an interrupted one can be incomplete.
-pub const MOST_PER_REQUEST: u64 = 20_000;
+pub use dovetail_api::records::MOST_PER_REQUEST;
 
 /// How often a request is planned, before it is left to its sender to try again.
 const PLANS: usize = 8;

@@ -1,12 +1,10 @@
 //! From sources into the log, and from the log, decoded, to both layers.
 
 pub mod append;
-pub mod dead;
-pub mod decode;
-pub mod feed;
-pub mod frames;
-pub mod generate;
-pub mod landed;
+pub mod dead_letters;
+pub mod decoded_log;
+pub mod formats;
+pub mod landed_records;
 pub mod log;
 pub mod redecode;
-pub mod source;
+pub mod stream_info;

@@ -15,9 +15,9 @@ use dovetail_core::catalog::Segment;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::store::Store;
 
-use crate::dead;
-use crate::decode::{Decoded, Decoder};
-use crate::landed::LandedRecords;
+use crate::dead_letters;
+use crate::formats::{Decoded, Decoder};
+use crate::landed_records::LandedRecords;
 
 /// Batches that wait for who reads them.
 const AHEAD: usize = 2;
@@ -53,7 +53,7 @@ impl Redecode {
     /// The records that do not decode, whatever was said of them when they were landed: columns of
     /// [`dead::dead_letter_schema`].
     pub fn dead_letters(stream: &Arc<Stream>, store: &Store, segments: Vec<Segment>) -> Self {
-        Self::of(What::DeadLetters, dead::dead_letter_schema(), stream, store, segments)
+        Self::of(What::DeadLetters, dead_letters::dead_letter_schema(), stream, store, segments)
     }
 
     fn of(what: What, schema: SchemaRef, stream: &Arc<Stream>, store: &Store, segments: Vec<Segment>) -> Self {
@@ -116,7 +116,7 @@ fn wanted(what: What, decoded: &Decoded, schema: &SchemaRef) -> Result<RecordBat
     Ok(match what {
         // Its columns renamed and made nullable; their types are the same.
         What::Rows => RecordBatch::try_new(SchemaRef::clone(schema), decoded.rows.columns().to_vec())?,
-        What::DeadLetters => dead::to_batch(decoded.partition, &decoded.dead)?,
+        What::DeadLetters => dead_letters::to_batch(decoded.partition, &decoded.dead)?,
     })
 }
 

@@ -15,10 +15,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dovetail_core::manifest::StateFile;
+use dovetail_core::meet::{MeetError, Met, meet, meet_in_part};
 use dovetail_core::name::{Generation, ViewName};
 use dovetail_core::offsets::{Cut, Offsets};
 use dovetail_core::realtime::{RealtimeError, RealtimeView, Slice};
-use dovetail_core::snapshot::{MeetError, Met, meet, meet_in_part};
 use dovetail_core::view::{Tally, View};
 use serde::{Serialize, Serializer};
 use tokio::sync::OnceCell;

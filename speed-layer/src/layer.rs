@@ -5,25 +5,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use dovetail_core::assignment::Owned;
 use dovetail_core::catalog::{Catalog, CatalogError};
 use dovetail_core::name::{StreamName, ViewName};
 use dovetail_core::offsets::{Cut, Offsets};
-use dovetail_core::owned::Owned;
 use dovetail_core::realtime::{HeldUp, Realtime, RealtimeError, RealtimeView};
 use dovetail_core::view::View;
-use dovetail_ingestion::feed::Feed;
+use dovetail_ingestion::decoded_log::Feed;
 use futures::future::join_all;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::SpeedConfig;
-use crate::doors::{Door, DoorParts, Doors};
-use crate::follow::Follow;
+use crate::desired_state;
+use crate::desired_state::Targets;
+use crate::handles::{Door, DoorParts, Doors};
 use crate::partition::{Message, Read, ReadAnswer, ReadRequest};
 use crate::status::PartitionStatus;
-use crate::target::{self, Targets};
 use crate::view_fold::Subscriber;
+use crate::watch_catalog::Follow;
 
 /// What the layer is made of.
 #[derive(Debug)]
@@ -70,7 +71,7 @@ impl SpeedLayer {
         // Before the first look: what changes after it is not missed.
         let changes = catalog.changes();
         let topics: BTreeMap<_, _> = feeds.iter().map(|(s, feed)| (s.clone(), feed.stream().topic.clone())).collect();
-        let first = target::read(&catalog, &views, &topics, &Targets::default()).await?;
+        let first = desired_state::read(&catalog, &views, &topics, &Targets::default()).await?;
         let (aim, targets) = watch::channel(first);
         let mut layer = Self {
             views: HashMap::new(),

@@ -11,17 +11,17 @@
 //! fall. Nothing is on disk: after a restart the log is folded again from the cut.
 
 mod config;
-mod doors;
+mod desired_state;
 mod flight;
-mod follow;
+mod handles;
 mod layer;
 mod partition;
+mod refold;
 mod retry;
-mod split;
 mod status;
-mod target;
 mod view_fold;
 mod views;
+mod watch_catalog;
 
 #[cfg(test)]
 mod tests;

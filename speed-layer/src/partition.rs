@@ -8,21 +8,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use dovetail_core::assignment::OwnedHere;
 use dovetail_core::offsets::OffsetRange;
-use dovetail_core::owned::OwnedHere;
 use dovetail_core::pipeline::OnBadRecord;
 use dovetail_core::realtime::{RealtimeError, Slice};
-use dovetail_ingestion::decode::Decoded;
-use dovetail_ingestion::feed::{Feed, FeedError};
+use dovetail_ingestion::decoded_log::{Feed, FeedError};
+use dovetail_ingestion::formats::Decoded;
 use dovetail_ingestion::log::LogError;
 use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::desired_state::Targets;
 use crate::retry::Retry;
 use crate::status::{FoldState, Shared};
-use crate::target::Targets;
 use crate::view_fold::Subscriber;
 use crate::views::Views;
 

@@ -7,10 +7,10 @@ use dovetail_core::offsets::OffsetRange;
 use dovetail_core::realtime::{RealtimeError, Slice};
 use dovetail_core::slices::Slices;
 use dovetail_core::view::{FoldError, Folder, View};
-use dovetail_ingestion::decode::Decoded;
+use dovetail_ingestion::formats::Decoded;
 
-use crate::split::{Split, take_slice};
-use crate::target::{Start, Target};
+use crate::desired_state::{Start, Target};
+use crate::refold::{Split, take_slice};
 
 /// How many segment ends are kept in mind. A cut at an older one costs folding a slice again.
 const EXPECTED: usize = 8;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::view::View;
-use dovetail_ingestion::decode::Decoded;
+use dovetail_ingestion::formats::Decoded;
 
+use crate::desired_state::{Start, Target, Targets};
 use crate::status::{FoldState, Shared};
-use crate::target::{Start, Target, Targets};
 use crate::view_fold::ViewFold;
 
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 //! Why a step of the landing did not happen.
 
 use dovetail_core::catalog::CatalogError;
-use dovetail_core::causes::in_one_line;
+use dovetail_core::error_chain::in_one_line;
 use dovetail_core::store::StoreError;
-use dovetail_ingestion::feed::FeedError;
+use dovetail_ingestion::decoded_log::FeedError;
 use dovetail_ingestion::log::LogError;
 use parquet::errors::ParquetError;
 

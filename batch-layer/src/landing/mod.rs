@@ -5,9 +5,9 @@
 //! what it holds; it reads nothing meanwhile.
 
 mod error;
-mod lander;
 mod record;
 mod segment;
+mod segment_writer;
 mod status;
 
 #[cfg(test)]
@@ -16,18 +16,18 @@ mod tests;
 use std::ops::Range;
 use std::sync::Arc;
 
+use dovetail_core::assignment::Owned;
 use dovetail_core::catalog::Catalog;
 use dovetail_core::clock::Clock;
-use dovetail_core::owned::Owned;
 use dovetail_core::store::Store;
-use dovetail_ingestion::feed::Feed;
+use dovetail_ingestion::decoded_log::Feed;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::LandingConfig;
-use crate::writer::Writer;
+use crate::writer_id::Writer;
 
-pub(crate) use lander::Lander;
+pub(crate) use segment_writer::Lander;
 pub(crate) use status::Board;
 pub use status::{LandingState, LandingStatus, PartitionLanding};
 

@@ -6,8 +6,8 @@ use arrow::datatypes::{Int64Type, SchemaRef, TimestampMillisecondType};
 use bytes::Bytes;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::column;
-use dovetail_ingestion::dead;
-use dovetail_ingestion::decode::{DeadLetter, Decoded};
+use dovetail_ingestion::dead_letters;
+use dovetail_ingestion::formats::{DeadLetter, Decoded};
 use parquet::errors::ParquetError;
 
 use crate::encode::{self, Encoder};
@@ -105,7 +105,7 @@ impl Buffer {
             Some(encoder) => encoder,
             none => none.insert(encode::dead_letters()?),
         };
-        encoder.write(&dead::to_batch(self.partition, dead)?)?;
+        encoder.write(&dead_letters::to_batch(self.partition, dead)?)?;
         let times = dead.iter().map(|letter| letter.timestamp_ms);
         self.times.add(times.clone().min(), times.max());
         self.dead_count += dead.len() as u64;
@@ -129,7 +129,7 @@ impl Buffer {
 /// Bytes of keys and values.
 pub(crate) fn payload_bytes(decoded: &Decoded) -> usize {
     let bytes = |name| decoded.rows.column_by_name(name).and_then(|c| c.as_binary_opt::<i32>()).map_or(0, span);
-    bytes(column::KEY) + bytes(column::VALUE) + dead::payload_bytes(&decoded.dead)
+    bytes(column::KEY) + bytes(column::VALUE) + dead_letters::payload_bytes(&decoded.dead)
 }
 
 fn span(values: &arrow::array::BinaryArray) -> usize {

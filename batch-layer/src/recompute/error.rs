@@ -2,7 +2,7 @@
 
 use datafusion::common::DataFusionError;
 use dovetail_core::catalog::CatalogError;
-use dovetail_core::causes::in_one_line;
+use dovetail_core::error_chain::in_one_line;
 use dovetail_core::manifest::ManifestError;
 use dovetail_core::name::{StreamName, ViewName};
 use dovetail_core::store::StoreError;

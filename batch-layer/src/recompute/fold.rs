@@ -12,12 +12,13 @@ use metrics::counter;
 use tokio::time::interval;
 
 use super::RunError;
-use super::check::find_damaged;
-use super::decide::{MAX_DELTAS, ViewFold};
-use super::errors::ErrorWriter;
 use super::progress::{Reporter, RowsRead};
 use super::scan::LandedTable;
-use super::states::{self, Output, StateWriter};
+use crate::recompute::choose_cut::{MAX_DELTAS, ViewFold};
+use crate::recompute::state_files;
+use crate::recompute::state_files::{Output, StateWriter};
+use crate::recompute::unreadable_segment::find_damaged;
+use crate::recompute::view_errors::ErrorWriter;
 
 /// How often progress is looked at.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -118,7 +119,7 @@ async fn fold_once(
                 files.clone_from(&base.files);
                 deltas.clone_from(&base.deltas);
             }
-            Some(base) => pieces = states::read(output.store, view, base).await?,
+            Some(base) => pieces = state_files::read(output.store, view, base).await?,
             None => {}
         }
         while let Some(piece) = folded.next().await.map_err(stopped)? {
@@ -128,7 +129,8 @@ async fn fold_once(
             }
         }
         let of = Arc::clone(view);
-        let merged = tokio::task::spawn_blocking(move || states::merged(&of, &pieces)).await.map_err(RunError::from)?;
+        let merged =
+            tokio::task::spawn_blocking(move || state_files::merged(&of, &pieces)).await.map_err(RunError::from)?;
         writer.add(merged.map_err(failed)?).await?;
     } else {
         // States of rows are put one after the other: the earlier files stay as they are.

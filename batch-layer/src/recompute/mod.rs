@@ -6,15 +6,15 @@
 //! ```
 //! Until the last step nothing that is served has changed; whatever a failed run wrote becomes garbage.
 
-mod check;
-mod decide;
+mod choose_cut;
 mod error;
-mod errors;
 mod fold;
 mod progress;
 mod publish;
 mod scan;
-mod states;
+mod state_files;
+mod unreadable_segment;
+mod view_errors;
 
 #[cfg(test)]
 mod tests;
@@ -41,16 +41,16 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use self::decide::{Choice, Landed, Situation, ViewFold};
-use self::states::{Output, Written};
 use crate::config::RunConfig;
+use crate::recompute::choose_cut::{Choice, Landed, Situation, ViewFold};
+use crate::recompute::state_files::{Output, Written};
 
-pub(crate) use self::decide::unfilled;
 pub use self::error::RunError;
 pub(crate) use self::progress::Reporter;
 pub use self::progress::{Phase, Progress};
+pub(crate) use crate::recompute::choose_cut::unfilled;
 #[cfg(test)]
-pub(crate) use self::states::read as read_states;
+pub(crate) use crate::recompute::state_files::read as read_states;
 
 /// What runs work with.
 #[derive(Debug)]
@@ -140,7 +140,7 @@ impl Recompute {
             let basis = self.catalog.basis().await?;
             let (current, manifest) = self.current().await?;
             let landed = self.landed().await?;
-            let choice = decide::choose(&Situation {
+            let choice = choose_cut::choose(&Situation {
                 kind: request.kind,
                 wanted: request.views.as_deref(),
                 views: &self.views,
@@ -245,7 +245,7 @@ impl Recompute {
     /// Folds each view. One that cannot be folded keeps what is published of it and fails alone, as long as there is
     /// another one to publish.
     async fn fold_all(&self, choice: &Choice, output: &Output<'_>) -> Result<Folded, RunError> {
-        check::check_sizes(&self.store, choice.sizes()).await?;
+        unreadable_segment::check_sizes(&self.store, choice.sizes()).await?;
         let context = self.context();
         // Boxed and collected: as they are, the compiler cannot see that they may move between threads.
         let mut folds: Vec<BoxFuture<'_, _>> = vec![];

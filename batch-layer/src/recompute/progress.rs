@@ -8,7 +8,7 @@ use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use dovetail_core::name::ViewName;
 use tokio::sync::watch;
 
-use super::decide::Choice;
+use crate::recompute::choose_cut::Choice;
 
 /// What a run is doing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Reporter {
             segments_done: 0,
             segments: choice.folds.iter().map(|fold| fold.segments.len()).sum(),
             rows_done: 0,
-            rows_total: choice.folds.iter().map(super::decide::ViewFold::rows).sum(),
+            rows_total: choice.folds.iter().map(crate::recompute::choose_cut::ViewFold::rows).sum(),
             started_ms,
         });
     }

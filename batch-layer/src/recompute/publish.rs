@@ -11,9 +11,9 @@ use dovetail_core::store::path;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::states::Output;
 use super::{Recompute, RunError};
 use crate::backoff::Backoff;
+use crate::recompute::state_files::Output;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);

@@ -9,8 +9,8 @@ use dovetail_core::record::Records;
 use dovetail_core::view::View;
 use tokio_util::sync::CancellationToken;
 
-use super::decide::{Choice, Landed, MAX_DELTAS, Situation, choose};
 use super::{Outcome, Phase, Request, RunError};
+use crate::recompute::choose_cut::{Choice, Landed, MAX_DELTAS, Situation, choose};
 use crate::tests::{CLICKS, Fault, Rig, name};
 
 fn segment(partition: i32, start: i64, end: i64) -> Segment {

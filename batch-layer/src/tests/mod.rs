@@ -23,8 +23,8 @@ use dovetail_core::pipeline::{Pipeline, Stream};
 use dovetail_core::record::Records;
 use dovetail_core::store::{Store, StoreSettings};
 use dovetail_core::view::{Planned, Planner, View};
-use dovetail_ingestion::feed::{Feed, FeedConfig};
-use dovetail_ingestion::landed::LandedRecords;
+use dovetail_ingestion::decoded_log::{Feed, FeedConfig};
+use dovetail_ingestion::landed_records::LandedRecords;
 use dovetail_ingestion::log::Log;
 use dovetail_ingestion::log::embedded::{EmbeddedLog, EmbeddedLogConfig};
 use tempfile::TempDir;
@@ -39,7 +39,7 @@ use crate::config::{LandingConfig, RunConfig};
 use crate::landing::{Board, Landing};
 use crate::recompute::{Outcome, Recompute, Reporter, Request, RunError};
 use crate::upkeep::Upkeep;
-use crate::writer::Writer;
+use crate::writer_id::Writer;
 
 pub(crate) const CLICKS: &str = "
 CREATE EXTERNAL TABLE clicks (user_id BIGINT NOT NULL, page VARCHAR, ms DOUBLE)

@@ -19,7 +19,7 @@ use tracing::{info, warn};
 use super::{Upkeep, UpkeepError};
 use crate::encode::{self, Encoder};
 use crate::put::put_segment;
-use dovetail_ingestion::dead;
+use dovetail_ingestion::dead_letters;
 
 /// Fewer than this are left until more have come.
 const FEWEST: usize = 4;
@@ -122,7 +122,7 @@ impl Upkeep {
 fn append(mut encoder: Encoder, object: Bytes) -> Result<Encoder, ParquetError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(object)?;
     for batch in builder.with_batch_size(BATCH_ROWS).build()? {
-        encoder.write(&dead::of_today(batch?)?)?;
+        encoder.write(&dead_letters::of_today(batch?)?)?;
     }
     Ok(encoder)
 }

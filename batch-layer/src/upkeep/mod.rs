@@ -26,7 +26,7 @@ pub(crate) use self::rollback::rollback;
 use crate::config::RunConfig;
 use crate::leader::Leader;
 use crate::put::PutError;
-use crate::writer::Writer;
+use crate::writer_id::Writer;
 
 /// How many runs and generations are remembered, and how far back they are looked at.
 const RECENT: u32 = 1000;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use dovetail_core::view::Planned;
 
-use crate::plan::Plan;
+use dovetail_server::process::plan::Plan;
 
 pub(super) async fn run(pipeline: &Path) -> Result<ExitCode> {
     match Plan::load(pipeline).await {

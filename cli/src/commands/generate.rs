@@ -4,7 +4,7 @@ use std::io::{BufWriter, ErrorKind, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use dovetail_ingestion::generate::{GenerateOptions, Kind as Generated, generate};
+use dovetail_connectors::sources::generate::{GenerateOptions, Kind as Generated, generate};
 
 use crate::args::{Generate, Kind};
 

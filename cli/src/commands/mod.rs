@@ -20,8 +20,8 @@ use anyhow::Result;
 use dovetail_core::catalog::MemberLayer;
 
 use crate::args::{Args, Command};
-use crate::config;
-use crate::roles::Roles;
+use dovetail_server::config;
+use dovetail_server::process::roles::Roles;
 
 /// Runs a command; the exit code says how it went: 0 done, 1 an error, 2 a difference found.
 pub fn run(args: Args) -> Result<ExitCode> {

@@ -7,9 +7,9 @@ use anyhow::{Context, Result};
 use arrow::array::AsArray;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
+use dovetail_api::Client;
 
 use crate::args::{OutputFormat, Server};
-use crate::client::Client;
 use crate::output;
 
 pub(super) async fn run(sql: &str, generation: Option<u64>, server: &Server, format: OutputFormat) -> Result<ExitCode> {

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use serde_json::Value;
+use dovetail_api::Client;
+use dovetail_api::layers::LayerInfo;
+use dovetail_api::runs::RunProgress;
 
 use crate::args::{OutputFormat, Server};
-use crate::client::Client;
-use crate::http::{LayerInfo, ProgressInfo};
 use crate::output;
 
 const VIEWS: &str = "SELECT name, state, generation, cut, head, batch_groups, exactness, error FROM sys.views";
@@ -17,7 +17,7 @@ const PARTITIONS: &str = "SELECT stream, partition, first, landed, cut, head, lo
 pub(super) async fn run(server: &Server, format: OutputFormat) -> Result<ExitCode> {
     let client = Client::new(&server.server)?;
     if format == OutputFormat::Json {
-        let status: Value = client.get("/v1/status").await?;
+        let status = client.status().await?;
         #[expect(clippy::print_stdout, reason = "the command's result")]
         {
             println!("{}", serde_json::to_string_pretty(&status)?);
@@ -29,11 +29,10 @@ pub(super) async fn run(server: &Server, format: OutputFormat) -> Result<ExitCod
         output::print(&schema, &batches, format)?;
     }
     // Told where it can be: a serving process alone answers all the rest.
-    if let Ok(ProgressInfo { leader: Some(leader), .. }) = client.get("/v1/recompute").await {
+    if let Ok(RunProgress { leader: Some(leader), .. }) = client.run_progress().await {
         eprintln!("the batch layer is led by {leader}");
     }
-    let layers: Vec<LayerInfo> = client.get("/v1/layers").await?;
-    for LayerInfo { layer, stream, partition, next, state, reason } in layers {
+    for LayerInfo { layer, stream, partition, next, state, reason } in client.layers().await? {
         if let Some(reason) = reason {
             eprintln!("{layer} layer, {stream} partition {partition}: {state} at {next}: {reason}");
         }

@@ -1,35 +1,19 @@
 //! `dovetail up`, and `dovetail ingest | batch | speed | serve`: everything in one process, or one layer.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::{Context, Result};
-use dovetail_core::catalog::{CatalogError, MemberLayer};
-use dovetail_ingestion::feed::FeedError;
-use dovetail_ingestion::log::LogError;
-use dovetail_serving_layer::{QueryError, Reason};
-use metrics_exporter_prometheus::PrometheusBuilder;
-use tokio::net::TcpListener;
-use tokio::runtime::{Builder, Runtime};
+use anyhow::Result;
+use dovetail_server::config::Config;
+use dovetail_server::process::plan::Plan;
+use dovetail_server::process::roles::Roles;
+use dovetail_server::process::running::{Running, runtimes};
 
 use crate::args::Place;
-use crate::backends::Backends;
-use crate::config::Config;
-use crate::engine::{Engine, Surroundings};
-use crate::http;
-use crate::http::starting::Starting;
 use crate::output::counted;
-use crate::plan::Plan;
-use crate::roles::Roles;
-
-#[cfg(test)]
-mod tests;
 
 pub(super) fn run(pipeline: &Path, roles: Roles, place: &Place) -> Result<ExitCode> {
-    let config = Config::load(place)?;
+    let config = Config::load(&place.flags())?;
     let (connections, work) = runtimes(&config)?;
     let handle = work.handle().clone();
     connections.block_on(async {
@@ -41,7 +25,7 @@ pub(super) fn run(pipeline: &Path, roles: Roles, place: &Place) -> Result<ExitCo
             }
         };
         let running = Running::start(plan, roles, &config, &handle).await?;
-        running.greet(&config);
+        greet(&running, &config);
         wait_for_stop().await?;
         eprintln!("stopping");
         running.stop().await;
@@ -49,191 +33,22 @@ pub(super) fn run(pipeline: &Path, roles: Roles, place: &Place) -> Result<ExitCo
     })
 }
 
-/// Plans are walked recursively: a query of some hundred operators needs more than the usual 2 MiB.
-const STACK: usize = 8 << 20;
-
-/// Threads for what blocks: files, encoding, waiting for brokers. Without a bound there would be hundreds.
-const BLOCKING: usize = 64;
-
-/// One runtime for connections and queries, one for folding and landing.
-pub(super) fn runtimes(config: &Config) -> Result<(Runtime, Runtime)> {
-    let runtime = |name: &str| {
-        Builder::new_multi_thread()
-            .worker_threads(config.cores())
-            .thread_stack_size(STACK)
-            .max_blocking_threads(BLOCKING)
-            .thread_name(name)
-            .enable_all()
-            .build()
-    };
-    Ok((runtime("serve")?, runtime("work")?))
-}
-
-/// An engine behind its addresses.
-pub(super) struct Running {
-    pub(super) engine: Arc<Engine>,
-    pub(super) http: SocketAddr,
-    postgres: Option<SocketAddr>,
-    flight: Option<SocketAddr>,
-}
-
-/// How often it is looked again for what a process needs.
-const AGAIN: Duration = Duration::from_secs(1);
-
-impl Running {
-    pub(super) async fn start(
-        plan: Plan,
-        roles: Roles,
-        config: &Config,
-        work: &tokio::runtime::Handle,
-    ) -> Result<Self> {
-        let metrics = PrometheusBuilder::new().install_recorder().context("metrics cannot be recorded")?;
-        let http_listener = listen("http", &config.http_listen(roles)).await?;
-        let http = http_listener.local_addr()?;
-        let postgres = listen_if(roles.has(MemberLayer::Serve), "postgres", config.postgres_listen()).await?;
-        let flight = listen_if(roles == Roles::One(MemberLayer::Speed), "flight", config.flight_listen()).await?;
-        let starting = Arc::<Starting>::default();
-        let answering = tokio_util::sync::CancellationToken::new();
-        let (router, stop) = (starting.router(), answering.clone());
-        let served = tokio::runtime::Handle::current().spawn(async move {
-            axum::serve(http_listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
-        });
-        let addresses = config.advertised(http, local(flight.as_ref())?);
-        let surroundings = async || {
-            let backends = Backends::open(config).await?;
-            let (addresses, metrics, work) = (addresses.clone(), Some(metrics.clone()), work.clone());
-            anyhow::Ok(Surroundings { backends, roles, addresses, config, metrics, work })
-        };
-        let is_alone = roles == Roles::All && config.needs_folder();
-        let engine = Arc::new(ready(&plan, surroundings, is_alone, &starting).await?);
-        let running = Self { http, postgres: local(postgres.as_ref())?, flight: local(flight.as_ref())?, engine };
-        running.serve(postgres, flight, config)?;
-        starting.ready(http::router(&running.engine, config)?);
-        let stop = running.engine.shutdown().clone();
-        running.engine.tracker().spawn(async move {
-            stop.cancelled().await;
-            answering.cancel();
-            if let Ok(Err(error)) = served.await {
-                tracing::error!(%error, "the HTTP server stopped");
-            }
-        });
-        Ok(running)
+fn greet(running: &Running, config: &Config) {
+    let views = counted(running.engine.views.len() as u64, "view");
+    match running.engine.roles {
+        Roles::All => eprintln!("dovetail serves {views}"),
+        Roles::One(layer) => eprintln!("dovetail {layer}: {views}"),
     }
-
-    /// Starts the wires besides HTTP.
-    fn serve(&self, postgres: Option<TcpListener>, flight: Option<TcpListener>, config: &Config) -> Result<()> {
-        let engine = &self.engine;
-        if let Some(listener) = postgres {
-            let (serving, stop) = (Arc::clone(engine.serving()?), engine.shutdown().clone());
-            engine.tracker().spawn(async move {
-                if let Err(error) = dovetail_serving_layer::serve_postgres(serving, listener, stop).await {
-                    tracing::error!(%error, "the PostgreSQL wire stopped");
-                }
-            });
-        }
-        if let Some(listener) = flight {
-            let (speed, stop, config) = (Arc::clone(engine.speed()?), engine.shutdown().clone(), config.flight());
-            engine.tracker().spawn(async move {
-                if let Err(error) = dovetail_speed_layer::serve(speed, listener, config, stop).await {
-                    tracing::error!(%error, "the Flight service stopped");
-                }
-            });
-        }
-        Ok(())
+    eprintln!("  http      http://{}", running.http);
+    if running.postgres.is_some() {
+        eprintln!("  psql      {}", running.psql());
     }
-
-    fn greet(&self, config: &Config) {
-        let views = counted(self.engine.views.len() as u64, "view");
-        match self.engine.roles {
-            Roles::All => eprintln!("dovetail serves {views}"),
-            Roles::One(layer) => eprintln!("dovetail {layer}: {views}"),
-        }
-        eprintln!("  http      http://{}", self.http);
-        if self.postgres.is_some() {
-            eprintln!("  psql      {}", self.psql());
-        }
-        if let Some(flight) = self.flight {
-            eprintln!("  flight    {flight}");
-        }
-        if config.needs_folder() {
-            eprintln!("  data in   {}", config.data_dir().display());
-        }
+    if let Some(flight) = running.flight {
+        eprintln!("  flight    {flight}");
     }
-
-    pub(super) fn psql(&self) -> String {
-        match self.postgres {
-            Some(at) => format!("psql -h {} -p {} -U dovetail dovetail", at.ip(), at.port()),
-            None => String::new(),
-        }
+    if config.needs_folder() {
+        eprintln!("  data in   {}", config.data_dir().display());
     }
-
-    pub(super) async fn stop(self) {
-        self.engine.stop().await;
-    }
-}
-
-fn local(listener: Option<&TcpListener>) -> Result<Option<SocketAddr>> {
-    Ok(listener.map(TcpListener::local_addr).transpose()?)
-}
-
-/// Starts the engine once what it needs answers, also what stops answering while it starts. A process alone does not
-/// wait: nobody else brings up what it needs.
-async fn ready<'c>(
-    plan: &Plan,
-    surroundings: impl AsyncFn() -> Result<Surroundings<'c>>,
-    is_alone: bool,
-    starting: &Starting,
-) -> Result<Engine> {
-    loop {
-        let error = match surroundings().await {
-            Ok(surroundings) => {
-                let backends = surroundings.backends.clone();
-                match Engine::start_on(plan, surroundings).await {
-                    Ok(engine) => return Ok(engine),
-                    Err(error) => {
-                        backends.close().await;
-                        error
-                    }
-                }
-            }
-            Err(error) => error,
-        };
-        if is_alone || !passes(&error) {
-            return Err(error);
-        }
-        let reason = format!("{error:#}");
-        tracing::warn!(reason, "waiting for what this process needs");
-        starting.waits_for(reason);
-        tokio::time::sleep(AGAIN).await;
-    }
-}
-
-/// Whether an error goes away by itself once somebody answers.
-fn passes(error: &anyhow::Error) -> bool {
-    let catalog = |e: &CatalogError| matches!(e, CatalogError::Unreachable { .. } | CatalogError::Busy { .. });
-    let log = |e: &LogError| matches!(e, LogError::Unreachable { .. });
-    // Of these, what they come from is not in the chain.
-    let feed = |e: &FeedError| matches!(e, FeedError::Log(e) if log(e));
-    let storage = |e: &QueryError| e.reason == Reason::Storage;
-    error.chain().any(|cause| {
-        cause.downcast_ref().is_some_and(catalog)
-            || cause.downcast_ref().is_some_and(log)
-            || cause.downcast_ref().is_some_and(feed)
-            || cause.downcast_ref().is_some_and(storage)
-    })
-}
-
-async fn listen_if(wanted: bool, section: &str, address: &str) -> Result<Option<TcpListener>> {
-    match wanted {
-        true => listen(section, address).await.map(Some),
-        false => Ok(None),
-    }
-}
-
-async fn listen(section: &str, address: &str) -> Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}; choose another with `--{section} ADDRESS`"))
 }
 
 /// Returns when somebody wants the process to stop.

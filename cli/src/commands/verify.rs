@@ -3,27 +3,25 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use serde_json::json;
+use dovetail_api::Client;
+use dovetail_api::verify::{Verdict, VerifyProgress};
 
 use super::shown::{Step, while_showing};
 use crate::args::{OutputFormat, Server};
-use crate::client::Client;
 use crate::output::counted;
-use crate::verify::{Verdict, Verified};
 
 /// Lines are for terminals of a hundred columns.
 const WIDEST: usize = 100;
 
 pub(super) async fn run(views: Vec<String>, server: &Server, format: OutputFormat) -> Result<ExitCode> {
     let client = Client::new(&server.server)?;
-    let before: Verified = client.get("/v1/verify").await?;
-    let body = json!({"views": views});
+    let before = client.verify_progress().await?;
     let look = async || {
-        let Verified { number, view, records_done, records } = client.get("/v1/verify").await.ok()?;
+        let VerifyProgress { number, view, records_done, records } = client.verify_progress().await.ok()?;
         let what = format!("verifying {}", view.filter(|_| number != before.number)?);
         Some(Step { what, done: records_done, total: records })
     };
-    let verdicts: Vec<Verdict> = while_showing("records", client.post("/v1/verify", &body), look).await?;
+    let verdicts = while_showing("records", async { Ok(client.verify(views).await?) }, look).await?;
     #[expect(clippy::print_stdout, reason = "the command's result")]
     match format {
         OutputFormat::Json => println!("{}", serde_json::to_string_pretty(&verdicts)?),

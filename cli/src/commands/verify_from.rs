@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use arrow::array::AsArray;
+use dovetail_api::Client;
+use dovetail_api::frames::{Digest, digest};
+use dovetail_connectors::sources::file::{SourceOptions, open};
 use dovetail_core::name::StreamName;
-use dovetail_ingestion::frames::{Digest, digest};
-use dovetail_ingestion::source::{SourceOptions, open};
+use dovetail_ingestion::stream_info::stream_of;
 use serde::Serialize;
 
 use super::ingest::file_format;
 use crate::args::{InputFormat, OutputFormat, Server};
-use crate::client::Client;
 
 /// What was found.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
@@ -100,7 +101,7 @@ pub(super) async fn run(
         [] => only_stream(&client).await?,
         _ => bail!("`--from` compares with one stream: name one"),
     };
-    let info = client.stream(&stream).await?.into_stream()?;
+    let info = stream_of(client.stream(stream.as_str()).await?)?;
     let options = SourceOptions { stream: Arc::new(info), format: format.map(file_format), force: true };
     let mut tally = Tally::default();
     for record in open(from, &options)? {
@@ -110,7 +111,7 @@ pub(super) async fn run(
             None => tally.file(&record.value, record.line),
         }
     }
-    client.digests(&stream, |digest| tally.log(digest)).await?;
+    client.digests(stream.as_str(), |digest| tally.log(digest)).await?;
     let found = tally.found();
     #[expect(clippy::print_stdout, reason = "the command's result")]
     match output {

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use dovetail_core::meet::meet_in_part;
 use dovetail_core::offsets::Offsets;
 use dovetail_core::realtime::{Realtime, RealtimeError};
-use dovetail_core::snapshot::meet_in_part;
 use dovetail_serving_layer::RemoteConfig;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 

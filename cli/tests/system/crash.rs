@@ -11,13 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::AsArray;
-use dovetail_cli::client::Client;
+use dovetail_api::Client;
+use dovetail_connectors::sources::file::{SourceOptions, source_id};
+use dovetail_connectors::sources::generate::{GenerateOptions, Kind, generate};
 use dovetail_core::catalog::{Catalog, Object, ObjectState};
 use dovetail_core::ledger;
 use dovetail_core::name::StreamName;
 use dovetail_core::store::Store;
-use dovetail_ingestion::generate::{GenerateOptions, Kind, generate};
-use dovetail_ingestion::source::{SourceOptions, source_id};
+use dovetail_ingestion::stream_info::stream_of;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
@@ -169,10 +170,10 @@ impl Ordeal {
     /// Records a second, so that the ingest lasts as long as the kills.
     async fn rate(&self, kills: u64) -> f64 {
         let clicks = StreamName::parse("clicks").unwrap();
-        let stream = self.client.stream(&clicks).await.unwrap().into_stream().unwrap();
+        let stream = stream_of(self.client.stream(clicks.as_str()).await.unwrap()).unwrap();
         let options = SourceOptions { stream: Arc::new(stream), format: None, force: false };
         let source = source_id(self.input.file().to_str().unwrap(), &options).unwrap().unwrap();
-        let position = match self.client.position(&clicks, &source).await {
+        let position = match self.client.position(clicks.as_str(), &source).await {
             Ok(position) => position,
             Err(error) => panic!("the position of the source: {error:#}"),
         };

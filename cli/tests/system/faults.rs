@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dovetail_api::layers::LayerInfo;
 use dovetail_batch_layer::LandingState;
-use dovetail_cli::http::LayerInfo;
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, SqliteConnection};
 
@@ -39,7 +39,7 @@ impl Local {
     }
 
     async fn recompute(&self, full: bool) -> anyhow::Result<Value> {
-        self.client.post("/v1/recompute", &json!({ "full": full })).await
+        Ok(self.client.post("/v1/recompute", &json!({ "full": full })).await?)
     }
 
     /// Why landing waits, once it does: `GET /v1/layers` and `sys.partitions` say the same.

@@ -19,8 +19,8 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use dovetail_cli::http::ProgressInfo;
-use dovetail_ingestion::generate::{GenerateOptions, Kind, generate};
+use dovetail_api::runs::RunProgress;
+use dovetail_connectors::sources::generate::{GenerateOptions, Kind, generate};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
@@ -195,7 +195,7 @@ async fn a_zombie_lander_records_nothing_that_counts() {
 async fn leading(fleet: &Fleet<'_>) -> usize {
     let client = fleet.client("serve", 1);
     eventually("one to lead the batch layer", async || {
-        let leader = client.get::<ProgressInfo>("/v1/recompute").await.ok()?.leader?;
+        let leader = client.get::<RunProgress>("/v1/recompute").await.ok()?.leader?;
         [1, 2].into_iter().find(|&n| leader.contains(&format!("process {} (", fleet.pid("batch", n))))
     })
     .await
@@ -287,7 +287,7 @@ async fn a_run_is_cancelled_and_looked_at_by_way_of_any_process() {
             .spawn(async move { running.post::<Value>("/v1/recompute", &json!({"full": true})).await });
         let elsewhere = fleet.client(asked.0, asked.1);
         let seen = eventually("progress by way of another process", async || {
-            let progress: ProgressInfo = elsewhere.get("/v1/recompute").await.ok()?;
+            let progress: RunProgress = elsewhere.get("/v1/recompute").await.ok()?;
             (progress.phase == "folding" && progress.rows_done > 0).then_some(progress)
         })
         .await;

@@ -5,7 +5,8 @@ use crate::offsets::OffsetRange;
 use super::connection::Change;
 use super::landing::{advance, fenced};
 use super::statement::{FromRow, Row, Statement};
-use super::{Catalog, CatalogError, Trigger, wishes};
+use super::{Catalog, CatalogError, Trigger};
+use crate::catalog::run_requests;
 
 /// A hole in a partition's landing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl Catalog {
             let insert = Statement::new(include_str!("sql/gap_insert.sql")).bind(topic).bind(*partition);
             let insert = insert.bind(range.start).bind(range.end).bind(&gap.why).bind(gap.noted_ms);
             change.execute(insert).await?;
-            wishes::want(&mut change, Trigger::Gap).await?;
+            run_requests::want(&mut change, Trigger::Gap).await?;
             change.commit_and_tell().await
         })
         .await

@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::connection::Change;
 use super::leases::later;
 use super::statement::{FromRow, Row, Statement};
-use super::words::words;
 use super::{Catalog, CatalogError};
+use crate::catalog::string_enum::words;
 
 words!(
     /// What a member does.

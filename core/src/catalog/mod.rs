@@ -30,14 +30,14 @@ mod objects;
 mod open;
 mod postgres;
 mod registry;
+mod run_requests;
 mod runs;
 mod sqlite;
 mod statement;
+mod string_enum;
 #[cfg(test)]
 mod tests;
 mod topics;
-mod wishes;
-mod words;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -58,7 +58,7 @@ pub use self::moments::Moment;
 pub use self::objects::{Object, ObjectCount, ObjectState, Patience};
 pub use self::registry::{StreamRow, ViewRow};
 pub use self::runs::{NewRun, Run, RunEnd, RunKind, RunSign, RunState, Trigger};
-pub use self::wishes::Wish;
+pub use crate::catalog::run_requests::Wish;
 
 use self::statement::Statement;
 use crate::clock::Clock;

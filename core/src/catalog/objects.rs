@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use super::connection::Change;
 use super::statement::{FromRow, Row, Statement, count, stored};
-use super::words::words;
 use super::{Catalog, CatalogError, runs};
+use crate::catalog::string_enum::words;
 
 words!(
     /// What an object is.

@@ -12,8 +12,8 @@ use super::connection::Change;
 use super::leases::later;
 use super::moments::{self, Moment};
 use super::statement::{FromRow, Row, Statement, count, stored};
-use super::words::words;
 use super::{Catalog, CatalogError, counters};
+use crate::catalog::string_enum::words;
 
 words!(
     /// What a run starts from.

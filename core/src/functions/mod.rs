@@ -4,10 +4,10 @@
 
 pub mod aggregates;
 mod arithmetic;
-mod extremes;
+mod canonical_float;
+mod distinct_rule;
 pub mod guard;
-mod one_float;
-mod planned_twice;
+mod min_max;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -22,13 +22,13 @@ pub(crate) const ALGEBRA: &str = "exact sums 1";
 pub fn install(context: &SessionContext) {
     sums::install(context);
     aggregates::register(context);
-    extremes::install(context);
+    min_max::install(context);
     context.add_analyzer_rule(std::sync::Arc::new(arithmetic::Checked));
-    context.add_analyzer_rule(std::sync::Arc::new(one_float::OneOfEach));
-    planned_twice::install(context);
+    context.add_analyzer_rule(std::sync::Arc::new(canonical_float::OneOfEach));
+    distinct_rule::install(context);
 }
 
 /// Whether no value can make `function` fail.
 pub(crate) fn never_fails(function: &ScalarUDF) -> bool {
-    function.name() == one_float::NAME
+    function.name() == canonical_float::NAME
 }

@@ -271,7 +271,7 @@ fn reduced(arguments: &[ArrayRef], compare: Compare, is_any: bool) -> Result<Arr
 
 /// `array_length`, which is NULL for an array without elements.
 pub(super) fn array_length() -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::new_from_impl(super::wrapped::Wrapped::after(
+    Arc::new(ScalarUDF::new_from_impl(crate::sql::wrapped_function::Wrapped::after(
         functions_nested::length::array_length_udf(),
         "array_length",
         |lengths| {
@@ -284,7 +284,7 @@ pub(super) fn array_length() -> Arc<ScalarUDF> {
 
 /// `array_remove`, which removes every element that is equal.
 pub(super) fn array_remove() -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::new_from_impl(super::wrapped::Wrapped::renamed(
+    Arc::new(ScalarUDF::new_from_impl(crate::sql::wrapped_function::Wrapped::renamed(
         functions_nested::remove::array_remove_all_udf(),
         "array_remove",
     )))

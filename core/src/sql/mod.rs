@@ -17,22 +17,22 @@ mod age;
 mod arrays;
 mod cast;
 mod division;
+mod duplicate_columns;
 mod extract;
 mod function;
 mod interval;
 mod literals;
 mod operators;
 mod relations;
-mod repeated;
 mod rewrite;
+mod scalar_functions;
+mod scalar_subquery;
 mod seconds;
-mod single_row;
-mod small;
 mod strings;
 mod text;
 mod to_char;
 mod width_bucket;
-mod wrapped;
+mod wrapped_function;
 mod zone;
 mod zoned;
 
@@ -57,7 +57,7 @@ use crate::functions;
 use crate::view::register_mended_functions;
 
 pub use cast::in_calendar;
-pub use repeated::{marked, unmarked};
+pub use duplicate_columns::{marked, unmarked};
 pub use rewrite::{Refused, rewritten};
 
 /// Counts how often the meaning of SQL has changed here: states of another meaning never meet.
@@ -80,7 +80,7 @@ pub fn installed(state: SessionState) -> SessionContext {
 fn extended(state: SessionState) -> SessionState {
     let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(operators::Operators)];
     planners.extend(state.expr_planners().iter().cloned());
-    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(single_row::SingleRows)];
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(scalar_subquery::SingleRows)];
     rules.extend(state.analyzer().rules.iter().cloned());
     rules.push(Arc::new(cast::Casts));
     let mut builder = SessionStateBuilder::new_from_existing(state)
@@ -112,10 +112,10 @@ fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
         interval::interval_key(),
         interval::multiplied(),
         seconds::to_timestamp(),
-        small::isfinite(),
-        small::make_timestamp(),
-        small::round(),
-        small::sign(),
+        scalar_functions::isfinite(),
+        scalar_functions::make_timestamp(),
+        scalar_functions::round(),
+        scalar_functions::sign(),
         strings::bpchar(),
         strings::chr(),
         strings::similar_to_regex(),

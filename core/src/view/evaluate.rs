@@ -62,12 +62,12 @@ pub(super) fn message(error: &DataFusionError) -> String {
 
 /// What `future` gives; a panic in it is an error of execution.
 pub(super) async fn caught<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
-    crate::caught::while_waiting(future).await.unwrap_or_else(|said| Err(panicked(&said)))
+    crate::catch_panic::while_waiting(future).await.unwrap_or_else(|said| Err(panicked(&said)))
 }
 
 /// The same for work that does not wait.
 pub(super) fn caught_now<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    crate::caught::now(work).unwrap_or_else(|said| Err(panicked(&said)))
+    crate::catch_panic::now(work).unwrap_or_else(|said| Err(panicked(&said)))
 }
 
 fn panicked(said: &str) -> DataFusionError {

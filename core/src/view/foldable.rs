@@ -10,11 +10,12 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{JoinType, ScalarValue};
 use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan};
 
-use super::allowed::{self, Place};
 use super::exactness::function;
-use super::loose;
 use super::order::{ORDERED, is_set};
-use super::split::scanned_tables;
+use crate::view::allowed_nodes;
+use crate::view::allowed_nodes::Place;
+use crate::view::nondeterminism;
+use crate::view::split_plan::scanned_tables;
 
 /// Why a view cannot be folded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +70,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn part(&self, plan: &LogicalPlan) -> Result<Part, Refusal> {
-        allowed::node(plan)?;
+        allowed_nodes::node(plan)?;
         self.no_stream_in_subqueries(plan)?;
         if let LogicalPlan::TableScan(scan) = plan {
             let name = scan.table_name.table();
@@ -111,7 +112,7 @@ impl Walk<'_> {
         let mut found = None;
         let walked = plan.apply_expressions(|expr| {
             expr.apply(|expr| {
-                if let Some(subquery) = allowed::subquery(expr) {
+                if let Some(subquery) = allowed_nodes::subquery(expr) {
                     let tables = scanned_tables(&subquery.subquery)?;
                     found = found.take().or(tables.into_iter().find(|t| self.streams.contains(t.table())));
                 }
@@ -184,19 +185,19 @@ fn over_rows(plan: &LogicalPlan, side: usize, stream: String) -> Result<Part, Re
     let below = |what| Ok(Part::Cut { at: std::ptr::from_ref(plan), blocked_by: Some(what) });
     match plan {
         LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::Unnest(_) => {
-            allowed::expressions(plan, Place::Rows)?;
+            allowed_nodes::expressions(plan, Place::Rows)?;
             Ok(Part::Rows(stream))
         }
         LogicalPlan::SubqueryAlias(_) => Ok(Part::Rows(stream)),
         LogicalPlan::Join(join) => {
-            allowed::expressions(plan, Place::Rows)?;
+            allowed_nodes::expressions(plan, Place::Rows)?;
             let lookup = if side == 0 { &join.right } else { &join.left };
             same_each_time(lookup)?;
             keeps_only_stream_rows(join.join_type, side)?;
             Ok(Part::Rows(stream))
         }
         LogicalPlan::Aggregate(aggregate) => {
-            allowed::expressions(plan, Place::Aggregate)?;
+            allowed_nodes::expressions(plan, Place::Aggregate)?;
             order_is_given(aggregate)?;
             Ok(Part::Cut { at: std::ptr::from_ref(plan), blocked_by: None })
         }
@@ -222,7 +223,7 @@ fn over_rows(plan: &LogicalPlan, side: usize, stream: String) -> Result<Part, Re
         | LogicalPlan::Copy(_)
         | LogicalPlan::DescribeTable(_)
         | LogicalPlan::RecursiveQuery(_) => refuse(
-            format!("`{}` over a stream cannot be folded", allowed::name(plan)),
+            format!("`{}` over a stream cannot be folded", allowed_nodes::name(plan)),
             "use SELECT .. FROM .. WHERE .. GROUP BY .. HAVING .. ORDER BY .. LIMIT",
         ),
     }
@@ -250,13 +251,13 @@ fn keeps_only_stream_rows(join: JoinType, stream_side: usize) -> Result<(), Refu
 pub(super) fn same_each_time(lookup: &LogicalPlan) -> Result<(), Refusal> {
     let mut refusal = None;
     let walked = lookup.apply_with_subqueries(|node| {
-        let checked = allowed::node(node)
-            .and_then(|()| allowed::expressions(node, Place::Lookup))
+        let checked = allowed_nodes::node(node)
+            .and_then(|()| allowed_nodes::expressions(node, Place::Lookup))
             .and_then(|()| match node {
                 LogicalPlan::Aggregate(aggregate) => order_is_given(aggregate),
                 _ => Ok(()),
             })
-            .and_then(|()| match loose::of_node(node) {
+            .and_then(|()| match nondeterminism::of_node(node) {
                 Some(what) => refuse(
                     format!("{what}, so a row may be folded with other rows of the lookup each time"),
                     "add columns to ORDER BY until no two rows are level",

@@ -5,7 +5,7 @@ use datafusion::common::{Column, DFSchema};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use super::exactness::Exactness;
-use super::split::LEAF;
+use crate::view::split_plan::LEAF;
 
 /// Exactness of every column of `plan`, whose leaf has columns as exact as `leaf` says.
 ///

@@ -17,9 +17,10 @@
 //! their names say.
 
 mod aggregation;
-mod allowed;
+mod allowed_nodes;
+mod clauses;
 mod compare;
-mod declared;
+mod error_text;
 mod evaluate;
 mod exactness;
 mod fold;
@@ -27,21 +28,20 @@ mod fold_table;
 mod foldable;
 mod joins;
 mod lineage;
-mod loose;
-mod made_up;
+mod nondeterminism;
 mod nth_value;
 mod or_null;
 mod order;
+mod placeholders;
 mod planner;
+mod return_types;
 mod row_errors;
+mod sample_rows;
 mod sketch;
-mod split;
-mod stand_ins;
+mod split_plan;
 mod state;
 mod table;
 mod trial;
-mod words;
-mod written;
 
 #[cfg(test)]
 mod tests;
@@ -60,11 +60,11 @@ use crate::pipeline::OnError;
 
 use aggregation::Aggregation;
 pub use compare::{Difference, compare_answers};
-pub use declared::register_mended_functions;
 pub use exactness::Exactness;
 pub use fold::{FoldError, Folder};
 pub use fold_table::{Piece, TableFold, fold_table};
 pub use planner::{Planned, Planner, ViewError};
+pub use return_types::register_mended_functions;
 pub use row_errors::{MOST_LISTED, RowError, RowErrors, Tally};
 pub use state::{sort_state, split_state};
 use table::Table;
@@ -208,6 +208,6 @@ impl View {
 
     /// The view's query over `leaf`, a table of [`View::leaf_schema`] that holds finished states.
     pub fn answer_plan(&self, leaf: Arc<dyn TableProvider>) -> Result<LogicalPlan> {
-        split::with_leaf(&self.finish_plan, leaf)
+        split_plan::with_leaf(&self.finish_plan, leaf)
     }
 }

@@ -25,13 +25,15 @@ use super::foldable::{CutPoint, Refusal, cut_point, node, replace, stream_input}
 use super::joins::{probe_with_stream, runs_again};
 use super::or_null::plan_or_null;
 use super::order::break_ties;
-use super::split::{leaf_column, leaf_in_place_of, only_columns_of, scanned_tables};
-use super::words::{self, cannot_fold};
-use super::{DerivedView, View, allowed, lineage, loose, stand_ins, trial, written};
+use super::{DerivedView, View, lineage, trial};
 use crate::functions;
 use crate::functions::guard::{Guard, OfViews};
 use crate::pipeline::{OnError, Pipeline, PipelineErrors, Stream, ViewSql, register_lookups};
 use crate::sql;
+use crate::view::error_text;
+use crate::view::error_text::cannot_fold;
+use crate::view::split_plan::{leaf_column, leaf_in_place_of, only_columns_of, scanned_tables};
+use crate::view::{allowed_nodes, clauses, nondeterminism, placeholders};
 
 /// Why a view was refused.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +46,7 @@ pub enum ViewError {
 
 impl From<DataFusionError> for ViewError {
     fn from(error: DataFusionError) -> Self {
-        words::no_such_call(&error).map_or(Self::Plan(error), Self::Refused)
+        error_text::no_such_call(&error).map_or(Self::Plan(error), Self::Refused)
     }
 }
 
@@ -189,11 +191,11 @@ impl Planner {
             }
             other => other,
         };
-        written::all_understood(&statement, &state)?;
+        clauses::all_understood(&statement, &state)?;
         let streams = self.streams.keys().cloned().collect();
-        written::hide_metadata(&mut statement, &streams);
+        clauses::hide_metadata(&mut statement, &streams);
         let plan = state.statement_to_plan(statement).await?;
-        let refused = |node: &LogicalPlan| allowed::node(node).err();
+        let refused = |node: &LogicalPlan| allowed_nodes::node(node).err();
         match first_in(&plan, refused)? {
             Some(refusal) => Err(refusal.into()),
             None => Ok(plan),
@@ -294,8 +296,8 @@ impl Planner {
         // Only the aggregate's own expressions are wanted here; what is below may need the optimiser to be planned.
         let below = Arc::new(EmptyTable::new(leaf_schema(fields_of(&input).iter())));
         let below = leaf_in_place_of(&input, below)?;
-        let groups = stand_ins::replaced(each_once(&aggregate.group_expr), below.schema())?;
-        let values = stand_ins::replaced(values, below.schema())?;
+        let groups = placeholders::replaced(each_once(&aggregate.group_expr), below.schema())?;
+        let values = placeholders::replaced(values, below.schema())?;
         let mut aggregation = Aggregation::from_plans(&self.plan_one_by_one(below, &groups, values).await?)?;
         if let Some((i, error)) = aggregation.cannot_fold() {
             return Err(cannot_fold(&aggregate.aggr_expr[i], aggregate.input.schema(), &error).into());
@@ -312,7 +314,7 @@ impl Planner {
         let finish_plan = finish_over(plan, at, &leaf_schema)?;
         let state_schema = Arc::clone(&aggregation.state_schema);
         Ok(Parts {
-            loose: loose::above(plan, at),
+            loose: nondeterminism::above(plan, at),
             leaf_exactness,
             fold,
             aggregation: Some(aggregation),
@@ -329,7 +331,7 @@ impl Planner {
         let finish_plan = finish_over(plan, rows, &leaf_schema)?;
         let state_schema = nullable_schema(fields);
         let leaf_exactness = vec![Exactness::Bits; leaf_schema.fields().len()];
-        let loose = loose::above(plan, rows);
+        let loose = nondeterminism::above(plan, rows);
         Ok(Parts { loose, leaf_exactness, fold, aggregation: None, state_schema, leaf_schema, finish_plan })
     }
 

@@ -22,9 +22,10 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::evaluate::{caught, caught_now, message};
 use super::foldable::Refusal;
-use super::made_up::{self, NULLS, PLAIN};
 use super::planner::planning_config;
 use super::{FoldError, Folder, View, ViewError, sort_state};
+use crate::view::sample_rows;
+use crate::view::sample_rows::{NULLS, PLAIN};
 
 /// How a trial ended that found nothing wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +66,7 @@ pub async fn try_out(view: &Arc<View>, schema: &SchemaRef) -> Result<Trial, View
 }
 
 async fn run(view: &Arc<View>, schema: &SchemaRef) -> Result<(), ViewError> {
-    let rows = made_up::rows(schema, !view.grows)?;
+    let rows = sample_rows::rows(schema, !view.grows)?;
     let states = fold(view, &rows).await?;
     let plain = states.iter().filter(|(row, _)| [NULLS, PLAIN].contains(row));
     let plain: Vec<RecordBatch> = plain.flat_map(|(_, state)| state.clone()).collect();

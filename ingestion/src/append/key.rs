@@ -6,7 +6,7 @@ use dovetail_core::pipeline::{Format, Stream};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::decode::{delimiter, split_line};
+use crate::formats::{delimiter, split_line};
 
 /// The column that a stream names as its key.
 #[derive(Debug)]

@@ -13,7 +13,8 @@ use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::{Fetched, Records};
 use futures::future::{join_all, try_join_all};
 
-pub use self::spread::{Prefix, Spread};
+pub use self::spread::Spread;
+pub use dovetail_api::prefix::Prefix;
 
 pub mod conformance;
 pub mod embedded;

@@ -12,6 +12,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use dovetail_api::prefix::Prefix;
+
 /// Most changes that are kept: with so many within one request, further partitions are not used for the time being.
 const MOST: usize = 16;
 
@@ -20,34 +22,6 @@ const MOST: usize = 16;
 pub struct Spread {
     entries: Vec<(u64, u32)>,
     prefix: Option<Prefix>,
-}
-
-/// The first records of a source: how many, and what tells them from others. Those that the log holds are among them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Prefix {
-    pub records: u64,
-    pub digest: u64,
-}
-
-/// `60000:0123456789abcdef`.
-impl fmt::Display for Prefix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{:016x}", self.records, self.digest)
-    }
-}
-
-/// A text that is no prefix.
-#[derive(Debug, PartialEq, Eq)]
-pub struct NoPrefix;
-
-impl FromStr for Prefix {
-    type Err = NoPrefix;
-
-    fn from_str(text: &str) -> Result<Self, NoPrefix> {
-        let (records, digest) = text.split_once(':').ok_or(NoPrefix)?;
-        let (records, digest) = (records.parse().ok(), u64::from_str_radix(digest, 16).ok());
-        Ok(Self { records: records.ok_or(NoPrefix)?, digest: digest.ok_or(NoPrefix)? })
-    }
 }
 
 impl Spread {
@@ -139,7 +113,7 @@ impl FromStr for Spread {
         };
         let (spread, prefix) = text.split_once('=').map_or((text, None), |(spread, prefix)| (spread, Some(prefix)));
         let entries = spread.split(',').map(entry).collect::<Option<Vec<_>>>();
-        let prefix = prefix.map(|text| text.parse().map_err(|NoPrefix| NoSpread)).transpose()?;
+        let prefix = prefix.map(|text| text.parse().map_err(|_| NoSpread)).transpose()?;
         Ok(entries.and_then(Self::stored).ok_or(NoSpread)?.with_prefix(prefix))
     }
 }

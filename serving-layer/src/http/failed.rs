@@ -9,134 +9,10 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+pub use dovetail_api::error::Code;
+
 use crate::error::QueryError;
 use crate::position::Position;
-
-/// The kinds of failure that clients tell apart, besides those of a statement ([`crate::Reason`]).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Code {
-    /// The request is not understood: its path, query, headers or body.
-    BadRequest,
-    UnknownStream,
-    UnknownView,
-    UnknownGeneration,
-    /// There is no such route.
-    UnknownRoute,
-    /// The route is there and does not take this method.
-    MethodNotAllowed,
-    /// Something else is published, or running, than the request was based on.
-    Conflict,
-    /// Another run is in progress.
-    RunInProgress,
-    /// The generation is retired, or is current already.
-    NotPossible,
-    /// The run was cancelled.
-    Cancelled,
-    /// Some of the records that a source sends were appended before, some not.
-    SourceOverlap,
-    /// The request, a record, or the number of records is over a limit, and will be when it is sent again.
-    TooLarge,
-    UnsupportedMediaType,
-    /// The body came too slowly.
-    TooSlow,
-    /// Too much is being done at once; nothing of the request was done.
-    TooBusy,
-    /// The process waits for what it needs to start.
-    Starting,
-    /// `/readyz`: something holds up this process.
-    NotReady,
-    /// What does it is away, or this process does not do it.
-    Unavailable,
-    /// It may have been done, or not: look before it is sent again.
-    OutcomeUnknown,
-    /// What is stored is missing or damaged, or a view cannot be folded.
-    RunFailed,
-    /// A bug.
-    Internal,
-}
-
-impl Code {
-    pub const ALL: [Self; 21] = [
-        Self::BadRequest,
-        Self::UnknownStream,
-        Self::UnknownView,
-        Self::UnknownGeneration,
-        Self::UnknownRoute,
-        Self::MethodNotAllowed,
-        Self::Conflict,
-        Self::RunInProgress,
-        Self::NotPossible,
-        Self::Cancelled,
-        Self::SourceOverlap,
-        Self::TooLarge,
-        Self::UnsupportedMediaType,
-        Self::TooSlow,
-        Self::TooBusy,
-        Self::Starting,
-        Self::NotReady,
-        Self::Unavailable,
-        Self::OutcomeUnknown,
-        Self::RunFailed,
-        Self::Internal,
-    ];
-
-    /// The word in the document. It never changes.
-    pub fn name(self) -> &'static str {
-        self.facts().0
-    }
-
-    pub fn status(self) -> StatusCode {
-        self.facts().1
-    }
-
-    fn facts(self) -> (&'static str, StatusCode) {
-        match self {
-            Self::BadRequest => ("bad_request", StatusCode::BAD_REQUEST),
-            Self::UnknownStream => ("unknown_stream", StatusCode::NOT_FOUND),
-            Self::UnknownView => ("unknown_view", StatusCode::NOT_FOUND),
-            Self::UnknownGeneration => ("unknown_generation", StatusCode::NOT_FOUND),
-            Self::UnknownRoute => ("unknown_route", StatusCode::NOT_FOUND),
-            Self::MethodNotAllowed => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
-            Self::Conflict => ("conflict", StatusCode::CONFLICT),
-            Self::RunInProgress => ("run_in_progress", StatusCode::CONFLICT),
-            Self::NotPossible => ("not_possible", StatusCode::CONFLICT),
-            Self::Cancelled => ("cancelled", StatusCode::CONFLICT),
-            Self::SourceOverlap => ("source_overlap", StatusCode::CONFLICT),
-            Self::TooLarge => ("too_large", StatusCode::PAYLOAD_TOO_LARGE),
-            Self::UnsupportedMediaType => ("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
-            Self::TooSlow => ("too_slow", StatusCode::REQUEST_TIMEOUT),
-            Self::TooBusy => ("too_busy", StatusCode::TOO_MANY_REQUESTS),
-            Self::Starting => ("starting", StatusCode::SERVICE_UNAVAILABLE),
-            Self::NotReady => ("not_ready", StatusCode::SERVICE_UNAVAILABLE),
-            Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
-            Self::OutcomeUnknown => ("outcome_unknown", StatusCode::INTERNAL_SERVER_ERROR),
-            Self::RunFailed => ("run_failed", StatusCode::INTERNAL_SERVER_ERROR),
-            Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
-        }
-    }
-
-    /// Whether the same request may be sent again as it is.
-    fn again(self) -> bool {
-        matches!(self, Self::TooBusy | Self::Starting | Self::NotReady | Self::Unavailable)
-    }
-
-    /// The code of a status that says no more.
-    fn of(status: StatusCode) -> Self {
-        match status {
-            StatusCode::NOT_FOUND => Self::UnknownRoute,
-            StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
-            StatusCode::CONFLICT => Self::Conflict,
-            StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge,
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
-            StatusCode::REQUEST_TIMEOUT => Self::TooSlow,
-            StatusCode::TOO_MANY_REQUESTS => Self::TooBusy,
-            StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable,
-            StatusCode::BAD_GATEWAY => Self::OutcomeUnknown,
-            status if status.is_client_error() => Self::BadRequest,
-            _ => Self::Internal,
-        }
-    }
-}
 
 /// An error as its client sees it.
 #[derive(Debug)]
@@ -159,7 +35,7 @@ impl Failed {
             hint: None,
             position: None,
             sqlstate: None,
-            again: code.again(),
+            again: code.is_repeatable(),
         }
     }
 

@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::ast::{
 pub(crate) use crate::sql::catalog_queries::rewrite::expression;
 use crate::sql::parameters::in_words;
 
-/// The statements in simpler words, if they ask what DataFusion cannot plan as it is asked; see [`asked`].
+/// The statements in simpler words, if they ask what DataFusion cannot plan as it is asked; see [`rewrite`].
 pub(crate) fn simpler(statements: &[Statement]) -> Option<Vec<Statement>> {
     let simpler: Vec<Statement> = statements.iter().cloned().map(rewrite::simpler).collect();
     (simpler != statements).then_some(simpler)

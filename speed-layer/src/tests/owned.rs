@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::rig::{CLICKS, Rig, config, cut, eventually, name};
 use crate::view_fold::Subscriber;
-use dovetail_core::owned::Owned;
+use dovetail_core::assignment::Owned;
 
 fn owned(rig: &Rig, partitions: &[i32]) -> Owned {
     [(rig.stream.name.clone(), partitions.iter().copied().collect())].into()

@@ -9,14 +9,14 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use dovetail_core::catalog::{Catalog, NewRun, PublishedGeneration, RunKind, Trigger};
 use dovetail_core::manifest::{LeftOut, Manifest, ViewStates};
+use dovetail_core::meet::meet;
 use dovetail_core::name::{Generation, ViewName};
 use dovetail_core::offsets::{Cut, OffsetRange};
 use dovetail_core::pipeline::{Pipeline, Stream};
 use dovetail_core::realtime::{Realtime, RealtimeError, RealtimeView};
 use dovetail_core::record::Records;
-use dovetail_core::snapshot::meet;
 use dovetail_core::view::{Folder, Planned, Planner, View, compare_answers};
-use dovetail_ingestion::feed::{Feed, FeedConfig};
+use dovetail_ingestion::decoded_log::{Feed, FeedConfig};
 use dovetail_ingestion::log::Log;
 use dovetail_ingestion::log::embedded::{EmbeddedLog, EmbeddedLogConfig};
 use tempfile::TempDir;
@@ -27,7 +27,7 @@ use tokio_util::task::TaskTracker;
 
 use super::faulty::Faulty;
 use crate::{FoldState, PartitionStatus, SpeedConfig, SpeedLayer, SpeedParts};
-use dovetail_core::owned::Owned;
+use dovetail_core::assignment::Owned;
 
 pub(crate) const CLICKS: &str = "
 CREATE EXTERNAL TABLE clicks (user_id BIGINT NOT NULL, page VARCHAR, ms BIGINT)

@@ -195,7 +195,7 @@ async fn a_log_that_begins_late_is_read_from_there() {
     rig.start(config()).await;
     let first = rig.log.bounds(&rig.stream.topic, 0).await.unwrap().start;
     let realtime = rig.read_all("total", &cut(&[])).await;
-    dovetail_core::snapshot::meet(&cut(&[]), &realtime, 2).unwrap();
+    dovetail_core::meet::meet(&cut(&[]), &realtime, 2).unwrap();
     assert_eq!(realtime.slices[0].range.end, first);
     assert_eq!(realtime.head.get(0), 400);
     // A generation from there.

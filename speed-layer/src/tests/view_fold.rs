@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use dovetail_core::offsets::OffsetRange;
-use dovetail_ingestion::feed::Feed;
+use dovetail_ingestion::decoded_log::Feed;
 
 use super::rig::{CLICKS, Rig, cut};
-use crate::target::{Start, Target};
+use crate::desired_state::{Start, Target};
 use crate::view_fold::ViewFold;
 
 const LOG: OffsetRange = OffsetRange { start: 0, end: i64::MAX };

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use dovetail_connectors::sources::file::{Pace, Pacer};
+use dovetail_connectors::sources::generate::{GenerateOptions, Generator, Kind, generate};
 use dovetail_ingestion::append::Appender;
-use dovetail_ingestion::generate::{GenerateOptions, Generator, Kind, generate};
-use dovetail_ingestion::source::{Pace, Pacer};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

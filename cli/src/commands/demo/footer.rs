@@ -2,7 +2,7 @@
 
 use super::panel::{Ink, MARGIN, NAME, pad};
 use crate::args::Demo;
-use crate::commands::up::Running;
+use dovetail_server::process::running::Running;
 
 /// Commands to try, with this process's addresses.
 pub(super) fn footer(args: &Demo, running: &Running) -> Vec<String> {

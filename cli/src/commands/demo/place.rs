@@ -58,7 +58,7 @@ pub(super) fn address(asked: Option<&str>, default: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Plan;
+    use dovetail_server::process::plan::Plan;
 
     #[tokio::test]
     async fn the_pipeline_in_the_binary_is_whole() {

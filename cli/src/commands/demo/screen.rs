@@ -10,7 +10,7 @@ use console::{Term, truncate_str};
 use super::footer::footer;
 use super::panel::{Frame, line, panel};
 use crate::args::Demo;
-use crate::commands::up::Running;
+use dovetail_server::process::running::Running;
 
 /// Pause between two lines where there is no terminal.
 const LINES: Duration = Duration::from_secs(2);

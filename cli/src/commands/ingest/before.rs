@@ -2,14 +2,14 @@
 //! grew, on any machine.
 
 use anyhow::{Result, bail};
-use dovetail_ingestion::frames::Chain;
-use dovetail_ingestion::source::SourceReader;
+use dovetail_api::prefix::Chain;
+use dovetail_api::records::SourcePosition;
+use dovetail_connectors::sources::file::SourceReader;
 
-use crate::client::Reached;
 use crate::output::counted;
 
 /// Refuses a file that does not begin with what the log holds of it.
-pub(super) fn check(from: &str, source: &str, reached: &Reached, reader: SourceReader) -> Result<()> {
+pub(super) fn check(from: &str, source: &str, reached: &SourcePosition, reader: SourceReader) -> Result<()> {
     let Some(before) = &reached.prefix else {
         eprintln!(
             "{} of `{from}` are in the log; whether it still begins with them is not known",

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use dovetail_connectors::sources::file::{EventTime, FileFormat, Pace, Pacer, SourceOptions, open, source_id};
 use dovetail_core::name::StreamName;
 use dovetail_core::pipeline::Stream;
-use dovetail_ingestion::source::{EventTime, FileFormat, Pace, Pacer, SourceOptions, open, source_id};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 
@@ -18,8 +18,10 @@ mod trial;
 use self::reading::{Read, Reading};
 use self::sending::{Sent, Target};
 use crate::args::{Ingest, InputFormat};
-use crate::client::{Client, Reached, source_of_a_run};
 use crate::output::counted;
+use dovetail_api::client::{Client, source_of_a_run};
+use dovetail_api::records::SourcePosition;
+use dovetail_ingestion::stream_info::stream_of;
 
 pub(super) async fn run(args: &Ingest) -> Result<ExitCode> {
     let (Some(stream_name), Some(from)) = (args.stream.as_deref(), args.from.as_deref()) else {
@@ -27,7 +29,7 @@ pub(super) async fn run(args: &Ingest) -> Result<ExitCode> {
     };
     let client = Client::new(&args.server.server)?;
     let stream_name = StreamName::parse(stream_name)?;
-    let stream = Arc::new(client.stream(&stream_name).await?.into_stream()?);
+    let stream = Arc::new(stream_of(client.stream(stream_name.as_str()).await?)?);
     let options =
         SourceOptions { stream: Arc::clone(&stream), format: args.input_format.map(file_format), force: args.force };
     let file = source_id(from, &options)?;
@@ -35,10 +37,10 @@ pub(super) async fn run(args: &Ingest) -> Result<ExitCode> {
     let named = args.source.clone().or(file.filter(|_| !args.again));
     let (source, reached) = match named {
         Some(source) => {
-            let reached = client.position(&stream_name, &source).await?;
+            let reached = client.position(stream_name.as_str(), &source).await?;
             (source, reached)
         }
-        None => (source_of_a_run(), Reached::default()),
+        None => (source_of_a_run(), SourcePosition::default()),
     };
     if args.again {
         eprintln!(

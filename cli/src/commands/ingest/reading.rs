@@ -3,13 +3,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use dovetail_ingestion::append::MOST_PER_REQUEST;
-use dovetail_ingestion::frames::{self, Chain};
-use dovetail_ingestion::log::Prefix;
-use dovetail_ingestion::source::{EventTime, Pacer, SourceReader, SourceRecord};
+use dovetail_api::frames;
+use dovetail_api::prefix::{Chain, Prefix};
+use dovetail_api::records::{MOST_PER_REQUEST, SourcePosition};
+use dovetail_connectors::sources::file::{EventTime, Pacer, SourceReader, SourceRecord};
 use tokio::sync::mpsc;
-
-use crate::client::Reached;
 
 /// A request is sent once it holds this much ..
 const REQUEST_BYTES: usize = 2 << 20;
@@ -50,7 +48,7 @@ pub(super) const NAMED: usize = 10;
 /// Reads a source on a thread of its own.
 pub(super) struct Reading {
     pub(super) reader: SourceReader,
-    pub(super) reached: Reached,
+    pub(super) reached: SourcePosition,
     pub(super) pacer: Pacer,
     pub(super) event_time: Option<EventTime>,
     pub(super) requests: mpsc::Sender<Request>,

@@ -2,15 +2,15 @@
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
+use dovetail_api::client::{Client, NumberedRecords, SendOutcome};
+use dovetail_api::frames;
+use dovetail_api::prefix::Prefix;
 use dovetail_core::name::StreamName;
-use dovetail_ingestion::frames;
-use dovetail_ingestion::log::Prefix;
 use indicatif::ProgressBar;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::reading::{NAMED, Request};
-use crate::client::{Client, Numbered, Outcome};
 
 /// Where records go.
 pub(super) struct Target<'t> {
@@ -60,20 +60,20 @@ impl Target<'_> {
         while let Some((first, lines, frames)) = rest.pop() {
             let records = lines.len() as u64;
             let numbered =
-                Numbered { source: self.source, first, records, frames: frames.clone(), prefix: Some(prefix) };
-            match self.client.append_numbered(self.stream, numbered).await? {
-                Outcome::Appended(appended) => {
+                NumberedRecords { source: self.source, first, records, frames: frames.clone(), prefix: Some(prefix) };
+            match self.client.append_numbered(self.stream.as_str(), numbered).await? {
+                SendOutcome::Appended(appended) => {
                     sent.records += records;
                     sent.appended += appended;
                 }
-                Outcome::TooLarge(why) if records == 1 => {
+                SendOutcome::TooLarge(why) if records == 1 => {
                     sent.records += 1;
                     sent.refused_count += 1;
                     if sent.refused.len() < NAMED {
                         sent.refused.push((lines[0], why));
                     }
                 }
-                Outcome::TooLarge(_) => {
+                SendOutcome::TooLarge(_) => {
                     let (low, high) = lines.split_at(lines.len() / 2);
                     let values = frames::split(&frames).context("a request that was made here")?;
                     let middle: usize = values[..low.len()].iter().map(|value| frames::framed(value)).sum();

@@ -1,11 +1,12 @@
 //! The first records of a file, decoded before any is appended: the wrong file is refused while nothing is lost.
 
 use anyhow::{Result, bail};
+use dovetail_api::Client;
+use dovetail_api::frames;
+use dovetail_api::records::DryRun;
+use dovetail_connectors::sources::file::SourceReader;
 use dovetail_core::name::StreamName;
-use dovetail_ingestion::frames;
-use dovetail_ingestion::source::SourceReader;
 
-use crate::client::{Client, Tried};
 use crate::output::counted;
 
 /// So many records are looked at, or fewer that are so large together.
@@ -18,7 +19,7 @@ pub(super) async fn check(client: &Client, stream: &StreamName, from: &str, read
     if body.is_empty() {
         return Ok(());
     }
-    let Tried { received, dead, error } = client.try_records(stream, body.into()).await?;
+    let DryRun { received, dead, error } = client.try_records(stream.as_str(), body.into()).await?;
     if received == 0 || dead < received {
         return Ok(());
     }

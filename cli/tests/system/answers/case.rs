@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dovetail_ingestion::generate::Kind;
+use dovetail_connectors::sources::generate::Kind;
 
 use super::input::{Input, folder, lines, pipeline};
 

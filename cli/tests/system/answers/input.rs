@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dovetail_ingestion::generate::{GenerateOptions, Kind, generate};
+use dovetail_connectors::sources::generate::{GenerateOptions, Kind, generate};
 
 use crate::support::data;
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use dovetail_ingestion::generate::Kind;
+use dovetail_connectors::sources::generate::Kind;
 
 use super::input::{Input, lines, pipeline};
 use super::oracle::{Oracle, agree};

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use arrow::array::{Int64Array, RecordBatch};
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
-use dovetail_cli::plan::Plan;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::pipeline::{Stream, register_lookups};
 use dovetail_core::record::{Fetched, Records};
 use dovetail_core::view::View;
-use dovetail_ingestion::decode::Decoder;
+use dovetail_ingestion::formats::Decoder;
+use dovetail_server::process::plan::Plan;
 
 use crate::comparing::{self, as_answered};
 use crate::support::Server;

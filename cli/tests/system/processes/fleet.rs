@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dovetail_cli::client::Client;
+use dovetail_api::Client;
 use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};

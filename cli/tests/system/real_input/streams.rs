@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use dovetail_cli::plan::Plan;
 use dovetail_core::view::View;
+use dovetail_server::process::plan::Plan;
 use tempfile::TempDir;
 
 use crate::comparing::agree;

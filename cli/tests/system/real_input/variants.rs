@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use chrono::NaiveDateTime;
-use dovetail_ingestion::generate::{GenerateOptions, Kind, generate};
+use dovetail_connectors::sources::generate::{GenerateOptions, Kind, generate};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Map, Value};

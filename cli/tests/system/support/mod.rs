@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
-use dovetail_cli::client::Client;
+use dovetail_api::Client;
 use serde_json::{Value, json};
 
 pub(crate) use asking::{data, holds, post, said};

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use dovetail_cli::client::Client;
+use dovetail_api::Client;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;

@@ -11,9 +11,9 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::Accumulator;
 use datafusion::logical_expr::utils::format_state_name;
 
-use super::super::one_float::one_of_each;
 use super::alone::Alone;
 use super::moments::Shape;
+use crate::functions::canonical_float::one_of_each;
 
 #[derive(Debug)]
 pub(super) struct Distinct {

@@ -12,10 +12,11 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
-use super::super::{Exactness, Folder, Planned, Planner, View, ViewError, compare_answers, made_up, try_out};
+use super::super::{Exactness, Folder, Planned, Planner, View, ViewError, compare_answers, try_out};
 use super::rows::{answer, one_shot_of, through_parquet};
 use crate::name::ViewName;
 use crate::pipeline::{Pipeline, ViewSql};
+use crate::view::sample_rows;
 
 const COLUMNS: &[(&str, &str)] = &[
     ("bo", "BOOLEAN"),
@@ -83,7 +84,7 @@ fn pipeline() -> Pipeline {
 /// Rows with small groups, NULLs, repeated values; offsets as they come, in an order that no column has.
 fn rows(seed: u64) -> RecordBatch {
     let schema = pipeline().streams[0].decoded_schema();
-    let made_up = made_up::rows(&schema, false).unwrap();
+    let made_up = sample_rows::rows(&schema, false).unwrap();
     let mut random = StdRng::seed_from_u64(seed);
     let columns = schema.fields().iter().enumerate().map(|(c, field)| {
         let picks: Vec<u32> = (0..ROWS).map(|_| random.random_range(0..made_up.num_rows() as u32)).collect();

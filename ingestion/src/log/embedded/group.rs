@@ -8,8 +8,8 @@ use dovetail_core::record::Records;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::keys::PartitionId;
-use super::page::{bytes_of_first, fitting};
 use super::topic::Partition;
+use crate::log::embedded::batch_builder::{bytes_of_first, fitting};
 use crate::log::{LogError, SourceMark, SourcePosition};
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use dovetail_core::record::Records;
 
-use super::page::bytes_of_first;
 use super::topic::Partition;
 use crate::log::LogError;
+use crate::log::embedded::batch_builder::bytes_of_first;
 
 /// No record may be larger: a batch holds it whole.
 pub(super) const RECORD_BYTES: usize = 64 << 20;

@@ -9,6 +9,8 @@
 //! [`LogError::Store`] was not acknowledged but can be in the log after a restart, as when a connection breaks;
 //! who must know sends a [`SourceMark`]. After such an error the store takes nothing until it is opened again.
 
+mod batch_builder;
+
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +26,6 @@ use tokio_util::sync::CancellationToken;
 
 use self::group::Append;
 use self::limits::{check_name, check_sizes};
-use self::page::{Page, bytes_of_first};
 use self::positions::{Forgetful, Positions};
 use self::store::{Store, failed};
 use self::tail::Tails;
@@ -32,12 +33,12 @@ use self::topic::Partition;
 use self::topics::Topics;
 use self::writer::Writer;
 use super::{Log, LogError, SourceMark, SourcePosition};
+use crate::log::embedded::batch_builder::{Page, bytes_of_first};
 
 mod batch;
 mod group;
 mod keys;
 mod limits;
-mod page;
 mod positions;
 mod store;
 mod tail;

@@ -18,9 +18,9 @@ use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSepara
 
 use super::batch;
 use super::keys::{self, PartitionId, TopicRow};
-use super::page::Page;
 use super::topic::{Partition, Topic};
 use crate::log::LogError;
+use crate::log::embedded::batch_builder::Page;
 
 /// What is collected in memory before it is written to a file; at most five times as much is in memory at once.
 const WRITE_BUFFER_BYTES: u64 = 32 << 20;

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dovetail_core::record::Records;
 
-use super::page::Page;
 use super::topic::Partition;
+use crate::log::embedded::batch_builder::Page;
 
 /// What a batch occupies besides its bytes: the arrays around them.
 const BATCH_BYTES: usize = 1024;

@@ -27,10 +27,10 @@ use tokio_util::task::TaskTracker;
 
 use super::context::{Context, Reported};
 use super::failure::{Failures, is_outage};
-use super::holds::Holds;
-use super::lane::{Lane, serve};
 use super::settings::KafkaConfig;
 use crate::log::LogError;
+use crate::log::kafka::consumer::{Lane, serve};
+use crate::log::kafka::source_producers::Holds;
 
 /// A producer.
 pub(super) struct Sender {

@@ -14,8 +14,8 @@ use rdkafka::message::{Message, OwnedMessage};
 use tokio::sync::Notify;
 
 use super::context::Context;
-use super::lane::Lane;
-use super::page::Page;
+use crate::log::kafka::batch_builder::Page;
+use crate::log::kafka::consumer::Lane;
 
 /// How long a marker, which wakes nobody, is overlooked at most.
 const MARKER: Duration = Duration::from_millis(5);

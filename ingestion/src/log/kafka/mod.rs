@@ -17,6 +17,11 @@
 //! The brokers may be away at any time, also when the log is opened: what cannot wait any longer is
 //! [`LogError::Unreachable`], and works again when they are back.
 
+mod batch_builder;
+mod bloom;
+mod consumer;
+mod source_producers;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -42,12 +47,8 @@ mod context;
 mod cursor;
 mod delivery;
 mod failure;
-mod forgotten;
 mod headers;
-mod holds;
 mod identity;
-mod lane;
-mod page;
 mod partition;
 mod presence;
 mod reading;

@@ -12,9 +12,9 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use super::blocking;
 use super::clients::Clients;
 use super::cursor::{Cursor, Step};
-use super::page::{Mark, Page};
 use super::partition::{Loan, Partition};
 use crate::log::LogError;
+use crate::log::kafka::batch_builder::{Mark, Page};
 
 /// How long a read waits for records that should be there, before it asks whether they still are.
 const SLOW: Duration = Duration::from_millis(250);

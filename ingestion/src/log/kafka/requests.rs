@@ -18,9 +18,9 @@ use super::appending::{check_sizes, count_appended, enqueue};
 use super::blocking;
 use super::clients::{Clients, Sender};
 use super::delivery::Delivery;
-use super::holds::{Held, Hold};
 use super::partition::Partition;
 use super::reading;
+use crate::log::kafka::source_producers::{Held, Hold};
 use crate::log::{LogError, SourceMark, SourcePosition};
 
 /// How long a request waits at most before it is planned again: another process may want the same source.

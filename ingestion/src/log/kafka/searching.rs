@@ -7,10 +7,10 @@ use dovetail_core::offsets::OffsetRange;
 use metrics::counter;
 
 use super::clients::Clients;
-use super::page::Mark;
 use super::partition::Partition;
 use super::reading;
 use super::sources::{Found, WINDOW};
+use crate::log::kafka::batch_builder::Mark;
 use crate::log::{LogError, SourcePosition};
 
 /// No window is larger: with each one that is done, the next search begins behind it.

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use dovetail_core::offsets::OffsetRange;
 use metrics::counter;
 
-use super::forgotten::Forgotten;
+use crate::log::kafka::bloom::Forgotten;
 use crate::log::{SourcePosition, Spread};
 
 /// The first window that is searched backwards, in offsets; each next one is four times as large.

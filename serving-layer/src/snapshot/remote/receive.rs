@@ -4,10 +4,10 @@ use arrow::array::RecordBatch;
 use arrow_flight::FlightData;
 use arrow_flight::decode::{DecodedPayload, FlightDataDecoder};
 use arrow_flight::error::FlightError;
-use dovetail_core::causes::with_causes;
+use dovetail_core::error_chain::with_causes;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::realtime_wire::{Message, Part, Status};
-use dovetail_core::rows;
+use dovetail_core::row_states;
 use dovetail_core::view::{RowErrors, View};
 use futures::{StreamExt, TryStreamExt};
 use tonic::Streaming;
@@ -115,7 +115,7 @@ impl Parts {
             let batch = RecordBatch::try_new(view.state_schema(), batch.columns().to_vec());
             let batch = batch.map_err(|error| format!("a state of another shape: {error}"))?;
             // In memory of its own: as it came, each of its buffers would hold the whole message.
-            let copied = rows::copied(&[batch]).map_err(|error| error.to_string())?;
+            let copied = row_states::copied(&[batch]).map_err(|error| error.to_string())?;
             self.bytes += copied.iter().map(RecordBatch::get_array_memory_size).sum::<usize>();
             if let Some((_, state, _)) = update.slices.last_mut() {
                 state.extend(copied);

@@ -16,11 +16,11 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
-use dovetail_core::error_file;
 use dovetail_core::manifest::StateFile;
 use dovetail_core::realtime::Slice;
 use dovetail_core::store::Store;
 use dovetail_core::view::View;
+use dovetail_core::view_error_file;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 
@@ -43,7 +43,7 @@ const VIEW: &[Column<Arc<View>>] = &[text("view", |view: &Arc<View>| Some(view.n
 impl ViewErrors {
     pub(super) fn new(inner: &Arc<Inner>, pin: Option<&Arc<Pin>>) -> Self {
         let names = ["view", "topic"].map(|name| Arc::new(Field::new(name, DataType::Utf8, false)));
-        let fields: Vec<_> = names.into_iter().chain(error_file::schema().fields().iter().cloned()).collect();
+        let fields: Vec<_> = names.into_iter().chain(view_error_file::schema().fields().iter().cloned()).collect();
         Self { inner: Arc::clone(inner), pin: pin.cloned(), schema: Arc::new(Schema::new(fields)) }
     }
 
@@ -154,7 +154,7 @@ impl PartitionStream for Rows {
 
 fn of_slices(slices: &[Slice], of: &(String, String), schema: &SchemaRef) -> Vec<Result<RecordBatch>> {
     let listed = slices.iter().filter(|slice| !slice.errors.listed.is_empty());
-    listed.map(|slice| rows(&error_file::batch(&slice.errors.listed)?, of, schema)).collect()
+    listed.map(|slice| rows(&view_error_file::batch(&slice.errors.listed)?, of, schema)).collect()
 }
 
 async fn read(
@@ -170,7 +170,7 @@ async fn read(
             QueryError::new(Reason::Storage, format!("view errors `{path}` cannot be read: {error}"))
         };
         let mut batches = vec![];
-        for batch in error_file::read(bytes).map_err(|e| damaged(&e))? {
+        for batch in view_error_file::read(bytes).map_err(|e| damaged(&e))? {
             let batch = batch.map_err(|e| damaged(&e))?;
             batches.push(rows(&batch, &of, &schema).map_err(|e| damaged(&e))?);
         }

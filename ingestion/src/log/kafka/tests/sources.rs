@@ -114,7 +114,7 @@ async fn what_lies_behind_an_open_transaction_is_not_taken_for_missing() {
 async fn who_asks_for_a_source_ends_the_transaction_that_it_left_open() {
     let Some(rig) = Rig::new("who_asks_for_a_source_ends_the_transaction_that_it_left_open").await else { return };
     rig.log.append(&rig.topic, 0, values_of(&["0"]), mark("s", 0..1)).await.unwrap();
-    let died = rig.producer(&[("transactional.id", &holds::transactional_id(&rig.topic, "s"))]);
+    let died = rig.producer(&[("transactional.id", &source_producers::transactional_id(&rig.topic, "s"))]);
     died.init_transactions(PATIENCE).unwrap();
     died.begin_transaction().unwrap();
     died.send(BaseRecord::<(), str>::to(&rig.topic).partition(0).payload("open")).unwrap();

@@ -1,0 +1,356 @@
+//! One partition's landing: fill a segment, write it, record it, and again.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use dovetail_core::assignment::{Owned, OwnedHere};
+use dovetail_core::offsets::OffsetRange;
+use dovetail_core::pipeline::{OnBadRecord, OnDataLoss};
+use dovetail_ingestion::decoded_log::{Feed, FeedError};
+use dovetail_ingestion::formats::{DeadLetter, Decoded};
+use dovetail_ingestion::log::LogError;
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::error::LandError;
+use super::segment::{Buffer, Sealed, before_first_dead, payload_bytes};
+use super::{Landing, LandingState, SegmentEnd};
+use crate::backoff::Backoff;
+
+/// Lands one partition until the process ends or the partition stops.
+#[derive(Debug)]
+pub(crate) struct Lander {
+    pub(super) landing: Arc<Landing>,
+    pub(super) feed: Arc<Feed>,
+    pub(super) partition: i32,
+    owned: OwnedHere,
+    /// Cancelled when the process ends or the partition becomes another one's.
+    stop: CancellationToken,
+    pub(super) schema: SchemaRef,
+    pub(super) fingerprint: String,
+}
+
+/// Why a lander ends.
+#[derive(Debug)]
+enum End {
+    Shutdown,
+    Stopped { offset: i64, error: String },
+}
+
+/// A segment whose end is decided.
+struct Filled {
+    buffer: Buffer,
+    behind: Behind,
+}
+
+/// What follows a segment.
+enum Behind {
+    More,
+    /// A bad record, where the stream says to stop at one.
+    Bad(DeadLetter),
+    /// Offsets that the log has lost, where the stream says to go on without them.
+    Gap(OffsetRange),
+}
+
+/// What a read found.
+enum Found {
+    Records(Arc<Decoded>),
+    Gap(OffsetRange),
+}
+
+impl Lander {
+    pub(super) fn new(
+        landing: Arc<Landing>,
+        feed: Arc<Feed>,
+        partition: i32,
+        owned: Option<&watch::Receiver<Owned>>,
+    ) -> Self {
+        let stream = feed.stream();
+        let (schema, fingerprint) = (stream.decoded_schema(), stream.fingerprint());
+        let owned = OwnedHere::new(&stream.name, partition, owned);
+        let stop = landing.shutdown.child_token();
+        let lander = Self { landing, feed, partition, owned, stop, schema, fingerprint };
+        if lander.owned.now() {
+            lander.add_to_board();
+        }
+        lander
+    }
+
+    /// Lands while the partition is this process's. Two that land it at once do no harm: what one of them has
+    /// recorded, the other cannot.
+    pub(crate) async fn run(mut self) {
+        let shutdown = self.landing.shutdown.clone();
+        loop {
+            if self.owned.look() {
+                self.add_to_board();
+                self.stop = shutdown.child_token();
+                let (mut owned, stop) = (self.owned.clone(), self.stop.clone());
+                let mut landing = std::pin::pin!(self.land());
+                let changed = tokio::select! {
+                    () = &mut landing => false,
+                    () = owned.changed() => {
+                        stop.cancel();
+                        landing.await;
+                        true
+                    }
+                };
+                if self.owned.is_fixed() || shutdown.is_cancelled() {
+                    return;
+                }
+                // By now the partition may be this process's again: that would be no change any more.
+                if changed {
+                    continue;
+                }
+            } else {
+                self.landing.board.remove(&self.feed.stream().name, self.partition);
+            }
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                () = self.owned.changed() => {}
+            }
+        }
+    }
+
+    fn add_to_board(&self) {
+        let stream = self.feed.stream();
+        self.landing.board.add(&stream.name, self.partition, &stream.topic, self.landing.clock.now_ms());
+    }
+
+    async fn land(&self) {
+        let end = self.land_all().await;
+        let state = match end {
+            End::Shutdown => LandingState::Ended,
+            End::Stopped { offset, error } => {
+                error!(topic = self.topic(), partition = self.partition, offset, error, "landing stopped");
+                LandingState::Stopped { offset, error }
+            }
+        };
+        self.set_state(state);
+    }
+
+    async fn land_all(&self) -> End {
+        let mut next = match self.persist(0, || self.first()).await {
+            Ok(next) => next,
+            Err(end) => return end,
+        };
+        loop {
+            self.landing.board.set_next_offset(&self.feed.stream().name, self.partition, next);
+            self.set_state(LandingState::Landing);
+            match self.land_next(next).await {
+                Ok(landed) => next = landed,
+                Err(end) => return end,
+            }
+        }
+    }
+
+    /// Where to continue: at the log's first offset when nothing is landed.
+    async fn first(&self) -> Result<i64, LandError> {
+        let first = self.feed.log().bounds(self.topic(), self.partition).await;
+        let first = first.map_err(|error| LandError::Feed(error.into()))?.start;
+        Ok(self.landing.catalog.init_partition(self.topic(), self.partition, first).await?)
+    }
+
+    /// Lands the segment that starts at `next`; returns where the following one starts.
+    async fn land_next(&self, next: i64) -> Result<i64, End> {
+        let Filled { buffer, behind } = self.fill(next).await?;
+        let range = buffer.range();
+        let mut landed = range.end;
+        if !range.is_empty() {
+            let sealed = self.seal(buffer).await?;
+            landed = loop {
+                let segment = self.persist(range.start, || self.describe(&sealed)).await?;
+                if let Some(landed) = self.persist(range.start, || self.record(&segment, &sealed)).await? {
+                    break landed;
+                }
+            };
+        }
+        match behind {
+            // After a fence, whoever landed the range decides about what follows too.
+            Behind::Bad(bad) if landed == range.end => {
+                self.landing.board.set_next_offset(&self.feed.stream().name, self.partition, landed);
+                Err(End::Stopped { offset: bad.offset, error: bad.reason() })
+            }
+            Behind::Gap(gap) if landed == range.end => self.persist(gap.start, || self.record_gap(gap)).await,
+            _ => Ok(landed),
+        }
+    }
+
+    /// Reads until the segment is large or old enough.
+    async fn fill(&self, start: i64) -> Result<Filled, End> {
+        let config = &self.landing.config;
+        let mut buffer = self.buffer(start).await?;
+        let mut deadline = None;
+        while buffer.payload_bytes() < config.segment_bytes {
+            let from = buffer.range().end;
+            let found = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Err(self.land_at_once(buffer).await),
+                () = reached(deadline) => break,
+                read = self.persist(from, || self.read(from)) => read?,
+            };
+            let decoded = match found {
+                Found::Records(decoded) => decoded,
+                Found::Gap(gap) => return Ok(self.end_before(buffer, Behind::Gap(gap))),
+            };
+            if self.feed.stream().options.on_bad_record == OnBadRecord::Stop
+                && let Some((good, bad)) = before_first_dead(&decoded)
+            {
+                let bad = bad.clone();
+                buffer = self.add(buffer, Arc::new(good)).await?;
+                return Ok(self.end_before(buffer, Behind::Bad(bad)));
+            }
+            deadline.get_or_insert_with(|| Instant::now() + config.segment_age);
+            if buffer.payload_bytes() + payload_bytes(&decoded) >= config.segment_bytes {
+                self.announce(decoded.range.end);
+            }
+            buffer = self.add(buffer, decoded).await?;
+        }
+        if buffer.payload_bytes() < config.segment_bytes {
+            self.announce(buffer.range().end);
+        }
+        Ok(Filled { buffer, behind: Behind::More })
+    }
+
+    fn end_before(&self, buffer: Buffer, behind: Behind) -> Filled {
+        if !buffer.range().is_empty() {
+            self.announce(buffer.range().end);
+        }
+        Filled { buffer, behind }
+    }
+
+    async fn buffer(&self, start: i64) -> Result<Buffer, End> {
+        let new = || async { Ok(Buffer::new(self.partition, start, SchemaRef::clone(&self.schema))?) };
+        self.persist(start, new).await
+    }
+
+    /// Records at or after `from`, as soon as there are some.
+    async fn read(&self, from: i64) -> Result<Found, LandError> {
+        let goes_on = self.feed.stream().options.on_data_loss == OnDataLoss::Continue;
+        loop {
+            match self.feed.read(self.partition, from).await {
+                Ok(decoded) if !decoded.range.is_empty() => return Ok(Found::Records(decoded)),
+                // There may be nothing for hours, and yet the log is well.
+                Ok(_) => {
+                    self.set_state(LandingState::Landing);
+                    self.feed.wait(self.partition, from).await?;
+                }
+                Err(FeedError::Log(LogError::Trimmed { first, .. })) if goes_on => {
+                    return Ok(Found::Gap(OffsetRange::new(from, first)));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Encoding is heavy: it stays off the threads that answer others.
+    async fn add(&self, mut buffer: Buffer, decoded: Arc<Decoded>) -> Result<Buffer, End> {
+        let at = buffer.range().end;
+        let added = spawn_blocking(move || buffer.add(&decoded).map(|()| buffer)).await;
+        self.encoded(at, added)
+    }
+
+    async fn seal(&self, buffer: Buffer) -> Result<Sealed, End> {
+        let at = buffer.range().start;
+        let sealed = spawn_blocking(move || buffer.seal()).await;
+        self.encoded(at, sealed)
+    }
+
+    /// Rows that cannot be encoded will not be the next time either.
+    fn encoded<T>(
+        &self,
+        offset: i64,
+        result: Result<Result<T, parquet::errors::ParquetError>, tokio::task::JoinError>,
+    ) -> Result<T, End> {
+        let result = result.map_err(LandError::from).and_then(|encoded| Ok(encoded?));
+        result.map_err(|error| End::Stopped { offset, error: error.reason() })
+    }
+
+    fn announce(&self, end: i64) {
+        let end = SegmentEnd { topic: self.topic().to_owned(), partition: self.partition, end };
+        // Nobody has to listen.
+        let _ = self.landing.ends.send(end);
+    }
+
+    /// A stopping process lands what it holds if that is quick: the next one would read it again.
+    async fn land_at_once(&self, buffer: Buffer) -> End {
+        if buffer.range().is_empty() {
+            return End::Shutdown;
+        }
+        let range = buffer.range();
+        self.announce(range.end);
+        let land = async {
+            let sealed = spawn_blocking(move || buffer.seal()).await??;
+            let segment = self.describe(&sealed).await?;
+            self.record(&segment, &sealed).await
+        };
+        match timeout(self.landing.config.stop_grace, land).await {
+            Ok(Ok(Some(next))) => self.landing.board.set_next_offset(&self.feed.stream().name, self.partition, next),
+            Ok(Err(error)) => {
+                info!(topic = self.topic(), partition = self.partition, %range, reason = error.reason(), "left to be read again")
+            }
+            Ok(Ok(None)) | Err(_) => {
+                info!(topic = self.topic(), partition = self.partition, %range, "left to be read again")
+            }
+        }
+        End::Shutdown
+    }
+
+    /// Repeats `attempt` until it succeeds, with growing pauses and with the reason on the board.
+    async fn persist<T, F>(&self, offset: i64, attempt: impl Fn() -> F) -> Result<T, End>
+    where
+        F: Future<Output = Result<T, LandError>>,
+    {
+        let config = &self.landing.config;
+        let mut backoff = Backoff::new(config.first_pause, config.longest_pause);
+        loop {
+            let attempted = tokio::select! {
+                biased;
+                attempted = attempt() => attempted,
+                () = self.out_of_grace() => return Err(End::Shutdown),
+            };
+            let error = match attempted {
+                Ok(value) => {
+                    self.set_state(LandingState::Landing);
+                    return Ok(value);
+                }
+                Err(error) if error.is_end() => return Err(End::Shutdown),
+                Err(error) if error.is_final() => return Err(End::Stopped { offset, error: error.reason() }),
+                Err(error) => error,
+            };
+            let (reason, pause) = (error.reason(), backoff.pause());
+            warn!(topic = self.topic(), partition = self.partition, reason, ?pause, "landing stalled");
+            self.set_state(LandingState::Stalled { reason });
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(End::Shutdown),
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    /// A store that does not answer must not keep the process from ending.
+    async fn out_of_grace(&self) {
+        self.stop.cancelled().await;
+        sleep(self.landing.config.stop_grace).await;
+    }
+
+    pub(super) fn topic(&self) -> &str {
+        &self.feed.stream().topic
+    }
+
+    fn set_state(&self, state: LandingState) {
+        let now_ms = self.landing.clock.now_ms();
+        self.landing.board.set_state(&self.feed.stream().name, self.partition, state, now_ms);
+    }
+}
+
+/// Never, when there is no deadline.
+async fn reached(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,3 @@
+//! Where records come from and, in time, where answers go. Each source has a folder of its own in [`sources`].
+
+pub mod sources;

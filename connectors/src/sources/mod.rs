@@ -1,0 +1,4 @@
+//! Sources of records.
+
+pub mod file;
+pub mod generate;

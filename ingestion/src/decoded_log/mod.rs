@@ -1,0 +1,115 @@
+//! The feed: decoded records of one stream, for both layers.
+//!
+//! Layers read at their own pace and know nothing of each other. Whoever is first decodes; the other finds the
+//! batch in a bounded cache, or decodes again when it is too far behind. A layer that stalls delays nobody: nothing is
+//! held while the log is read.
+
+mod partition;
+mod recent;
+mod slice;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use dovetail_core::pipeline::Stream;
+use tokio::sync::watch;
+
+use self::partition::Partition;
+use crate::formats::{DecodeError, Decoded};
+use crate::log::{Log, LogError};
+
+#[cfg(test)]
+mod tests;
+
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}
+
+/// Bounds of a feed.
+#[derive(Debug, Clone)]
+pub struct FeedConfig {
+    /// About how many bytes of payload one read decodes.
+    pub batch_bytes: usize,
+    /// How many bytes each partition keeps decoded for the other layer.
+    pub cache_bytes: usize,
+}
+
+/// Decoded records of one stream. Cheap to share.
+#[derive(Debug)]
+pub struct Feed {
+    log: Arc<dyn Log>,
+    stream: Arc<Stream>,
+    config: FeedConfig,
+    /// By number; a topic gets more, never fewer.
+    partitions: RwLock<Vec<Arc<Partition>>>,
+    count: watch::Sender<u32>,
+}
+
+impl Feed {
+    /// A feed of all partitions of the stream's topic, which must exist.
+    pub async fn open(log: Arc<dyn Log>, stream: Arc<Stream>, config: FeedConfig) -> Result<Self, FeedError> {
+        let feed = Self { log, stream, config, partitions: RwLock::default(), count: watch::Sender::new(0) };
+        feed.look().await?;
+        Ok(feed)
+    }
+
+    /// Takes up the partitions that the topic has and the feed has not.
+    pub async fn look(&self) -> Result<(), FeedError> {
+        let there = self.log.partitions(&self.stream.topic).await?;
+        let mut all = self.partitions.write().unwrap_or_else(PoisonError::into_inner);
+        while all.len() < there as usize {
+            let number = i32::try_from(all.len()).unwrap_or(i32::MAX);
+            let partition = Partition::new(Arc::clone(&self.log), Arc::clone(&self.stream), number, &self.config)?;
+            all.push(Arc::new(partition));
+        }
+        drop(all);
+        self.count.send_if_modified(|count| {
+            let grown = *count < there;
+            *count = there.max(*count);
+            grown
+        });
+        Ok(())
+    }
+
+    pub fn stream(&self) -> &Arc<Stream> {
+        &self.stream
+    }
+
+    pub fn log(&self) -> &Arc<dyn Log> {
+        &self.log
+    }
+
+    /// Number of partitions.
+    pub fn partitions(&self) -> u32 {
+        *self.count.borrow()
+    }
+
+    /// Number of partitions, also when it grows.
+    pub fn count(&self) -> watch::Receiver<u32> {
+        self.count.subscribe()
+    }
+
+    fn partition(&self, number: i32) -> Option<Arc<Partition>> {
+        let all = self.partitions.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(usize::try_from(number).ok()?).cloned()
+    }
+
+    /// Decoded records at or after `from`; an empty range at the log's end.
+    pub async fn read(&self, partition: i32, from: i64) -> Result<Arc<Decoded>, FeedError> {
+        match self.partition(partition) {
+            Some(partition) => partition.read(from).await,
+            None => {
+                let (topic, partitions) = (self.stream.topic.clone(), self.partitions());
+                Err(LogError::NoSuchPartition { topic, partition, partitions }.into())
+            }
+        }
+    }
+
+    /// Returns once there is something at or after `from`.
+    pub async fn wait(&self, partition: i32, from: i64) -> Result<(), FeedError> {
+        Ok(self.log.wait_past(&self.stream.topic, partition, from).await?)
+    }
+}

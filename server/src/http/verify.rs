@@ -1,0 +1,65 @@
+//! Verifying, and how far that has come.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use dovetail_api::verify::{Verdict, VerifyProgress, VerifyRequest};
+use dovetail_serving_layer::{Code, Failed, QueryError};
+use futures::stream;
+use serde::Deserialize;
+use tokio::sync::mpsc;
+
+use super::{App, parsed};
+use crate::jobs::verify::{digests, verify_all};
+
+pub(super) async fn verify(State(app): State<Arc<App>>, body: Bytes) -> Result<axum::Json<Vec<Verdict>>, Failed> {
+    let body: VerifyRequest = parsed(&body)?;
+    let known = |name: &str| app.engine.views.iter().any(|view| view.name.as_str() == name);
+    if let Some(unknown) = body.views.iter().find(|name| !known(name)) {
+        return Err(Failed::new(Code::UnknownView, format!("no view `{unknown}` that is folded")));
+    }
+    let wanted = |name: &str| body.views.is_empty() || body.views.iter().any(|wanted| wanted == name);
+    let views: Vec<_> = app.engine.views.iter().filter(|view| wanted(view.name.as_str())).cloned().collect();
+    let verdicts = verify_all(&app.engine, &views, &app.verifying).await;
+    verdicts.map(axum::Json).map_err(|error| not_verified(&error))
+}
+
+/// Of a query that was refused, what it says itself; all else goes by itself once somebody answers, or is told.
+fn not_verified(error: &anyhow::Error) -> Failed {
+    match error.downcast_ref::<QueryError>() {
+        Some(query) => Failed::from(query),
+        None => Failed::new(Code::Unavailable, format!("{error:#}")),
+    }
+}
+
+pub(super) async fn progress(State(app): State<Arc<App>>) -> axum::Json<VerifyProgress> {
+    axum::Json(app.verifying.now())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Of {
+    stream: String,
+}
+
+/// A digest of 16 bytes for each record of a stream; cut off when one cannot be read.
+pub(super) async fn records(State(app): State<Arc<App>>, Query(Of { stream }): Query<Of>) -> Result<Response, Failed> {
+    let Some(stream) = app.engine.streams.iter().find(|known| known.name.as_str() == stream).cloned() else {
+        return Err(Failed::new(Code::UnknownStream, format!("no stream `{stream}`")));
+    };
+    let (sender, pieces) = mpsc::channel(2);
+    let engine = Arc::clone(&app.engine);
+    app.engine.tracker().spawn(async move {
+        if let Err(error) = digests(&engine, &stream, &sender).await {
+            tracing::warn!(stream = %stream.name, error = format!("{error:#}"), "reading all records failed");
+            // Who asked has gone, or sees that the answer is cut off.
+            let _ = sender.send(Err(error)).await;
+        }
+    });
+    let next = async |mut pieces: mpsc::Receiver<_>| pieces.recv().await.map(|piece| (piece, pieces));
+    let body = Body::from_stream(stream::unfold(pieces, next));
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], body).into_response())
+}

@@ -1,0 +1,4 @@
+//! Works that are asked for and take a while.
+
+pub(crate) mod replay;
+pub mod verify;

@@ -1,0 +1,152 @@
+//! All records of a partition, folded once more: from the landing where the log was trimmed, then from the log.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, bail};
+use dovetail_core::catalog::{Catalog, Gap, Segment};
+use dovetail_core::offsets::{OffsetRange, Offsets};
+use dovetail_core::pipeline::Stream;
+use dovetail_core::store::Store;
+use dovetail_ingestion::formats::{Decoded, Decoder};
+use dovetail_ingestion::landed_records::LandedRecords;
+use dovetail_ingestion::log::{Log, LogError};
+use tokio::sync::mpsc;
+
+use crate::jobs::verify::{Folding, Progress};
+use crate::process::engine::Engine;
+
+/// Payload bytes per read of the log.
+pub(crate) const READ: usize = 4 << 20;
+/// Batches of a segment that wait to be folded.
+const AHEAD: usize = 2;
+
+/// What covers an offset in the landing.
+pub(crate) enum Landed {
+    Segment(Segment),
+    /// Nothing is there: the log had lost it before.
+    Gap(Gap),
+}
+
+/// Where records are read from again.
+#[derive(Debug)]
+pub(crate) struct Replay<'e> {
+    pub log: &'e dyn Log,
+    pub catalog: &'e Catalog,
+    pub store: &'e Store,
+    pub stream: &'e Arc<Stream>,
+    pub progress: &'e Progress,
+    /// The first offset of each partition that the catalog knows, which never changes: it is asked once.
+    firsts: HashMap<i32, i64>,
+}
+
+impl<'e> Replay<'e> {
+    pub(crate) async fn new(engine: &'e Engine, stream: &'e Arc<Stream>, progress: &'e Progress) -> Result<Self> {
+        let known = engine.catalog.partitions(&stream.topic).await?;
+        let firsts = known.into_iter().map(|known| (known.partition, known.first_offset)).collect();
+        let (log, catalog, store) = (engine.log.as_ref(), &engine.catalog, &engine.store);
+        Ok(Self { log, catalog, store, stream, progress, firsts })
+    }
+
+    /// Folds every record of the partition below `end`. Returns how many there were.
+    pub(crate) async fn run(
+        &self,
+        partition: i32,
+        end: i64,
+        decoder: &mut Decoder,
+        folding: &mut Folding,
+    ) -> Result<u64> {
+        let topic = &self.stream.topic;
+        let mut at = self.first(partition).await?;
+        let mut records = 0;
+        while at < end {
+            let fetched = match self.log.read(topic, partition, at, READ).await {
+                Err(LogError::Trimmed { .. }) => {
+                    let next = match self.landed_at(partition, at).await? {
+                        Landed::Segment(segment) => {
+                            records += self.landed(&segment, OffsetRange::new(at, end), folding).await?;
+                            segment.range.end
+                        }
+                        Landed::Gap(gap) => gap.range.end,
+                    };
+                    self.progress.read((next.min(end) - at).unsigned_abs());
+                    at = next;
+                    continue;
+                }
+                fetched => fetched?,
+            };
+            let next = fetched.range.end;
+            if next <= at {
+                bail!("the log of `{topic}` partition {partition} ends at {at}, before {end}");
+            }
+            let decoded = Arc::new(decoder.decode(partition, &fetched)?).between(at, end);
+            records += fold(folding, &decoded).await?;
+            self.progress.read((next.min(end) - at).unsigned_abs());
+            at = next;
+        }
+        Ok(records)
+    }
+
+    /// How many offsets there are to read below `head`, or in all of the log.
+    pub(crate) async fn records(&self, head: Option<&Offsets>) -> Result<u64> {
+        let topic = &self.stream.topic;
+        let mut records = 0;
+        for partition in 0..self.log.partitions(topic).await?.cast_signed() {
+            let end = match head {
+                Some(head) => head.get(partition),
+                None => self.log.bounds(topic, partition).await?.end,
+            };
+            records += u64::try_from(end - self.first(partition).await?).unwrap_or(0);
+        }
+        Ok(records)
+    }
+
+    pub(crate) async fn first(&self, partition: i32) -> Result<i64> {
+        Ok(match self.firsts.get(&partition) {
+            Some(first) => *first,
+            None => self.log.bounds(&self.stream.topic, partition).await?.start,
+        })
+    }
+
+    /// What covers `offset` where the log does not.
+    pub(crate) async fn landed_at(&self, partition: i32, offset: i64) -> Result<Landed> {
+        let topic = &self.stream.topic;
+        let range = OffsetRange::new(offset, offset + 1);
+        if let Some(segment) = self.catalog.segments_in(topic, partition, range).await?.into_iter().next() {
+            return Ok(Landed::Segment(segment));
+        }
+        let here = |gap: &Gap| gap.topic == *topic && gap.partition == partition && gap.range.contains(offset);
+        let gap = self.catalog.gaps().await?.into_iter().find(here);
+        let gone = || anyhow!("offset {offset} of `{topic}` partition {partition} is neither in the log nor landed");
+        gap.map(Landed::Gap).ok_or_else(gone)
+    }
+
+    /// The segment's records within `range`.
+    async fn landed(&self, segment: &Segment, range: OffsetRange, folding: &mut Folding) -> Result<u64> {
+        let landed = LandedRecords::open(self.store, segment).await;
+        let landed = landed.with_context(|| format!("segment `{}`", segment.path))?;
+        let (output, mut batches) = mpsc::channel(AHEAD);
+        let (partition, mut decoder) = (segment.partition, Decoder::new(Arc::clone(self.stream))?);
+        let decoding = tokio::task::spawn_blocking(move || {
+            for fetched in landed {
+                let decoded = fetched.map_err(anyhow::Error::from).and_then(|f| Ok(decoder.decode(partition, &f)?));
+                if output.blocking_send(decoded).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut records = 0;
+        while let Some(decoded) = batches.recv().await {
+            let decoded = decoded.with_context(|| format!("segment `{}`", segment.path))?;
+            let decoded = Arc::new(decoded).between(range.start, range.end);
+            records += fold(folding, &decoded).await?;
+        }
+        decoding.await?;
+        Ok(records)
+    }
+}
+
+async fn fold(folding: &mut Folding, decoded: &Decoded) -> Result<u64> {
+    folding.fold(&decoded.rows).await?;
+    Ok((decoded.rows.num_rows() + decoded.dead.len()) as u64)
+}

@@ -1,0 +1,307 @@
+//! The layers of one process, put together: all of them, or one.
+//!
+//! Folding and landing run on a runtime of their own, so that they do not delay the connections.
+
+mod bridge;
+mod landings;
+mod streams;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use dovetail_batch_layer::{BatchHandle, BatchLayer, BatchParts};
+use dovetail_core::catalog::{Catalog, MemberLayer};
+use dovetail_core::clock::Clock;
+use dovetail_core::name::StreamName;
+use dovetail_core::pipeline::Stream;
+use dovetail_core::realtime::Realtime;
+use dovetail_core::store::Store;
+use dovetail_core::view::View;
+use dovetail_ingestion::append::Appender;
+use dovetail_ingestion::log::Log;
+use dovetail_serving_layer::{Member, RemoteParts, RemoteRealtime, Serving, ServingParts};
+use dovetail_speed_layer::{SpeedLayer, SpeedParts};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::streams::{Streams, look_for_partitions, open_streams, register};
+use crate::config::Config;
+use crate::process::backends::Backends;
+use crate::process::membership;
+use crate::process::membership::{Addresses, Membership};
+use crate::process::plan::Plan;
+use crate::process::roles::Roles;
+
+/// A running process.
+#[derive(Debug)]
+pub struct Engine {
+    pub roles: Roles,
+    pub views: Vec<Arc<View>>,
+    pub streams: Vec<Arc<Stream>>,
+    /// Empty where this process does not ingest.
+    pub appenders: HashMap<StreamName, Arc<Appender>>,
+    pub log: Arc<dyn Log>,
+    pub catalog: Catalog,
+    pub store: Store,
+    pub clock: Clock,
+    pub metrics: Option<PrometheusHandle>,
+    batch: Option<BatchHandle>,
+    speed: Option<Arc<SpeedLayer>>,
+    serving: Option<Arc<Serving>>,
+    backends: Backends,
+    tracker: TaskTracker,
+    shutdown: CancellationToken,
+    speed_stop: CancellationToken,
+}
+
+/// How long a stopping process waits for its tasks.
+const STOP_WITHIN: Duration = Duration::from_secs(8);
+/// How often it is looked at whether another process changed the catalog.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What an engine is started with, besides the pipeline.
+#[derive(Debug)]
+pub struct Surroundings<'c> {
+    pub backends: Backends,
+    pub roles: Roles,
+    /// Where other processes reach this one; only used with one role.
+    pub addresses: Addresses,
+    pub config: &'c Config,
+    pub metrics: Option<PrometheusHandle>,
+    /// Where folding and landing run.
+    pub work: Handle,
+}
+
+/// Names a shift of this process's clock, for tests of hosts that disagree about the time.
+const CLOCK_AHEAD_MS: &str = "DOVETAIL_TEST_CLOCK_AHEAD_MS";
+
+fn clock() -> Result<Clock> {
+    let Ok(ahead_ms) = std::env::var(CLOCK_AHEAD_MS) else { return Ok(Clock::System) };
+    let ahead_ms = ahead_ms.parse().with_context(|| format!("`{CLOCK_AHEAD_MS}` is milliseconds, not `{ahead_ms}`"))?;
+    Ok(Clock::Wrong { ahead_ms })
+}
+
+impl Engine {
+    /// Starts everything as `config` says.
+    pub async fn start(plan: Plan, config: &Config, metrics: Option<PrometheusHandle>, work: &Handle) -> Result<Self> {
+        let backends = Backends::open(config).await?;
+        let (roles, work) = (Roles::All, work.clone());
+        Self::start_on(&plan, Surroundings { backends, roles, addresses: Addresses::default(), config, metrics, work })
+            .await
+    }
+
+    /// Starts the layers that `surroundings` name.
+    pub async fn start_on(plan: &Plan, surroundings: Surroundings<'_>) -> Result<Self> {
+        let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
+        let started = Self::start_with(plan, surroundings, &tracker, &shutdown).await;
+        if started.is_err() {
+            // Nothing of it goes on beside the next try.
+            shutdown.cancel();
+            tracker.close();
+            if tokio::time::timeout(STOP_WITHIN, tracker.wait()).await.is_err() {
+                tracing::warn!("tasks of an engine that did not start have not ended");
+            }
+        }
+        started
+    }
+
+    async fn start_with(
+        plan: &Plan,
+        surroundings: Surroundings<'_>,
+        tracker: &TaskTracker,
+        shutdown: &CancellationToken,
+    ) -> Result<Self> {
+        let Surroundings { backends, roles, addresses, config, metrics, work } = surroundings;
+        if roles.one().is_some() && backends.is_alone() {
+            bail!(
+                "the embedded log is for one process: name the brokers of a Kafka cluster in `[kafka] brokers`, or \
+                 run everything in one process with `dovetail up`"
+            );
+        }
+        let Backends { log, catalog, store, .. } = backends.clone();
+        let clock = clock()?;
+        let streams: Vec<Arc<Stream>> = plan.pipeline.streams.iter().cloned().map(Arc::new).collect();
+        let views = plan.folded();
+        backends.prepare(&plan.pipeline.streams).await?;
+        register(&catalog, &streams, plan, &clock).await?;
+        let Streams { feeds, appenders, shared } = open_streams(&log, &streams, roles, config, &clock).await?;
+        if !backends.is_alone() {
+            look_for_partitions(&feeds, tracker, shutdown);
+        }
+        let owned = match roles.one() {
+            Some(layer) => {
+                let (others, stop) = (catalog.clone(), shutdown.clone());
+                tracker.spawn(async move { stop.run_until_cancelled(others.follow_others(LOOK)).await });
+                let (catalog, id) = (catalog.clone(), member_id(layer));
+                let lease = config.member.lease;
+                let member = Membership { catalog, layer, id, addresses, shared, lease };
+                Some(member.join(tracker, shutdown.clone()).await?)
+            }
+            None => None,
+        };
+
+        let speed_stop = shutdown.child_token();
+        let speed = roles.has(MemberLayer::Speed).then(|| SpeedParts {
+            views: views.clone(),
+            feeds: feeds.clone(),
+            catalog: catalog.clone(),
+            owned: owned.clone(),
+            config: config.speed(),
+        });
+        let batch = match roles.has(MemberLayer::Batch) {
+            true => Some(BatchParts {
+                streams: streams.clone(),
+                views: views.clone(),
+                feeds,
+                catalog: catalog.clone(),
+                store: store.clone(),
+                clock: clock.clone(),
+                owned,
+                // Kafka has a retention of its own.
+                trim: (backends.is_alone() && config.log.trims()).then(|| Arc::clone(&log)),
+                work: work.clone(),
+                config: config.batch()?,
+            }),
+            false => None,
+        };
+        let layers = start_layers(speed, batch, tracker.clone(), shutdown.clone(), speed_stop.clone());
+        let (speed, batch) = work.spawn(layers).await.map_err(|e| anyhow!("the layers did not start: {e}"))??;
+        if let (Some(speed), Some(batch)) = (&speed, &batch) {
+            bridge::boundaries(speed, batch, &streams, tracker, shutdown);
+        }
+        if let Some(speed) = &speed {
+            bridge::pressure(speed, &catalog, tracker, shutdown);
+        }
+
+        let serving = match roles.has(MemberLayer::Serve) {
+            true => {
+                let realtime: Arc<dyn Realtime> = match &speed {
+                    Some(speed) => Arc::<SpeedLayer>::clone(speed),
+                    None => remote(&views, &catalog, config, tracker, shutdown),
+                };
+                let serving = Serving::new(ServingParts {
+                    views: plan.views.clone(),
+                    streams: streams.clone(),
+                    lookups: plan.planner.context().clone(),
+                    catalog: catalog.clone(),
+                    store: store.clone(),
+                    realtime,
+                    log: Some(Arc::clone(&log)),
+                    landing: Some(match &batch {
+                        Some(batch) => Arc::new(landings::Here(batch.clone())),
+                        None => landings::elsewhere(&catalog, tracker, shutdown)?,
+                    }),
+                    clock: clock.clone(),
+                    metrics: metrics.clone(),
+                    config: config.serving(),
+                });
+                let serving = serving.await?;
+                serving.run(tracker, shutdown.clone());
+                Some(serving)
+            }
+            false => None,
+        };
+        let engine = Self {
+            roles,
+            views,
+            streams,
+            appenders,
+            log,
+            catalog,
+            store,
+            clock,
+            metrics,
+            batch,
+            speed,
+            serving,
+            backends,
+            tracker: tracker.clone(),
+            shutdown: shutdown.clone(),
+            speed_stop,
+        };
+        Ok(engine)
+    }
+
+    /// The batch layer, if this process runs it.
+    pub fn batch(&self) -> Result<&BatchHandle> {
+        self.batch.as_ref().context("this process runs no batch layer")
+    }
+
+    /// The speed layer, if this process runs it.
+    pub fn speed(&self) -> Result<&Arc<SpeedLayer>> {
+        self.speed.as_ref().context("this process runs no speed layer")
+    }
+
+    /// The serving layer, if this process runs it.
+    pub fn serving(&self) -> Result<&Arc<Serving>> {
+        self.serving.as_ref().context("this process runs no serving layer")
+    }
+
+    /// Stops the speed layer alone. Batch runs and `batch.VIEW` go on; the merged views say that it is gone.
+    pub fn stop_speed(&self) {
+        self.speed_stop.cancel();
+    }
+
+    /// Cancelled when the process is to stop.
+    pub fn shutdown(&self) -> &CancellationToken {
+        &self.shutdown
+    }
+
+    /// Where tasks of this process are spawned.
+    pub fn tracker(&self) -> &TaskTracker {
+        &self.tracker
+    }
+
+    /// Stops cleanly: what takes longer than some seconds is abandoned, and read again from the log next time.
+    pub async fn stop(&self) {
+        self.shutdown.cancel();
+        self.tracker.close();
+        if tokio::time::timeout(STOP_WITHIN, self.tracker.wait()).await.is_err() {
+            tracing::warn!("some tasks did not stop in time");
+        }
+        self.backends.close().await;
+    }
+}
+
+/// No other process's, now or ever.
+fn member_id(layer: MemberLayer) -> String {
+    format!("{layer}-{}-{:08x}", std::process::id(), rand::random::<u32>())
+}
+
+/// The speed layers of other processes.
+fn remote(
+    views: &[Arc<View>],
+    catalog: &Catalog,
+    config: &Config,
+    tracker: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> Arc<dyn Realtime> {
+    let members = membership::follow(
+        catalog.clone(),
+        MemberLayer::Speed,
+        config.member.lease / 4,
+        |member| Some(Member { id: member.id, address: member.flight? }),
+        tracker,
+        shutdown.clone(),
+    );
+    RemoteRealtime::start(RemoteParts { views: views.to_vec(), members, config: config.remote() }, tracker, shutdown)
+}
+
+async fn start_layers(
+    speed: Option<SpeedParts>,
+    batch: Option<BatchParts>,
+    tracker: TaskTracker,
+    shutdown: CancellationToken,
+    speed_stop: CancellationToken,
+) -> Result<(Option<Arc<SpeedLayer>>, Option<BatchHandle>)> {
+    let speed = match speed {
+        Some(speed) => Some(SpeedLayer::start(speed, &tracker, &speed_stop).await?),
+        None => None,
+    };
+    let batch = batch.map(|batch| BatchLayer::start(batch, &tracker, shutdown));
+    Ok((speed, batch))
+}

@@ -1,0 +1,95 @@
+//! What landing does, for `sys.partitions`: in this process, or in those of the batch layer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use dovetail_api::layers::LayerInfo;
+use dovetail_api::paths;
+use dovetail_batch_layer::BatchHandle;
+use dovetail_core::catalog::{Catalog, Member, MemberLayer};
+use dovetail_core::name::StreamName;
+use dovetail_serving_layer::{Landing, LandingAt};
+use futures::future::join_all;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::debug;
+
+use crate::http::landing_state;
+
+/// How often the batch layer's processes are asked.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The landing of this process.
+#[derive(Debug)]
+pub(super) struct Here(pub(super) BatchHandle);
+
+impl Landing for Here {
+    fn at(&self, stream: &StreamName, partition: i32) -> Option<LandingAt> {
+        let status = self.0.landing_status();
+        let at = status.borrow().get(&(stream.clone(), partition)).cloned()?;
+        let (state, error) = landing_state(at.state);
+        Some(LandingAt { state: state.to_owned(), error })
+    }
+}
+
+type Known = BTreeMap<(String, i32), LandingAt>;
+
+/// What the processes of the batch layer said last.
+#[derive(Debug)]
+struct Elsewhere(watch::Receiver<Known>);
+
+impl Landing for Elsewhere {
+    fn at(&self, stream: &StreamName, partition: i32) -> Option<LandingAt> {
+        self.0.borrow().get(&(stream.to_string(), partition)).cloned()
+    }
+}
+
+/// Asks the processes of the batch layer now and then, until `shutdown`.
+pub(super) fn elsewhere(
+    catalog: &Catalog,
+    tracker: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> Result<Arc<dyn Landing>> {
+    let http = reqwest::Client::builder().timeout(PATIENCE).build()?;
+    let (catalog, shutdown) = (catalog.clone(), shutdown.clone());
+    let (sender, receiver) = watch::channel(Known::new());
+    tracker.spawn(async move {
+        let asking = async {
+            loop {
+                match catalog.members(MemberLayer::Batch).await {
+                    Ok(members) => {
+                        let said = join_all(members.iter().map(|member| ask(&http, member))).await;
+                        sender.send_replace(said.into_iter().flatten().collect());
+                    }
+                    Err(error) => debug!(%error, "what the landers do is as it was last known"),
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        shutdown.run_until_cancelled(asking).await;
+    });
+    Ok(Arc::new(Elsewhere(receiver)))
+}
+
+/// What one process says; nothing, where it does not answer.
+async fn ask(http: &reqwest::Client, member: &Member) -> Known {
+    let asked = async {
+        let answer = http.get(format!("{}{}", member.address, paths::LAYERS)).send().await?.error_for_status()?;
+        answer.json::<Vec<LayerInfo>>().await
+    };
+    match asked.await {
+        Ok(layers) => {
+            let landing = layers.into_iter().filter(|layer| layer.layer == MemberLayer::Batch.as_str());
+            landing.map(|at| ((at.stream, at.partition), LandingAt { state: at.state, error: at.reason })).collect()
+        }
+        Err(error) => {
+            debug!(member = member.id, %error, "what it lands is not known");
+            Known::new()
+        }
+    }
+}

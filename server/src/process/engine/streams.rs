@@ -1,0 +1,109 @@
+//! The streams of a process: known to the catalog, with a feed for who reads and an appender for who ingests.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use dovetail_core::catalog::{Catalog, MemberLayer, StreamRow, ViewRow};
+use dovetail_core::clock::Clock;
+use dovetail_core::name::StreamName;
+use dovetail_core::pipeline::Stream;
+use dovetail_ingestion::append::Appender;
+use dovetail_ingestion::decoded_log::Feed;
+use dovetail_ingestion::log::{Log, LogError};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info};
+
+use crate::config::Config;
+use crate::process::membership::Shared;
+use crate::process::plan::Plan;
+use crate::process::roles::Roles;
+
+/// Makes the pipeline known to the catalog.
+pub(super) async fn register(catalog: &Catalog, streams: &[Arc<Stream>], plan: &Plan, clock: &Clock) -> Result<()> {
+    for stream in streams {
+        let row = StreamRow {
+            name: stream.name.clone(),
+            topic: stream.topic.clone(),
+            schema_fingerprint: stream.fingerprint(),
+        };
+        catalog.register_stream(&row).await?;
+    }
+    for view in plan.folded() {
+        let row = ViewRow {
+            name: view.name.clone(),
+            fingerprint: view.fingerprint.clone(),
+            sql: view.sql.clone(),
+            created_ms: clock.now_ms(),
+        };
+        catalog.register_view(&row).await?;
+    }
+    Ok(())
+}
+
+/// What there is for each stream.
+pub(super) struct Streams {
+    pub(super) feeds: HashMap<StreamName, Arc<Feed>>,
+    pub(super) appenders: HashMap<StreamName, Arc<Appender>>,
+    /// What members of the layer share.
+    pub(super) shared: Vec<Shared>,
+}
+
+/// Says once where a topic has more partitions than the pipeline asks for: some were added.
+async fn tell_of_more(log: &dyn Log, stream: &Stream) -> Result<(), LogError> {
+    let (existing, wanted) = (log.partitions(&stream.topic).await?, stream.options.partitions);
+    if existing > wanted {
+        info!(topic = stream.topic, existing, wanted, "the topic has more partitions than the pipeline asks for");
+    }
+    Ok(())
+}
+
+/// How often it is looked at whether a topic got more partitions.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Takes up partitions that are added to the topics, until `shutdown`.
+pub(super) fn look_for_partitions(
+    feeds: &HashMap<StreamName, Arc<Feed>>,
+    tracker: &TaskTracker,
+    shutdown: &CancellationToken,
+) {
+    for feed in feeds.values() {
+        let (feed, stop) = (Arc::clone(feed), shutdown.clone());
+        let looking = async move {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                if let Err(error) = feed.look().await {
+                    debug!(%error, "whether the topic got more partitions is not known");
+                }
+            }
+        };
+        tracker.spawn(async move { stop.run_until_cancelled(looking).await });
+    }
+}
+
+/// Opens what the roles need of the topics, which exist.
+pub(super) async fn open_streams(
+    log: &Arc<dyn Log>,
+    streams: &[Arc<Stream>],
+    roles: Roles,
+    config: &Config,
+    clock: &Clock,
+) -> Result<Streams> {
+    let mut opened = Streams { feeds: HashMap::new(), appenders: HashMap::new(), shared: vec![] };
+    for stream in streams {
+        tell_of_more(log.as_ref(), stream).await?;
+        if roles.reads() {
+            let feed = Feed::open(Arc::clone(log), Arc::clone(stream), config.feed()).await?;
+            let (topic, partitions) = (stream.topic.clone(), feed.count());
+            opened.shared.push(Shared { stream: stream.name.clone(), topic, partitions });
+            opened.feeds.insert(stream.name.clone(), Arc::new(feed));
+        }
+        if roles.has(MemberLayer::Ingest) {
+            let appender = Appender::open(Arc::clone(log), Arc::clone(stream), clock.clone()).await?;
+            opened.appenders.insert(stream.name.clone(), Arc::new(appender));
+        }
+    }
+    Ok(opened)
+}
