@@ -25,6 +25,7 @@ pub mod snapshot;
 pub mod sql;
 pub mod state_file;
 pub mod store;
+pub mod stored;
 pub mod texts;
 pub mod view;
 
