@@ -12,14 +12,18 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef, TimeUnit};
+use arrow::datatypes::{DataType, FieldRef, Schema, TimeUnit};
+use datafusion::catalog::cte_worktable::CteWorkTable;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, Result};
+use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::logical_expr::expr::{Cast, ScalarFunction, TryCast};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Projection, Union, Values};
+use datafusion::logical_expr::{
+    Expr, ExprSchemable, LogicalPlan, Projection, TableScan, TableScanBuilder, Union, Values,
+};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 
@@ -62,7 +66,11 @@ impl Microseconds {
         })?;
         // Also where nothing but the types of the inputs changed.
         match changed.data {
-            scan @ LogicalPlan::TableScan(_) if is_stale(&scan) => Ok(Transformed::yes(cast_above(scan)?)),
+            LogicalPlan::TableScan(scan)
+                if scan.projected_schema.fields().iter().any(|f| counts_nanos(f.data_type())) =>
+            {
+                Ok(Transformed::yes(held_scan(scan)?))
+            }
             LogicalPlan::Union(Union { inputs, schema }) => {
                 let schema = held(&schema)?;
                 Ok(Transformed::yes(LogicalPlan::Union(Union { inputs, schema })))
@@ -161,7 +169,22 @@ fn with_type(field: &FieldRef) -> FieldRef {
     Arc::new(field.as_ref().clone().with_data_type(in_microseconds(field.data_type())))
 }
 
-/// The columns of `scan`, under their names.
+/// What `scan` yields, under its names. A query that reads itself reads what it was changed to yield.
+fn held_scan(scan: TableScan) -> Result<LogicalPlan> {
+    let provider = source_as_provider(&scan.source)?;
+    match provider.downcast_ref::<CteWorkTable>() {
+        Some(own) => {
+            let fields = own.schema().fields().iter().map(with_type).collect::<Vec<_>>();
+            let held = CteWorkTable::new(own.name(), Arc::new(Schema::new(fields)));
+            let source = provider_as_source(Arc::new(held));
+            let TableScan { table_name, projection, filters, fetch, .. } = scan;
+            let scan = TableScanBuilder::new(table_name, source).with_projection(projection).with_filters(filters);
+            Ok(LogicalPlan::TableScan(scan.with_fetch(fetch).build()?))
+        }
+        None => cast_above(LogicalPlan::TableScan(scan)),
+    }
+}
+
 fn cast_above(scan: LogicalPlan) -> Result<LogicalPlan> {
     let columns = scan.schema().iter().map(|(relation, field)| {
         let column = Expr::Column(Column::new(relation.cloned(), field.name()));
