@@ -24,6 +24,7 @@ pub mod slices;
 pub mod sql;
 pub mod state_file;
 pub mod store;
+pub mod stored;
 pub mod texts;
 pub mod view;
 pub mod view_error_file;

@@ -223,7 +223,7 @@ impl Lander {
     }
 
     async fn buffer(&self, start: i64) -> Result<Buffer, End> {
-        let new = || async { Ok(Buffer::new(self.partition, start, SchemaRef::clone(&self.schema))?) };
+        let new = || async { Ok(Buffer::new(self.partition, start, &self.schema)?) };
         self.persist(start, new).await
     }
 

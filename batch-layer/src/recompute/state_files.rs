@@ -96,14 +96,14 @@ impl<'r> StateWriter<'r> {
         let (view, about) = (self.view, self.about.clone());
         let encoder = match self.encoder.take() {
             Some(encoder) => Ok(encoder),
-            None => encode::states(view.state_schema(), view.group_columns(), about),
+            None => encode::states(&view.state_schema(), view.group_columns(), about),
         };
         let mut encoder = encoder.map_err(|error| self.failed(&error))?;
         let encoded = tokio::task::spawn_blocking(move || {
             states.iter().try_for_each(|state| encoder.write(state)).map(|()| encoder)
         });
         let encoder = encoded.await?.map_err(|error| self.failed(&error))?;
-        let size = encoder.bytes_written() + encoder.in_progress_size();
+        let size = encoder.size();
         self.encoder = Some(encoder);
         self.rows += rows as u64;
         if size >= FILE_BYTES { self.close_file().await } else { Ok(()) }

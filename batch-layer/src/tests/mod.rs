@@ -2,6 +2,7 @@
 
 mod faulty;
 mod flaky;
+mod formats;
 mod gate;
 mod layer;
 mod ledger;
@@ -263,7 +264,7 @@ impl Rig {
             while at < bounds.end {
                 let decoded = self.feed.read(partition, at).await.unwrap();
                 at = decoded.range.end;
-                rows.push(crate::encode::relabelled(&decoded.rows, &self.streams[0].decoded_schema()).unwrap());
+                rows.push(dovetail_core::stored::fitted(&decoded.rows, &self.streams[0].decoded_schema()).unwrap());
             }
         }
         rows

@@ -50,7 +50,7 @@ impl Upkeep {
         let range = OffsetRange::new(first.range.start, last.range.end);
         let (topic, partition) = (&first.topic, first.partition);
         let unique = self.writer.unique(&self.catalog).await?;
-        let rows = encode::segment(stream.decoded_schema())?;
+        let rows = encode::segment(&stream.decoded_schema())?;
         let rows = self.merged(rows, group.iter().map(|segment| segment.path.clone()).collect()).await?;
         let dead = group.iter().filter_map(|segment| segment.dead_path.clone()).collect::<Vec<_>>();
         let dead = match dead.is_empty() {

@@ -24,6 +24,7 @@ use super::evaluate::{caught, caught_now, message};
 use super::foldable::Refusal;
 use super::planner::planning_config;
 use super::{FoldError, Folder, View, ViewError, sort_state};
+use crate::stored;
 use crate::view::sample_rows;
 use crate::view::sample_rows::{NULLS, PLAIN};
 
@@ -107,8 +108,7 @@ async fn fold(view: &Arc<View>, rows: &RecordBatch) -> Result<Vec<(usize, Vec<Re
 /// Merges and finishes `states` in either order, and the other way round after they were written and read.
 fn merge_and_finish(view: &Arc<View>, states: &[RecordBatch]) -> Result<Vec<RecordBatch>> {
     let merged = view.merge(states)?;
-    let stored = through_parquet(view, &sort_state(view, &merged)?)?;
-    view.finish(&stored, None)?;
+    view.finish(&through_parquet(view, &sort_state(view, &merged)?)?, None)?;
     let backwards: Vec<RecordBatch> = states.iter().rev().cloned().collect();
     view.finish(&[view.merge(&backwards)?, through_parquet(view, states)?].concat(), None)?;
     view.finish(states, None)
@@ -116,13 +116,14 @@ fn merge_and_finish(view: &Arc<View>, states: &[RecordBatch]) -> Result<Vec<Reco
 
 fn through_parquet(view: &View, states: &[RecordBatch]) -> Result<Vec<RecordBatch>> {
     let mut file = vec![];
-    let mut writer = ArrowWriter::try_new(&mut file, view.state_schema(), None)?;
+    let schema = stored::schema(&view.state_schema());
+    let mut writer = ArrowWriter::try_new(&mut file, Arc::clone(&schema), None)?;
     for state in states {
-        writer.write(state)?;
+        writer.write(&stored::fitted(state, &schema)?)?;
     }
     writer.close()?;
     let batches = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(file))?.build()?;
-    batches.map(|batch| Ok(RecordBatch::try_new(view.state_schema(), batch?.columns().to_vec())?)).collect()
+    batches.map(|batch| Ok(stored::fitted(&batch?, &view.state_schema())?)).collect()
 }
 
 /// Runs what the SQL has above the aggregate.

@@ -1,2 +1,3 @@
 mod alone;
+mod microseconds;
 mod zones;

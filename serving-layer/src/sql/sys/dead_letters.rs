@@ -20,6 +20,7 @@ use datafusion::physical_plan::streaming::PartitionStream;
 use dovetail_core::catalog::Segment;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::store::Store;
+use dovetail_core::stored::check_format;
 use dovetail_ingestion::redecode::{Redecode, is_older};
 use futures::future::ready;
 use futures::{StreamExt, TryStreamExt};
@@ -174,6 +175,7 @@ async fn read(store: &Store, segment: &Segment, schema: SchemaRef) -> Result<Vec
             QueryError::new(Reason::Storage, format!("dead letters `{path}` cannot be read: {error}"))
         };
         let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| damaged(&e))?;
+        check_format(reader.metadata().file_metadata().key_value_metadata()).map_err(|e| damaged(&e))?;
         let mut batches = vec![];
         for batch in reader.build().map_err(|e| damaged(&e))? {
             let batch = batch.map_err(|e| damaged(&e))?;
