@@ -1,10 +1,11 @@
 //! The one task of a process that runs recomputes: those that it is asked for, and, while it leads, those that are
 //! due, that are wanted by somebody who does not wait, and that fill new views.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dovetail_core::catalog::{CatalogError, Moment, RunKind, Trigger};
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -29,7 +30,7 @@ pub(crate) struct InProgress(Arc<Mutex<Option<CancellationToken>>>);
 impl InProgress {
     /// Cancels the run in progress; returns whether there was one.
     pub(crate) fn cancel(&self) -> bool {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.0.lock() {
             Some(token) => {
                 token.cancel();
                 true
@@ -39,7 +40,7 @@ impl InProgress {
     }
 
     fn set(&self, token: Option<CancellationToken>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = token;
+        *self.0.lock() = token;
     }
 }
 

@@ -1,7 +1,7 @@
 //! The serving layer: what it holds for as long as the process lives.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::execution::context::SessionContext;
@@ -14,6 +14,7 @@ use dovetail_core::store::Store;
 use dovetail_core::view::{Planned, View};
 use dovetail_ingestion::log::Log;
 use metrics_exporter_prometheus::PrometheusHandle;
+use parking_lot::RwLock;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -179,11 +180,11 @@ async fn follow(inner: Arc<Inner>, shutdown: CancellationToken) {
 
 impl Inner {
     pub(crate) fn served(&self) -> Arc<Served> {
-        Arc::clone(&self.served.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.served.read())
     }
 
     pub(crate) fn serve(&self, served: Arc<Served>) {
-        *self.served.write().unwrap_or_else(PoisonError::into_inner) = served;
+        *self.served.write() = served;
     }
 
     /// The views that have states.
@@ -226,11 +227,11 @@ impl Inner {
 
     /// The number that was last heard of.
     fn known_partitions(&self, stream: &StreamName) -> Option<u32> {
-        self.partitions.read().unwrap_or_else(PoisonError::into_inner).get(stream).copied()
+        self.partitions.read().get(stream).copied()
     }
 
     fn has_partitions(&self, stream: &Stream, partitions: u32) {
-        let mut known = self.partitions.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.partitions.write();
         known.insert(stream.name.clone(), partitions);
     }
 

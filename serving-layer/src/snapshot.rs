@@ -11,7 +11,7 @@ pub(crate) mod merged_cache;
 pub(crate) mod remote;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dovetail_core::manifest::StateFile;
@@ -20,6 +20,7 @@ use dovetail_core::name::{Generation, ViewName};
 use dovetail_core::offsets::{Cut, Offsets};
 use dovetail_core::realtime::{RealtimeError, RealtimeView, Slice};
 use dovetail_core::view::{Tally, View};
+use parking_lot::Mutex;
 use serde::{Serialize, Serializer};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
@@ -109,7 +110,7 @@ impl Pin {
     /// The realtime states of `view` from this generation's cut.
     pub(crate) async fn tail(&self, view: &Arc<View>) -> Result<Arc<Tail>, QueryError> {
         let cell = {
-            let mut tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut tails = self.tails.lock();
             Arc::clone(tails.entry(view.name.clone()).or_default())
         };
         cell.get_or_try_init(|| self.read(view)).await.cloned()
@@ -212,7 +213,7 @@ impl Pin {
 
     /// What was read so far, by view.
     pub(crate) fn as_of(&self) -> Vec<AsOf> {
-        let tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
+        let tails = self.tails.lock();
         let mut all: Vec<AsOf> = tails
             .iter()
             .filter_map(|(view, cell)| Some((view, cell.get()?)))

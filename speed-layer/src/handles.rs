@@ -1,11 +1,12 @@
 //! The doors to a stream's partitions: a task behind each, and another one when the topic gets another partition.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, PoisonError, RwLock};
 
 use dovetail_core::assignment::{Owned, OwnedHere};
 use dovetail_core::view::View;
 use dovetail_ingestion::decoded_log::Feed;
+use parking_lot::RwLock;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -60,7 +61,7 @@ impl Doors {
     }
 
     pub(crate) fn all(&self) -> Arc<Vec<Door>> {
-        Arc::clone(&self.all.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.all.read())
     }
 
     /// Opens the partitions below `there` that are not open.
@@ -69,7 +70,7 @@ impl Doors {
         for partition in doors.len()..there as usize {
             doors.push(self.open(i32::try_from(partition).unwrap_or(i32::MAX)));
         }
-        *self.all.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(doors);
+        *self.all.write() = Arc::new(doors);
         self.moved.send_modify(|n| *n += 1);
     }
 

@@ -1,8 +1,9 @@
 //! How many partitions an appender spreads values over, as the topic gets more.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::log::{Log, LogError};
 
@@ -61,7 +62,7 @@ impl Count {
     }
 
     fn is_due(&self, now: Instant) -> bool {
-        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut looked = self.looked.lock();
         let due = now.duration_since(looked.at) >= LOOK;
         if due {
             looked.at = now;
@@ -74,7 +75,7 @@ impl Count {
         if there == self.used() {
             return;
         }
-        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut looked = self.looked.lock();
         // A broker that has not heard yet says fewer than another one said before.
         if self.there.fetch_max(there, Ordering::Relaxed) < there {
             looked.since = now;

@@ -10,8 +10,8 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -20,6 +20,7 @@ use dovetail_core::name::ViewName;
 use dovetail_core::offsets::Offsets;
 use dovetail_core::realtime::{Realtime, Slice};
 use dovetail_core::view::View;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
@@ -83,7 +84,7 @@ impl Drop for Turn {
 
 impl Merging {
     fn turn(self: &Arc<Self>) -> Option<Turn> {
-        let not_before = *self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
+        let not_before = *self.not_before.lock();
         if not_before.is_some_and(|at| Instant::now() < at) || self.is_on.swap(true, Ordering::AcqRel) {
             return None;
         }
@@ -95,7 +96,7 @@ impl Turn {
     fn ended(self, outcome: &'static str) {
         metrics::counter!("dovetail_merges_total", "outcome" => outcome).increment(1);
         let not_before = (outcome != "merged").then(|| Instant::now() + AGAIN);
-        *self.0.not_before.lock().unwrap_or_else(PoisonError::into_inner) = not_before;
+        *self.0.not_before.lock() = not_before;
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin as Pinned;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use dovetail_core::name::Generation;
 use dovetail_core::pipeline::nearest;
 use dovetail_core::view::View;
 use futures::{FutureExt, Stream, StreamExt};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, Sleep, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
@@ -85,7 +86,7 @@ pub(crate) struct SharedTurn {
 
 impl SharedTurn {
     fn held(&self) -> MutexGuard<'_, Weak<OwnedSemaphorePermit>> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+        self.turn.lock()
     }
 
     fn is_free(&self) -> bool {

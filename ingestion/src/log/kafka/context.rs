@@ -1,10 +1,11 @@
 //! What librdkafka's clients report: log lines, errors, and what became of each record that was sent.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use metrics::counter;
+use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
@@ -35,13 +36,13 @@ impl Reported {
     }
 
     fn note(&self, why: &str) {
-        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trouble = self.trouble.lock();
         *trouble = Some((Instant::now(), why.to_owned()));
     }
 
     /// What went wrong last, if that was lately.
     pub(super) fn trouble(&self) -> Option<String> {
-        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let trouble = self.trouble.lock();
         trouble.as_ref().filter(|(at, _)| at.elapsed() <= LATELY).map(|(_, why)| why.clone())
     }
 }

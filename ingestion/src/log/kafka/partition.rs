@@ -2,10 +2,11 @@
 
 use std::ops::{Deref, DerefMut};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dovetail_core::offsets::OffsetRange;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use super::cursor::Cursor;
@@ -103,8 +104,8 @@ impl Partition {
         }
     }
 
-    fn slots(&self) -> std::sync::MutexGuard<'_, Vec<Slot>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    fn slots(&self) -> parking_lot::MutexGuard<'_, Vec<Slot>> {
+        self.slots.lock()
     }
 }
 

@@ -2,8 +2,9 @@
 //! that it does not exist, as of one that was deleted.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
 
 /// How long brokers may say of a topic that was there that it does not exist, until they are believed.
 const BELIEVED_AFTER: Duration = Duration::from_secs(10);
@@ -37,7 +38,7 @@ impl Presence {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Option<Instant>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

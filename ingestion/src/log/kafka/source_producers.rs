@@ -6,13 +6,14 @@
 //! not refuse this producer in turn.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dovetail_core::offsets::OffsetRange;
 use futures::future::try_join_all;
 use metrics::gauge;
+use parking_lot::{Mutex, MutexGuard};
 use rdkafka::producer::Producer;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -118,7 +119,7 @@ impl Holds {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
-        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
+        self.holds.lock()
     }
 }
 

@@ -1,9 +1,10 @@
 //! Topics: which there are, making them, and trimming them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::RwLock;
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode as Code;
@@ -21,17 +22,17 @@ pub(super) struct Topics(RwLock<HashMap<String, Vec<Arc<Partition>>>>);
 
 impl Topics {
     pub(super) fn known(&self, topic: &str, partition: i32) -> Option<Arc<Partition>> {
-        let topics = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let topics = self.0.read();
         topics.get(topic)?.get(usize::try_from(partition).ok()?).cloned()
     }
 
     pub(super) fn names(&self) -> Vec<String> {
-        let topics = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let topics = self.0.read();
         topics.keys().cloned().collect()
     }
 
     pub(super) fn each(&self, act: impl Fn(&Partition)) {
-        let topics = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let topics = self.0.read();
         topics.values().flatten().for_each(|partition| act(partition));
     }
 
@@ -48,7 +49,7 @@ impl Topics {
             }
         };
         clients.reported.identities.check(topic)?;
-        let mut topics = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut topics = self.0.write();
         let known = topics.entry(topic.to_owned()).or_default();
         let name: Arc<str> = known.first().map_or_else(|| topic.into(), |first| Arc::clone(&first.topic));
         for number in known.len()..partitions {
@@ -59,7 +60,7 @@ impl Topics {
     }
 
     fn forget(&self, topic: &str) {
-        self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner).remove(topic);
+        self.0.write().remove(topic);
     }
 
     /// Makes `topic`, if there is none, and returns how many partitions it has.
