@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dovetail_core::backoff::Backoff;
 use dovetail_core::catalog::{CatalogError, Moment, RunKind, Trigger};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
@@ -11,7 +12,6 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::backoff::Backoff;
 use crate::leader::Leader;
 use crate::recompute::{Outcome, Recompute, Request, RunError, unfilled};
 use crate::schedule::Schedule;
@@ -51,8 +51,8 @@ const REST: Duration = Duration::from_millis(200);
 /// The leader looks so often whether something is due: it hears of nearly everything before.
 const GLANCE: Duration = Duration::from_secs(1);
 /// Pauses after a run that could not start.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const RUN_RETRY_FIRST: Duration = Duration::from_millis(200);
+const RUN_RETRY_MAX: Duration = Duration::from_secs(5);
 
 pub(crate) struct Runner {
     pub(crate) recompute: Arc<Recompute>,
@@ -131,12 +131,12 @@ impl Runner {
         match did {
             Did::Nothing => pause.min(GLANCE),
             Did::Run => {
-                leading.backoff = Leading::backoff();
+                leading.backoff.reset();
                 leading.rests_until = Instant::now() + REST;
                 REST
             }
             Did::Waits => {
-                let pause = leading.backoff.pause();
+                let pause = leading.backoff.next_pause();
                 leading.rests_until = Instant::now() + pause;
                 pause
             }
@@ -261,11 +261,8 @@ impl Runner {
 
 impl Leading {
     fn new(term: i64) -> Self {
-        Self { term, begun: false, filled: false, backoff: Self::backoff(), rests_until: Instant::now() }
-    }
-
-    fn backoff() -> Backoff {
-        Backoff::new(FIRST_PAUSE, LONGEST_PAUSE)
+        let backoff = Backoff::new(RUN_RETRY_FIRST, RUN_RETRY_MAX);
+        Self { term, begun: false, filled: false, backoff, rests_until: Instant::now() }
     }
 }
 

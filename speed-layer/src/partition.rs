@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dovetail_core::assignment::OwnedHere;
+use dovetail_core::backoff::Backoff;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::pipeline::OnBadRecord;
 use dovetail_core::realtime::{RealtimeError, Slice};
@@ -21,7 +22,6 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::desired_state::Targets;
-use crate::retry::Retry;
 use crate::status::{FoldState, Shared};
 use crate::view_fold::Subscriber;
 use crate::views::Views;
@@ -85,7 +85,7 @@ struct State {
     stalled: Option<String>,
     /// When it is tried again; nothing is folded until then.
     retry_at: Option<Instant>,
-    retry: Retry,
+    backoff: Backoff,
     /// When each view was sealed for a reader.
     sealed: Vec<Option<Instant>>,
     /// Whether the last step folded again: the next one folds what is new, if there is anything.
@@ -101,6 +101,9 @@ enum Step {
 
 /// How long the log may take to say that it is well.
 const GLANCE: Duration = Duration::from_millis(500);
+/// Pauses after what failed while folding.
+const FOLD_RETRY_FIRST: Duration = Duration::from_millis(20);
+const FOLD_RETRY_MAX: Duration = Duration::from_secs(5);
 /// How often a paused partition looks whether it may go on.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -112,7 +115,7 @@ impl PartitionFold {
             stopped: None,
             stalled: None,
             retry_at: None,
-            retry: Retry::default(),
+            backoff: Backoff::new(FOLD_RETRY_FIRST, FOLD_RETRY_MAX),
             sealed: vec![None; self.views.folds.len()],
             again: false,
         };
@@ -349,12 +352,13 @@ impl PartitionFold {
 
 impl State {
     fn retry_later(&mut self, why: String) {
-        self.retry_at = Some(self.retry.failed());
+        self.retry_at = Some(Instant::now() + self.backoff.next_pause());
         self.stalled = Some(why);
     }
 
     fn go_on(&mut self) {
-        (self.stalled, self.retry_at, self.retry) = (None, None, Retry::default());
+        (self.stalled, self.retry_at) = (None, None);
+        self.backoff.reset();
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use dovetail_core::assignment::{Owned, OwnedHere};
+use dovetail_core::backoff::Backoff;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::pipeline::{OnBadRecord, OnDataLoss};
 use dovetail_ingestion::decoded_log::{Feed, FeedError};
@@ -18,7 +19,6 @@ use tracing::{error, info, warn};
 use super::error::LandError;
 use super::segment::{Buffer, Sealed, before_first_dead, payload_bytes};
 use super::{Landing, LandingState, SegmentEnd};
-use crate::backoff::Backoff;
 
 /// Lands one partition until the process ends or the partition stops.
 #[derive(Debug)]
@@ -321,7 +321,7 @@ impl Lander {
                 Err(error) if error.is_final() => return Err(End::Stopped { offset, error: error.reason() }),
                 Err(error) => error,
             };
-            let (reason, pause) = (error.reason(), backoff.pause());
+            let (reason, pause) = (error.reason(), backoff.next_pause());
             warn!(topic = self.topic(), partition = self.partition, reason, ?pause, "landing stalled");
             self.set_state(LandingState::Stalled { reason });
             tokio::select! {
