@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, CatalogError};
 use metrics::gauge;
 use tokio::sync::watch;
@@ -46,7 +47,7 @@ impl Leader {
         shutdown: CancellationToken,
     ) -> Self {
         let (sender, receiver) = watch::channel(None);
-        tracker.spawn(async move {
+        background::spawn_to_end(tracker, "lead", async move {
             shutdown.run_until_cancelled(keep(&catalog, &holder, lease, &sender)).await;
             sender.send_replace(None);
             gauge!("dovetail_batch_leader").set(0.0);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::execution::context::SessionContext;
+use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, Run, RunState};
 use dovetail_core::clock::Clock;
 use dovetail_core::name::{Generation, StreamName, ViewName};
@@ -132,8 +133,8 @@ impl Serving {
     /// when it moves. Ends when `shutdown` is cancelled.
     pub fn run(self: &Arc<Self>, tracker: &TaskTracker, shutdown: CancellationToken) {
         let inner = Arc::clone(&self.inner);
-        tracker.spawn(follow(inner, shutdown.clone()));
-        tracker.spawn(drift::watch(Arc::clone(&self.inner), shutdown));
+        background::spawn(tracker, &shutdown, "follow_generation", follow(inner, shutdown.clone()));
+        background::spawn(tracker, &shutdown, "watch_drift", drift::watch(Arc::clone(&self.inner)));
     }
 
     /// Moves on to the catalog's current generation now, as [`Serving::run`] does by itself.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use dovetail_core::assignment::{Owned, OwnedHere};
+use dovetail_core::background;
 use dovetail_core::view::View;
 use dovetail_ingestion::decoded_log::Feed;
 use parking_lot::RwLock;
@@ -56,7 +57,8 @@ impl Doors {
     pub(crate) fn open_all(parts: DoorParts) -> Arc<Self> {
         let doors = Arc::new(Self { all: RwLock::default(), moved: watch::Sender::default(), parts });
         doors.open_up_to(doors.parts.feed.partitions());
-        doors.parts.tracker.spawn(Arc::clone(&doors).open_added());
+        let DoorParts { tracker, shutdown, .. } = &doors.parts;
+        background::spawn(tracker, shutdown, "open_added", Arc::clone(&doors).open_added());
         doors
     }
 
@@ -77,18 +79,15 @@ impl Doors {
     /// Opens partitions as they are added to the topic.
     async fn open_added(self: Arc<Self>) {
         let mut count = self.parts.feed.count();
-        let opening = async {
-            loop {
-                let there = *count.borrow_and_update();
-                if there as usize > self.all().len() {
-                    self.open_up_to(there);
-                }
-                if count.changed().await.is_err() {
-                    return;
-                }
+        loop {
+            let there = *count.borrow_and_update();
+            if there as usize > self.all().len() {
+                self.open_up_to(there);
             }
-        };
-        self.parts.shutdown.run_until_cancelled(opening).await;
+            if count.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     fn open(&self, partition: i32) -> Door {
@@ -110,7 +109,7 @@ impl Doors {
             seal_interval: config.seal_interval,
             shutdown: shutdown.clone(),
         };
-        tracker.spawn(fold.run());
+        background::spawn_to_end(tracker, "fold", fold.run());
         Door { inbox, shared }
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use dovetail_batch_layer::{BatchHandle, BatchLayer, BatchParts};
+use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, MemberLayer};
 use dovetail_core::clock::Clock;
 use dovetail_core::name::StreamName;
@@ -134,8 +135,9 @@ impl Engine {
         }
         let owned = match roles.one() {
             Some(layer) => {
-                let (others, stop) = (catalog.clone(), shutdown.clone());
-                tracker.spawn(async move { stop.run_until_cancelled(others.follow_others(LOOK)).await });
+                let others = catalog.clone();
+                let following = async move { others.follow_others(LOOK).await };
+                background::spawn(tracker, shutdown, "follow_others", following);
                 let (catalog, id) = (catalog.clone(), member_id(layer));
                 let lease = config.member.lease;
                 let member = Membership { catalog, layer, id, addresses, shared, lease };

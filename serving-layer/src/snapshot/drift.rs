@@ -17,7 +17,6 @@ use dovetail_core::name::{Generation, ViewName};
 use dovetail_core::offsets::Cut;
 use dovetail_core::realtime::{RealtimeView, Slice};
 use dovetail_core::view::{Difference, View, compare_answers};
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use crate::error::{QueryError, Reason};
@@ -32,18 +31,15 @@ const MOST: usize = 8;
 /// Generations that are looked through for those that were published since.
 const LISTED: u32 = 1000;
 
-/// Compares whenever other generations are served, until `shutdown`.
-pub(crate) async fn watch(inner: Arc<Inner>, shutdown: CancellationToken) {
-    let watching = async {
-        let mut watch = Watch::start(&inner).await;
-        loop {
-            tokio::time::sleep(LOOK).await;
-            if let Err(error) = watch.look(&inner).await {
-                warn!(%error, "it cannot be told which generations are to be compared; looking again");
-            }
+/// Compares whenever other generations are served, for ever.
+pub(crate) async fn watch(inner: Arc<Inner>) {
+    let mut watch = Watch::start(&inner).await;
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if let Err(error) = watch.look(&inner).await {
+            warn!(%error, "it cannot be told which generations are to be compared; looking again");
         }
-    };
-    shutdown.run_until_cancelled(watching).await;
+    }
 }
 
 /// What was compared so far. Every generation that is published is compared with the one before, or has rows that say

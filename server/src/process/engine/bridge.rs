@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dovetail_batch_layer::BatchHandle;
+use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, Trigger};
 use dovetail_core::name::StreamName;
 use dovetail_core::pipeline::Stream;
@@ -22,14 +23,10 @@ pub(super) fn boundaries(
     shutdown: &CancellationToken,
 ) {
     let names: HashMap<String, StreamName> = streams.iter().map(|s| (s.topic.clone(), s.name.clone())).collect();
-    let (layer, mut ends, stop) = (Arc::clone(speed), batch.segment_ends(), shutdown.clone());
-    tracker.spawn(async move {
+    let (layer, mut ends) = (Arc::clone(speed), batch.segment_ends());
+    background::spawn(tracker, shutdown, "tell_boundaries", async move {
         loop {
-            let end = tokio::select! {
-                () = stop.cancelled() => return,
-                end = ends.recv() => end,
-            };
-            match end {
+            match ends.recv().await {
                 Ok(end) => {
                     if let Some(stream) = names.get(&end.topic) {
                         layer.expect_boundary(stream, end.partition, end.end);
@@ -52,18 +49,15 @@ pub(super) fn pressure(
     tracker: &TaskTracker,
     shutdown: &CancellationToken,
 ) {
-    let (pressure, catalog, stop) = (speed.pressure(), catalog.clone(), shutdown.clone());
-    tracker.spawn(async move {
-        let asking = async {
-            loop {
-                pressure.notified().await;
-                while let Err(error) = catalog.want_run(Trigger::Memory).await {
-                    warn!(%error, "over the memory limit, and the catalog takes no request for a run");
-                    tokio::time::sleep(ASK_AGAIN).await;
-                }
+    let (pressure, catalog) = (speed.pressure(), catalog.clone());
+    background::spawn(tracker, shutdown, "ask_for_runs", async move {
+        loop {
+            pressure.notified().await;
+            while let Err(error) = catalog.want_run(Trigger::Memory).await {
+                warn!(%error, "over the memory limit, and the catalog takes no request for a run");
                 tokio::time::sleep(ASK_AGAIN).await;
             }
-        };
-        stop.run_until_cancelled(asking).await;
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
     });
 }

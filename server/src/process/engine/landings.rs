@@ -8,6 +8,7 @@ use anyhow::Result;
 use dovetail_api::layers::LayerInfo;
 use dovetail_api::paths;
 use dovetail_batch_layer::BatchHandle;
+use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, Member, MemberLayer};
 use dovetail_core::name::StreamName;
 use dovetail_serving_layer::{Landing, LandingAt};
@@ -56,22 +57,19 @@ pub(super) fn elsewhere(
     shutdown: &CancellationToken,
 ) -> Result<Arc<dyn Landing>> {
     let http = reqwest::Client::builder().timeout(PATIENCE).build()?;
-    let (catalog, shutdown) = (catalog.clone(), shutdown.clone());
+    let catalog = catalog.clone();
     let (sender, receiver) = watch::channel(Known::new());
-    tracker.spawn(async move {
-        let asking = async {
-            loop {
-                match catalog.members(MemberLayer::Batch).await {
-                    Ok(members) => {
-                        let said = join_all(members.iter().map(|member| ask(&http, member))).await;
-                        sender.send_replace(said.into_iter().flatten().collect());
-                    }
-                    Err(error) => debug!(%error, "what the landers do is as it was last known"),
+    background::spawn(tracker, shutdown, "ask_landings", async move {
+        loop {
+            match catalog.members(MemberLayer::Batch).await {
+                Ok(members) => {
+                    let said = join_all(members.iter().map(|member| ask(&http, member))).await;
+                    sender.send_replace(said.into_iter().flatten().collect());
                 }
-                tokio::time::sleep(LOOK).await;
+                Err(error) => debug!(%error, "what the landers do is as it was last known"),
             }
-        };
-        shutdown.run_until_cancelled(asking).await;
+            tokio::time::sleep(LOOK).await;
+        }
     });
     Ok(Arc::new(Elsewhere(receiver)))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, MemberLayer, StreamRow, ViewRow};
 use dovetail_core::clock::Clock;
 use dovetail_core::name::StreamName;
@@ -70,16 +71,15 @@ pub(super) fn look_for_partitions(
     shutdown: &CancellationToken,
 ) {
     for feed in feeds.values() {
-        let (feed, stop) = (Arc::clone(feed), shutdown.clone());
-        let looking = async move {
+        let feed = Arc::clone(feed);
+        background::spawn(tracker, shutdown, "look_for_partitions", async move {
             loop {
                 tokio::time::sleep(LOOK).await;
                 if let Err(error) = feed.look().await {
                     debug!(%error, "whether the topic got more partitions is not known");
                 }
             }
-        };
-        tracker.spawn(async move { stop.run_until_cancelled(looking).await });
+        });
     }
 }
 

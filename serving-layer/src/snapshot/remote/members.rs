@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dovetail_core::background;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -44,12 +45,10 @@ impl Members {
 
     pub(super) async fn run(mut self) {
         let mut sweep = tokio::time::interval(SWEEP);
-        let shutdown = self.shutdown.clone();
         // Without anybody who tells of members, those that there are stay.
         let mut told = true;
         loop {
             tokio::select! {
-                () = shutdown.cancelled() => return,
                 changed = self.members.changed(), if told => match changed {
                     Ok(()) => self.look(false),
                     Err(_) => told = false,
@@ -94,8 +93,7 @@ impl Members {
                         stale_after: self.config.stale_after,
                         total: Arc::clone(&self.total),
                     };
-                    let links = links.clone();
-                    self.tracker.spawn(async move { links.run_until_cancelled(Box::pin(link.run())).await });
+                    background::spawn(&self.tracker, &links, "remote_link", link.run());
                 }
                 Err(why) => view.down(&id, why),
             }

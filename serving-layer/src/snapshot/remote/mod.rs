@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dovetail_core::background;
 use dovetail_core::name::ViewName;
 use dovetail_core::offsets::{Cut, Offsets};
 use dovetail_core::realtime::{HeldUp, Realtime, RealtimeError, RealtimeView};
@@ -86,7 +87,7 @@ impl RemoteRealtime {
         let mut following = Members::new(all, members, config, total, tracker.clone(), shutdown.clone());
         // Before anybody reads: who is there now is waited for.
         following.look(true);
-        tracker.spawn(following.run());
+        background::spawn(tracker, shutdown, "remote_members", following.run());
         Arc::new(Self { views })
     }
 
