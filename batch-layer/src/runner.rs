@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use dovetail_core::backoff::Backoff;
 use dovetail_core::catalog::{CatalogError, Moment, RunKind, Trigger};
+use dovetail_core::clock;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -98,7 +99,7 @@ impl Runner {
             };
             // Landing changes the catalog all the time.
             let heard = async {
-                sleep(LOOK.min(pause)).await;
+                clock::sleep(LOOK.min(pause)).await;
                 let _ = changes.changed().await;
             };
             tokio::select! {
@@ -110,14 +111,14 @@ impl Runner {
                 },
                 () = self.leader.changed() => {}
                 () = heard, if leading.is_some() => {}
-                () = sleep(pause) => {}
+                () = clock::sleep(pause) => {}
             }
         }
     }
 
     /// Does what is the leader's to do first; returns how long there is nothing else, as far as is known.
     async fn lead(&self, leading: &mut Leading) -> Duration {
-        let rests = leading.rests_until.saturating_duration_since(Instant::now());
+        let rests = leading.rests_until.saturating_duration_since(clock::now_monotonic());
         if !rests.is_zero() {
             return rests;
         }
@@ -132,12 +133,12 @@ impl Runner {
             Did::Nothing => pause.min(GLANCE),
             Did::Run => {
                 leading.backoff.reset();
-                leading.rests_until = Instant::now() + REST;
+                leading.rests_until = clock::now_monotonic() + REST;
                 REST
             }
             Did::Waits => {
                 let pause = leading.backoff.next_pause();
-                leading.rests_until = Instant::now() + pause;
+                leading.rests_until = clock::now_monotonic() + pause;
                 pause
             }
         }
@@ -239,7 +240,7 @@ impl Runner {
     /// Returns once no run is in progress, or that is not known.
     async fn other_is_over(&self) {
         loop {
-            sleep(LOOK).await;
+            clock::sleep(LOOK).await;
             if !matches!(self.recompute.catalog.running().await, Ok(Some(_))) {
                 return;
             }
@@ -262,7 +263,7 @@ impl Runner {
 impl Leading {
     fn new(term: i64) -> Self {
         let backoff = Backoff::new(RUN_RETRY_FIRST, RUN_RETRY_MAX);
-        Self { term, begun: false, filled: false, backoff, rests_until: Instant::now() }
+        Self { term, begun: false, filled: false, backoff, rests_until: clock::now_monotonic() }
     }
 }
 

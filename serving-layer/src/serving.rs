@@ -7,7 +7,7 @@ use std::time::Duration;
 use datafusion::execution::context::SessionContext;
 use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, Run, RunState};
-use dovetail_core::clock::Clock;
+use dovetail_core::clock::{self, Clock};
 use dovetail_core::name::{Generation, StreamName, ViewName};
 use dovetail_core::pipeline::Stream;
 use dovetail_core::realtime::Realtime;
@@ -17,7 +17,6 @@ use dovetail_ingestion::log::Log;
 use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::RwLock;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -157,11 +156,11 @@ impl Serving {
 
 async fn follow(inner: Arc<Inner>, shutdown: CancellationToken) {
     let mut changes = inner.catalog.changes();
-    let mut looked = Instant::now();
+    let mut looked = clock::now_monotonic();
     loop {
         if looked.elapsed() >= PARTITIONS {
             inner.look_for_partitions().await;
-            looked = Instant::now();
+            looked = clock::now_monotonic();
         }
         let pause = match inner.follow().await {
             Ok(true) => LOOK,
@@ -173,7 +172,7 @@ async fn follow(inner: Arc<Inner>, shutdown: CancellationToken) {
         };
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
+            () = clock::sleep(pause) => {}
             changed = changes.changed() => if changed.is_err() { return },
         }
     }

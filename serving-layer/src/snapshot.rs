@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dovetail_core::clock;
 use dovetail_core::manifest::StateFile;
 use dovetail_core::meet::{MeetError, Met, meet, meet_in_part};
 use dovetail_core::name::{Generation, ViewName};
@@ -23,7 +24,6 @@ use dovetail_core::view::{Tally, View};
 use parking_lot::Mutex;
 use serde::{Serialize, Serializer};
 use tokio::sync::OnceCell;
-use tokio::time::{Instant, sleep};
 
 use crate::error::{QueryError, Reason};
 use crate::serving::Inner;
@@ -123,10 +123,10 @@ impl Pin {
             Filled::NotYet => return Err(self.not_filled(view).await),
         };
         let partitions = self.inner.partitions(view).await?;
-        let give_up = Instant::now() + self.inner.config.catch_up;
+        let give_up = clock::now_monotonic() + self.inner.config.catch_up;
         loop {
             let realtime = self.inner.realtime.read(&view.name, &cut).await.map(|all| self.without_stopped(view, all));
-            let late = Instant::now() >= give_up;
+            let late = clock::now_monotonic() >= give_up;
             let error = match realtime.and_then(|realtime| self.enough(realtime, late)) {
                 Ok(realtime) => match self.meet(&cut, &realtime, partitions) {
                     Ok(met) => {
@@ -155,7 +155,7 @@ impl Pin {
             if late {
                 return Err(error);
             }
-            sleep(PAUSE).await;
+            clock::sleep(PAUSE).await;
         }
     }
 

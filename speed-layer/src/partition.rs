@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use dovetail_core::assignment::OwnedHere;
 use dovetail_core::backoff::Backoff;
+use dovetail_core::clock;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::pipeline::OnBadRecord;
 use dovetail_core::realtime::{RealtimeError, Slice};
@@ -18,7 +19,7 @@ use dovetail_ingestion::formats::Decoded;
 use dovetail_ingestion::log::LogError;
 use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::desired_state::Targets;
@@ -131,7 +132,7 @@ impl PartitionFold {
             self.views.tidy();
             let paused = self.paused();
             self.show(&state, paused);
-            let wake = state.retry_at.or_else(|| paused.then(|| Instant::now() + PAUSE));
+            let wake = state.retry_at.or_else(|| paused.then(|| clock::now_monotonic() + PAUSE));
             let (fold, again) = self.open_steps(&state, paused);
             tokio::select! {
                 biased;
@@ -295,7 +296,7 @@ impl PartitionFold {
         let fold = &mut self.views.folds[view];
         if state.sealed[view].is_none_or(|at| at.elapsed() >= self.seal_interval) {
             fold.seal();
-            state.sealed[view] = Some(Instant::now());
+            state.sealed[view] = Some(clock::now_monotonic());
         }
         // The reader may have given up: then nobody misses the answer.
         let read = fold.read(floor).map(|(slices, head)| {
@@ -352,7 +353,7 @@ impl PartitionFold {
 
 impl State {
     fn retry_later(&mut self, why: String) {
-        self.retry_at = Some(Instant::now() + self.backoff.next_pause());
+        self.retry_at = Some(clock::now_monotonic() + self.backoff.next_pause());
         self.stalled = Some(why);
     }
 
@@ -390,7 +391,7 @@ async fn next_step(
 /// Never, without a time.
 async fn reached(at: Option<Instant>) {
     match at {
-        Some(at) => sleep_until(at).await,
+        Some(at) => clock::sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

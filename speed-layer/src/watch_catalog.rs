@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dovetail_core::catalog::Catalog;
+use dovetail_core::clock;
 use dovetail_core::name::StreamName;
 use dovetail_core::view::View;
 use tokio::sync::watch;
@@ -29,7 +30,7 @@ impl Follow {
         loop {
             tokio::select! {
                 changed = changes.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(self.config.poll_interval) => {}
+                () = clock::sleep(self.config.poll_interval) => {}
             }
             let before = self.aim.borrow().clone();
             match desired_state::read(&self.catalog, &self.views, &self.topics, &before).await {

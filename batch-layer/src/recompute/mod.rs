@@ -28,7 +28,7 @@ use datafusion::prelude::SessionConfig;
 use dovetail_core::catalog::{
     Catalog, CatalogError, GenerationRow, Moment, NewRun, Run, RunEnd, RunKind, RunSign, RunState, Trigger,
 };
-use dovetail_core::clock::Clock;
+use dovetail_core::clock::{self, Clock};
 use dovetail_core::manifest::{Manifest, ViewStates};
 use dovetail_core::name::{Generation, StreamName, ViewName};
 use dovetail_core::pipeline::Stream;
@@ -37,7 +37,6 @@ use dovetail_core::view::View;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use metrics::{counter, histogram};
-use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -116,7 +115,7 @@ impl Recompute {
         let Some(Started { run, choice, current }) = self.start(request, moment).await? else {
             return Ok(Outcome::NothingNew);
         };
-        let started = Instant::now();
+        let started = clock::now_monotonic();
         let (run_id, kind) = (run.id, run.kind);
         info!(run = run_id, %kind, trigger = %run.trigger, views = choice.folds.len(), "run started");
         let written = Written::default();
@@ -306,7 +305,7 @@ impl Recompute {
     async fn keep_lease(&self, run_id: i64) -> RunError {
         let pause = (self.config.lease / 3).clamp(Duration::from_millis(10), SIGN);
         loop {
-            sleep(pause).await;
+            clock::sleep(pause).await;
             match self.catalog.renew_run(run_id, &self.sign(), self.config.lease).await {
                 Ok(()) => {}
                 Err(lost @ CatalogError::RunEnded { .. }) => return lost.into(),

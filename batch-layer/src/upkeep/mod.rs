@@ -12,7 +12,7 @@ mod tests;
 use std::sync::Arc;
 
 use dovetail_core::catalog::Catalog;
-use dovetail_core::clock::Clock;
+use dovetail_core::clock::{self, Clock};
 use dovetail_core::pipeline::Stream;
 use dovetail_core::store::Store;
 use dovetail_core::view::View;
@@ -75,7 +75,7 @@ impl Upkeep {
     /// whatever is half done is garbage.
     pub(crate) async fn keep_up(self, leader: Leader) {
         let every = self.config.upkeep_every;
-        let mut ticks = interval_at(Instant::now() + every, every);
+        let mut ticks = interval_at(clock::now_monotonic() + every, every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;

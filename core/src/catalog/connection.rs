@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use sqlx::{Postgres, Sqlite};
 use tokio::sync::OwnedMutexGuard;
-use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::statement::{FromRow, Row, Statement};
 use super::{Catalog, CatalogError, Pools, counters, postgres};
 use crate::backoff::Backoff;
+use crate::clock;
 
 /// Pauses while the database is away.
 const CATALOG_RETRY_FIRST: Duration = Duration::from_millis(50);
@@ -93,7 +93,7 @@ impl Catalog {
     where
         F: Future<Output = Result<T, CatalogError>>,
     {
-        let give_up = Instant::now() + self.inner.patience;
+        let give_up = clock::now_monotonic() + self.inner.patience;
         let mut backoff = Backoff::new(CATALOG_RETRY_FIRST, CATALOG_RETRY_MAX);
         loop {
             // Boxed: the future of a whole change is large, and callers nest theirs around it.
@@ -102,11 +102,11 @@ impl Catalog {
                 result => return result,
             };
             let pause = backoff.next_pause();
-            if Instant::now() + pause >= give_up {
+            if clock::now_monotonic() + pause >= give_up {
                 return Err(error);
             }
             warn!(%error, "the catalog is away, trying again");
-            sleep(pause).await;
+            clock::sleep(pause).await;
         }
     }
 

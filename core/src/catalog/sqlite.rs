@@ -2,13 +2,14 @@
 
 use std::path::Path;
 use std::str::FromStr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use super::open::{bring_up_to_date, migrator};
 use super::{CatalogError, Pools};
+use crate::clock;
 
 const READERS: u32 = 4;
 
@@ -30,11 +31,11 @@ pub(super) async fn open(
     }
     let name = options.get_filename().display().to_string();
     // A new database is switched to its write-ahead log without waiting for others who do the same.
-    let give_up = Instant::now() + busy;
+    let give_up = clock::now_monotonic() + busy;
     loop {
         match connect(&name, &options, busy, in_memory).await {
-            Err(CatalogError::Busy { .. }) if Instant::now() < give_up => {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+            Err(CatalogError::Busy { .. }) if clock::now_monotonic() < give_up => {
+                clock::sleep(Duration::from_millis(50)).await;
             }
             opened => return opened.map(|pools| (name, pools)),
         }

@@ -21,6 +21,8 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
+use crate::clock;
+
 pub use self::error::StoreError;
 pub use self::retry::StoreSettings;
 pub use self::s3::S3Options;
@@ -106,7 +108,7 @@ impl Store {
                 Ok(_) => return Err(exists),
                 // Another put of it is under way, such as one that was given up: S3 calls that a conflict.
                 Err(StoreError::Missing { .. }) if attempt < self.settings.attempts => {
-                    tokio::time::sleep(backoff.next_pause()).await;
+                    clock::sleep(backoff.next_pause()).await;
                     attempt += 1;
                 }
                 Err(error) => return Err(error),

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use object_store::path::Path;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tracing::warn;
 
 use super::StoreError;
 use super::error::is_worth_retrying;
 use crate::backoff::Backoff;
+use crate::clock;
 
 /// How long and how often an operation is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +60,7 @@ where
             Err(_) if last => return Err(timed_out(settings, doing, path, attempt)),
             Err(_) => warn!(%path, doing, attempt, limit = ?settings.timeout, "object store is slow, trying again"),
         }
-        sleep(backoff.next_pause()).await;
+        clock::sleep(backoff.next_pause()).await;
         attempt += 1;
     }
 }

@@ -1,9 +1,11 @@
 //! How many partitions an appender spreads values over, as the topic gets more.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use dovetail_core::clock;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use crate::log::{Log, LogError};
 
@@ -29,7 +31,7 @@ struct Looked {
 
 impl Count {
     pub(super) fn new(partitions: u32) -> Self {
-        let now = Instant::now();
+        let now = clock::now_monotonic();
         let looked = Mutex::new(Looked { at: now, since: now });
         Self { used: AtomicU32::new(partitions), there: AtomicU32::new(partitions), looked }
     }
@@ -47,13 +49,13 @@ impl Count {
     /// How many there are, asked now.
     pub(super) async fn now(&self, log: &dyn Log, topic: &str) -> Result<u32, LogError> {
         let there = log.partitions(topic).await?;
-        self.heard(there, Instant::now());
+        self.heard(there, clock::now_monotonic());
         Ok(self.there())
     }
 
     /// Over how many a value is spread, asked lately. While the log does not say, it stays as it is.
     pub(super) async fn lately(&self, log: &dyn Log, topic: &str) -> u32 {
-        if self.is_due(Instant::now())
+        if self.is_due(clock::now_monotonic())
             && let Err(error) = self.now(log, topic).await
         {
             tracing::debug!(topic, %error, "whether the topic got more partitions is not known");
@@ -95,7 +97,7 @@ mod tests {
     #[test]
     fn new_partitions_are_used_once_they_have_settled() {
         let count = Count::new(4);
-        let now = Instant::now();
+        let now = clock::now_monotonic();
         for (there, after, used) in [(4, 0, 4), (6, 1, 4), (4, 3, 4), (6, 5, 4), (6, 6, 6), (4, 7, 6), (9, 8, 6)] {
             count.heard(there, now + Duration::from_secs(after));
             assert_eq!(count.used(), used, "after {after} s");

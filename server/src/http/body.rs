@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use bytesize::ByteSize;
+use dovetail_core::clock;
 use dovetail_serving_layer::{Code, Failed};
 use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -43,7 +44,7 @@ impl Intake {
     /// Reads `body`. Where it is refused, what the sender still sends is dropped for a while, so that it sees why.
     pub(super) async fn receive(&self, headers: &HeaderMap, body: Body) -> Result<Received, Failed> {
         let mut pieces = body.into_data_stream();
-        let began = Instant::now();
+        let began = clock::now_monotonic();
         let received = self.read(headers, &mut pieces, began).await;
         // Who waits to be told to go on has sent nothing.
         if received.is_err() && !headers.contains_key(header::EXPECT) {

@@ -8,6 +8,7 @@ use axum::extract::State;
 use dovetail_api::runs::{Cancelled, RecomputeRequest, Recomputed, Rollback, RunProgress};
 use dovetail_batch_layer::{Outcome, leader};
 use dovetail_core::catalog::{Run, RunKind, RunState};
+use dovetail_core::clock;
 use dovetail_core::name::Generation;
 use dovetail_serving_layer::{Code, Failed};
 
@@ -53,7 +54,7 @@ pub(super) async fn until_served(engine: &Engine) {
     let Ok(serving) = engine.serving() else { return };
     let served = async {
         while let Ok(false) = serving.follow().await {
-            tokio::time::sleep(LOOK).await;
+            clock::sleep(LOOK).await;
         }
     };
     // Whatever keeps it from being served is told by the queries and the log.

@@ -11,6 +11,7 @@ use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use dovetail_api::verify::Verdict;
+use dovetail_core::clock;
 use dovetail_core::offsets::Offsets;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::view::{Difference, Folder, Tally, View, compare_answers};
@@ -68,7 +69,7 @@ async fn served_in_time(engine: &Arc<Engine>, view: &Arc<View>, memory: &Arc<Poo
             Err(error) if tries < TRIES && error.downcast_ref().is_some_and(is_late) => tries += 1,
             served => return served,
         }
-        tokio::time::sleep(PAUSE).await;
+        clock::sleep(PAUSE).await;
     }
 }
 

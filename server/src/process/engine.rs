@@ -14,7 +14,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use dovetail_batch_layer::{BatchHandle, BatchLayer, BatchParts};
 use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, MemberLayer};
-use dovetail_core::clock::Clock;
+use dovetail_core::clock::{self, Clock};
 use dovetail_core::name::StreamName;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::realtime::Realtime;
@@ -271,7 +271,7 @@ impl Engine {
 
 /// No other process's, now or ever.
 fn member_id(layer: MemberLayer) -> String {
-    format!("{layer}-{}-{:08x}", std::process::id(), rand::random::<u32>())
+    format!("{layer}-{}-{:08x}", std::process::id(), clock::random::<u32>())
 }
 
 /// The speed layers of other processes.

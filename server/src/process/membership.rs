@@ -10,9 +10,9 @@ use std::time::Duration;
 use dovetail_core::assignment::Owned;
 use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, CatalogError, Member, MemberLayer, NewMember};
+use dovetail_core::clock;
 use dovetail_core::name::StreamName;
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -82,7 +82,7 @@ impl Membership {
     async fn stay(&self, owned: &watch::Sender<Owned>) {
         let mut changes = self.catalog.changes();
         loop {
-            let slept = Instant::now();
+            let slept = clock::now_monotonic();
             // Looked at when somebody came or went, and often enough to be seen alive.
             let _ = tokio::time::timeout(self.lease / 4, changes.changed()).await;
             if slept.elapsed() > self.lease {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use dovetail_core::background;
 use dovetail_core::catalog::{CatalogError, MemberLayer};
+use dovetail_core::clock;
 use dovetail_ingestion::decoded_log::FeedError;
 use dovetail_ingestion::log::LogError;
 use dovetail_serving_layer::{QueryError, Reason};
@@ -159,7 +160,7 @@ async fn ready<'c>(
         let reason = format!("{error:#}");
         tracing::warn!(reason, "waiting for what this process needs");
         starting.waits_for(reason);
-        tokio::time::sleep(AGAIN).await;
+        clock::sleep(AGAIN).await;
     }
 }
 

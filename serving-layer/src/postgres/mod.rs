@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use datafusion_postgres::pgwire::api::ConnectionManager;
 use datafusion_postgres::pgwire::tokio::process_socket;
+use dovetail_core::clock;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -49,7 +50,7 @@ pub async fn serve_postgres(
                 Err(error) => {
                     // Out of file descriptors, most likely: others will end.
                     warn!(%error, "connection was not accepted");
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    clock::sleep(std::time::Duration::from_millis(50)).await;
                     continue;
                 }
             },

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use datafusion::common::runtime::SpawnedTask;
 use dovetail_core::catalog::{Drift, GenerationRow};
+use dovetail_core::clock;
 use dovetail_core::manifest::ViewStates;
 use dovetail_core::meet::meet;
 use dovetail_core::name::{Generation, ViewName};
@@ -35,7 +36,7 @@ const LISTED: u32 = 1000;
 pub(crate) async fn watch(inner: Arc<Inner>) {
     let mut watch = Watch::start(&inner).await;
     loop {
-        tokio::time::sleep(LOOK).await;
+        clock::sleep(LOOK).await;
         if let Err(error) = watch.look(&inner).await {
             warn!(%error, "it cannot be told which generations are to be compared; looking again");
         }

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use datafusion::execution::memory_pool::MemoryReservation;
+use dovetail_core::clock;
 use dovetail_core::name::ViewName;
 use dovetail_core::offsets::Offsets;
 use dovetail_core::realtime::{Realtime, Slice};
@@ -85,7 +86,7 @@ impl Drop for Turn {
 impl Merging {
     fn turn(self: &Arc<Self>) -> Option<Turn> {
         let not_before = *self.not_before.lock();
-        if not_before.is_some_and(|at| Instant::now() < at) || self.is_on.swap(true, Ordering::AcqRel) {
+        if not_before.is_some_and(|at| clock::now_monotonic() < at) || self.is_on.swap(true, Ordering::AcqRel) {
             return None;
         }
         Some(Turn(Arc::clone(self)))
@@ -95,7 +96,7 @@ impl Merging {
 impl Turn {
     fn ended(self, outcome: &'static str) {
         metrics::counter!("dovetail_merges_total", "outcome" => outcome).increment(1);
-        let not_before = (outcome != "merged").then(|| Instant::now() + AGAIN);
+        let not_before = (outcome != "merged").then(|| clock::now_monotonic() + AGAIN);
         *self.0.not_before.lock() = not_before;
     }
 }

@@ -7,6 +7,7 @@ use std::thread::ThreadId;
 
 use datafusion::common::{DataFusionError, Result, exec_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use dovetail_core::clock;
 use dovetail_core::functions::guard::Allowance;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
@@ -88,7 +89,7 @@ impl Control {
 
     /// Whether the query was given up, or its time is over.
     pub(crate) fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Relaxed) || Instant::now() >= self.deadline
+        self.is_over.load(Ordering::Relaxed) || clock::now_monotonic() >= self.deadline
     }
 
     fn work(&self) -> MutexGuard<'_, Work> {

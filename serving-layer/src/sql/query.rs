@@ -17,6 +17,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::Statement;
+use dovetail_core::clock;
 use dovetail_core::functions::guard::Width;
 use dovetail_core::name::Generation;
 use dovetail_core::pipeline::nearest;
@@ -179,7 +180,7 @@ impl Serving {
         let ((schema, stream), working) = planning.await.map_err(|_| QueryError::panicked())??;
         let (rows, answered) = mpsc::channel(1);
         let work = self.threads.spawn(run(stream, working, rows, clock.clone()))?;
-        let sleep = Box::pin(tokio::time::sleep_until(clock.deadline));
+        let sleep = Box::pin(clock::sleep_until(clock.deadline));
         let clock = clock.clone();
         let batches = Batches { answered, sleep, clock, has_ended: false, _wanted: wanted, _work: work };
         Ok(Answer { schema, as_of: pin.as_of(), batches, pin })
@@ -260,7 +261,7 @@ struct Clocked {
 
 impl Clocked {
     fn new((limit, setting): (Duration, &'static str), interface: &'static str) -> Self {
-        let began = Instant::now();
+        let began = clock::now_monotonic();
         Self {
             began,
             deadline: began + limit,

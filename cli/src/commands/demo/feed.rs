@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use dovetail_connectors::sources::file::{Pace, Pacer};
 use dovetail_connectors::sources::generate::{GenerateOptions, Generator, Kind, generate};
+use dovetail_core::clock;
 use dovetail_ingestion::append::Appender;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -61,7 +62,7 @@ pub(super) async fn run(
     let options = GenerateOptions { events: args.events, seed: args.seed, late: LATE, bad: BAD, start_ms: None };
     let mut source =
         Source { generator: generate(Kind::Nyc311, &options), pacer: Pacer::new(Pace::Rate(args.rate)), next: None };
-    let began = Instant::now();
+    let began = clock::now_monotonic();
     progress.send_modify(|fed| (fed.before, fed.began) = (before, Some(began)));
     loop {
         let (records, due) = source.due_by(began.elapsed() + TOGETHER);
@@ -71,7 +72,7 @@ pub(super) async fn run(
             let appended = appended.inspect_err(|_| progress.send_modify(|fed| fed.failed = true))?;
             progress.send_modify(|fed| {
                 fed.appended += appended;
-                fed.at = Some(Instant::now());
+                fed.at = Some(clock::now_monotonic());
             });
         }
         let Some(due) = due else {

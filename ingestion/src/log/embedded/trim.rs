@@ -1,7 +1,8 @@
 //! Trimming: old batches leave the log, and their bytes leave the disk.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use dovetail_core::clock;
 use dovetail_core::offsets::OffsetRange;
 use fjall::PersistMode;
 
@@ -70,13 +71,13 @@ fn remove_below(store: &Store, partition: &Partition, first: i64) -> Result<(), 
 fn give_back(store: &Store, write: impl Fn() -> Result<(), LogError>) -> Result<(), LogError> {
     write()?;
     store.data.rotate_memtable().map_err(failed)?;
-    let since = Instant::now();
+    let since = clock::now_monotonic();
     while store.data.sealed_memtable_count() > 0 {
         if since.elapsed() > PATIENCE {
             tracing::warn!("the store did not write its buffer in time, trimmed space is given back later");
             return Ok(());
         }
-        std::thread::sleep(Duration::from_millis(5));
+        clock::block_for(Duration::from_millis(5));
     }
     // The first counts what each file no longer holds, the second acts on it.
     store.data.major_compact().map_err(failed)?;

@@ -11,8 +11,9 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use dovetail_core::clock;
 use dovetail_core::offsets::OffsetRange;
 use metrics::counter;
 use parking_lot::{Mutex, MutexGuard};
@@ -211,15 +212,15 @@ impl Clients {
         patience: Duration,
         ask: impl Fn(Duration) -> KafkaResult<T>,
     ) -> Result<T, LogError> {
-        let until = Instant::now() + patience;
+        let until = clock::now_monotonic() + patience;
         loop {
-            let answer = ask(until.saturating_duration_since(Instant::now()));
+            let answer = ask(until.saturating_duration_since(clock::now_monotonic()));
             self.serve_observer();
             match answer {
                 Ok(answer) => return Ok(answer),
-                Err(error) if passes(&error) && Instant::now() < until => {
+                Err(error) if passes(&error) && clock::now_monotonic() < until => {
                     self.reported.identities.check(topic)?;
-                    std::thread::sleep(AGAIN);
+                    clock::block_for(AGAIN);
                 }
                 Err(error) => return Err(self.failed(what, topic, &error)),
             }

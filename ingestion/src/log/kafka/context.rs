@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use dovetail_core::clock;
 use metrics::counter;
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
@@ -13,6 +14,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::ProducerContext;
 use rdkafka::types::RDKafkaErrorCode;
+use tokio::time::Instant;
 
 use super::delivery::Delivery;
 use super::identity::Identities;
@@ -37,7 +39,7 @@ impl Reported {
 
     fn note(&self, why: &str) {
         let mut trouble = self.trouble.lock();
-        *trouble = Some((Instant::now(), why.to_owned()));
+        *trouble = Some((clock::now_monotonic(), why.to_owned()));
     }
 
     /// What went wrong last, if that was lately.

@@ -6,12 +6,14 @@
 //! only told by the end of the partition being reached.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use dovetail_core::clock;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{Message, OwnedMessage};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::context::Context;
 use crate::log::kafka::batch_builder::Page;
@@ -88,7 +90,7 @@ impl Cursor {
             if ended && placed {
                 return Ok(Step::Ended);
             }
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.saturating_duration_since(clock::now_monotonic());
             if left.is_zero() {
                 return Ok(Step::Nothing);
             }

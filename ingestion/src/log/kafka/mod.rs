@@ -26,9 +26,10 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use dovetail_core::clock;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::{Fetched, Records};
 use futures::future::try_join_all;
@@ -142,13 +143,13 @@ impl Log for KafkaLog {
     }
 
     async fn identity(&self, topic: &str) -> Result<Option<String>, LogError> {
-        let until = Instant::now() + TOLD_WITHIN.min(self.clients.patience());
+        let until = clock::now_monotonic() + TOLD_WITHIN.min(self.clients.patience());
         loop {
             // Each time the brokers are asked, and the clients tell what they hear of the topic.
             self.partitions(topic).await?;
             let identities = &self.clients.reported.identities;
             match identities.id(topic) {
-                None if Instant::now() < until => tokio::time::sleep(ASK).await,
+                None if clock::now_monotonic() < until => clock::sleep(ASK).await,
                 None => {
                     identities.tell_of_none(topic);
                     return Ok(None);
@@ -170,14 +171,14 @@ impl Log for KafkaLog {
             let Some(mark) = mark.filter(|_| !records.is_empty()) else {
                 return appending::append(&self.clients, &partition, &records).await;
             };
-            let until = Instant::now() + self.clients.patience();
+            let until = clock::now_monotonic() + self.clients.patience();
             loop {
                 let TakenUp { hold, .. } =
                     self.take_up(topic, &mark.source, partition.number..partition.number + 1).await?;
                 let part = Part { partition: Arc::clone(&partition), records: records.clone(), mark: mark.clone() };
                 match requests::append(&self.clients, &mark.source, vec![part], hold).await? {
                     Some(ranges) => return ranges.into_iter().next().ok_or(LogError::Closed),
-                    None if Instant::now() < until => {}
+                    None if clock::now_monotonic() < until => {}
                     None => return Err(LogError::Contended { topic: topic.to_owned(), source_id: mark.source }),
                 }
             }
@@ -189,7 +190,7 @@ impl Log for KafkaLog {
         let partitions = try_join_all(partitions.map(|number| self.partition(topic, number))).await?;
         let take_up = async {
             self.clients.reported.identities.check(topic)?;
-            let until = Instant::now() + self.clients.patience();
+            let until = clock::now_monotonic() + self.clients.patience();
             let mut hold = self.clients.holds.hold(&self.clients, topic, source, until).await?;
             let held = hold.held(&self.clients, topic, until).await?;
             let positions = held.positions(&self.clients, &partitions, source, until).await?;
@@ -230,7 +231,7 @@ impl Log for KafkaLog {
         let clients = &self.clients;
         let partition = self.partition(topic, partition).await?;
         clients.reported.identities.check(topic)?;
-        let now = Instant::now();
+        let now = clock::now_monotonic();
         let until = now + clients.patience();
         match searching::position(clients, &partition, source, until.min(now + LONG_OPEN)).await {
             // It may be of a process that died with a request of this source: who takes the source up ends it.
@@ -297,7 +298,7 @@ impl fmt::Debug for KafkaLog {
 
 /// What has to be done now and then, until the log is closed.
 fn keep(clients: &Clients, topics: &Topics, closed: &CancellationToken) {
-    let mut looked = Instant::now();
+    let mut looked = clock::now_monotonic();
     while !closed.is_cancelled() {
         clients.serve();
         topics.each(|partition| partition.retire(IDLE));
@@ -309,7 +310,7 @@ fn keep(clients: &Clients, topics: &Topics, closed: &CancellationToken) {
                     tracing::debug!(topic, %error, "look");
                 }
             }
-            looked = Instant::now();
+            looked = clock::now_monotonic();
         }
         std::thread::park_timeout(SERVE);
     }

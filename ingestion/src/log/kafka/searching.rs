@@ -1,10 +1,12 @@
 //! Looking through a partition for the marks of sources.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use dovetail_core::clock;
 use dovetail_core::offsets::OffsetRange;
 use metrics::counter;
+use tokio::time::Instant;
 
 use super::clients::Clients;
 use super::partition::Partition;
@@ -66,11 +68,11 @@ async fn all_decided(
         if bounds.end >= end {
             return Ok(bounds);
         }
-        if Instant::now() >= until {
+        if clock::now_monotonic() >= until {
             let (topic, partition) = (partition.topic.to_string(), partition.number);
             return Err(LogError::Undecided { topic, partition, offset: bounds.end });
         }
-        tokio::time::sleep(DECIDED).await;
+        clock::sleep(DECIDED).await;
     }
 }
 
@@ -84,7 +86,7 @@ struct Search<'s> {
 
 impl<'s> Search<'s> {
     fn new(partition: &'s Arc<Partition>, source: &'s str) -> Self {
-        let now = Instant::now();
+        let now = clock::now_monotonic();
         Self { partition, source, began: now, told: now }
     }
 
@@ -125,7 +127,7 @@ impl<'s> Search<'s> {
     fn tell(&mut self, from: i64, start: i64) -> Result<(), LogError> {
         let (topic, partition, source) = (self.partition.topic.to_string(), self.partition.number, self.source);
         if self.told.elapsed() >= LONG {
-            self.told = Instant::now();
+            self.told = clock::now_monotonic();
             let seconds = self.began.elapsed().as_secs();
             tracing::info!(topic, partition, source, from, start, seconds, "looking back for what a source appended");
         }

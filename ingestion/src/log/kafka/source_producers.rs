@@ -8,15 +8,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use dovetail_core::clock;
 use dovetail_core::offsets::OffsetRange;
 use futures::future::try_join_all;
 use metrics::gauge;
 use parking_lot::{Mutex, MutexGuard};
 use rdkafka::producer::Producer;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::blocking;
 use super::clients::{Clients, Sender};
@@ -81,7 +82,7 @@ impl Holds {
         until: Instant,
     ) -> Result<Hold, LogError> {
         let id = transactional_id(topic, source);
-        let left = until.saturating_duration_since(Instant::now());
+        let left = until.saturating_duration_since(clock::now_monotonic());
         let taken = timeout(left, async {
             let room = Arc::clone(&self.room).acquire_owned().await.map_err(|_| LogError::Closed)?;
             let held = self.kept(&id).lock_owned().await;
@@ -101,8 +102,9 @@ impl Holds {
             let idle = idle.map(|(id, _)| id.clone());
             idle.and_then(|id| holds.remove(&id));
         }
-        let kept = holds.entry(id.to_owned()).or_insert_with(|| Kept { held: Arc::default(), used: Instant::now() });
-        kept.used = Instant::now();
+        let kept =
+            holds.entry(id.to_owned()).or_insert_with(|| Kept { held: Arc::default(), used: clock::now_monotonic() });
+        kept.used = clock::now_monotonic();
         let held = Arc::clone(&kept.held);
         gauge!("dovetail_kafka_source_producers").set(holds.len() as f64);
         held
@@ -169,7 +171,7 @@ impl Held {
         let number = OPENED.fetch_add(1, Ordering::Relaxed);
         let held = Self { number, sender: Some(sender), positions: HashMap::new(), ends: HashMap::new() };
         let Some(sender) = held.sender() else { return Err(LogError::Closed) };
-        let left = until.saturating_duration_since(Instant::now());
+        let left = until.saturating_duration_since(clock::now_monotonic());
         sender.init_transactions(left).map_err(failed)?;
         Ok(held)
     }

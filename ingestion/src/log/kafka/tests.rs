@@ -1,9 +1,11 @@
 //! The Kafka log on the real broker that `KAFKA_BROKERS` names; `dev/kafka up` starts one.
 
+#![expect(clippy::disallowed_methods, reason = "tests wait in real time")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arrow::array::Array;
 use dovetail_core::record::Records;
@@ -11,6 +13,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use tokio::time::Instant;
 
 use super::*;
 use crate::log::{Spread, conformance};

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use dovetail_core::clock;
 use parking_lot::RwLock;
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -91,15 +92,15 @@ impl Topics {
 
     /// Waits until every partition of a topic that was made has a leader, and returns their number. Blocks.
     pub(super) fn appears(&self, clients: &Clients, topic: &str) -> Result<u32, LogError> {
-        let until = Instant::now() + clients.patience();
+        let until = clock::now_monotonic() + clients.patience();
         loop {
             let led = leaders(clients, topic, clients.patience());
             let ready = led.as_ref().is_ok_and(|leaders| !leaders.is_empty() && leaders.iter().all(|id| *id >= 0));
-            if ready || Instant::now() >= until {
+            if ready || clock::now_monotonic() >= until {
                 led?;
                 return self.refresh(clients, topic, clients.patience());
             }
-            std::thread::sleep(APPEARS);
+            clock::block_for(APPEARS);
         }
     }
 }

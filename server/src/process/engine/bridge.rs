@@ -7,6 +7,7 @@ use std::time::Duration;
 use dovetail_batch_layer::BatchHandle;
 use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, Trigger};
+use dovetail_core::clock;
 use dovetail_core::name::StreamName;
 use dovetail_core::pipeline::Stream;
 use dovetail_speed_layer::SpeedLayer;
@@ -55,9 +56,9 @@ pub(super) fn pressure(
             pressure.notified().await;
             while let Err(error) = catalog.want_run(Trigger::Memory).await {
                 warn!(%error, "over the memory limit, and the catalog takes no request for a run");
-                tokio::time::sleep(ASK_AGAIN).await;
+                clock::sleep(ASK_AGAIN).await;
             }
-            tokio::time::sleep(ASK_AGAIN).await;
+            clock::sleep(ASK_AGAIN).await;
         }
     });
 }

@@ -10,6 +10,7 @@ use dovetail_api::paths;
 use dovetail_batch_layer::BatchHandle;
 use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, Member, MemberLayer};
+use dovetail_core::clock;
 use dovetail_core::name::StreamName;
 use dovetail_serving_layer::{Landing, LandingAt};
 use futures::future::join_all;
@@ -68,7 +69,7 @@ pub(super) fn elsewhere(
                 }
                 Err(error) => debug!(%error, "what the landers do is as it was last known"),
             }
-            tokio::time::sleep(LOOK).await;
+            clock::sleep(LOOK).await;
         }
     });
     Ok(Arc::new(Elsewhere(receiver)))

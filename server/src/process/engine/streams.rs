@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, MemberLayer, StreamRow, ViewRow};
-use dovetail_core::clock::Clock;
+use dovetail_core::clock::{self, Clock};
 use dovetail_core::name::StreamName;
 use dovetail_core::pipeline::Stream;
 use dovetail_ingestion::append::Appender;
@@ -74,7 +74,7 @@ pub(super) fn look_for_partitions(
         let feed = Arc::clone(feed);
         background::spawn(tracker, shutdown, "look_for_partitions", async move {
             loop {
-                tokio::time::sleep(LOOK).await;
+                clock::sleep(LOOK).await;
                 if let Err(error) = feed.look().await {
                     debug!(%error, "whether the topic got more partitions is not known");
                 }

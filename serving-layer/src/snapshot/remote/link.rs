@@ -7,12 +7,13 @@ use std::time::Duration;
 use arrow_flight::Ticket;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use dovetail_core::backoff::Backoff;
+use dovetail_core::clock;
 use dovetail_core::offsets::Cut;
 use dovetail_core::realtime::Slice;
 use dovetail_core::realtime_wire::Ask;
 use dovetail_core::slices::Slices;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tonic::transport::Channel;
 
 use super::bytes::{Counted, Total};
@@ -90,7 +91,7 @@ impl Link {
                 Ended::Failed(why) => {
                     tracing::debug!(view = %self.view.name(), member = self.member, why, "no stream");
                     self.view.down(&self.member, &why);
-                    tokio::time::sleep(pauses.failed.next_pause()).await;
+                    clock::sleep(pauses.failed.next_pause()).await;
                 }
                 Ended::NoRoom(refused) => self.wait_for_room(refused, &mut wanted, &mut pauses).await,
             }
@@ -105,13 +106,13 @@ impl Link {
         let (member, bytes, limit) = (&self.member, refused.bytes, self.total.limit());
         tracing::warn!(view = %self.view.name(), member, bytes, limit, ?pause, "no room for its slices");
         let room = async {
-            tokio::time::sleep(pause).await;
+            clock::sleep(pause).await;
             // Where what is there grows no more, it is tried from time to time.
             let _ = timeout(NO_ROOM_RETRY_MAX, self.total.until_fits(refused.bytes)).await;
         };
         let moved = async {
             let _ = wanted.changed().await;
-            tokio::time::sleep(NO_ROOM_RETRY_FIRST).await;
+            clock::sleep(NO_ROOM_RETRY_FIRST).await;
         };
         tokio::select! {
             () = room => {}
@@ -171,7 +172,7 @@ impl Link {
         waiting: &mut Vec<Counted>,
         received: Received,
     ) -> Result<Took, NotTaken> {
-        let now = Instant::now();
+        let now = clock::now_monotonic();
         let took = match received {
             Received::Waiting { partition, bytes } => {
                 let counted: usize = waiting.iter().map(Counted::bytes).sum();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dovetail_core::background;
+use dovetail_core::clock;
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::transport::{Channel, Endpoint};
@@ -105,7 +105,7 @@ impl Members {
     }
 
     fn sweep(&self) {
-        let now = Instant::now();
+        let now = clock::now_monotonic();
         let mut silence = BTreeMap::<String, Duration>::new();
         let (mut floors, mut slices, mut no_room) = (0, 0, 0);
         for view in &self.views {
