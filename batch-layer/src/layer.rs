@@ -28,7 +28,7 @@ use crate::upkeep::Upkeep;
 use crate::writer_id::Writer;
 
 /// Requests that wait for their turn.
-const WAITING: usize = 16;
+const DEMANDS_WAITING_MAX: usize = 16;
 /// Boundaries that a slow listener may be behind.
 const ENDS: usize = 4096;
 
@@ -62,7 +62,7 @@ impl BatchLayer {
     pub fn start(parts: BatchParts, tracker: &TaskTracker, shutdown: CancellationToken) -> BatchHandle {
         let writer = Arc::new(Writer::default());
         let (ends, _) = broadcast::channel(ENDS);
-        let (demands, waiting) = mpsc::channel(WAITING);
+        let (demands, waiting) = mpsc::channel(DEMANDS_WAITING_MAX);
         let landing = match &parts.config.landing {
             Some(config) => start_landing(&parts, config, &writer, &ends, tracker, &shutdown),
             None => watch::channel(LandingStatus::new()).1,

@@ -46,11 +46,11 @@ impl InProgress {
 }
 
 /// How often whoever waits looks whether a run of another process is over.
-const LOOK: Duration = Duration::from_millis(50);
+const RUN_POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Between two runs of the leader, so that those who wait in other processes have their turn.
-const REST: Duration = Duration::from_millis(200);
+const REST_BETWEEN_RUNS: Duration = Duration::from_millis(200);
 /// The leader looks so often whether something is due: it hears of nearly everything before.
-const GLANCE: Duration = Duration::from_secs(1);
+const SCHEDULE_POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Pauses after a run that could not start.
 const RUN_RETRY_FIRST: Duration = Duration::from_millis(200);
 const RUN_RETRY_MAX: Duration = Duration::from_secs(5);
@@ -95,11 +95,11 @@ impl Runner {
             changes.borrow_and_update();
             let pause = match &mut leading {
                 Some(leading) => self.lead(leading).await,
-                None => GLANCE,
+                None => SCHEDULE_POLL_INTERVAL,
             };
             // Landing changes the catalog all the time.
             let heard = async {
-                clock::sleep(LOOK.min(pause)).await;
+                clock::sleep(RUN_POLL_INTERVAL.min(pause)).await;
                 let _ = changes.changed().await;
             };
             tokio::select! {
@@ -126,15 +126,15 @@ impl Runner {
             Ok(did) => did,
             Err(error) => {
                 warn!(%error, "what the batch layer has to do is not known, trying again");
-                (Did::Waits, GLANCE)
+                (Did::Waits, SCHEDULE_POLL_INTERVAL)
             }
         };
         match did {
-            Did::Nothing => pause.min(GLANCE),
+            Did::Nothing => pause.min(SCHEDULE_POLL_INTERVAL),
             Did::Run => {
                 leading.backoff.reset();
-                leading.rests_until = clock::now_monotonic() + REST;
-                REST
+                leading.rests_until = clock::now_monotonic() + REST_BETWEEN_RUNS;
+                REST_BETWEEN_RUNS
             }
             Did::Waits => {
                 let pause = leading.backoff.next_pause();
@@ -157,7 +157,7 @@ impl Runner {
             let did = self.fill_views().await;
             leading.filled = !matches!(did, Did::Waits);
             if !matches!(did, Did::Nothing) {
-                return Ok((did, REST));
+                return Ok((did, REST_BETWEEN_RUNS));
             }
         }
         let wishes = self.recompute.catalog.wishes().await?;
@@ -168,9 +168,9 @@ impl Runner {
             if !matches!(did, Did::Waits) {
                 self.recompute.catalog.fulfil(&wishes).await?;
             }
-            return Ok((did, REST));
+            return Ok((did, REST_BETWEEN_RUNS));
         }
-        let mut pause = GLANCE;
+        let mut pause = SCHEDULE_POLL_INTERVAL;
         // A full run covers an incremental one, so it goes first.
         for (kind, schedule) in schedules {
             match self.keep_schedule(kind, schedule).await? {
@@ -183,7 +183,7 @@ impl Runner {
 
     /// Starts a run if one is due; returns how long there is until the next one.
     async fn keep_schedule(&self, kind: RunKind, schedule: Option<&Schedule>) -> Result<(Did, Duration), CatalogError> {
-        let Some(schedule) = schedule else { return Ok((Did::Nothing, GLANCE)) };
+        let Some(schedule) = schedule else { return Ok((Did::Nothing, SCHEDULE_POLL_INTERVAL)) };
         let catalog = &self.recompute.catalog;
         let (last_ms, now_ms) = (catalog.last_moment(kind).await?, catalog.now_ms().await?);
         // The database's clock may have been set back.
@@ -200,7 +200,7 @@ impl Runner {
         if !matches!(did, Did::Waits) {
             catalog.keep_moment(&moment).await?;
         }
-        Ok((did, REST))
+        Ok((did, REST_BETWEEN_RUNS))
     }
 
     async fn fill_views(&self) -> Did {
@@ -240,7 +240,7 @@ impl Runner {
     /// Returns once no run is in progress, or that is not known.
     async fn other_is_over(&self) {
         loop {
-            clock::sleep(LOOK).await;
+            clock::sleep(RUN_POLL_INTERVAL).await;
             if !matches!(self.recompute.catalog.running().await, Ok(Some(_))) {
                 return;
             }

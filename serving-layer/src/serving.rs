@@ -36,14 +36,14 @@ use crate::sql::sys::Recounted;
 use crate::sql::threads::Threads;
 
 /// The catalog is looked at this often besides when this process changes it: others may publish too.
-const LOOK: Duration = Duration::from_millis(500);
+const CATALOG_POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// How often it is asked whether a topic got more partitions: less often than the layers ask, which should have taken
 /// up what is found here.
-const PARTITIONS: Duration = Duration::from_secs(15);
+const PARTITIONS_POLL_INTERVAL: Duration = Duration::from_secs(15);
 /// How long the log may take to answer what `sys` tells of it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const LOG_TIMEOUT: Duration = Duration::from_secs(2);
 /// Pause before a generation that the speed layer could not meet is tried again.
-const AGAIN: Duration = Duration::from_millis(25);
+const MEET_RETRY_PAUSE: Duration = Duration::from_millis(25);
 
 /// Answers queries.
 pub struct Serving {
@@ -158,16 +158,16 @@ async fn follow(inner: Arc<Inner>, shutdown: CancellationToken) {
     let mut changes = inner.catalog.changes();
     let mut looked = clock::now_monotonic();
     loop {
-        if looked.elapsed() >= PARTITIONS {
+        if looked.elapsed() >= PARTITIONS_POLL_INTERVAL {
             inner.look_for_partitions().await;
             looked = clock::now_monotonic();
         }
         let pause = match inner.follow().await {
-            Ok(true) => LOOK,
-            Ok(false) => AGAIN,
+            Ok(true) => CATALOG_POLL_INTERVAL,
+            Ok(false) => MEET_RETRY_PAUSE,
             Err(error) => {
                 warn!(%error, "the current generation cannot be followed");
-                LOOK
+                CATALOG_POLL_INTERVAL
             }
         };
         tokio::select! {
@@ -218,7 +218,7 @@ impl Inner {
     pub(crate) async fn partitions_at_once(&self, stream: &Stream) -> u32 {
         match self.known_partitions(&stream.name) {
             Some(known) => known,
-            None => match tokio::time::timeout(PATIENCE, self.partitions_of(stream)).await {
+            None => match tokio::time::timeout(LOG_TIMEOUT, self.partitions_of(stream)).await {
                 Ok(Ok(partitions)) => partitions,
                 Ok(Err(_)) | Err(_) => stream.options.partitions,
             },
@@ -238,7 +238,7 @@ impl Inner {
     /// Takes note of partitions that were added. A log that does not answer has taken none away.
     async fn look_for_partitions(&self) {
         for stream in &self.streams {
-            if let Ok(Ok(partitions)) = tokio::time::timeout(PATIENCE, self.partitions_of(stream)).await {
+            if let Ok(Ok(partitions)) = tokio::time::timeout(LOG_TIMEOUT, self.partitions_of(stream)).await {
                 self.has_partitions(stream, partitions);
             }
         }

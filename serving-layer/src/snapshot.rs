@@ -31,7 +31,7 @@ use crate::snapshot::batch_states::States;
 use crate::snapshot::generation::{Filled, Served};
 
 /// Pause between two questions to a speed layer that is catching up.
-const PAUSE: Duration = Duration::from_millis(20);
+const CATCH_UP_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The realtime states of one view, met with a generation's cut.
 #[derive(Debug)]
@@ -155,7 +155,7 @@ impl Pin {
             if late {
                 return Err(error);
             }
-            clock::sleep(PAUSE).await;
+            clock::sleep(CATCH_UP_POLL_INTERVAL).await;
         }
     }
 

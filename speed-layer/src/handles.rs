@@ -50,7 +50,7 @@ pub(crate) struct Door {
 }
 
 /// Messages that may wait for one partition at a time.
-const WAITING: usize = 256;
+const MESSAGES_WAITING_MAX: usize = 256;
 
 impl Doors {
     /// Opens every partition that the topic has, and those that it gets.
@@ -92,7 +92,7 @@ impl Doors {
 
     fn open(&self, partition: i32) -> Door {
         let DoorParts { feed, views, targets, owned, total_bytes, config, tracker, shutdown } = &self.parts;
-        let (inbox, messages) = mpsc::channel(WAITING);
+        let (inbox, messages) = mpsc::channel(MESSAGES_WAITING_MAX);
         let shared = Arc::new(Shared::new(views.len(), &self.moved));
         let owned = OwnedHere::new(&feed.stream().name, partition, owned.as_ref());
         shared.set_owned(owned.now());

@@ -101,12 +101,12 @@ enum Step {
 }
 
 /// How long the log may take to say that it is well.
-const GLANCE: Duration = Duration::from_millis(500);
+const LOG_TIMEOUT: Duration = Duration::from_millis(500);
 /// Pauses after what failed while folding.
 const FOLD_RETRY_FIRST: Duration = Duration::from_millis(20);
 const FOLD_RETRY_MAX: Duration = Duration::from_secs(5);
 /// How often a paused partition looks whether it may go on.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSED_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 impl PartitionFold {
     /// Runs until shutdown.
@@ -132,7 +132,7 @@ impl PartitionFold {
             self.views.tidy();
             let paused = self.paused();
             self.show(&state, paused);
-            let wake = state.retry_at.or_else(|| paused.then(|| clock::now_monotonic() + PAUSE));
+            let wake = state.retry_at.or_else(|| paused.then(|| clock::now_monotonic() + PAUSED_POLL_INTERVAL));
             let (fold, again) = self.open_steps(&state, paused);
             tokio::select! {
                 biased;
@@ -271,7 +271,7 @@ impl PartitionFold {
         }
         // At the log's end there is nothing whose success would say that it is well again. Readers must not wait for
         // a log that is away.
-        match timeout(GLANCE, bounds(&self.feed, self.partition)).await {
+        match timeout(LOG_TIMEOUT, bounds(&self.feed, self.partition)).await {
             Ok(Ok(log)) if self.views.next() == Some(log.end) => state.go_on(),
             Ok(Ok(_)) => {}
             Ok(Err(error)) => state.retry_later(error.to_string()),

@@ -77,7 +77,8 @@ const VIEWS_AT_ONCE: usize = 2;
 /// What a run stands on changes seldom; one that found so often that it just had is tried again later.
 const CHOICES: usize = 10;
 /// A run says so often that it lives and how far it is, and hears whether somebody cancelled it elsewhere.
-const SIGN: Duration = Duration::from_secs(1);
+const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_secs(1);
+const HEARTBEAT_INTERVAL_MIN: Duration = Duration::from_millis(10);
 
 /// How a run ended that did not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -303,7 +304,7 @@ impl Recompute {
 
     /// Shows that the run lives until it is no longer this process's, or somebody cancelled it; returns why.
     async fn keep_lease(&self, run_id: i64) -> RunError {
-        let pause = (self.config.lease / 3).clamp(Duration::from_millis(10), SIGN);
+        let pause = (self.config.lease / 3).clamp(HEARTBEAT_INTERVAL_MIN, HEARTBEAT_INTERVAL_MAX);
         loop {
             clock::sleep(pause).await;
             match self.catalog.renew_run(run_id, &self.sign(), self.config.lease).await {

@@ -6,9 +6,9 @@ use anyhow::Result;
 use dovetail_core::clock;
 use indicatif::{ProgressBar, ProgressStyle};
 
-const LOOK: Duration = Duration::from_millis(100);
+const PROGRESS_POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Pause between two lines where there is no terminal.
-const LINES: Duration = Duration::from_secs(5);
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How far it is: `done` of `total`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,10 +39,10 @@ pub(super) async fn while_showing<T>(
     let outcome = loop {
         tokio::select! {
             outcome = &mut work => break outcome,
-            () = clock::sleep(LOOK) => {}
+            () = clock::sleep(PROGRESS_POLL_INTERVAL) => {}
         }
         let Some(step) = look().await else { continue };
-        if bar.is_hidden() && said.elapsed() >= LINES {
+        if bar.is_hidden() && said.elapsed() >= LINE_INTERVAL {
             said = clock::now_monotonic();
             eprintln!("{}", step.line(unit));
         }

@@ -2,7 +2,6 @@
 //! suddenly as a process, and a wire that can be cut and stalled.
 
 #![expect(clippy::disallowed_methods, reason = "tests wait in real time")]
-
 #![expect(clippy::unwrap_used, reason = "what cannot go on has failed")]
 
 mod members;

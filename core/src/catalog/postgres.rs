@@ -16,6 +16,9 @@ use crate::clock;
 /// Changes queue for one lock anyway; the others are for reads.
 const CONNECTIONS: u32 = 6;
 
+/// Pause while the server is away, or another process migrates.
+const OPEN_RETRY_PAUSE: Duration = Duration::from_millis(100);
+
 /// What the server is asked for with each connection. A process that is stopped in the middle of a change loses its
 /// connection after a while, and with it the lock that others wait for: they wait a little longer than that.
 fn session(patience: Duration) -> [(&'static str, u128); 3] {
@@ -33,7 +36,7 @@ pub(super) async fn open(options: PgConnectOptions, patience: Duration) -> Resul
         match migrate(&options, &name, patience).await {
             Ok(()) => break,
             Err(CatalogError::Busy { .. } | CatalogError::Unreachable { .. }) if clock::now_monotonic() < give_up => {
-                clock::sleep(Duration::from_millis(100)).await;
+                clock::sleep(OPEN_RETRY_PAUSE).await;
             }
             Err(error) => return Err(error),
         }

@@ -12,6 +12,8 @@ use super::{CatalogError, Pools};
 use crate::clock;
 
 const READERS: u32 = 4;
+/// Pause while another process makes the database.
+const OPEN_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Opens the file, creating it and its folder when absent. Returns what errors call it, and its connections.
 pub(super) async fn open(
@@ -35,7 +37,7 @@ pub(super) async fn open(
     loop {
         match connect(&name, &options, busy, in_memory).await {
             Err(CatalogError::Busy { .. }) if clock::now_monotonic() < give_up => {
-                clock::sleep(Duration::from_millis(50)).await;
+                clock::sleep(OPEN_RETRY_PAUSE).await;
             }
             opened => return opened.map(|pools| (name, pools)),
         }

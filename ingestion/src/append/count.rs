@@ -11,9 +11,9 @@ use crate::log::{Log, LogError};
 
 /// How long new partitions are known here before they are used: by then every broker knows them, and so does every
 /// process that asks one.
-pub const SETTLE: Duration = Duration::from_secs(5);
+pub const PARTITIONS_SETTLE_AFTER: Duration = Duration::from_secs(5);
 /// How often it is looked at who appends without numbers, where it does no harm not to know of the newest.
-const LOOK: Duration = Duration::from_secs(5);
+const PARTITIONS_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(super) struct Count {
@@ -65,7 +65,7 @@ impl Count {
 
     fn is_due(&self, now: Instant) -> bool {
         let mut looked = self.looked.lock();
-        let due = now.duration_since(looked.at) >= LOOK;
+        let due = now.duration_since(looked.at) >= PARTITIONS_POLL_INTERVAL;
         if due {
             looked.at = now;
         }
@@ -81,7 +81,7 @@ impl Count {
         // A broker that has not heard yet says fewer than another one said before.
         if self.there.fetch_max(there, Ordering::Relaxed) < there {
             looked.since = now;
-        } else if now.duration_since(looked.since) >= SETTLE {
+        } else if now.duration_since(looked.since) >= PARTITIONS_SETTLE_AFTER {
             let there = self.there();
             if self.used.swap(there, Ordering::Relaxed) < there {
                 tracing::info!(partitions = there, "values are spread over more partitions");

@@ -355,7 +355,7 @@ async fn new_partitions_are_used_once_every_process_knows_them() {
     rig.log.create_topic("S", 8).await.unwrap();
     rig.append(&values(40, 80), Some(("file", 40))).await.unwrap();
     assert!(rig.records().await[&4].is_empty(), "it may be that others have not heard of it");
-    rig.appender.count.heard(8, clock::now_monotonic() + SETTLE);
+    rig.appender.count.heard(8, clock::now_monotonic() + PARTITIONS_SETTLE_AFTER);
     rig.append(&values(0, 160), Some(("file", 0))).await.unwrap();
     assert_eq!(rig.records().await[&4].len(), 10);
     assert_eq!(rig.append(&values(0, 160), Some(("file", 0))).await.unwrap(), 0);

@@ -88,12 +88,12 @@ impl Config {
     }
 
     pub fn flight(&self) -> FlightConfig {
-        FlightConfig { interval: self.speed.seal, heartbeat: HEARTBEAT, max_streams: 256 }
+        FlightConfig { interval: self.speed.seal, heartbeat: HEARTBEAT_INTERVAL, max_streams: 256 }
     }
 
     pub fn remote(&self) -> RemoteConfig {
         RemoteConfig {
-            stale_after: HEARTBEAT * 4,
+            stale_after: HEARTBEAT_INTERVAL * 4,
             idle: Duration::from_secs(60),
             floors: self.batch.keep_generations.saturating_add(2),
             memory_limit: bytes(self.speed.memory),
@@ -162,7 +162,7 @@ impl Config {
 }
 
 /// A speed layer is heard of this often.
-const HEARTBEAT: Duration = Duration::from_millis(500);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Host and process, and what no other process of that name on such a host has.
 fn owner() -> String {

@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 /// How long a sender may take for a body of no length ..
-const PATIENCE: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// .. and how many bytes a second it has to send beyond that.
 const SLOWEST: f64 = 16.0 * 1024.0;
 
@@ -38,7 +38,7 @@ pub(super) struct Received {
 
 impl Intake {
     pub(super) fn new(all: usize, longest: usize) -> Self {
-        Self { room: Arc::new(Semaphore::new(kib(all) as usize)), all, longest, patience: PATIENCE }
+        Self { room: Arc::new(Semaphore::new(kib(all) as usize)), all, longest, patience: BODY_TIMEOUT }
     }
 
     /// Reads `body`. Where it is refused, what the sender still sends is dropped for a while, so that it sees why.

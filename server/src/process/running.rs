@@ -55,7 +55,7 @@ pub struct Running {
 }
 
 /// How often it is looked again for what a process needs.
-const AGAIN: Duration = Duration::from_secs(1);
+const START_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 impl Running {
     pub async fn start(plan: Plan, roles: Roles, config: &Config, work: &tokio::runtime::Handle) -> Result<Self> {
@@ -160,7 +160,7 @@ async fn ready<'c>(
         let reason = format!("{error:#}");
         tracing::warn!(reason, "waiting for what this process needs");
         starting.waits_for(reason);
-        clock::sleep(AGAIN).await;
+        clock::sleep(START_RETRY_PAUSE).await;
     }
 }
 

@@ -16,6 +16,7 @@ mod values;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion_postgres::pgwire::api::ConnectionManager;
 use datafusion_postgres::pgwire::tokio::process_socket;
@@ -29,6 +30,9 @@ use tracing::{debug, warn};
 use self::connection::Handlers;
 pub(crate) use self::session::known_settings;
 use crate::serving::Serving;
+
+/// Pause after a connection that could not be accepted.
+const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves connections on `listener` until `shutdown`, and returns when the last one has ended.
 ///
@@ -50,7 +54,7 @@ pub async fn serve_postgres(
                 Err(error) => {
                     // Out of file descriptors, most likely: others will end.
                     warn!(%error, "connection was not accepted");
-                    clock::sleep(std::time::Duration::from_millis(50)).await;
+                    clock::sleep(ACCEPT_RETRY_PAUSE).await;
                     continue;
                 }
             },

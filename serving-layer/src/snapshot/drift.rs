@@ -26,17 +26,17 @@ use crate::serving::Inner;
 use crate::snapshot::generation::{Filled, Served, read};
 
 /// How often the served generation is looked at: a comparison has the speed layer's whole grace period.
-const LOOK: std::time::Duration = std::time::Duration::from_millis(100);
+const GENERATION_POLL_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);
 /// Generations that are compared one after the other when several were published since the last look.
-const MOST: usize = 8;
+const COMPARED_AT_ONCE_MAX: usize = 8;
 /// Generations that are looked through for those that were published since.
-const LISTED: u32 = 1000;
+const GENERATIONS_LISTED_MAX: u32 = 1000;
 
 /// Compares whenever other generations are served, for ever.
 pub(crate) async fn watch(inner: Arc<Inner>) {
     let mut watch = Watch::start(&inner).await;
     loop {
-        clock::sleep(LOOK).await;
+        clock::sleep(GENERATION_POLL_INTERVAL).await;
         if let Err(error) = watch.look(&inner).await {
             warn!(%error, "it cannot be told which generations are to be compared; looking again");
         }
@@ -70,10 +70,10 @@ impl Watch {
         let now = inner.served();
         // A rollback takes nothing over.
         if now.generation() > self.done {
-            let mut published = inner.catalog.generations(LISTED).await?;
+            let mut published = inner.catalog.generations(GENERATIONS_LISTED_MAX).await?;
             published.retain(|row| row.generation > self.done && row.generation <= now.generation());
             published.sort_by_key(|row| row.generation);
-            let superseded = published.len().saturating_sub(MOST);
+            let superseded = published.len().saturating_sub(COMPARED_AT_ONCE_MAX);
             for (i, row) in published.into_iter().enumerate() {
                 let next = match read(Some(row.clone())) {
                     Ok(next) => Arc::new(next),
@@ -101,8 +101,8 @@ impl Watch {
 
 /// Says of the generations up to `last` that are kept and that nobody has compared why that is so.
 async fn explain_earlier(inner: &Inner, last: Generation) -> Result<(), QueryError> {
-    let rows = inner.catalog.generations(LISTED).await?;
-    let known = inner.catalog.drifts(LISTED).await?;
+    let rows = inner.catalog.generations(GENERATIONS_LISTED_MAX).await?;
+    let known = inner.catalog.drifts(GENERATIONS_LISTED_MAX).await?;
     for row in rows.into_iter().filter(|row| row.retired_ms.is_none() && row.generation <= last) {
         let mut views = names(&read(Some(row.clone()))?);
         views.retain(|view| !known.iter().any(|drift| drift.run_id == row.run_id && drift.view == *view));

@@ -36,7 +36,7 @@ const MANY_SLICES: usize = 48;
 /// An answer is kept when it takes no more than this part of the cache.
 const PART_OF_CACHE: usize = 8;
 /// Pause before a merge that did not come about is tried again.
-const AGAIN: Duration = Duration::from_secs(1);
+const MERGE_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Batch states and the slices up to `ends`, merged.
 #[derive(Debug)]
@@ -96,7 +96,7 @@ impl Merging {
 impl Turn {
     fn ended(self, outcome: &'static str) {
         metrics::counter!("dovetail_merges_total", "outcome" => outcome).increment(1);
-        let not_before = (outcome != "merged").then(|| clock::now_monotonic() + AGAIN);
+        let not_before = (outcome != "merged").then(|| clock::now_monotonic() + MERGE_RETRY_PAUSE);
         *self.0.not_before.lock() = not_before;
     }
 }

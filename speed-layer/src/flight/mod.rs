@@ -31,7 +31,7 @@ pub struct FlightConfig {
 }
 
 /// How long a reader that takes nothing can hold up the end.
-const GRACE: Duration = Duration::from_secs(2);
+const STOP_GRACE: Duration = Duration::from_secs(2);
 
 /// Serves readers on `listener` until `shutdown`.
 ///
@@ -55,7 +55,7 @@ pub async fn serve(
         .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned());
     let late = async {
         shutdown.cancelled().await;
-        clock::sleep(GRACE).await;
+        clock::sleep(STOP_GRACE).await;
     };
     tokio::select! {
         served = serving => served,

@@ -27,9 +27,9 @@ use crate::partition::Read;
 use crate::view_fold::Subscriber;
 
 /// Records that were left out go in messages of so many.
-const ERRORS: usize = 500;
+const ERRORS_PER_MESSAGE: usize = 500;
 /// How often floors are tried again that could not be read.
-const AGAIN: Duration = Duration::from_millis(50);
+const UNREAD_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) struct Sending {
     layer: Arc<SpeedLayer>,
@@ -151,7 +151,7 @@ impl Sending {
         // What was dropped comes back with a rollback at most, which is told like any other news.
         let soon_read = |(_, error): &(i64, RealtimeError)| !matches!(error, RealtimeError::Dropped { .. });
         let again = self.sent.values().any(|sent| sent.unread.iter().any(soon_read));
-        let until = if again { heartbeat.min(last + AGAIN) } else { heartbeat };
+        let until = if again { heartbeat.min(last + UNREAD_RETRY_PAUSE) } else { heartbeat };
         tokio::select! {
             () = clock::sleep_until(until.max(soon)) => {}
             Ok(()) = self.moved.changed() => clock::sleep_until(soon).await,
@@ -252,7 +252,7 @@ impl Sending {
         for (slice, i) in slices.into_iter().zip(1..) {
             let nothing = || RecordBatch::new_empty(self.view.state_schema());
             let mut parts: Vec<_> = in_messages(&slice.state).into_iter().map(|b| (b, RowErrors::default())).collect();
-            parts.extend(slice.errors.in_parts(ERRORS).map(|errors| (nothing(), errors)));
+            parts.extend(slice.errors.in_parts(ERRORS_PER_MESSAGE).map(|errors| (nothing(), errors)));
             if parts.is_empty() {
                 parts.push((nothing(), RowErrors::default()));
             }

@@ -43,7 +43,7 @@ use screen::Screen;
 
 const STREAM: &str = "service_requests";
 /// How often the screen is drawn.
-const DRAW: Duration = Duration::from_millis(200);
+const DRAW_INTERVAL: Duration = Duration::from_millis(200);
 
 pub(super) fn run(args: &Demo) -> Result<ExitCode> {
     let folder = Folder::new(args.data_dir.as_deref())?;
@@ -132,7 +132,7 @@ async fn draw(
 ) -> Result<()> {
     let began = clock::now_monotonic();
     let mut frame = Frame { events: args.events, ..Frame::default() };
-    let mut ticks = interval(DRAW);
+    let mut ticks = interval(DRAW_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;

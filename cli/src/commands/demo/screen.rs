@@ -15,7 +15,7 @@ use crate::args::Demo;
 use dovetail_server::process::running::Running;
 
 /// Pause between two lines where there is no terminal.
-const LINES: Duration = Duration::from_secs(2);
+const LINE_INTERVAL: Duration = Duration::from_secs(2);
 /// Between these two a terminal shows nothing, so that no half-drawn panel is seen. Others ignore them.
 const HOLD: &str = "\x1b[?2026h";
 const RELEASE: &str = "\x1b[?2026l";
@@ -38,7 +38,7 @@ impl Screen {
         let term = Term::stdout();
         let is_terminal = term.is_term();
         let footer = footer(args, running);
-        let screen = Self { term, is_terminal, footer, drawn: 0, line_due: clock::now_monotonic() + LINES };
+        let screen = Self { term, is_terminal, footer, drawn: 0, line_due: clock::now_monotonic() + LINE_INTERVAL };
         if is_terminal {
             screen.term.hide_cursor()?;
         } else {
@@ -56,7 +56,7 @@ impl Screen {
 
     pub(super) fn draw(&mut self, frame: &Frame) -> Result<()> {
         if !self.is_terminal {
-            self.line_due = clock::now_monotonic() + LINES;
+            self.line_due = clock::now_monotonic() + LINE_INTERVAL;
             return self.say(&line(frame));
         }
         let (height, width) = self.term.size();

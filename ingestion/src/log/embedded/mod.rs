@@ -83,7 +83,7 @@ pub struct EmbeddedLog {
 impl EmbeddedLog {
     /// Opens the log in the folder `path`, or creates it. Blocks while the journal is read.
     pub fn open(path: &Path, config: &EmbeddedLogConfig) -> Result<Self, LogError> {
-        Self::open_with(path, config, positions::MOST)
+        Self::open_with(path, config, positions::SOURCES_MAX)
     }
 
     fn open_with(path: &Path, config: &EmbeddedLogConfig, most_sources: usize) -> Result<Self, LogError> {
@@ -212,7 +212,7 @@ impl Log for EmbeddedLog {
 
     async fn forgets_sources(&self, topic: &str) -> Result<Option<usize>, LogError> {
         let topic = self.topics.topic(topic)?;
-        Ok(self.forgetful.has(topic.id).then_some(positions::MOST))
+        Ok(self.forgetful.has(topic.id).then_some(positions::SOURCES_MAX))
     }
 
     async fn bounds(&self, topic: &str, partition: i32) -> Result<OffsetRange, LogError> {

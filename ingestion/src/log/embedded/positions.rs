@@ -20,7 +20,7 @@ use super::store::{Store, failed, unreadable};
 use crate::log::{LogError, Prefix, SourcePosition, Spread};
 
 /// Of so many sources of a topic the log knows where they are.
-pub(super) const MOST: usize = 100_000;
+pub(super) const SOURCES_MAX: usize = 100_000;
 
 /// The sources that have a position, by when they last appended.
 #[derive(Debug)]

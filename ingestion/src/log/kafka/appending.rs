@@ -30,7 +30,7 @@ const RECORD_BYTES: usize = 100;
 /// After this many records others get a turn.
 const TURN: usize = 1024;
 /// How often a full producer is tried again.
-const FULL: Duration = Duration::from_millis(2);
+const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(2);
 
 /// As [`Log::append`](crate::log::Log::append), of records without a mark.
 pub(super) async fn append(
@@ -95,12 +95,12 @@ pub(super) async fn enqueue(
         let number = mark.and_then(|mark| Some((behind.as_deref()?, *mark.numbers.get(i)?)));
         while let Err(error) = send_one(sender, partition, records, i, number, delivery) {
             match error.rdkafka_error_code() {
-                Some(Code::QueueFull) if clock::now_monotonic() < until => clock::sleep(FULL).await,
+                Some(Code::QueueFull) if clock::now_monotonic() < until => clock::sleep(QUEUE_FULL_PAUSE).await,
                 // The topic has it: it is new, and the producer has not heard of it.
                 Some(Code::UnknownPartition) if clock::now_monotonic() < until => {
                     learn(clients, sender, &partition.topic).await?;
                     clients.reported.identities.check(&partition.topic)?;
-                    clock::sleep(FULL).await;
+                    clock::sleep(QUEUE_FULL_PAUSE).await;
                 }
                 code => {
                     rest.because(code.unwrap_or(Code::Fail));

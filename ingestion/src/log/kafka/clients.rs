@@ -68,7 +68,7 @@ impl Deref for Sender {
 }
 
 /// How soon something is asked for again.
-const AGAIN: Duration = Duration::from_millis(20);
+const BROKER_RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) struct Clients {
     pub(super) config: KafkaConfig,
@@ -220,7 +220,7 @@ impl Clients {
                 Ok(answer) => return Ok(answer),
                 Err(error) if passes(&error) && clock::now_monotonic() < until => {
                     self.reported.identities.check(topic)?;
-                    clock::block_for(AGAIN);
+                    clock::block_for(BROKER_RETRY_PAUSE);
                 }
                 Err(error) => return Err(self.failed(what, topic, &error)),
             }

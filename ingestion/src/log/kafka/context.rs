@@ -21,7 +21,7 @@ use super::identity::Identities;
 use super::presence::Presence;
 
 /// How long a reason is worth telling: librdkafka tells the same one again only every 30 seconds.
-const LATELY: Duration = Duration::from_secs(60);
+const TROUBLE_TOLD_FOR: Duration = Duration::from_secs(60);
 
 /// What all clients of one log share.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ impl Reported {
     /// What went wrong last, if that was lately.
     pub(super) fn trouble(&self) -> Option<String> {
         let trouble = self.trouble.lock();
-        trouble.as_ref().filter(|(at, _)| at.elapsed() <= LATELY).map(|(_, why)| why.clone())
+        trouble.as_ref().filter(|(at, _)| at.elapsed() <= TROUBLE_TOLD_FOR).map(|(_, why)| why.clone())
     }
 }
 

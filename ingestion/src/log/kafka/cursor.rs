@@ -20,7 +20,7 @@ use crate::log::kafka::batch_builder::Page;
 use crate::log::kafka::consumer::Lane;
 
 /// How long a marker, which wakes nobody, is overlooked at most.
-const MARKER: Duration = Duration::from_millis(5);
+const MARKER_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 pub(super) struct Cursor {
     lane: Arc<Lane>,
@@ -94,7 +94,7 @@ impl Cursor {
             if left.is_zero() {
                 return Ok(Step::Nothing);
             }
-            ended |= self.take(left.min(MARKER))?;
+            ended |= self.take(left.min(MARKER_POLL_INTERVAL))?;
         }
     }
 

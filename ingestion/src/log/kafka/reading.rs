@@ -19,9 +19,9 @@ use crate::log::LogError;
 use crate::log::kafka::batch_builder::{Mark, Page};
 
 /// How long a read waits for records that should be there, before it asks whether they still are.
-const SLOW: Duration = Duration::from_millis(250);
+const READ_TIMEOUT: Duration = Duration::from_millis(250);
 /// How long somebody waits for new records, before asking whether all is well.
-const QUIET: Duration = Duration::from_secs(1);
+const QUIET_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How much is looked through at once for the marks of sources.
 const MARKS_BYTES: usize = 4 << 20;
@@ -115,7 +115,7 @@ async fn attempt(
     blocking(move || {
         let mut page = page;
         let mut step = match cursor_at(&clients, &partition, &mut loan, page.from()) {
-            Ok(cursor) => cursor.read(&mut page, !stands, clock::now_monotonic() + SLOW),
+            Ok(cursor) => cursor.read(&mut page, !stands, clock::now_monotonic() + READ_TIMEOUT),
             Err(error) => Err(error),
         };
         if !loan.as_ref().is_some_and(Cursor::confirm) {
@@ -173,7 +173,7 @@ async fn watch(clients: &Arc<Clients>, partition: &Arc<Partition>, offset: i64) 
     let _alone = partition.watching.lock().await;
     let mut asked = None;
     while partition.known_end() <= offset {
-        if asked.is_none_or(|at: Instant| at.elapsed() >= QUIET) || partition.known_end() < 0 {
+        if asked.is_none_or(|at: Instant| at.elapsed() >= QUIET_CHECK_INTERVAL) || partition.known_end() < 0 {
             bounds(clients, partition).await?;
             asked = Some(clock::now_monotonic());
             continue;
@@ -189,7 +189,7 @@ async fn watch(clients: &Arc<Clients>, partition: &Arc<Partition>, offset: i64) 
             })
             .await?;
         }
-        let left = asked.map_or(QUIET, |at| QUIET.saturating_sub(at.elapsed()));
+        let left = asked.map_or(QUIET_CHECK_INTERVAL, |at| QUIET_CHECK_INTERVAL.saturating_sub(at.elapsed()));
         let reached = tokio::time::timeout(left, reached(&mut loan, end)).await;
         match reached {
             // Back before it is told, so that who reads next finds it.

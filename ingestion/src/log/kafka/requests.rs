@@ -24,15 +24,15 @@ use crate::log::kafka::source_producers::{Held, Hold};
 use crate::log::{LogError, SourceMark, SourcePosition};
 
 /// How long a request waits at most before it is planned again: another process may want the same source.
-const AGAIN: Duration = Duration::from_millis(200);
+const REPLAN_PAUSE_MAX: Duration = Duration::from_millis(200);
 /// How long the brokers are asked to abort what was refused, before it is left to the transaction's time limit.
-const ABORT: Duration = Duration::from_secs(2);
+const ABORT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long it may take until what is committed is there to be read: it takes longer behind a transaction that is open.
-const READABLE: Duration = Duration::from_secs(1);
-const LOOK: Duration = Duration::from_millis(2);
+const READABLE_TIMEOUT: Duration = Duration::from_secs(1);
+const READABLE_POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// How long a producer is given between telling of a record and forgetting it.
-const TOLD: Duration = Duration::from_micros(200);
+const IN_FLIGHT_POLL_INTERVAL: Duration = Duration::from_micros(200);
 
 /// Records of a request for one partition.
 pub(super) struct Part {
@@ -89,7 +89,7 @@ impl Request {
         if clock::now_monotonic() >= self.until {
             return Err(error);
         }
-        let pause = clock::random_pause(AGAIN / 4..=AGAIN);
+        let pause = clock::random_pause(REPLAN_PAUSE_MAX / 4..=REPLAN_PAUSE_MAX);
         clock::sleep(pause).await;
         Ok(None)
     }
@@ -109,7 +109,7 @@ impl Request {
                 Err(error) => {
                     if !matches!(error, LogError::Unreachable { .. }) {
                         // Readers wait in front of what is open.
-                        let aborted = blocking(move || Ok(sender.abort_transaction(ABORT))).await;
+                        let aborted = blocking(move || Ok(sender.abort_transaction(ABORT_TIMEOUT))).await;
                         tracing::debug!(?aborted, "aborted");
                         hold.give_up();
                     }
@@ -134,7 +134,7 @@ impl Request {
         }
         let readable = parts.iter().zip(&ranges).map(|(part, range)| readable(clients, &part.partition, range.end));
         // It is in the log, whether the brokers say so in time or not.
-        if timeout(READABLE, try_join_all(readable)).await.is_err() {
+        if timeout(READABLE_TIMEOUT, try_join_all(readable)).await.is_err() {
             tracing::debug!(%topic, source, "what was committed is behind a transaction that is open");
         }
         Ok(Some(ranges))
@@ -191,7 +191,7 @@ impl Request {
         }
         // The producer counts records until it is done with telling of them, and a commit then looks every 100 ms.
         while sender.in_flight_count() > 0 && clock::now_monotonic() < until {
-            clock::sleep(TOLD).await;
+            clock::sleep(IN_FLIGHT_POLL_INTERVAL).await;
         }
         at_broker(|sender, left| {
             let until = clock::now_monotonic() + left;
@@ -215,7 +215,7 @@ impl Request {
 /// Waits until the partition's end is at `end`: the brokers write a transaction's markers after they have answered.
 async fn readable(clients: &Arc<Clients>, partition: &Arc<Partition>, end: i64) -> Result<(), LogError> {
     while reading::bounds(clients, partition).await?.end < end {
-        clock::sleep(LOOK).await;
+        clock::sleep(READABLE_POLL_INTERVAL).await;
     }
     Ok(())
 }

@@ -28,7 +28,7 @@ use crate::log::{LogError, SourcePosition};
 /// Transactional ids of a topic, however many sources it has: brokers keep each one for days.
 const IDS: u32 = 4096;
 /// Most producers at a time: each costs threads, and connections to the brokers.
-const MOST: usize = 32;
+const PRODUCERS_MAX: usize = 32;
 /// How many producers were opened.
 static OPENED: AtomicU64 = AtomicU64::new(1);
 /// Most sources of one producer whose positions are remembered.
@@ -68,7 +68,7 @@ pub(super) struct Held {
 
 impl Default for Holds {
     fn default() -> Self {
-        Self { holds: Mutex::default(), room: Arc::new(Semaphore::new(MOST)) }
+        Self { holds: Mutex::default(), room: Arc::new(Semaphore::new(PRODUCERS_MAX)) }
     }
 }
 
@@ -97,7 +97,7 @@ impl Holds {
     fn kept(&self, id: &str) -> Arc<tokio::sync::Mutex<Option<Held>>> {
         let mut holds = self.lock();
         // Whoever has room uses one at most, so of so many one is idle.
-        if !holds.contains_key(id) && holds.len() >= MOST {
+        if !holds.contains_key(id) && holds.len() >= PRODUCERS_MAX {
             let idle = holds.iter().filter(|(_, kept)| kept.is_idle()).min_by_key(|(_, kept)| kept.used);
             let idle = idle.map(|(id, _)| id.clone());
             idle.and_then(|id| holds.remove(&id));
@@ -248,10 +248,10 @@ mod tests {
     fn so_many_producers_are_kept_and_none_in_use_goes() {
         let holds = Holds::default();
         let in_use = holds.kept("first");
-        for i in 0..10 * MOST {
+        for i in 0..10 * PRODUCERS_MAX {
             drop(holds.kept(&i.to_string()));
         }
-        assert_eq!(holds.lock().len(), MOST);
+        assert_eq!(holds.lock().len(), PRODUCERS_MAX);
         assert!(Arc::ptr_eq(&in_use, &holds.kept("first")));
         holds.retire(Duration::ZERO);
         assert_eq!(holds.lock().keys().collect::<Vec<_>>(), ["first"]);

@@ -28,7 +28,7 @@ mod topics;
 mod transactions;
 
 const PLENTY: usize = 1 << 20;
-const PATIENCE: Duration = Duration::from_secs(20);
+const LOG_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The brokers to test with. Without any, a test says that it is left out, and fails where it must not be.
 fn brokers(test: &str) -> Option<String> {
@@ -46,7 +46,7 @@ fn config(brokers: &str) -> KafkaConfig {
         settings: BTreeMap::new(),
         replication: None,
         topic: BTreeMap::new(),
-        patience: PATIENCE,
+        patience: LOG_TIMEOUT,
         readers: 3,
     }
 }

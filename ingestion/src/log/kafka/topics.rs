@@ -15,7 +15,7 @@ use super::partition::Partition;
 use crate::log::LogError;
 
 /// How often a topic that was just made is asked for.
-const APPEARS: Duration = Duration::from_millis(20);
+const NEW_TOPIC_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Partitions by topic, as far as they were asked for.
 #[derive(Default)]
@@ -100,7 +100,7 @@ impl Topics {
                 led?;
                 return self.refresh(clients, topic, clients.patience());
             }
-            clock::block_for(APPEARS);
+            clock::block_for(NEW_TOPIC_POLL_INTERVAL);
         }
     }
 }

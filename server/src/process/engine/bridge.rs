@@ -41,7 +41,7 @@ pub(super) fn boundaries(
 }
 
 /// A run that was asked for is given time before it is asked for again.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
+const RUN_REQUEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A speed layer asks for a run, of whichever process leads the batch layer, when its states take too much memory.
 pub(super) fn pressure(
@@ -56,9 +56,9 @@ pub(super) fn pressure(
             pressure.notified().await;
             while let Err(error) = catalog.want_run(Trigger::Memory).await {
                 warn!(%error, "over the memory limit, and the catalog takes no request for a run");
-                clock::sleep(ASK_AGAIN).await;
+                clock::sleep(RUN_REQUEST_PAUSE).await;
             }
-            clock::sleep(ASK_AGAIN).await;
+            clock::sleep(RUN_REQUEST_PAUSE).await;
         }
     });
 }

@@ -22,9 +22,9 @@ use tracing::debug;
 use crate::http::landing_state;
 
 /// How often the batch layer's processes are asked.
-const LOOK: Duration = Duration::from_secs(1);
+const LANDINGS_POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(3);
+const LANDINGS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The landing of this process.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub(super) fn elsewhere(
     tracker: &TaskTracker,
     shutdown: &CancellationToken,
 ) -> Result<Arc<dyn Landing>> {
-    let http = reqwest::Client::builder().timeout(PATIENCE).build()?;
+    let http = reqwest::Client::builder().timeout(LANDINGS_TIMEOUT).build()?;
     let catalog = catalog.clone();
     let (sender, receiver) = watch::channel(Known::new());
     background::spawn(tracker, shutdown, "ask_landings", async move {
@@ -69,7 +69,7 @@ pub(super) fn elsewhere(
                 }
                 Err(error) => debug!(%error, "what the landers do is as it was last known"),
             }
-            clock::sleep(LOOK).await;
+            clock::sleep(LANDINGS_POLL_INTERVAL).await;
         }
     });
     Ok(Arc::new(Elsewhere(receiver)))

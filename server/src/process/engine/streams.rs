@@ -62,7 +62,7 @@ async fn tell_of_more(log: &dyn Log, stream: &Stream) -> Result<(), LogError> {
 }
 
 /// How often it is looked at whether a topic got more partitions.
-const LOOK: Duration = Duration::from_secs(5);
+const PARTITIONS_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Takes up partitions that are added to the topics, until `shutdown`.
 pub(super) fn look_for_partitions(
@@ -74,7 +74,7 @@ pub(super) fn look_for_partitions(
         let feed = Arc::clone(feed);
         background::spawn(tracker, shutdown, "look_for_partitions", async move {
             loop {
-                clock::sleep(LOOK).await;
+                clock::sleep(PARTITIONS_POLL_INTERVAL).await;
                 if let Err(error) = feed.look().await {
                     debug!(%error, "whether the topic got more partitions is not known");
                 }

@@ -28,8 +28,8 @@ const LINK_RETRY_MAX: Duration = Duration::from_secs(1);
 const NO_ROOM_RETRY_FIRST: Duration = Duration::from_millis(500);
 const NO_ROOM_RETRY_MAX: Duration = Duration::from_secs(60);
 
-/// What a message may have above all that there is room for, so that it is seen how much does not fit.
-const MESSAGE: usize = 4 << 20;
+/// Bytes that a message may have beyond the memory limit, so that the error can say by how much it was exceeded.
+const MESSAGE_BYTES_OVER: usize = 4 << 20;
 
 /// The floors that are wanted, as they change.
 type Floors = watch::Receiver<Vec<Cut>>;
@@ -130,7 +130,7 @@ impl Link {
             Err(error) => return Ended::Failed(error.to_string()),
         };
         let mut client = FlightServiceClient::new(self.channel.clone());
-        client = client.max_decoding_message_size(self.total.limit().saturating_add(MESSAGE));
+        client = client.max_decoding_message_size(self.total.limit().saturating_add(MESSAGE_BYTES_OVER));
         let stream = match timeout(self.stale_after, client.do_get(ticket)).await {
             Ok(Ok(stream)) => stream.into_inner(),
             Ok(Err(status)) => return Ended::Failed(describe(&status)),

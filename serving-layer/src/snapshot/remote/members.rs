@@ -18,7 +18,7 @@ use super::view::RemoteView;
 use super::{Member, RemoteConfig};
 
 /// How often what nobody needs is let go of.
-const SWEEP: Duration = Duration::from_millis(500);
+const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
 
 pub(super) struct Members {
     views: Vec<Arc<RemoteView>>,
@@ -44,7 +44,7 @@ impl Members {
     }
 
     pub(super) async fn run(mut self) {
-        let mut sweep = tokio::time::interval(SWEEP);
+        let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
         // Without anybody who tells of members, those that there are stay.
         let mut told = true;
         loop {

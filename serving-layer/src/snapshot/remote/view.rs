@@ -17,7 +17,7 @@ use super::RemoteConfig;
 use super::bytes::Counted;
 
 /// The served generation's floor, the one before and the one to come: fewer are not received.
-const FEWEST: usize = 3;
+const FLOORS_MIN: usize = 3;
 /// Ends of readers' merged bases that are kept as boundaries.
 const KEPT: usize = 2;
 
@@ -91,7 +91,7 @@ impl Held {
 
 impl RemoteView {
     pub(super) fn new(view: Arc<View>, config: &RemoteConfig) -> Self {
-        let (stale_after, most) = (config.stale_after, config.floors.clamp(FEWEST, MOST_FLOORS));
+        let (stale_after, most) = (config.stale_after, config.floors.clamp(FLOORS_MIN, MOST_FLOORS));
         Self { view, stale_after, most, state: Mutex::default(), floors: watch::Sender::default() }
     }
 

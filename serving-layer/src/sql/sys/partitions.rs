@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::column::{self, Column, int32, int64, text};
 use crate::error::QueryError;
-use crate::serving::{Inner, PATIENCE};
+use crate::serving::{Inner, LOG_TIMEOUT};
 use crate::snapshot::generation::Filled;
 
 /// One partition as it stands. Offsets are the next to read.
@@ -58,10 +58,10 @@ pub(crate) async fn partitions(inner: &Inner) -> Result<Vec<PartitionState>, Que
 
 /// Where a partition of the log begins and ends, or why that is not known.
 async fn bounds(log: &dyn Log, stream: &Stream, partition: i32) -> Result<OffsetRange, HeldUp> {
-    match tokio::time::timeout(PATIENCE, log.bounds(&stream.topic, partition)).await {
+    match tokio::time::timeout(LOG_TIMEOUT, log.bounds(&stream.topic, partition)).await {
         Ok(Ok(bounds)) => Ok(bounds),
         Ok(Err(error)) => Err(HeldUp::stalled(error.to_string())),
-        Err(_) => Err(HeldUp::stalled(format!("the log has not answered for {PATIENCE:?}"))),
+        Err(_) => Err(HeldUp::stalled(format!("the log has not answered for {LOG_TIMEOUT:?}"))),
     }
 }
 
@@ -144,7 +144,7 @@ fn held_up(inner: &Inner, stream: &Stream, partition: i32) -> Option<HeldUp> {
 /// How long ago the record at `offset` was produced.
 async fn age(inner: &Inner, stream: &Stream, partition: i32, offset: i64) -> Option<i64> {
     let read = inner.log.as_ref()?.read(&stream.topic, partition, offset, 1);
-    let fetched = tokio::time::timeout(PATIENCE, read).await.ok()?.ok()?;
+    let fetched = tokio::time::timeout(LOG_TIMEOUT, read).await.ok()?.ok()?;
     let produced = fetched.records.timestamps.values().first().copied()?;
     Some((inner.clock.now_ms() - produced).max(0))
 }

@@ -45,11 +45,11 @@ pub(crate) struct FoldedState {
 }
 
 /// How much longer than what it may wait for a view takes to say how it stands: then what it asks does not answer.
-const PATIENCE: Duration = Duration::from_secs(1);
+const CATCH_UP_MARGIN: Duration = Duration::from_secs(1);
 
 /// All views as one snapshot sees them. They are asked at once, so that many that wait take no longer than one.
 pub(crate) async fn views(pin: &Arc<Pin>) -> Vec<ViewState> {
-    let limit = pin.inner.config.catch_up + PATIENCE;
+    let limit = pin.inner.config.catch_up + CATCH_UP_MARGIN;
     join_all(pin.inner.views.iter().map(|view| async move {
         match view {
             Planned::Folded(view) => match timeout(limit, folded(pin, view)).await {
