@@ -6,13 +6,14 @@ use std::time::Duration;
 use datafusion::execution::context::SessionContext;
 use dovetail_core::catalog::Catalog;
 use dovetail_core::clock::Clock;
-use dovetail_core::name::StreamName;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::realtime::Realtime;
 use dovetail_core::store::Store;
 use dovetail_core::view::Planned;
 use dovetail_ingestion::log::Log;
 use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::landing_status::Landing;
 
 /// Limits of the serving layer.
 #[derive(Debug, Clone)]
@@ -31,21 +32,6 @@ pub struct ServingConfig {
     pub max_connections: usize,
     /// How long a query waits for the speed layer to reach the generation's cut.
     pub catch_up: Duration,
-}
-
-/// What landing does in a partition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LandingAt {
-    /// `starting`, `landing`, `stalled`, `stopped` or `ended`.
-    pub state: String,
-    /// Why it does not go on, where it does not.
-    pub error: Option<String>,
-}
-
-/// The batch layer's landing as `sys.partitions` shows it.
-pub trait Landing: Send + Sync + std::fmt::Debug {
-    /// `None` where it is not known to be landed.
-    fn at(&self, stream: &StreamName, partition: i32) -> Option<LandingAt>;
 }
 
 /// What the serving layer reads from.

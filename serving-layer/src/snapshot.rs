@@ -7,8 +7,10 @@ pub(crate) mod batch_states;
 pub(crate) mod cache;
 pub(crate) mod drift;
 pub(crate) mod generation;
+pub(crate) mod layers;
 pub(crate) mod merged_cache;
 pub(crate) mod remote;
+pub(crate) mod watch_generation;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,9 +28,10 @@ use serde::{Serialize, Serializer};
 use tokio::sync::OnceCell;
 
 use crate::error::{QueryError, Reason};
-use crate::serving::Inner;
 use crate::snapshot::batch_states::States;
 use crate::snapshot::generation::{Filled, Served};
+use crate::snapshot::layers::Layers;
+use crate::snapshot::watch_generation::kept;
 
 /// Pause between two questions to a speed layer that is catching up.
 const CATCH_UP_POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -68,7 +71,7 @@ fn count<S: Serializer>(errors: &Tally, serializer: S) -> Result<S::Ok, S::Error
 /// One query's hold on what it reads.
 #[derive(Debug)]
 pub(crate) struct Pin {
-    pub(crate) inner: Arc<Inner>,
+    pub(crate) layers: Arc<Layers>,
     pub(crate) served: Arc<Served>,
     /// Whether partitions may be missing.
     partial: bool,
@@ -78,19 +81,19 @@ pub(crate) struct Pin {
 }
 
 impl Pin {
-    pub(crate) fn new(inner: Arc<Inner>) -> Self {
-        let served = inner.served();
-        Self::on(inner, served, false)
+    pub(crate) fn new(layers: Arc<Layers>) -> Self {
+        let served = layers.served();
+        Self::on(layers, served, false)
     }
 
     /// On a generation that is kept.
-    pub(crate) async fn of(inner: Arc<Inner>, generation: Generation) -> Result<Self, QueryError> {
-        let served = inner.kept(generation).await?;
-        Ok(Self::on(inner, served, true))
+    pub(crate) async fn of(layers: Arc<Layers>, generation: Generation) -> Result<Self, QueryError> {
+        let served = kept(&layers, generation).await?;
+        Ok(Self::on(layers, served, true))
     }
 
-    fn on(inner: Arc<Inner>, served: Arc<Served>, named: bool) -> Self {
-        Self { inner, served, named, partial: false, tails: Mutex::default() }
+    fn on(layers: Arc<Layers>, served: Arc<Served>, named: bool) -> Self {
+        Self { layers, served, named, partial: false, tails: Mutex::default() }
     }
 
     /// With `partial`, partitions that no speed layer holds end at the cut, and are named.
@@ -102,7 +105,7 @@ impl Pin {
     pub(crate) async fn states(&self, view: &Arc<View>) -> Result<Arc<States>, QueryError> {
         match self.served.filled(view) {
             Filled::Nothing => Ok(States::none()),
-            Filled::States(states) => self.inner.states.get(view, states).await,
+            Filled::States(states) => self.layers.states.get(view, states).await,
             Filled::NotYet => Err(self.not_filled(view).await),
         }
     }
@@ -122,10 +125,10 @@ impl Pin {
             Filled::States(states) => (states.cut.clone(), states.errors.tally),
             Filled::NotYet => return Err(self.not_filled(view).await),
         };
-        let partitions = self.inner.partitions(view).await?;
-        let give_up = clock::now_monotonic() + self.inner.config.catch_up;
+        let partitions = self.layers.partitions(view).await?;
+        let give_up = clock::now_monotonic() + self.layers.catch_up;
         loop {
-            let realtime = self.inner.realtime.read(&view.name, &cut).await.map(|all| self.without_stopped(view, all));
+            let realtime = self.layers.realtime.read(&view.name, &cut).await.map(|all| self.without_stopped(view, all));
             let late = clock::now_monotonic() >= give_up;
             let error = match realtime.and_then(|realtime| self.enough(realtime, late)) {
                 Ok(realtime) => match self.meet(&cut, &realtime, partitions) {
@@ -161,7 +164,7 @@ impl Pin {
 
     /// What has stopped is missing: without a word, an answer up to there would be taken for one up to now.
     fn without_stopped(&self, view: &View, mut realtime: RealtimeView) -> RealtimeView {
-        for (partition, held_up) in self.inner.realtime.held_up(&view.name) {
+        for (partition, held_up) in self.layers.realtime.held_up(&view.name) {
             if !held_up.by_itself && realtime.head.contains(partition) {
                 realtime.head.remove(partition);
                 realtime.slices.retain(|slice| slice.partition != partition);
@@ -179,7 +182,7 @@ impl Pin {
             Filled::Nothing | Filled::NotYet => (Cut::default(), vec![]),
             Filled::States(states) => (states.cut.clone(), states.errors.files.clone()),
         };
-        let slices = match self.inner.realtime.read(&view.name, &cut).await {
+        let slices = match self.layers.realtime.read(&view.name, &cut).await {
             Ok(realtime) => realtime.slices,
             Err(RealtimeError::Unfilled(_) | RealtimeError::Stopped { .. }) => vec![],
             Err(error) => return Err(QueryError::new(Reason::NotReady, error.to_string())),
@@ -231,7 +234,7 @@ impl Pin {
     }
 
     fn is_another(&self) -> bool {
-        self.served.generation() != self.inner.served().generation()
+        self.served.generation() != self.layers.served().generation()
     }
 
     fn dropped(&self, view: &View) -> QueryError {
@@ -246,7 +249,7 @@ impl Pin {
 
     async fn not_filled(&self, view: &View) -> QueryError {
         let mut message = format!("view `{}` is not filled yet", view.name);
-        match self.inner.filling(view).await {
+        match self.layers.filling(view).await {
             Some(progress) => message.push_str(&format!(": {progress}")),
             None => message.push_str(" and no batch run is filling it"),
         }

@@ -24,8 +24,8 @@ use super::params;
 use crate::error::{QueryError, Reason};
 use crate::serving::Serving;
 use crate::snapshot::AsOf;
-use crate::sql::query::Batches;
-use crate::sql::session::Settings;
+use crate::sql::batches::Batches;
+use crate::sql::settings::Settings;
 use crate::sql::statement::{Does, check};
 
 /// Bytes of an answer that are held back: an error until then is answered as one, with its status.

@@ -28,7 +28,6 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use self::connection::Handlers;
-pub(crate) use self::session::known_settings;
 use crate::serving::Serving;
 
 /// Pause after a connection that could not be accepted.
@@ -45,7 +44,7 @@ pub async fn serve_postgres(
 ) -> io::Result<()> {
     let connections = TaskTracker::new();
     let manager = Arc::new(ConnectionManager::new());
-    let places = Arc::new(Semaphore::new(serving.inner.config.max_connections.max(1)));
+    let places = Arc::new(Semaphore::new(serving.config.max_connections.max(1)));
     loop {
         let (socket, address) = tokio::select! {
             () = shutdown.cancelled() => break,

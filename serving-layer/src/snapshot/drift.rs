@@ -7,6 +7,7 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use datafusion::common::runtime::SpawnedTask;
@@ -22,22 +23,22 @@ use tracing::{debug, error, warn};
 
 use crate::error::{QueryError, Reason};
 use crate::memory::Pool;
-use crate::serving::Inner;
 use crate::snapshot::generation::{Filled, Served, read};
+use crate::snapshot::layers::Layers;
 
 /// How often the served generation is looked at: a comparison has the speed layer's whole grace period.
-const GENERATION_POLL_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);
+const GENERATION_POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Generations that are compared one after the other when several were published since the last look.
 const COMPARED_AT_ONCE_MAX: usize = 8;
 /// Generations that are looked through for those that were published since.
 const GENERATIONS_LISTED_MAX: u32 = 1000;
 
 /// Compares whenever other generations are served, for ever.
-pub(crate) async fn watch(inner: Arc<Inner>) {
-    let mut watch = Watch::start(&inner).await;
+pub(crate) async fn watch(layers: Arc<Layers>) {
+    let mut watch = Watch::start(&layers).await;
     loop {
         clock::sleep(GENERATION_POLL_INTERVAL).await;
-        if let Err(error) = watch.look(&inner).await {
+        if let Err(error) = watch.look(&layers).await {
             warn!(%error, "it cannot be told which generations are to be compared; looking again");
         }
     }
@@ -56,21 +57,21 @@ pub(crate) struct Watch {
 impl Watch {
     /// From the generation that is served on. Those before are not compared any more: of those that are kept, it is
     /// said where nobody has compared them.
-    pub(crate) async fn start(inner: &Arc<Inner>) -> Self {
-        let before = inner.served();
+    pub(crate) async fn start(layers: &Arc<Layers>) -> Self {
+        let before = layers.served();
         let done = before.generation();
-        if let Err(error) = explain_earlier(inner, done).await {
+        if let Err(error) = explain_earlier(layers, done).await {
             warn!(%error, "it cannot be told which generations were compared");
         }
         Self { before, done }
     }
 
     /// Compares what was published since.
-    pub(crate) async fn look(&mut self, inner: &Arc<Inner>) -> Result<(), QueryError> {
-        let now = inner.served();
+    pub(crate) async fn look(&mut self, layers: &Arc<Layers>) -> Result<(), QueryError> {
+        let now = layers.served();
         // A rollback takes nothing over.
         if now.generation() > self.done {
-            let mut published = inner.catalog.generations(GENERATIONS_LISTED_MAX).await?;
+            let mut published = layers.catalog.generations(GENERATIONS_LISTED_MAX).await?;
             published.retain(|row| row.generation > self.done && row.generation <= now.generation());
             published.sort_by_key(|row| row.generation);
             let superseded = published.len().saturating_sub(COMPARED_AT_ONCE_MAX);
@@ -78,8 +79,8 @@ impl Watch {
                 let next = match read(Some(row.clone())) {
                     Ok(next) => Arc::new(next),
                     Err(error) => {
-                        let views = inner.folded().map(|view| view.name.clone()).collect();
-                        not_compared(inner, &row, views, &error.message).await;
+                        let views = layers.folded().map(|view| view.name.clone()).collect();
+                        not_compared(layers, &row, views, &error.message).await;
                         self.done = row.generation;
                         continue;
                     }
@@ -87,9 +88,9 @@ impl Watch {
                 match i < superseded {
                     true => {
                         let why = format!("superseded by generation {}", now.generation());
-                        not_compared(inner, &row, names(&next), &why).await;
+                        not_compared(layers, &row, names(&next), &why).await;
                     }
-                    false => compare(inner, &self.before, &next).await,
+                    false => compare(layers, &self.before, &next).await,
                 }
                 (self.before, self.done) = (next, row.generation);
             }
@@ -100,13 +101,13 @@ impl Watch {
 }
 
 /// Says of the generations up to `last` that are kept and that nobody has compared why that is so.
-async fn explain_earlier(inner: &Inner, last: Generation) -> Result<(), QueryError> {
-    let rows = inner.catalog.generations(GENERATIONS_LISTED_MAX).await?;
-    let known = inner.catalog.drifts(GENERATIONS_LISTED_MAX).await?;
+async fn explain_earlier(layers: &Layers, last: Generation) -> Result<(), QueryError> {
+    let rows = layers.catalog.generations(GENERATIONS_LISTED_MAX).await?;
+    let known = layers.catalog.drifts(GENERATIONS_LISTED_MAX).await?;
     for row in rows.into_iter().filter(|row| row.retired_ms.is_none() && row.generation <= last) {
         let mut views = names(&read(Some(row.clone()))?);
         views.retain(|view| !known.iter().any(|drift| drift.run_id == row.run_id && drift.view == *view));
-        not_compared(inner, &row, views, "it was published before a serving process looked").await;
+        not_compared(layers, &row, views, "it was published before a serving process looked").await;
     }
     Ok(())
 }
@@ -115,29 +116,29 @@ fn names(served: &Served) -> Vec<ViewName> {
     served.manifest.iter().flat_map(|manifest| manifest.views.keys().cloned()).collect()
 }
 
-async fn not_compared(inner: &Inner, row: &GenerationRow, views: Vec<ViewName>, why: &str) {
+async fn not_compared(layers: &Layers, row: &GenerationRow, views: Vec<ViewName>, why: &str) {
     for view in views {
-        record(inner, row.run_id, row.generation, &view, Err(why.to_owned())).await;
+        record(layers, row.run_id, row.generation, &view, Err(why.to_owned())).await;
     }
 }
 
 /// Compares every view that `now` holds with what `before` holds of it, and records the results.
-pub(crate) async fn compare(inner: &Arc<Inner>, before: &Served, now: &Served) {
+pub(crate) async fn compare(layers: &Arc<Layers>, before: &Served, now: &Served) {
     let Some(manifest) = &now.manifest else { return };
-    for view in inner.folded() {
+    for view in layers.folded() {
         let Filled::States(new) = now.filled(view) else { continue };
         let found = match before.filled(view) {
-            Filled::States(old) => drift(inner, view, old, new).await.map_err(|error| error.to_string()),
+            Filled::States(old) => drift(layers, view, old, new).await.map_err(|error| error.to_string()),
             Filled::Nothing => Err("nothing was published before it".to_owned()),
             Filled::NotYet => Err(format!("generation {} does not hold the view as it is now", before.generation())),
         };
-        record(inner, manifest.run_id, manifest.generation, &view.name, found).await;
+        record(layers, manifest.run_id, manifest.generation, &view.name, found).await;
     }
 }
 
 /// Records what was found, or why it was not compared.
 async fn record(
-    inner: &Inner,
+    layers: &Layers,
     run_id: i64,
     generation: Generation,
     view: &ViewName,
@@ -154,34 +155,34 @@ async fn record(
     }
     metrics::counter!("dovetail_drifting_rows_total").increment(if drift > 0.0 { drift as u64 } else { 0 });
     let row = Drift { run_id, generation, view: view.clone(), drift, compared_rows, detail };
-    if let Err(error) = inner.catalog.record_drift(&row).await {
+    if let Err(error) = layers.catalog.record_drift(&row).await {
         warn!(%view, %generation, %error, "drift was not recorded");
     }
 }
 
 /// Rows that differ, rows compared, and where.
 async fn drift(
-    inner: &Inner,
+    layers: &Layers,
     view: &Arc<View>,
     old: &ViewStates,
     new: &ViewStates,
 ) -> Result<(f64, u64, String), QueryError> {
-    let realtime = inner.realtime.read(&view.name, &old.cut).await.and_then(RealtimeView::whole);
+    let realtime = layers.realtime.read(&view.name, &old.cut).await.and_then(RealtimeView::whole);
     let realtime = realtime.map_err(|error| QueryError::new(Reason::NotReady, error.to_string()))?;
     let range = between(&realtime, &old.cut, &new.cut).ok_or_else(|| {
         QueryError::new(Reason::NotReady, "the speed layer no longer holds slices of this range alone")
     })?;
-    let mut left = inner.states.get(view, old).await?.batches.clone();
+    let mut left = layers.states.get(view, old).await?.batches.clone();
     left.extend(range.iter().flat_map(|slice| slice.state.iter().cloned()));
     let left_out = range.iter().fold(old.errors.tally, |all, slice| all + slice.errors.tally);
     let errors_differ = (left_out != new.errors.tally).then(|| Difference {
         left: Some(format!("leaves out {} records", left_out.count)),
         right: Some(format!("leaves out {} records, or others", new.errors.tally.count)),
     });
-    let right = inner.states.get(view, new).await?;
+    let right = layers.states.get(view, new).await?;
     // Both are finished and compared side by side: about as much again, twice.
     let bytes: usize = left.iter().chain(&right.batches).map(RecordBatch::get_array_memory_size).sum();
-    let room = Pool::of("drift", &inner.memory).take(&view.name, bytes.saturating_mul(2));
+    let room = Pool::of("drift", &layers.memory).take(&view.name, bytes.saturating_mul(2));
     let room = room.map_err(|error| QueryError { message: format!("no room: {}", error.message), ..error })?;
     let view = Arc::clone(view);
     let compared = SpawnedTask::spawn_blocking(move || {

@@ -21,7 +21,7 @@ pub(crate) struct Recounted(Mutex<HashMap<StreamName, HashMap<String, u64>>>);
 
 impl Recounted {
     /// Puts the counts of today into those of `segments` that were landed under another schema.
-    pub(super) async fn recount(
+    pub(crate) async fn recount(
         &self,
         stream: &Arc<Stream>,
         store: &Store,
