@@ -1,5 +1,7 @@
 //! A client of one server.
 
+#![expect(clippy::disallowed_methods, reason = "a client waits in real time, outside of any engine")]
+
 use std::io::Cursor;
 use std::time::Duration;
 

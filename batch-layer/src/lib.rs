@@ -9,7 +9,6 @@
 //! [`BatchLayer::start`] runs all of it on a task tracker; [`BatchHandle`] is how others ask and look. Nothing here
 //! knows of the speed layer or of serving: they follow the catalog.
 
-mod backoff;
 mod config;
 mod encode;
 mod handle;

@@ -5,6 +5,8 @@
 //! the [`store`] and its [`manifest`]s remember what was published.
 
 pub mod assignment;
+pub mod background;
+pub mod backoff;
 pub mod catalog;
 pub mod catch_panic;
 pub mod clock;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::execution::context::SessionContext;
+use dovetail_core::background;
 use dovetail_core::name::Generation;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Semaphore;
@@ -84,8 +85,8 @@ impl Serving {
     /// Starts what runs beside the queries: following the catalog's current generation, and comparing the layers
     /// when it moves. Ends when `shutdown` is cancelled.
     pub fn run(self: &Arc<Self>, tracker: &TaskTracker, shutdown: CancellationToken) {
-        tracker.spawn(Arc::clone(&self.follower).run(shutdown.clone()));
-        tracker.spawn(drift::watch(Arc::clone(&self.layers), shutdown));
+        background::spawn(tracker, &shutdown, "follow_generation", Arc::clone(&self.follower).run());
+        background::spawn(tracker, &shutdown, "watch_drift", drift::watch(Arc::clone(&self.layers)));
     }
 
     /// Moves on to the catalog's current generation now, as [`Serving::run`] does by itself.

@@ -13,18 +13,19 @@ pub(crate) mod remote;
 pub(crate) mod watch_generation;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use dovetail_core::clock;
 use dovetail_core::manifest::StateFile;
 use dovetail_core::meet::{MeetError, Met, meet, meet_in_part};
 use dovetail_core::name::{Generation, ViewName};
 use dovetail_core::offsets::{Cut, Offsets};
 use dovetail_core::realtime::{RealtimeError, RealtimeView, Slice};
 use dovetail_core::view::{Tally, View};
+use parking_lot::Mutex;
 use serde::{Serialize, Serializer};
 use tokio::sync::OnceCell;
-use tokio::time::{Instant, sleep};
 
 use crate::error::{QueryError, Reason};
 use crate::snapshot::batch_states::States;
@@ -33,7 +34,7 @@ use crate::snapshot::layers::Layers;
 use crate::snapshot::watch_generation::kept;
 
 /// Pause between two questions to a speed layer that is catching up.
-const PAUSE: Duration = Duration::from_millis(20);
+const CATCH_UP_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The realtime states of one view, met with a generation's cut.
 #[derive(Debug)]
@@ -112,7 +113,7 @@ impl Pin {
     /// The realtime states of `view` from this generation's cut.
     pub(crate) async fn tail(&self, view: &Arc<View>) -> Result<Arc<Tail>, QueryError> {
         let cell = {
-            let mut tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut tails = self.tails.lock();
             Arc::clone(tails.entry(view.name.clone()).or_default())
         };
         cell.get_or_try_init(|| self.read(view)).await.cloned()
@@ -125,10 +126,10 @@ impl Pin {
             Filled::NotYet => return Err(self.not_filled(view).await),
         };
         let partitions = self.layers.partitions(view).await?;
-        let give_up = Instant::now() + self.layers.catch_up;
+        let give_up = clock::now_monotonic() + self.layers.catch_up;
         loop {
             let realtime = self.layers.realtime.read(&view.name, &cut).await.map(|all| self.without_stopped(view, all));
-            let late = Instant::now() >= give_up;
+            let late = clock::now_monotonic() >= give_up;
             let error = match realtime.and_then(|realtime| self.enough(realtime, late)) {
                 Ok(realtime) => match self.meet(&cut, &realtime, partitions) {
                     Ok(met) => {
@@ -157,7 +158,7 @@ impl Pin {
             if late {
                 return Err(error);
             }
-            sleep(PAUSE).await;
+            clock::sleep(CATCH_UP_POLL_INTERVAL).await;
         }
     }
 
@@ -215,7 +216,7 @@ impl Pin {
 
     /// What was read so far, by view.
     pub(crate) fn as_of(&self) -> Vec<AsOf> {
-        let tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
+        let tails = self.tails.lock();
         let mut all: Vec<AsOf> = tails
             .iter()
             .filter_map(|(view, cell)| Some((view, cell.get()?)))

@@ -1,10 +1,10 @@
 //! What others may see of a partition without asking its task.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use dovetail_core::name::{StreamName, ViewName};
 use dovetail_core::realtime::HeldUp;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 /// How a partition is doing.
@@ -101,7 +101,7 @@ impl Shared {
     }
 
     pub(crate) fn set_stopped(&self, view: usize, why: Option<&str>) {
-        let mut stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stopped = self.stopped.lock();
         if stopped[view].as_deref() != why {
             stopped[view] = why.map(ToOwned::to_owned);
         }
@@ -109,7 +109,7 @@ impl Shared {
 
     /// Why a view is not folded, on its own account or because nothing of the partition is.
     pub(crate) fn held_up(&self, view: usize) -> Option<HeldUp> {
-        let own = self.stopped.lock().unwrap_or_else(PoisonError::into_inner)[view].clone();
+        let own = self.stopped.lock()[view].clone();
         own.map(HeldUp::stopped).or_else(|| match &*self.state.borrow() {
             FoldState::Folding => None,
             FoldState::Paused => Some(HeldUp::stalled("the speed layer is out of memory; a batch run makes room")),

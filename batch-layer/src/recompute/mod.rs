@@ -28,7 +28,7 @@ use datafusion::prelude::SessionConfig;
 use dovetail_core::catalog::{
     Catalog, CatalogError, GenerationRow, Moment, NewRun, Run, RunEnd, RunKind, RunSign, RunState, Trigger,
 };
-use dovetail_core::clock::Clock;
+use dovetail_core::clock::{self, Clock};
 use dovetail_core::manifest::{Manifest, ViewStates};
 use dovetail_core::name::{Generation, StreamName, ViewName};
 use dovetail_core::pipeline::Stream;
@@ -37,7 +37,6 @@ use dovetail_core::view::View;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use metrics::{counter, histogram};
-use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -78,7 +77,8 @@ const VIEWS_AT_ONCE: usize = 2;
 /// What a run stands on changes seldom; one that found so often that it just had is tried again later.
 const CHOICES: usize = 10;
 /// A run says so often that it lives and how far it is, and hears whether somebody cancelled it elsewhere.
-const SIGN: Duration = Duration::from_secs(1);
+const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_secs(1);
+const HEARTBEAT_INTERVAL_MIN: Duration = Duration::from_millis(10);
 
 /// How a run ended that did not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +116,7 @@ impl Recompute {
         let Some(Started { run, choice, current }) = self.start(request, moment).await? else {
             return Ok(Outcome::NothingNew);
         };
-        let started = Instant::now();
+        let started = clock::now_monotonic();
         let (run_id, kind) = (run.id, run.kind);
         info!(run = run_id, %kind, trigger = %run.trigger, views = choice.folds.len(), "run started");
         let written = Written::default();
@@ -304,9 +304,9 @@ impl Recompute {
 
     /// Shows that the run lives until it is no longer this process's, or somebody cancelled it; returns why.
     async fn keep_lease(&self, run_id: i64) -> RunError {
-        let pause = (self.config.lease / 3).clamp(Duration::from_millis(10), SIGN);
+        let pause = (self.config.lease / 3).clamp(HEARTBEAT_INTERVAL_MIN, HEARTBEAT_INTERVAL_MAX);
         loop {
-            sleep(pause).await;
+            clock::sleep(pause).await;
             match self.catalog.renew_run(run_id, &self.sign(), self.config.lease).await {
                 Ok(()) => {}
                 Err(lost @ CatalogError::RunEnded { .. }) => return lost.into(),

@@ -1,7 +1,7 @@
 //! States as Parquet files. What each says of itself, and how that is checked, is in [`dovetail_core::state_file`].
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -13,6 +13,7 @@ use dovetail_core::offsets::Cut;
 use dovetail_core::state_file::{self, StateFileError};
 use dovetail_core::store::{Store, path};
 use dovetail_core::view::{View, sort_state};
+use parking_lot::Mutex;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 
@@ -29,18 +30,18 @@ pub(crate) struct Written(Mutex<Vec<String>>);
 
 impl Written {
     fn add(&self, path: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
+        self.0.lock().push(path.to_owned());
     }
 
     /// Forgets what a published manifest names, and the manifest itself: the rest is of views that failed.
     pub(crate) fn keep_only_unnamed(&self, manifest: &Manifest, path: &str) {
         let named = manifest.views.values().flat_map(ViewStates::all_files).map(|file| file.path.as_str());
         let named: BTreeSet<&str> = named.chain([path]).collect();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|path| !named.contains(path.as_str()));
+        self.0.lock().retain(|path| !named.contains(path.as_str()));
     }
 
     pub(crate) fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.0.lock())
     }
 }
 

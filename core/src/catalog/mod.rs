@@ -61,7 +61,7 @@ pub use self::runs::{NewRun, Run, RunEnd, RunKind, RunSign, RunState, Trigger};
 pub use crate::catalog::run_requests::Wish;
 
 use self::statement::Statement;
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 
 /// A handle to the catalog: clones share the connections.
 #[derive(Debug, Clone)]
@@ -103,7 +103,7 @@ impl Catalog {
     /// Looks every so often whether other processes changed something, and tells [`Self::changes`]. Runs for ever.
     pub async fn follow_others(&self, every: Duration) {
         loop {
-            tokio::time::sleep(every).await;
+            clock::sleep(every).await;
             // Whoever needs the catalog says that it is away.
             if let Err(error) = self.look().await {
                 debug!(%error, "whether others changed the catalog is not known");

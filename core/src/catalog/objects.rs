@@ -70,7 +70,7 @@ pub struct Patience {
 }
 
 /// What was never recorded is deleted again and again for this long: no put takes so long.
-const LATE: Duration = Duration::from_secs(24 * 3600);
+const LATE_PUT_MAX: Duration = Duration::from_secs(24 * 3600);
 
 impl Catalog {
     /// Announces objects, each with its bytes, before they are put; `run_id` is the run that writes them. Announcing
@@ -167,7 +167,7 @@ impl Catalog {
 
     /// Up to `most` objects that were never recorded and were deleted a day ago: it is time to delete them once more.
     pub async fn deleted_long_ago(&self, most: u32) -> Result<Vec<String>, CatalogError> {
-        let before_ms = before(self.now_ms().await?, LATE);
+        let before_ms = before(self.now_ms().await?, LATE_PUT_MAX);
         let select = Statement::new(include_str!("sql/object_late.sql"));
         self.read_all("list what was deleted", select.bind(before_ms).bind(i64::from(most))).await
     }

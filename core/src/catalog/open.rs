@@ -12,7 +12,7 @@ use super::{Catalog, CatalogError, Inner, postgres, sqlite};
 use crate::clock::Clock;
 
 /// How long an operation waits for another process to let go of the database, or for its server to come back.
-const PATIENCE: Duration = Duration::from_secs(5);
+const CATALOG_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Every migration, in order: the binary needs no files.
 const MIGRATIONS: [(i64, &str, &str); 6] = [
@@ -35,12 +35,12 @@ impl Catalog {
     /// A database that another process keeps locked is [`CatalogError::Busy`] after some seconds, one whose server
     /// does not answer [`CatalogError::Unreachable`].
     pub async fn open(url: &str) -> Result<Self, CatalogError> {
-        Self::open_within(url, PATIENCE).await
+        Self::open_within(url, CATALOG_TIMEOUT).await
     }
 
     /// The same, with leases in a file judged by `clock`. A server judges by its own.
     pub async fn open_by(url: &str, clock: Clock) -> Result<Self, CatalogError> {
-        Self::open_with(url, PATIENCE, clock).await
+        Self::open_with(url, CATALOG_TIMEOUT, clock).await
     }
 
     pub(super) async fn open_within(url: &str, patience: Duration) -> Result<Self, CatalogError> {

@@ -38,7 +38,7 @@ pub enum Trial {
 }
 
 /// So long one view is tried out.
-const TIME: Duration = Duration::from_secs(3);
+const TRIAL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Functions whose result grows with the value of a number: they are tried with small ones.
 const GROWING: [&str; 10] = [
@@ -59,7 +59,7 @@ const GROWING: [&str; 10] = [
 /// # Errors
 /// When no row at all can be folded, or when a step fails as a whole.
 pub async fn try_out(view: &Arc<View>, schema: &SchemaRef) -> Result<Trial, ViewError> {
-    match tokio::time::timeout(TIME, run(view, schema)).await {
+    match tokio::time::timeout(TRIAL_TIMEOUT, run(view, schema)).await {
         Ok(Ok(())) => Ok(Trial::Passed),
         Ok(Err(error)) => Err(error),
         Err(_) => Ok(Trial::OutOfTime),

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use bytesize::ByteSize;
 use dovetail_batch_layer::{BatchConfig, LandingConfig, RunConfig, Schedule};
 use dovetail_core::catalog::MemberLayer;
+use dovetail_core::clock;
 use dovetail_core::store::S3Options;
 use dovetail_ingestion::decoded_log::FeedConfig;
 use dovetail_ingestion::log::embedded::EmbeddedLogConfig;
@@ -87,12 +88,12 @@ impl Config {
     }
 
     pub fn flight(&self) -> FlightConfig {
-        FlightConfig { interval: self.speed.seal, heartbeat: HEARTBEAT, max_streams: 256 }
+        FlightConfig { interval: self.speed.seal, heartbeat: HEARTBEAT_INTERVAL, max_streams: 256 }
     }
 
     pub fn remote(&self) -> RemoteConfig {
         RemoteConfig {
-            stale_after: HEARTBEAT * 4,
+            stale_after: HEARTBEAT_INTERVAL * 4,
             idle: Duration::from_secs(60),
             floors: self.batch.keep_generations.saturating_add(2),
             memory_limit: bytes(self.speed.memory),
@@ -161,12 +162,12 @@ impl Config {
 }
 
 /// A speed layer is heard of this often.
-const HEARTBEAT: Duration = Duration::from_millis(500);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Host and process, and what no other process of that name on such a host has.
 fn owner() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{} process {} ({:08x})", host.trim(), std::process::id(), rand::random::<u32>()).trim_start().to_owned()
+    format!("{} process {} ({:08x})", host.trim(), std::process::id(), clock::random::<u32>()).trim_start().to_owned()
 }
 
 /// librdkafka's settings have dots; variables cannot.

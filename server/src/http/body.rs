@@ -8,13 +8,14 @@ use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use bytesize::ByteSize;
+use dovetail_core::clock;
 use dovetail_serving_layer::{Code, Failed};
 use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 /// How long a sender may take for a body of no length ..
-const PATIENCE: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// .. and how many bytes a second it has to send beyond that.
 const SLOWEST: f64 = 16.0 * 1024.0;
 
@@ -37,13 +38,13 @@ pub(super) struct Received {
 
 impl Intake {
     pub(super) fn new(all: usize, longest: usize) -> Self {
-        Self { room: Arc::new(Semaphore::new(kib(all) as usize)), all, longest, patience: PATIENCE }
+        Self { room: Arc::new(Semaphore::new(kib(all) as usize)), all, longest, patience: BODY_TIMEOUT }
     }
 
     /// Reads `body`. Where it is refused, what the sender still sends is dropped for a while, so that it sees why.
     pub(super) async fn receive(&self, headers: &HeaderMap, body: Body) -> Result<Received, Failed> {
         let mut pieces = body.into_data_stream();
-        let began = Instant::now();
+        let began = clock::now_monotonic();
         let received = self.read(headers, &mut pieces, began).await;
         // Who waits to be told to go on has sent nothing.
         if received.is_err() && !headers.contains_key(header::EXPECT) {

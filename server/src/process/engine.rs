@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use dovetail_batch_layer::{BatchHandle, BatchLayer, BatchParts};
+use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, MemberLayer};
-use dovetail_core::clock::Clock;
+use dovetail_core::clock::{self, Clock};
 use dovetail_core::name::StreamName;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::realtime::Realtime;
@@ -59,9 +60,9 @@ pub struct Engine {
 }
 
 /// How long a stopping process waits for its tasks.
-const STOP_WITHIN: Duration = Duration::from_secs(8);
+const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 /// How often it is looked at whether another process changed the catalog.
-const LOOK: Duration = Duration::from_millis(100);
+const CATALOG_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What an engine is started with, besides the pipeline.
 #[derive(Debug)]
@@ -102,7 +103,7 @@ impl Engine {
             // Nothing of it goes on beside the next try.
             shutdown.cancel();
             tracker.close();
-            if tokio::time::timeout(STOP_WITHIN, tracker.wait()).await.is_err() {
+            if tokio::time::timeout(STOP_TIMEOUT, tracker.wait()).await.is_err() {
                 tracing::warn!("tasks of an engine that did not start have not ended");
             }
         }
@@ -134,8 +135,9 @@ impl Engine {
         }
         let owned = match roles.one() {
             Some(layer) => {
-                let (others, stop) = (catalog.clone(), shutdown.clone());
-                tracker.spawn(async move { stop.run_until_cancelled(others.follow_others(LOOK)).await });
+                let others = catalog.clone();
+                let following = async move { others.follow_others(CATALOG_POLL_INTERVAL).await };
+                background::spawn(tracker, shutdown, "follow_others", following);
                 let (catalog, id) = (catalog.clone(), member_id(layer));
                 let lease = config.member.lease;
                 let member = Membership { catalog, layer, id, addresses, shared, lease };
@@ -260,7 +262,7 @@ impl Engine {
     pub async fn stop(&self) {
         self.shutdown.cancel();
         self.tracker.close();
-        if tokio::time::timeout(STOP_WITHIN, self.tracker.wait()).await.is_err() {
+        if tokio::time::timeout(STOP_TIMEOUT, self.tracker.wait()).await.is_err() {
             tracing::warn!("some tasks did not stop in time");
         }
         self.backends.close().await;
@@ -269,7 +271,7 @@ impl Engine {
 
 /// No other process's, now or ever.
 fn member_id(layer: MemberLayer) -> String {
-    format!("{layer}-{}-{:08x}", std::process::id(), rand::random::<u32>())
+    format!("{layer}-{}-{:08x}", std::process::id(), clock::random::<u32>())
 }
 
 /// The speed layers of other processes.

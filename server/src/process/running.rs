@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use dovetail_core::background;
 use dovetail_core::catalog::{CatalogError, MemberLayer};
+use dovetail_core::clock;
 use dovetail_ingestion::decoded_log::FeedError;
 use dovetail_ingestion::log::LogError;
 use dovetail_serving_layer::{QueryError, Reason};
@@ -53,7 +55,7 @@ pub struct Running {
 }
 
 /// How often it is looked again for what a process needs.
-const AGAIN: Duration = Duration::from_secs(1);
+const START_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 impl Running {
     pub async fn start(plan: Plan, roles: Roles, config: &Config, work: &tokio::runtime::Handle) -> Result<Self> {
@@ -80,11 +82,13 @@ impl Running {
         running.serve(postgres, flight, config)?;
         starting.ready(http::router(&running.engine, config)?);
         let stop = running.engine.shutdown().clone();
-        running.engine.tracker().spawn(async move {
+        background::spawn_to_end(running.engine.tracker(), "http", async move {
             stop.cancelled().await;
             answering.cancel();
-            if let Ok(Err(error)) = served.await {
-                tracing::error!(%error, "the HTTP server stopped");
+            match served.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => background::report_failure("http", &error),
+                Err(panic) => background::report_failure("http", &panic),
             }
         });
         Ok(running)
@@ -95,17 +99,17 @@ impl Running {
         let engine = &self.engine;
         if let Some(listener) = postgres {
             let (serving, stop) = (Arc::clone(engine.serving()?), engine.shutdown().clone());
-            engine.tracker().spawn(async move {
+            background::spawn_to_end(engine.tracker(), "postgres", async move {
                 if let Err(error) = dovetail_serving_layer::serve_postgres(serving, listener, stop).await {
-                    tracing::error!(%error, "the PostgreSQL wire stopped");
+                    background::report_failure("postgres", &error);
                 }
             });
         }
         if let Some(listener) = flight {
             let (speed, stop, config) = (Arc::clone(engine.speed()?), engine.shutdown().clone(), config.flight());
-            engine.tracker().spawn(async move {
+            background::spawn_to_end(engine.tracker(), "flight", async move {
                 if let Err(error) = dovetail_speed_layer::serve(speed, listener, config, stop).await {
-                    tracing::error!(%error, "the Flight service stopped");
+                    background::report_failure("flight", &error);
                 }
             });
         }
@@ -156,7 +160,7 @@ async fn ready<'c>(
         let reason = format!("{error:#}");
         tracing::warn!(reason, "waiting for what this process needs");
         starting.waits_for(reason);
-        tokio::time::sleep(AGAIN).await;
+        clock::sleep(START_RETRY_PAUSE).await;
     }
 }
 

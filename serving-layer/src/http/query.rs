@@ -32,7 +32,7 @@ use crate::sql::statement::{Does, check};
 const HELD: usize = 1 << 20;
 
 /// How long a client may take to send a statement.
-const PATIENCE: Duration = Duration::from_secs(10);
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What is asked.
 #[derive(Debug, Deserialize)]
@@ -49,11 +49,11 @@ struct Ask {
 }
 
 pub(super) async fn query(State(serving): State<Arc<Serving>>, headers: HeaderMap, request: Request) -> Response {
-    let body = match timeout(PATIENCE, String::from_request(request, &())).await {
+    let body = match timeout(STATEMENT_TIMEOUT, String::from_request(request, &())).await {
         Ok(Ok(body)) => body,
         Ok(Err(refused)) => return refused.into_response(),
         Err(_) => {
-            let message = format!("the statement did not come within {PATIENCE:?}");
+            let message = format!("the statement did not come within {STATEMENT_TIMEOUT:?}");
             return Failed::new(Code::TooSlow, message).into_response();
         }
     };

@@ -14,7 +14,7 @@ use futures::FutureExt;
 use super::failed::{Code, Failed};
 
 /// No refusal of the framework is longer.
-const LONGEST: usize = 64 << 10;
+const REFUSAL_BYTES_MAX: usize = 64 << 10;
 
 /// The router with all of its errors in one shape. It has to be outermost, and may be so several times.
 pub fn errors_in_shape<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
@@ -38,7 +38,7 @@ fn is_json(response: &Response) -> bool {
 
 async fn shaped(method: &Method, path: &str, response: Response) -> Response {
     let (parts, body) = response.into_parts();
-    let text = to_bytes(body, LONGEST).await.unwrap_or_default();
+    let text = to_bytes(body, REFUSAL_BYTES_MAX).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     // A body that is JSON and not what the route takes is as wrong as one that is no JSON.
     let status = match parts.status {

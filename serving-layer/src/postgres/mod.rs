@@ -16,9 +16,11 @@ mod values;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion_postgres::pgwire::api::ConnectionManager;
 use datafusion_postgres::pgwire::tokio::process_socket;
+use dovetail_core::clock;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +29,9 @@ use tracing::{debug, warn};
 
 use self::connection::Handlers;
 use crate::serving::Serving;
+
+/// Pause after a connection that could not be accepted.
+const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves connections on `listener` until `shutdown`, and returns when the last one has ended.
 ///
@@ -48,7 +53,7 @@ pub async fn serve_postgres(
                 Err(error) => {
                     // Out of file descriptors, most likely: others will end.
                     warn!(%error, "connection was not accepted");
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    clock::sleep(ACCEPT_RETRY_PAUSE).await;
                     continue;
                 }
             },

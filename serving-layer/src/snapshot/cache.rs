@@ -5,10 +5,11 @@
 //! that would free nothing.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use datafusion::execution::memory_pool::{MemoryPool, MemoryReservation};
 use dovetail_core::name::ViewName;
+use parking_lot::Mutex;
 
 use crate::error::QueryError;
 use crate::memory::{Pool, Shared};
@@ -243,7 +244,7 @@ impl Cache {
         drop(before);
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> parking_lot::MutexGuard<'_, Kept> {
+        self.kept.lock()
     }
 }

@@ -7,17 +7,18 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use datafusion::common::runtime::SpawnedTask;
 use dovetail_core::catalog::{Drift, GenerationRow};
+use dovetail_core::clock;
 use dovetail_core::manifest::ViewStates;
 use dovetail_core::meet::meet;
 use dovetail_core::name::{Generation, ViewName};
 use dovetail_core::offsets::Cut;
 use dovetail_core::realtime::{RealtimeView, Slice};
 use dovetail_core::view::{Difference, View, compare_answers};
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use crate::error::{QueryError, Reason};
@@ -26,24 +27,21 @@ use crate::snapshot::generation::{Filled, Served, read};
 use crate::snapshot::layers::Layers;
 
 /// How often the served generation is looked at: a comparison has the speed layer's whole grace period.
-const LOOK: std::time::Duration = std::time::Duration::from_millis(100);
+const GENERATION_POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Generations that are compared one after the other when several were published since the last look.
-const MOST: usize = 8;
+const COMPARED_AT_ONCE_MAX: usize = 8;
 /// Generations that are looked through for those that were published since.
-const LISTED: u32 = 1000;
+const GENERATIONS_LISTED_MAX: u32 = 1000;
 
-/// Compares whenever other generations are served, until `shutdown`.
-pub(crate) async fn watch(layers: Arc<Layers>, shutdown: CancellationToken) {
-    let watching = async {
-        let mut watch = Watch::start(&layers).await;
-        loop {
-            tokio::time::sleep(LOOK).await;
-            if let Err(error) = watch.look(&layers).await {
-                warn!(%error, "it cannot be told which generations are to be compared; looking again");
-            }
+/// Compares whenever other generations are served, for ever.
+pub(crate) async fn watch(layers: Arc<Layers>) {
+    let mut watch = Watch::start(&layers).await;
+    loop {
+        clock::sleep(GENERATION_POLL_INTERVAL).await;
+        if let Err(error) = watch.look(&layers).await {
+            warn!(%error, "it cannot be told which generations are to be compared; looking again");
         }
-    };
-    shutdown.run_until_cancelled(watching).await;
+    }
 }
 
 /// What was compared so far. Every generation that is published is compared with the one before, or has rows that say
@@ -73,10 +71,10 @@ impl Watch {
         let now = layers.served();
         // A rollback takes nothing over.
         if now.generation() > self.done {
-            let mut published = layers.catalog.generations(LISTED).await?;
+            let mut published = layers.catalog.generations(GENERATIONS_LISTED_MAX).await?;
             published.retain(|row| row.generation > self.done && row.generation <= now.generation());
             published.sort_by_key(|row| row.generation);
-            let superseded = published.len().saturating_sub(MOST);
+            let superseded = published.len().saturating_sub(COMPARED_AT_ONCE_MAX);
             for (i, row) in published.into_iter().enumerate() {
                 let next = match read(Some(row.clone())) {
                     Ok(next) => Arc::new(next),
@@ -104,8 +102,8 @@ impl Watch {
 
 /// Says of the generations up to `last` that are kept and that nobody has compared why that is so.
 async fn explain_earlier(layers: &Layers, last: Generation) -> Result<(), QueryError> {
-    let rows = layers.catalog.generations(LISTED).await?;
-    let known = layers.catalog.drifts(LISTED).await?;
+    let rows = layers.catalog.generations(GENERATIONS_LISTED_MAX).await?;
+    let known = layers.catalog.drifts(GENERATIONS_LISTED_MAX).await?;
     for row in rows.into_iter().filter(|row| row.retired_ms.is_none() && row.generation <= last) {
         let mut views = names(&read(Some(row.clone()))?);
         views.retain(|view| !known.iter().any(|drift| drift.run_id == row.run_id && drift.view == *view));

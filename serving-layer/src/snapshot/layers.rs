@@ -2,7 +2,7 @@
 //! speed layer's slices.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dovetail_core::catalog::{Catalog, Run, RunState};
@@ -12,6 +12,7 @@ use dovetail_core::realtime::Realtime;
 use dovetail_core::store::Store;
 use dovetail_core::view::{Planned, View};
 use dovetail_ingestion::log::Log;
+use parking_lot::RwLock;
 use tokio_util::task::TaskTracker;
 
 use crate::config::ServingParts;
@@ -71,11 +72,11 @@ impl Layers {
     }
 
     pub(crate) fn served(&self) -> Arc<Served> {
-        Arc::clone(&self.served.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.served.read())
     }
 
     pub(crate) fn serve(&self, served: Arc<Served>) {
-        *self.served.write().unwrap_or_else(PoisonError::into_inner) = served;
+        *self.served.write() = served;
     }
 
     /// The views that have states.
@@ -118,11 +119,11 @@ impl Layers {
 
     /// The number that was last heard of.
     fn known_partitions(&self, stream: &StreamName) -> Option<u32> {
-        self.partitions.read().unwrap_or_else(PoisonError::into_inner).get(stream).copied()
+        self.partitions.read().get(stream).copied()
     }
 
     fn has_partitions(&self, stream: &Stream, partitions: u32) {
-        let mut known = self.partitions.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.partitions.write();
         known.insert(stream.name.clone(), partitions);
     }
 

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dovetail_core::catalog::CatalogError;
+use dovetail_core::clock;
 use dovetail_core::name::Generation;
 use dovetail_core::realtime::RealtimeView;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::error::{QueryError, Reason};
@@ -35,14 +34,14 @@ impl Follower {
         Arc::new(Self { layers: Arc::clone(layers), moving: Mutex::default() })
     }
 
-    /// Polls the catalog, and the log for added partitions, until `shutdown` is cancelled.
-    pub(crate) async fn run(self: Arc<Self>, shutdown: CancellationToken) {
+    /// Polls the catalog, and the log for added partitions, for ever.
+    pub(crate) async fn run(self: Arc<Self>) {
         let mut changes = self.layers.catalog.changes();
-        let mut polled = Instant::now();
+        let mut polled = clock::now_monotonic();
         loop {
             if polled.elapsed() >= PARTITION_POLL_INTERVAL {
                 self.layers.poll_partitions().await;
-                polled = Instant::now();
+                polled = clock::now_monotonic();
             }
             let pause = match self.follow().await {
                 Ok(true) => CATALOG_POLL_INTERVAL,
@@ -53,8 +52,7 @@ impl Follower {
                 }
             };
             tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = tokio::time::sleep(pause) => {}
+                () = clock::sleep(pause) => {}
                 changed = changes.changed() => if changed.is_err() { return },
             }
         }

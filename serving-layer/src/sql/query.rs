@@ -10,6 +10,7 @@ use datafusion::common::ParamValues;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::Statement;
+use dovetail_core::clock;
 use dovetail_core::name::Generation;
 use dovetail_core::pipeline::nearest;
 use dovetail_core::view::View;
@@ -150,7 +151,7 @@ impl Serving {
         let ((schema, stream), working) = planning.await.map_err(|_| QueryError::panicked())??;
         let (rows, answered) = mpsc::channel(1);
         let work = self.threads.spawn(run(stream, working, rows, clock.clone()))?;
-        let sleep = Box::pin(tokio::time::sleep_until(clock.deadline));
+        let sleep = Box::pin(clock::sleep_until(clock.deadline));
         let clock = clock.clone();
         let batches = Batches { answered, sleep, clock, has_ended: false, _wanted: wanted, _work: work };
         Ok(Answer { schema, as_of: pin.as_of(), batches, pin })

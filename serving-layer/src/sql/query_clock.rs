@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use dovetail_core::clock;
 use tokio::time::Instant;
 
 use crate::error::{QueryError, Reason};
@@ -25,7 +26,7 @@ pub(super) struct QueryClock {
 
 impl QueryClock {
     pub(super) fn new((limit, setting): (Duration, &'static str), interface: &'static str) -> Self {
-        let began = Instant::now();
+        let began = clock::now_monotonic();
         Self {
             began,
             deadline: began + limit,

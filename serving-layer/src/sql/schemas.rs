@@ -8,7 +8,7 @@
 //! Nothing can be registered here by a query: that a write is impossible does not rest on the parser.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
@@ -18,6 +18,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{EmptyRelation, LogicalPlan, TableType};
 use dovetail_core::view::{DerivedView, Planned};
+use parking_lot::RwLock;
 
 use crate::snapshot::Pin;
 use crate::sql::pg_catalog::PgCatalog;
@@ -108,7 +109,7 @@ impl CatalogProviderList for Catalogs {
 
 impl CatalogProvider for Catalogs {
     fn schema_names(&self) -> Vec<String> {
-        let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
+        let others = self.others.read();
         let own = [PUBLIC, "batch", "speed", "raw", "sys"].map(str::to_owned);
         own.into_iter().chain(others.keys().cloned()).collect()
     }
@@ -121,13 +122,13 @@ impl CatalogProvider for Catalogs {
             "speed" => of(Kind::Views(Layer::Speed)),
             "raw" => of(Kind::Raw),
             "sys" => of(Kind::Sys),
-            other => self.others.read().unwrap_or_else(PoisonError::into_inner).get(other).cloned(),
+            other => self.others.read().get(other).cloned(),
         }
     }
 
     /// Only for what is set up before the first query.
     fn register_schema(&self, name: &str, schema: Arc<dyn SchemaProvider>) -> Result<Option<Arc<dyn SchemaProvider>>> {
-        let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
+        let mut others = self.others.write();
         if self.pin.is_some() {
             return Err(crate::error::QueryError::read_only("CREATE SCHEMA").into());
         }

@@ -1,8 +1,9 @@
 //! The turn of a connection: of the queries that may run at the same time, one.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Leave to run, given back when nobody has it any more.
@@ -19,7 +20,7 @@ pub(crate) struct SharedTurn {
 
 impl SharedTurn {
     pub(crate) fn held(&self) -> MutexGuard<'_, Weak<OwnedSemaphorePermit>> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+        self.turn.lock()
     }
 
     pub(crate) fn is_free(&self) -> bool {

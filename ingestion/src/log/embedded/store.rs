@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use dovetail_core::clock;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::Records;
 use fjall::config::CompressionPolicy;
@@ -81,7 +82,7 @@ impl Store {
         if let Some(id) = self.data.get(keys::IDENTITY).map_err(failed)? {
             return String::from_utf8(id.to_vec()).map_err(|_| unreadable("identity", "i"));
         }
-        let id = format!("{:032x}", rand::random::<u128>());
+        let id = format!("{:032x}", clock::random::<u128>());
         let mut step = self.db.batch().durability(Some(PersistMode::SyncData));
         step.insert(&self.data, keys::IDENTITY, id.as_bytes());
         step.commit().map_err(failed)?;

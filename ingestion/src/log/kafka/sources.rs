@@ -25,7 +25,7 @@ pub(super) const WINDOW: i64 = 1024;
 /// How many appends of this process are remembered, so that they need not be read back.
 const OWN: usize = 4096;
 /// How many sources of a partition are remembered: as many again may be, until those were not asked for.
-const MOST: usize = 8192;
+const SOURCES_REMEMBERED_MAX: usize = 8192;
 
 #[derive(Debug)]
 pub(super) struct Sources {
@@ -43,7 +43,7 @@ impl Default for Sources {
     fn default() -> Self {
         Self {
             covered: None,
-            most: MOST,
+            most: SOURCES_REMEMBERED_MAX,
             young: HashMap::new(),
             old: HashMap::new(),
             forgotten: Forgotten::default(),
