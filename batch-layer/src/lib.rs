@@ -9,6 +9,8 @@
 //! [`BatchLayer::start`] runs all of it on a task tracker; [`BatchHandle`] is how others ask and look. Nothing here
 //! knows of the speed layer or of serving: they follow the catalog.
 
+#![warn(missing_docs)]
+
 mod backoff;
 mod config;
 mod encode;

@@ -1,4 +1,4 @@
-//! The one door through which time enters: everything else takes a [`Clock`] as an argument.
+//! The only source of time: everything else takes a [`Clock`] as an argument.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 pub enum Clock {
     /// The machine's clock.
     System,
-    /// The machine's clock and so much more: a host whose clock is wrong, for tests of several.
+    /// The machine's clock, ahead by so many milliseconds: a host whose clock is wrong, for tests of several.
     Wrong { ahead_ms: i64 },
     /// A clock that a test moves by hand.
     Manual(Arc<AtomicI64>),

@@ -1,4 +1,4 @@
-//! Records that a view left out, as rows: in Parquet below the cut, in `sys.view_errors` for everybody.
+//! Records that a view left out, as rows: in Parquet below the cut, in `sys.view_errors` for queries.
 
 use std::sync::{Arc, LazyLock};
 
@@ -21,7 +21,7 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
-/// `partition, offset, expression, error, value`, as in [`RowError`].
+/// The columns `partition, offset, expression, error, value`, as in [`RowError`].
 pub fn schema() -> SchemaRef {
     Arc::clone(&SCHEMA)
 }
@@ -41,7 +41,7 @@ pub fn batch(errors: &[RowError]) -> Result<RecordBatch, ArrowError> {
     )
 }
 
-/// The rows of an object, batch by batch.
+/// Reads the rows of an object, batch by batch.
 pub fn read(content: Bytes) -> Result<ParquetRecordBatchReader, ParquetError> {
     ParquetRecordBatchReaderBuilder::try_new(content)?.build()
 }

@@ -1,5 +1,7 @@
 //! From sources into the log, and from the log, decoded, to both layers.
 
+#![warn(missing_docs)]
+
 pub mod append;
 pub mod dead_letters;
 pub mod decoded_log;

@@ -4,6 +4,8 @@
 //! [`jobs`] are the works that are asked for and take a while; [`http`] has the routes that change something, beside
 //! those of the serving layer.
 
+#![warn(missing_docs)]
+
 pub mod config;
 pub mod http;
 pub mod jobs;

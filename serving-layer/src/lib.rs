@@ -8,6 +8,8 @@
 //! Read-only in every part: statements are checked ([`sql`]), plans are checked, and the catalog that queries see
 //! takes nothing in ([`schema`]).
 
+#![warn(missing_docs)]
+
 mod config;
 mod error;
 mod http;

@@ -34,7 +34,7 @@ impl Catalog {
                 drop_segment(&mut change, segment, now_ms).await?;
             }
             change.execute(insert(new)).await?;
-            // A run that has chosen the old ones and not started yet chooses again.
+            // A run that has chosen the old segments and has not started yet chooses again.
             counters::next(&mut change, "basis").await?;
             change.commit_and_tell().await
         })

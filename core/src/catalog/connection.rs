@@ -1,4 +1,4 @@
-//! Statements on the catalog's connections, so that every error names the database and what was being done.
+//! Statements on the catalog's connections. Every error names the database and the operation.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use tracing::warn;
 use super::statement::{FromRow, Row, Statement};
 use super::{Catalog, CatalogError, Pools, counters, postgres};
 
-/// Pauses while a database is away.
+/// First pause between attempts while the database is away.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A transaction that holds the catalog's write lock from its start, so that changes follow one another and what
-/// one read is still true when it commits. Dropped without a commit, it is rolled back.
+/// A transaction that holds the catalog's write lock from its start: changes follow one another, and rows that it has
+/// read stay true until it commits. A drop without a commit rolls it back.
 pub(super) struct Change<'c> {
     catalog: &'c Catalog,
     doing: &'static str,
@@ -44,8 +44,7 @@ impl Catalog {
         Ok(Change { catalog: self, doing, transaction })
     }
 
-    /// Milliseconds since the Unix epoch by the database's clock, which is the same for every process: what one of
-    /// them takes for the time does not matter.
+    /// Milliseconds since the Unix epoch by the database's clock, which is the same for every process.
     pub async fn now_ms(&self) -> Result<i64, CatalogError> {
         match &self.inner.pools {
             Pools::Sqlite { .. } => Ok(self.inner.clock.now_ms()),
@@ -56,7 +55,7 @@ impl Catalog {
         }
     }
 
-    /// All rows of a read that stands alone.
+    /// Reads all rows, outside of a change.
     pub(super) async fn read_all<T: FromRow>(
         &self,
         doing: &'static str,
@@ -66,7 +65,7 @@ impl Catalog {
         self.read(doing, &rows)
     }
 
-    /// The row of a read that stands alone, if there is one.
+    /// Reads one row, outside of a change; `None` when there is none.
     pub(super) async fn read_one<T: FromRow>(
         &self,
         doing: &'static str,

@@ -15,7 +15,8 @@ use datafusion::logical_expr::{
 
 use super::function;
 
-/// DataFusion's, for all but floats: it takes the first or the last instant for those beyond, and 1970 for NaN.
+/// `to_timestamp`: DataFusion's for all types but floats, of which it reads those beyond the range as the first or last
+/// instant and NaN as 1970.
 pub(super) fn to_timestamp() -> Arc<ScalarUDF> {
     Arc::new(ScalarUDF::new_from_impl(ToTimestamp { of: datetime::to_timestamp(&ConfigOptions::default()) }))
 }

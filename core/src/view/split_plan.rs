@@ -1,4 +1,4 @@
-//! Cutting a view's logical plan in two at its lowest aggregate.
+//! The cut of a view's logical plan at its lowest aggregate.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use datafusion::common::{Result, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScanBuilder, col, ident};
 
-/// Name of the finish plan's leaf.
+/// Name of the finish plan's input table.
 pub(super) const LEAF: &str = "__finished";
 
 /// Name of the leaf's `i`-th column.
