@@ -13,7 +13,7 @@ impl Backoff {
         Self { longest, next: first }
     }
 
-    /// How long to pause now.
+    /// The next pause; each is twice as long as the one before.
     pub(crate) fn pause(&mut self) -> Duration {
         let pause = self.next.min(self.longest);
         self.next = self.next.saturating_mul(2).min(self.longest);

@@ -1,4 +1,4 @@
-//! When to try again, ever later.
+//! Times of retries, with growing pauses.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(crate) struct Retry {
 }
 
 impl Retry {
-    /// When to try again after another failure: twice the pause before.
+    /// The time of the next attempt after another failure: the pause doubles.
     pub(crate) fn failed(&mut self) -> Instant {
         self.pause = (self.pause * 2).clamp(FIRST, LONGEST);
         Instant::now() + self.pause

@@ -56,7 +56,7 @@ impl TableFold {
 /// Folds all rows of `table`, which has the columns of the view's stream.
 ///
 /// With `places`, partition and offset are read too: they are needed only where a row fails. Without them such a row
-/// gives the error that [`needs_places`] recognises.
+/// gives [`FoldError::Unplaced`].
 pub async fn fold_table(
     view: &Arc<View>,
     table: &dyn TableProvider,

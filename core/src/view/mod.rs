@@ -210,7 +210,7 @@ impl View {
         })
     }
 
-    /// The view's query over `leaf`, a table of [`View::leaf_schema`] that holds finished states.
+    /// The plan of the view's query over `leaf`, a table of [`View::leaf_schema`] that holds finished states.
     pub fn answer_plan(&self, leaf: Arc<dyn TableProvider>) -> Result<LogicalPlan> {
         split_plan::with_leaf(&self.finish_plan, leaf)
     }

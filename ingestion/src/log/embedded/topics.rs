@@ -14,7 +14,7 @@ use crate::log::LogError;
 pub(super) struct Topics {
     store: Store,
     all: RwLock<HashMap<String, Arc<Topic>>>,
-    /// Held while a topic is created, so that two do not get one id.
+    /// Locked while a topic is created, so that no two get the same id.
     creating: Mutex<()>,
 }
 
@@ -53,7 +53,7 @@ impl Topics {
         Ok(())
     }
 
-    /// How many partitions the topic with this id has.
+    /// Number of partitions of the topic with this id.
     pub(super) fn partitions_of(&self, id: u32) -> u32 {
         let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
         all.values().find(|topic| topic.id == id).map_or(0, |topic| topic.partition_count())
