@@ -1,4 +1,4 @@
-//! The serving layer: what it holds for as long as the process lives.
+//! The serving layer's state for the life of the process.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -34,22 +34,22 @@ use crate::sql::statement::Dialect;
 use crate::sql::sys::Recounted;
 use crate::sql::threads::Threads;
 
-/// The catalog is looked at this often besides when this process changes it: others may publish too.
+/// Interval of polls of the catalog, besides the changes of this process: other processes publish too.
 const LOOK: Duration = Duration::from_millis(500);
-/// How often it is asked whether a topic got more partitions: less often than the layers ask, which should have taken
-/// up what is found here.
+/// Interval of checks for new partitions of topics: longer than that of the layers, which should own new partitions
+/// before they are found here.
 const PARTITIONS: Duration = Duration::from_secs(15);
-/// How long the log may take to answer what `sys` tells of it.
+/// Time for the log to answer questions of `sys`.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
-/// Pause before a generation that the speed layer could not meet is tried again.
+/// Pause before the next attempt to serve a generation that the speed layer could not meet.
 const AGAIN: Duration = Duration::from_millis(25);
 
 /// Answers queries.
 pub struct Serving {
     pub(crate) inner: Arc<Inner>,
-    /// Everything but the tables, which each query brings.
+    /// The query context without the tables, which each query adds.
     pub(crate) template: SessionContext,
-    /// Made once: it parses the questions it replaces.
+    /// Made once, because it parses the questions that it replaces.
     pub(crate) dialect: Dialect,
     pub(crate) threads: Threads,
 }
@@ -60,7 +60,7 @@ impl std::fmt::Debug for Serving {
     }
 }
 
-/// What snapshots are made of.
+/// The parts that snapshots are made from.
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) views: Vec<Planned>,
@@ -77,7 +77,7 @@ pub(crate) struct Inner {
     pub(crate) states: StateCache,
     pub(crate) bases: Bases,
     pub(crate) cache: Arc<Cache>,
-    /// What all queries may use together, and what is done beside them.
+    /// The memory shared by all queries and the work beside them.
     pub(crate) memory: Shared,
     pub(crate) turns: Arc<Semaphore>,
     pub(crate) following: tokio::sync::Mutex<()>,
@@ -88,10 +88,10 @@ pub(crate) struct Inner {
 }
 
 impl Serving {
-    /// Makes the serving layer and takes up the catalog's current generation.
+    /// Makes the serving layer and serves the catalog's current generation.
     ///
     /// # Errors
-    /// When the lookups cannot be taken over or the catalog cannot be read.
+    /// When the lookups cannot be registered or the catalog cannot be read.
     pub async fn new(parts: ServingParts) -> Result<Arc<Self>, QueryError> {
         let lookups = Lookups::take(&parts).await?;
         let folded = parts.views.iter().map(|view| view.name().clone());
@@ -127,27 +127,27 @@ impl Serving {
         Ok(Arc::new(Self { inner, template, dialect: Dialect::new(), threads }))
     }
 
-    /// Starts what runs beside the queries: following the catalog's current generation, and comparing the layers
-    /// when it moves. Ends when `shutdown` is cancelled.
+    /// Starts the tasks beside the queries: watching the catalog's current generation, and comparing the layers when it
+    /// changes. They end when `shutdown` is cancelled.
     pub fn run(self: &Arc<Self>, tracker: &TaskTracker, shutdown: CancellationToken) {
         let inner = Arc::clone(&self.inner);
         tracker.spawn(follow(inner, shutdown.clone()));
         tracker.spawn(drift::watch(Arc::clone(&self.inner), shutdown));
     }
 
-    /// Moves on to the catalog's current generation now, as [`Serving::run`] does by itself.
+    /// Moves to the catalog's current generation now, as [`Serving::run`] does by itself.
     ///
-    /// Returns whether it is served: not while the speed layer is on its way to its cut.
+    /// Returns whether it is served: not while the speed layer has not reached its cut.
     pub async fn follow(&self) -> Result<bool, QueryError> {
         self.inner.follow().await
     }
 
-    /// Memory for verifying: within what all queries may use together.
+    /// A memory pool for `verify`, within the limit of all queries.
     pub fn memory_to_verify(&self) -> Arc<Pool> {
         Pool::of("verify", &self.inner.memory)
     }
 
-    /// The generation that is served.
+    /// The served generation.
     pub fn generation(&self) -> Generation {
         self.inner.served().generation()
     }
@@ -186,7 +186,7 @@ impl Inner {
         *self.served.write().unwrap_or_else(PoisonError::into_inner) = served;
     }
 
-    /// The views that have states.
+    /// The views with states.
     pub(crate) fn folded(&self) -> impl Iterator<Item = &Arc<View>> {
         self.views.iter().filter_map(|view| match view {
             Planned::Folded(view) => Some(view),
@@ -202,7 +202,7 @@ impl Inner {
         self.streams.iter().find(|stream| stream.name == *name)
     }
 
-    /// How many partitions the stream of `view` has.
+    /// The number of partitions of the stream of `view`.
     pub(crate) async fn partitions(&self, view: &View) -> Result<u32, QueryError> {
         if let Some(known) = self.known_partitions(&view.stream) {
             return Ok(known);
@@ -213,7 +213,7 @@ impl Inner {
         Ok(partitions)
     }
 
-    /// How many partitions the stream has, as far as that can be told without waiting for long.
+    /// The number of partitions of the stream, as far as the log reports it within a short time.
     pub(crate) async fn partitions_at_once(&self, stream: &Stream) -> u32 {
         match self.known_partitions(&stream.name) {
             Some(known) => known,
@@ -224,7 +224,7 @@ impl Inner {
         }
     }
 
-    /// The number that was last heard of.
+    /// The number last reported.
     fn known_partitions(&self, stream: &StreamName) -> Option<u32> {
         self.partitions.read().unwrap_or_else(PoisonError::into_inner).get(stream).copied()
     }
@@ -234,7 +234,7 @@ impl Inner {
         known.insert(stream.name.clone(), partitions);
     }
 
-    /// Takes note of partitions that were added. A log that does not answer has taken none away.
+    /// Updates the numbers of partitions. A log that does not answer has removed none.
     async fn look_for_partitions(&self) {
         for stream in &self.streams {
             if let Ok(Ok(partitions)) = tokio::time::timeout(PATIENCE, self.partitions_of(stream)).await {
@@ -253,7 +253,7 @@ impl Inner {
         }
     }
 
-    /// How far the run has come that fills `view`, in words.
+    /// The progress of the run that fills `view`, in words.
     pub(crate) async fn filling(&self, view: &View) -> Option<String> {
         let run = self.running().await.filter(|run| run.views.is_empty() || names(run, &view.name))?;
         let landed = match self.stream(&view.stream) {

@@ -1,4 +1,4 @@
-//! The PostgreSQL wire: psql, psycopg, SQLAlchemy and JDBC ask here.
+//! The PostgreSQL wire protocol, for psql, psycopg, SQLAlchemy and JDBC.
 
 mod bind;
 mod cancelled;
@@ -47,7 +47,7 @@ pub async fn serve_postgres(
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    // Out of file descriptors, most likely: others will end.
+                    // Most likely no file descriptors are left: other connections will end.
                     warn!(%error, "connection was not accepted");
                     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                     continue;

@@ -1,4 +1,4 @@
-//! Statements that only concern the session: settings, transactions that change nothing, housekeeping.
+//! Statements that only concern the session: settings, transactions without writes, housekeeping.
 
 mod called;
 
@@ -21,15 +21,15 @@ use crate::sql::pg_functions::SERVER_VERSION;
 use crate::sql::schemas::PUBLIC;
 use crate::sql::session::Settings;
 
-/// Answers also while partitions are missing, and says which.
+/// The setting to answer also while partitions are missing, and to name them.
 const PARTIAL: &str = "dovetail.partial";
-/// The generation that statements are as of.
+/// The setting of the generation that statements read.
 const GENERATION: &str = "dovetail.generation";
 
-/// Savepoints keep all values.
+/// Greatest length of a value, because savepoints keep all values.
 const LONGEST_VALUE: usize = 1024;
 
-/// What a client may set, and what `SHOW` says before it does.
+/// The settings that a client may change, with their defaults.
 const KNOWN: [(&str, &str); 29] = [
     ("application_name", ""),
     ("bytea_output", "hex"),
@@ -62,7 +62,7 @@ const KNOWN: [(&str, &str); 29] = [
     ("row_security", "off"),
 ];
 
-/// Every setting, and its value before anybody sets it.
+/// Every setting with its default.
 pub(crate) fn known_settings() -> Vec<(&'static str, String)> {
     KNOWN.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
 }
@@ -74,7 +74,7 @@ fn value(metadata: &Metadata, name: &str) -> Option<String> {
     if let Some(value) = metadata.get(name) {
         return Some(value.clone());
     }
-    // `psql "options=-c search_path=batch"`.
+    // For example `psql "options=-c search_path=batch"`.
     let options = metadata.get("options").map(String::as_str).unwrap_or_default();
     options
         .split_whitespace()
@@ -83,7 +83,7 @@ fn value(metadata: &Metadata, name: &str) -> Option<String> {
         .map(|(_, value)| value.to_owned())
 }
 
-/// Takes over what a client says of its settings when it connects, in whatever case it writes their names.
+/// Applies the settings of a connecting client, whose names may be in any case.
 pub(super) fn begin(metadata: &mut Metadata) -> PgWireResult<()> {
     let sent: Vec<(String, String)> = metadata.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     for (name, value) in sent {
@@ -102,7 +102,7 @@ fn schemas(metadata: &Metadata) -> impl Iterator<Item = String> {
     names.into_iter().filter(|name| !name.is_empty() && name != "$user")
 }
 
-/// What the session's settings mean for a query.
+/// The session's settings as they concern a query.
 pub(super) fn settings(metadata: &Metadata) -> Settings {
     Settings {
         schema: schemas(metadata).next(),
@@ -114,7 +114,7 @@ pub(super) fn settings(metadata: &Metadata) -> Settings {
     }
 }
 
-/// `on` or `off`, as PostgreSQL spells them.
+/// Parses `on` or `off` in PostgreSQL's spellings.
 fn switch(text: &str) -> Option<bool> {
     match text.trim().to_ascii_lowercase().as_str() {
         "on" | "true" | "yes" | "1" => Some(true),
@@ -123,7 +123,7 @@ fn switch(text: &str) -> Option<bool> {
     }
 }
 
-/// `250`, `250ms`, `5s`, `1min`.
+/// Parses `250`, `250ms`, `5s`, `1min`.
 fn milliseconds(text: &str) -> Option<Duration> {
     let text = text.trim();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
@@ -150,13 +150,13 @@ pub(super) fn described(statement: &Statement) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// The setting that a `SHOW` asks for.
+/// The setting of a `SHOW`.
 fn shown(statement: &Statement) -> Option<String> {
     let Statement::ShowVariable { variable } = statement else { return None };
     let words: Vec<String> = variable.iter().map(|word| word.value.to_lowercase()).collect();
     Some(match words.join(" ").as_str() {
         "time zone" => "timezone".to_owned(),
-        // The parser takes the point away.
+        // The parser drops the point.
         "dovetail partial" => PARTIAL.to_owned(),
         "transaction isolation level" => "transaction_isolation".to_owned(),
         "session authorization" => "session_authorization".to_owned(),
@@ -165,7 +165,7 @@ fn shown(statement: &Statement) -> Option<String> {
     })
 }
 
-/// What the statement does to the session; `None` when it is none of these.
+/// Runs a statement of the session; `None` when it is none.
 pub(super) fn run(
     statement: &Statement,
     metadata: &mut Metadata,
@@ -183,7 +183,7 @@ pub(super) fn run(
     }
     Some(match statement {
         Statement::Set(set) => match (transaction, is_local(set)) {
-            // It would last as long as the transaction that there is none of.
+            // Without a transaction it lasts for no time.
             (TransactionStatus::Idle, true) => assign(set, &mut metadata.clone()),
             (TransactionStatus::Idle, false) => assign(set, metadata),
             (_, only_here) => {
@@ -267,7 +267,7 @@ pub(super) fn run(
     })
 }
 
-/// The state of the transaction once this was answered.
+/// The state of the transaction after this response.
 pub(super) fn after(transaction: TransactionStatus, response: &Response) -> TransactionStatus {
     match response {
         Response::TransactionStart(_) => transaction.to_in_transaction_state(),
@@ -276,10 +276,10 @@ pub(super) fn after(transaction: TransactionStatus, response: &Response) -> Tran
     }
 }
 
-/// Settings that clients are told of when they change, as PostgreSQL spells them.
+/// Settings whose changes are reported to clients, in PostgreSQL's spelling.
 const TOLD: [&str; 5] = ["application_name", "client_encoding", "DateStyle", "IntervalStyle", "TimeZone"];
 
-/// What a client has to be told of its settings after a statement that may have changed them.
+/// The settings to report to a client after a statement that may have changed them.
 pub(super) fn told(statement: &Statement, metadata: &Metadata) -> Vec<(&'static str, String)> {
     let may_change = matches!(
         statement,
@@ -306,7 +306,7 @@ fn clear(metadata: &mut Metadata) {
     }
 }
 
-/// Names without quotes are the same in any case.
+/// The name, in lower case unless it is quoted.
 pub(super) fn folded(name: &Ident) -> String {
     match name.quote_style {
         Some(_) => name.value.clone(),
@@ -314,19 +314,19 @@ pub(super) fn folded(name: &Ident) -> String {
     }
 }
 
-/// The settings that somebody has set.
+/// The changed settings.
 fn values(metadata: &Metadata) -> Values {
     let known = KNOWN.iter().filter_map(|(name, _)| metadata.get_key_value(*name));
     known.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Gives all settings the values that they had.
+/// Restores all settings to `values`.
 fn put_back(metadata: &mut Metadata, values: Values) {
     clear(metadata);
     metadata.extend(values);
 }
 
-/// Gives settings the values that they have once their transaction is committed.
+/// Sets the settings to their values after a commit.
 fn settle(metadata: &mut Metadata, settings: HashMap<String, Option<String>>) {
     for (name, value) in settings {
         match value {
@@ -344,7 +344,7 @@ fn is_local(set: &Set) -> bool {
     }
 }
 
-/// The setting that it is about.
+/// The setting that the statement changes.
 fn assigned_name(set: &Set) -> Option<String> {
     match set {
         Set::SingleAssignment { variable, .. } => Some(variable.to_string().to_lowercase()),
@@ -390,7 +390,7 @@ fn put(metadata: &mut Metadata, name: String, value: String) -> PgWireResult<Res
         "client_encoding" => {
             matches!(value.to_lowercase().as_str(), "utf8" | "utf-8" | "unicode" | "sql_ascii")
         }
-        // Values are written in these only.
+        // Values have only these output formats.
         "datestyle" => matches!(
             value.split(',').next().map(|style| style.trim().to_lowercase()).as_deref(),
             Some("iso" | "mdy" | "dmy" | "ymd" | "us" | "european" | "")
@@ -409,7 +409,7 @@ fn put(metadata: &mut Metadata, name: String, value: String) -> PgWireResult<Res
     Ok(done("SET"))
 }
 
-/// `GMT+03:00`, as Java names a zone, counts hours to the west as all of POSIX does: `-03:00`.
+/// The zone: `GMT+03:00`, in Java's spelling, counts hours to the west as in POSIX: `-03:00`.
 fn zone(name: String) -> String {
     match name.strip_prefix("GMT").and_then(|offset| offset.split_at_checked(1)) {
         Some(("+", west)) => format!("-{west}"),

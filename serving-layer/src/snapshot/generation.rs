@@ -1,4 +1,4 @@
-//! Which generation is served: the current one, as soon as the speed layer has reached its cuts.
+//! The served generation: the current one, as soon as the speed layer has reached its cuts.
 
 use std::sync::Arc;
 
@@ -18,13 +18,13 @@ pub(crate) struct Served {
     pub(crate) manifest: Option<Manifest>,
 }
 
-/// What batch states a view has.
+/// The batch states of a view.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Filled<'s> {
-    /// Nothing is published at all: everything is in the speed layer.
+    /// Nothing is published: all records are in the speed layer.
     Nothing,
     States(&'s ViewStates),
-    /// A generation is published, but not with this view as it is now.
+    /// The generation has no states of this view's definition.
     NotYet,
 }
 
@@ -33,7 +33,7 @@ impl Served {
         self.manifest.as_ref().map_or(Generation(0), |manifest| manifest.generation)
     }
 
-    /// States of another fingerprint are those of another view.
+    /// The batch states of `view`; states of another fingerprint are those of another view.
     pub(crate) fn filled(&self, view: &View) -> Filled<'_> {
         let Some(manifest) = &self.manifest else { return Filled::Nothing };
         match manifest.views.get(&view.name) {
@@ -44,10 +44,10 @@ impl Served {
 }
 
 impl Inner {
-    /// Looks at the catalog and moves on to its current generation, if the speed layer can meet it.
+    /// Reads the catalog and moves to its current generation, if the speed layer can meet it.
     ///
-    /// While it cannot, the generation before stays, as long as that one can be met. States are read before the
-    /// move, so that no query waits for them; those that cannot be read fail their own view only.
+    /// Until then the previous generation stays, as long as it can be met. States are read before the move, so that no
+    /// query waits for them; unreadable ones fail their own view only.
     pub(crate) async fn follow(&self) -> Result<bool, QueryError> {
         let _one_at_a_time = self.following.lock().await;
         let current = self.catalog.current().await?;
@@ -67,7 +67,7 @@ impl Inner {
         Ok(true)
     }
 
-    /// A generation that is kept, current or not.
+    /// A kept generation, current or not.
     pub(crate) async fn kept(&self, generation: Generation) -> Result<Arc<Served>, QueryError> {
         let served = self.served();
         if served.generation() == generation {
@@ -81,7 +81,7 @@ impl Inner {
         }
     }
 
-    /// Whether the speed layer is still on its way to a cut of `served`.
+    /// Whether the speed layer has not yet reached a cut of `served`.
     async fn behind(&self, served: &Served) -> bool {
         for view in self.folded() {
             if let Filled::States(states) = served.filled(view)
@@ -110,7 +110,7 @@ fn gone(message: String) -> QueryError {
         .with_hint("`dovetail generations`, or `sys.generations`, lists those kept")
 }
 
-/// What a row of the catalog names; nothing, without one.
+/// Parses a row of the catalog; without one, nothing is published.
 pub(crate) fn read(row: Option<GenerationRow>) -> Result<Served, QueryError> {
     let Some(row) = row else { return Ok(Served::default()) };
     let manifest = Manifest::from_json(&row.manifest).map_err(|error| {

@@ -1,4 +1,4 @@
-//! Running one query: within its time, its memory and its turn, on one snapshot.
+//! One query: runs within its time, its memory and its permit, on one snapshot.
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
@@ -37,9 +37,11 @@ use crate::sql::watch::watched;
 
 /// A statement's answer while it is being computed.
 pub struct Answer {
+    /// The answer's columns.
     pub schema: SchemaRef,
-    /// What the views in it are as of.
+    /// The offsets that the views in it cover.
     pub as_of: Vec<AsOf>,
+    /// The answer's rows.
     pub batches: Batches,
     pin: Arc<Pin>,
 }
@@ -51,7 +53,7 @@ impl std::fmt::Debug for Answer {
 }
 
 impl Answer {
-    /// The states of `view` in the snapshot that the answer comes from.
+    /// The states of `view` in the snapshot of the answer.
     pub fn states(&self, view: &Arc<View>) -> impl Future<Output = Result<Vec<RecordBatch>, QueryError>> + use<> {
         let (pin, view) = (Arc::clone(&self.pin), Arc::clone(view));
         async move {
@@ -61,7 +63,7 @@ impl Answer {
         }
     }
 
-    /// All of the answer.
+    /// Collects the whole answer.
     pub async fn collect(mut self) -> Result<Vec<RecordBatch>, QueryError> {
         let mut all = vec![];
         while let Some(batch) = self.batches.next().await {
@@ -71,15 +73,15 @@ impl Answer {
     }
 }
 
-/// Leave to run, given back when nobody has it any more.
+/// A permit to run, returned when its last holder drops it.
 type Turn = Arc<OwnedSemaphorePermit>;
 
-/// The turn of a connection. Its statements and cursors are read one after the other, so they need one between them;
-/// if each had its own, a message of several statements could wait for itself.
+/// The permit of a connection. Its statements and cursors are read one after the other, so they share one; with one
+/// each, a message of several statements could wait for itself.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SharedTurn {
     turn: Arc<Mutex<Weak<OwnedSemaphorePermit>>>,
-    /// How many of its statements were given up and work on. While there are some, the turn is theirs.
+    /// Number of its given-up statements that still work. While there are some, they keep the permit.
     given_up: Arc<AtomicUsize>,
 }
 
@@ -93,7 +95,7 @@ impl SharedTurn {
     }
 }
 
-/// Turns a plan with parameters into one without, once the parameters' types are known.
+/// A function that binds a plan's parameters, once their types are known.
 pub(crate) type Binder<'b> = &'b (dyn Fn(&LogicalPlan) -> Result<ParamValues, QueryError> + Send + Sync);
 
 impl Serving {
@@ -107,10 +109,11 @@ impl Serving {
         self.start(&statement, &Settings::default(), None, "direct").await
     }
 
-    /// As [`Serving::query`], as of a generation that is kept.
+    /// As [`Serving::query`], for a kept generation.
     ///
     /// # Errors
-    /// Besides those, when the generation is gone; of a merged view, when the speed layer holds less than what came
+    /// Also when the generation is gone, and for a merged view when the speed layer lacks records above the
+    /// generation's cut.
     /// after the generation's cut.
     pub async fn query_as_of(&self, sql: &str, generation: Generation) -> Result<Answer, QueryError> {
         let statement = self.dialect.parse_one(sql)?;
@@ -118,8 +121,8 @@ impl Serving {
         self.start(&statement, &settings, None, "direct").await
     }
 
-    /// Plans `statement` on a new snapshot and starts it. Both is done by other threads: whoever waits here is
-    /// answered when the time is over, whatever they do.
+    /// Plans `statement` on a new snapshot and starts it, both on other threads: the caller gets an answer when the
+    /// time is over, whatever those threads do.
     pub(crate) async fn start(
         &self,
         statement: &Statement,
@@ -184,7 +187,7 @@ impl Serving {
         Ok(Answer { schema, as_of: pin.as_of(), batches, pin })
     }
 
-    /// Waits until one of the queries that may run at the same time has ended.
+    /// Waits for a permit among those of all queries.
     async fn turn(&self, shared: &SharedTurn, clock: &Clocked) -> Result<Turn, QueryError> {
         if shared.is_free()
             && let Some(turn) = shared.held().upgrade()
@@ -202,13 +205,13 @@ impl Serving {
         }
     }
 
-    /// The tables that the statement names, as it names them.
+    /// The tables of the statement, in its own words.
     fn reads(&self, statement: &DfStatement) -> Vec<String> {
         let tables = self.template.state_ref().read().resolve_table_references(statement).unwrap_or_default();
         tables.iter().map(|table| table.to_string()).collect()
     }
 
-    /// Tells of a table that is not found what its name stands for, or which one may be meant.
+    /// Adds a hint to the error of an unknown table: what its name stands for, or a similar name.
     pub(crate) fn with_table_hint(&self, error: QueryError) -> QueryError {
         if error.reason != Reason::UndefinedTable || error.hint.is_some() {
             return error;
@@ -232,7 +235,7 @@ impl Serving {
         error.with_hint(hint)
     }
 
-    /// The shorter of what the session asks for and what the server allows, and which of them it is.
+    /// The shorter of the session's and the server's time limit, and its setting.
     fn limit(&self, settings: &Settings) -> (Duration, &'static str) {
         let most = self.inner.config.query_timeout;
         match settings.timeout.filter(|asked| *asked < most) {
@@ -242,18 +245,18 @@ impl Serving {
     }
 }
 
-/// One query's time. It runs until the answer's last row is taken: also while the server waits for the client.
+/// One query's time. It runs until the answer's last row is taken, also while the server waits for the client.
 #[derive(Debug, Clone)]
 struct Clocked {
     began: Instant,
     deadline: Instant,
     limit: Duration,
-    /// The setting that is the limit.
+    /// The setting with the limit.
     setting: &'static str,
     interface: &'static str,
-    /// How it ended is counted once.
+    /// Whether its end was counted.
     is_counted: Arc<AtomicBool>,
-    /// Its time was over before its last row was given on.
+    /// Whether its time was over before its last row was passed on.
     is_late: Arc<AtomicBool>,
 }
 
@@ -275,7 +278,7 @@ impl Clocked {
         QueryError::timeout(self.limit, self.setting)
     }
 
-    /// What a thread of the query's noticed of the time being over, in the words of the setting.
+    /// Replaces an error that follows from the end of the time by the timeout itself.
     fn explain(&self, error: QueryError) -> QueryError {
         if error.reason == Reason::Timeout { self.timeout() } else { error }
     }
@@ -303,7 +306,7 @@ impl Clocked {
     }
 }
 
-/// Somebody waits for a query.
+/// A caller that waits for a query.
 struct Wanted(Arc<Control>);
 
 impl Drop for Wanted {
@@ -312,7 +315,7 @@ impl Drop for Wanted {
     }
 }
 
-/// What a query holds for as long as it works; its snapshot is the stream's.
+/// The resources of a query while it works; its snapshot belongs to the stream.
 struct Working {
     control: Arc<Control>,
     memory: Arc<Pool>,
@@ -340,11 +343,11 @@ impl Working {
 
 type Item = Result<RecordBatch, QueryError>;
 
-/// About as many bytes are given on at once, unless a single row has more: they are written out for a client in one
-/// go, on a thread that others wait for.
+/// Approximate size in bytes of a piece that is passed on at once, unless a single row has more: pieces are encoded for
+/// a client in one go, on a thread that others wait for.
 const PIECE: usize = 1 << 20;
 
-/// A batch that is given on piece by piece, and room for it where it is large.
+/// A batch that is passed on piece by piece, and its memory if it is large.
 struct Pieces {
     waiting: VecDeque<RecordBatch>,
     _room: Option<MemoryReservation>,
@@ -366,7 +369,7 @@ impl Pieces {
     }
 }
 
-/// Computes the answer a batch ahead of who reads it, until its time is over: also when nobody reads any more.
+/// Computes the answer one batch ahead of its reader, until its time is over: also when nobody reads any more.
 async fn run(stream: SendableRecordBatchStream, working: Working, rows: mpsc::Sender<Item>, clock: Clocked) {
     let all = AssertUnwindSafe(all(stream, working, &rows, &clock)).catch_unwind();
     let error = match timeout_at(clock.deadline, all).await {
@@ -378,7 +381,7 @@ async fn run(stream: SendableRecordBatchStream, working: Working, rows: mpsc::Se
         }
     };
     clock.ended(Some(error.reason));
-    // Where there is no room for it, who reads sees by the clock that there is no more.
+    // Without room for the error, the reader learns the end from the clock.
     let _ = rows.try_send(Err(error));
 }
 
@@ -404,7 +407,7 @@ async fn all(stream: SendableRecordBatchStream, working: Working, rows: &mpsc::S
             }
             Some(Ok(mut next)) => {
                 let Some(piece) = next.waiting.pop_front() else { continue };
-                // Looked for before the last row is given on: then the query holds nothing any more.
+                // Checked before the last row is passed on: after it the query holds nothing any more.
                 if !next.waiting.is_empty() {
                     ahead = Some(Some(Ok(next)));
                 } else if let Poll::Ready(next) = futures::poll!(stream.next()) {
@@ -422,7 +425,7 @@ async fn all(stream: SendableRecordBatchStream, working: Working, rows: &mpsc::S
     clock.ended(None);
 }
 
-/// The rows of an answer; ends with an error when the query's time is over. Dropping it cancels the query.
+/// The rows of an answer, with an error at the end when the query's time is over. Dropping it cancels the query.
 pub struct Batches {
     answered: mpsc::Receiver<Item>,
     sleep: Pinned<Box<Sleep>>,
@@ -454,7 +457,7 @@ impl Stream for Batches {
             }
         };
         let item = match item {
-            // It was ended where there was no place to say so.
+            // It ended where no error could be sent.
             None if !this.clock.is_counted.load(Ordering::SeqCst) => Some(Err(QueryError::panicked())),
             None if this.clock.is_late.load(Ordering::SeqCst) => Some(Err(this.clock.timeout())),
             item => item,

@@ -22,18 +22,18 @@ use crate::sql::query::SharedTurn;
 use crate::sql::schemas::{CATALOG, Catalogs, PUBLIC};
 use crate::sql::window_frames::Frames;
 
-/// What a session has set for its statements.
+/// A session's settings for its statements.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Settings {
-    /// Where names without a schema are looked for; `public` when none is set.
+    /// The schema of names without one; `public` by default.
     pub(crate) schema: Option<String>,
     pub(crate) time_zone: Option<String>,
     pub(crate) timeout: Option<std::time::Duration>,
-    /// Answer also while partitions are missing, and say which.
+    /// Whether to answer also while partitions are missing, and to name them.
     pub(crate) partial: bool,
-    /// As of which generation; of the one that is served when none is set.
+    /// The generation to read; the served one by default.
     pub(crate) generation: Option<Generation>,
-    /// Of one statement, where nothing else is set.
+    /// The permit of the connection, or else of one statement.
     pub(crate) turn: SharedTurn,
 }
 
@@ -48,7 +48,7 @@ fn config() -> SessionConfig {
     options.execution.time_zone = Some("UTC".to_owned());
     options.sql_parser.map_string_types_to_utf8view = false;
     options.execution.parquet.schema_force_view_types = false;
-    // A finished view is small: spreading it over the cores costs more than it saves.
+    // A finished view is small: distributing it over the cores costs more than it saves.
     options.optimizer.enable_round_robin_repartition = false;
     config
 }
@@ -70,7 +70,7 @@ pub(crate) async fn template(inner: &Arc<Inner>) -> Result<SessionContext, Query
     Ok(context)
 }
 
-/// What is computed while a statement is read, such as arguments of table functions, is computed by these.
+/// Guards functions that are computed while a statement is planned, such as arguments of table functions.
 fn guard_functions(context: &SessionContext) {
     let allowance: Arc<dyn Allowance> = Arc::new(OfViews);
     for function in context.state().scalar_functions().values() {
@@ -78,14 +78,14 @@ fn guard_functions(context: &SessionContext) {
     }
 }
 
-/// Rows of a batch, where the statement is short.
+/// Rows of a batch for a short statement.
 const ROWS: usize = 8192;
-/// What a batch may have of a statement's text: a literal is in each of its rows.
+/// Bytes of a statement's text in one batch: each of its rows has a copy of a literal.
 const TEXT_OF_A_BATCH: usize = 64 << 20;
 
 impl Serving {
-    /// A context for one query of so many characters, which sees `pin`, takes its memory from `memory` and ends when
-    /// `control` says so.
+    /// A context for one query of `characters` characters that reads `pin`, takes its memory from `memory` and ends
+    /// when `control` says so.
     pub(crate) fn session(
         &self,
         pin: &Arc<Pin>,

@@ -11,13 +11,13 @@ use datafusion::common::ScalarValue;
 
 const NANOS: i64 = 1_000_000_000;
 
-/// What a text says of a moment.
+/// A moment's text, read into its parts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment {
     date: NaiveDate,
-    /// Since midnight; up to 24:00:00.
+    /// Nanoseconds since midnight; up to 24:00:00.
     nanos: i64,
-    /// Seconds ahead of UTC, when it says so.
+    /// Seconds ahead of UTC, if the text has an offset.
     offset: Option<i32>,
 }
 
@@ -49,7 +49,7 @@ impl Moment {
         Some(Self { date, nanos, offset })
     }
 
-    /// `12:34:56.789`, with or without an offset, which says nothing without a date.
+    /// Reads `12:34:56.789`, with or without an offset, which means nothing without a date.
     pub(super) fn time(text: &str) -> Option<ScalarValue> {
         let ends = text.find(|c: char| !matches!(c, '0'..='9' | ':' | '.')).unwrap_or(text.len());
         let zone = text[ends..].trim();
@@ -67,13 +67,13 @@ impl Moment {
         self.date.signed_duration_since(NaiveDate::default()).num_days()
     }
 
-    /// In a column without a zone an offset means nothing, as in PostgreSQL: the clock is what counts. In one with a
-    /// zone it tells the instant, and without an offset the clock is that of the zone.
+    /// The timestamp. In a column without a zone the offset is ignored, as in PostgreSQL: the written local time
+    /// counts. In one with a zone it determines the instant, and without an offset the local time is that of the zone.
     pub(super) fn timestamp(self, unit: TimeUnit, zone: Option<&Arc<str>>) -> Option<ScalarValue> {
         let offset = if zone.is_some() { self.offset } else { None };
         let local = i128::from(self.days()) * 86_400 * i128::from(NANOS) + i128::from(self.nanos);
         let nanos = local - i128::from(offset.unwrap_or(0)) * i128::from(NANOS);
-        // Beyond what nanoseconds reach, which is from 1677 to 2262, microseconds do.
+        // Beyond the range of nanoseconds, which is from 1677 to 2262, microseconds do.
         let (value, is_exact) = match i64::try_from(nanos) {
             Ok(nanos) => (ScalarValue::TimestampNanosecond(Some(nanos), None), true),
             Err(_) => (ScalarValue::TimestampMicrosecond(Some(i64::try_from(nanos / 1000).ok()?), None), false),

@@ -12,7 +12,7 @@ use super::column::{self, Column, boolean, count, instant, int32, int64, text};
 use crate::error::QueryError;
 use crate::serving::Inner;
 
-/// A stream with what is landed of it.
+/// A stream with the totals of its landing.
 pub(super) struct Landed {
     stream: Arc<Stream>,
     partitions: i32,
@@ -32,7 +32,7 @@ pub(super) const STREAMS: &[Column<Landed>] = &[
     int64("bytes", |of: &Landed| count(of.totals.bytes)).required(),
 ];
 
-/// Columns that say how many records decode.
+/// The columns that count decoded records.
 pub(super) const COUNTS: [&str; 3] = ["landed_rows", "rows", "dead_letters"];
 
 pub(super) async fn streams(inner: &Inner, recount: Option<&Arc<TaskContext>>) -> Result<RecordBatch, QueryError> {
@@ -101,7 +101,7 @@ pub(super) async fn gaps(inner: &Inner) -> Result<RecordBatch, QueryError> {
     column::batch(GAPS, &gaps)
 }
 
-/// A column that a stream's records are decoded into.
+/// A column of a stream's decoded records.
 pub(super) struct Source {
     stream: Arc<Stream>,
     field: FieldRef,
