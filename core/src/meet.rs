@@ -50,9 +50,9 @@ pub struct Met {
 /// |---|---|---|---|
 /// | no | any | none | missing |
 /// | no | any | some | a hole: slices that end nowhere |
-/// | yes | floor above the cut | any | a gap |
 /// | yes | start above the cut | any | a gap |
 /// | yes | start below the cut | any | an overlap |
+/// | yes | equal | one after the other from the cut to the head | met |
 /// | yes | equal | anything else, or a head below the cut | a hole |
 ///
 /// A part that does not name a partition has it at 0.

@@ -38,7 +38,7 @@ impl OffsetRange {
         self.start == self.end
     }
 
-    /// How many offset numbers lie in the range: an upper bound of its records.
+    /// Number of offsets in the range: an upper bound of its records.
     pub fn width(self) -> i64 {
         self.end - self.start
     }

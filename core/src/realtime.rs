@@ -156,7 +156,8 @@ impl HeldUp {
 /// The speed layer as its readers see it.
 #[async_trait]
 pub trait Realtime: Send + Sync + fmt::Debug {
-    /// Everything of `view` that was folded at or above `floor`, of the partitions that can be read from there.
+    /// Everything of `view` that was folded at or above the start `floor`, of the partitions that can be read from
+    /// there.
     ///
     /// # Errors
     /// Errors of the view as a whole; those of single partitions are in [`RealtimeView::missing`].

@@ -120,6 +120,10 @@ impl Appender {
     /// Values of one key keep their order. With `from`, values that an earlier request of the source appended are left
     /// out, so the same request may be sent again; a source sends one request at a time. More than [`MOST_PER_REQUEST`]
     /// values are split into several requests, one after the other.
+    ///
+    /// # On a crash
+    /// Requests already appended stay in the log. A source sends all of them again, and those are left out; values
+    /// without numbers may be in the log twice when they are sent again.
     pub async fn append(&self, values: &[&[u8]], from: Option<&From>) -> Result<u64, LogError> {
         let Some(from) = from else { return self.append_unnumbered(values).await };
         let mut appended = 0;

@@ -3,7 +3,7 @@
 //! ```text
 //! log partition   ──────────────┬───────────┬─────┬──┬─┬╌╌╌╌╌╌╌╌ log end
 //! slices            (retired)   │   slice   │slice│..│ │ open
-//!                               floor = cut              head
+//!                               start = cut              head
 //! ```
 //!
 //! Each partition of a stream has one [`partition`] task that folds every view of the stream. States merge but do not

@@ -67,7 +67,7 @@ impl Lander {
         }
     }
 
-    /// Records that the log has lost `gap`, and continues behind it. The speed layer waits for a run whose cut is past
+    /// Records that the log has lost `range`, and continues behind it. The speed layer waits for a run whose cut is past
     /// it, which is requested in the same transaction.
     ///
     /// # On a crash

@@ -276,6 +276,9 @@ impl Lander {
     }
 
     /// Lands the buffer of a stopping process if that is quick: the next process would read it again.
+    ///
+    /// # On a crash
+    /// The buffer is lost, and the next owner of the partition reads its records from the log again.
     async fn land_at_once(&self, buffer: Buffer) -> End {
         if buffer.range().is_empty() {
             return End::Shutdown;

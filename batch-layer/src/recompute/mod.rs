@@ -107,6 +107,10 @@ struct Folded {
 
 impl Recompute {
     /// Runs `request`, unless another run is in progress. `moment` is the time at which it was due.
+    ///
+    /// # On a crash
+    /// The run's lease passes, and another process marks the run as failed. Its objects, staged under its number, are
+    /// collected then; the current generation is unchanged unless the pointer had moved.
     pub(crate) async fn run(
         &self,
         request: &Request,
@@ -344,7 +348,7 @@ impl Recompute {
                 self.discard(written).await;
                 self.given_up(run_id, error).await
             }
-            // It is not known whether it was published: its objects stay.
+            // The run may have been published: its objects stay.
             Err(ending) => {
                 warn!(run = run_id, %ending, "the end of a run could not be recorded");
                 error

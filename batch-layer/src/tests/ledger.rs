@@ -113,7 +113,7 @@ async fn a_lander_writes_again_what_was_collected_meanwhile() {
         assert!(!put.is_empty() && put.iter().all(|path| !recorded.contains(path)), "{put:?}");
         rig.check_ledger().await;
         check_landed(&rig, 300).await;
-        // What was put after it had been deleted is known too, and goes.
+        // An object put after its deletion is in the ledger too, and is deleted.
         check_only_recorded(&rig).await;
     }
 }

@@ -69,7 +69,7 @@ impl Drop for Process {
     }
 }
 
-/// What `look` finds, as soon as it finds something.
+/// Waits until `look` finds something, and returns it.
 async fn eventually<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
     let looking = async {
         loop {
@@ -165,7 +165,7 @@ async fn when_the_leader_dies_the_next_one_leaves_nothing_out() {
     let b = Process::start(&rig, "b", scheduled());
     more(&rig, 1).await;
     a.kill();
-    // What is due while nobody leads.
+    // A moment is due while no process leads.
     rig.clock.advance_ms(STEP_MS);
     led_by(&rig.catalog, "b").await;
     published(&rig, 1).await;

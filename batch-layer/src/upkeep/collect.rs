@@ -92,6 +92,10 @@ impl Upkeep {
 
     /// Lists the store once in a catalog's life: an earlier version kept no ledger, and a process of it that died may
     /// have left objects without a row. Objects put since are in the ledger before they are in the store.
+    ///
+    /// # On a crash
+    /// The objects found are noted in one transaction, with the fact that the store was listed; without it the next
+    /// process lists the store again.
     pub(crate) async fn list_store_once(&self) -> Result<(), UpkeepError> {
         if self.catalog.knows_the_store().await? {
             return Ok(());

@@ -98,6 +98,9 @@ impl Upkeep {
     }
 
     /// Gives the new segment's objects up, unless it was recorded after all: the catalog checks.
+    ///
+    /// # On a crash
+    /// The objects stay `staged`, and upkeep deletes them after `batch.staging_limit`.
     async fn give_up(&self, new: &Segment, error: UpkeepError) -> Result<(), UpkeepError> {
         self.catalog.give_up(&new.paths().collect::<Vec<_>>()).await?;
         match error {

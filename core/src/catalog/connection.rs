@@ -118,7 +118,7 @@ impl Catalog {
         done.map_err(|e| self.failed(doing, e))
     }
 
-    /// What is stored of a value that has no columns of its own.
+    /// The stored form of a value that has no columns of its own.
     pub(super) fn json(&self, what: &str, value: &impl serde::Serialize) -> Result<String, CatalogError> {
         serde_json::to_string(value).map_err(|e| self.damaged(what, e))
     }
@@ -182,7 +182,7 @@ impl Change<'_> {
         catalog.limited(doing, commit).await
     }
 
-    /// Makes the change durable, and known to everybody who follows [`Catalog::changes`], here and elsewhere.
+    /// Makes the change durable, and notifies the watchers of [`Catalog::changes`] in this process and in others.
     pub(super) async fn commit_and_tell(mut self) -> Result<(), CatalogError> {
         let number = counters::next(&mut self, "change").await?;
         let catalog = self.catalog;

@@ -27,6 +27,9 @@ impl Catalog {
     /// Records a gap and moves the partition's next offset from its start to its end, or fails with
     /// [`CatalogError::Fenced`] and changes nothing. Recording a gap of the same range again succeeds. A run that moves
     /// the cut behind the gap is requested.
+    ///
+    /// # On a crash
+    /// The gap, the next offset and the request for a run are one transaction: all of them are there, or none.
     pub async fn record_gap(&self, gap: &Gap) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("record a gap").await?;

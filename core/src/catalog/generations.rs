@@ -48,6 +48,10 @@ impl Catalog {
     /// running; else [`CatalogError::PublishConflict`] or [`CatalogError::RunEnded`], and nothing happens.
     /// The manifest and the states that it names have to be staged, or live because the generation before names them
     /// too; else [`CatalogError::NotStaged`]. Publishing the same generation again succeeds.
+    ///
+    /// # On a crash
+    /// The change is one transaction: the generation is current and its objects are live, or nothing has changed and
+    /// they stay `staged` until the run's lease has passed and they are collected.
     pub async fn publish(&self, new: &PublishedGeneration, expected_previous: Generation) -> Result<(), CatalogError> {
         let damaged = |e| self.damaged(format!("the manifest of generation {}", new.generation), e);
         let manifest = Manifest::from_json(&new.manifest).map_err(damaged)?;

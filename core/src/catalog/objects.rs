@@ -202,7 +202,7 @@ impl Catalog {
         self.read_all("list objects", Statement::new(include_str!("sql/object_list.sql"))).await
     }
 
-    /// How many objects there are of each state; a state without any is left out.
+    /// Number and size of the objects of each state; a state without any is left out.
     pub async fn object_counts(&self) -> Result<Vec<ObjectCount>, CatalogError> {
         self.read_all("count objects", Statement::new(include_str!("sql/object_counts.sql"))).await
     }

@@ -110,7 +110,7 @@ pub enum OnBadRecord {
 /// The handling of a record whose evaluation fails in a view: `CREATE VIEW v WITH (on_error = 'null') AS ..`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OnError {
-    /// It is left out of the view, and is a row of `sys.view_errors`.
+    /// The record is left out of the view, and is a row of `sys.view_errors`.
     #[default]
     DeadLetter,
     /// The expression that fails is NULL.

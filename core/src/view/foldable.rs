@@ -1,8 +1,8 @@
 //! The check whether a view can be folded: walks its plan from the stream upwards and finds the boundary of fold and
 //! finish, or the clause that prevents it and its replacement.
 //!
-//! It is a list of permitted nodes: a node or an expression that is not named here is refused, because folding it in
-//! pieces has not been considered.
+//! The nodes and expressions here are the permitted ones: any other is refused, because folding it in pieces has not
+//! been considered.
 
 use std::collections::HashSet;
 

@@ -56,6 +56,9 @@ impl Backends {
 
     /// Ensures that the topics of `streams` exist and are the ones that the catalog knows. Before this nothing is
     /// landed, folded or served.
+    ///
+    /// # On a crash
+    /// A topic may exist whose identity is not recorded yet; the next start records it before anything is landed.
     pub(crate) async fn prepare(&self, streams: &[Stream]) -> Result<()> {
         for Stream { topic, options, .. } in streams {
             // Checked before anything is changed in a log that may be another's.

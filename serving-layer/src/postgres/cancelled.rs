@@ -10,8 +10,8 @@ use futures::StreamExt;
 use futures::channel::oneshot::Canceled;
 use futures::future::{Either, select};
 
-/// The response with an error at its end when its client cancels; a cancellation before the first row is handled
-/// elsewhere.
+/// The response with an error at its end when its client cancels. A cancellation before the first row is handled by the
+/// task that waits for it.
 pub(super) fn cancellable<C: ClientInfo + ?Sized>(client: &C, response: QueryResponse) -> QueryResponse {
     let Some(handle) = client.session_extensions().get::<Arc<ConnectionHandle>>() else { return response };
     let handle = Arc::clone(handle.as_ref());

@@ -48,7 +48,7 @@ pub(super) struct Rows {
     pub(super) partitions: Mutex<BTreeMap<i32, Vec<RecordBatch>>>,
     /// Floors below which it says that it is catching up.
     pub(super) reached: Mutex<Option<Cut>>,
-    /// Where slices are cut besides at the floor and the head.
+    /// Offsets at which slices are cut, besides the start and the head.
     pub(super) boundaries: Mutex<HashSet<i64>>,
     /// Partitions that nobody holds.
     pub(super) gone: Mutex<HashSet<i32>>,
@@ -60,7 +60,7 @@ pub(super) struct Rows {
     pub(super) spoiled: AtomicBool,
     /// Partitions for which a reader has no room.
     pub(super) no_room: Mutex<HashSet<i32>>,
-    /// How often a merge has begun.
+    /// Number of merges that have begun.
     pub(super) merges: AtomicUsize,
 }
 

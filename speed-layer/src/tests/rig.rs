@@ -43,7 +43,7 @@ pub(crate) struct Rig {
     pub(crate) catalog: Catalog,
     pub(crate) stream: Arc<Stream>,
     pub(crate) views: Vec<Arc<View>>,
-    /// What the layer is told of its partitions, when it is started.
+    /// The assigned partitions of the layer at its start.
     pub(crate) owned: Option<watch::Receiver<Owned>>,
     running: Option<Running>,
 }
@@ -252,7 +252,8 @@ impl Rig {
         eventually(async || self.try_read(view, floor).await.err()).await
     }
 
-    /// What was read meets the batch states below `cut`, and together they are the answer of one fold of it all.
+    /// Checks that the slices read meet the batch states below `cut`, and that both together give the answer of one
+    /// fold.
     pub(crate) async fn check(&self, view: &str, cut: &Cut, realtime: &RealtimeView) {
         let partitions = self.stream.options.partitions;
         meet(cut, realtime, partitions).unwrap();

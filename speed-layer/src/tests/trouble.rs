@@ -1,4 +1,4 @@
-//! What goes wrong: bad records, views that cannot be folded, a log that is away or trimmed.
+//! Faults: bad records, views that cannot be folded, a log that is away or trimmed.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -67,7 +67,7 @@ async fn a_view_that_cannot_be_folded_stops_alone() {
     assert!(view == name("rates") && why.contains("ivide by zero"), "{why}");
     assert_eq!(rig.layer().held_up(&view), [(0, HeldUp::stopped(why))]);
     assert_eq!(rig.layer().held_up(&name("total")), []);
-    // What it folded before is whole.
+    // The part that it folded before is complete.
     let rates = rig.read("rates", &cut(&[])).await;
     assert!(rates.head.get(0) <= 41);
     rig.check("rates", &cut(&[]), &rates).await;
@@ -109,7 +109,7 @@ async fn a_log_that_is_back_is_well_also_when_it_has_nothing_new() {
     rig.log.down.store(true, Ordering::Relaxed);
     rig.log.interrupt();
     rig.state(0, |state| matches!(state, FoldState::Stalled(_))).await;
-    // It is away for longer than the first look at it.
+    // The log is away for longer than the first look at it.
     let asked = rig.log.asked();
     eventually(async || (rig.log.asked() > asked + 2).then_some(())).await;
     rig.log.down.store(false, Ordering::Relaxed);

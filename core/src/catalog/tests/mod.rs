@@ -146,7 +146,7 @@ async fn paths(catalog: &Catalog, state: ObjectState) -> Vec<String> {
     objects.into_iter().filter(|object| object.state == state).map(|object| object.path).collect()
 }
 
-/// What segments and kept generations name.
+/// The objects that segments and kept generations name.
 async fn recorded(catalog: &Catalog) -> Vec<String> {
     catalog.ledger().await.unwrap().1.into_iter().collect()
 }
@@ -240,7 +240,7 @@ fn drift_of(run_id: i64, name: &str, drift: f64, detail: &str) -> Drift {
     Drift { run_id, generation: Generation(1), view, drift, compared_rows: 7, detail }
 }
 
-/// Whoever comes first and however often: what was found is not lost.
+/// In any order and with repetitions, a comparison is not lost.
 async fn the_largest_drift_stays_and_a_comparison_is_never_undone(place: Place) {
     let catalog = place.open().await;
     let rival = place.open().await;

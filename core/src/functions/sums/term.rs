@@ -79,7 +79,7 @@ impl Term {
         Self { negative: self.negative != negated, ..self }
     }
 
-    /// How many bits the magnitude has.
+    /// Width of the magnitude in bits.
     #[inline]
     pub(super) fn width(self) -> u32 {
         u128::BITS - self.magnitude.leading_zeros()

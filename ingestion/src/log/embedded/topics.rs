@@ -34,6 +34,9 @@ impl Topics {
     }
 
     /// Makes sure that the topic exists with this many partitions or more. May block on the disk.
+    ///
+    /// # On a crash
+    /// The topic's row is one commit: the topic is there with all its partitions, or the next start creates it.
     pub(super) fn create(&self, name: &str, partitions: u32) -> Result<(), LogError> {
         let _alone = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
         let topic = match self.topic(name) {

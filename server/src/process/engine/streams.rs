@@ -22,6 +22,9 @@ use crate::process::plan::Plan;
 use crate::process::roles::Roles;
 
 /// Registers the pipeline in the catalog.
+///
+/// # On a crash
+/// Some of the pipeline is registered; the next start registers all of it again.
 pub(super) async fn register(catalog: &Catalog, streams: &[Arc<Stream>], plan: &Plan, clock: &Clock) -> Result<()> {
     for stream in streams {
         let row = StreamRow {

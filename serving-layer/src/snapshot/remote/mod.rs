@@ -66,7 +66,7 @@ pub struct RemoteConfig {
 pub struct RemoteParts {
     /// The views to receive.
     pub views: Vec<Arc<View>>,
-    /// The live members, as far as the catalog tells.
+    /// The live members by the catalog, as a value to watch.
     pub members: watch::Receiver<Vec<Member>>,
     /// The settings.
     pub config: RemoteConfig,
