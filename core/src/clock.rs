@@ -9,7 +9,10 @@ pub enum Clock {
     /// The machine's clock.
     System,
     /// The machine's clock, ahead by so many milliseconds: a host whose clock is wrong, for tests of several.
-    Wrong { ahead_ms: i64 },
+    Wrong {
+        /// Milliseconds; negative when the clock is behind.
+        ahead_ms: i64,
+    },
     /// A clock that a test moves by hand.
     Manual(Arc<AtomicI64>),
 }

@@ -5,7 +5,7 @@
 //! in a [`pipeline`]; [`offsets`] say which rows a state covers; the [`catalog`], the [`store`] and its [`manifest`]s
 //! record what was published.
 
-#![warn(missing_docs)]
+#![deny(missing_docs)]
 
 pub mod assignment;
 pub mod catalog;

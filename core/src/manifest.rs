@@ -96,6 +96,7 @@ pub struct StateFile {
 
 /// The reason why a text is not a manifest.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are the facts that the messages name")]
 pub enum ManifestError {
     /// The manifest has another format version.
     #[error("manifest has format {found}, this program reads format {FORMAT}: use the version that wrote it, or newer")]

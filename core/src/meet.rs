@@ -7,6 +7,7 @@ use crate::realtime::{Partitions, RealtimeView};
 
 /// Batch states and realtime states that do not fit together. The fields are offsets and partition numbers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are the facts that the messages name")]
 pub enum MeetError {
     /// Records between the two views are in neither.
     #[error("gap in partition {partition}: batch ends at {batch_end}, realtime starts at {realtime_start}")]

@@ -77,6 +77,7 @@ fn all_missing<'e>(errors: impl Iterator<Item = &'e RealtimeError>) -> Option<Re
 /// The reason why a realtime view, or one partition of it, cannot be read. The fields are facts of the message.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields are the facts that the messages name")]
 pub enum RealtimeError {
     /// The view is not in the speed layer's pipeline.
     #[error("the speed layer does not know view `{0}`")]

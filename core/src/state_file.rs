@@ -30,6 +30,7 @@ pub const ROWS: usize = 1 << 16;
 
 /// The reason why an object cannot be used as states of a view.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are the facts that the messages name")]
 pub enum StateFileError {
     /// The object has another size than the manifest says.
     #[error("it has {found} bytes instead of {expected}")]

@@ -10,6 +10,7 @@ use super::{ObjectState, RunKind, RunState};
 
 /// Why an operation on the catalog did not happen. The fields are the facts that the message names.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are the facts that the messages name")]
 pub enum CatalogError {
     /// The database stayed locked; try again later.
     #[error(

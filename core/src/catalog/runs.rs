@@ -127,8 +127,11 @@ pub struct Run {
 /// The end of a run that publishes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunEnd {
-    /// The run failed; `error` is for people.
-    Failed { error: String },
+    /// The run failed.
+    Failed {
+        /// The reason.
+        error: String,
+    },
     /// The run was cancelled.
     Cancelled,
 }

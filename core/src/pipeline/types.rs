@@ -122,21 +122,27 @@ pub(super) fn lower_first(text: &str) -> String {
 }
 
 /// Supported types without parameters, in their usual spelling.
-const TYPES: [&str; 15] = [
+const TYPES: [&str; 21] = [
     "BOOLEAN",
     "TINYINT",
     "SMALLINT",
     "INT",
     "INTEGER",
     "BIGINT",
+    "TINYINT UNSIGNED",
+    "SMALLINT UNSIGNED",
+    "INT UNSIGNED",
+    "BIGINT UNSIGNED",
     "REAL",
     "FLOAT",
     "DOUBLE",
+    "DECIMAL",
     "VARCHAR",
     "TEXT",
     "STRING",
     "BYTEA",
     "DATE",
+    "TIME",
     "TIMESTAMP",
 ];
 

@@ -8,6 +8,7 @@ use object_store::path::Path;
 
 /// The reason why an operation on an object failed. The fields are the facts that the message names.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are the facts that the messages name")]
 pub enum StoreError {
     /// The path is taken by other content: put under another path.
     #[error("object `{path}` exists with other content and is not replaced: write under a path of its own")]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! batch states ─┐
-//! slice, slice ─┴─► copy, up to an end per partition      merged once, shared
+//! slice, slice ─┴─► copy, up to an end per partition       merged once, shared
 //!        slice, slice, slice  ..                            the delta: merged by each read
 //! ```
 //! Slices are immutable, so a copy stays right for every snapshot of the same batch states whose slices have a boundary

@@ -14,14 +14,24 @@ use super::{Raw, SourceError};
 /// A JSON body that ends, or continues, in the wrong place.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// The body ends inside of a value; `line` from 1, `byte` from 0.
+    /// The body ends inside of a value.
     #[error("the body ends in the middle of a JSON value (line {line}, byte {byte}); send all of it")]
-    CutOff { line: u64, byte: u64 },
-    /// The body continues after its array; `line` from 1, `byte` from 0.
+    CutOff {
+        /// Line, from 1.
+        line: u64,
+        /// Byte, from 0.
+        byte: u64,
+    },
+    /// The body continues after its array.
     #[error(
         "the body goes on after the end of its JSON array (line {line}, byte {byte}); send one array, or one object a line"
     )]
-    AfterArray { line: u64, byte: u64 },
+    AfterArray {
+        /// Line, from 1.
+        line: u64,
+        /// Byte, from 0.
+        byte: u64,
+    },
     /// Another error of reading it.
     #[error("the body cannot be read")]
     Other(#[source] SourceError),

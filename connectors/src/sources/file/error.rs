@@ -7,6 +7,7 @@ use std::io;
 ///
 /// Lines count from 1 and bytes from 0, both in the decompressed text.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are the facts that the messages name")]
 pub enum SourceError {
     /// The file cannot be opened.
     #[error("cannot open `{name}`")]
