@@ -51,7 +51,7 @@ impl Redecode {
     }
 
     /// Decodes the records that do not decode now, whatever the segment's dead letters were: columns of
-    /// [`dead::dead_letter_schema`].
+    /// [`dead_letters::dead_letter_schema`].
     pub fn dead_letters(stream: &Arc<Stream>, store: &Store, segments: Vec<Segment>) -> Self {
         Self::of(What::DeadLetters, dead_letters::dead_letter_schema(), stream, store, segments)
     }

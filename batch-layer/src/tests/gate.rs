@@ -46,7 +46,7 @@ impl Gate {
         self.shut.send_replace(None);
     }
 
-    /// Returns once somebody waits.
+    /// Waits until a caller waits.
     pub(crate) async fn met(&self) {
         self.waiting.subscribe().wait_for(|&waiting| waiting > 0).await.unwrap();
     }

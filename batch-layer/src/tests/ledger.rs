@@ -51,7 +51,7 @@ async fn keep_alive(rig: &Rig) {
     rig.catalog.renew_run(run.id, &RunSign::default(), runs().lease).await.unwrap();
 }
 
-/// The run in progress gives no sign of life for as long as its lease lasts, and somebody notices.
+/// Lets the lease of the run in progress pass, as another process notices.
 async fn let_die(rig: &Rig) {
     let running = async || rig.catalog.runs(1).await.unwrap()[0].state == RunState::Running;
     while running().await {

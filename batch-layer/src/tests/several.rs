@@ -135,7 +135,7 @@ async fn there_is_one_series_of_runs_whoever_leads() {
     assert_eq!(began, rig.clock.now_ms());
     for n in 1..=4 {
         more(&rig, n).await;
-        // Every lease has passed with it: whoever asks first leads from now on.
+        // Every lease has passed with it: the first process that asks leads from now on.
         rig.clock.advance_ms(STEP_MS);
         published(&rig, n).await;
         assert_eq!(last_moment(&rig).await, began + n as i64 * STEP_MS);

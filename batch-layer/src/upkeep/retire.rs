@@ -9,6 +9,7 @@ use super::{RECENT, Upkeep, UpkeepError};
 impl Upkeep {
     /// Retires the generations beyond those that are kept, each in one transaction that makes its objects garbage.
     ///
+    /// # On a crash
     /// Some are retired and some are not yet; the next upkeep does the rest.
     pub(super) async fn retire(&self) -> Result<(), UpkeepError> {
         let Some(current) = self.catalog.current().await? else { return Ok(()) };

@@ -183,7 +183,7 @@ impl Rig {
         self.members.send_replace(members.collect());
     }
 
-    /// Ends a member as `kill -9` would. The reader is not told: [`Self::tell`] does.
+    /// Ends a member as `kill -9` would, without a report to the reader, which [`Self::tell`] makes.
     pub(crate) fn kill(&mut self, id: &str) {
         self.running.remove(id).unwrap();
     }

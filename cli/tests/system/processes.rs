@@ -149,7 +149,7 @@ async fn two_of_everything_and_everything_is_killed() {
     fleet.check_logs();
 }
 
-/// A lander that is stopped for longer than its lease, replaced and continued, records nothing that counts.
+/// A segment writer that is stopped for longer than its lease, replaced and continued, records nothing that counts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_zombie_lander_records_nothing_that_counts() {
     let Some(backends) = Backends::find("a_zombie_lander_records_nothing_that_counts").await else { return };

@@ -1,6 +1,5 @@
 //! The catalog: what was landed, what was published, and the one pointer that is ever updated in place.
 //!
-//! Every operation that changes something is one transaction whose `WHERE` names what the caller believes: the
 //! Every operation that changes something is one transaction whose `WHERE` names the state that the caller expects: the
 //! partition's next offset, the current generation, a run that is still running. A caller whose state is out of date
 //! fails, and the error says what is true now. A change that was committed although its answer was lost is recognised

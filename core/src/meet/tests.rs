@@ -197,7 +197,7 @@ proptest! {
                 prop_assert_eq!(met.missing.contains(&partition), have.head.is_none());
             }
         }
-        // An empty slice that lies elsewhere covers nothing and is refused all the same.
+        // An empty slice at another offset covers nothing and is refused all the same.
         let no_stray = |have: &Have| have.slices.iter().all(|(start, end)| start < end);
         let all_right = named.iter().all(|(partition, have)| is_right(*partition, have));
         if !all_right {

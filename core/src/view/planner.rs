@@ -1,4 +1,4 @@
-//! From a pipeline's SQL to planned views.
+//! The planner of views, from a pipeline's SQL.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

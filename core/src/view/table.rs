@@ -158,7 +158,7 @@ impl Table {
         }
     }
 
-    /// Without group columns there is one row even if no row was folded; this tells the accumulators.
+    /// Without group columns there is one row even if no row was folded; accumulators get it here.
     fn ensure_single_group(&mut self) -> Result<()> {
         if self.groups.is_some() {
             return Ok(());

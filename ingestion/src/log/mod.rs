@@ -196,6 +196,7 @@ pub trait Log: fmt::Debug + Send + Sync {
     }
 
     /// Appends `records` to one partition and returns once they are durable.
+    ///
     /// With a `mark`, records that the source already appended to this partition are not appended again: when the last
     /// of them is not past the stored position, nothing happens and the result is an empty range at the log's end; a
     /// partial overlap is [`LogError::SourceOverlap`]. After another error the first records of the batch can be in the

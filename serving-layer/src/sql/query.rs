@@ -114,7 +114,6 @@ impl Serving {
     /// # Errors
     /// Also when the generation is gone, and for a merged view when the speed layer lacks records above the
     /// generation's cut.
-    /// after the generation's cut.
     pub async fn query_as_of(&self, sql: &str, generation: Generation) -> Result<Answer, QueryError> {
         let statement = self.dialect.parse_one(sql)?;
         let settings = Settings { generation: Some(generation), ..Settings::default() };

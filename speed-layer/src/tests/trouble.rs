@@ -150,7 +150,7 @@ async fn a_log_that_does_not_reach_the_cut_stops_until_a_generation_that_does() 
     let state = rig.state(0, stopped).await;
     let FoldState::Stopped { view: Some(view), why } = state else { panic!("{state:?}") };
     assert!(view == name("total") && why.contains("offset 10 is gone"), "{why}");
-    // The other view is not held up.
+    // The other view is not stalled.
     let slow = rig.read_all("slow", &cut(&[390, 0])).await;
     assert_eq!(slow.head.get(0), 400);
     let at = cut(&[300, 0]);

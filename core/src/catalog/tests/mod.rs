@@ -111,7 +111,7 @@ fn paths_of(segment: &Segment) -> Vec<String> {
     segment.paths().map(str::to_owned).collect()
 }
 
-/// Announces the segment's objects and records it, as a lander does that has put them.
+/// Stages the segment's objects and records it, as a segment writer does that has put them.
 async fn land(catalog: &Catalog, segment: &Segment) -> Result<(), CatalogError> {
     stage(catalog, paths_of(segment)).await;
     catalog.record_segment(segment).await
@@ -151,7 +151,7 @@ async fn recorded(catalog: &Catalog) -> Vec<String> {
     catalog.ledger().await.unwrap().1.into_iter().collect()
 }
 
-/// As if whoever has a lease of this kind had given no sign of life for as long as it lasts.
+/// Lets the leases of this kind pass, as if their holders had not renewed them.
 async fn expire(catalog: &Catalog, table: &'static str) {
     execute(
         catalog,

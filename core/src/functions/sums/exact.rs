@@ -314,7 +314,7 @@ fn stripped<W: Window>(window: W, exponent: i32) -> (W, i32) {
     (window.down(zeros), exponent + zeros as i32)
 }
 
-/// Without the bytes at the end that only repeat the sign.
+/// The bytes without those at the end that only repeat the sign.
 fn shortest(bytes: &[u8]) -> &[u8] {
     let mut length = bytes.len();
     while let [.., below, top] = bytes[..length]

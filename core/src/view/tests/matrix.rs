@@ -147,7 +147,7 @@ enum Cell {
     Wrong(String),
 }
 
-/// A set comes in the order of its values, which plain DataFusion has to be told.
+/// A set is in the order of its values, which plain DataFusion needs an ORDER BY for.
 fn spelled_out(sql: &str) -> String {
     let Some((before, rest)) = sql.split_once("_agg(DISTINCT ") else { return sql.to_owned() };
     let (inside, after) = rest.split_once(')').unwrap();

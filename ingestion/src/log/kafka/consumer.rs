@@ -1,4 +1,4 @@
-//! A lane: one consumer of librdkafka, which reads each partition at one place.
+//! A lane is one consumer of librdkafka, which reads each partition at one place.
 //!
 //! A consumer costs threads and a connection to every broker, whatever it reads. So all partitions share a few of
 //! them, and two readers of one partition that are apart are on different lanes.

@@ -205,7 +205,7 @@ mod tests {
         let name = |i: u64| format!("source {i}");
         for i in 0..1_000 {
             sources.met(&name(i), i, &spread);
-            // One that is asked for now and then stays.
+            // A source that is requested now and then stays.
             assert_eq!(sources.find(&name(0)), Found::At(SourcePosition { last: 0, spread: spread.clone() }));
         }
         assert!(sources.young.len() + sources.old.len() <= 20);

@@ -31,7 +31,7 @@ pub(super) async fn view() -> Arc<View> {
     }
 }
 
-/// A view, its members, and a time that moves when it is told to.
+/// A view, its members, and a clock that is moved by hand.
 struct Rig {
     remote: RemoteView,
     total: Arc<Total>,
@@ -128,7 +128,7 @@ async fn who_does_not_answer_is_not_waited_for() {
     assert!(rig.read(0).is_err());
     rig.sends("a", &[(0, &[0, 5])]);
     rig.remote.down("b", "connection refused");
-    // Nobody has told that there is a partition 1: that is for `meet` to find out.
+    // No member has reported a partition 1: `meet` has to find that out.
     assert_eq!(rig.heads(0), [(0, 5)]);
 }
 
