@@ -67,8 +67,8 @@ impl Lander {
         }
     }
 
-    /// Records that the log has lost `range`, and continues behind it. The speed layer waits for a run whose cut is past
-    /// it, which is requested in the same transaction.
+    /// Records that the log has lost `range`, and continues behind it. The speed layer waits for a run whose cut is
+    /// past it, which is requested in the same transaction.
     ///
     /// # On a crash
     /// The transaction is all or nothing: the next owner of the partition continues behind the gap, or finds it again.
