@@ -26,11 +26,11 @@ use crate::runs::{Cancelled, RecomputeRequest, Recomputed, Rollback, RunProgress
 use crate::stream::StreamInfo;
 use crate::verify::{Verdict, VerifyProgress, VerifyRequest};
 
-/// How long a connection may take.
+/// Time limit of connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often records are sent that a busy server refuses, or that may not have arrived.
+/// Number of attempts to send records that a busy server refuses, or that may not have arrived.
 const SEND_ATTEMPTS: u32 = 600;
-/// How often a question is asked that the server may answer later.
+/// Number of attempts of a question that the server may answer later.
 const ASK_ATTEMPTS: u32 = 60;
 /// Pause after an attempt that no server answered.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
@@ -38,7 +38,7 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// Why a request came to nothing.
+/// The reason why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The text is no address of a server.
@@ -55,7 +55,7 @@ pub enum ClientError {
     Unreachable {
         /// The address.
         server: String,
-        /// What happened to the connection.
+        /// The failure of the connection.
         #[source]
         source: reqwest::Error,
     },
@@ -77,7 +77,7 @@ pub enum ClientError {
         sent: u64,
         /// Records that the server found in it.
         received: u64,
-        /// Those that it did not have before.
+        /// Number of those that it did not have before.
         appended: u64,
     },
     /// The server was busy, or away, at every attempt.
@@ -103,7 +103,7 @@ pub struct Client {
     base: Url,
 }
 
-/// What became of records that were sent.
+/// The outcome of sending records.
 #[derive(Debug)]
 pub enum SendOutcome {
     /// So many were not there before.
@@ -119,11 +119,11 @@ pub struct NumberedRecords<'s> {
     pub source: &'s str,
     /// Number of the first.
     pub first: u64,
-    /// How many they are.
+    /// Number of records.
     pub records: u64,
-    /// A frame for each ([`frames`]).
+    /// A frame for each record ([`frames`]).
     pub frames: Bytes,
-    /// The source's records up to these, in short, if that is to be kept with them.
+    /// The number and digest of the source's records up to these, if they are to be stored with them.
     pub prefix: Option<Prefix>,
 }
 
@@ -134,7 +134,7 @@ pub struct QueryAnswer {
     pub schema: SchemaRef,
     /// Its rows.
     pub batches: Vec<RecordBatch>,
-    /// How many records the answer leaves out because they fail, if any; by view where it reads several.
+    /// Number of failed records that the answer leaves out, if any; by view where it reads several.
     pub errors: Option<String>,
 }
 
@@ -236,7 +236,7 @@ impl Client {
         self.get(paths::STATUS).await
     }
 
-    /// What each layer of the process does.
+    /// The state of each layer of the process.
     pub async fn layers(&self) -> Result<Vec<LayerInfo>> {
         self.get(paths::LAYERS).await
     }
@@ -246,7 +246,7 @@ impl Client {
         self.post(paths::RECOMPUTE, request).await
     }
 
-    /// How far the run in progress is, or how far the last one came.
+    /// Progress of the run in progress, or of the last one.
     pub async fn run_progress(&self) -> Result<RunProgress> {
         self.get(paths::RECOMPUTE).await
     }
@@ -266,18 +266,18 @@ impl Client {
         self.post(paths::VERIFY, &VerifyRequest { views }).await
     }
 
-    /// How far the verification in progress is, or how far the last one came.
+    /// Progress of the verification in progress, or of the last one.
     pub async fn verify_progress(&self) -> Result<VerifyProgress> {
         self.get(paths::VERIFY).await
     }
 
-    /// What reading a source for `stream` needs to know of it.
+    /// The part of `stream` that a reader of its sources needs.
     pub async fn stream(&self, stream: &str) -> Result<StreamInfo> {
         let url = self.address(paths::STREAM, &[stream]);
         self.json_in_time(ASK_ATTEMPTS, || self.http.get(url.clone())).await
     }
 
-    /// How far `source` has come in `stream`.
+    /// The progress of `source` in `stream`.
     pub async fn position(&self, stream: &str, source: &str) -> Result<SourcePosition> {
         let mut url = self.address(paths::SOURCES, &[stream]);
         url.query_pairs_mut().append_pair("source", source);
@@ -321,7 +321,8 @@ impl Client {
         self.http.post(url).header(header::CONTENT_TYPE, frames::CONTENT_TYPE).body(frames)
     }
 
-    /// What becomes of records, a frame each, without appending them; of none where they are too many at once.
+    /// Decodes records, a frame each, without appending them; returns the number of dead letters. Too many at once are
+    /// not decoded.
     pub async fn try_records(&self, stream: &str, frames: Bytes) -> Result<DryRun> {
         let mut url = self.address(paths::RECORDS, &[stream]);
         url.query_pairs_mut().append_pair("dry_run", "true");

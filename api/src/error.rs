@@ -3,7 +3,8 @@
 //! ```text
 //! {"error": {"message": "..", "code": "unknown_view", "hint": "..", "line": 2, "column": 7, "sqlstate": "42P01"}}
 //! ```
-//! The last four are there where they are known. Programs go by `code`, which does not change; `message` is for people.
+//! The last four are present where they are known. Programs decide by `code`, which does not change; `message` is for
+//! people.
 
 use std::fmt;
 
@@ -13,11 +14,11 @@ use serde::{Deserialize, Serialize};
 /// The document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorDocument {
-    /// What went wrong.
+    /// The error.
     pub error: ErrorInfo,
 }
 
-/// What went wrong.
+/// An error of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorInfo {
     /// For people.
@@ -31,7 +32,7 @@ pub struct ErrorInfo {
     /// Column in that line, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<u64>,
-    /// What to do about it.
+    /// The remedy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// PostgreSQL's code, of errors of a statement.
@@ -52,7 +53,7 @@ impl fmt::Display for ErrorInfo {
     }
 }
 
-/// The kinds of failure that clients tell apart, besides those of a statement.
+/// The kinds of failure for clients, besides those of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Code {
     /// The request is not understood: its path, query, headers or body.
@@ -87,13 +88,13 @@ pub enum Code {
     TooBusy,
     /// The process waits for what it needs to start.
     Starting,
-    /// Of `/readyz`: something holds up this process.
+    /// `/readyz` only: something stalls this process.
     NotReady,
     /// The layer that does it is away, or this process does not run it.
     Unavailable,
     /// It may have been done, or not: look before it is sent again.
     OutcomeUnknown,
-    /// What is stored is missing or damaged, or a view cannot be folded.
+    /// Stored data is missing or damaged, or a view cannot be folded.
     RunFailed,
     /// A bug.
     Internal,

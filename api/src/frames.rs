@@ -11,7 +11,7 @@ const LENGTH: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the body is cut off in the frame at byte {byte}: send whole frames, a length of four bytes and the record")]
 pub struct Cut {
-    /// Where the frame begins.
+    /// Offset of the incomplete frame in the body.
     pub byte: usize,
 }
 
@@ -24,7 +24,7 @@ pub fn push(body: &mut Vec<u8>, record: &[u8]) -> bool {
     true
 }
 
-/// How long the frame of `record` is.
+/// Length of the frame of `record`, in bytes.
 pub fn framed(record: &[u8]) -> usize {
     LENGTH + record.len()
 }
@@ -44,7 +44,7 @@ pub fn split(body: &[u8]) -> Result<Vec<&[u8]>, Cut> {
     Ok(records)
 }
 
-/// What tells a record from another one where many are compared.
+/// A hash that identifies a record where many are compared.
 pub type Digest = [u8; 16];
 
 /// The digest of a record.

@@ -1,8 +1,8 @@
-//! What the layers of a process do, partition by partition.
+//! The state of the layers of a process, partition by partition.
 
 use serde::{Deserialize, Serialize};
 
-/// What one layer of a process does in one partition.
+/// The state of one layer of a process in one partition.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LayerInfo {
     /// `batch` or `speed`.
@@ -15,6 +15,6 @@ pub struct LayerInfo {
     pub next: i64,
     /// A word: `landing`, `folding`, `paused`, `stalled`, `stopped` ..
     pub state: String,
-    /// Why it does not go on, where it does not.
+    /// The reason why it is stalled or stopped; `None` in other states.
     pub reason: Option<String>,
 }

@@ -8,13 +8,13 @@ pub const VIEWS: &str = "/v1/views";
 pub const VIEW: &str = "/v1/views/{view}";
 /// The process and its caches, for people.
 pub const STATUS: &str = "/v1/status";
-/// What each layer of the process does in each partition: [`crate::layers::LayerInfo`].
+/// The state of each layer of the process in each partition: [`crate::layers::LayerInfo`].
 pub const LAYERS: &str = "/v1/layers";
 /// One stream: [`crate::stream::StreamInfo`].
 pub const STREAM: &str = "/v1/streams/{stream}";
 /// Records are appended here: [`crate::records::Appended`].
 pub const RECORDS: &str = "/v1/streams/{stream}/records";
-/// How far a source has come: [`crate::records::SourcePosition`].
+/// The progress of a source: [`crate::records::SourcePosition`].
 pub const SOURCES: &str = "/v1/streams/{stream}/sources";
 /// The same with the source's name in the path.
 pub const SOURCE: &str = "/v1/streams/{stream}/sources/{source}";
@@ -28,7 +28,7 @@ pub const VERIFY: &str = "/v1/verify";
 pub const VERIFY_RECORDS: &str = "/v1/verify/records";
 /// Whether the process lives.
 pub const HEALTHZ: &str = "/healthz";
-/// Whether nothing holds up the process.
+/// Whether the process is ready.
 pub const READYZ: &str = "/readyz";
 /// Metrics in Prometheus' text format.
 pub const METRICS: &str = "/metrics";

@@ -1,12 +1,12 @@
-//! The first records of a source, in short: how many they are, and a digest that tells them from others.
+//! The first records of a source, in short: their number, and a digest that distinguishes them from others.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The first records of a source: how many, and a digest of them all ([`Chain`]).
+/// Number and digest ([`Chain`]) of the first records of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Prefix {
-    /// How many records.
+    /// Number of records.
     pub records: u64,
     /// The first 8 bytes of the BLAKE3 hash over each record's length (8 bytes, big-endian) and bytes.
     pub digest: u64,
@@ -49,12 +49,12 @@ impl Chain {
         self.records += 1;
     }
 
-    /// How many records there are.
+    /// Number of records so far.
     pub fn records(&self) -> u64 {
         self.records
     }
 
-    /// All of them, in short.
+    /// Number and digest of all records so far.
     pub fn prefix(&self) -> Prefix {
         let mut digest = [0; 8];
         digest.copy_from_slice(&self.hasher.finalize().as_bytes()[..8]);

@@ -1,4 +1,4 @@
-//! Appending records, and how far a source has come.
+//! Appending records, and the progress of a source.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -30,22 +30,22 @@ pub struct AppendQuery {
 pub struct Appended {
     /// Records in the request.
     pub received: u64,
-    /// Those of them that the log did not have before.
+    /// Number of those that the log did not have before.
     pub appended: u64,
 }
 
-/// The answer to a dry run: what a server makes of records that it decodes and does not append.
+/// The answer to a dry run, in which a server decodes records and appends nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DryRun {
     /// Records in the request.
     pub received: u64,
-    /// Those that would become dead letters.
+    /// Number of those that would become dead letters.
     pub dead: u64,
-    /// What is wrong with the first of these.
+    /// The reason of the first of these.
     pub error: Option<String>,
 }
 
-/// How far a source has come in a stream.
+/// The progress of a source in a stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourcePosition {
     /// Number of the first record to send.

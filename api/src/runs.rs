@@ -1,8 +1,8 @@
-//! Batch runs: what is asked of them, how far they are, and what they published.
+//! Batch runs: requests, progress and results.
 
 use serde::{Deserialize, Serialize};
 
-/// What is to be recomputed.
+/// A request for a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RecomputeRequest {
@@ -12,7 +12,7 @@ pub struct RecomputeRequest {
     pub full: bool,
 }
 
-/// What a run published.
+/// The result of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recomputed {
     /// The generation that is current now; none where nothing was new.
@@ -34,7 +34,7 @@ pub struct Recomputed {
     pub failed: Option<String>,
 }
 
-/// How far a run is, whichever process runs it: the run in progress, or the last one.
+/// The progress of a run in any process: the one in progress, or the last one.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RunProgress {
     /// Number of the run.

@@ -25,7 +25,7 @@ pub struct StreamInfo {
     pub timestamp_formats: Vec<String>,
     /// Unit of timestamps that are numbers: `s`, `ms`, `us` or `ns`.
     pub timestamp_unit: String,
-    /// What becomes of a CSV file's header row: `as_is`, `snake_case` or `none`.
+    /// The rule for a CSV file's header row: `as_is`, `snake_case` or `none`.
     pub header: String,
     /// Names in a header row, and the columns that they are.
     pub header_names: Vec<(String, String)>,

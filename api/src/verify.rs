@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What is to be verified.
+/// A request for a verification.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct VerifyRequest {
@@ -12,7 +12,7 @@ pub struct VerifyRequest {
     pub views: Vec<String>,
 }
 
-/// What became of one view.
+/// The result for one view.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Verdict {
     /// Its name.
@@ -33,14 +33,14 @@ pub struct Verdict {
     pub examples: Vec<(Option<String>, Option<String>)>,
 }
 
-/// How far the verification in progress is, or how far the last one came.
+/// The progress of the verification in progress, or of the last one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifyProgress {
     /// Counts the verifications of this process; 0 before the first one.
     pub number: u64,
     /// The view that is folded.
     pub view: Option<String>,
-    /// Of all views together, each of which reads the whole log.
+    /// Number of records read, of all views together, each of which reads the whole log.
     pub records_done: u64,
     /// Grows while the log does: a view's head is frozen when its turn comes.
     pub records: u64,

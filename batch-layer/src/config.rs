@@ -1,54 +1,57 @@
-//! What the batch layer is told; defaults and files are the command line's.
+//! Settings of the batch layer; defaults and files are the command line's.
 
 use std::time::Duration;
 
 use crate::schedule::Schedule;
 
-/// Which parts of the batch layer a process runs, and how.
+/// The parts of the batch layer that a process runs, and their settings.
 #[derive(Debug, Clone)]
 pub struct BatchConfig {
-    /// `None`: this process lands nothing.
+    /// Settings of landing; `None` when this process lands nothing.
     pub landing: Option<LandingConfig>,
-    /// `None`: this process recomputes, retires and compacts nothing.
+    /// Settings of runs; `None` when this process recomputes, retires and compacts nothing.
     pub runs: Option<RunConfig>,
 }
 
+/// Settings of landing.
 #[derive(Debug, Clone)]
 pub struct LandingConfig {
-    /// A segment is closed once it holds this much payload (keys and values) ..
+    /// Payload (keys and values) in bytes at which a segment is closed ..
     pub segment_bytes: usize,
-    /// .. or once its first record is this old.
+    /// .. or the age of its first record at which it is closed.
     pub segment_age: Duration,
     /// Pause after the first failure of a partition; it doubles up to the longest.
     pub first_pause: Duration,
+    /// Longest pause between attempts of a partition.
     pub longest_pause: Duration,
-    /// How long a stopping process may take to land what is buffered; what is not landed is read again.
+    /// Time in which a stopping process may land its buffers; the next process reads again what is not landed.
     pub stop_grace: Duration,
 }
 
+/// Settings of runs.
 #[derive(Debug, Clone)]
 pub struct RunConfig {
-    /// When incremental runs start.
+    /// Schedule of incremental runs; `None` for none.
     pub incremental: Option<Schedule>,
-    /// When full runs start.
+    /// Schedule of full runs; `None` for none.
     pub full: Option<Schedule>,
-    /// Tasks that fold at the same time.
+    /// Number of tasks that fold at the same time.
     pub cores: usize,
-    /// Who leads or holds a run, for messages too: no other process's, now or ever.
+    /// Name of this process as leader and as owner of runs, unique for ever; also for messages.
     pub owner: String,
-    /// How long a run counts as living without a sign of it.
+    /// Time for which a run counts as live without a renewal.
     pub lease: Duration,
-    /// How long a leader counts as living without a sign of it.
+    /// Time for which a leader counts as live without a renewal.
     pub leader_lease: Duration,
-    /// How many of the newest generations are kept for rollback and `AS OF`.
+    /// Number of the newest generations that are kept for rollback and `AS OF`.
     pub keep_generations: usize,
-    /// How long an object that nothing refers to is kept for those who may still read it.
+    /// Time for which an object that nothing names is kept for readers that may still use it.
     pub garbage_grace: Duration,
-    /// How long whoever announced an object may take to put and record it, before the object counts as abandoned. A
-    /// writer that takes longer loses nothing, but writes it again.
+    /// Time in which a writer has to put and record a staged object, before the object counts as abandoned. A slower
+    /// writer loses nothing, but writes it again.
     pub staging_limit: Duration,
-    /// Adjacent segments are merged up to so many bytes of Parquet; 0 merges none.
+    /// Greatest size in bytes of a Parquet file merged from adjacent segments; 0 merges none.
     pub compact_to_bytes: u64,
-    /// How often old generations, small segments and garbage are looked after.
+    /// Interval of upkeep: retiring old generations, compacting small segments, deleting garbage.
     pub upkeep_every: Duration,
 }

@@ -14,9 +14,9 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
-/// Large enough to compress, small enough that several cores find work in one segment.
+/// Rows per row group of a segment: enough to compress well, few enough that several cores find work in one segment.
 const SEGMENT_ROW_GROUP: usize = 1 << 20;
-/// A reader of one group decodes one row group of its view's states.
+/// Rows per row group of states: a reader of one group decodes one row group.
 const STATE_ROW_GROUP: usize = state_file::ROWS;
 
 /// A Parquet file that is being written to memory.
@@ -61,7 +61,7 @@ pub(crate) fn dead_letters() -> Result<Encoder, ParquetError> {
     Encoder::new(&schema, properties, stored::about(&schema))
 }
 
-/// An encoder of a view's states, whose first `groups` columns are filtered by.
+/// An encoder of a view's states; readers filter by the first `groups` columns.
 pub(crate) fn states(schema: &Schema, groups: usize, about: Vec<KeyValue>) -> Result<Encoder, ParquetError> {
     let mut properties = base(STATE_ROW_GROUP).set_statistics_enabled(EnabledStatistics::None);
     for field in schema.fields().iter().take(groups) {
@@ -82,7 +82,7 @@ pub(crate) fn finish(encoder: Encoder) -> Result<Bytes, ParquetError> {
     Ok(Bytes::from(encoder.writer.into_inner()?))
 }
 
-/// No page index: with row groups as small as these it costs more than it saves.
+/// Common properties, without a page index: with row groups as small as these it costs more than it saves.
 fn base(row_group: usize) -> WriterPropertiesBuilder {
     WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -91,8 +91,8 @@ fn base(row_group: usize) -> WriterPropertiesBuilder {
         .set_max_row_group_row_count(Some(row_group))
 }
 
-/// The raw bytes are most of a segment: they are compressed with what is fast rather than small. Offsets and times
-/// grow steadily, so their differences are small.
+/// Properties of segments. The raw bytes are most of a segment: they are compressed with a fast codec rather than a
+/// small one. Offsets and times grow steadily, so their differences are small.
 fn segment_properties() -> WriterPropertiesBuilder {
     let mut properties = base(SEGMENT_ROW_GROUP);
     for steady in [column::OFFSET, column::TIMESTAMP].map(ColumnPath::from) {

@@ -1,4 +1,4 @@
-//! How others ask the batch layer for something and look at it.
+//! The handle to the batch layer: requests and state.
 
 use std::sync::Arc;
 
@@ -30,9 +30,8 @@ pub(crate) struct Inner {
 }
 
 impl BatchHandle {
-    /// Runs in this process, whichever leads, once those are done that were asked for before or are in progress
-    /// elsewhere; `None` means all views. Dropping the future does not cancel a run that has begun: see
-    /// [`BatchHandle::cancel`].
+    /// Runs in this process, whether it leads or not, after earlier requests and a run in progress in another process;
+    /// `None` means all views. Dropping the future does not cancel a run that has begun: see [`BatchHandle::cancel`].
     pub async fn recompute(&self, kind: RunKind, views: Option<Vec<ViewName>>) -> Result<Outcome, RunError> {
         let (reply, done) = oneshot::channel();
         let request = Request { kind, views, trigger: Trigger::Demand };
@@ -41,31 +40,31 @@ impl BatchHandle {
         done.await.map_err(|_| RunError::Closed)?
     }
 
-    /// Cancels the run in progress, whichever process runs it: it publishes nothing any more. Returns whether there
-    /// was one.
+    /// Cancels the run in progress, whichever process runs it: it publishes nothing any more. Returns whether there was
+    /// one.
     pub async fn cancel(&self) -> Result<bool, CatalogError> {
         let asked = self.inner.catalog.cancel_run().await;
-        // In this process it hears of it at once, and also when it waits or has not quite begun.
+        // A run of this process is cancelled at once, also while it waits or has not quite begun.
         let here = self.inner.in_progress.cancel();
         Ok(asked?.is_some() || here)
     }
 
-    /// Makes a generation that is kept current.
+    /// Makes a kept generation current; returns its row.
     pub async fn rollback(&self, to: Generation) -> Result<GenerationRow, RollbackError> {
         upkeep::rollback(&self.inner.catalog, &self.inner.store, to).await
     }
 
-    /// How far the run in progress in this process is, or how far the last one came.
+    /// Progress of the run in progress in this process, or of the last one.
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.inner.progress.clone()
     }
 
-    /// What the landers are doing.
+    /// The state of each partition's segment writer.
     pub fn landing_status(&self) -> watch::Receiver<LandingStatus> {
         self.inner.landing.clone()
     }
 
-    /// Boundaries as soon as they are decided, before their segments are written. One who falls behind misses some.
+    /// Boundaries as soon as they are decided, before their segments are written. A slow receiver misses some.
     pub fn segment_ends(&self) -> broadcast::Receiver<SegmentEnd> {
         self.inner.ends.subscribe()
     }

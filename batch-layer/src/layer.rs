@@ -1,4 +1,4 @@
-//! Starting the batch layer.
+//! The start of the batch layer.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,29 +27,33 @@ use crate::runner::{Demand, InProgress, Runner};
 use crate::upkeep::Upkeep;
 use crate::writer_id::Writer;
 
-/// Requests that wait for their turn.
+/// Number of requests that may wait.
 const DEMANDS_WAITING_MAX: usize = 16;
-/// Boundaries that a slow listener may be behind.
+/// Number of boundaries by which a receiver may be behind.
 const ENDS: usize = 4096;
 
-/// What the batch layer is made of.
+/// The parts and settings of the batch layer.
 #[derive(Debug)]
 pub struct BatchParts {
-    /// Of the pipeline.
+    /// The pipeline's streams.
     pub streams: Vec<Arc<Stream>>,
-    /// Those that are folded.
+    /// The views that are folded.
     pub views: Vec<Arc<View>>,
-    /// Of the streams to land.
+    /// The decoded logs of the streams to land.
     pub feeds: HashMap<StreamName, Arc<Feed>>,
+    /// The catalog of landing, runs and generations.
     pub catalog: Catalog,
+    /// The store of segments, states and manifests.
     pub store: Store,
+    /// The clock for the age of segments and for messages.
     pub clock: Clock,
-    /// The partitions to land, when other processes land the others; `None` lands all.
+    /// The assigned partitions, when other processes land the others; `None` lands all.
     pub owned: Option<watch::Receiver<Owned>>,
-    /// The log to trim once generations cover it; `None` where it looks after itself, as Kafka does.
+    /// The log to trim once generations cover it; `None` where it has its own retention, as Kafka does.
     pub trim: Option<Arc<dyn Log>>,
-    /// Where runs fold: on a runtime of their own they cannot delay those who answer queries.
+    /// Runtime on which runs fold: one of their own keeps them from delaying queries.
     pub work: Handle,
+    /// The settings.
     pub config: BatchConfig,
 }
 
@@ -58,7 +62,7 @@ pub struct BatchParts {
 pub struct BatchLayer;
 
 impl BatchLayer {
-    /// Starts landers, runs and upkeep on `tracker`; all of it ends after `shutdown`.
+    /// Starts segment writers, runs and upkeep on `tracker`; all of it ends after `shutdown`.
     pub fn start(parts: BatchParts, tracker: &TaskTracker, shutdown: CancellationToken) -> BatchHandle {
         let writer = Arc::new(Writer::default());
         let (ends, _) = broadcast::channel(ENDS);
@@ -161,7 +165,7 @@ fn start_runs(
     };
     let (owner, lease) = (config.owner.clone(), config.leader_lease);
     let leader = Leader::start(catalog.clone(), owner, lease, tracker, shutdown.clone());
-    // A run that is due does not wait for upkeep: what they could do to each other, the catalog refuses.
+    // A run that is due does not wait for upkeep: the catalog refuses changes of one that would harm the other.
     let _on_work = parts.work.enter();
     background::spawn(tracker, &shutdown, "keep_up", upkeep.keep_up(leader.clone()));
     let in_progress = in_progress.clone();

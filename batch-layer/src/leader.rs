@@ -1,9 +1,8 @@
-//! The leader: the one process of the batch layer that keeps the schedule, and does runs that nobody waits for and
-//! upkeep. The others stand by and take over once its lease has passed.
+//! The leader: the one process of the batch layer that keeps the schedule, does runs that nobody waits for, and upkeep.
+//! The others take over once its lease has passed.
 //!
-//! Leading keeps work from being done by every process. Nothing relies on it: a leader that was stopped and goes on
-//! beside its successor finds that a moment was seen to, that a run is in progress, or that what it based a change
-//! on is no longer so.
+//! Leading only saves work; nothing relies on it. A leader that was stopped and goes on beside its successor finds that
+//! a moment was handled, that a run is in progress, or that the state it based a change on has changed.
 
 use std::time::Duration;
 
@@ -20,17 +19,18 @@ use tracing::{info, warn};
 /// The lease's name in the catalog.
 const LEASE: &str = "batch";
 
-/// Who leads the batch layer, if somebody does.
+/// The name of the process that leads the batch layer, if there is one.
 pub async fn leader(catalog: &Catalog) -> Result<Option<String>, CatalogError> {
     Ok(catalog.lease(LEASE).await?.map(|lease| lease.holder))
 }
 
-/// This process leads, until it has to be told again.
+/// A term: this process leads until its end, unless the lease is renewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Term {
     epoch: i64,
-    /// By the clock of this machine that goes on while a process is stopped: counted from before the catalog was
-    /// asked, so it ends no later than the lease. Whoever wakes up after it leads no more until the catalog says so.
+    /// End of the term by this machine's monotonic clock that goes on while a process is stopped. Counted from before
+    /// the request to the catalog, so it is no later than the lease's end. A process that wakes up after it does not
+    /// lead until the catalog says so.
     until: Instant,
 }
 
@@ -39,7 +39,7 @@ struct Term {
 pub(crate) struct Leader(watch::Receiver<Option<Term>>);
 
 impl Leader {
-    /// Tries to lead as `holder`, again and again, until `shutdown`; then lets another one lead at once.
+    /// Tries to lead as `holder` until `shutdown`; then ends the lease, so that another process can lead at once.
     pub(crate) fn start(
         catalog: Catalog,
         holder: String,
@@ -59,23 +59,23 @@ impl Leader {
         Self(receiver)
     }
 
-    /// The term in which this process leads now. Another one has another number.
+    /// Number of the present term of this process; each term has another one.
     pub(crate) fn term(&self) -> Option<i64> {
         self.0.borrow().filter(|term| term.until > clock::now_monotonic()).map(|term| term.epoch)
     }
 
-    /// Returns when this process may have begun or ended to lead.
+    /// Waits until this process may have begun or ceased to lead.
     pub(crate) async fn changed(&mut self) {
         let before = self.term();
         while self.term() == before {
             if self.0.changed().await.is_err() {
-                // The end of the process: there is nothing to wait for.
+                // The process ends: there is nothing to wait for.
                 return std::future::pending().await;
             }
         }
     }
 
-    /// Returns when this process does not lead any more.
+    /// Waits until this process does not lead any more.
     pub(crate) async fn lost(&self) {
         let mut terms = self.0.clone();
         loop {

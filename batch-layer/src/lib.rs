@@ -1,13 +1,15 @@
 //! The batch layer: lands the log as Parquet segments, folds them into batch views and publishes these.
 //!
 //! ```text
-//! landing     feed ─► segment ─► catalog: next offset moves from the segment's start to its end
+//! landing     decoded log ─► segment ─► catalog: next offset moves from the segment's start to its end
 //! recompute   segments below the cut ─► states ─► manifest ─► catalog: the current pointer moves
 //! upkeep      retire old generations, compact small segments, delete garbage
 //! ```
 //!
-//! [`BatchLayer::start`] runs all of it on a task tracker; [`BatchHandle`] is how others ask and look. Nothing here
-//! knows of the speed layer or of serving: they follow the catalog.
+//! [`BatchLayer::start`] runs all of it on a task tracker; [`BatchHandle`] takes requests and shows the state. Nothing
+//! here knows of the speed layer or of serving: they watch the catalog.
+
+#![warn(missing_docs)]
 
 mod config;
 mod encode;

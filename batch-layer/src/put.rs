@@ -1,4 +1,4 @@
-//! Putting a segment: the ledger knows its objects before the store does.
+//! The put of a segment: its objects are in the ledger before they are in the store.
 
 use bytes::Bytes;
 use dovetail_core::catalog::{Catalog, CatalogError, Segment};
@@ -12,7 +12,7 @@ pub(crate) enum PutError {
     Store(#[from] StoreError),
 }
 
-/// Announces a segment's objects, then puts them. Repeating it after any failure is safe.
+/// Stages a segment's objects, then puts them. A retry after any failure is safe.
 ///
 /// # On a crash
 /// The ledger has the paths as staged, and the store has none, some or all of the objects. Upkeep deletes them after

@@ -1,5 +1,5 @@
-//! The one task of a process that runs recomputes: those that it is asked for, and, while it leads, those that are
-//! due, that are wanted by somebody who does not wait, and that fill new views.
+//! The task of a process that runs recomputes: the requested ones, and, while the process leads, those that are due,
+//! those requested by somebody who does not wait, and those that fill new views.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,14 +17,14 @@ use crate::leader::Leader;
 use crate::recompute::{Outcome, Recompute, Request, RunError, unfilled};
 use crate::schedule::Schedule;
 
-/// Somebody waits for a run.
+/// A request for a run whose caller waits.
 #[derive(Debug)]
 pub(crate) struct Demand {
     pub(crate) request: Request,
     pub(crate) reply: oneshot::Sender<Result<Outcome, RunError>>,
 }
 
-/// The run in progress, so that others can cancel it.
+/// The run in progress, so that it can be cancelled.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct InProgress(Arc<Mutex<Option<CancellationToken>>>);
 
@@ -45,13 +45,13 @@ impl InProgress {
     }
 }
 
-/// How often whoever waits looks whether a run of another process is over.
+/// Interval at which a waiting caller checks whether a run of another process is over.
 const RUN_POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// Between two runs of the leader, so that those who wait in other processes have their turn.
+/// Pause between two runs of the leader, so that callers in other processes have their turn.
 const REST_BETWEEN_RUNS: Duration = Duration::from_millis(200);
-/// The leader looks so often whether something is due: it hears of nearly everything before.
+/// Interval at which the leader checks for due runs: it is notified of nearly everything before.
 const SCHEDULE_POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// Pauses after a run that could not start.
+/// First pause after a run that could not start.
 const RUN_RETRY_FIRST: Duration = Duration::from_millis(200);
 const RUN_RETRY_MAX: Duration = Duration::from_secs(5);
 
@@ -63,23 +63,23 @@ pub(crate) struct Runner {
     pub(crate) shutdown: CancellationToken,
 }
 
-/// What a leader knows of its term.
+/// A leader's state in its term.
 struct Leading {
     term: i64,
-    /// What a kind of run without a schedule was due for is forgotten.
+    /// Whether the due moments of kinds of runs without a schedule were forgotten.
     begun: bool,
-    /// Views that were added since the last publishing are filled at once.
+    /// Whether the views added since the last publishing were filled.
     filled: bool,
     backoff: Backoff,
-    /// Not before then.
+    /// The earliest time of the next run.
     rests_until: Instant,
 }
 
-/// What became of something that the leader had to do.
+/// The result of a leader's task.
 enum Did {
     Nothing,
     Run,
-    /// It has to wait: for another run, or for the catalog.
+    /// It has to wait for another run, or for the catalog.
     Waits,
 }
 
@@ -116,7 +116,7 @@ impl Runner {
         }
     }
 
-    /// Does what is the leader's to do first; returns how long there is nothing else, as far as is known.
+    /// Does the leader's first task; returns the time for which no other is known.
     async fn lead(&self, leading: &mut Leading) -> Duration {
         let rests = leading.rests_until.saturating_duration_since(clock::now_monotonic());
         if !rests.is_zero() {
@@ -181,7 +181,7 @@ impl Runner {
         Ok((Did::Nothing, pause))
     }
 
-    /// Starts a run if one is due; returns how long there is until the next one.
+    /// Starts a run if one is due; returns the time until the next one.
     async fn keep_schedule(&self, kind: RunKind, schedule: Option<&Schedule>) -> Result<(Did, Duration), CatalogError> {
         let Some(schedule) = schedule else { return Ok((Did::Nothing, SCHEDULE_POLL_INTERVAL)) };
         let catalog = &self.recompute.catalog;
@@ -196,7 +196,7 @@ impl Runner {
         let request = Request { kind, views: None, trigger: Trigger::Schedule };
         let done = self.run_one(&request, Some(moment)).await;
         let did = did(&request, &done);
-        // A run that started has kept the moment.
+        // A run that started has recorded the moment.
         if !matches!(did, Did::Waits) {
             catalog.keep_moment(&moment).await?;
         }
@@ -218,7 +218,7 @@ impl Runner {
         did(&request, &self.run_one(&request, None).await)
     }
 
-    /// A run that somebody waits for, once those of other processes are over.
+    /// Does a run whose caller waits, once those of other processes are over.
     async fn obey(&self, demand: Demand) {
         let Demand { request, mut reply } = demand;
         let cancel = self.shutdown.child_token();
@@ -228,7 +228,7 @@ impl Runner {
             let Err(RunError::Catalog(CatalogError::RunInProgress { id, .. })) = done else { break done };
             tokio::select! {
                 () = cancel.cancelled() => break Err(RunError::Cancelled { run_id: id }),
-                // Nobody waits any more.
+                // The caller has gone.
                 () = reply.closed() => break done,
                 () = self.other_is_over() => {}
             }
@@ -237,7 +237,7 @@ impl Runner {
         let _ = reply.send(done);
     }
 
-    /// Returns once no run is in progress, or that is not known.
+    /// Waits until no run is in progress, or until that is unknown.
     async fn other_is_over(&self) {
         loop {
             clock::sleep(RUN_POLL_INTERVAL).await;
@@ -248,7 +248,7 @@ impl Runner {
     }
 
     async fn run_one(&self, request: &Request, moment: Option<Moment>) -> Result<Outcome, RunError> {
-        // Before anything is read for a run that cannot start.
+        // Checked before anything is read for a run that cannot start.
         if let Some(run) = self.recompute.catalog.running().await? {
             return Err(CatalogError::RunInProgress { id: run.id, owner: run.owner }.into());
         }
@@ -267,7 +267,7 @@ impl Leading {
     }
 }
 
-/// What became of a run that nobody waits for.
+/// The result of a run that nobody waits for.
 fn did(request: &Request, done: &Result<Outcome, RunError>) -> Did {
     let (kind, trigger) = (request.kind, request.trigger);
     match done {

@@ -1,4 +1,4 @@
-//! When runs are due by themselves: a cron expression or an interval. Times are milliseconds since the Unix epoch.
+//! The schedule of runs: a cron expression or an interval. Times are milliseconds since the Unix epoch.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,15 +8,19 @@ use chrono::{DateTime, Utc};
 use croner::Cron;
 use croner::parser::{CronParser, Seconds};
 
+/// A schedule, parsed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Schedule {
-    /// Six fields, seconds first, in UTC.
+    /// A cron expression of six fields, seconds first, in UTC.
     Cron(Box<Cron>),
+    /// An interval, from one start to the next.
     Every(Duration),
 }
 
+/// The reason why a text is no schedule.
 #[derive(Debug, thiserror::Error)]
 pub enum ScheduleError {
+    /// The text is neither an interval nor a cron expression.
     #[error(
         "`{text}` is no schedule: write `every 30s`, or a cron expression of six fields such as `0 */5 * * * *` (seconds first, UTC)"
     )]
@@ -26,7 +30,7 @@ pub enum ScheduleError {
 impl FromStr for Schedule {
     type Err = ScheduleError;
 
-    /// `every 30s` or `0 */5 * * * *`.
+    /// Parses `every 30s` or `0 */5 * * * *`.
     fn from_str(text: &str) -> Result<Self, ScheduleError> {
         let unreadable = || ScheduleError::Unreadable { text: text.to_owned() };
         if let Some(interval) = text.trim().strip_prefix("every ") {
@@ -60,8 +64,7 @@ impl Schedule {
         }
     }
 
-    /// The last moment after `after_ms` that is not later than `now_ms`: of several that nobody has seen to, one run
-    /// covers all.
+    /// The last moment after `after_ms` that is not later than `now_ms`: one run covers several missed moments.
     pub(crate) fn due(&self, after_ms: i64, now_ms: i64) -> Option<i64> {
         let next = self.next(after_ms).filter(|&next| next <= now_ms)?;
         match self {

@@ -8,13 +8,13 @@ use tokio::sync::OnceCell;
 
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
-    /// Taken from the catalog when the first object is written.
+    /// The writer's number, taken from the catalog when the first object is written.
     number: OnceCell<i64>,
     sequence: AtomicU64,
 }
 
 impl Writer {
-    /// What makes the next object's path this writer's own.
+    /// The part of the next object's path that makes it this writer's own.
     pub(crate) async fn unique(&self, catalog: &Catalog) -> Result<Unique, CatalogError> {
         let writer = *self.number.get_or_try_init(|| catalog.next_writer_number()).await?;
         Ok(Unique { writer, sequence: self.sequence.fetch_add(1, Ordering::Relaxed) })

@@ -1,5 +1,5 @@
-//! The commands of Dovetail: `up` and its like start a process ([`dovetail_server`]), all others talk to one through
-//! its HTTP interface ([`dovetail_api`]). [`commands`] has a file or folder for each.
+//! The commands of Dovetail: `up` and its variants start a process ([`dovetail_server`]), all others talk to one
+//! through its HTTP interface ([`dovetail_api`]). [`commands`] has a file or folder for each.
 
 pub mod args;
 pub mod commands;

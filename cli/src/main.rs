@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     match dovetail_cli::commands::run(args) {
         Ok(code) => code,
-        // Whoever reads the output has seen enough, as `head` does.
+        // The reader of the output has seen enough, as `head` does.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Those that are caught are told by who caught them, and one of each of a million records would fill the log.
+/// Caught panics are reported by their catcher, and one for each of a million records would fill the log.
 fn print_only_panics_that_nobody_catches() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

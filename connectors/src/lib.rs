@@ -1,3 +1,5 @@
-//! Where records come from and, in time, where answers go. Each source has a folder of its own in [`sources`].
+//! Connectors: sources of records and, in time, sinks of answers. Each source has a folder of its own in [`sources`].
+
+#![deny(missing_docs)]
 
 pub mod sources;

@@ -1,4 +1,4 @@
-//! Which partitions are this process's, when several processes of a layer share them.
+//! The partitions assigned to this process when several processes of a layer share a stream.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,47 +6,49 @@ use tokio::sync::watch;
 
 use crate::name::StreamName;
 
-/// Partitions by stream; a stream that is not named has none here.
+/// Assigned partitions by stream; a stream that is absent has none.
 pub type Owned = BTreeMap<StreamName, BTreeSet<i32>>;
 
-/// Whether one partition of one stream is this process's.
+/// Tells whether one partition of one stream is assigned to this process.
 #[derive(Debug, Clone)]
 pub struct OwnedHere {
     stream: StreamName,
     partition: i32,
-    /// `None`: all partitions are.
+    /// The assignment; `None` means that all partitions are assigned to this process.
     owned: Option<watch::Receiver<Owned>>,
-    /// As it was last taken note of.
+    /// The assignment when it was last read.
     here: bool,
 }
 
 impl OwnedHere {
+    /// Reads `owned` for one partition; without `owned` the partition is always assigned to this process.
     pub fn new(stream: &StreamName, partition: i32, owned: Option<&watch::Receiver<Owned>>) -> Self {
         Self { stream: stream.clone(), partition, owned: owned.cloned(), here: true }
     }
 
-    /// Whether it stays as it is, because there is nobody to share with.
+    /// Whether the assignment can never change, because no other process shares the stream.
     pub fn is_fixed(&self) -> bool {
         self.owned.is_none()
     }
 
-    /// As it was last taken note of.
+    /// Whether the partition was assigned to this process when [`Self::look`] last read it.
     pub fn here(&self) -> bool {
         self.here
     }
 
-    /// Takes note of how it is now.
+    /// Reads the current assignment, remembers it and returns it.
     pub fn look(&mut self) -> bool {
         self.here = self.now();
         self.here
     }
 
+    /// The current assignment, without remembering it.
     pub fn now(&self) -> bool {
         let has = |owned: &Owned| owned.get(&self.stream).is_some_and(|all| all.contains(&self.partition));
         self.owned.as_ref().is_none_or(|owned| has(&owned.borrow()))
     }
 
-    /// Returns when it is otherwise than last taken note of. Cancel-safe.
+    /// Waits until the assignment differs from the one last read by [`Self::look`]. Cancel-safe.
     pub async fn changed(&mut self) {
         while self.now() == self.here {
             let told = match &mut self.owned {

@@ -1,4 +1,4 @@
-//! Panics that become errors: of code that is not ours, on values that it did not expect.
+//! Panics of foreign code on unexpected values, turned into errors.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -11,12 +11,12 @@ thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Whether a panic of this thread is caught here and told by who caught it: a hook need not print it.
+/// Whether a panic of this thread is caught and reported by the catcher, so that a hook need not print it.
 pub fn is_on() -> bool {
     DEPTH.get() > 0
 }
 
-/// What `work` gives, or what it said when it panicked.
+/// Runs `work`; a panic becomes an `Err` with its message.
 pub fn now<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     DEPTH.set(DEPTH.get() + 1);
     let done = catch_unwind(AssertUnwindSafe(work));
@@ -24,7 +24,7 @@ pub fn now<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     done.map_err(|panic| said(panic.as_ref()))
 }
 
-/// What `future` gives, or what it said when it panicked.
+/// Runs `future`; a panic becomes an `Err` with its message.
 pub async fn while_waiting<T>(future: impl Future<Output = T>) -> Result<T, String> {
     let mut future = pin!(future);
     poll_fn(|context| match now(|| future.as_mut().poll(context)) {

@@ -7,7 +7,7 @@ pub fn in_one_line(error: &(dyn Error + 'static)) -> String {
     with_causes(error.to_string(), error)
 }
 
-/// The same with another text for the error itself.
+/// The same with `text` in place of the error's own message.
 pub fn with_causes(text: String, error: &(dyn Error + 'static)) -> String {
     let mut line = text;
     let mut cause = error.source();

@@ -1,4 +1,4 @@
-//! Whether the ledger of objects, what is recorded, and what the store holds are of one mind.
+//! Comparison of the ledger of objects, the recorded objects, and the content of the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,19 +7,21 @@ use object_store::path::Path;
 use crate::catalog::{Catalog, CatalogError, ObjectState};
 use crate::store::{Store, StoreError};
 
-/// Why it could not be looked at.
+/// An error that kept the comparison from being made.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
+    /// The catalog could not be read.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// The store could not be listed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// What is wrong, a line each; nothing while nobody writes, unless there is a fault in this program or somebody else
-/// wrote to the store or the catalog. Lists the whole store.
+/// Lists the whole store and returns the faults, a line each. While nobody writes there are none, unless this program
+/// has a bug or somebody else wrote to the store or the catalog.
 ///
-/// | what | has to be |
+/// | object | has to be |
 /// |---|---|
 /// | recorded: named by a segment or a kept generation | live, and in the store |
 /// | live | recorded |

@@ -1,8 +1,11 @@
-//! What Dovetail's layers share: the words of the design as types, and the three functions everything rests on.
+//! The parts that Dovetail's layers share: the terms of the design as types, and the functions that everything rests
+//! on.
 //!
-//! `fold: rows -> state`, `merge: [state] -> state`, `finish: [state] -> answer` live in [`view`]; a
-//! [`pipeline`] is where views come from; [`offsets`] says which rows a state covers; the [`catalog`],
-//! the [`store`] and its [`manifest`]s remember what was published.
+//! `fold: rows -> state`, `merge: [state] -> state` and `finish: [state] -> answer` are in [`view`]; views are declared
+//! in a [`pipeline`]; [`offsets`] say which rows a state covers; the [`catalog`], the [`store`] and its [`manifest`]s
+//! record what was published.
+
+#![deny(missing_docs)]
 
 pub mod assignment;
 pub mod background;

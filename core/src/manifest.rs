@@ -15,11 +15,15 @@ const FORMAT: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
+    /// The number of the generation.
     pub generation: Generation,
+    /// The run that wrote it.
     pub run_id: i64,
+    /// Time of writing, in milliseconds since the Unix epoch.
     pub created_ms: i64,
     /// The version of the program that wrote it.
     pub engine: String,
+    /// The batch view of each view.
     pub views: BTreeMap<ViewName, ViewStates>,
 }
 
@@ -27,18 +31,21 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ViewStates {
-    /// Of the view that the states were folded for; states of different fingerprints never meet.
+    /// Fingerprint of the view that the states were folded for; states of different fingerprints never meet.
     pub fingerprint: String,
+    /// The stream that the view reads.
     pub stream: StreamName,
+    /// The stream's topic.
     pub topic: String,
+    /// The states hold every record below it.
     pub cut: Cut,
-    /// Input rows folded.
+    /// Number of input rows folded.
     pub rows: u64,
-    /// States in the files; a group that is in a delta as well counts again.
+    /// Number of states in the files; a group that is in a delta as well counts again.
     pub groups: u64,
-    /// Merged: no group is in two of them. Possibly of an earlier generation.
+    /// Merged files: no group is in two of them. They may be of an earlier generation.
     pub files: Vec<StateFile>,
-    /// What incremental runs added since `files` were merged, oldest first. Whoever reads merges.
+    /// Files that incremental runs added since `files` were merged, oldest first. Readers merge them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deltas: Vec<StateFile>,
     /// The records that the states leave out.
@@ -62,13 +69,14 @@ impl ViewStates {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LeftOut {
+    /// Number and digest of the records.
     pub tally: Tally,
-    /// A row for each of them, see [`crate::view_error_file`].
+    /// Files with a row for each of the records, see [`crate::view_error_file`].
     pub files: Vec<StateFile>,
 }
 
 impl LeftOut {
-    /// Whether there is none.
+    /// Whether no record was left out.
     pub fn is_empty(&self) -> bool {
         self.tally.is_zero() && self.files.is_empty()
     }
@@ -78,16 +86,22 @@ impl LeftOut {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StateFile {
+    /// Path in the object store.
     pub path: String,
+    /// Size in bytes.
     pub bytes: u64,
+    /// Number of rows.
     pub rows: u64,
 }
 
-/// Why a text is not a manifest.
+/// The reason why a text is not a manifest.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are the facts that the messages name")]
 pub enum ManifestError {
+    /// The manifest has another format version.
     #[error("manifest has format {found}, this program reads format {FORMAT}: use the version that wrote it, or newer")]
     Format { found: u64 },
+    /// The text is no JSON of a manifest.
     #[error("manifest cannot be read or written: {0}")]
     Json(#[from] serde_json::Error),
 }
@@ -107,8 +121,7 @@ impl Manifest {
         Ok(serde_json::to_string_pretty(&written)?)
     }
 
-    /// Reads a stored manifest; fields that this program does not know are refused, because what they say about
-    /// the states would be ignored.
+    /// Reads a stored manifest. Unknown fields are refused, because their statement about the states would be ignored.
     pub fn from_json(json: &str) -> Result<Self, ManifestError> {
         let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json)?;
         let found = fields.remove("format").and_then(|format| format.as_u64()).unwrap_or_default();

@@ -1,19 +1,24 @@
-//! Where batch and realtime views meet: the one place that compares them.
+//! The meet of batch and realtime views: the only place that compares their offsets.
 
 use std::collections::BTreeSet;
 
 use crate::offsets::{Cut, Offsets};
 use crate::realtime::{Partitions, RealtimeView};
 
-/// Batch states and realtime states that do not fit together.
+/// Batch states and realtime states that do not fit together. The fields are offsets and partition numbers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are the facts that the messages name")]
 pub enum MeetError {
+    /// Records between the two views are in neither.
     #[error("gap in partition {partition}: batch ends at {batch_end}, realtime starts at {realtime_start}")]
     Gap { partition: i32, batch_end: i64, realtime_start: i64 },
+    /// Records are in both views.
     #[error("overlap in partition {partition}: batch ends at {batch_end}, realtime starts at {realtime_start}")]
     Overlap { partition: i32, batch_end: i64, realtime_start: i64 },
+    /// The realtime view lacks these partitions.
     #[error("{} missing from the realtime view", Partitions(.partitions))]
     Missing { partitions: Vec<i32> },
+    /// The slices of a partition are not contiguous from the cut to the head.
     #[error("hole in partition {partition} of the realtime view: a slice starts at {found} instead of {expected}")]
     Hole { partition: i32, expected: i64, found: i64 },
 }
@@ -23,9 +28,11 @@ pub enum MeetError {
 /// Partitions in `missing` are covered by the batch view only: their head is the cut, whatever the log has above.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Met {
+    /// The cut of the batch view.
     pub cut: Cut,
+    /// The offset up to which each partition is covered.
     pub head: Offsets,
-    /// Ascending; empty unless the views were met in part.
+    /// Partitions without a realtime view, ascending; empty unless the views were met in part.
     pub missing: Vec<i32>,
 }
 
@@ -36,20 +43,20 @@ pub struct Met {
 /// realtime                ├──slice──├──slice──┤ head
 /// ```
 ///
-/// Checked are all partitions that anybody names: `0..partitions` that are known to exist, those of the cut, and those
-/// of the floor, the head, the slices and the missing of `realtime`. So a partition that one of them knows of before
-/// the others do is neither merged unchecked nor left out unnamed:
+/// Every partition that any part names is checked: `0..partitions` that are known to exist, those of the cut, and those
+/// of the start, the head, the slices and the missing ones of `realtime`. So a partition that one part knows before the
+/// others is neither merged unchecked nor left out unnamed:
 ///
-/// | in the head | floor and cut | slices | it is |
+/// | in the head | start and cut | slices | result |
 /// |---|---|---|---|
 /// | no | any | none | missing |
 /// | no | any | some | a hole: slices that end nowhere |
-/// | yes | floor above the cut | any | a gap |
-/// | yes | floor below the cut | any | an overlap |
+/// | yes | start above the cut | any | a gap |
+/// | yes | start below the cut | any | an overlap |
 /// | yes | equal | one after the other from the cut to the head | met |
 /// | yes | equal | anything else, or a head below the cut | a hole |
 ///
-/// Who does not name a partition has it at 0.
+/// A part that does not name a partition has it at 0.
 ///
 /// # Errors
 /// Names the partitions that are missing, or the first in which there is a gap, an overlap or a hole.
@@ -61,7 +68,7 @@ pub fn meet(cut: &Cut, realtime: &RealtimeView, partitions: u32) -> Result<Met, 
     }
 }
 
-/// The same, for those partitions that `realtime` has; the others end at the cut, and are named.
+/// The same, for the partitions that `realtime` has; the others end at the cut and are named in the result.
 ///
 /// # Errors
 /// Names the first partition in which there is a gap, an overlap or a hole.
@@ -73,7 +80,7 @@ pub fn meet_in_part(cut: &Cut, realtime: &RealtimeView, partitions: u32) -> Resu
             joins(cut, realtime, partition)?;
             continue;
         }
-        // What is missing must not be in the answer either.
+        // A missing partition must not be in the answer either.
         if let Some(slice) = realtime.slices.iter().find(|slice| slice.partition == partition) {
             let found = slice.range.start;
             return Err(MeetError::Hole { partition, expected: cut.get(partition), found });
@@ -84,7 +91,7 @@ pub fn meet_in_part(cut: &Cut, realtime: &RealtimeView, partitions: u32) -> Resu
     Ok(met)
 }
 
-/// The partitions that anybody names, ascending.
+/// The partitions that any of the parts names, ascending.
 fn named(cut: &Cut, realtime: &RealtimeView, partitions: u32) -> BTreeSet<i32> {
     let known = 0..i32::try_from(partitions).unwrap_or(i32::MAX);
     let told = realtime.floor.0.partitions().chain(realtime.head.partitions());

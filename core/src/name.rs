@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A name that is not a plain SQL identifier.
+/// The error for a name that is not a plain SQL identifier; holds the name.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{0}` is not a usable name: write 1 to 63 lower-case letters, digits or `_`, starting with a letter")]
 pub struct NameError(pub String);

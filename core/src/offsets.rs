@@ -1,4 +1,4 @@
-//! Offsets: where a read continues, per partition, and the ranges between them.
+//! Offsets: the next record to read of each partition, and the ranges between them.
 //!
 //! An offset is always the *next* one to read. A range is half-open and may skip numbers:
 //!
@@ -17,7 +17,9 @@ use serde::{Deserialize, Serialize};
 /// A half-open range `[start, end)` of one partition's offsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct OffsetRange {
+    /// The first offset of the range.
     pub start: i64,
+    /// The offset after the range.
     pub end: i64,
 }
 
@@ -36,7 +38,7 @@ impl OffsetRange {
         self.start == self.end
     }
 
-    /// How many offset numbers lie in the range: an upper bound of its records.
+    /// Number of offsets in the range: an upper bound of its records.
     pub fn width(self) -> i64 {
         self.end - self.start
     }
@@ -153,12 +155,12 @@ impl Cut {
     }
 }
 
-/// A text that is no cut.
+/// The error for a text that is no cut; holds the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a cut as `{{0: 5, 1: 7}}` is")]
 pub struct NotACut(pub String);
 
-/// As it is displayed.
+/// Parses the displayed form.
 impl FromStr for Cut {
     type Err = NotACut;
 

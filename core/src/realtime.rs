@@ -1,4 +1,4 @@
-//! What the speed layer offers to whoever reads it: the states from a floor that the reader names.
+//! The speed layer's interface for readers: states from a start that the reader names.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,10 +12,12 @@ use crate::name::ViewName;
 use crate::offsets::{Cut, OffsetRange, Offsets};
 use crate::view::RowErrors;
 
-/// The state of one view over a range of one partition.
+/// The state of one view over an offset range of one partition.
 #[derive(Debug, Clone)]
 pub struct Slice {
+    /// The partition's number.
     pub partition: i32,
+    /// The offsets that were folded.
     pub range: OffsetRange,
     /// Batches of the view's state schema. Slices are immutable: equal pointers are equal states.
     pub state: Arc<Vec<RecordBatch>>,
@@ -24,30 +26,30 @@ pub struct Slice {
 }
 
 impl Slice {
-    /// Of a range in which nothing was folded.
+    /// The slice of a range in which nothing was folded.
     pub fn empty(partition: i32, range: OffsetRange) -> Self {
         Self { partition, range, state: Arc::default(), errors: Arc::default() }
     }
 }
 
-/// States of one view from a floor up to a head, partition by partition and without a gap.
+/// States of one view from a start up to a head, partition by partition and without a gap.
 #[derive(Debug, Clone, Default)]
 pub struct RealtimeView {
-    /// Where each partition starts.
+    /// The offset at which each partition starts.
     pub floor: Cut,
-    /// How far each partition is folded; partitions that it does not name are not held at all.
+    /// The offset up to which each partition is folded; a partition that is absent is not held at all.
     pub head: Offsets,
-    /// By partition, ascending, each partition's slices in order.
+    /// The slices by partition, ascending; each partition's slices in order.
     pub slices: Vec<Slice>,
-    /// Why the partitions that are known and not in `head` cannot be read from the floor.
+    /// The reason for each known partition outside of `head` why it cannot be read from the start.
     pub missing: BTreeMap<i32, RealtimeError>,
 }
 
 impl RealtimeView {
-    /// Itself, if nothing that is known is missing.
+    /// Returns the view if no known partition is missing.
     ///
     /// # Errors
-    /// What passes by itself first; of partitions that nobody holds, all at once.
+    /// The first error that is passing; else that of all partitions that nobody holds, together.
     pub fn whole(self) -> Result<Self, RealtimeError> {
         let errors = || self.missing.values();
         let first = errors().find(|error| error.is_passing());
@@ -72,15 +74,18 @@ fn all_missing<'e>(errors: impl Iterator<Item = &'e RealtimeError>) -> Option<Re
     Some(RealtimeError::Missing { view: name?, partitions: all, why: reasons.join("; ") })
 }
 
+/// The reason why a realtime view, or one partition of it, cannot be read. The fields are facts of the message.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields are the facts that the messages name")]
 pub enum RealtimeError {
+    /// The view is not in the speed layer's pipeline.
     #[error("the speed layer does not know view `{0}`")]
     UnknownView(ViewName),
-    /// The speed layer is folding towards the floor that was asked for; ask again.
+    /// The speed layer is folding towards the requested start; ask again.
     #[error("view `{view}` is being folded from the log: partition {partition} is at {head}, {behind} records to go")]
     CatchingUp { view: ViewName, partition: i32, head: i64, behind: i64 },
-    /// It was folded and has been let go of since a newer generation covers it; only a rollback brings it back.
+    /// The range was folded and dropped because a newer generation covers it; only a rollback brings it back.
     #[error("view `{view}`: partition {partition} is no longer held from offset {floor}, only from {from}")]
     Dropped { view: ViewName, partition: i32, floor: i64, from: i64 },
     /// A speed layer in another process has been asked and has not answered yet; ask again.
@@ -89,22 +94,23 @@ pub enum RealtimeError {
     /// No batch view holds the history and the speed layer does not start from the log's beginning.
     #[error("view `{0}` waits for its first batch run")]
     Unfilled(ViewName),
+    /// Folding has stopped because of `why` and needs help.
     #[error("view `{view}`: partition {partition} has stopped: {why}")]
     Stopped { view: ViewName, partition: i32, why: String },
-    /// No speed layer that can be reached holds these partitions.
+    /// No reachable speed layer holds these partitions.
     #[error("view `{view}`: {} missing: {why}", Partitions(.partitions))]
     Missing { view: ViewName, partitions: Vec<i32>, why: String },
 }
 
 impl RealtimeError {
-    /// Whether asking again soon is all that has to be done; of what was dropped only if the generation is current, or
-    /// about to be again.
+    /// Whether a retry may succeed without help. A dropped range comes back only if its generation is current, or about
+    /// to be again.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::CatchingUp { .. } | Self::Dropped { .. } | Self::Asking { .. })
     }
 }
 
-/// `partition 2 is`, `partitions 2, 3 are`.
+/// Displays `partition 2 is`, `partitions 2, 3 are`.
 pub(crate) struct Partitions<'p>(pub(crate) &'p [i32]);
 
 impl fmt::Display for Partitions<'_> {
@@ -119,29 +125,30 @@ impl fmt::Display for Partitions<'_> {
     }
 }
 
-/// Why a partition is not folded any further at the moment.
+/// The reason why a partition is not folded at the moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldUp {
-    /// Whether it goes on by itself once what it waits for is there.
+    /// Whether folding continues by itself once the cause is over.
     pub by_itself: bool,
-    /// What it waits for is room at its reader.
+    /// Whether the cause is a lack of memory at the reader.
     #[serde(default)]
     pub no_room: bool,
+    /// The cause, for people.
     pub why: String,
 }
 
 impl HeldUp {
-    /// It waits for something, and goes on by itself.
+    /// A cause that ends by itself.
     pub fn stalled(why: impl Into<String>) -> Self {
         Self { by_itself: true, no_room: false, why: why.into() }
     }
 
-    /// Its reader has no room for it; it goes on once there is.
+    /// A lack of memory at the reader; folding continues once there is enough.
     pub fn no_room(why: impl Into<String>) -> Self {
         Self { by_itself: true, no_room: true, why: why.into() }
     }
 
-    /// It does not go on by itself.
+    /// A cause that does not end by itself.
     pub fn stopped(why: impl Into<String>) -> Self {
         Self { by_itself: false, no_room: false, why: why.into() }
     }
@@ -150,24 +157,23 @@ impl HeldUp {
 /// The speed layer as its readers see it.
 #[async_trait]
 pub trait Realtime: Send + Sync + fmt::Debug {
-    /// Everything of `view` that was folded at or above `floor`, of the partitions that can be read from there.
+    /// Everything of `view` that was folded at or above the start `floor`, of the partitions that can be read from
+    /// there.
     ///
     /// # Errors
-    /// Of the view as a whole; those of single partitions are in [`RealtimeView::missing`].
+    /// Errors of the view as a whole; those of single partitions are in [`RealtimeView::missing`].
     async fn read(&self, view: &ViewName, floor: &Cut) -> Result<RealtimeView, RealtimeError>;
 
-    /// Asks to keep a slice boundary at `at` in every partition, until two later requests for the view: a reader has
-    /// merged everything below, and what comes above is all it wants to merge the next time. Keeping it is a help,
-    /// never needed.
+    /// Asks to keep a slice boundary at `at` in every partition, until two later requests for the view: the reader has
+    /// merged everything below, and will merge only the rest the next time. A boundary saves work and is never needed.
     fn keep_boundary(&self, view: &ViewName, at: &Offsets) {
         let _ = (view, at);
     }
 
-    /// How far every partition that `view` reads is folded, of those that are held.
+    /// The offset up to which each held partition of `view` is folded.
     fn head(&self, view: &ViewName) -> Result<Offsets, RealtimeError>;
 
-    /// Partitions in which `view` is not folded any further at the moment, and why. They are still read up to their
-    /// head.
+    /// The partitions in which `view` is stalled, and why. They can still be read up to their head.
     fn held_up(&self, _view: &ViewName) -> Vec<(i32, HeldUp)> {
         vec![]
     }

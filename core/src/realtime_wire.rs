@@ -1,19 +1,19 @@
-//! What a speed layer and a reader in another process tell each other, over Arrow Flight.
+//! The protocol between a speed layer and a reader in another process, over Arrow Flight.
 //!
 //! The reader sends an [`Ask`] as the ticket of a `DoGet`. The answer never ends by itself: the schema of the view's
 //! states, then batches of it, each with a [`Message`] as its `app_metadata`:
 //!
 //! ```text
-//! part  base [5, 9)                 partition 0 from its floor, slice by slice, ..
+//! part  base [5, 9)                 partition 0 from its start, slice by slice, ..
 //! part       [9, 12)  done          .. and this was the last one: now the reader has [5, 12)
 //! part  base [0, 4)   done          partition 1
-//! status                            all that is held was sent once, and what could not be
+//! status                            everything held was sent once; what cannot be sent is listed
 //! part       [12, 15) done          what was folded since
 //! status                            so the reader knows that the speed layer lives
 //! ```
 //!
-//! States are functions of the log: whatever a reader holds of a partition up to some offset is right for as long as
-//! that log exists, whoever sent it. A reader that lost the connection asks again from its floor.
+//! States are functions of the log: a state of a partition up to some offset is right for as long as that log exists,
+//! whoever sent it. A reader that lost the connection asks again from its start.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,66 +22,72 @@ use crate::offsets::{Cut, OffsetRange};
 use crate::realtime::{HeldUp, RealtimeError};
 use crate::view::RowErrors;
 
-/// So many floors may be asked for at a time.
+/// Greatest number of starts in a request.
 pub const MOST_FLOORS: usize = 1024;
 
-/// What a reader wants to be sent.
+/// A reader's request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ask {
+    /// The view.
     pub view: ViewName,
-    /// Of the view as the reader has it: states of another definition are refused.
+    /// Fingerprint of the view's definition at the reader: states of another definition are refused.
     pub fingerprint: String,
-    /// Everything from the least of these on, with slice boundaries at all of them. With none, only [`Status`].
+    /// Everything from the least of these starts on, with slice boundaries at all of them. With none, only [`Status`].
     pub floors: Vec<Cut>,
 }
 
-/// What a batch belongs to.
+/// The metadata of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Message {
+    /// The batch is a part of a slice.
     Part(Part),
+    /// The batch is empty and reports the speed layer's state.
     Status(Status),
 }
 
 /// A part of a slice's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
+    /// The partition's number.
     pub partition: i32,
-    /// Of the slice.
+    /// The offsets of the whole slice.
     pub range: OffsetRange,
-    /// What comes with this and up to the next `done` replaces what was sent of the partition before; otherwise it
-    /// goes on where that ended.
+    /// Whether this part and those up to the next `done` replace everything sent of the partition before; otherwise
+    /// they continue after it.
     pub base: bool,
-    /// Nothing more of this slice.
+    /// Whether this is the last part of the slice.
     pub end: bool,
-    /// Nothing more of this partition for the moment: until then, what came cannot be used.
+    /// Whether this is the last part of the partition for the moment; parts cannot be used before it.
     pub done: bool,
     /// More of the records that the slice leaves out.
     #[serde(default, skip_serializing_if = "RowErrors::is_empty")]
     pub errors: RowErrors,
-    /// Where boundaries will be asked for: the reader does well not to merge across them.
+    /// Offsets at which boundaries will be requested; the reader should not merge across them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pinned: Vec<i64>,
 }
 
-/// Where the speed layer stands in the partitions that it has; others are not its own.
+/// The speed layer's progress in the partitions that it owns.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
+    /// The partitions owned, in any order.
     pub partitions: Vec<PartitionStatus>,
 }
 
-/// One partition of one view.
+/// Progress in one partition of one view.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionStatus {
+    /// The partition's number.
     pub partition: i32,
-    /// How far it has folded; `None` while the view is unfilled.
+    /// The offset up to which it has folded; `None` while the view is unfilled.
     pub head: Option<i64>,
-    /// From where it can be read at the least: floors below need not be asked for.
+    /// The least offset from which it can be read; requests below it are of no use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floor: Option<i64>,
-    /// The floors from which it cannot be read at the moment, and why.
+    /// The starts from which it cannot be read at the moment, and why.
     pub unread: Vec<(i64, RealtimeError)>,
-    /// Why it is not folded any further.
+    /// The reason why it is not folded, if it is stalled.
     pub held_up: Option<HeldUp>,
 }
 

@@ -7,27 +7,33 @@ use crate::offsets::OffsetRange;
 
 /// Names of the columns that every stream has besides the declared ones.
 pub mod column {
+    /// Number of the partition, INT.
     pub const PARTITION: &str = "_partition";
+    /// Offset in the partition, BIGINT.
     pub const OFFSET: &str = "_offset";
+    /// Time of production, TIMESTAMP in milliseconds, UTC.
     pub const TIMESTAMP: &str = "_timestamp";
+    /// The record's key, BYTEA; null without one.
     pub const KEY: &str = "_key";
+    /// The record's headers, a JSON object as text; null without any.
     pub const HEADERS: &str = "_headers";
+    /// The record's value, BYTEA; null for a tombstone.
     pub const VALUE: &str = "_value";
 
-    /// All of them, in the order in which a stream has them.
+    /// All of these, in the order in which a stream has them.
     pub const METADATA: [&str; 6] = [PARTITION, OFFSET, TIMESTAMP, KEY, HEADERS, VALUE];
 }
 
-/// Records without offsets yet: what is appended. All columns have the same length.
+/// Records without offsets, to be appended. All columns have the same length.
 #[derive(Debug, Clone)]
 pub struct Records {
-    /// When the record was produced, milliseconds since the epoch, no nulls.
+    /// Times of production, in milliseconds since the Unix epoch, without nulls.
     pub timestamps: TimestampMillisecondArray,
-    /// Null where a record has no key.
+    /// Keys; null for a record without one.
     pub keys: BinaryArray,
-    /// Null is a tombstone.
+    /// Values; null for a tombstone.
     pub values: BinaryArray,
-    /// A JSON object of header name -> value; null where a record has none.
+    /// JSON objects of header name -> value; null for a record without headers.
     pub headers: StringArray,
 }
 
@@ -77,13 +83,14 @@ fn span(offsets: &[i32]) -> usize {
     }
 }
 
-/// What one read of a partition returned.
+/// The result of one read of a partition.
 #[derive(Debug, Clone)]
 pub struct Fetched {
-    /// One per record, ascending, may skip numbers.
+    /// The records' offsets, ascending; numbers may be skipped.
     pub offsets: Int64Array,
+    /// The records, one per offset.
     pub records: Records,
-    /// `[where the read began, where the next one begins)`; the end can lie past the last record's successor
-    /// (transaction markers, compacted records), also when no record was read.
+    /// `[start of the read, start of the next one)`. The end can lie past the last record's successor (transaction
+    /// markers, compacted records), also when no record was read.
     pub range: OffsetRange,
 }

@@ -10,7 +10,7 @@ use arrow::compute::{concat_batches, take};
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
 
-/// Batches are joined up to so many rows: there are few of them, and a row is not copied for ever.
+/// Batches are joined up to so many rows: there are few of them, and a row is not copied again and again.
 const ROWS: usize = 8192;
 
 /// A copy of `batches`, in batches of about [`ROWS`] rows.
@@ -48,7 +48,7 @@ fn copy(batch: &RecordBatch) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(batch.schema(), copied.collect::<Result<_>>()?)?)
 }
 
-/// Views point into buffers that copying them does not copy.
+/// A copy of views as plain values, because copying views does not copy their buffers.
 fn without_views(column: &ArrayRef) -> ArrayRef {
     match column.data_type() {
         DataType::Utf8View => Arc::new(column.as_string_view().gc()),

@@ -1,5 +1,5 @@
-//! The slices of one view in one partition: contiguous, in order, and merged as they grow. The speed layer holds what
-//! it has sealed like this, the serving layer what it was sent.
+//! The slices of one view in one partition: contiguous, in order, and merged as they grow. The speed layer keeps its
+//! sealed slices in this form, the serving layer those that it received.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::realtime::Slice;
 use crate::row_states;
 use crate::view::View;
 
-/// Contiguous slices from a floor upwards.
+/// Contiguous slices from a start upwards.
 #[derive(Debug, Default)]
 pub struct Slices {
     slices: Vec<Sized>,
@@ -36,12 +36,12 @@ impl Slices {
         self.slices.push(Sized::new(slice));
     }
 
-    /// Slices at or above `floor`, which is a boundary.
+    /// The slices at or above `floor`, which must be a boundary.
     pub fn from(&self, floor: i64) -> Vec<Slice> {
         self.slices.iter().map(|s| &s.slice).filter(|s| s.range.start >= floor).cloned().collect()
     }
 
-    /// The slice that `offset` falls into, if it is not a boundary.
+    /// The slice that has `offset` strictly inside; none when it is a boundary.
     pub fn cut_by(&self, offset: i64) -> Option<OffsetRange> {
         self.slices.iter().map(|s| s.slice.range).find(|range| range.is_cut_by(offset))
     }
@@ -54,7 +54,7 @@ impl Slices {
         self.slices.splice(i..=i, [Sized::new(below), Sized::new(above)]);
     }
 
-    /// Drops slices that end at or below `floor`.
+    /// Drops the slices that end at or below `floor`.
     pub fn retire(&mut self, floor: i64) {
         self.slices.retain(|s| s.slice.range.end > floor);
     }
@@ -69,19 +69,19 @@ impl Slices {
         self.slices.iter().map(|s| s.bytes).sum()
     }
 
-    /// How many there are.
+    /// Number of slices.
     pub fn len(&self) -> usize {
         self.slices.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no slices.
     pub fn is_empty(&self) -> bool {
         self.slices.is_empty()
     }
 
-    /// Merges neighbours of similar size until each slice is more than twice as large as the next, so that there
-    /// are few of them, a slice near the head stays small, and no row is merged more often than there are
-    /// doublings of size. Nothing is merged across an offset in `pinned`.
+    /// Merges neighbours of similar size until each slice is more than twice as large as the next. So there are few
+    /// slices, those near the head stay small, and each row is merged once per doubling of size at most. Nothing is
+    /// merged across an offset in `pinned`.
     ///
     /// After an error the slices are what they were before the failed merge.
     pub fn compact(&mut self, view: &View, pinned: &BTreeSet<i64>) -> Result<()> {
@@ -112,7 +112,7 @@ fn merge(view: &View, left: &Slice, right: &Slice) -> Result<Slice> {
     Ok(Slice { partition: left.partition, range, state: Arc::new(state), errors })
 }
 
-/// The left one of the last pair of neighbours worth merging.
+/// Index of the left one of the last pair of neighbours worth merging.
 fn next_merge(slices: &[Sized], pinned: &BTreeSet<i64>) -> Option<usize> {
     (1..slices.len()).rev().map(|right| right - 1).find(|&left| {
         let (left, right) = (&slices[left], &slices[left + 1]);

@@ -1,4 +1,4 @@
-//! An object of states: what its metadata says of them, written and checked in one place.
+//! An object of states: its metadata, written and checked in one place.
 //!
 //! A manifest names the object, but the name alone does not make it the right one: a store that was restored from
 //! another copy, or written to by hand, may have other states under it. So whoever reads one, for an answer or for a
@@ -28,31 +28,38 @@ const FINGERPRINT: &str = "dovetail.fingerprint";
 const CUT: &str = "dovetail.cut";
 const GENERATION: &str = "dovetail.generation";
 
-/// States that are decoded at a time: what is written as one row group.
+/// Number of states decoded at a time: the size of a row group.
 pub const ROWS: usize = 1 << 16;
 
-/// Why an object cannot be used as states of a view.
+/// The reason why an object cannot be used as states of a view.
 #[derive(Debug, thiserror::Error)]
 pub enum StateFileError {
+    /// The object has another size than the manifest says.
     #[error("it has {found} bytes instead of {expected}")]
     Bytes { found: u64, expected: u64 },
+    /// The object has another number of states than the manifest says.
     #[error("it holds {found} states instead of {expected}")]
     States { found: u64, expected: u64 },
+    /// The metadata lacks an entry.
     #[error("its metadata does not say of what {what} its states are")]
     Unnamed { what: &'static str },
+    /// An entry of the metadata belongs to another view, definition or generation.
     #[error("its states are of {what} `{found}`, those wanted are of `{expected}`")]
     Other { what: &'static str, found: String, expected: String },
+    /// The states reach past the cut of the manifest.
     #[error("its states reach to {found}, past the cut {cut}")]
     PastCut { found: String, cut: Cut },
     #[error("{0}")]
     Newer(#[from] NewerFormat),
+    /// The object is no readable Parquet file.
     #[error("it is not Parquet: {0}")]
     Parquet(#[from] ParquetError),
+    /// The states cannot be decoded.
     #[error("its states cannot be decoded: {0}")]
     Arrow(#[from] ArrowError),
 }
 
-/// What is written into the object's metadata.
+/// The entries of the object's metadata.
 pub fn about(view: &View, cut: &Cut, generation: Generation) -> Vec<KeyValue> {
     let about = [
         (VIEW, view.name.to_string()),
@@ -64,10 +71,10 @@ pub fn about(view: &View, cut: &Cut, generation: Generation) -> Vec<KeyValue> {
     about.into_iter().chain(stored::about(&view.state_schema())).collect()
 }
 
-/// The states in `content`, the object that a manifest names as one of `states`, batch by batch.
+/// Reads the states of `content`, the object `file` of `states` in a manifest, batch by batch.
 ///
 /// # Errors
-/// When it is not the object that was written. That it holds as many states as it should is seen at the end.
+/// When it is not the object that was written. The number of states is checked at the end.
 pub fn read(view: &View, states: &ViewStates, file: &StateFile, content: Bytes) -> Result<StateRows, StateFileError> {
     if content.len() as u64 != file.bytes {
         return Err(StateFileError::Bytes { found: content.len() as u64, expected: file.bytes });
@@ -81,7 +88,7 @@ pub fn read(view: &View, states: &ViewStates, file: &StateFile, content: Bytes) 
     Ok(StateRows { rows, schema: view.state_schema(), found: 0, expected: file.rows, is_done: false })
 }
 
-/// Whether what the metadata says is what the manifest says.
+/// Compares the metadata with the manifest.
 fn check<'m>(
     view: &View,
     states: &ViewStates,
@@ -95,7 +102,7 @@ fn check<'m>(
     };
     same("fingerprint", found(FINGERPRINT, "fingerprint")?, &view.fingerprint)?;
     same("view", found(VIEW, "view")?, &view.name)?;
-    // States that a run carried over are of an earlier generation than its own: the path says of which.
+    // States that a run carried over are of an earlier generation than its own: the path contains it.
     let generation = found(GENERATION, "generation")?;
     let folder = generation.parse().map(|number| path::generation_folder(Generation(number)));
     let is_there = folder.is_ok_and(|folder| file.path.starts_with(&format!("{folder}/")));
@@ -110,7 +117,7 @@ fn check<'m>(
     }
 }
 
-/// States as they are decoded.
+/// An iterator of states as they are decoded.
 #[derive(Debug)]
 pub struct StateRows {
     rows: ParquetRecordBatchReader,

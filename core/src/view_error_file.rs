@@ -1,4 +1,4 @@
-//! Records that a view left out, as rows: in Parquet below the cut, in `sys.view_errors` for everybody.
+//! Records that a view left out, as rows: in Parquet below the cut, in `sys.view_errors` for queries.
 
 use std::sync::{Arc, LazyLock};
 
@@ -22,7 +22,7 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
-/// `partition, offset, expression, error, value`, as in [`RowError`].
+/// The columns `partition, offset, expression, error, value`, as in [`RowError`].
 pub fn schema() -> SchemaRef {
     Arc::clone(&SCHEMA)
 }
@@ -42,7 +42,7 @@ pub fn batch(errors: &[RowError]) -> Result<RecordBatch, ArrowError> {
     )
 }
 
-/// The rows of an object, batch by batch.
+/// Reads the rows of an object, batch by batch.
 ///
 /// # Errors
 /// When it is no such object, or one of a later format.

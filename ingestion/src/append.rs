@@ -1,4 +1,4 @@
-//! Values -> partitions of the log: by key where the stream has one, else spread evenly.
+//! Appends values to partitions of the log: by key where the stream has one, else spread evenly.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,49 +24,50 @@ pub use self::count::PARTITIONS_SETTLE_AFTER;
 
 pub use dovetail_api::records::MOST_PER_REQUEST;
 
-/// How often a request is planned, before it is left to its sender to try again.
+/// Number of attempts to plan a request, before its sender has to send it again.
 const PLANS: usize = 8;
 
-/// Most bytes of one append to a partition, unless a single value is larger: Arrow counts to 2 GiB.
+/// Greatest size of one append to a partition, unless a single value is larger: Arrow counts to 2 GiB.
 const PIECE_BYTES: usize = 64 << 20;
 
-/// Where in a source the values of a request come from.
+/// The place of a request's values in their source.
 #[derive(Debug, Clone)]
 pub struct From {
+    /// Name of the source, stable across restarts of the sender.
     pub source: String,
     /// Number of the first value.
     pub first: u64,
-    /// What the sender says of the source's records, these among them.
+    /// The number and digest of the source's records up to these, if the sender said so.
     pub prefix: Option<Prefix>,
 }
 
-/// How far a source has come.
+/// The progress of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
-    /// From which of its records on it has to send: everything before is in the log.
+    /// Number of the record from which the source has to send: everything before is in the log.
     pub resume: u64,
-    /// No record from here on is in the log; those in between are, but for a few of one request.
+    /// No record from this number on is in the log. Those before it are, except for some of the last request.
     pub seen: u64,
-    /// What those that are in the log are among, if the sender said that.
+    /// The prefix of the source that contains the records in the log, if the sender said so.
     pub prefix: Option<Prefix>,
 }
 
 /// Appends values to a stream's topic.
 ///
-/// Where a value goes depends on how many partitions the topic has, and that may grow. Records of a source that are
-/// sent again have to go where they went before, so each mark in the log says over how many partitions its source was
-/// [`Spread`], and from which number on. What lies below the highest number in the log is spread as the mark of that
-/// one says; what lies above is in no partition yet, and is spread over all. A source sends one request at a time, so
-/// everything below the last request is in the log, and is left out whatever its partition.
+/// A value's partition depends on the number of partitions of the topic, which may grow. Records of a source that are
+/// sent again have to go to the same partition as before, so each mark in the log holds the source's [`Spread`]: the
+/// number of partitions, and the record number from which it applies. Records up to the highest number in the log are
+/// spread as the mark of that one says; later ones are in no partition yet, and are spread over all. A source sends one
+/// request at a time, so everything below the last request is in the log, and is left out whatever its partition.
 ///
-/// | who | meets | and then |
+/// | sender | meets | result |
 /// |---|---|---|
 /// | the same request twice in this process | one another | the second waits for the first |
 /// | a process that has not heard of new partitions | a mark that names them | it asks the brokers, and refuses until they name them too |
 /// | the same, and the first request over the new partitions went to none of the old ones | no such mark | it cannot know: so new partitions are used only when they have been known for [`PARTITIONS_SETTLE_AFTER`], and the brokers have told one another |
 ///
-/// A request whose sender is gone can still be on its way from one process while another takes its source up: the log
-/// sees to it that it either is counted or does not arrive, see [`Log::take_up`].
+/// A request whose sender is gone can still be in flight from one process while another takes its source over: the log
+/// ensures that the request is either counted or never arrives, see [`Log::take_up`].
 #[derive(Debug)]
 pub struct Appender {
     log: Arc<dyn Log>,
@@ -74,27 +75,27 @@ pub struct Appender {
     key: Option<KeyColumn>,
     clock: Clock,
     count: Count,
-    /// Where the next request without key and source goes.
+    /// The partition of the next request without key and source.
     turn: AtomicU32,
     sources: Sources,
 }
 
-/// What of a source is in the log.
+/// The records of a source that are in the log.
 struct Known {
     /// Its last number in each partition.
     lasts: Vec<Option<u64>>,
-    /// No record from here on is in the log.
+    /// No record from this number on is in the log.
     seen: u64,
-    /// All below this one are.
+    /// All records below this number are in the log.
     sure: u64,
     prefix: Option<Prefix>,
-    /// For the records from `sure` on.
+    /// The spread of the records from `sure` on.
     spread: Spread,
-    /// As [`TakenUp::hold`].
+    /// See [`TakenUp::hold`].
     hold: u64,
 }
 
-/// What for it is asked how far a source has come.
+/// The purpose of a question for a source's progress.
 #[derive(Debug, Clone, Copy)]
 enum Asked {
     ToAppend,
@@ -102,22 +103,27 @@ enum Asked {
 }
 
 impl Appender {
-    /// For a stream whose topic exists.
+    /// Opens an appender for a stream whose topic exists.
     pub async fn open(log: Arc<dyn Log>, stream: Arc<Stream>, clock: Clock) -> Result<Self, LogError> {
         let count = Count::new(log.partitions(&stream.topic).await?);
         let key = KeyColumn::of(&stream);
         Ok(Self { log, stream, key, clock, count, turn: AtomicU32::new(0), sources: Sources::default() })
     }
 
+    /// The stream that values are appended to.
     pub fn stream(&self) -> &Arc<Stream> {
         &self.stream
     }
 
-    /// Appends `values` and returns, once they are durable, how many were not there before.
+    /// Appends `values` and returns, once they are durable, the number of those that were not in the log before.
     ///
-    /// Values of one key keep their order. With `from`, values that an earlier request of the source appended are
-    /// left out, so the same request may be sent again; one source sends one request at a time. More than
-    /// [`MOST_PER_REQUEST`] values are as many requests, one after the other.
+    /// Values of one key keep their order. With `from`, values that an earlier request of the source appended are left
+    /// out, so the same request may be sent again; a source sends one request at a time. More than [`MOST_PER_REQUEST`]
+    /// values are split into several requests, one after the other.
+    ///
+    /// # On a crash
+    /// Requests already appended stay in the log. A source sends all of them again, and those are left out; values
+    /// without numbers may be in the log twice when they are sent again.
     pub async fn append(&self, values: &[&[u8]], from: Option<&From>) -> Result<u64, LogError> {
         let Some(from) = from else { return self.append_unnumbered(values).await };
         let mut appended = 0;
@@ -146,11 +152,11 @@ impl Appender {
         Ok(appended)
     }
 
-    /// Appends what the log has not yet of one request of a source.
+    /// Appends the values of one request of a source that the log does not have yet.
     ///
     /// # On a crash
     /// Kafka has all of the request or nothing of it; the embedded log has all or some, each record with its number.
-    /// The client sends the request again, and what is there is left out.
+    /// The client sends the request again, and records in the log are left out.
     async fn append_request(&self, values: &[&[u8]], first: u64, from: &From) -> Result<u64, LogError> {
         let From { source, prefix, .. } = from;
         let alone = self.sources.turn(source);
@@ -180,7 +186,7 @@ impl Appender {
         Err(self.contended(source))
     }
 
-    /// What of `source` is in the log, by all of its partitions.
+    /// The records of `source` in all partitions of the log.
     async fn known(&self, source: &str, asked: Asked) -> Result<Known, LogError> {
         let topic = self.stream.topic.as_str();
         let TakenUp { positions, hold } = match asked {
@@ -206,7 +212,8 @@ impl Appender {
         Ok(Known { lasts, seen, sure, prefix, spread, hold })
     }
 
-    /// Takes the source up, and asks after that which partitions there are: who had it before may have used new ones.
+    /// Takes the source over, and then reads the number of partitions: the process that had it before may have used new
+    /// ones.
     async fn take_up(&self, source: &str) -> Result<TakenUp, LogError> {
         let topic = self.stream.topic.as_str();
         for _ in 0..PLANS {
@@ -224,7 +231,7 @@ impl Appender {
         LogError::Contended { topic: self.stream.topic.clone(), source_id: source.to_owned() }
     }
 
-    /// Which values go to which partition, without those that are there.
+    /// Distributes the values over the partitions, without those that are in the log.
     fn parts<'v>(&self, values: &[&'v [u8]], first: u64, known: &Known) -> Vec<Vec<Value<'v>>> {
         let mut parts = vec![vec![]; known.lasts.len()];
         for (number, value) in (first..).zip(values).filter(|(number, _)| *number >= known.sure) {
@@ -241,7 +248,7 @@ impl Appender {
         parts
     }
 
-    /// A source that begins in its middle may be one whose position is no longer kept.
+    /// Refuses a source that begins in its middle when its position may have been forgotten.
     async fn refuse_forgotten(&self, source: &str, first: u64) -> Result<(), LogError> {
         let topic = &self.stream.topic;
         let Some(most) = self.log.forgets_sources(topic).await? else { return Ok(()) };
@@ -259,13 +266,13 @@ impl Appender {
         Ok(())
     }
 
-    /// How far `source` has come. Waits as long as it takes to find out.
+    /// The progress of `source`. Waits until the log has searched for all of it.
     pub async fn position(&self, source: &str) -> Result<Position, LogError> {
         loop {
             match self.known(source, Asked::ToTell).await {
                 // All requests but the last are complete; of the last, some partitions may be missing.
                 Ok(known) => return Ok(Position { resume: known.sure, seen: known.seen, prefix: known.prefix }),
-                // Each time it is further, and the log says so.
+                // Each attempt searches further, and the log reports it.
                 Err(LogError::Searching { .. }) => {}
                 Err(error) => return Err(error),
             }

@@ -34,7 +34,7 @@ pub fn dead_letter_schema() -> SchemaRef {
     Arc::clone(&SCHEMA)
 }
 
-/// Bytes of keys and values.
+/// Bytes of keys and values of the letters.
 pub fn payload_bytes(dead: &[DeadLetter]) -> usize {
     let bytes = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
     dead.iter().map(|letter| bytes(&letter.key) + bytes(&letter.value)).sum()
@@ -55,7 +55,8 @@ pub fn to_batch(partition: i32, dead: &[DeadLetter]) -> Result<RecordBatch, Arro
     RecordBatch::try_new(dead_letter_schema(), columns)
 }
 
-/// Rows of an object in the columns of today: dead letters of earlier versions lack some, all else stays as it is.
+/// The rows of an object with the present columns: dead letters of earlier versions lack some; everything else stays as
+/// it is.
 pub fn of_today(rows: RecordBatch) -> Result<RecordBatch, ArrowError> {
     let today = dead_letter_schema();
     let lacks = |name: &str| matches!(name, HEADERS | DETAIL) && rows.column_by_name(name).is_none();
@@ -71,7 +72,7 @@ pub fn of_today(rows: RecordBatch) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_new(today, columns)
 }
 
-/// Dead letters as the records they were, for another attempt to decode them.
+/// Turns dead letters back into records, for another attempt to decode them.
 pub fn to_records(letters: RecordBatch) -> Result<Fetched, ArrowError> {
     let letters = of_today(letters)?;
     let offsets = letters.column(1).as_primitive::<Int64Type>().clone();
@@ -122,7 +123,7 @@ mod tests {
         assert_eq!(fetched.records.values.value(0), b"{");
         assert!(fetched.records.keys.is_null(1) && fetched.records.values.is_null(1));
         assert_eq!(fetched.records.headers.iter().collect::<Vec<_>>(), [Some(headers), None]);
-        // As earlier versions wrote them.
+        // The form that earlier versions wrote.
         let with_headers = of_today(batch.project(&[0, 1, 2, 3, 4, 5, 6]).unwrap()).unwrap();
         assert_eq!((with_headers.schema(), with_headers.column(7).null_count()), (dead_letter_schema(), 2));
         assert_eq!(with_headers.column(6), batch.column(6));

@@ -1,4 +1,4 @@
-//! Landed records as they were read from the log: the raw bytes of a segment and of its dead letters.
+//! Landed records as they were in the log: the raw bytes of a segment and of its dead letters.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::dead_letters;
 
 const BATCH_ROWS: usize = 8192;
 
-/// The records of one segment, in batches: those that decoded by offset, then those that did not.
+/// The records of one segment, in batches: those that decoded by offset, then the dead letters.
 #[derive(Debug)]
 pub struct LandedRecords {
     rows: ParquetRecordBatchReader,
@@ -25,8 +25,7 @@ pub struct LandedRecords {
 }
 
 impl LandedRecords {
-    /// Reads the segment's objects; they are decompressed as the batches are asked for, which is work for a thread
-    /// that may block.
+    /// Reads the segment's objects. The iterator decompresses them, which is work for a thread that may block.
     ///
     /// # Errors
     /// When one of them is gone, is no such object, or is of a later format. Whoever reads a segment without this

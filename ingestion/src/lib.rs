@@ -1,4 +1,6 @@
-//! From sources into the log, and from the log, decoded, to both layers.
+//! Ingestion: records from sources into the log, and decoded records from the log to both layers.
+
+#![warn(missing_docs)]
 
 pub mod append;
 pub mod dead_letters;

@@ -1,5 +1,5 @@
-//! Segments that were landed under an older schema: decoded again from the raw bytes, the master data set. What views
-//! see of them and what is shown of them is the same.
+//! Segments landed under an older schema, decoded again from the raw bytes, which are the master data set. Views and
+//! queries see the same rows of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,10 +19,10 @@ use crate::dead_letters;
 use crate::formats::{Decoded, Decoder};
 use crate::landed_records::LandedRecords;
 
-/// Batches that wait for who reads them.
+/// Number of batches that wait for their reader.
 const AHEAD: usize = 2;
 
-/// Whether the segment's rows are not those that its records decode into now.
+/// Whether the segment was landed under another schema, so that its records may decode into other rows now.
 pub fn is_older(segment: &Segment, stream: &Stream) -> bool {
     segment.schema != stream.fingerprint()
 }
@@ -45,13 +45,13 @@ enum What {
 }
 
 impl Redecode {
-    /// The rows: columns of [`Stream::decoded_schema`].
+    /// Decodes the rows: columns of [`Stream::decoded_schema`].
     pub fn new(stream: &Arc<Stream>, store: &Store, segments: Vec<Segment>) -> Self {
         Self::of(What::Rows, stream.decoded_schema(), stream, store, segments)
     }
 
-    /// The records that do not decode, whatever was said of them when they were landed: columns of
-    /// [`dead::dead_letter_schema`].
+    /// Decodes the records that do not decode now, whatever the segment's dead letters were: columns of
+    /// [`dead_letters::dead_letter_schema`].
     pub fn dead_letters(stream: &Arc<Stream>, store: &Store, segments: Vec<Segment>) -> Self {
         Self::of(What::DeadLetters, dead_letters::dead_letter_schema(), stream, store, segments)
     }
@@ -61,7 +61,7 @@ impl Redecode {
         Self { what, schema, stream, store, segments, decoded: Arc::default() }
     }
 
-    /// Adds the records that are decoded to `decoded`.
+    /// Adds the number of decoded records to `decoded`.
     pub fn counted(self, decoded: Arc<AtomicU64>) -> Self {
         Self { decoded, ..self }
     }
@@ -81,7 +81,7 @@ impl PartitionStream for Redecode {
         let room = consumer.register(context.memory_pool());
         builder.spawn(async move {
             for segment in segments {
-                // It is read as a whole.
+                // The segment is read as a whole.
                 room.try_resize(usize::try_from(segment.bytes).unwrap_or(usize::MAX))?;
                 let named = format!("segment `{}` cannot be decoded again", segment.path);
                 let records =
@@ -94,7 +94,7 @@ impl PartitionStream for Redecode {
                         let decoded = decoder.decode(segment.partition, &fetched).map_err(external)?;
                         count.fetch_add(fetched.records.len() as u64, Ordering::Relaxed);
                         if output.blocking_send(Ok(wanted(what, &decoded, &schema)?)).is_err() {
-                            // Nobody listens any more.
+                            // The reader is gone.
                             return Ok(false);
                         }
                     }
@@ -114,7 +114,7 @@ impl PartitionStream for Redecode {
 
 fn wanted(what: What, decoded: &Decoded, schema: &SchemaRef) -> Result<RecordBatch> {
     Ok(match what {
-        // Its columns renamed and made nullable; their types are the same.
+        // The columns are renamed and made nullable; their types are the same.
         What::Rows => RecordBatch::try_new(SchemaRef::clone(schema), decoded.rows.columns().to_vec())?,
         What::DeadLetters => dead_letters::to_batch(decoded.partition, &decoded.dead)?,
     })

@@ -1,4 +1,4 @@
-//! A stream as clients see it, so that who reads a source for it reads as the server does.
+//! A stream as clients see it, so that a client that reads a source for it reads as the server does.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use dovetail_api::stream::{ColumnInfo, StreamInfo};
 use dovetail_core::name::StreamName;
 use dovetail_core::pipeline::{Format, Header, OnBadRecord, OnDataLoss, Stream, StreamOptions};
 
-/// What a server says of a stream is not understood here.
+/// The error for a stream option of a server that this version does not know.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the server's {what} `{value}` is unknown here: is it of this version?")]
 pub struct UnknownOption {
-    /// Which of the stream's options.
+    /// The option.
     pub what: &'static str,
-    /// What the server says.
+    /// The server's value.
     pub value: String,
 }
 
@@ -31,13 +31,13 @@ fn name_of<T: PartialEq>(names: &[(&str, T)], value: T) -> String {
     names.iter().find(|(_, named)| *named == value).map_or_else(String::new, |(name, _)| (*name).to_owned())
 }
 
-/// The value that the server calls `name`; a newer one may have more of them.
+/// The value that the server calls `name`; a newer server may have more of them.
 fn named<T: Copy>(names: &[(&str, T)], what: &'static str, name: &str) -> Result<T, UnknownOption> {
     let found = names.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
     found.ok_or_else(|| UnknownOption { what, value: name.to_owned() })
 }
 
-/// All of `stream` that reading a source for it needs.
+/// The part of `stream` that a reader of its sources needs.
 pub fn stream_info(stream: &Stream) -> StreamInfo {
     let options = &stream.options;
     let columns = stream.columns.fields().iter().map(|f| ColumnInfo {
@@ -63,10 +63,10 @@ pub fn stream_info(stream: &Stream) -> StreamInfo {
     }
 }
 
-/// A stream that reads sources as the server's does. Its columns have names, not types.
+/// A stream for reading sources as the server does. Its columns have names, not types.
 ///
 /// # Errors
-/// When the server has options that are unknown here.
+/// When the server has options that this version does not know.
 pub fn stream_of(info: StreamInfo) -> Result<Stream, UnknownOption> {
     let column = |column: &ColumnInfo| Field::new(&column.name, DataType::Utf8, column.nullable);
     let columns: Vec<Field> = info.columns.iter().map(column).collect();

@@ -1,4 +1,4 @@
-//! What the serving layer is made from and what it may use.
+//! The parts and limits of the serving layer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,39 +18,45 @@ use crate::landing_status::Landing;
 /// Limits of the serving layer.
 #[derive(Debug, Clone)]
 pub struct ServingConfig {
-    /// Longest time of one query; a session may ask for less.
+    /// Longest time of one query; a session may set a shorter one.
     pub query_timeout: Duration,
     /// Memory of one query, bytes.
     pub query_memory: usize,
     /// Memory of all queries together, bytes.
     pub total_memory: usize,
-    /// Batch states that are kept decoded, bytes.
+    /// Memory for decoded batch states, merged copies and answers, bytes.
     pub state_cache_bytes: usize,
-    /// Queries that run at the same time; more wait for their turn until their time is over.
+    /// Queries that run at the same time; others wait until their time is over.
     pub max_queries: usize,
-    /// Connections of the PostgreSQL wire; more are turned away.
+    /// Connections of the PostgreSQL wire; further ones are refused.
     pub max_connections: usize,
-    /// How long a query waits for the speed layer to reach the generation's cut.
+    /// Time for which a query waits until the speed layer has reached the generation's cut.
     pub catch_up: Duration,
 }
 
-/// What the serving layer reads from.
+/// The parts that the serving layer reads from.
 pub struct ServingParts {
-    /// In the pipeline's order.
+    /// The planned views, in the pipeline's order.
     pub views: Vec<Planned>,
+    /// The pipeline's streams.
     pub streams: Vec<Arc<Stream>>,
-    /// Holds the lookups, under their names ([`dovetail_core::view::Planner::context`]).
+    /// Context with the lookups, under their names ([`dovetail_core::view::Planner::context`]).
     pub lookups: SessionContext,
+    /// The catalog of generations.
     pub catalog: Catalog,
+    /// The store of batch states and segments.
     pub store: Store,
+    /// The speed layer, of this process or of others.
     pub realtime: Arc<dyn Realtime>,
-    /// For log ends and lag; without it they are unknown.
+    /// The log, for its ends and for lag; `None` leaves them unknown.
     pub log: Option<Arc<dyn Log>>,
-    /// Without it, what landing does is unknown.
+    /// The batch layer's landing; `None` leaves its state unknown.
     pub landing: Option<Arc<dyn Landing>>,
+    /// The clock for ages.
     pub clock: Clock,
-    /// Renders `/metrics`; without it that is empty.
+    /// Renders `/metrics`; `None` leaves that empty.
     pub metrics: Option<PrometheusHandle>,
+    /// The limits.
     pub config: ServingConfig,
 }
 

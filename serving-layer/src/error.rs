@@ -1,4 +1,4 @@
-//! Why a query was not answered, in words and as codes of both interfaces.
+//! The reasons why a query was not answered, in words and as the codes of both interfaces.
 
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
@@ -9,32 +9,43 @@ use dovetail_core::store::StoreError;
 
 use crate::position::{Position, cut_position};
 
-/// The kinds of failure that callers tell apart.
+/// The kind of a failure, for callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
+    /// The statement does not parse.
     Syntax,
+    /// No such table or view.
     UndefinedTable,
+    /// No such column.
     UndefinedColumn,
+    /// No such function, or not with these arguments.
     UndefinedFunction,
-    /// The statement is understood and wrong.
+    /// The statement parses and is wrong otherwise.
     Invalid,
-    /// The values it met are wrong: a cast, a division by zero.
+    /// Values are wrong: a cast, a number out of range.
     Data,
+    /// A division by zero.
     DivisionByZero,
+    /// The statement is valid and not supported.
     Unsupported,
+    /// The statement would write.
     ReadOnly,
+    /// The query's time is over, or it was cancelled.
     Timeout,
+    /// The query needs more memory than it may use.
     Memory,
-    /// More queries than may run at the same time.
+    /// Too many queries run at the same time.
     TooMany,
-    /// Ask again later.
+    /// The data is not ready; retry later.
     NotReady,
     /// An object or the catalog cannot be read.
     Storage,
+    /// A bug.
     Internal,
 }
 
 impl Reason {
+    /// Every reason.
     pub const ALL: [Self; 15] = [
         Self::Syntax,
         Self::UndefinedTable,
@@ -53,7 +64,7 @@ impl Reason {
         Self::Internal,
     ];
 
-    /// The word in answers over HTTP. It never changes.
+    /// The code in answers over HTTP. It never changes.
     pub fn code(self) -> &'static str {
         match self {
             Self::Syntax => "syntax_error",
@@ -108,18 +119,22 @@ impl Reason {
     }
 }
 
-/// Why a query was not answered.
+/// The error of a query that was not answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct QueryError {
+    /// Its kind.
     pub reason: Reason,
+    /// The error, in lower case and without a full stop.
     pub message: String,
+    /// The remedy, if one is known.
     pub hint: Option<String>,
-    /// Where in the statement, when that is known.
+    /// The place in the statement, if it is known.
     pub position: Option<Position>,
 }
 
 impl QueryError {
+    /// An error without a hint and a position.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into(), hint: None, position: None }
     }
@@ -139,7 +154,7 @@ impl QueryError {
             .with_hint("records enter through `dovetail ingest` or `POST /v1/streams/{stream}/records`")
     }
 
-    /// `setting` is the one that says how long.
+    /// The error of a query whose time is over; `setting` is the one with the limit.
     pub(crate) fn timeout(limit: std::time::Duration, setting: &str) -> Self {
         let message = format!("canceling statement due to statement timeout: `{setting}` allows it {limit:?}");
         Self::new(Reason::Timeout, message)
@@ -205,7 +220,7 @@ impl From<DataFusionError> for QueryError {
     }
 }
 
-/// What to write instead, where DataFusion does not say it or says it in its own terms.
+/// The remedy, where DataFusion gives none or gives it in its own terms.
 fn hint(error: &DataFusionError) -> Option<String> {
     const SAME_NAME: &str = "Projections require unique expression names";
     hint_of(error).or_else(|| match error.find_root() {
@@ -218,7 +233,7 @@ fn hint(error: &DataFusionError) -> Option<String> {
     })
 }
 
-/// The error of ours that travelled through DataFusion, if it was one.
+/// This program's error that travelled through DataFusion, if it was one.
 fn own(error: &DataFusionError) -> Option<&QueryError> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
@@ -279,7 +294,7 @@ fn classified(root: &DataFusionError) -> QueryError {
     }
 }
 
-/// A list of all columns of a wide join helps nobody.
+/// The text without most of a list of columns, which is long for a wide join.
 fn shortened(text: &str) -> String {
     const MESSAGE_CHARS_MAX: usize = 400;
     match text.char_indices().nth(MESSAGE_CHARS_MAX) {
@@ -299,7 +314,7 @@ fn planning(text: &str) -> Reason {
     }
 }
 
-/// Without the backtrace that a debug build appends.
+/// The text without the backtrace that a debug build appends.
 fn first_part(text: &str) -> String {
     text.split(DataFusionError::BACK_TRACE_SEP).next().unwrap_or(text).to_owned()
 }

@@ -1,12 +1,14 @@
 //! The serving layer: snapshots of batch and realtime views behind SQL.
 //!
 //! ```text
-//! postgres ─┐                                  ┌─ states    batch states, decoded once
-//! http     ─┴─► query ─► schema ─► provider ─► leaf ─► base │ merged ahead
-//!                         │ sys, raw            └─ snapshot: one generation, realtime slices that meet it
+//! postgres ─┐                                     ┌─ batch states, decoded once
+//! http     ─┴─► query ─► schemas ─► view_table ─► view_scan ─► merged copies
+//!                         │ sys, raw              └─ snapshot: one generation, realtime slices that meet it
 //! ```
 //! Read-only in every part: statements are checked ([`sql`]), plans are checked, and the catalog that queries see
-//! takes nothing in ([`schema`]).
+//! accepts no writes ([`sql::schemas`]).
+
+#![warn(missing_docs)]
 
 mod config;
 mod error;

@@ -1,5 +1,5 @@
-//! Memory: every byte that grows with data is of a pool. A query has a limit of its own, and all of them have one
-//! together with what is done beside them; what is kept between queries has another (see `cache`).
+//! Memory pools: every byte that grows with data belongs to one. A query has a limit of its own, and all queries share
+//! one limit with the work beside them; data kept between queries has another (see `cache`).
 //!
 //! ```text
 //! query.total_memory ─┬─ query      each within query.memory
@@ -45,29 +45,29 @@ impl Shared {
     }
 }
 
-/// What one query, or one thing that is done beside the queries, may use: within its own limit and within what all
-/// others leave.
+/// The memory of one query, or of one task beside the queries: within its own limit and within the rest of the shared
+/// one.
 #[derive(Debug)]
 pub struct Pool {
-    /// What its bytes are counted as.
+    /// The metric's label of its bytes.
     part: &'static str,
     gauge: Gauge,
-    /// What the query reads, in the words of its statement.
+    /// The tables that the query reads, in the words of its statement.
     reads: Vec<String>,
     own: GreedyMemoryPool,
     limit: usize,
     all: Shared,
-    /// What was refused last, in words for people.
+    /// The last refusal, for people.
     refused: Mutex<Option<QueryError>>,
 }
 
 impl Pool {
-    /// Of a query that reads the tables `reads`.
+    /// The pool of a query that reads the tables `reads`.
     pub(crate) fn of_query(limit: usize, reads: Vec<String>, all: &Shared) -> Arc<Self> {
         Self::made("query", limit, reads, all)
     }
 
-    /// Without a limit of its own.
+    /// A pool without a limit of its own.
     pub(crate) fn of(part: &'static str, all: &Shared) -> Arc<Self> {
         Self::made(part, usize::MAX, vec![], all)
     }
@@ -78,28 +78,28 @@ impl Pool {
         Arc::new(Self { part, gauge, reads, own, limit, all: all.clone(), refused: Mutex::default() })
     }
 
-    /// As DataFusion wants it.
+    /// The pool in DataFusion's interface.
     pub fn shared(self: &Arc<Self>) -> Arc<dyn MemoryPool> {
         Arc::<Self>::clone(self)
     }
 
-    /// Nothing yet, to be grown with what is done for `view`.
+    /// An empty reservation for work on `view`.
     pub fn for_view(self: &Arc<Self>, view: impl fmt::Display) -> MemoryReservation {
         MemoryConsumer::new(format!("{VIEW}{view}")).register(&self.shared())
     }
 
-    /// Takes `bytes` for `view`, until what is returned is dropped.
+    /// Reserves `bytes` for `view`, until the reservation is dropped.
     ///
     /// # Errors
-    /// When there is no room; says what for, how much, and which setting is the limit.
+    /// When there is not enough memory; the message has the purpose, the size and the setting of the limit.
     pub fn take(self: &Arc<Self>, view: impl fmt::Display, bytes: usize) -> Result<MemoryReservation, QueryError> {
         let reservation = self.for_view(view);
         reservation.try_grow(bytes).map_err(|error| self.explain(error))?;
         Ok(reservation)
     }
 
-    /// The error in words for people: if memory was short, which part asked for how much, and which setting is the
-    /// limit. What DataFusion says of it is for the log.
+    /// The error for people: for a lack of memory, the part that asked, the size and the setting of the limit.
+    /// DataFusion's own text is logged.
     pub fn explain(&self, error: DataFusionError) -> QueryError {
         if !matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) {
             return error.into();
@@ -131,15 +131,15 @@ impl Pool {
         let refused = QueryError::new(Reason::Memory, message.clone()).with_hint(hint);
         *self.refused.lock() = Some(refused);
         metrics::counter!("dovetail_memory_refused_total", "part" => self.part).increment(1);
-        // Operators of DataFusion make do with less when they are told this.
+        // DataFusion's operators use less memory after this error.
         DataFusionError::ResourcesExhausted(message)
     }
 }
 
-/// How the name of a consumer of a view's begins.
+/// Prefix of the name of a view's consumer.
 const VIEW: &str = "view ";
 
-/// Who asked, in words: a view, or a part of the query over what it reads.
+/// The consumer in words: a view, or a part of the query over the tables that it reads.
 fn described(asker: &str, reads: &[String]) -> String {
     if let Some(view) = asker.strip_prefix(VIEW) {
         return format!("view `{view}`");
@@ -168,7 +168,7 @@ fn subject(part: &str) -> &str {
     }
 }
 
-/// As settings spell sizes, `1.5 MiB`.
+/// A size in the spelling of settings, `1.5 MiB`.
 pub(crate) fn size(bytes: usize) -> String {
     const UNITS: [(u32, &str); 3] = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
     match UNITS.iter().find(|(bits, _)| bytes >> bits > 0) {

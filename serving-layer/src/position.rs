@@ -1,14 +1,16 @@
-//! Where in a statement something is wrong.
+//! The position of an error in a statement.
 
 /// A place in a statement; both numbers begin at 1 and count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
+    /// Line, from 1.
     pub line: u64,
+    /// Column in characters, from 1.
     pub column: u64,
 }
 
 impl Position {
-    /// The 1-based number of the character in `sql`, as the PostgreSQL wire wants it.
+    /// The 1-based index of the character in `sql`, for the PostgreSQL wire.
     pub fn character(self, sql: &str) -> usize {
         let before: usize =
             sql.split('\n').take(self.line.saturating_sub(1) as usize).map(|l| l.chars().count() + 1).sum();

@@ -1,4 +1,4 @@
-//! The serving layer: what it holds for as long as the process lives.
+//! The serving layer's state for the life of the process.
 
 use std::sync::Arc;
 
@@ -28,9 +28,9 @@ pub struct Serving {
     pub(crate) layers: Arc<Layers>,
     pub(crate) tables: Arc<Tables>,
     follower: Arc<Follower>,
-    /// Everything but the tables, which each query brings.
+    /// The query context without the tables, which each query adds.
     pub(crate) template: SessionContext,
-    /// Made once: it parses the questions it replaces.
+    /// Made once, because it parses the questions that it replaces.
     pub(crate) dialect: Dialect,
     pub(crate) threads: Threads,
     /// A permit for each query that may run at the same time.
@@ -48,10 +48,10 @@ impl std::fmt::Debug for Serving {
 }
 
 impl Serving {
-    /// Makes the serving layer and takes up the catalog's current generation.
+    /// Makes the serving layer and serves the catalog's current generation.
     ///
     /// # Errors
-    /// When the lookups cannot be taken over or the catalog cannot be read.
+    /// When the lookups cannot be registered or the catalog cannot be read.
     pub async fn new(parts: ServingParts) -> Result<Arc<Self>, QueryError> {
         let lookups = Lookups::take(&parts).await?;
         let layers = Arc::new(Layers::new(&parts));
@@ -82,26 +82,26 @@ impl Serving {
         }))
     }
 
-    /// Starts what runs beside the queries: following the catalog's current generation, and comparing the layers
-    /// when it moves. Ends when `shutdown` is cancelled.
+    /// Starts the tasks beside the queries: watching the catalog's current generation, and comparing the layers when it
+    /// changes. They end when `shutdown` is cancelled.
     pub fn run(self: &Arc<Self>, tracker: &TaskTracker, shutdown: CancellationToken) {
         background::spawn(tracker, &shutdown, "follow_generation", Arc::clone(&self.follower).run());
         background::spawn(tracker, &shutdown, "watch_drift", drift::watch(Arc::clone(&self.layers)));
     }
 
-    /// Moves on to the catalog's current generation now, as [`Serving::run`] does by itself.
+    /// Moves to the catalog's current generation now, as [`Serving::run`] does by itself.
     ///
-    /// Returns whether it is served: not while the speed layer is on its way to its cut.
+    /// Returns whether it is served: not while the speed layer has not reached its cut.
     pub async fn follow(&self) -> Result<bool, QueryError> {
         self.follower.follow().await
     }
 
-    /// Memory for verifying: within what all queries may use together.
+    /// A memory pool for `verify`, within the limit of all queries.
     pub fn memory_to_verify(&self) -> Arc<Pool> {
         Pool::of("verify", &self.layers.memory)
     }
 
-    /// The generation that is served.
+    /// The served generation.
     pub fn generation(&self) -> Generation {
         self.layers.served().generation()
     }

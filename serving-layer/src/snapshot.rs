@@ -1,7 +1,6 @@
 //! Snapshots: one generation, and for each view the realtime states that meet it.
 //!
-//! A query holds one [`Pin`]. Whatever it scans, and however often, comes from the same generation and, view by
-//! view, from the same slices.
+//! A query has one [`Pin`], its snapshot. All its scans read the same generation and, view by view, the same slices.
 
 pub(crate) mod batch_states;
 pub(crate) mod cache;
@@ -33,33 +32,36 @@ use crate::snapshot::generation::{Filled, Served};
 use crate::snapshot::layers::Layers;
 use crate::snapshot::watch_generation::kept;
 
-/// Pause between two questions to a speed layer that is catching up.
+/// Pause between two requests to a speed layer that is catching up.
 const CATCH_UP_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The realtime states of one view, met with a generation's cut.
+/// The realtime part of one view's snapshot, met with a generation's cut.
 #[derive(Debug)]
 pub(crate) struct Tail {
     pub(crate) met: Met,
-    /// The records that both layers leave out, below the head.
+    /// Tally of the records below the head that both layers leave out.
     pub(crate) errors: Tally,
-    /// By partition, ascending, in order and without a gap.
+    /// The slices by partition, ascending, in order and without a gap.
     pub(crate) slices: Vec<Slice>,
 }
 
-/// What one view's answer is as of.
+/// The offsets that one view's answer covers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AsOf {
+    /// The view.
     pub view: ViewName,
+    /// The generation of its batch view.
     pub generation: Generation,
-    /// The batch layer holds everything below.
+    /// The batch layer's states hold every record below it.
     pub cut: Cut,
-    /// Everything below is in the answer.
+    /// The answer holds every record below it.
     pub head: Offsets,
-    /// Records below the head whose evaluation failed: the answer leaves them out, `sys.view_errors` lists them.
+    /// Tally of the records below the head whose evaluation failed: the answer leaves them out, `sys.view_errors` lists
+    /// them.
     #[serde(skip_serializing_if = "Tally::is_zero", serialize_with = "count")]
     pub errors: Tally,
-    /// Partitions of which the answer has nothing above the cut, because no speed layer holds them at the moment.
-    /// Only with a partial answer, which has to be asked for.
+    /// Partitions without a speed layer at the moment: the answer has none of their records above the cut. Empty unless
+    /// a partial answer was requested.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<i32>,
 }
@@ -68,7 +70,7 @@ fn count<S: Serializer>(errors: &Tally, serializer: S) -> Result<S::Ok, S::Error
     serializer.serialize_u64(errors.count)
 }
 
-/// One query's hold on what it reads.
+/// One query's snapshot.
 #[derive(Debug)]
 pub(crate) struct Pin {
     pub(crate) layers: Arc<Layers>,
@@ -86,7 +88,7 @@ impl Pin {
         Self::on(layers, served, false)
     }
 
-    /// On a generation that is kept.
+    /// A snapshot of a kept generation.
     pub(crate) async fn of(layers: Arc<Layers>, generation: Generation) -> Result<Self, QueryError> {
         let served = kept(&layers, generation).await?;
         Ok(Self::on(layers, served, true))
@@ -96,12 +98,12 @@ impl Pin {
         Self { layers, served, named, partial: false, tails: Mutex::default() }
     }
 
-    /// With `partial`, partitions that no speed layer holds end at the cut, and are named.
+    /// The same; with `partial`, partitions without a speed layer end at the cut and are named.
     pub(crate) fn partial(self, partial: bool) -> Self {
         Self { partial, ..self }
     }
 
-    /// The batch states of `view`; none at all before the first generation.
+    /// The batch states of `view`; empty before the first generation.
     pub(crate) async fn states(&self, view: &Arc<View>) -> Result<Arc<States>, QueryError> {
         match self.served.filled(view) {
             Filled::Nothing => Ok(States::none()),
@@ -110,7 +112,7 @@ impl Pin {
         }
     }
 
-    /// The realtime states of `view` from this generation's cut.
+    /// The realtime part of `view` from this generation's cut.
     pub(crate) async fn tail(&self, view: &Arc<View>) -> Result<Arc<Tail>, QueryError> {
         let cell = {
             let mut tails = self.tails.lock();
@@ -136,12 +138,12 @@ impl Pin {
                         let errors = realtime.slices.iter().fold(below, |all, slice| all + slice.errors.tally);
                         return Ok(Arc::new(Tail { met, errors, slices: realtime.slices }));
                     }
-                    // A partition that has only just been taken up.
+                    // The partition has only just been added.
                     Err(error @ MeetError::Missing { .. }) => missing(not_met(view, &error).message),
                     Err(error) => return Err(not_met(view, &error)),
                 },
                 Err(RealtimeError::Unfilled(_)) => return Err(self.not_filled(view).await),
-                // What was folded and dropped since does not come back by waiting.
+                // A range that was folded and dropped since does not come back by waiting.
                 Err(RealtimeError::CatchingUp { .. } | RealtimeError::Dropped { .. })
                     if self.named && self.is_another() =>
                 {
@@ -162,7 +164,7 @@ impl Pin {
         }
     }
 
-    /// What has stopped is missing: without a word, an answer up to there would be taken for one up to now.
+    /// Moves stopped partitions to the missing ones: an answer that silently ends there would look current.
     fn without_stopped(&self, view: &View, mut realtime: RealtimeView) -> RealtimeView {
         for (partition, held_up) in self.layers.realtime.held_up(&view.name) {
             if !held_up.by_itself && realtime.head.contains(partition) {
@@ -175,8 +177,8 @@ impl Pin {
         realtime
     }
 
-    /// The objects that list the records that `view` leaves out below the cut, and the slices that have those above.
-    /// Also of a view that cannot be answered: what is listed may be why.
+    /// The objects that list the records that `view` leaves out below the cut, and the slices with those above. Also
+    /// for a view that cannot be answered, since these records may be the cause.
     pub(crate) async fn left_out(&self, view: &Arc<View>) -> Result<(Vec<StateFile>, Vec<Slice>), QueryError> {
         let (cut, files) = match self.served.filled(view) {
             Filled::Nothing | Filled::NotYet => (Cut::default(), vec![]),
@@ -190,8 +192,8 @@ impl Pin {
         Ok((files, slices))
     }
 
-    /// Whether what was read can be met: all of it, or if that was asked for, whatever there is. It is not waited for
-    /// partitions that are folded again then, only for answers that are still on their way.
+    /// Returns `realtime` if it can be met: all of it, or for a partial answer the parts that exist. A partial answer
+    /// waits only for answers of members that are due, not for partitions that are folded again.
     fn enough(&self, realtime: RealtimeView, late: bool) -> Result<RealtimeView, RealtimeError> {
         if !self.partial {
             return realtime.whole();
@@ -214,7 +216,7 @@ impl Pin {
         }
     }
 
-    /// What was read so far, by view.
+    /// The offsets covered by each view read so far.
     pub(crate) fn as_of(&self) -> Vec<AsOf> {
         let tails = self.tails.lock();
         let mut all: Vec<AsOf> = tails

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-/// Bounds and intervals; defaults live with the command line.
+/// Bounds and intervals of the speed layer; the command line has the defaults.
 #[derive(Debug, Clone)]
 pub struct SpeedConfig {
-    /// Bytes of states above which an incremental batch run is asked for. At twice as many, folding pauses until
-    /// a published generation lets slices retire.
+    /// Bytes of states above which an incremental batch run is requested. At twice as many, folding pauses until a
+    /// published generation lets slices retire.
     pub memory_limit: usize,
-    /// A view's open state is sealed at most this often for its readers: an answer is at most so much older than
-    /// what was folded.
+    /// Least time between two seals of a view's open state for its readers: the greatest age of an answer relative to
+    /// the folded records.
     pub seal_interval: Duration,
-    /// How often the catalog is asked for changes that another process made.
+    /// Interval of polls for changes of the catalog by other processes.
     pub poll_interval: Duration,
 }

@@ -1,4 +1,4 @@
-//! What the speed layer has to hold for each view, as the catalog says: decided here, done by the partitions.
+//! The desired state of the speed layer by the catalog: decided here, applied by the partitions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,38 +9,38 @@ use dovetail_core::name::{StreamName, ViewName};
 use dovetail_core::offsets::{Cut, Offsets};
 use dovetail_core::view::View;
 
-/// Where a view's slices have to start.
+/// The start of a view's slices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Start {
-    /// At a cut: that of the current generation.
+    /// A cut: that of the current generation.
     Cut(Cut),
-    /// At the log's beginning: nothing was ever published.
+    /// The log's beginning: nothing was ever published.
     Beginning,
-    /// Nowhere: generations exist, but none holds this view yet.
+    /// None: generations exist, but none contains this view yet.
     Unfilled,
 }
 
-/// Of one view.
+/// The desired state of one view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) start: Start,
-    /// The previous generation's cut: kept for readers that still use it.
+    /// The previous generation's cut, kept for readers that still use it.
     pub(crate) previous: Option<Cut>,
-    /// Cuts of runs under way: boundaries there will be asked for.
+    /// Cuts of runs in progress: boundaries will be requested there.
     pub(crate) coming: Vec<Cut>,
 }
 
-/// Of all views.
+/// The desired state of all views.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Targets {
     pub(crate) views: BTreeMap<ViewName, Target>,
-    /// Where the landing of each stream begins, as far as it is known: read while nothing is published.
+    /// The known starts of each stream's landing: used while nothing is published.
     pub(crate) landed_from: BTreeMap<StreamName, Offsets>,
 }
 
 impl Targets {
-    /// Whether records of the landing are missing in a log that starts at `log_start`: what is folded from there
-    /// would not be everything.
+    /// Whether records of the landing are missing in a log that starts at `log_start`: a state folded from there would
+    /// be incomplete.
     pub(crate) fn lost(&self, stream: &StreamName, partition: i32, log_start: i64) -> bool {
         let landed = self.landed_from.get(stream).and_then(|from| from.iter().find(|&(p, _)| p == partition));
         landed.is_some_and(|(_, first)| first < log_start)
@@ -48,7 +48,7 @@ impl Targets {
 }
 
 impl Target {
-    /// Where one partition's slices have to start, unless the view is unfilled.
+    /// The start of one partition's slices, unless the view is unfilled.
     pub(crate) fn start(&self, partition: i32) -> Option<i64> {
         match &self.start {
             Start::Cut(cut) => Some(cut.get(partition)),
@@ -67,14 +67,14 @@ impl Target {
         cuts.chain(self.start(partition)).collect()
     }
 
-    /// Below which offset slices may retire: the lower of both cuts.
+    /// The offset below which slices may retire: the lower of both cuts.
     pub(crate) fn retire_below(&self, partition: i32) -> i64 {
         let start = self.start(partition).unwrap_or(0);
         self.previous.as_ref().map_or(start, |previous| previous.get(partition).min(start))
     }
 }
 
-/// Reads from the catalog what `views` need; `topics` are those of their streams. `before` is what was true last:
+/// Reads the desired state of `views` from the catalog; `topics` are those of their streams. `before` is the last one:
 /// its cuts become the previous ones.
 pub(crate) async fn read(
     catalog: &Catalog,

@@ -1,4 +1,4 @@
-//! The doors to a stream's partitions: a task behind each, and another one when the topic gets another partition.
+//! The handles to a stream's partitions: a task behind each, and another one when the topic gets another partition.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -21,39 +21,39 @@ use crate::views::Views;
 /// The partitions of one stream.
 #[derive(Debug)]
 pub(crate) struct Doors {
-    /// By number; a topic gets more, never fewer.
+    /// By partition number; a topic gets more, never fewer.
     all: RwLock<Arc<Vec<Door>>>,
-    /// Grows when a head of any partition moves, or one comes or goes.
+    /// Grows when the head of any partition moves, or a partition comes or goes.
     pub(crate) moved: watch::Sender<u64>,
     parts: DoorParts,
 }
 
-/// What every partition of a stream is opened with.
+/// The parts that every partition of a stream is opened with.
 #[derive(Debug)]
 pub(crate) struct DoorParts {
     pub(crate) feed: Arc<Feed>,
     pub(crate) views: Vec<Arc<View>>,
     pub(crate) targets: watch::Receiver<Targets>,
     pub(crate) owned: Option<watch::Receiver<Owned>>,
-    /// Of all partitions of all streams.
+    /// Bytes of all partitions of all streams.
     pub(crate) total_bytes: Arc<AtomicUsize>,
     pub(crate) config: SpeedConfig,
     pub(crate) tracker: TaskTracker,
     pub(crate) shutdown: CancellationToken,
 }
 
-/// How to reach a partition's task.
+/// The handle to a partition's task.
 #[derive(Debug, Clone)]
 pub(crate) struct Door {
     pub(crate) inbox: mpsc::Sender<Message>,
     pub(crate) shared: Arc<Shared>,
 }
 
-/// Messages that may wait for one partition at a time.
+/// Number of messages that may wait for one partition.
 const MESSAGES_WAITING_MAX: usize = 256;
 
 impl Doors {
-    /// Opens every partition that the topic has, and those that it gets.
+    /// Opens every partition of the topic, and later ones when they are added.
     pub(crate) fn open_all(parts: DoorParts) -> Arc<Self> {
         let doors = Arc::new(Self { all: RwLock::default(), moved: watch::Sender::default(), parts });
         doors.open_up_to(doors.parts.feed.partitions());
@@ -66,7 +66,7 @@ impl Doors {
         Arc::clone(&self.all.read())
     }
 
-    /// Opens the partitions below `there` that are not open.
+    /// Opens the partitions with numbers below `there` that are not open.
     fn open_up_to(&self, there: u32) {
         let mut doors = self.all().to_vec();
         for partition in doors.len()..there as usize {

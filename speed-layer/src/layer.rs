@@ -1,4 +1,4 @@
-//! The layer: a task per partition, one that follows the catalog, and the door for readers.
+//! The speed layer: a task per partition, one that watches the catalog, and the interface for readers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -27,22 +27,25 @@ use crate::status::PartitionStatus;
 use crate::view_fold::Subscriber;
 use crate::watch_catalog::Follow;
 
-/// What the layer is made of.
+/// The parts and settings of the speed layer.
 #[derive(Debug)]
 pub struct SpeedParts {
+    /// The views to fold.
     pub views: Vec<Arc<View>>,
-    /// A feed for every stream that a view reads.
+    /// The decoded log of every stream that a view reads.
     pub feeds: HashMap<StreamName, Arc<Feed>>,
+    /// The catalog of generations and cuts.
     pub catalog: Catalog,
-    /// The partitions to fold, when other processes fold the others; `None` folds all.
+    /// The assigned partitions, when other processes fold the others; `None` folds all.
     pub owned: Option<watch::Receiver<Owned>>,
+    /// The settings.
     pub config: SpeedConfig,
 }
 
-/// The running layer.
+/// The running speed layer.
 ///
-/// Reads are answered up to where a partition has folded, also when it is paused, stalled or stopped: the head says
-/// how far that is, [`SpeedLayer::status`] why it is no further.
+/// A partition is read up to its head, also when it is paused, stalled or stopped; [`SpeedLayer::status`] has the
+/// reason why it is not folded further.
 #[derive(Debug)]
 pub struct SpeedLayer {
     views: HashMap<ViewName, Known>,
@@ -51,7 +54,7 @@ pub struct SpeedLayer {
     pressure: Arc<Notify>,
 }
 
-/// A view and its number among its stream's views.
+/// A view and its index among its stream's views.
 #[derive(Debug)]
 struct Known {
     view: Arc<View>,
@@ -69,7 +72,7 @@ impl SpeedLayer {
         shutdown: &CancellationToken,
     ) -> Result<Arc<Self>, CatalogError> {
         let SpeedParts { views, feeds, catalog, owned, config } = parts;
-        // Before the first look: what changes after it is not missed.
+        // Before the first poll, so that later changes are not missed.
         let changes = catalog.changes();
         let topics: BTreeMap<_, _> = feeds.iter().map(|(s, feed)| (s.clone(), feed.stream().topic.clone())).collect();
         let first = desired_state::read(&catalog, &views, &topics, &Targets::default()).await?;
@@ -104,19 +107,19 @@ impl SpeedLayer {
         Ok(layer)
     }
 
-    /// Notified at every poll while states take more than the memory limit: somebody should start an incremental
+    /// Notified at every poll while states take more than the memory limit: the receiver should start an incremental
     /// batch run.
     pub fn pressure(&self) -> Arc<Notify> {
         Arc::clone(&self.pressure)
     }
 
-    /// Bytes of all states.
+    /// Bytes of all states in memory.
     pub fn bytes(&self) -> usize {
         self.total_bytes.load(Ordering::Relaxed)
     }
 
-    /// Tells of the end of a segment that is about to be landed: the next cut may fall there, and a slice that
-    /// ends there need not be folded again. Telling is a help, never needed, so it does not wait.
+    /// Announces the end of a segment that is about to be landed: the next cut may be there, and a slice that ends
+    /// there need not be folded again. The announcement saves work and is never needed, so it does not wait.
     pub fn expect_boundary(&self, stream: &StreamName, partition: i32, end: i64) {
         let doors = self.streams.get(stream).zip(usize::try_from(partition).ok());
         let door = doors.and_then(|(doors, p)| doors.all().get(p).cloned());
@@ -127,7 +130,7 @@ impl SpeedLayer {
         }
     }
 
-    /// How every partition that is this layer's is doing, by stream and partition.
+    /// The status of every partition assigned to this layer, by stream and partition.
     pub fn status(&self) -> Vec<PartitionStatus> {
         let mut all = vec![];
         for (stream, doors) in &self.streams {
@@ -146,7 +149,7 @@ impl SpeedLayer {
         all
     }
 
-    /// The view as it is folded here.
+    /// The view, if it is folded here.
     pub(crate) fn view(&self, view: &ViewName) -> Option<&Arc<View>> {
         self.views.get(view).map(|known| &known.view)
     }
@@ -156,20 +159,20 @@ impl SpeedLayer {
         self.streams.get(&view.stream).map(|doors| doors.moved.subscribe())
     }
 
-    /// The partitions of `view` that are this layer's, and how far it is folded there; `None` where it is unfilled.
+    /// The partitions of `view` assigned to this layer, each with its head; `None` where it is unfilled.
     pub(crate) fn heads(&self, view: &ViewName) -> Vec<(i32, Option<i64>)> {
         let Ok((doors, number)) = self.doors(view) else { return vec![] };
         let owned = (0..).zip(&*doors).filter(|(_, door)| door.shared.owned());
         owned.map(|(partition, door)| (partition, door.shared.head(number))).collect()
     }
 
-    /// From where the partitions of `view` can be read at the least.
+    /// The least offset from which each partition of `view` can be read.
     pub(crate) fn floors(&self, view: &ViewName) -> BTreeMap<i32, i64> {
         let Ok((doors, number)) = self.doors(view) else { return BTreeMap::new() };
         (0..).zip(&*doors).filter_map(|(p, door)| Some((p, door.shared.floor(number)?))).collect()
     }
 
-    /// Reads one partition of `view`; with a subscriber, what comes after can be read from where the answer ends.
+    /// Reads one partition of `view`; with a subscriber, a boundary is kept at the end of the answer.
     pub(crate) async fn read_partition(
         &self,
         view: &ViewName,
@@ -187,7 +190,7 @@ impl SpeedLayer {
         receive.await.unwrap_or_else(|_| Some(Err(ended(view, partition))))
     }
 
-    /// The partitions of the view's stream, and the view's number there.
+    /// The handles to the partitions of the view's stream, and the view's index there.
     fn doors(&self, view: &ViewName) -> Result<(Arc<Vec<Door>>, usize), RealtimeError> {
         let known = self.views.get(view).ok_or_else(|| RealtimeError::UnknownView(view.clone()))?;
         Ok((self.streams.get(&known.view.stream).map(|doors| doors.all()).unwrap_or_default(), known.number))
@@ -196,7 +199,7 @@ impl SpeedLayer {
 
 #[async_trait]
 impl Realtime for SpeedLayer {
-    /// Without the partitions that are not this layer's.
+    /// Omits the partitions that are not assigned to this layer.
     async fn read(&self, view: &ViewName, floor: &Cut) -> Result<RealtimeView, RealtimeError> {
         let (doors, _) = self.doors(view)?;
         let partitions = (0..).zip(&*doors).map(|(partition, _)| partition);
@@ -221,12 +224,12 @@ impl Realtime for SpeedLayer {
     fn keep_boundary(&self, view: &ViewName, at: &Offsets) {
         let Ok((doors, number)) = self.doors(view) else { return };
         for (partition, door) in (0..).zip(&*doors) {
-            // A partition too busy to take it only costs the reader a merge.
+            // If a partition is too busy to take the message, the reader only has to merge more.
             let _ = door.inbox.try_send(Message::Keep { view: number, at: at.get(partition) });
         }
     }
 
-    /// Without a view's partitions that are not filled.
+    /// Omits the partitions in which the view is unfilled.
     fn head(&self, view: &ViewName) -> Result<Offsets, RealtimeError> {
         let (doors, number) = self.doors(view)?;
         Ok((0..).zip(&*doors).filter_map(|(p, door)| Some((p, door.shared.head(number)?))).collect())

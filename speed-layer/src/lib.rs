@@ -1,14 +1,16 @@
-//! The speed layer: what came since the cut, folded in memory.
+//! The speed layer: records since the cut, folded in memory.
 //!
 //! ```text
 //! log partition   ──────────────┬───────────┬─────┬──┬─┬╌╌╌╌╌╌╌╌ log end
 //! slices            (retired)   │   slice   │slice│..│ │ open
-//!                               floor = cut              head
+//!                               start = cut              head
 //! ```
 //!
-//! Each partition of a stream has one [`partition`] task that folds every view of the stream. States merge but do
-//! not subtract, so a view's history since its cut is kept as [`dovetail_core::slices`] whose boundaries stay where a cut may
-//! fall. Nothing is on disk: after a restart the log is folded again from the cut.
+//! Each partition of a stream has one [`partition`] task that folds every view of the stream. States merge but do not
+//! subtract, so a view's history since its cut is kept as [`dovetail_core::slices`] whose boundaries stay where a cut
+//! may fall. Nothing is on disk: after a restart the log is folded again from the cut.
+
+#![warn(missing_docs)]
 
 mod config;
 mod desired_state;

@@ -1,7 +1,7 @@
 //! The task of one partition: folds its records for every view of the stream and answers readers in between.
 //!
-//! It does one thing at a time, and nothing that takes longer than a batch of the feed: a reader waits for at most
-//! one batch to be folded.
+//! It does one thing at a time, and nothing that takes longer than a batch of the decoded log: a reader waits for at
+//! most one batch to be folded.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::status::{FoldState, Shared};
 use crate::view_fold::Subscriber;
 use crate::views::Views;
 
-/// What a partition's task is told.
+/// A message to a partition's task.
 pub(crate) enum Message {
     Read(ReadRequest),
     /// A segment of the landing will end at this offset: a cut may fall there.
@@ -39,24 +39,24 @@ pub(crate) enum Message {
     },
 }
 
-/// A reader's question: the slices of view number `view` from `floor`.
+/// A request for the slices of view number `view` from `floor`.
 pub(crate) struct ReadRequest {
     pub(crate) view: usize,
     pub(crate) floor: i64,
-    /// Will ask for what comes after this answer.
+    /// The reader that will ask for the slices after this answer.
     pub(crate) subscriber: Option<Arc<Subscriber>>,
     pub(crate) answer: oneshot::Sender<ReadAnswer>,
 }
 
-/// `None`: the partition is not this layer's.
+/// The answer; `None` when the partition is not assigned to this layer.
 pub(crate) type ReadAnswer = Option<Result<Read, RealtimeError>>;
 
-/// What was read of one view in one partition.
+/// The slices of one view in one partition.
 #[derive(Debug)]
 pub(crate) struct Read {
     pub(crate) slices: Vec<Slice>,
     pub(crate) head: i64,
-    /// Where cuts lie or will.
+    /// Offsets of present and expected cuts.
     pub(crate) cuts: BTreeSet<i64>,
 }
 
@@ -69,7 +69,7 @@ pub(crate) struct PartitionFold {
     pub(crate) targets: watch::Receiver<Targets>,
     pub(crate) owned: OwnedHere,
     pub(crate) shared: Arc<Shared>,
-    /// Total of all partitions, and how much it may be before folding pauses.
+    /// Bytes of all partitions, and the limit above which folding pauses.
     pub(crate) total_bytes: Arc<AtomicUsize>,
     pub(crate) pause_above: usize,
     pub(crate) seal_interval: Duration,
@@ -78,34 +78,34 @@ pub(crate) struct PartitionFold {
 
 /// The loop's own state.
 struct State {
-    /// Whether the views have taken over the current targets.
+    /// Whether the views have applied the current desired state.
     aimed: bool,
-    /// Why nothing of this partition is folded: only another target changes that.
+    /// The reason why nothing of this partition is folded: only another desired state changes that.
     stopped: Option<String>,
-    /// What failed last and has not succeeded since.
+    /// The last failure that was not followed by a success.
     stalled: Option<String>,
-    /// When it is tried again; nothing is folded until then.
+    /// Time of the next attempt; nothing is folded until then.
     retry_at: Option<Instant>,
     backoff: Backoff,
-    /// When each view was sealed for a reader.
+    /// Time at which each view was sealed for a reader.
     sealed: Vec<Option<Instant>>,
-    /// Whether the last step folded again: the next one folds what is new, if there is anything.
+    /// Whether the last step folded again: the next one folds new records, if there are any.
     again: bool,
 }
 
-/// What the next step does.
+/// The next step.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Fold(i64),
     Again(i64),
 }
 
-/// How long the log may take to say that it is well.
+/// Time for the log to show that it is well.
 const LOG_TIMEOUT: Duration = Duration::from_millis(500);
 /// Pauses after what failed while folding.
 const FOLD_RETRY_FIRST: Duration = Duration::from_millis(20);
 const FOLD_RETRY_MAX: Duration = Duration::from_secs(5);
-/// How often a paused partition looks whether it may go on.
+/// Interval at which a paused partition checks whether it may go on.
 const PAUSED_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 impl PartitionFold {
@@ -128,7 +128,7 @@ impl PartitionFold {
                     self.handle(&mut state, message);
                 }
             }
-            // Whoever asked has the answer: merging slices holds up none of them.
+            // The readers have their answers: merging slices delays none of them.
             self.views.tidy();
             let paused = self.paused();
             self.show(&state, paused);
@@ -158,7 +158,7 @@ impl PartitionFold {
         }
     }
 
-    /// Where it may fold, and where it may fold again.
+    /// The offsets at which it may fold, and fold again.
     fn open_steps(&self, state: &State, paused: bool) -> (Option<i64>, Option<i64>) {
         if !state.aimed || state.retry_at.is_some() {
             return (None, None);
@@ -175,7 +175,7 @@ impl PartitionFold {
                 self.fold(state, &decoded).await;
                 self.count("dovetail_speed_records_total", &decoded, next, self.views.next());
                 if decoded.range.is_empty() {
-                    // The log's end moved and yet there is nothing: not to be asked again at once.
+                    // The log's end moved and yet there is no record: not to be asked again at once.
                     state.retry_later("the log has nothing at its end yet".to_owned());
                 }
             }
@@ -213,7 +213,7 @@ impl PartitionFold {
         metrics::counter!(counter, "stream" => self.feed.stream().name.to_string()).increment(records as u64);
     }
 
-    /// Takes note of how a step went.
+    /// Records the result of a step.
     async fn note(&mut self, state: &mut State, done: Result<(), FeedError>) {
         match done {
             Ok(()) if state.retry_at.is_none() => state.go_on(),
@@ -228,7 +228,7 @@ impl PartitionFold {
         }
     }
 
-    /// Takes over what the catalog says.
+    /// Applies the desired state.
     async fn aim(&mut self, state: &mut State) {
         let targets = self.targets.borrow_and_update().clone();
         if !self.owned.look() {
@@ -252,7 +252,7 @@ impl PartitionFold {
         }
     }
 
-    /// The partition is another process's: what was folded of it goes, and nothing is.
+    /// The partition is assigned to another process: its states are dropped, and nothing more is folded.
     fn leave(&mut self, state: &mut State) {
         self.views.leave();
         state.aimed = false;
@@ -260,7 +260,7 @@ impl PartitionFold {
         state.go_on();
     }
 
-    /// The time has come to do again what failed.
+    /// Repeats a failed step when its time has come.
     async fn try_again(&mut self, state: &mut State) {
         state.retry_at = None;
         if !state.aimed {
@@ -269,8 +269,8 @@ impl PartitionFold {
         if state.stalled.is_none() {
             return;
         }
-        // At the log's end there is nothing whose success would say that it is well again. Readers must not wait for
-        // a log that is away.
+        // At the log's end there is no record whose success would show that the log is well again. Readers must not
+        // wait for a log that is away.
         match timeout(LOG_TIMEOUT, bounds(&self.feed, self.partition)).await {
             Ok(Ok(log)) if self.views.next() == Some(log.end) => state.go_on(),
             Ok(Ok(_)) => {}
@@ -298,7 +298,7 @@ impl PartitionFold {
             fold.seal();
             state.sealed[view] = Some(clock::now_monotonic());
         }
-        // The reader may have given up: then nobody misses the answer.
+        // The reader may have gone: then nobody misses the answer.
         let read = fold.read(floor).map(|(slices, head)| {
             subscriber.iter().for_each(|subscriber| fold.subscribe(subscriber));
             Read { slices, head, cuts: fold.cuts() }
@@ -334,7 +334,7 @@ impl PartitionFold {
         let stopped = state.stopped.clone().map(|why| FoldState::Stopped { view: None, why });
         let stalled = state.stalled.clone().map(FoldState::Stalled);
         let paused = paused.then_some(FoldState::Paused);
-        // What holds up every view before what holds up one.
+        // Causes that stop every view come before those that stop one.
         let now = stopped.or(stalled).or(paused).or_else(|| self.views.stopped()).unwrap_or(FoldState::Folding);
         self.shared.state.send_if_modified(|old| {
             if *old == now {
@@ -367,7 +367,7 @@ async fn bounds(feed: &Feed, partition: i32) -> Result<OffsetRange, LogError> {
     feed.log().bounds(&feed.stream().topic, partition).await
 }
 
-/// Returns once there is something to fold, new or again. With both, they take turns. Cancel-safe.
+/// Waits until there is something to fold, new or again. With both, they take turns. Cancel-safe.
 async fn next_step(
     feed: &Feed,
     partition: i32,
@@ -388,7 +388,7 @@ async fn next_step(
     }
 }
 
-/// Never, without a time.
+/// Waits until the time; for ever without one.
 async fn reached(at: Option<Instant>) {
     match at {
         Some(at) => clock::sleep_until(at).await,

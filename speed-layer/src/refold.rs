@@ -28,7 +28,7 @@ impl Split {
         Ok(Self { whole, at, next: whole.start, below: Folder::new(view)?, above: Folder::new(view)? })
     }
 
-    /// Folds what `decoded` has from the next offset on.
+    /// Folds the rows of `decoded` from the next offset on.
     pub(crate) async fn fold(&mut self, decoded: &Arc<Decoded>) -> Result<(), FoldError> {
         if !decoded.range.contains(self.next) {
             return Ok(());
@@ -57,7 +57,7 @@ impl Split {
     }
 }
 
-/// What `folder` has of `range`; it holds nothing of it afterwards.
+/// Takes the slice of `range` out of `folder`.
 pub(crate) fn take_slice(view: &View, folder: &mut Folder, partition: i32, range: OffsetRange) -> Result<Slice> {
     let state = folder.take_state()?;
     let state = if view.is_aggregate() { state } else { row_states::copied(&state)? };

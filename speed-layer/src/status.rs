@@ -1,4 +1,4 @@
-//! What others may see of a partition without asking its task.
+//! The state of a partition that can be read without asking its task.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
@@ -7,50 +7,55 @@ use dovetail_core::realtime::HeldUp;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-/// How a partition is doing.
+/// The state of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FoldState {
+    /// It folds.
     Folding,
-    /// At the memory limit: waits for a batch run.
+    /// It is at the memory limit and waits for a batch run.
     Paused,
-    /// The log or the catalog does not answer at the moment; tried again.
+    /// The log or the catalog does not answer; it retries.
     Stalled(String),
-    /// Will not go on by itself: only `view`, if one is named, else every view. Reads are answered up to where it
-    /// stopped.
+    /// It needs help: only `view`, if one is named, else every view. It can be read up to its head.
     Stopped {
+        /// The view that has stopped; `None` for all.
         view: Option<ViewName>,
+        /// The cause, and what to do about it.
         why: String,
     },
 }
 
-/// How one partition of one stream is doing.
+/// The status of one partition of one stream.
 #[derive(Debug, Clone)]
 pub struct PartitionStatus {
+    /// The stream.
     pub stream: StreamName,
+    /// The partition's number.
     pub partition: i32,
-    /// Up to where every view that is filled has folded.
+    /// The offset up to which every filled view has folded.
     pub head: i64,
-    /// Bytes of states.
+    /// Bytes of states in memory.
     pub bytes: usize,
-    /// Slices of all views.
+    /// Number of slices of all views.
     pub slices: usize,
+    /// Its state.
     pub state: FoldState,
 }
 
 /// Written by the partition's task.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// Per view of the stream; [`UNFILLED`] while it is.
+    /// Heads of the stream's views; [`UNFILLED`] for an unfilled one.
     heads: Vec<AtomicI64>,
-    /// From where each can be read, likewise.
+    /// Likewise, the least offset from which each view can be read.
     floors: Vec<AtomicI64>,
     owned: AtomicBool,
-    /// Of the whole stream: grows when a head in any of its partitions moves.
+    /// Grows when a head in any partition of the stream moves.
     pub(crate) moved: watch::Sender<u64>,
     pub(crate) bytes: AtomicUsize,
     pub(crate) slices: AtomicUsize,
     pub(crate) state: watch::Sender<FoldState>,
-    /// Per view of the stream, why it alone has stopped.
+    /// For each view of the stream, the reason why it alone has stopped.
     stopped: Mutex<Vec<Option<String>>>,
 }
 
@@ -70,7 +75,7 @@ impl Shared {
         }
     }
 
-    /// Returns whether that is news.
+    /// Sets a head; returns whether it has changed.
     pub(crate) fn set_head(&self, view: usize, head: Option<i64>) -> bool {
         let head = head.unwrap_or(UNFILLED);
         self.heads[view].swap(head, Ordering::Relaxed) != head
@@ -86,7 +91,7 @@ impl Shared {
         self.owned.load(Ordering::Relaxed)
     }
 
-    /// How far a view has folded, unless it is unfilled.
+    /// The head of a view, unless it is unfilled.
     pub(crate) fn head(&self, view: usize) -> Option<i64> {
         Some(self.heads[view].load(Ordering::Relaxed)).filter(|&head| head != UNFILLED)
     }
@@ -95,7 +100,7 @@ impl Shared {
         self.floors[view].store(floor.unwrap_or(UNFILLED), Ordering::Relaxed);
     }
 
-    /// From where a view can be read at the least, unless it is unfilled.
+    /// The least offset from which a view can be read, unless it is unfilled.
     pub(crate) fn floor(&self, view: usize) -> Option<i64> {
         Some(self.floors[view].load(Ordering::Relaxed)).filter(|&floor| floor != UNFILLED)
     }
@@ -107,7 +112,7 @@ impl Shared {
         }
     }
 
-    /// Why a view is not folded, on its own account or because nothing of the partition is.
+    /// The reason why a view is stalled, its own or the partition's.
     pub(crate) fn held_up(&self, view: usize) -> Option<HeldUp> {
         let own = self.stopped.lock()[view].clone();
         own.map(HeldUp::stopped).or_else(|| match &*self.state.borrow() {
@@ -115,7 +120,7 @@ impl Shared {
             FoldState::Paused => Some(HeldUp::stalled("the speed layer is out of memory; a batch run makes room")),
             FoldState::Stalled(why) => Some(HeldUp::stalled(why)),
             FoldState::Stopped { view: None, why } => Some(HeldUp::stopped(why)),
-            // That is another view: this one goes on.
+            // Another view has stopped: this one goes on.
             FoldState::Stopped { view: Some(_), .. } => None,
         })
     }

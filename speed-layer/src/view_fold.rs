@@ -1,4 +1,4 @@
-//! One view in one partition: its open state, its slices, and where it stands.
+//! One view in one partition: its open state, its slices and its offsets.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Weak};
@@ -12,13 +12,13 @@ use dovetail_ingestion::formats::Decoded;
 use crate::desired_state::{Start, Target};
 use crate::refold::{Split, take_slice};
 
-/// How many segment ends are kept in mind. A cut at an older one costs folding a slice again.
+/// Number of segment ends that are remembered. A cut at an older one costs folding a slice again.
 const EXPECTED: usize = 8;
 
 /// Folds one view's rows of one partition.
 ///
-/// What goes wrong with one view stops that view only, at a boundary: what was folded until then is still there to
-/// be read, and another cut is another start.
+/// A failure of one view stops that view only, at a boundary: everything folded before can still be read, and another
+/// cut is a new start.
 #[derive(Debug)]
 pub(crate) struct ViewFold {
     pub(crate) view: Arc<View>,
@@ -26,30 +26,30 @@ pub(crate) struct ViewFold {
     target: Target,
     /// Ends of the latest segments of the landing, where the next cut may fall.
     expected: BTreeSet<i64>,
-    /// Where readers' merged bases end, the latest last.
+    /// Ends of readers' merged copies, the latest last.
     kept: VecDeque<i64>,
-    /// Up to where each subscriber was sent everything; those that are gone are dropped when the next one reads.
+    /// The offset up to which each subscriber was sent everything; dropped ones are removed at the next read.
     subscribed: Vec<(Weak<Subscriber>, i64)>,
     /// `None` while the view is unfilled.
     held: Option<Held>,
-    /// Why it does not fold.
+    /// The reason why it does not fold.
     stopped: Option<String>,
     /// Whether slices were sealed that may be merged with others.
     untidy: bool,
 }
 
-/// A reader that is sent what is new, again and again. Its boundaries are kept for as long as it lives.
+/// A reader that repeatedly gets new slices. Its boundaries are kept for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Subscriber;
 
 #[derive(Debug)]
 struct Held {
     floor: i64,
-    /// Where folding began: below, there is nothing that could be folded again.
+    /// Offset at which folding began: below, nothing can be folded again.
     began: i64,
     slices: Slices,
     folder: Folder,
-    /// Start of the open state; it ends at `head`.
+    /// Start of the open state; its end is `head`.
     open: i64,
     head: i64,
     /// The slice that the cut fell into, while it is folded again.
@@ -72,12 +72,12 @@ impl ViewFold {
         }
     }
 
-    /// How far it has folded; `None` while it is unfilled.
+    /// The offset up to which it has folded; `None` while it is unfilled.
     pub(crate) fn head(&self) -> Option<i64> {
         self.held.as_ref().map(|held| held.head)
     }
 
-    /// From where it can be read at the least; `None` while it is unfilled.
+    /// The least offset from which it can be read; `None` while it is unfilled.
     pub(crate) fn floor(&self) -> Option<i64> {
         self.held.as_ref().map(|held| held.floor)
     }
@@ -92,12 +92,12 @@ impl ViewFold {
         Some(self.held.as_ref()?.split.as_ref()?.next)
     }
 
-    /// Where folding again ends.
+    /// The offset at which folding again ends.
     pub(crate) fn again_end(&self) -> Option<i64> {
         Some(self.held.as_ref()?.split.as_ref()?.whole.end)
     }
 
-    /// Why it does not fold, if something is wrong.
+    /// The reason why it does not fold, if it has stopped.
     pub(crate) fn stopped(&self) -> Option<&str> {
         self.stopped.as_deref()
     }
@@ -111,7 +111,7 @@ impl ViewFold {
         self.held.as_ref().map_or(0, |held| held.slices.len())
     }
 
-    /// Does not go on by itself, because of `why`.
+    /// Stops folding until the next desired state; `why` is shown in the status.
     pub(crate) fn stop(&mut self, why: String) {
         tracing::error!(view = %self.view.name, partition = self.partition, why, "view stopped folding");
         let labels = [("view", self.view.name.to_string()), ("stream", self.view.stream.to_string())];
@@ -119,7 +119,7 @@ impl ViewFold {
         self.stopped = Some(why);
     }
 
-    /// After a failed fold the open state may hold a part of a batch: it goes back to where it was opened.
+    /// After a failed fold the open state may hold a part of a batch: it is reset to its start.
     fn failed(&mut self, error: &FoldError) {
         if let Some(held) = &mut self.held {
             match Folder::new(&self.view) {
@@ -130,19 +130,19 @@ impl ViewFold {
         self.stop(error.to_string());
     }
 
-    /// A segment will end at `end`: when it is still ahead, a slice will end there too.
+    /// Announces that a segment will end at `end`: when that is ahead, a slice will end there too.
     pub(crate) fn expect(&mut self, end: i64) {
         self.expected.insert(end);
         while self.expected.len() > EXPECTED {
             self.expected.pop_first();
         }
-        // When it is behind, what is folded from here on at least does not add to the slice around it.
+        // When it is behind, later records at least do not extend the slice around it.
         if self.head().is_some_and(|head| end <= head) {
             self.seal();
         }
     }
 
-    /// Keeps a boundary that a reader's base ends at, and the one before: the new base may not be in use yet.
+    /// Keeps a boundary at the end of a reader's merged copy, and the one before: the new copy may not be in use yet.
     pub(crate) fn keep(&mut self, at: i64) {
         self.kept.push_back(at);
         if self.kept.len() > 2 {
@@ -150,19 +150,19 @@ impl ViewFold {
         }
     }
 
-    /// The next slices begin where those end that `subscriber` was just given.
+    /// Keeps a boundary at the end of the slices just given to `subscriber`.
     pub(crate) fn subscribe(&mut self, subscriber: &Arc<Subscriber>) {
         let Some(open) = self.held.as_ref().map(|held| held.open) else { return };
         self.subscribed.retain(|(other, _)| other.upgrade().is_some_and(|other| !Arc::ptr_eq(&other, subscriber)));
         self.subscribed.push((Arc::downgrade(subscriber), open));
     }
 
-    /// Forgets everything: the partition is another process's now.
+    /// Drops everything: the partition is assigned to another process.
     pub(crate) fn leave(&mut self) {
         *self = Self::new(Arc::clone(&self.view), self.partition);
     }
 
-    /// Where cuts lie or will, as far as that is known.
+    /// Offsets of present and expected cuts.
     pub(crate) fn cuts(&self) -> BTreeSet<i64> {
         let mut cuts = self.target.pinned(self.partition);
         cuts.extend(&self.expected);
@@ -177,7 +177,7 @@ impl ViewFold {
         pinned
     }
 
-    /// Whether taking over `target` starts anew, so that the log's bounds have to be known.
+    /// Whether applying `target` starts anew, so that the log's bounds are needed.
     pub(crate) fn starts_anew(&self, target: &Target) -> bool {
         target.start(self.partition).is_some_and(|start| !self.reaches(start))
     }
@@ -186,7 +186,7 @@ impl ViewFold {
         self.held.as_ref().is_some_and(|held| held.floor <= start && start <= held.head)
     }
 
-    /// Takes over what the catalog says. `log` are the log's bounds, which matter when it [`Self::starts_anew`].
+    /// Applies the desired state `target`. `log` has the log's bounds, which matter when it [`Self::starts_anew`].
     pub(crate) fn aim(&mut self, target: Target, log: OffsetRange) {
         let moved = self.target.start != target.start;
         self.target = target;
@@ -196,7 +196,7 @@ impl ViewFold {
         };
         self.expected.retain(|&end| end > start);
         if moved {
-            // Whatever went wrong may lie below the new cut.
+            // The cause of the stop may lie below the new cut.
             self.stopped = None;
         }
         if !self.reaches(start) {
@@ -236,8 +236,8 @@ impl ViewFold {
         }
     }
 
-    /// Drops what lies below `below`. A previous cut can lie in the middle of a slice after a rollback: only whole
-    /// slices go.
+    /// Drops the slices below `below`. A previous cut can lie in the middle of a slice after a rollback: only whole
+    /// slices are dropped.
     fn retire(&mut self, below: i64) {
         let Some(held) = &mut self.held else { return };
         if held.slices.cut_by(below).is_none() {
@@ -246,7 +246,7 @@ impl ViewFold {
         }
     }
 
-    /// Gives up the previous generation's slices: memory is short.
+    /// Drops the previous generation's slices, when memory is short.
     pub(crate) fn retire_previous(&mut self) {
         if let Some(start) = self.target.start(self.partition) {
             self.retire(start);
@@ -277,14 +277,14 @@ impl ViewFold {
             if let Err(error) = reached {
                 return self.stop(error.to_string());
             }
-            // Rows are sealed at once: open ones hold on to the whole batch.
+            // Rows are sealed at once: open ones keep the whole batch in memory.
             if pinned.contains(&end) || !self.view.is_aggregate() {
                 self.seal();
             }
         }
     }
 
-    /// Folds a part of a slice again that the cut fell into, and cuts it when it has both parts.
+    /// Folds a part of a slice again that the cut fell into, and splits it when it has both parts.
     pub(crate) async fn fold_again(&mut self, decoded: &Arc<Decoded>) {
         let Some(held) = &mut self.held else { return };
         let Some(mut split) = held.split.take() else { return };
@@ -303,7 +303,7 @@ impl ViewFold {
         self.retire(self.target.retire_below(self.partition));
     }
 
-    /// The log no longer has what a split needs: starts anew at the cut.
+    /// The log no longer has the records for a split: starts anew at the cut.
     pub(crate) fn give_up_split(&mut self, log: OffsetRange) {
         if let Some(start) = self.target.start(self.partition)
             && self.next_again().is_some()
@@ -312,7 +312,7 @@ impl ViewFold {
         }
     }
 
-    /// Closes the open state into a slice; [`ViewFold::tidy`] merges it with others when nobody waits.
+    /// Closes the open state into a slice; [`ViewFold::tidy`] merges it with others when no reader waits.
     pub(crate) fn seal(&mut self) {
         let Some(held) = self.held.as_mut().filter(|held| held.open < held.head) else { return };
         let range = OffsetRange::new(held.open, held.head);

@@ -1,4 +1,4 @@
-//! All views of one partition, each where it stands. What they read of the log, they read together.
+//! All views of one partition, each at its own offset. They share the reads of the log.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ impl Views {
         self.folds.iter().filter_map(ViewFold::next_again).min()
     }
 
-    /// Where folding again ends.
+    /// The offset at which folding again ends.
     pub(crate) fn again_end(&self) -> Option<i64> {
         self.folds.iter().filter_map(ViewFold::again_end).max()
     }
@@ -88,7 +88,7 @@ impl Views {
         }
     }
 
-    /// The log begins at `first` only: views that still need something below go elsewhere or stop.
+    /// The log begins at `first` only: views that still need something below start elsewhere or stop.
     pub(crate) fn trimmed(&mut self, first: i64, log: OffsetRange) {
         for fold in &mut self.folds {
             if fold.next_again().is_some_and(|next| next < first) {
@@ -101,7 +101,7 @@ impl Views {
         }
     }
 
-    /// Writes down what others may see.
+    /// Publishes the status.
     pub(crate) fn show(&self, shared: &Shared) {
         use std::sync::atomic::Ordering::Relaxed;
         let mut moved = false;

@@ -1,4 +1,5 @@
-//! Follows the catalog: new generations, rollbacks and runs under way become targets of the partitions.
+//! The task that watches the catalog: new generations, rollbacks and runs in progress change the desired state of the
+//! partitions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -44,7 +45,8 @@ impl Follow {
         }
     }
 
-    /// Shows how the partitions are doing. Those of `before` that are another process's now are shown as no number.
+    /// Updates the metrics of the partitions. A partition of `before` that is assigned to another process now is
+    /// reported as NaN.
     fn measure(&self, before: &BTreeSet<(StreamName, i32)>) -> BTreeSet<(StreamName, i32)> {
         metrics::gauge!("dovetail_speed_bytes").set(self.layer.bytes() as f64);
         metrics::gauge!("dovetail_speed_bytes_limit").set(self.config.memory_limit as f64);
@@ -65,7 +67,7 @@ impl Follow {
         here
     }
 
-    /// Asks for a batch run while there is too much; says so once.
+    /// Requests a batch run while there is too much in memory; logs it once.
     fn watch_memory(&self, was_over: bool) -> bool {
         let (bytes, limit) = (self.layer.bytes(), self.config.memory_limit);
         let over = bytes > limit;

@@ -1,4 +1,4 @@
-//! Why a step of the landing did not happen.
+//! The reasons why a step of the landing failed.
 
 use dovetail_core::catalog::CatalogError;
 use dovetail_core::error_chain::in_one_line;
@@ -33,8 +33,8 @@ impl From<PutError> for LandError {
 }
 
 impl LandError {
-    /// Whether waiting cannot help: the log and the landing no longer fit together, and going on would leave out
-    /// records in silence.
+    /// Whether a retry cannot help: the log and the landing no longer fit together, and going on would omit records
+    /// silently.
     pub(crate) fn is_final(&self) -> bool {
         match self {
             Self::Feed(FeedError::Log(error)) => {
@@ -44,12 +44,12 @@ impl LandError {
         }
     }
 
-    /// Whether the log is being closed, as a process does when it ends.
+    /// Whether the log is being closed, as at the end of the process.
     pub(crate) fn is_end(&self) -> bool {
         matches!(self, Self::Feed(FeedError::Log(LogError::Closed)))
     }
 
-    /// The error and what caused it, in one line.
+    /// The error and its causes, in one line.
     pub(crate) fn reason(&self) -> String {
         in_one_line(self)
     }

@@ -1,8 +1,8 @@
 //! Landing: every record of the log, once, in Parquet.
 //!
-//! One [`Lander`] per partition reads the feed, buffers a [`segment`], writes it and records it in the catalog,
-//! which refuses a segment that does not start where the landing stands. A lander that cannot write waits and keeps
-//! what it holds; it reads nothing meanwhile.
+//! One [`Lander`], the segment writer, per partition reads the decoded log, buffers a [`segment`], writes it and
+//! records it in the catalog, which refuses a segment that does not start at the partition's next offset. A segment
+//! writer that cannot write waits and keeps its buffer; it reads nothing meanwhile.
 
 mod error;
 mod record;
@@ -31,16 +31,18 @@ pub(crate) use segment_writer::Lander;
 pub(crate) use status::Board;
 pub use status::{LandingState, LandingStatus, PartitionLanding};
 
-/// A boundary that a lander has decided on, before the segment is written.
+/// A boundary that a segment writer has decided on, before the segment is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SegmentEnd {
+    /// The topic.
     pub topic: String,
+    /// The partition's number.
     pub partition: i32,
     /// The segment that is being closed ends before this offset.
     pub end: i64,
 }
 
-/// What all landers share.
+/// State that all segment writers share.
 #[derive(Debug)]
 pub(crate) struct Landing {
     pub(crate) catalog: Catalog,
@@ -54,7 +56,8 @@ pub(crate) struct Landing {
 }
 
 impl Landing {
-    /// A lander for each of some partitions of `feed`; they land those that are this process's.
+    /// A segment writer for each of some partitions of `feed`; it lands the partition while it is assigned to this
+    /// process.
     pub(crate) fn landers(
         self: &Arc<Self>,
         feed: &Arc<Feed>,

@@ -1,4 +1,4 @@
-//! Making a sealed segment part of the landing: its objects, then its row in the catalog.
+//! The recording of a sealed segment: its objects, then its row in the catalog.
 
 use dovetail_core::catalog::{CatalogError, Gap, Segment};
 use dovetail_core::offsets::OffsetRange;
@@ -12,7 +12,7 @@ use super::{Lander, Landing};
 use crate::put::{PutError, put_segment};
 
 impl Lander {
-    /// The segment's row in the catalog, with paths that nobody else ever used.
+    /// The segment's row in the catalog, with paths that no other segment ever had.
     pub(super) async fn describe(&self, sealed: &Sealed) -> Result<Segment, LandError> {
         let unique = self.landing.writer.unique(&self.landing.catalog).await?;
         let (topic, partition, range) = (self.topic(), self.partition, sealed.range);
@@ -33,18 +33,18 @@ impl Lander {
         })
     }
 
-    /// Writes the segment's objects, then records it; returns where the landing continues. Repeating it after any
-    /// failure is safe. `None`: this took so long that the objects were deleted as abandoned, and the segment has to
-    /// be described anew.
+    /// Writes the segment's objects, then records it; returns the offset at which the landing continues. A retry after
+    /// any failure is safe. `None` means that this took so long that the objects were deleted as abandoned, and the
+    /// segment has to be described anew.
     ///
     /// # On a crash
     /// Before the catalog's transaction objects may be in the store that nothing names. They are staged in the ledger,
-    /// and upkeep deletes them after `batch.staging_limit`; whoever owns the partition next reads the range again.
+    /// and upkeep deletes them after `batch.staging_limit`; the next owner of the partition reads the range again.
     /// After it the segment is landed, whether this process has learnt it or not.
     pub(super) async fn record(&self, segment: &Segment, sealed: &Sealed) -> Result<Option<i64>, LandError> {
         let Landing { store, catalog, .. } = self.landing.as_ref();
         match put_segment(catalog, store, segment, &sealed.rows, sealed.dead.as_ref()).await {
-            // It may have been recorded, and only the answer to that was lost: recording it again says so.
+            // The segment may have been recorded although the answer was lost: recording it again tells.
             Ok(()) | Err(PutError::Catalog(CatalogError::NotStaged { .. })) => {}
             Err(error) => return Err(error.into()),
         }
@@ -67,8 +67,11 @@ impl Lander {
         }
     }
 
-    /// Notes that the log has lost `gap` and goes on behind it. The speed layer waits for a run whose cut is past it,
-    /// which is asked for with it.
+    /// Records that the log has lost `range`, and continues behind it. The speed layer waits for a run whose cut is
+    /// past it, which is requested in the same transaction.
+    ///
+    /// # On a crash
+    /// The transaction is all or nothing: the next owner of the partition continues behind the gap, or finds it again.
     pub(super) async fn record_gap(&self, range: OffsetRange) -> Result<i64, LandError> {
         let (topic, partition) = (self.topic(), self.partition);
         let gap = Gap {

@@ -1,4 +1,4 @@
-//! A segment while it is buffered: encoded as it grows, so that memory holds compressed bytes, not rows.
+//! A segment in its buffer: encoded as it grows, so that memory holds compressed bytes, not rows.
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::{max, min};
@@ -12,12 +12,12 @@ use parquet::errors::ParquetError;
 
 use crate::encode::{self, Encoder};
 
-/// A segment that grows.
+/// A segment to which records are added.
 pub(crate) struct Buffer {
     partition: i32,
     range: OffsetRange,
     rows: Encoder,
-    /// Made for the first dead letter.
+    /// The encoder of dead letters, made for the first one.
     dead: Option<Encoder>,
     row_count: u64,
     dead_count: u64,
@@ -25,7 +25,7 @@ pub(crate) struct Buffer {
     times: Times,
 }
 
-/// A segment as it is written.
+/// A complete segment, ready to be written.
 #[derive(Debug, Clone)]
 pub(crate) struct Sealed {
     pub(crate) range: OffsetRange,
@@ -75,10 +75,10 @@ impl Buffer {
         self.payload_bytes
     }
 
-    /// Adds what follows.
+    /// Adds the next records.
     ///
     /// # Panics
-    /// When `decoded` does not start where the segment ends: whoever reads asks for exactly that.
+    /// When `decoded` does not start at the segment's end: the reader asks for exactly that offset.
     pub(crate) fn add(&mut self, decoded: &Decoded) -> Result<(), ParquetError> {
         assert_eq!(decoded.range.start, self.range.end, "records were read from another offset");
         let rows = &decoded.rows;
@@ -110,7 +110,7 @@ impl Buffer {
         Ok(())
     }
 
-    /// Closes the segment.
+    /// Completes the segment.
     pub(crate) fn seal(self) -> Result<Sealed, ParquetError> {
         Ok(Sealed {
             range: self.range,
@@ -137,7 +137,7 @@ fn span(values: &arrow::array::BinaryArray) -> usize {
     }
 }
 
-/// What of `decoded` lies before its first dead letter.
+/// The part of `decoded` before its first dead letter, and that letter.
 pub(crate) fn before_first_dead(decoded: &Decoded) -> Option<(Decoded, &DeadLetter)> {
     let bad = decoded.dead.first()?;
     let rows: &RecordBatch = &decoded.rows;

@@ -1,4 +1,4 @@
-//! One partition's landing: fill a segment, write it, record it, and again.
+//! The segment writer of one partition: fills a segment, writes it, records it, and repeats.
 
 use std::sync::Arc;
 
@@ -28,13 +28,13 @@ pub(crate) struct Lander {
     pub(super) feed: Arc<Feed>,
     pub(super) partition: i32,
     owned: OwnedHere,
-    /// Cancelled when the process ends or the partition becomes another one's.
+    /// Cancelled when the process ends or the partition is assigned to another one.
     stop: CancellationToken,
     pub(super) schema: SchemaRef,
     pub(super) fingerprint: String,
 }
 
-/// Why a lander ends.
+/// The reason why a segment writer ends.
 #[derive(Debug)]
 enum End {
     Shutdown,
@@ -47,16 +47,16 @@ struct Filled {
     behind: Behind,
 }
 
-/// What follows a segment.
+/// The cause of a segment's end that concerns the log behind it.
 enum Behind {
     More,
-    /// A bad record, where the stream says to stop at one.
+    /// A bad record in a stream with `on_bad_record` of `stop`.
     Bad(DeadLetter),
-    /// Offsets that the log has lost, where the stream says to go on without them.
+    /// Offsets that the log has lost, in a stream with `on_data_loss` of `continue`.
     Gap(OffsetRange),
 }
 
-/// What a read found.
+/// The result of a read.
 enum Found {
     Records(Arc<Decoded>),
     Gap(OffsetRange),
@@ -80,8 +80,8 @@ impl Lander {
         lander
     }
 
-    /// Lands while the partition is this process's. Two that land it at once do no harm: what one of them has
-    /// recorded, the other cannot.
+    /// Lands while the partition is assigned to this process. Two processes may believe that they own it; that is
+    /// harmless: only one of them can record a given range of offsets.
     pub(crate) async fn run(mut self) {
         let shutdown = self.landing.shutdown.clone();
         loop {
@@ -101,7 +101,7 @@ impl Lander {
                 if self.owned.is_fixed() || shutdown.is_cancelled() {
                     return;
                 }
-                // By now the partition may be this process's again: that would be no change any more.
+                // The partition may be assigned to this process again by now: that would be no change any more.
                 if changed {
                     continue;
                 }
@@ -148,14 +148,14 @@ impl Lander {
         }
     }
 
-    /// Where to continue: at the log's first offset when nothing is landed.
+    /// The offset at which landing begins: the log's first offset when nothing is landed.
     async fn first(&self) -> Result<i64, LandError> {
         let first = self.feed.log().bounds(self.topic(), self.partition).await;
         let first = first.map_err(|error| LandError::Feed(error.into()))?.start;
         Ok(self.landing.catalog.init_partition(self.topic(), self.partition, first).await?)
     }
 
-    /// Lands the segment that starts at `next`; returns where the following one starts.
+    /// Lands the segment that starts at `next`; returns the start of the next one.
     async fn land_next(&self, next: i64) -> Result<i64, End> {
         let Filled { buffer, behind } = self.fill(next).await?;
         let range = buffer.range();
@@ -170,7 +170,7 @@ impl Lander {
             };
         }
         match behind {
-            // After a fence, whoever landed the range decides about what follows too.
+            // After a fence, the process that landed the range also decides about the cause of its end.
             Behind::Bad(bad) if landed == range.end => {
                 self.landing.board.set_next_offset(&self.feed.stream().name, self.partition, landed);
                 Err(End::Stopped { offset: bad.offset, error: bad.reason() })
@@ -228,13 +228,13 @@ impl Lander {
         self.persist(start, new).await
     }
 
-    /// Records at or after `from`, as soon as there are some.
+    /// Waits for records at or after `from`.
     async fn read(&self, from: i64) -> Result<Found, LandError> {
         let goes_on = self.feed.stream().options.on_data_loss == OnDataLoss::Continue;
         loop {
             match self.feed.read(self.partition, from).await {
                 Ok(decoded) if !decoded.range.is_empty() => return Ok(Found::Records(decoded)),
-                // There may be nothing for hours, and yet the log is well.
+                // There may be no record for hours although the log is well.
                 Ok(_) => {
                     self.set_state(LandingState::Landing);
                     self.feed.wait(self.partition, from).await?;
@@ -247,7 +247,7 @@ impl Lander {
         }
     }
 
-    /// Encoding is heavy: it stays off the threads that answer others.
+    /// Encodes on a thread that answers no requests, because it takes long.
     async fn add(&self, mut buffer: Buffer, decoded: Arc<Decoded>) -> Result<Buffer, End> {
         let at = buffer.range().end;
         let added = spawn_blocking(move || buffer.add(&decoded).map(|()| buffer)).await;
@@ -260,7 +260,7 @@ impl Lander {
         self.encoded(at, sealed)
     }
 
-    /// Rows that cannot be encoded will not be the next time either.
+    /// Unwraps the result of encoding: rows that cannot be encoded cannot be encoded later either.
     fn encoded<T>(
         &self,
         offset: i64,
@@ -272,11 +272,14 @@ impl Lander {
 
     fn announce(&self, end: i64) {
         let end = SegmentEnd { topic: self.topic().to_owned(), partition: self.partition, end };
-        // Nobody has to listen.
+        // There may be no receiver.
         let _ = self.landing.ends.send(end);
     }
 
-    /// A stopping process lands what it holds if that is quick: the next one would read it again.
+    /// Lands the buffer of a stopping process if that is quick: the next process would read it again.
+    ///
+    /// # On a crash
+    /// The buffer is lost, and the next owner of the partition reads its records from the log again.
     async fn land_at_once(&self, buffer: Buffer) -> End {
         if buffer.range().is_empty() {
             return End::Shutdown;
@@ -300,7 +303,7 @@ impl Lander {
         End::Shutdown
     }
 
-    /// Repeats `attempt` until it succeeds, with growing pauses and with the reason on the board.
+    /// Repeats `attempt` until it succeeds, with growing pauses, and reports the reason in the status.
     async fn persist<T, F>(&self, offset: i64, attempt: impl Fn() -> F) -> Result<T, End>
     where
         F: Future<Output = Result<T, LandError>>,
@@ -332,7 +335,7 @@ impl Lander {
         }
     }
 
-    /// A store that does not answer must not keep the process from ending.
+    /// Waits for the end of the grace of a stopping process, which a store that does not answer must not delay.
     async fn out_of_grace(&self) {
         self.stop.cancelled().await;
         clock::sleep(self.landing.config.stop_grace).await;
@@ -348,7 +351,7 @@ impl Lander {
     }
 }
 
-/// Never, when there is no deadline.
+/// Waits until the deadline; for ever when there is none.
 async fn reached(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => clock::sleep_until(deadline).await,

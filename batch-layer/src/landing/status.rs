@@ -1,4 +1,4 @@
-//! What the landers are doing, for people and for `sys.partitions`.
+//! The state of landing, for people and for `sys.partitions`.
 
 use std::collections::BTreeMap;
 
@@ -6,36 +6,42 @@ use dovetail_core::name::StreamName;
 use metrics::gauge;
 use tokio::sync::watch;
 
-/// Every partition that this process lands.
+/// The state of every partition that this process lands.
 pub type LandingStatus = BTreeMap<(StreamName, i32), PartitionLanding>;
 
-/// One partition's landing.
+/// The state of one partition's landing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionLanding {
+    /// The stream's topic.
     pub topic: String,
+    /// Its state.
     pub state: LandingState,
-    /// Everything below is landed.
+    /// Everything below this offset is landed.
     pub next_offset: i64,
-    /// Since when it is in this state.
+    /// Time of the change to this state, in milliseconds since the Unix epoch.
     pub since_ms: i64,
 }
 
+/// The state of a segment writer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LandingState {
-    /// Finds out where to continue.
+    /// It determines the offset to continue at.
     Starting,
+    /// It reads and writes segments.
     Landing,
-    /// Something it needs does not answer: it tries again until it does, and reads nothing meanwhile.
+    /// The log, the store or the catalog fails: it retries until that succeeds, and reads nothing meanwhile.
     Stalled {
+        /// The failure.
         reason: String,
     },
-    /// It does not go on by itself: a record is bad and the stream says to stop, or the log and the landing no
-    /// longer fit together.
+    /// It needs help: a record is bad and the stream says to stop, or the log and the landing no longer fit together.
     Stopped {
+        /// The offset at which it stopped.
         offset: i64,
+        /// The cause, and what to do about it.
         error: String,
     },
-    /// The process is ending.
+    /// The process is ending, or the partition is assigned to another one.
     Ended,
 }
 
@@ -51,7 +57,7 @@ impl Board {
         self.0.subscribe()
     }
 
-    /// A partition that is there already stays as it is.
+    /// Adds a partition; an existing one stays as it is.
     pub(crate) fn add(&self, stream: &StreamName, partition: i32, topic: &str, now_ms: i64) {
         let state = LandingState::Starting;
         let landing = PartitionLanding { topic: topic.to_owned(), state, next_offset: 0, since_ms: now_ms };
@@ -64,7 +70,7 @@ impl Board {
         self.0.send_if_modified(|status| status.remove(&(stream.clone(), partition)).is_some());
     }
 
-    /// Notes a state; one that it is in already keeps its time.
+    /// Sets a state; an unchanged state keeps its time.
     pub(crate) fn set_state(&self, stream: &StreamName, partition: i32, state: LandingState, now_ms: i64) {
         self.change(stream, partition, |landing| {
             if landing.state == state {

@@ -1,4 +1,4 @@
-//! What a run has to do: which cut, and for each view which segments on top of which earlier states.
+//! The choice of a run: the cut, and for each view the segments to fold and the earlier states to merge them with.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,39 +9,39 @@ use dovetail_core::name::{StreamName, ViewName};
 use dovetail_core::offsets::{Cut, OffsetRange, Offsets};
 use dovetail_core::view::View;
 
-/// A view of rows gets one more file with every incremental run; at so many it is folded anew.
+/// Number of files at which a view of rows is folded anew: each incremental run adds one.
 const MAX_FILES: usize = 64;
-/// An incremental run adds what is new beside the states; after so many it merges them.
+/// Number of deltas after which an incremental run merges them with the states.
 pub(crate) const MAX_DELTAS: usize = 7;
 
-/// A stream's landing as the catalog has it.
+/// A stream's landing in the catalog.
 #[derive(Debug, Clone)]
 pub(crate) struct Landed {
     pub(crate) topic: String,
-    /// By partition and offset.
+    /// The segments by partition and offset.
     pub(crate) segments: Vec<Segment>,
-    /// What the log had lost before it was landed.
+    /// The offsets that the log had lost before they were landed.
     pub(crate) gaps: Vec<Gap>,
     pub(crate) partitions: Vec<Partition>,
 }
 
-/// What the decision depends on.
+/// The facts that the choice depends on.
 #[derive(Debug)]
 pub(crate) struct Situation<'a> {
     pub(crate) kind: RunKind,
-    /// `None`: all.
+    /// The requested views; `None` for all.
     pub(crate) wanted: Option<&'a [ViewName]>,
-    /// Of the pipeline.
+    /// The pipeline's views.
     pub(crate) views: &'a [Arc<View>],
     pub(crate) landed: &'a BTreeMap<StreamName, Landed>,
-    /// The current generation.
+    /// The current generation's manifest.
     pub(crate) current: Option<&'a Manifest>,
 }
 
-/// What a run does. Without folds there is nothing to do.
+/// The choice. Without folds there is nothing to do.
 #[derive(Debug, Default)]
 pub(crate) struct Choice {
-    /// Of the streams that are folded.
+    /// The cuts of the streams that are folded.
     pub(crate) cuts: BTreeMap<StreamName, Cut>,
     pub(crate) folds: Vec<ViewFold>,
     /// Views that keep their states.
@@ -56,19 +56,19 @@ pub(crate) struct ViewFold {
     pub(crate) cut: Cut,
     pub(crate) base: Option<ViewStates>,
     pub(crate) segments: Vec<Segment>,
-    /// What is published of exactly this view: it stays, should the fold fail.
+    /// The published states of exactly this view, which stay if the fold fails.
     pub(crate) published: Option<ViewStates>,
 }
 
 impl ViewFold {
-    /// Rows to read.
+    /// Number of rows to read.
     pub(crate) fn rows(&self) -> u64 {
         self.segments.iter().map(|segment| segment.rows).sum()
     }
 }
 
 impl Landed {
-    /// The end of all that is landed. Segments and gaps decide: a partition may have moved on since they were read.
+    /// The end of the landing. Segments and gaps determine it: a partition may have moved on since they were read.
     pub(crate) fn cut(&self) -> Cut {
         let mut cut: Offsets = self.partitions.iter().map(|p| (p.partition, p.first_offset)).collect();
         for (partition, range, _) in self.ranges() {
@@ -81,7 +81,7 @@ impl Landed {
         self.segments.is_empty() && self.gaps.is_empty()
     }
 
-    /// What covers the landing, by partition and offset; a gap has no segment.
+    /// The ranges of the landing, by partition and offset; a gap has no segment.
     fn ranges(&self) -> Vec<(i32, OffsetRange, Option<&Segment>)> {
         let segments = self.segments.iter().map(|segment| (segment.partition, segment.range, Some(segment)));
         let mut ranges: Vec<_> = segments.chain(self.gaps.iter().map(|gap| (gap.partition, gap.range, None))).collect();
@@ -89,7 +89,7 @@ impl Landed {
         ranges
     }
 
-    /// The segments from `base` on; `None` when a segment lies on both sides of it, or between them is a hole.
+    /// The segments from `base` on; `None` when a segment lies on both sides of it, or there is a hole between them.
     fn since(&self, base: &Cut) -> Option<Vec<Segment>> {
         let mut expected: BTreeMap<i32, i64> = base.0.iter().collect();
         let mut since = vec![];
@@ -104,13 +104,13 @@ impl Landed {
             expected.insert(partition, range.end);
             since.extend(segment.cloned());
         }
-        // A base that reaches beyond the landing is not of this landing.
+        // A base beyond the landing belongs to another landing.
         let cut = self.cut();
         base.0.iter().all(|(partition, offset)| offset <= cut.get(partition)).then_some(since)
     }
 }
 
-/// Decides what to do.
+/// Chooses the work of a run.
 ///
 /// | view                                   | full              | incremental                     |
 /// |----------------------------------------|-------------------|---------------------------------|
@@ -131,7 +131,7 @@ pub(crate) fn choose(situation: &Situation<'_>) -> Choice {
             (true, states) => choice.add(view, landed, states, situation.kind),
         }
     }
-    // Views that were never filled over a log of which nothing is landed have nothing to publish.
+    // Views that were never filled over a log without landed records have nothing to publish.
     let landed = |fold: &ViewFold| situation.landed.get(&fold.view.stream).is_some_and(|landed| !landed.is_empty());
     let nothing_landed = !choice.folds.iter().any(landed);
     if nothing_landed && situation.current.is_none() {
@@ -142,7 +142,7 @@ pub(crate) fn choose(situation: &Situation<'_>) -> Choice {
 }
 
 impl Choice {
-    /// The objects to read and how many bytes they have.
+    /// The objects to read, with their sizes in bytes.
     pub(crate) fn sizes(&self) -> BTreeMap<String, u64> {
         let segments = self.folds.iter().flat_map(|fold| &fold.segments);
         segments.map(|segment| (segment.path.clone(), segment.bytes)).collect()
@@ -175,7 +175,7 @@ fn states_of<'m>(view: &View, current: Option<&'m Manifest>) -> Option<&'m ViewS
     (states.fingerprint == view.fingerprint).then_some(states)
 }
 
-/// The views that have no states yet.
+/// The views without states.
 pub(crate) fn unfilled(views: &[Arc<View>], current: Option<&Manifest>) -> Vec<ViewName> {
     let unfilled = views.iter().filter(|view| states_of(view, current).is_none());
     unfilled.map(|view| view.name.clone()).collect()

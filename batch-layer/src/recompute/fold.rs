@@ -1,4 +1,4 @@
-//! Folding one view's segments into the files of its states.
+//! The fold of one view's segments into the files of its states.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +20,10 @@ use crate::recompute::state_files::{Output, StateWriter};
 use crate::recompute::unreadable_segment::find_damaged;
 use crate::recompute::view_errors::ErrorWriter;
 
-/// How often progress is looked at.
+/// Interval of progress reports.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Folds what `fold` says and writes the states. Dropping it stops the work.
+/// Folds the segments of `fold` and writes the states. Dropping the future stops the work.
 pub(crate) async fn fold_view(
     fold: &ViewFold,
     stream: &Arc<Stream>,
@@ -66,7 +66,7 @@ async fn fold_segments(
     output: &Output<'_>,
     context: &SessionContext,
 ) -> Result<ViewStates, RunError> {
-    // A view of rows writes as it goes; of one that left rows out, more can be expected.
+    // A view of rows writes as it goes; a view that left rows out before may do so again.
     let places = !fold.view.is_aggregate() || fold.base.as_ref().is_some_and(|base| !base.errors.is_empty());
     match fold_once(fold, table, output, context, places).await {
         Err(Failed::Unplaced) => fold_once(fold, table, output, context, true).await,
@@ -78,9 +78,9 @@ async fn fold_segments(
     })
 }
 
-/// Why a fold came to nothing.
+/// The reason why a fold failed.
 enum Failed {
-    /// A row fails, and where it is was not read.
+    /// A row failed, and its partition and offset were not read.
     Unplaced,
     Run(RunError),
 }
@@ -133,7 +133,7 @@ async fn fold_once(
             tokio::task::spawn_blocking(move || state_files::merged(&of, &pieces)).await.map_err(RunError::from)?;
         writer.add(merged.map_err(failed)?).await?;
     } else {
-        // States of rows are put one after the other: the earlier files stay as they are.
+        // States of rows are concatenated: the earlier files stay as they are.
         files.extend(fold.base.iter().flat_map(|base| base.files.clone()));
         while let Some(piece) = folded.next().await.map_err(stopped)? {
             match piece {

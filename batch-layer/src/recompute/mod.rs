@@ -4,7 +4,7 @@
 //! decide ─► start the run ─► fold each view ─► states ─► manifest ─► publish
 //!                 └ lease renewed, cancel heard ┘          └ nothing interrupts ┘
 //! ```
-//! Until the last step nothing that is served has changed; whatever a failed run wrote becomes garbage.
+//! Up to the last step the served generation is unchanged; the objects of a failed run become garbage.
 
 mod choose_cut;
 mod error;
@@ -51,7 +51,7 @@ pub(crate) use crate::recompute::choose_cut::unfilled;
 #[cfg(test)]
 pub(crate) use crate::recompute::state_files::read as read_states;
 
-/// What runs work with.
+/// The parts that runs work with.
 #[derive(Debug)]
 pub(crate) struct Recompute {
     pub(crate) streams: HashMap<StreamName, Arc<Stream>>,
@@ -63,48 +63,54 @@ pub(crate) struct Recompute {
     pub(crate) reporter: Reporter,
 }
 
-/// What is asked for.
+/// A request for a run.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) kind: RunKind,
-    /// `None`: all.
+    /// The views to fold; `None` for all.
     pub(crate) views: Option<Vec<ViewName>>,
     pub(crate) trigger: Trigger,
 }
 
-/// Views that are folded at the same time: while one waits for the disk or merges on one core, another folds.
+/// Number of views folded at the same time: while one waits for the disk or merges on one core, another folds.
 const VIEWS_AT_ONCE: usize = 2;
-/// What a run stands on changes seldom; one that found so often that it just had is tried again later.
+/// Number of attempts to choose. The state that a run is based on changes seldom; if it always has changed, the run is
+/// tried again later.
 const CHOICES: usize = 10;
-/// A run says so often that it lives and how far it is, and hears whether somebody cancelled it elsewhere.
+/// Interval at which a run renews its lease, reports its progress and learns of a cancellation by another process.
 const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_secs(1);
 const HEARTBEAT_INTERVAL_MIN: Duration = Duration::from_millis(10);
 
-/// How a run ended that did not fail.
+/// The end of a run that did not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
+    /// The run published a generation.
     Published(Box<Run>),
-    /// Every view holds all that is landed: there was nothing to publish.
+    /// Every view covers the whole landing: there was nothing to publish.
     NothingNew,
 }
 
-/// A run that has begun, and what it does upon which generation.
+/// A run that has begun, its choice, and the generation that it is based on.
 struct Started {
     run: Run,
     choice: Choice,
     current: Generation,
 }
 
-/// What became of the views of a run.
+/// The results of a run's views.
 #[derive(Default)]
 struct Folded {
     views: Vec<(ViewName, ViewStates)>,
-    /// Why some could not be folded.
+    /// The views that could not be folded, and why.
     failed: Option<String>,
 }
 
 impl Recompute {
-    /// Does what `request` asks for, unless another run is in progress. `moment` is when it was due.
+    /// Runs `request`, unless another run is in progress. `moment` is the time at which it was due.
+    ///
+    /// # On a crash
+    /// The run's lease passes, and another process marks the run as failed. Its objects, staged under its number, are
+    /// collected then; the current generation is unchanged unless the pointer had moved.
     pub(crate) async fn run(
         &self,
         request: &Request,
@@ -133,7 +139,7 @@ impl Recompute {
         }
     }
 
-    /// Chooses what to do and starts a run that does it; `None` where there is nothing to do.
+    /// Chooses the work and starts a run; `None` where there is nothing to do.
     async fn start(&self, request: &Request, moment: Option<Moment>) -> Result<Option<Started>, RunError> {
         let mut choices = 0;
         loop {
@@ -196,7 +202,7 @@ impl Recompute {
             }
             let topic = self.stream(&view.stream)?.topic.clone();
             let partitions = self.catalog.partitions(&topic).await?;
-            // Before the segments: what lies below a gap is landed when the gap is recorded.
+            // Gaps are read before the segments: a range below a gap is landed when the gap is recorded.
             let mut gaps = self.catalog.gaps().await?;
             gaps.retain(|gap| gap.topic == topic);
             let segments = self.catalog.segments(&topic).await?;
@@ -209,7 +215,7 @@ impl Recompute {
         self.streams.get(name).ok_or_else(|| RunError::UnknownStream(name.clone()))
     }
 
-    /// Everything between the run's start and its end.
+    /// Does the work between the run's start and its end.
     async fn work(
         &self,
         run: Run,
@@ -242,12 +248,12 @@ impl Recompute {
         self.publish(run.id, (views, failed), &output, expected_previous).await
     }
 
-    /// Folds each view. One that cannot be folded keeps what is published of it and fails alone, as long as there is
+    /// Folds each view. A view that cannot be folded keeps its published states and fails alone, as long as there is
     /// another one to publish.
     async fn fold_all(&self, choice: &Choice, output: &Output<'_>) -> Result<Folded, RunError> {
         unreadable_segment::check_sizes(&self.store, choice.sizes()).await?;
         let context = self.context();
-        // Boxed and collected: as they are, the compiler cannot see that they may move between threads.
+        // Boxed and collected: otherwise the compiler cannot see that they may move between threads.
         let mut folds: Vec<BoxFuture<'_, _>> = vec![];
         for fold in &choice.folds {
             folds.push(self.fold_one(fold, output, &context).boxed());
@@ -293,7 +299,7 @@ impl Recompute {
 
     fn context(&self) -> SessionContext {
         let mut config = SessionConfig::new().with_target_partitions(self.config.cores.max(1));
-        // What is read must have the types that the views were planned with.
+        // The columns read must have the types that the views were planned with.
         config.options_mut().execution.parquet.schema_force_view_types = false;
         config.options_mut().execution.time_zone = Some("UTC".to_owned());
         let context = SessionContext::new_with_config(config);
@@ -302,7 +308,7 @@ impl Recompute {
         context
     }
 
-    /// Shows that the run lives until it is no longer this process's, or somebody cancelled it; returns why.
+    /// Renews the lease until the run is no longer this process's, or was cancelled; returns the reason.
     async fn keep_lease(&self, run_id: i64) -> RunError {
         let pause = (self.config.lease / 3).clamp(HEARTBEAT_INTERVAL_MIN, HEARTBEAT_INTERVAL_MAX);
         loop {
@@ -327,19 +333,22 @@ impl Recompute {
     }
 
     /// Ends a run that does not publish.
+    ///
+    /// # On a crash
+    /// The run ends as failed once its lease has passed, and its staged objects are deleted then.
     async fn give_up(&self, run_id: i64, error: RunError, written: &Written) -> Result<Outcome, RunError> {
         let end = match &error {
             RunError::Cancelled { .. } => RunEnd::Cancelled,
             error => RunEnd::Failed { error: error.text() },
         };
         let error = match self.end(run_id, &end).await {
-            // The answer to its publishing was lost, not the publishing.
+            // Only the answer to its publishing was lost.
             Ok(Some(run)) => return Ok(Outcome::Published(Box::new(run))),
             Ok(None) => {
                 self.discard(written).await;
                 self.given_up(run_id, error).await
             }
-            // Whether it was published is not known: its objects stay.
+            // The run may have been published: its objects stay.
             Err(ending) => {
                 warn!(run = run_id, %ending, "the end of a run could not be recorded");
                 error
@@ -354,8 +363,8 @@ impl Recompute {
         Err(error)
     }
 
-    /// Why it failed: a run that others gave up for dead may find that segments are gone, because nothing is kept for
-    /// it any more. That is no loss.
+    /// The error of a failed run: a run whose lease had passed may find that segments are gone, because nothing is kept
+    /// for it any more. That is no loss of data.
     async fn given_up(&self, run_id: i64, error: RunError) -> RunError {
         match (self.catalog.run(run_id).await, error) {
             (Ok(run), error @ RunError::SegmentMissing { .. }) if run.error != Some(error.text()) => {
@@ -376,7 +385,7 @@ impl Recompute {
     }
 }
 
-/// A run that hears from the catalog that it was cancelled is one that was.
+/// Turns the catalog's report that the run was cancelled into a cancellation.
 fn cancelled(error: RunError) -> RunError {
     match error {
         RunError::Catalog(CatalogError::RunEnded { id, state: RunState::Cancelled }) => {

@@ -1,4 +1,4 @@
-//! How far a run is. What is counted only ever grows during a run.
+//! The progress of a run. Its counts never decrease during a run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,22 +10,24 @@ use tokio::sync::watch;
 
 use crate::recompute::choose_cut::Choice;
 
-/// What a run is doing.
+/// The present step of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Phase {
-    /// No run yet.
+    /// There was no run yet.
     #[default]
     Idle,
-    /// Looks whether all segments are there.
+    /// It checks that all segments exist.
     Checking,
+    /// It folds segments.
     Folding,
+    /// It writes the manifest and moves the pointer.
     Publishing,
-    /// It is over, one way or the other: `run` says which.
+    /// It has ended; the row of the run tells how.
     Ended,
 }
 
 impl Phase {
-    /// The word for it in the catalog and for clients.
+    /// The word for the step in the catalog and for clients.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Idle => "idle",
@@ -37,27 +39,36 @@ impl Phase {
     }
 }
 
-/// How far a run is: of all its views together, so a segment that two views read counts twice.
+/// The progress of a run over all its views: a segment that two views read counts twice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
+    /// The run's number, 0 before the first.
     pub run_id: i64,
+    /// Its present step.
     pub phase: Phase,
     /// The view that is being folded.
     pub view: Option<ViewName>,
+    /// Number of views folded.
     pub views_done: usize,
+    /// Number of views to fold.
     pub views: usize,
+    /// Number of segments folded.
     pub segments_done: usize,
+    /// Number of segments to fold.
     pub segments: usize,
+    /// Number of rows folded.
     pub rows_done: u64,
+    /// Number of rows to fold.
     pub rows_total: u64,
+    /// Time of its start, in milliseconds since the Unix epoch.
     pub started_ms: i64,
 }
 
-/// The one who reports.
+/// Reports the progress of a run.
 #[derive(Debug)]
 pub(crate) struct Reporter {
     sender: watch::Sender<Progress>,
-    /// Rows and segments of views that are done.
+    /// Rows and segments of the views that are folded.
     done: Mutex<(u64, usize)>,
 }
 
@@ -101,11 +112,11 @@ impl Reporter {
         });
     }
 
-    /// Of the view at hand, `rows` of `of_rows` were read.
+    /// Reports that `rows` of `of_rows` of the present view were read.
     pub(crate) fn read(&self, rows: u64, of_rows: u64, of_segments: usize) {
         let (rows_before, segments_before) = self.done();
         let rows = rows.min(of_rows);
-        // Which segments are through is not known, only how many rows are.
+        // Only the number of rows is known, not the segments done.
         let segments = (u128::from(rows) * of_segments as u128).checked_div(u128::from(of_rows)).unwrap_or(0);
         self.sender.send_modify(|progress| {
             progress.rows_done = progress.rows_done.max(rows_before + rows);
@@ -135,7 +146,7 @@ impl Reporter {
     }
 }
 
-/// Rows that came out of a scan so far.
+/// The number of rows that a scan has returned so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RowsRead {
     files: ExecutionPlanMetricsSet,
@@ -143,12 +154,12 @@ pub(crate) struct RowsRead {
 }
 
 impl RowsRead {
-    /// Counts what `files`, the metrics of a scan of files, say.
+    /// Counts the rows of `files`, the metrics of a scan of files.
     pub(crate) fn of(files: ExecutionPlanMetricsSet) -> Self {
         Self { files, decoded: Arc::default() }
     }
 
-    /// Where rows are counted that are decoded anew.
+    /// Counter of the rows that are decoded again.
     pub(crate) fn decoded(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.decoded)
     }

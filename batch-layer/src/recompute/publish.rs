@@ -23,9 +23,9 @@ impl Recompute {
     /// Writes the manifest, then makes the generation current.
     ///
     /// # On a crash
-    /// Before the catalog's transaction the generation before stays current. The run ends with its lease, and then
+    /// Before the catalog's transaction the previous generation stays current. The run ends with its lease, and then
     /// upkeep deletes its states and its manifest, which the ledger has as staged. After it the generation is current,
-    /// and all that its manifest names is live.
+    /// and all objects that its manifest names are live.
     pub(super) async fn publish(
         &self,
         run_id: i64,
@@ -60,11 +60,11 @@ impl Recompute {
         Ok(run)
     }
 
-    /// Ends a run without publishing it. Should it turn out to be published after all, returns it.
+    /// Ends a run without publishing it. If it turns out to be published after all, returns it.
     pub(super) async fn end(&self, run_id: i64, end: &RunEnd) -> Result<Option<Run>, CatalogError> {
         match patiently(self.config.lease, || self.catalog.finish_run(run_id, end)).await {
             Err(CatalogError::RunEnded { state: RunState::Published, .. }) => Ok(Some(self.catalog.run(run_id).await?)),
-            // Somebody else gave it up: that stands.
+            // Another process ended it first: that stands.
             Ok(()) | Err(CatalogError::RunEnded { .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -89,7 +89,7 @@ where
     }
 }
 
-/// Whether the change may go through later, or may even have: its answer can be what was lost.
+/// Whether the change may succeed later, or may have succeeded without an answer.
 fn is_outage(error: &CatalogError) -> bool {
     error.is_transient() || matches!(error, CatalogError::Store { .. })
 }

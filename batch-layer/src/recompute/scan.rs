@@ -23,18 +23,18 @@ use dovetail_ingestion::redecode::Redecode;
 
 use super::progress::RowsRead;
 
-/// Files smaller than this are not split.
+/// Size in bytes below which a file is not split.
 const SPLIT_BYTES: usize = 1 << 20;
 
-/// A stream's rows as chosen segments hold them. Segments of an older schema are decoded again from the raw bytes.
+/// A stream's rows in the chosen segments. Segments of an older schema are decoded again from the raw bytes.
 #[derive(Debug)]
 pub(crate) struct LandedTable {
     schema: SchemaRef,
     stream: Arc<Stream>,
     store: Store,
-    /// Read as they are.
+    /// Segments that are read as they are.
     direct: Vec<Segment>,
-    /// Decoded again, their dead letters too.
+    /// Segments that are decoded again, with their dead letters.
     old: Vec<Segment>,
     cores: usize,
     source: ParquetSource,
@@ -42,7 +42,7 @@ pub(crate) struct LandedTable {
 }
 
 impl LandedTable {
-    /// For `view`: row groups in which no row passes its filter are skipped, as far as their statistics say so.
+    /// A table for `view`: row groups in which no row passes its filter are skipped, as far as their statistics tell.
     pub(crate) fn new(
         (stream, view): (&Arc<Stream>, &View),
         store: &Store,
@@ -108,7 +108,7 @@ impl TableProvider for LandedTable {
         TableType::Base
     }
 
-    /// What the view filters by is the file scan's already; the rows are filtered above.
+    /// Scans with the view's own filter, which the file scan has already; the rows are filtered above.
     async fn scan(
         &self,
         _state: &dyn Session,

@@ -1,4 +1,4 @@
-//! States as Parquet files. What each says of itself, and how that is checked, is in [`dovetail_core::state_file`].
+//! States as Parquet files. Their metadata, and its check, are in [`dovetail_core::state_file`].
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,10 +21,10 @@ use super::RunError;
 use super::publish::patiently;
 use crate::encode::{self, Encoder};
 
-/// A file of states is closed at about this size.
+/// Size in bytes at which a file of states is closed, approximately.
 const FILE_BYTES: usize = 64 << 20;
 
-/// Objects that a run has written, or tried to: garbage, should it not publish.
+/// Objects that a run has written, or tried to: they are garbage if it does not publish.
 #[derive(Debug, Default)]
 pub(crate) struct Written(Mutex<Vec<String>>);
 
@@ -33,7 +33,8 @@ impl Written {
         self.0.lock().push(path.to_owned());
     }
 
-    /// Forgets what a published manifest names, and the manifest itself: the rest is of views that failed.
+    /// Forgets the objects that a published manifest names, and the manifest itself: the rest belongs to views that
+    /// failed.
     pub(crate) fn keep_only_unnamed(&self, manifest: &Manifest, path: &str) {
         let named = manifest.views.values().flat_map(ViewStates::all_files).map(|file| file.path.as_str());
         let named: BTreeSet<&str> = named.chain([path]).collect();
@@ -45,24 +46,24 @@ impl Written {
     }
 }
 
-/// Where a run writes.
+/// The destination of a run's objects.
 #[derive(Debug)]
 pub(crate) struct Output<'r> {
     pub(crate) catalog: &'r Catalog,
     pub(crate) store: &'r Store,
     pub(crate) run_id: i64,
-    /// How long the catalog is asked again while it is away.
+    /// Time for which a request to the catalog is repeated while it is away.
     pub(crate) patience: Duration,
     pub(crate) generation: Generation,
     pub(crate) written: &'r Written,
 }
 
 impl Output<'_> {
-    /// Writes an object under a path that only this run has. The ledger knows it before the store does, and keeps it
-    /// as long as the run lives.
+    /// Writes an object under a path that only this run has. The ledger has it before the store does, and keeps it as
+    /// long as the run lives.
     ///
     /// # On a crash
-    /// The object is staged and belongs to a run that is dead once its lease is over; upkeep deletes it then.
+    /// The object is staged and belongs to a run that is dead once its lease has passed; upkeep deletes it then.
     pub(crate) async fn put(&self, path: &object_store::path::Path, content: Bytes) -> Result<(), RunError> {
         self.written.add(path.as_ref());
         let announced = [(path.as_ref(), content.len() as u64)];
@@ -78,7 +79,7 @@ pub(crate) struct StateWriter<'r> {
     about: Vec<KeyValue>,
     encoder: Option<Encoder>,
     files: Vec<StateFile>,
-    /// Rows in the file at hand.
+    /// Number of rows in the present file.
     rows: u64,
 }
 
@@ -88,7 +89,7 @@ impl<'r> StateWriter<'r> {
         Self { output, view, about, encoder: None, files: vec![], rows: 0 }
     }
 
-    /// Adds states; encoding is heavy and stays off the threads that fold.
+    /// Adds states, encoded on a thread that does not fold, because it takes long.
     pub(crate) async fn add(&mut self, states: Vec<RecordBatch>) -> Result<(), RunError> {
         let rows: usize = states.iter().map(RecordBatch::num_rows).sum();
         if rows == 0 {
@@ -110,7 +111,7 @@ impl<'r> StateWriter<'r> {
         if size >= FILE_BYTES { self.close_file().await } else { Ok(()) }
     }
 
-    /// The files, all of them written.
+    /// Writes the last file and returns all of them.
     pub(crate) async fn finish(mut self) -> Result<Vec<StateFile>, RunError> {
         self.close_file().await?;
         Ok(self.files)
@@ -133,16 +134,16 @@ impl<'r> StateWriter<'r> {
     }
 }
 
-/// States of one view as one, sorted for Parquet.
+/// States of one view merged into one, sorted for Parquet.
 pub(crate) fn merged(view: &View, states: &[RecordBatch]) -> datafusion::common::Result<Vec<RecordBatch>> {
     match states {
-        // A fold alone is merged already.
+        // The state of a fold alone is merged already.
         [one] => sort_state(view, std::slice::from_ref(one)),
         several => sort_state(view, &view.merge(several)?),
     }
 }
 
-/// Reads a batch view's states, all of them into memory.
+/// Reads a batch view's states into memory.
 pub(crate) async fn read(store: &Store, view: &Arc<View>, states: &ViewStates) -> Result<Vec<RecordBatch>, RunError> {
     let mut batches = vec![];
     let (name, states) = (&view.name, Arc::new(states.clone()));

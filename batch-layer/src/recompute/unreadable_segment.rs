@@ -1,4 +1,4 @@
-//! Whether segments are what the catalog says, so that an error names the file and not a byte offset.
+//! The check of segments against the catalog, so that an error names the file and not a byte offset.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::RunError;
 
-/// Objects that are looked at at the same time.
+/// Number of objects checked at the same time.
 const AT_ONCE: usize = 16;
 
-/// Looks whether every object is there in full: paths and how many bytes they have.
+/// Checks that every object exists in full: `bytes_of` has the size of each path.
 pub(crate) async fn check_sizes(store: &Store, bytes_of: BTreeMap<String, u64>) -> Result<(), RunError> {
     let store = store.clone();
     let checks = bytes_of.into_iter().map(move |(path, bytes)| check_size(store.clone(), path, bytes));
@@ -28,7 +28,7 @@ async fn check_size(store: Store, path: String, expected: u64) -> Result<(), Run
     }
 }
 
-/// The segment that cannot be read, after a fold has failed: which one it was, its error does not say.
+/// Finds the unreadable segment after a failed fold, because the fold's error does not name it.
 pub(crate) async fn find_damaged(store: &Store, segments: &[Segment]) -> Option<RunError> {
     for segment in segments {
         let content = match store.get(&segment.path.as_str().into()).await {

@@ -10,17 +10,17 @@ use super::RunError;
 use crate::encode::{self, Encoder};
 use crate::recompute::state_files::Output;
 
-/// A file is closed at about this size.
+/// Size in bytes at which a file is closed, approximately.
 const FILE_BYTES: usize = 64 << 20;
 
-/// One view's files while they are written: those of the generation before stay as they are.
+/// One view's files while they are written: those of the previous generation stay as they are.
 pub(super) struct ErrorWriter<'r> {
     output: &'r Output<'r>,
     view: &'r View,
     encoder: Option<Encoder>,
-    /// Rows in the file at hand.
+    /// Number of rows in the present file.
     rows: u64,
-    /// Files of this run.
+    /// Number of files of this run.
     written: u32,
     all: LeftOut,
 }
@@ -43,7 +43,7 @@ impl<'r> ErrorWriter<'r> {
         if size >= FILE_BYTES { self.close_file().await } else { Ok(()) }
     }
 
-    /// All records that are left out, each of them in a file.
+    /// Writes the last file and returns all records that are left out.
     pub(super) async fn finish(mut self) -> Result<LeftOut, RunError> {
         self.close_file().await?;
         Ok(self.all)

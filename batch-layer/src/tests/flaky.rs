@@ -9,7 +9,7 @@ use dovetail_core::record::{Fetched, Records};
 use dovetail_ingestion::log::{Log, LogError, SourceMark, SourcePosition};
 use tokio::sync::Notify;
 
-/// Over another log: while it is away every question fails, and whoever waits is told.
+/// A log over another one: while it is away every question fails, and waiting tasks get an error.
 #[derive(Debug)]
 pub(crate) struct Flaky {
     log: Arc<dyn Log>,

@@ -27,9 +27,9 @@ pub(crate) enum At {
 #[derive(Debug)]
 pub(crate) struct Gate {
     inner: Arc<dyn ObjectStore>,
-    /// Where who comes by waits, and below which prefix; `None` lets all through.
+    /// The step and prefix at which callers wait; `None` lets all through.
     shut: watch::Sender<Option<(At, &'static str)>>,
-    /// How many have come by where it is shut.
+    /// Number of callers that wait, or have waited.
     waiting: watch::Sender<u64>,
 }
 
@@ -46,7 +46,7 @@ impl Gate {
         self.shut.send_replace(None);
     }
 
-    /// Returns once somebody waits.
+    /// Waits until a caller waits.
     pub(crate) async fn met(&self) {
         self.waiting.subscribe().wait_for(|&waiting| waiting > 0).await.unwrap();
     }

@@ -51,7 +51,7 @@ async fn keep_alive(rig: &Rig) {
     rig.catalog.renew_run(run.id, &RunSign::default(), runs().lease).await.unwrap();
 }
 
-/// The run in progress gives no sign of life for as long as its lease lasts, and somebody notices.
+/// Lets the lease of the run in progress pass, as another process notices.
 async fn let_die(rig: &Rig) {
     let running = async || rig.catalog.runs(1).await.unwrap()[0].state == RunState::Running;
     while running().await {
@@ -113,7 +113,7 @@ async fn a_lander_writes_again_what_was_collected_meanwhile() {
         assert!(!put.is_empty() && put.iter().all(|path| !recorded.contains(path)), "{put:?}");
         rig.check_ledger().await;
         check_landed(&rig, 300).await;
-        // What was put after it had been deleted is known too, and goes.
+        // An object put after its deletion is in the ledger too, and is deleted.
         check_only_recorded(&rig).await;
     }
 }

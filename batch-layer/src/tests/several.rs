@@ -69,7 +69,7 @@ impl Drop for Process {
     }
 }
 
-/// What `look` finds, as soon as it finds something.
+/// Waits until `look` finds something, and returns it.
 async fn eventually<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
     let looking = async {
         loop {
@@ -135,7 +135,7 @@ async fn there_is_one_series_of_runs_whoever_leads() {
     assert_eq!(began, rig.clock.now_ms());
     for n in 1..=4 {
         more(&rig, n).await;
-        // Every lease has passed with it: whoever asks first leads from now on.
+        // Every lease has passed with it: the first process that asks leads from now on.
         rig.clock.advance_ms(STEP_MS);
         published(&rig, n).await;
         assert_eq!(last_moment(&rig).await, began + n as i64 * STEP_MS);
@@ -165,7 +165,7 @@ async fn when_the_leader_dies_the_next_one_leaves_nothing_out() {
     let b = Process::start(&rig, "b", scheduled());
     more(&rig, 1).await;
     a.kill();
-    // What is due while nobody leads.
+    // A moment is due while no process leads.
     rig.clock.advance_ms(STEP_MS);
     led_by(&rig.catalog, "b").await;
     published(&rig, 1).await;

@@ -1,5 +1,5 @@
-//! Collecting: objects that nothing names any more are deleted once nobody can be reading them, and those whose
-//! writer is gone. The ledger decides; the store is not looked at.
+//! Collection: deletes objects that nothing names any more, once no reader can use them, and those whose writer is
+//! gone. The ledger decides; the store is not listed.
 
 use dovetail_core::catalog::{ObjectState, Patience};
 use dovetail_core::clock;
@@ -10,26 +10,26 @@ use tracing::{info, warn};
 
 use super::{Upkeep, UpkeepError};
 
-/// Objects that are taken from the ledger at once.
+/// Number of objects taken from the ledger at once.
 const AT_ONCE: u32 = 1000;
-/// Objects that are deleted at the same time.
+/// Number of objects deleted at the same time.
 const DELETES: usize = 8;
 
-/// Every state, also those of which there is no object at the moment.
+/// Every state, also those without an object at the moment.
 const STATES: [ObjectState; 5] =
     [ObjectState::Staged, ObjectState::Live, ObjectState::Garbage, ObjectState::Deleting, ObjectState::Deleted];
 
 impl Upkeep {
-    /// Deletes what nobody needs. What another process, living or dead, was about to delete is deleted too.
+    /// Deletes unneeded objects, and those that another process, living or dead, was about to delete.
     ///
     /// # On a crash
-    /// What is `deleting` may still be in the store. Nobody can record it any more, and the next process that collects
-    /// deletes it, once more where that had been done.
+    /// Objects that are `deleting` may still be in the store. Nobody can record them any more, and the next process
+    /// that collects deletes them, once more where that had been done.
     pub(crate) async fn collect(&self) -> Result<(), UpkeepError> {
         let patience = Patience { grace: self.config.garbage_grace, staging: self.config.staging_limit };
         loop {
             let taken = self.catalog.take_garbage(patience, AT_ONCE).await?;
-            // More than were taken: those that could not be deleted the last time do not hold up the others.
+            // More than were taken: those that could not be deleted the last time do not block the others.
             let deleted = self.delete(self.catalog.deleting(2 * AT_ONCE).await?).await;
             self.catalog.deleted(&deleted.paths).await?;
             deleted.failed.map_or(Ok(()), Err)?;
@@ -44,7 +44,11 @@ impl Upkeep {
         self.count_objects().await
     }
 
-    /// What was never recorded may have been put after it was deleted, by a writer that died before it could say so.
+    /// Deletes objects again that were never recorded: their writer may have put them after the deletion and died
+    /// before it could report that.
+    ///
+    /// # On a crash
+    /// The objects stay `deleted` in the ledger, and the next collection deletes them again.
     async fn delete_again(&self) -> Result<(), UpkeepError> {
         let every = self.config.staging_limit;
         if self.deleted_again.lock().await.is_some_and(|at| at.elapsed() < every) {
@@ -86,8 +90,12 @@ impl Upkeep {
         Ok(())
     }
 
-    /// An earlier version kept no ledger, and a process of it that died may have left objects that no row knows: the
-    /// store is listed once in a catalog's life. What is put from then on is in the ledger before it is in the store.
+    /// Lists the store once in a catalog's life: an earlier version kept no ledger, and a process of it that died may
+    /// have left objects without a row. Objects put since are in the ledger before they are in the store.
+    ///
+    /// # On a crash
+    /// The objects found are noted in one transaction, with the fact that the store was listed; without it the next
+    /// process lists the store again.
     pub(crate) async fn list_store_once(&self) -> Result<(), UpkeepError> {
         if self.catalog.knows_the_store().await? {
             return Ok(());
@@ -103,7 +111,7 @@ impl Upkeep {
     }
 }
 
-/// What came of deleting some objects.
+/// The result of deleting some objects.
 #[derive(Default)]
 struct Deleted {
     paths: Vec<String>,

@@ -21,9 +21,9 @@ use crate::encode::{self, Encoder};
 use crate::put::put_segment;
 use dovetail_ingestion::dead_letters;
 
-/// Fewer than this are left until more have come.
+/// Least number of segments that are merged.
 const SEGMENTS_PER_MERGE_MIN: usize = 4;
-/// At most so many are merged at once.
+/// Greatest number of segments merged at once.
 const SEGMENTS_PER_MERGE_MAX: usize = 256;
 const BATCH_ROWS: usize = 8192;
 
@@ -36,7 +36,7 @@ impl Upkeep {
             let segments = self.catalog.segments(&stream.topic).await?;
             let boundaries = self.catalog.boundaries(&stream.topic).await?;
             for group in choose(&segments, &boundaries, self.config.compact_to_bytes) {
-                // Only what was written under the schema of today can be written again: the others keep their bytes.
+                // Only segments of the present schema can be written again: the others keep their bytes.
                 if group.iter().all(|segment| segment.schema == stream.fingerprint()) {
                     self.merge(stream, group).await?;
                 }
@@ -81,7 +81,7 @@ impl Upkeep {
         Ok(())
     }
 
-    /// Puts the merged segment, then records it in the place of those it was made of.
+    /// Puts the merged segment, then records it in place of the segments it was made of.
     ///
     /// # On a crash
     /// Before the catalog's transaction the old segments stay, and the new object is staged: upkeep deletes it after
@@ -97,7 +97,10 @@ impl Upkeep {
         Ok(self.catalog.replace_segments(group, new).await?)
     }
 
-    /// What was written is garbage, unless it was recorded after all: the catalog looks.
+    /// Gives the new segment's objects up, unless it was recorded after all: the catalog checks.
+    ///
+    /// # On a crash
+    /// The objects stay `staged`, and upkeep deletes them after `batch.staging_limit`.
     async fn give_up(&self, new: &Segment, error: UpkeepError) -> Result<(), UpkeepError> {
         self.catalog.give_up(&new.paths().collect::<Vec<_>>()).await?;
         match error {
@@ -109,7 +112,7 @@ impl Upkeep {
         }
     }
 
-    /// All rows of `paths`, in order, in one file.
+    /// Writes all rows of `paths`, in order, to one file.
     async fn merged(&self, mut encoder: Encoder, paths: Vec<String>) -> Result<Bytes, UpkeepError> {
         for path in paths {
             let object = self.store.get(&path.as_str().into()).await?;

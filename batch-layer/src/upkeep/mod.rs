@@ -1,4 +1,4 @@
-//! Upkeep: what keeps the landing and the generations from growing for ever. Nothing here changes an answer.
+//! Upkeep: bounds the growth of the landing and of the generations. Nothing here changes an answer.
 
 mod collect;
 mod compact;
@@ -27,21 +27,21 @@ use crate::leader::Leader;
 use crate::put::PutError;
 use crate::writer_id::Writer;
 
-/// How many runs and generations are remembered, and how far back they are looked at.
+/// Number of runs and generations that are remembered and examined.
 const RECENT: u32 = 1000;
 
 #[derive(Debug)]
 pub(crate) struct Upkeep {
     pub(crate) streams: Vec<Arc<Stream>>,
     pub(crate) views: Vec<Arc<View>>,
-    /// The log to trim; `None` where it looks after itself.
+    /// The log to trim; `None` where it has its own retention.
     pub(crate) log: Option<Arc<dyn Log>>,
     pub(crate) catalog: Catalog,
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) config: RunConfig,
     pub(crate) writer: Arc<Writer>,
-    /// When what was never recorded was last deleted again.
+    /// Time of the last repeated deletion of objects that were never recorded.
     pub(crate) deleted_again: tokio::sync::Mutex<Option<Instant>>,
 }
 
@@ -71,8 +71,8 @@ impl From<PutError> for UpkeepError {
 }
 
 impl Upkeep {
-    /// Does all of it every now and then while this process leads, beside its runs. Ends early when it ends to lead:
-    /// whatever is half done is garbage.
+    /// Repeats upkeep while this process leads, beside its runs. Stops early when it ceases to lead: unfinished work is
+    /// garbage.
     pub(crate) async fn keep_up(self, leader: Leader) {
         let every = self.config.upkeep_every;
         let mut ticks = interval_at(clock::now_monotonic() + every, every);
@@ -87,7 +87,7 @@ impl Upkeep {
         }
     }
 
-    /// Does all of it once. What fails is tried again the next time.
+    /// Does all of it once. A failed part is tried again the next time.
     pub(crate) async fn run(&self) {
         report("retire generations", self.retire().await);
         report("trim the log", self.trim().await);

@@ -1,4 +1,4 @@
-//! Retiring: old generations give up their objects.
+//! Retirement: old generations release their objects.
 
 use dovetail_core::catalog::GenerationRow;
 use dovetail_core::name::Generation;
@@ -10,7 +10,7 @@ impl Upkeep {
     /// Retires the generations beyond those that are kept, each in one transaction that makes its objects garbage.
     ///
     /// # On a crash
-    /// Some are retired and some are not yet; the next time the rest is.
+    /// Some are retired and some are not yet; the next upkeep does the rest.
     pub(super) async fn retire(&self) -> Result<(), UpkeepError> {
         let Some(current) = self.catalog.current().await? else { return Ok(()) };
         let rows = self.catalog.generations(RECENT).await?;
@@ -22,7 +22,7 @@ impl Upkeep {
     }
 }
 
-/// All but the current one and the newest `keep`, oldest first. `rows` are newest first.
+/// The generations except the current one and the newest `keep`, oldest first. `rows` are newest first.
 pub(super) fn to_retire(rows: &[GenerationRow], current: Generation, keep: usize) -> Vec<Generation> {
     let kept = rows.iter().filter(|row| row.retired_ms.is_none());
     let old = kept.skip(keep.max(1)).map(|row| row.generation).filter(|&generation| generation != current);

@@ -1,4 +1,4 @@
-//! Trimming the log: what every kept generation covers is landed, and nobody reads it from the log again.
+//! Trimming of the log: records that every kept generation covers are landed and not read from the log again.
 //!
 //! ```text
 //! log      |######### trimmed #########|------------ kept ------------|
@@ -14,11 +14,11 @@ use dovetail_ingestion::log::Log;
 use super::{RECENT, Upkeep, UpkeepError};
 
 impl Upkeep {
-    /// Trims every stream's log as far as it is no longer needed. A generation that somebody may roll back to still
-    /// finds everything above its cut.
+    /// Trims every stream's log as far as it is no longer needed. A generation that can be rolled back to still finds
+    /// everything above its cut.
     ///
     /// # On a crash
-    /// Some partitions hold more than is needed, until the next time.
+    /// Some partitions hold more than is needed, until the next upkeep.
     pub(super) async fn trim(&self) -> Result<(), UpkeepError> {
         let Some(log) = &self.log else { return Ok(()) };
         let rows = self.catalog.generations(RECENT).await?;
@@ -45,8 +45,8 @@ async fn trim_partition(log: &dyn Log, topic: &str, partition: i32, before: i64)
     Ok(())
 }
 
-/// From where on each partition of a topic is needed: the lowest cut of the kept generations, or what is not landed
-/// where no view folds the topic. A topic whose views were never published is needed whole.
+/// The offset from which each partition of a topic is needed: the lowest cut of the kept generations, or the landing's
+/// next offset where no view folds the topic. A topic whose views were never published is needed whole.
 pub(super) fn needed_from(
     kept: &[Manifest],
     topic: &str,

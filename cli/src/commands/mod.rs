@@ -23,7 +23,7 @@ use crate::args::{Args, Command};
 use dovetail_server::config;
 use dovetail_server::process::roles::Roles;
 
-/// Runs a command; the exit code says how it went: 0 done, 1 an error, 2 a difference found.
+/// Runs a command. Exit codes: 0 done, 1 an error, 2 a difference found.
 pub fn run(args: Args) -> Result<ExitCode> {
     let level = if args.command.stays() { "info" } else { "error" };
     start_logging(level);

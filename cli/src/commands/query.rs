@@ -26,7 +26,7 @@ pub(super) async fn run(sql: &str, generation: Option<u64>, server: &Server, for
     Ok(ExitCode::SUCCESS)
 }
 
-/// The one number that `sql` answers; 0 when it is null or negative.
+/// The number that `sql` returns; 0 when it is null or negative.
 pub(super) async fn whole_number(client: &Client, sql: &str) -> Result<u64> {
     let (_, batches) = client.query(sql).await?;
     let column = batches.iter().find_map(|batch| (batch.num_rows() > 0).then(|| batch.columns().first()).flatten());

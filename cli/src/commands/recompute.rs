@@ -11,7 +11,7 @@ use super::shown::{Step, while_showing};
 use crate::args::Recompute;
 use crate::output::counted;
 
-/// What no generation holds, of streams that have views.
+/// Number of records above the cut, in streams with views.
 const ABOVE_THE_CUT: &str = "SELECT sum(log_end - coalesce(cut, first)) FROM sys.partitions WHERE head IS NOT NULL";
 
 pub(super) async fn run(args: &Recompute) -> Result<ExitCode> {
@@ -42,7 +42,7 @@ pub(super) async fn run(args: &Recompute) -> Result<ExitCode> {
     if let Some(failed) = &outcome.failed {
         eprintln!("views that could not be folded stay as they were published: {failed}");
     }
-    // What it published does not depend on what can be told about it.
+    // The run is published even if this number cannot be read.
     if let Ok(records @ 1..) = whole_number(&client, ABOVE_THE_CUT).await {
         let stay = if records == 1 { "stays" } else { "stay" };
         eprintln!("{} above its cut {stay} with the speed layer until a later run", counted(records, "record"));
@@ -50,7 +50,7 @@ pub(super) async fn run(args: &Recompute) -> Result<ExitCode> {
     Ok(if outcome.failed.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Asks for a run and waits for it; Ctrl-C cancels it.
+/// Requests a run and waits for it; Ctrl-C cancels it.
 async fn run_or_cancel(client: &Client, request: &RecomputeRequest) -> Result<Recomputed> {
     let run = client.recompute(request);
     tokio::pin!(run);

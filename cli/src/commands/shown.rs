@@ -1,4 +1,4 @@
-//! How a long command shows how far it is: a bar on a terminal, elsewhere a line now and then; on standard error.
+//! The progress of a long command: a bar on a terminal, otherwise a line now and then; on standard error.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use dovetail_core::clock;
 use indicatif::{ProgressBar, ProgressStyle};
 
 const PROGRESS_POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// Pause between two lines where there is no terminal.
+/// Pause between two lines without a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How far it is: `done` of `total`.
+/// The progress: `done` of `total`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Step {
     pub(super) what: String,
@@ -26,7 +26,7 @@ impl Step {
     }
 }
 
-/// Waits for `work`, and shows meanwhile what `look` finds.
+/// Waits for `work`, and meanwhile shows the progress that `look` returns.
 pub(super) async fn while_showing<T>(
     unit: &str,
     work: impl Future<Output = Result<T>>,

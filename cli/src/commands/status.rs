@@ -28,7 +28,7 @@ pub(super) async fn run(server: &Server, format: OutputFormat) -> Result<ExitCod
         let (schema, batches) = client.query(sql).await?;
         output::print(&schema, &batches, format)?;
     }
-    // Told where it can be: a serving process alone answers all the rest.
+    // Shown if it can be read: a serving process alone has all the rest.
     if let Ok(RunProgress { leader: Some(leader), .. }) = client.run_progress().await {
         eprintln!("the batch layer is led by {leader}");
     }

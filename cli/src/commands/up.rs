@@ -51,7 +51,7 @@ fn greet(running: &Running, config: &Config) {
     }
 }
 
-/// Returns when somebody wants the process to stop.
+/// Waits until the process is told to stop.
 pub(super) async fn wait_for_stop() -> Result<()> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {

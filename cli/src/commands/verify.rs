@@ -10,7 +10,7 @@ use super::shown::{Step, while_showing};
 use crate::args::{OutputFormat, Server};
 use crate::output::counted;
 
-/// Lines are for terminals of a hundred columns.
+/// Greatest width of a line, for terminals of a hundred columns.
 const WIDEST: usize = 100;
 
 pub(super) async fn run(views: Vec<String>, server: &Server, format: OutputFormat) -> Result<ExitCode> {
@@ -40,7 +40,7 @@ pub(super) async fn run(views: Vec<String>, server: &Server, format: OutputForma
     Ok(code(&verdicts))
 }
 
-/// 0 when nothing differs, 2 otherwise.
+/// The exit code: 0 when nothing differs, 2 otherwise.
 pub(super) fn code(verdicts: &[Verdict]) -> ExitCode {
     let differs = verdicts.iter().any(|verdict| verdict.differences > 0);
     ExitCode::from(if differs { 2 } else { 0 })

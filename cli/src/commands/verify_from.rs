@@ -1,4 +1,4 @@
-//! `dovetail verify --from FILE`: whether every record of a file is in the log.
+//! `dovetail verify --from FILE`: checks that every record of a file is in the log.
 
 use std::collections::HashMap;
 use std::process::ExitCode;
@@ -16,28 +16,28 @@ use serde::Serialize;
 use super::ingest::file_format;
 use crate::args::{InputFormat, OutputFormat, Server};
 
-/// What was found.
+/// The result of the comparison.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 struct Found {
-    /// Records of the file.
+    /// Number of records in the file.
     in_file: u64,
-    /// Of them, those that are in the log.
+    /// Number of those that are in the log.
     in_log: u64,
-    /// Of them, those that are not, or not as often as in the file, or with other bytes.
+    /// Number of those that are not, or not as often as in the file, or with other bytes.
     missing: u64,
-    /// How many more of them are in the log than in the file.
+    /// Number of surplus occurrences of them in the log.
     more_often: u64,
-    /// Records that are too long for a log.
+    /// Number of records that are too long for a log.
     too_long: u64,
-    /// Records of the log that the file does not have.
+    /// Number of records in the log that the file does not have.
     others: u64,
-    /// Where the first that are missing begin.
+    /// The lines of the first missing records.
     missing_lines: Vec<u64>,
 }
 
 const LINES: usize = 10;
 
-/// How often a record is in the file and in the log.
+/// Number of occurrences of a record in the file and in the log.
 #[derive(Debug, Default)]
 struct Often {
     file: u64,

@@ -53,7 +53,7 @@ async fn partitions_of_a_dead_member_are_named_until_another_holds_them() {
     let (partitions, why) = missing(&rig, "total").await;
     assert_eq!(partitions, [2, 3]);
     assert!(why.contains("`b`"), "{why}");
-    // What there is can be had, and says what it lacks.
+    // The present partitions can be read, and the answer names the missing ones.
     let part = rig.remote.read(&name("total"), &cut(&[])).await.unwrap();
     let met = meet_in_part(&cut(&[]), &part, 4).unwrap();
     assert_eq!(
@@ -86,7 +86,7 @@ async fn a_member_that_is_silent_is_missing_and_goes_on_where_it_was() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_reader_is_sent_few_large_slices_and_holds_up_nobody() {
-    // It is patient: the connection stays.
+    // The reader is patient: the connection stays.
     let mut rig = Rig::new(RemoteConfig { stale_after: Duration::from_secs(20), ..config() }).await;
     rig.start("a", &[0, 1, 2, 3]).await;
     rig.check_all(&cut(&[])).await;
@@ -216,7 +216,7 @@ async fn what_did_not_fit_is_read_once_the_floor_has_moved() {
     rig.end().await;
 }
 
-/// How often the member was asked for a stream, whatever the view.
+/// Number of requests to the member for a stream, of any view.
 fn asks(metrics: &PrometheusHandle, member: &str) -> u64 {
     let line = format!("dovetail_remote_asks_total{{member=\"{member}\"}} ");
     let text = metrics.render();
@@ -226,7 +226,7 @@ fn asks(metrics: &PrometheusHandle, member: &str) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn generations_are_read_in_turn_without_asking_again() {
     let metrics = PrometheusBuilder::new().install_recorder().unwrap();
-    // It is patient: nobody is asked again for having been silent.
+    // The reader is patient: no member is asked again for having been silent.
     let mut rig = Rig::new(RemoteConfig { stale_after: Duration::from_secs(20), ..config() }).await;
     rig.start("four", &[0, 1, 2, 3]).await;
     let mut cuts = vec![];

@@ -176,14 +176,14 @@ impl Rig {
         self.tell();
     }
 
-    /// Who is there, to the reader.
+    /// Reports the present members to the reader.
     pub(crate) fn tell(&self) {
         let members = self.running.iter();
         let members = members.map(|(id, r)| Member { id: (*id).to_owned(), address: r.wire.address.to_string() });
         self.members.send_replace(members.collect());
     }
 
-    /// Ends a member as `kill -9` would. The reader is not told: [`Self::tell`] does.
+    /// Ends a member as `kill -9` would, without a report to the reader, which [`Self::tell`] makes.
     pub(crate) fn kill(&mut self, id: &str) {
         self.running.remove(id).unwrap();
     }
@@ -282,7 +282,8 @@ impl Rig {
         .await
     }
 
-    /// What was read meets the batch states below `cut`, and together they are the answer of one fold of it all.
+    /// Checks that the slices read meet the batch states below `cut`, and that both together give the answer of one
+    /// fold.
     pub(crate) async fn check(&self, view: &Arc<View>, cut: &Cut, realtime: &RealtimeView) {
         meet(cut, realtime, self.stream.options.partitions).unwrap();
         let (mut joined, mut whole) = (vec![], vec![]);

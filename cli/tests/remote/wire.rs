@@ -1,4 +1,4 @@
-//! A connection that passes on what it gets, unless it is told not to.
+//! A connection that passes on all bytes, unless it is set not to.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flow {
     Open,
-    /// Nothing passes, and nobody is told.
+    /// Nothing passes, and neither side gets an error.
     Stalled,
 }
 

@@ -1,4 +1,4 @@
-//! What commands say of what they did.
+//! The output of commands.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

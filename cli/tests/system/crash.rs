@@ -245,7 +245,7 @@ impl Ordeal {
         }
     }
 
-    /// What the source held is there, once: in the log's answers, in the landing, in the batch views.
+    /// Checks that every record of the source is there once: in the log's answers, in the landing, in the batch views.
     async fn check_end(&self) {
         let client = &self.client;
         let (good, bad) = (self.input.good.len() as i64, self.input.bad as i64);
@@ -280,7 +280,7 @@ impl Ordeal {
         assert_eq!(number(client, drifts).await, 0);
     }
 
-    /// What is recorded is there, and nothing that a killed process left is there for long.
+    /// Checks that every recorded object is there, and that objects left by a killed process are soon gone.
     async fn check_objects(&mut self) {
         let catalog = format!("sqlite:{}", self.server.data().join("catalog.db").display());
         let catalog = Catalog::open(&catalog).await.unwrap();
@@ -298,7 +298,7 @@ impl Ordeal {
         assert!(faults.is_empty(), "{}", faults.join("\n"));
     }
 
-    /// That what could be interrupted really went on, and was interrupted.
+    /// Checks that the interruptible work really ran, and was interrupted.
     async fn check_exercise(&self) {
         let died = "SELECT count(*) FROM sys.batch_runs WHERE error = 'its process died'";
         let died = number(&self.client, died).await;

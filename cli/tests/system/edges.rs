@@ -37,7 +37,7 @@ fn variable(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect(name))
 }
 
-/// How a file is sent.
+/// The way in which a file is sent.
 #[derive(Debug, Clone, Copy)]
 enum Way {
     Here,

@@ -1,5 +1,5 @@
-//! What breaks underneath: the disk is full, the catalog is locked, segments are damaged. Nothing is lost, what can
-//! still be answered is, and the message says what to do.
+//! Faults of the backends: the disk is full, the catalog is locked, segments are damaged. Nothing is lost, queries that
+//! can be answered are, and the message has the remedy.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -257,7 +257,7 @@ async fn with_broken(local: &Local, segment: &str, why: &str, break_it: impl FnO
     assert!(raw.contains(segment), "{raw}");
     assert_eq!(number(client, "SELECT count(DISTINCT user_id) FROM raw.visits").await, 97);
     assert_eq!(number(client, "SELECT sum(n) FROM visits_per_page").await, 500);
-    // What arrives is answered and landed as ever.
+    // Arriving records are answered and landed as ever.
     let n = number(client, TOTAL).await as u64;
     local.click(n, n + 100).await;
     local.until(LANDED, n + 100).await;

@@ -1,4 +1,4 @@
-//! What `check` accepts is folded rightly, and what cannot be folded is refused with its place and the way out.
+//! A view that `check` accepts is folded rightly, and one that cannot be folded is refused with its place and a remedy.
 
 use serde_json::{Value, json};
 

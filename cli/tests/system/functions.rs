@@ -226,7 +226,7 @@ fn statement(random: &mut StdRng, name: &str, signatures: &Signatures) -> String
     )
 }
 
-/// How long the slowest of many small queries of another connection took, until the server has gone.
+/// The longest time of many small queries of another connection, until the server has gone.
 async fn slowest(url: String) -> Duration {
     let (client, mut slowest) = (reqwest::Client::new(), Duration::ZERO);
     loop {

@@ -14,7 +14,7 @@ const PIPELINE: &str = "
     CREATE VIEW total AS SELECT count(*) AS n FROM clicks;
     CREATE VIEW per_user AS SELECT user_id, count(*) AS n, sum(ms) AS total_ms FROM clicks GROUP BY user_id;
 ";
-/// How long the object store does not answer.
+/// Time for which the object store does not answer.
 const STALL: Duration = Duration::from_secs(30);
 
 async fn until(local: &Local, sql: &str, expected: i64) {
@@ -67,7 +67,7 @@ async fn without_a_speed_layer_a_recompute_works() {
     let run: Value = local.client.post("/v1/recompute", &json!({ "full": true })).await.unwrap();
     assert!(run["generation"].is_u64(), "{run}");
     until(&local, "SELECT n FROM batch.total", 4_000).await;
-    // What needs the speed layer says so.
+    // A query that needs the speed layer fails and says so.
     let refused = try_number(&local.client, "SELECT n FROM total").await.unwrap_err().to_string();
     assert!(refused.contains("`total`") && refused.contains("has stopped"), "{refused}");
 }

@@ -31,7 +31,7 @@ pub(crate) static BROKERS: RwLock<()> = RwLock::const_new(());
 pub(crate) struct Topic {
     pub(crate) brokers: String,
     pub(crate) name: String,
-    /// That nobody restarts the brokers meanwhile.
+    /// A lock that keeps other tests from restarting the brokers.
     pub(crate) _undisturbed: Option<RwLockReadGuard<'static, ()>>,
 }
 
@@ -133,7 +133,7 @@ async fn partitions_that_are_added_are_taken_up() {
     verify(&local.client, &[]).await;
     assert_eq!(number(&local.client, "SELECT count(*) FROM sys.drift WHERE drift > 0").await, 0);
     local.engine.stop().await;
-    // What the pipeline says about partitions is for a topic that does not exist yet.
+    // The pipeline's number of partitions applies to a topic that does not exist yet.
     let again = Local::start(&topic.pipeline(), topic.config()).await;
     until(&again, "SELECT n FROM total", 1_600).await;
 }

@@ -110,8 +110,8 @@ const BEYOND: &str = "
     CREATE VIEW texts AS SELECT max(CAST(t AS TIMESTAMP)) AS last, count(*) AS n FROM s;
 ";
 
-/// What no type reaches is an error of the record in each view that computes it, in both layers, and never a value
-/// near it. The answers are by hand.
+/// A value beyond every type is an error of the record in each view that computes it, in both layers, and never a value
+/// near it. The answers were computed by hand.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_type_does_not_reach_is_no_value_of_it() {
     let local = Local::start(BEYOND, config()).await;

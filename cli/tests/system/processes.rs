@@ -83,7 +83,7 @@ async fn two_of_everything_and_everything_is_killed() {
     }
     fleet.ready().await;
     let began = Instant::now();
-    // What each serving process has shown: they receive the same records, not at the same moment.
+    // The state that each serving process has shown: they receive the same records, not at the same moment.
     let (mut seen, mut failed, mut told) = ([0, 0], 0, vec![]);
     for fault in 0..faults {
         let left = (faults - fault) as f64 * 3.0;
@@ -149,7 +149,7 @@ async fn two_of_everything_and_everything_is_killed() {
     fleet.check_logs();
 }
 
-/// A lander that is stopped for longer than its lease, replaced and continued, records nothing that counts.
+/// A segment writer that is stopped for longer than its lease, replaced and continued, records nothing that counts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_zombie_lander_records_nothing_that_counts() {
     let Some(backends) = Backends::find("a_zombie_lander_records_nothing_that_counts").await else { return };
@@ -238,7 +238,7 @@ async fn two_batch_processes_keep_one_schedule_and_a_paused_leader_joins_in() {
     let so_far = runs_of(second).await.unwrap();
     eventually("more runs", async || (runs_of(second).await? >= so_far + 3).then_some(())).await;
     assert_eq!(leading(&fleet).await, second);
-    // What it was about to begin when it was stopped may have begun; it goes on with no series of its own.
+    // A run that was about to begin when the process was stopped may have begun; it continues no series of its own.
     let after = runs_of(first).await.unwrap();
     assert!(after <= before + 1, "{before} runs, then {after}: {}", fleet.log("batch", first));
 

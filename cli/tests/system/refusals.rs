@@ -107,7 +107,7 @@ async fn every_wrong_request_is_told_why_in_one_shape() {
         post("/v1/rollback", JSON, format!("{{\"generation\": {generation}}}"), status, code)
     };
     check(base, vec![rollback(1, 409, "not_possible"), rollback(7, 404, "unknown_generation")]).await;
-    // What a command says of it is the message, not the document.
+    // A command prints the message, not the document.
     let error = local.client.post::<Value>("/v1/rollback", &json!({"generation": 1})).await.unwrap_err().to_string();
     assert_eq!(error, "generation 1 is current already");
 }

@@ -60,7 +60,7 @@ async fn older_segments_are_shown_as_views_see_them() {
     server.check(counts, &["2, 1"]).await;
     server.check("SELECT landed_rows, dead_letters FROM sys.streams", &["2, 1"]).await;
 
-    // What is landed now is of two schemas.
+    // The landing is now of two schemas.
     let later = folder.path().join("later.ndjson");
     std::fs::write(&later, "{\"x\":\"9\"}\n{\"x\":\"zzz\"}\n").unwrap();
     server.ingest("s", &later, 5).await;

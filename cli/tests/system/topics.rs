@@ -171,7 +171,7 @@ async fn a_file_goes_on_after_partitions_were_added_on_kafka() {
         sending.kill().await.unwrap();
         topic.grow_to(5).await;
         server.start().await;
-        // Those that ask for no mark use the new partitions from now on.
+        // Appends without a mark use the new partitions from now on.
         let settled = Instant::now() + PARTITIONS_SETTLE_AFTER + Duration::from_secs(1);
         ingest(&server, &file).await;
         server.holds(60_000).await;

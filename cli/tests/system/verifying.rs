@@ -19,7 +19,7 @@ async fn a_verification_whose_client_is_gone_has_ended() {
     let run: Value = local.client.post("/v1/recompute", &json!({})).await.unwrap();
     assert_eq!(run["generation"], 1, "{run}");
     eventually("100 records", async || reached("SELECT n FROM total").await).await;
-    // What is verified is read from the landing, and that stalls.
+    // Verification reads from the landing, which stalls.
     local.engine.log.trim("clicks", 0, 100).await.unwrap();
     local.faulty.set(Fault::Stalled);
     let progress = async || local.client.get::<Value>("/v1/verify").await.unwrap();

@@ -44,7 +44,7 @@ async fn as_of(server: &Server, sql: &str) -> Value {
     request.send().await.unwrap().json::<Value>().await.unwrap()["as_of"].take()
 }
 
-/// What holds in any layer: four of five records counted by each view, and one listed.
+/// Holds in any layer: four of five records counted by each view, and one listed.
 async fn one_is_left_out_of_each(server: &Server, bad: i64) {
     for (i, failing) in FAILING.iter().enumerate() {
         server.check(&format!("SELECT CAST(sum(n) AS BIGINT) FROM v{i}"), &["4"]).await;

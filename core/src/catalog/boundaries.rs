@@ -1,4 +1,4 @@
-//! Boundaries: where a cut stands between two segments, which compaction must not merge over.
+//! Boundaries: the offsets of cuts between segments, which compaction must not merge over.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::statement::Statement;
 use super::{Catalog, CatalogError, GenerationRow, Run, StreamRow};
 
 impl Catalog {
-    /// Where kept generations and running runs cut the topic, as (partition, offset).
+    /// The offsets at which kept generations and running runs cut the topic, as (partition, offset).
     pub async fn boundaries(&self, topic: &str) -> Result<BTreeSet<(i32, i64)>, CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("look at the cuts").await?;
@@ -19,7 +19,7 @@ impl Catalog {
     }
 }
 
-/// The same within a change: it stays true until that is over.
+/// The same within a change, so that the result stays true until the change ends.
 pub(super) async fn boundaries(
     change: &mut Change<'_>,
     catalog: &Catalog,
@@ -37,7 +37,7 @@ pub(super) async fn boundaries(
         return Ok(boundaries);
     }
     let streams: Vec<StreamRow> = change.all(Statement::new(include_str!("sql/stream_list.sql"))).await?;
-    // A stream whose topic is not known may be of any.
+    // A stream whose topic is not known may belong to any topic.
     let elsewhere = |name: &StreamName| streams.iter().any(|stream| stream.name == *name && stream.topic != topic);
     for (_, cut) in running.iter().flat_map(|run| &run.cuts).filter(|(stream, _)| !elsewhere(stream)) {
         boundaries.extend(cut.0.iter());

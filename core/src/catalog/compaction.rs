@@ -12,6 +12,10 @@ impl Catalog {
     /// generation or of a running run may stand between them; else [`CatalogError::SegmentsChanged`] and nothing
     /// happens. The objects of `new` have to be staged, else [`CatalogError::NotStaged`]. Asking again for what was
     /// done succeeds.
+    ///
+    /// # On a crash
+    /// The change is one transaction: the old segments are recorded or the new one is, and the objects of the old ones
+    /// become garbage in it. An unrecorded new object stays `staged` until it is collected.
     pub async fn replace_segments(&self, old: &[Segment], new: &Segment) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("replace segments").await?;
@@ -34,7 +38,7 @@ impl Catalog {
                 drop_segment(&mut change, segment, now_ms).await?;
             }
             change.execute(insert(new)).await?;
-            // A run that has chosen the old ones and not started yet chooses again.
+            // A run that has chosen the old segments and has not started yet chooses again.
             counters::next(&mut change, "basis").await?;
             change.commit_and_tell().await
         })

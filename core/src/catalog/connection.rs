@@ -1,4 +1,4 @@
-//! Statements on the catalog's connections, so that every error names the database and what was being done.
+//! Statements on the catalog's connections. Every error names the database and the operation.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +16,8 @@ use crate::clock;
 const CATALOG_RETRY_FIRST: Duration = Duration::from_millis(50);
 const CATALOG_RETRY_MAX: Duration = Duration::from_secs(1);
 
-/// A transaction that holds the catalog's write lock from its start, so that changes follow one another and what
-/// one read is still true when it commits. Dropped without a commit, it is rolled back.
+/// A transaction that holds the catalog's write lock from its start: changes follow one another, and rows that it has
+/// read stay true until it commits. A drop without a commit rolls it back.
 pub(super) struct Change<'c> {
     catalog: &'c Catalog,
     doing: &'static str,
@@ -45,8 +45,7 @@ impl Catalog {
         Ok(Change { catalog: self, doing, transaction })
     }
 
-    /// Milliseconds since the Unix epoch by the database's clock, which is the same for every process: what one of
-    /// them takes for the time does not matter.
+    /// Milliseconds since the Unix epoch by the database's clock, which is the same for every process.
     pub async fn now_ms(&self) -> Result<i64, CatalogError> {
         match &self.inner.pools {
             Pools::Sqlite { .. } => Ok(self.inner.clock.now_ms()),
@@ -57,7 +56,7 @@ impl Catalog {
         }
     }
 
-    /// All rows of a read that stands alone.
+    /// Reads all rows, outside of a change.
     pub(super) async fn read_all<T: FromRow>(
         &self,
         doing: &'static str,
@@ -67,7 +66,7 @@ impl Catalog {
         self.read(doing, &rows)
     }
 
-    /// The row of a read that stands alone, if there is one.
+    /// Reads one row, outside of a change; `None` when there is none.
     pub(super) async fn read_one<T: FromRow>(
         &self,
         doing: &'static str,
@@ -122,7 +121,7 @@ impl Catalog {
         done.map_err(|e| self.failed(doing, e))
     }
 
-    /// What is stored of a value that has no columns of its own.
+    /// The stored form of a value that has no columns of its own.
     pub(super) fn json(&self, what: &str, value: &impl serde::Serialize) -> Result<String, CatalogError> {
         serde_json::to_string(value).map_err(|e| self.damaged(what, e))
     }
@@ -186,7 +185,7 @@ impl Change<'_> {
         catalog.limited(doing, commit).await
     }
 
-    /// Makes the change durable, and known to everybody who follows [`Catalog::changes`], here and elsewhere.
+    /// Makes the change durable, and notifies the watchers of [`Catalog::changes`] in this process and in others.
     pub(super) async fn commit_and_tell(mut self) -> Result<(), CatalogError> {
         let number = counters::next(&mut self, "change").await?;
         let catalog = self.catalog;

@@ -1,4 +1,4 @@
-//! Numbers that are handed out once: whatever a dead process left under one never meets what is written later.
+//! Numbers that are handed out once, so that objects left by a dead process never share a number with later ones.
 
 use crate::name::Generation;
 
@@ -7,7 +7,7 @@ use super::statement::Statement;
 use super::{Catalog, CatalogError};
 
 impl Catalog {
-    /// A generation number above every one ever handed out, published or not.
+    /// The next generation number: greater than every number handed out before, published or not.
     pub async fn next_generation_number(&self) -> Result<Generation, CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("take a generation's number").await?;
@@ -18,7 +18,7 @@ impl Catalog {
         .await
     }
 
-    /// A number that no other writer of objects has, had or will have: part of the paths it writes to.
+    /// A number that no other writer of objects ever gets; it is part of the paths that the writer uses.
     pub async fn next_writer_number(&self) -> Result<i64, CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("take a writer's number").await?;
@@ -30,7 +30,7 @@ impl Catalog {
     }
 }
 
-/// How far a counter is.
+/// The last number that a counter handed out.
 pub(super) async fn get(change: &mut Change<'_>, counter: &'static str) -> Result<i64, CatalogError> {
     let select = Statement::new(include_str!("sql/counter_get.sql")).bind(counter);
     let missing = || CatalogError::Missing { what: format!("counter `{counter}`") };

@@ -1,4 +1,4 @@
-//! Drift: how far the two layers' states lie apart over the range that one run took over from the other.
+//! Drift: the difference of the two layers' states over the range that one run took over from the speed layer.
 
 use crate::name::{Generation, ViewName};
 
@@ -9,18 +9,22 @@ use super::{Catalog, CatalogError};
 /// The drift of one view in one run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Drift {
+    /// The run after which the states were compared.
     pub run_id: i64,
+    /// The generation that the run published.
     pub generation: Generation,
+    /// The view compared.
     pub view: ViewName,
-    /// 0 for exact aggregates, else a bug; NaN when the states could not be compared.
+    /// Number of groups that differ; 0 for exact aggregates, else a bug. NaN when the states could not be compared.
     pub drift: f64,
+    /// Number of groups compared.
     pub compared_rows: u64,
-    /// Where it differs, or why it could not be compared.
+    /// The first difference, or the reason why the states could not be compared.
     pub detail: String,
 }
 
 impl Catalog {
-    /// Records a drift, unless more is known of the same run and view: several processes compare them.
+    /// Records a drift, unless the recorded one says more about the same run and view: several processes compare them.
     ///
     /// ```text
     /// recorded         new              stays

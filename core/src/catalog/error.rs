@@ -1,4 +1,4 @@
-//! What can go wrong with the catalog, by what the caller does about it.
+//! Errors of the catalog, one variant for each thing that the caller can do about it.
 
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgDatabaseError;
@@ -8,89 +8,100 @@ use crate::offsets::OffsetRange;
 
 use super::{ObjectState, RunKind, RunState};
 
-/// Why an operation on the catalog did not happen.
+/// Why an operation on the catalog did not happen. The fields are the facts that the message names.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are the facts that the messages name")]
 pub enum CatalogError {
-    /// Try again later.
+    /// The database stayed locked; try again later.
     #[error(
         "catalog `{name}` is locked by another process (while trying to {doing}): it is tried again, or end the \
          process that holds it open"
     )]
     Busy { name: String, doing: &'static str, source: sqlx::Error },
-    /// Try again later: the server was asked for some seconds.
+    /// The server did not answer for some seconds; try again later.
     #[error(
         "catalog `{name}` does not answer (while trying to {doing}): it is tried again; see that its server runs and \
          can be reached from here"
     )]
     Unreachable { name: String, doing: &'static str, source: sqlx::Error },
-    /// Somebody else landed: read on from `found`.
+    /// Another writer landed the range: read on from offset `found`.
     #[error(
         "fenced in partition {partition} of topic `{topic}`: a segment from {expected} was offered, but the \
          landing continues at {found}"
     )]
     Fenced { topic: String, partition: i32, expected: i64, found: i64 },
-    /// Compact what is there now.
+    /// The segments to be compacted have changed: choose again from the current ones.
     #[error("segments of partition {partition} of topic `{topic}` over {range} cannot be replaced: {detail}")]
     SegmentsChanged { topic: String, partition: i32, range: OffsetRange, detail: String },
-    /// Write it again under another path, and give this one up.
+    /// The object is not staged any more: write it again under another path, and give this one up.
     #[error(
         "object `{path}` cannot be recorded: it is {} and no longer staged, because its writer took too long or was \
          given up; it is written again",
         .state.map_or("forgotten", ObjectState::as_str)
     )]
     NotStaged { path: String, state: Option<ObjectState> },
-    /// Somebody else published or rolled back.
+    /// Another process published or rolled back since the change was planned.
     #[error("generation {found} is current, not {expected} as this change was based on: run it again")]
     PublishConflict { expected: Generation, found: Generation },
-    /// Wait for the other run.
+    /// Another run is running: wait for it or cancel it.
     #[error("run {id} of `{owner}` is in progress: wait for it, or cancel it")]
     RunInProgress { id: i64, owner: String },
-    /// Choose again what to fold.
+    /// The choice of the run is out of date: choose again what to fold.
     #[error("segments were merged, or another generation became current, while a run was about to start: run it again")]
     BasisChanged,
-    /// Nothing to do: another process keeps the schedule too.
+    /// Another process has handled the moment of the schedule; nothing is left to do.
     #[error("another process has seen to the {kind} run that was due")]
     MomentTaken { kind: RunKind },
-    /// Stop working on this run.
+    /// The run has ended, for example because it was cancelled: stop working on it.
     #[error("run {id} is no longer running: it is {state}")]
     RunEnded { id: i64, state: RunState },
-    /// Nothing of it continues what is here.
+    /// The topic is not the one that the catalog knows, so its records do not continue the landing.
     #[error(
         "topic `{topic}` is another one than this catalog knows: since {since} it was `{was}`, now it is `{is}`, so it \
          was deleted and created again, or lies in another log; name the log that it was in, or use another topic, or \
          begin anew with another catalog and store"
     )]
     OtherTopic { topic: String, was: String, is: String, since: String },
-    /// Join again: others count this member as dead, and may have its partitions.
+    /// The member's lease has passed, and others may have its partitions: join again.
     #[error("member `{id}` gave no sign of life in time: others may have taken over, so it joins again")]
     MemberLost { id: String },
+    /// The catalog has no such row.
     #[error("{what} is not in the catalog")]
     Missing { what: String },
+    /// The generation is retired; only a kept one can become current.
     #[error("generation {generation} is retired, its states may be gone: choose one that `generations` lists as kept")]
     Retired { generation: Generation },
+    /// The current generation cannot be retired.
     #[error("generation {generation} is current: publish or roll back to another one before it is retired")]
     StillCurrent { generation: Generation },
+    /// No database has a URL like this.
     #[error("catalog `{url}` cannot be used: write `sqlite:FILE` or `postgres://HOST/DATABASE`")]
     Url { url: String },
+    /// The database's file cannot be opened.
     #[error("catalog `{name}` cannot be opened: see that its folder exists and that this user may write there")]
     Unopenable { name: String, source: sqlx::Error },
+    /// The database takes no writes.
     #[error(
         "catalog `{name}` is read-only (while trying to {doing}): make the file and its folder writable, or name the \
          server that takes writes"
     )]
     ReadOnly { name: String, doing: &'static str, source: sqlx::Error },
+    /// The server refuses the user, or the user lacks a right.
     #[error(
         "catalog `{name}` refuses (while trying to {doing}): check the user and password, the database's name, and \
          that the user may make tables in it"
     )]
     Denied { name: String, doing: &'static str, source: sqlx::Error },
+    /// The database's disk is full.
     #[error("no space left for catalog `{name}` (while trying to {doing}): free some on its disk")]
     Full { name: String, doing: &'static str, source: sqlx::Error },
+    /// The file is damaged or no database.
     #[error(
         "catalog `{name}` is damaged or no database (while trying to {doing}): restore the file from a copy, or move \
          it away and land again"
     )]
     Corrupt { name: String, doing: &'static str, source: sqlx::Error },
+    /// The tables are of a newer version of this program.
     #[error(
         "catalog `{name}` has a layout this program does not know: use the program's version that made it, or newer"
     )]
@@ -98,6 +109,7 @@ pub enum CatalogError {
     /// A stored value that this program cannot have written.
     #[error("catalog `{name}` holds {what} that cannot be read: {detail}")]
     Damaged { name: String, what: String, detail: String },
+    /// Any other error of the database.
     #[error("catalog `{name}` failed (while trying to {doing})")]
     Store { name: String, doing: &'static str, source: sqlx::Error },
 }
@@ -137,7 +149,7 @@ enum Cause {
 fn cause(error: &sqlx::Error) -> Cause {
     match error {
         sqlx::Error::PoolTimedOut => Cause::Busy,
-        // A server that ends in the middle of a word is a breach of its protocol to the driver.
+        // A server that ends in the middle of a message breaches its protocol, as the driver sees it.
         sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => Cause::Unreachable,
         sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
             Some(error) => postgres_cause(error.code()),
@@ -147,7 +159,7 @@ fn cause(error: &sqlx::Error) -> Cause {
     }
 }
 
-/// By SQLite's primary result code: the low byte of what an error carries.
+/// The cause by SQLite's primary result code, which is the low byte of an error's code.
 fn sqlite_cause(code: Option<&str>) -> Cause {
     match code.and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff) {
         // BUSY, LOCKED
@@ -164,7 +176,7 @@ fn sqlite_cause(code: Option<&str>) -> Cause {
     }
 }
 
-/// By PostgreSQL's SQLSTATE, whose first two characters are its class.
+/// The cause by PostgreSQL's SQLSTATE, whose first two characters are its class.
 fn postgres_cause(code: &str) -> Cause {
     match (&code[..code.len().min(2)], code) {
         // A lock or an answer took too long; a deadlock or another transaction in between.

@@ -1,4 +1,4 @@
-//! Gaps: offsets that the log had lost before they were landed, and that landing was told to go on without.
+//! Gaps: offsets that the log lost before they were landed, and that landing skips.
 
 use crate::offsets::OffsetRange;
 
@@ -8,21 +8,28 @@ use super::statement::{FromRow, Row, Statement};
 use super::{Catalog, CatalogError, Trigger};
 use crate::catalog::run_requests;
 
-/// A hole in a partition's landing.
+/// A range of offsets of a partition that landing skips.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap {
+    /// The topic.
     pub topic: String,
+    /// The partition's number.
     pub partition: i32,
+    /// The offsets skipped; landing continues at the range's end.
     pub range: OffsetRange,
-    /// How it came about, for people.
+    /// The cause, for people.
     pub why: String,
+    /// Time of recording, in milliseconds since the Unix epoch.
     pub noted_ms: i64,
 }
 
 impl Catalog {
     /// Records a gap and moves the partition's next offset from its start to its end, or fails with
-    /// [`CatalogError::Fenced`] and changes nothing. Recording a gap of the same range again succeeds. A run is
-    /// wanted that moves the cut behind it.
+    /// [`CatalogError::Fenced`] and changes nothing. Recording a gap of the same range again succeeds. A run that moves
+    /// the cut behind the gap is requested.
+    ///
+    /// # On a crash
+    /// The gap, the next offset and the request for a run are one transaction: all of them are there, or none.
     pub async fn record_gap(&self, gap: &Gap) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("record a gap").await?;

@@ -9,28 +9,37 @@ use super::connection::Change;
 use super::statement::{FromRow, Row, Statement, count, stored};
 use super::{Catalog, CatalogError, RunState, counters, objects, runs};
 
-/// A generation as a run publishes it: its manifest has been written.
+/// A generation to be published; its manifest has been written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishedGeneration {
+    /// Its number, from [`Catalog::next_generation_number`].
     pub generation: Generation,
+    /// The run that publishes it.
     pub run_id: i64,
+    /// Path of the manifest in the object store.
     pub manifest_path: String,
-    /// The manifest's text, as it was written.
+    /// The manifest's text, as it was written to the store.
     pub manifest: String,
+    /// Time of publishing, in milliseconds since the Unix epoch.
     pub published_ms: i64,
-    /// Why the run could not fold some of its views.
+    /// The views that the run could not fold, and why; `None` when it folded all.
     pub failed: Option<String>,
 }
 
 /// A generation as recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GenerationRow {
+    /// Its number.
     pub generation: Generation,
+    /// The run that published it.
     pub run_id: i64,
+    /// Path of the manifest in the object store.
     pub manifest_path: String,
+    /// The manifest's text, see [`Catalog::manifest`].
     pub manifest: String,
+    /// Time of publishing, in milliseconds since the Unix epoch.
     pub published_ms: i64,
-    /// When it was retired: its objects may be gone.
+    /// Time of retirement, after which its objects may be gone; `None` while it is kept.
     pub retired_ms: Option<i64>,
 }
 
@@ -39,6 +48,10 @@ impl Catalog {
     /// running; else [`CatalogError::PublishConflict`] or [`CatalogError::RunEnded`], and nothing happens.
     /// The manifest and the states that it names have to be staged, or live because the generation before names them
     /// too; else [`CatalogError::NotStaged`]. Publishing the same generation again succeeds.
+    ///
+    /// # On a crash
+    /// The change is one transaction: the generation is current and its objects are live, or nothing has changed and
+    /// they stay `staged` until the run's lease has passed and they are collected.
     pub async fn publish(&self, new: &PublishedGeneration, expected_previous: Generation) -> Result<(), CatalogError> {
         let damaged = |e| self.damaged(format!("the manifest of generation {}", new.generation), e);
         let manifest = Manifest::from_json(&new.manifest).map_err(damaged)?;
@@ -107,24 +120,24 @@ impl Catalog {
         .await
     }
 
-    /// The generation that is served; none before the first.
+    /// The current generation; none before the first.
     pub async fn current(&self) -> Result<Option<GenerationRow>, CatalogError> {
         let select = Statement::new(include_str!("sql/current_get.sql"));
         self.read_one("read the current generation", select).await
     }
 
-    /// The manifest of the generation that is served; none before the first.
+    /// The manifest of the current generation; none before the first.
     pub async fn current_manifest(&self) -> Result<Option<Manifest>, CatalogError> {
         self.current().await?.map(|row| self.manifest(&row)).transpose()
     }
 
-    /// The manifest that a row holds.
+    /// Parses the manifest that a row holds.
     pub fn manifest(&self, row: &GenerationRow) -> Result<Manifest, CatalogError> {
         let damaged = |e| self.damaged(format!("the manifest of generation {}", row.generation), e);
         Manifest::from_json(&row.manifest).map_err(damaged)
     }
 
-    /// A generation, retired or not.
+    /// A generation by its number, retired or not.
     pub async fn generation(&self, generation: Generation) -> Result<GenerationRow, CatalogError> {
         let select = Statement::new(include_str!("sql/generation_get.sql"));
         let row = self.read_one("read a generation", select.bind(number(generation))).await?;
@@ -137,7 +150,8 @@ impl Catalog {
         self.read_all("list generations", select.bind(i64::from(limit))).await
     }
 
-    /// Objects of `retired` that none of `kept` names: a run of some views carries the others' files over.
+    /// Objects of `retired` that no generation of `kept` names: a run of some views carries the files of the others
+    /// over.
     fn unreferenced(&self, retired: &GenerationRow, kept: &[GenerationRow]) -> Result<BTreeSet<String>, CatalogError> {
         let mut paths = self.objects_of(retired)?;
         for row in kept {
@@ -147,13 +161,13 @@ impl Catalog {
         Ok(paths)
     }
 
-    /// Every object that the generation is made of.
+    /// All objects that the generation consists of.
     pub(super) fn objects_of(&self, row: &GenerationRow) -> Result<BTreeSet<String>, CatalogError> {
         Ok(named(&row.manifest_path, &self.manifest(row)?))
     }
 }
 
-/// The manifest's own path and those that it names.
+/// The paths that a manifest names, and its own.
 fn named(path: &str, manifest: &Manifest) -> BTreeSet<String> {
     let files = manifest.views.values().flat_map(ViewStates::all_files);
     files.map(|file| file.path.clone()).chain([path.to_owned()]).collect()
@@ -162,7 +176,7 @@ fn named(path: &str, manifest: &Manifest) -> BTreeSet<String> {
 async fn move_current(change: &mut Change<'_>, from: Generation, to: Generation) -> Result<(), CatalogError> {
     let update = Statement::new(include_str!("sql/current_move.sql"));
     if change.execute(update.bind(number(to)).bind(number(from))).await? == 1 {
-        // A run that was to stand on the other one and has not started yet chooses again.
+        // A run that was planned on the other generation and has not started yet chooses again.
         counters::next(change, "basis").await?;
         return Ok(());
     }

@@ -1,11 +1,11 @@
-//! History: how much the catalog remembers of what is over.
+//! History: the number of ended runs that the catalog remembers.
 
 use super::statement::Statement;
 use super::{Catalog, CatalogError};
 
 impl Catalog {
-    /// Forgets runs, their drifts and their retired generations, but for the newest `keep` runs and those whose
-    /// generation is kept. Returns how many runs were forgotten.
+    /// Forgets runs, their drifts and their retired generations, except the newest `keep` runs and those whose
+    /// generation is kept. Returns the number of runs forgotten.
     pub async fn forget_history(&self, keep: u32) -> Result<u64, CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("forget old runs").await?;

@@ -1,11 +1,11 @@
-//! The landing: which offset each partition continues at, and the segments below it.
+//! The landing: the offset at which each partition continues, and the segments below it.
 //!
 //! ```text
 //! first_offset                      next_offset
 //! | [0, 500) | [500, 720) | [720, 900) |  .. the log goes on
 //! ```
-//! Segments of a partition, and the gaps that the log had lost before, lie end to end from its first offset to its
-//! next one. Moving `next_offset` only from the segment's own start is what fences out a second writer.
+//! Segments of a partition, and its gaps, lie end to end from its first offset to its next one. `next_offset` moves
+//! only from a segment's own start, which fences a second writer.
 
 use crate::offsets::{OffsetRange, Offsets};
 
@@ -13,56 +13,71 @@ use super::connection::Change;
 use super::statement::{FromRow, Row, Statement, count, stored};
 use super::{Catalog, CatalogError, objects};
 
-/// One landed Parquet file: a partition's offset range.
+/// One landed Parquet file: an offset range of one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
+    /// The topic.
     pub topic: String,
+    /// The partition's number.
     pub partition: i32,
+    /// The offsets that the segment covers.
     pub range: OffsetRange,
     /// The object's path; never used before.
     pub path: String,
-    /// Records that decoded.
+    /// Number of records that decoded.
     pub rows: u64,
-    /// Records that did not: they lie at `dead_path`.
+    /// Number of records that did not decode: they are stored at `dead_path`.
     pub dead: u64,
+    /// Path of the dead letters; `None` when `dead` is 0.
     pub dead_path: Option<String>,
+    /// Size of the Parquet file, in bytes.
     pub bytes: u64,
-    /// Fingerprint of the stream's columns as they were decoded.
+    /// Fingerprint of the stream's columns at the time of decoding.
     pub schema: String,
-    /// Least and greatest `_timestamp`, when there is any record.
+    /// Least and greatest `_timestamp`, in milliseconds since the Unix epoch; `None` when the segment has no record.
     pub first_timestamp_ms: Option<i64>,
+    /// See `first_timestamp_ms`.
     pub last_timestamp_ms: Option<i64>,
+    /// Time of landing, in milliseconds since the Unix epoch.
     pub created_ms: i64,
 }
 
 impl Segment {
-    /// Its objects.
+    /// The paths of its objects: the segment, and its dead letters if there are any.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         [Some(&self.path), self.dead_path.as_ref()].into_iter().flatten().map(String::as_str)
     }
 }
 
-/// Where a partition's landing begins and continues.
+/// The start and the next offset of a partition's landing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partition {
+    /// The topic.
     pub topic: String,
+    /// The partition's number.
     pub partition: i32,
+    /// The offset at which its landing began.
     pub first_offset: i64,
+    /// The offset at which its landing continues.
     pub next_offset: i64,
 }
 
 /// Sums over a topic's segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LandedTotals {
+    /// Records that decoded.
     pub rows: u64,
+    /// Records that did not decode.
     pub dead: u64,
+    /// Size of the segments, in bytes.
     pub bytes: u64,
+    /// Number of segments.
     pub segments: u64,
 }
 
 impl Catalog {
-    /// Makes the partition known, its landing to begin at `first_offset`; one that is known stays as it is.
-    /// Returns the offset it continues at.
+    /// Makes the partition known, with a landing that begins at `first_offset`; a known partition stays as it is.
+    /// Returns the offset at which its landing continues.
     pub async fn init_partition(&self, topic: &str, partition: i32, first_offset: i64) -> Result<i64, CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("set up a partition").await?;
@@ -98,6 +113,10 @@ impl Catalog {
     /// Records a segment and moves the partition's next offset from the segment's start to its end, or fails with
     /// [`CatalogError::Fenced`] and changes nothing. Its objects have to be staged, else it fails with
     /// [`CatalogError::NotStaged`]. Recording the same segment again succeeds.
+    ///
+    /// # On a crash
+    /// The transaction is all or nothing. Objects that were put and not recorded stay `staged`, and the batch layer's
+    /// collection deletes them once the staging limit has passed.
     pub async fn record_segment(&self, segment: &Segment) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("record a segment").await?;
@@ -143,7 +162,7 @@ impl Catalog {
     }
 }
 
-/// Moves the next offset over the range, if it stands at its start.
+/// Moves the next offset to the end of the range if it is at its start; returns whether it did.
 pub(super) async fn advance(
     change: &mut Change<'_>,
     topic: &str,
@@ -155,7 +174,7 @@ pub(super) async fn advance(
     Ok(moved == 1)
 }
 
-/// The error for a range that the next offset could not be moved over.
+/// The error for a range whose start is not the next offset.
 pub(super) async fn fenced(
     change: &mut Change<'_>,
     topic: &str,
@@ -176,7 +195,7 @@ fn unknown(topic: &str, partition: i32) -> CatalogError {
     CatalogError::Missing { what: format!("partition {partition} of topic `{topic}`") }
 }
 
-/// The segment stored under `path`.
+/// The segment recorded under `path`.
 pub(super) async fn at_path(change: &mut Change<'_>, path: &str) -> Result<Option<Segment>, CatalogError> {
     let select = Statement::new(include_str!("sql/segment_at_path.sql"));
     change.one(select.bind(path)).await

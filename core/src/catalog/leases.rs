@@ -1,4 +1,4 @@
-//! Leases: who does what only one process is to do, such as keeping the schedule.
+//! Leases: the holder of work that only one process is to do, such as keeping the schedule.
 //!
 //! A lease keeps work from being done twice. It proves nothing: its holder may be stopped, and go on after another
 //! one took over. So whatever changes data compares and sets, as if there were no leases.
@@ -8,19 +8,20 @@ use std::time::Duration;
 use super::statement::{FromRow, Row, Statement};
 use super::{Catalog, CatalogError};
 
-/// A lease as it stands.
+/// A lease and its holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
+    /// Name of the holder: a process, unique for ever.
     pub holder: String,
-    /// By the database's clock.
+    /// End of the lease by the database's clock, in milliseconds since the Unix epoch.
     pub until_ms: i64,
-    /// Grows whenever the holder is another one, or had lost it in between.
+    /// Grows whenever the lease gets another holder, or the same one after it had passed.
     pub epoch: i64,
 }
 
 impl Catalog {
-    /// Takes the lease, or extends it, if it is free or `holder`'s; returns it as it stands then, whoever holds it.
-    /// `holder` is no other process's name, now or ever.
+    /// Takes or extends the lease if it is free or held by `holder`; returns the lease as it is afterwards, whoever
+    /// holds it. `holder` must never be the name of another process.
     pub async fn hold_lease(&self, name: &'static str, holder: &str, lease: Duration) -> Result<Lease, CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("hold a lease").await?;
@@ -41,7 +42,7 @@ impl Catalog {
         .await
     }
 
-    /// Lets others have the lease at once. One that is not `holder`'s stays as it is.
+    /// Ends the lease at once if `holder` holds it; otherwise it stays as it is.
     pub async fn give_up_lease(&self, name: &'static str, holder: &str) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("give up a lease").await?;
@@ -51,14 +52,14 @@ impl Catalog {
         .await
     }
 
-    /// The lease, if somebody holds it.
+    /// The lease, if it has a holder.
     pub async fn lease(&self, name: &'static str) -> Result<Option<Lease>, CatalogError> {
         let now_ms = self.now_ms().await?;
         let held: Option<Lease> = self.read_one("read a lease", get(name)).await?;
         Ok(held.filter(|held| held.until_ms > now_ms))
     }
 
-    /// Ends all leases and runs, for a process that knows that whoever had them is dead.
+    /// Ends all leases and runs, for a process that knows that their holders are dead.
     pub async fn end_all_leases(&self) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("end the leases of the dead").await?;
@@ -75,7 +76,7 @@ fn get(name: &'static str) -> Statement {
     Statement::new(include_str!("sql/lease_get.sql")).bind(name)
 }
 
-/// `by` after `ms`.
+/// The time `by` after `ms`.
 pub(super) fn later(ms: i64, by: Duration) -> i64 {
     ms.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX))
 }

@@ -1,7 +1,7 @@
-//! Members: the processes of a layer that live, where they are, and which partitions they say they have.
+//! Members: the live processes of each layer, their addresses, and the partitions that they own.
 //!
-//! This is how they find one another. It fences nobody out: what a lander may record is decided by the
-//! partition's next offset, and whose run counts by the run's lease.
+//! Processes find one another here. Membership fences nobody: a segment is accepted by the partition's next offset, and
+//! a run by its lease.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::{Catalog, CatalogError};
 use crate::catalog::string_enum::words;
 
 words!(
-    /// What a member does.
+    /// The layer that a member runs.
     MemberLayer {
         Ingest = "ingest",
         Batch = "batch",
@@ -22,38 +22,48 @@ words!(
     }
 );
 
-/// Topic to partitions.
+/// Partitions by topic.
 pub type TopicPartitions = BTreeMap<String, BTreeSet<i32>>;
 
-/// What a process says of itself when it joins.
+/// A member that joins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewMember {
-    /// No other process's, now or ever.
+    /// Unique for ever: no other process has had it or will have it.
     pub id: String,
+    /// The layer that it runs.
     pub layer: MemberLayer,
+    /// HTTP address for other processes: a URL.
     pub address: String,
+    /// Flight address of a speed layer's states, `host:port`; `None` for other layers.
     pub flight: Option<String>,
 }
 
-/// A process of a layer. Times are the database's.
+/// A live process of a layer. Times are the database's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// No other process's, now or ever.
+    /// Unique for ever: no other process has had it or will have it.
     pub id: String,
+    /// The layer that it runs.
     pub layer: MemberLayer,
-    /// Where others reach it by HTTP: a URL.
+    /// HTTP address for other processes: a URL.
     pub address: String,
-    /// Where a speed layer's states are read: `host:port`.
+    /// Flight address of a speed layer's states, `host:port`.
     pub flight: Option<String>,
+    /// The partitions that it last reported as its own.
     pub owned: TopicPartitions,
+    /// Time of joining, in milliseconds since the Unix epoch.
     pub joined_ms: i64,
-    /// Until when it counts as living without a sign of it.
+    /// End of the lease: without a renewal the member counts as dead afterwards. Milliseconds since the Unix epoch.
     pub lease_until_ms: i64,
 }
 
 impl Catalog {
-    /// Makes a member known for as long as `lease`, in place of what was known under its id, and forgets those whose
-    /// lease has passed.
+    /// Makes a member known for as long as `lease`, replacing an earlier one of its id, and forgets members whose lease
+    /// has passed.
+    ///
+    /// # On a crash
+    /// The row of a member that dies stays until its lease has passed; the next member that joins deletes it. A member
+    /// that joins and dies before the answer is one of them.
     pub async fn join(&self, member: &NewMember, lease: Duration) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("join the members").await?;
@@ -74,8 +84,8 @@ impl Catalog {
         .await
     }
 
-    /// Extends a member's lease and says what it has. [`CatalogError::MemberLost`] when the lease had
-    /// passed: others may have taken over, so it lets go of what it had and joins again.
+    /// Extends a member's lease and records the partitions that it owns. Fails with [`CatalogError::MemberLost`] when
+    /// the lease had passed: others may have taken over, so the member releases its partitions and joins again.
     pub async fn renew_member(&self, id: &str, owned: &TopicPartitions, lease: Duration) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("renew a membership").await?;
@@ -87,13 +97,16 @@ impl Catalog {
             };
             let update = Statement::new(include_str!("sql/member_renew.sql"));
             change.execute(update.bind(id).bind(self.json("partitions", owned)?).bind(later(now_ms, lease))).await?;
-            // Others need to know who has what; that somebody still lives is no news.
+            // Other members need to know a new assignment; a mere renewal is no news.
             if member.owned == *owned { change.commit().await } else { change.commit_and_tell().await }
         })
         .await
     }
 
-    /// Forgets a member that ends. One that is not known counts as forgotten.
+    /// Forgets a member that ends. An unknown member counts as forgotten.
+    ///
+    /// # On a crash
+    /// The member is forgotten once its lease has passed, as if it had never left.
     pub async fn leave(&self, id: &str) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("leave the members").await?;

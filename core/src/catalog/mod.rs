@@ -1,10 +1,10 @@
 //! The catalog: what was landed, what was published, and the one pointer that is ever updated in place.
 //!
-//! Every operation that changes something is one transaction whose `WHERE` names what the caller believes: the
-//! partition's next offset, the current generation, a run that is still running. Whoever believes something that
-//! is no longer true loses and is told what is true now. A change that had been committed although its answer was
-//! lost is recognised when it is asked for again, and succeeds: so every operation is repeated by itself while the
-//! database cannot be reached, for some seconds.
+//! Every operation that changes something is one transaction whose `WHERE` names the state that the caller expects: the
+//! partition's next offset, the current generation, a run that is still running. A caller whose state is out of date
+//! fails, and the error says what is true now. A change that was committed although its answer was lost is recognised
+//! when it is repeated, and succeeds. So every operation repeats itself for some seconds while the database cannot be
+//! reached.
 //!
 //! | | SQLite | PostgreSQL |
 //! |---|---|---|
@@ -74,11 +74,11 @@ struct Inner {
     /// What errors call the database: its file, or its server's address.
     name: String,
     pools: Pools,
-    /// The clock of a database in a file, which has none of its own.
+    /// The clock for a database in a file, which has none of its own.
     clock: Clock,
-    /// How long an operation is repeated while the database cannot be reached.
+    /// Limit of the time for which an operation is repeated while the database cannot be reached.
     patience: Duration,
-    /// The number of the last change that was told of.
+    /// Number of the last change that was reported to [`Self::changes`].
     change: AtomicI64,
     changes: watch::Sender<u64>,
 }
@@ -86,25 +86,25 @@ struct Inner {
 #[derive(Debug)]
 enum Pools {
     /// SQLite has one writer at a time. With a pool of one, writers of this process queue here, in order, and only
-    /// other processes are met by way of the database's lock.
+    /// writers of other processes are met at the database's lock.
     Sqlite { writer: SqlitePool, readers: SqlitePool },
-    /// Changes of this process queue here too: one that is stopped holds the server's lock once, and not again with
-    /// each connection that waited for it.
+    /// Changes of this process queue here too: a process that is stopped holds the server's lock once, and not again
+    /// with each connection that waited for it.
     Postgres { pool: PgPool, turn: Arc<Mutex<()>> },
 }
 
 impl Catalog {
-    /// A number that grows after every change to segments, gaps, generations and members: those of this process at
-    /// once, those of others while [`Self::follow_others`] runs.
+    /// A number that grows after every change to segments, gaps, generations and members: at once for changes of this
+    /// process, and while [`Self::follow_others`] runs for those of other processes.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.inner.changes.subscribe()
     }
 
-    /// Looks every so often whether other processes changed something, and tells [`Self::changes`]. Runs for ever.
+    /// Polls for changes of other processes and reports them to [`Self::changes`]. Runs for ever.
     pub async fn follow_others(&self, every: Duration) {
         loop {
             clock::sleep(every).await;
-            // Whoever needs the catalog says that it is away.
+            // Errors are left to the callers that need the catalog.
             if let Err(error) = self.look().await {
                 debug!(%error, "whether others changed the catalog is not known");
             }
@@ -130,7 +130,7 @@ impl Catalog {
         &self.inner.name
     }
 
-    /// Closes the connections; SQLite's write-ahead log is folded into its file.
+    /// Closes the connections; SQLite's write-ahead log is merged into its file.
     pub async fn close(&self) {
         match &self.inner.pools {
             Pools::Sqlite { writer, readers } => {

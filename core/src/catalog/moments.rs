@@ -1,21 +1,24 @@
-//! Moments at which runs are due. There is one schedule, whichever process keeps it: the last moment that was seen
-//! to is written down, so that who takes over neither leaves one out nor sees to it twice.
+//! Moments at which runs are due. All processes share one schedule: the last moment that was handled is recorded, so
+//! that a new leader neither skips a moment nor handles it twice.
 
 use super::connection::Change;
 use super::statement::Statement;
 use super::{Catalog, CatalogError, RunKind};
 
-/// A moment that is due.
+/// A moment of the schedule that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
+    /// The kind of run that is due.
     pub kind: RunKind,
-    /// The last one that was seen to, as whoever sees to this one knows it.
+    /// The last moment handled before, as the caller knows it; milliseconds since the Unix epoch.
     pub after_ms: i64,
+    /// The moment itself, in milliseconds since the Unix epoch.
     pub at_ms: i64,
 }
 
 impl Catalog {
-    /// The last moment that was seen to. The first one ever is now: what is due is due after it.
+    /// The last moment that was handled, in milliseconds since the Unix epoch. The first call records the present as
+    /// it.
     pub async fn last_moment(&self, kind: RunKind) -> Result<i64, CatalogError> {
         if let Some(last) = self.read_one("read when a run was due", get(kind)).await? {
             return Ok(last);
@@ -33,7 +36,7 @@ impl Catalog {
         .await
     }
 
-    /// Notes that a moment was seen to without a run, unless somebody has seen to it meanwhile.
+    /// Records that a moment was handled without a run, unless another process has handled it meanwhile.
     pub async fn keep_moment(&self, moment: &Moment) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("keep a schedule").await?;
@@ -43,7 +46,7 @@ impl Catalog {
         .await
     }
 
-    /// Forgets when a kind of run was due that has no schedule: one that it gets later begins then.
+    /// Forgets the moments of a kind of run that has no schedule; a later schedule begins anew.
     pub async fn forget_moments(&self, kind: RunKind) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("end a schedule").await?;
@@ -54,7 +57,7 @@ impl Catalog {
     }
 }
 
-/// Returns whether the moment was this caller's to see to.
+/// Records the moment as handled; returns whether the caller was the first.
 pub(super) async fn keep(change: &mut Change<'_>, moment: &Moment) -> Result<bool, CatalogError> {
     let update = Statement::new(include_str!("sql/moment_keep.sql")).bind(moment.kind.as_str());
     Ok(change.execute(update.bind(moment.after_ms).bind(moment.at_ms)).await? == 1)

@@ -1,4 +1,4 @@
-//! The ledger of objects: each is known here before it is put, and until it is gone.
+//! The ledger of objects: each object is in the ledger before it is put, and until it is gone.
 //!
 //! ```text
 //!            put, then record                    nothing names it any more
@@ -10,9 +10,10 @@
 //!                         was live once ├──────────► forgotten
 //!                                 never └──────────► deleted ──► deleted once more, forgotten
 //! ```
-//! What is recorded must be `staged` in the same transaction, and what is deleted must be `deleting` before: so an
-//! object is never both. The last step is for a writer that stops between staging and putting and goes on much later:
-//! it cannot record what it puts then, and notes it if it lives; if it dies before that, the object goes with its row.
+//! A transaction that records an object requires `staged`, and an object is deleted only from `deleting`: so it is
+//! never both. The last step is for a writer that stops between staging and putting, and goes on much later: it cannot
+//! record the object that it puts then, and gives it up if it lives; if it dies before that, the object is deleted with
+//! its row.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,58 +24,62 @@ use super::{Catalog, CatalogError, runs};
 use crate::catalog::string_enum::words;
 
 words!(
-    /// What an object is.
+    /// The state of an object.
     ObjectState {
-        /// Somebody puts it and is going to record it.
+        /// A writer is putting the object and is going to record it.
         Staged = "staged",
-        /// A segment or a kept generation names it.
+        /// A segment or a kept generation names the object.
         Live = "live",
-        /// Nothing names it any more; somebody may still be reading it.
+        /// Nothing names the object any more, but readers may still use it.
         Garbage = "garbage",
-        /// It is being deleted, or its deletion was interrupted.
+        /// The object is being deleted, or its deletion was interrupted.
         Deleting = "deleting",
-        /// It was never recorded and is gone, unless its writer puts it after all.
+        /// The object was never recorded and is gone, unless its writer puts it late.
         Deleted = "deleted",
     }
 );
 
-/// An object as the ledger has it.
+/// A row of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
+    /// The object's path in the store.
     pub path: String,
     pub state: ObjectState,
-    /// Since when it is in this state.
+    /// Start of this state, in milliseconds since the Unix epoch.
     pub since_ms: i64,
-    /// When it became live.
+    /// Time at which the object became live; `None` when it never was.
     pub recorded_ms: Option<i64>,
-    /// The run that writes it.
+    /// The run that writes the object; `None` for objects of landing.
     pub run_id: Option<i64>,
+    /// Size in bytes as announced; `None` when it is not known.
     pub bytes: Option<u64>,
 }
 
-/// Objects of one state.
+/// Number and size of the objects of one state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ObjectCount {
     pub state: ObjectState,
+    /// Number of objects.
     pub objects: u64,
+    /// Sum of their sizes, in bytes.
     pub bytes: u64,
 }
 
-/// How long objects are left alone.
+/// Time limits of the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// What nothing names any more, for whoever reads it still.
+    /// Garbage is kept this long for readers that still use it.
     pub grace: Duration,
-    /// What is staged by no run, for whoever is putting it.
+    /// An object staged by no run is kept this long for its writer.
     pub staging: Duration,
 }
 
-/// What was never recorded is deleted again and again for this long: no put takes so long.
+/// Period for which the deletion of an object that was never recorded is repeated: no put takes this long.
 const LATE_PUT_MAX: Duration = Duration::from_secs(24 * 3600);
 
 impl Catalog {
-    /// Announces objects, each with its bytes, before they are put; `run_id` is the run that writes them. Announcing
-    /// again what is staged succeeds.
+    /// Stages objects, each with its size in bytes, before they are put; `run_id` is the run that writes them. Staging
+    /// an object again while it is staged succeeds.
     pub async fn stage(&self, objects: &[(&str, u64)], run_id: Option<i64>) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("stage objects").await?;
@@ -91,9 +96,9 @@ impl Catalog {
         .await
     }
 
-    /// Notes that objects which were staged will not be recorded: they are garbage. So is one that was taken for
-    /// abandoned and deleted meanwhile, because it may have been put since. One that was recorded after all, as
-    /// when only the answer to that was lost, stays as it is.
+    /// Turns staged objects that will not be recorded into garbage. So does it with an object that was taken for
+    /// abandoned and deleted meanwhile, because it may have been put since. An object that was recorded after all stays
+    /// as it is, for example when only the answer was lost.
     pub async fn give_up(&self, paths: &[&str]) -> Result<(), CatalogError> {
         if paths.is_empty() {
             return Ok(());
@@ -110,14 +115,18 @@ impl Catalog {
         .await
     }
 
-    /// Takes up to `most` objects to be deleted, which nobody can record from then on: what has been garbage for
-    /// the time of grace and since before every run that lives, and what was staged by a run that has ended, or too
-    /// long ago. Returns how many; fewer where only the answer to it was lost.
+    /// Takes up to `most` objects for deletion; none of them can be recorded afterwards. Taken are garbage older than
+    /// the grace and older than every live run, and objects staged by an ended run or too long ago. Returns the number
+    /// taken; fewer when only the answer was lost.
+    ///
+    /// # On a crash
+    /// Objects taken stay `deleting` until [`Self::deleted`] is called; [`Self::deleting`] returns them to the next
+    /// process.
     pub async fn take_garbage(&self, patience: Patience, most: u32) -> Result<u64, CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("take garbage").await?;
             let now_ms = change.now_ms().await?;
-            // A run that gave no sign of life reads nothing any more that counts: it can no longer publish.
+            // A run without a sign of life cannot publish any more, so its reads do not count.
             runs::expire(&mut change, now_ms).await?;
             let oldest_ms: i64 =
                 change.one(Statement::new(include_str!("sql/run_oldest.sql"))).await?.unwrap_or(i64::MAX);
@@ -133,14 +142,13 @@ impl Catalog {
         .await
     }
 
-    /// Up to `most` objects that are to be deleted, those that were taken last first. Anybody may delete them, and
-    /// more than one.
+    /// Up to `most` objects to be deleted, those taken last first. Several processes may delete the same object.
     pub async fn deleting(&self, most: u32) -> Result<Vec<String>, CatalogError> {
         let select = Statement::new(include_str!("sql/object_deleting.sql"));
         self.read_all("list what is to be deleted", select.bind(i64::from(most))).await
     }
 
-    /// Notes that objects which were to be deleted are gone from the store: those that were live once are forgotten.
+    /// Records that objects are gone from the store: those that were live once are forgotten.
     pub async fn deleted(&self, paths: &[String]) -> Result<(), CatalogError> {
         if paths.is_empty() {
             return Ok(());
@@ -158,14 +166,14 @@ impl Catalog {
         .await
     }
 
-    /// Up to `most` objects that were never recorded and are deleted, the last ones first: whoever put one of them may
-    /// have been stopped for long.
+    /// Up to `most` objects that were never recorded and are deleted, the last ones first: the writer of one may have
+    /// been stopped for long and may still put it.
     pub async fn deleted_lately(&self, most: u32) -> Result<Vec<String>, CatalogError> {
         let select = Statement::new(include_str!("sql/object_lately.sql"));
         self.read_all("list what was deleted", select.bind(i64::from(most))).await
     }
 
-    /// Up to `most` objects that were never recorded and were deleted a day ago: it is time to delete them once more.
+    /// Up to `most` objects that were never recorded and were deleted a day ago, to be deleted once more.
     pub async fn deleted_long_ago(&self, most: u32) -> Result<Vec<String>, CatalogError> {
         let before_ms = before(self.now_ms().await?, LATE_PUT_MAX);
         let select = Statement::new(include_str!("sql/object_late.sql"));
@@ -192,12 +200,12 @@ impl Catalog {
         self.read_all("list objects", Statement::new(include_str!("sql/object_list.sql"))).await
     }
 
-    /// How many objects there are of each state; a state without any is left out.
+    /// Number and size of the objects of each state; a state without any is left out.
     pub async fn object_counts(&self) -> Result<Vec<ObjectCount>, CatalogError> {
         self.read_all("count objects", Statement::new(include_str!("sql/object_counts.sql"))).await
     }
 
-    /// The whole ledger, by path, and every path that a segment or a kept generation names, both of one moment.
+    /// The whole ledger, by path, and every path that a segment or a kept generation names, both from one transaction.
     pub async fn ledger(&self) -> Result<(Vec<Object>, BTreeSet<String>), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("look at the ledger").await?;
@@ -212,15 +220,15 @@ impl Catalog {
         .await
     }
 
-    /// Whether every object that is in the store is in the ledger. An earlier version had none: what it left is
-    /// found by listing the store, once, see [`Self::note_found`].
+    /// Whether every object in the store is in the ledger. An earlier version had no ledger: its objects are found by
+    /// listing the store once, see [`Self::note_found`].
     pub async fn knows_the_store(&self) -> Result<bool, CatalogError> {
         let select = Statement::new(include_str!("sql/counter_get.sql")).bind("store_listed");
         Ok(self.read_one("see whether the store was listed", select).await? == Some(1))
     }
 
-    /// Notes what was found in the store, each with its bytes: what no row knows is garbage. Returns how many were not
-    /// known.
+    /// Adds objects that were found in the store, each with its size in bytes: an object without a row becomes garbage.
+    /// Returns the number of these.
     pub async fn note_found(&self, objects: &[(String, u64)]) -> Result<u64, CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("note what is in the store").await?;
@@ -264,7 +272,7 @@ impl Catalog {
     }
 }
 
-/// Makes a staged object live; whoever records it does so in the same change.
+/// Makes a staged object live, in the change that records it.
 pub(super) async fn record(change: &mut Change<'_>, path: &str, now_ms: i64) -> Result<(), CatalogError> {
     let update = Statement::new(include_str!("sql/object_record.sql"));
     match change.execute(update.bind(path).bind(now_ms)).await? {
@@ -273,7 +281,7 @@ pub(super) async fn record(change: &mut Change<'_>, path: &str, now_ms: i64) -> 
     }
 }
 
-/// Makes an object live, unless it is because something else names it too.
+/// Makes an object live, unless it is live already because something else names it too.
 pub(super) async fn record_or_keep(change: &mut Change<'_>, path: &str, now_ms: i64) -> Result<(), CatalogError> {
     match get(change, path).await? {
         Some(Object { state: ObjectState::Live, .. }) => Ok(()),
@@ -281,7 +289,7 @@ pub(super) async fn record_or_keep(change: &mut Change<'_>, path: &str, now_ms: 
     }
 }
 
-/// Makes an object garbage that nothing names any more from this change on.
+/// Makes an object garbage that nothing names any more after this change.
 pub(super) async fn unreference(change: &mut Change<'_>, path: &str, now_ms: i64) -> Result<(), CatalogError> {
     let update = Statement::new(include_str!("sql/object_unreference.sql"));
     change.execute(update.bind(path).bind(now_ms)).await?;

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::{Catalog, CatalogError, Inner, postgres, sqlite};
 use crate::clock::Clock;
 
-/// How long an operation waits for another process to let go of the database, or for its server to come back.
+/// Time for which an operation waits for a lock of another process, or for the server to come back.
 const CATALOG_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Every migration, in order: the binary needs no files.
@@ -25,20 +25,24 @@ const MIGRATIONS: [(i64, &str, &str); 6] = [
 ];
 
 impl Catalog {
-    /// Opens the catalog and migrates it. The URL is one of
+    /// Opens the catalog and migrates it. The URL is one of:
     ///
     /// | URL | what |
     /// |---|---|
     /// | `sqlite:FILE` | a file, which is created with its folder when absent; `sqlite::memory:` for one in memory |
     /// | `postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE` | a database, which has to be there. What is left out is taken from `PGUSER`, `PGPASSWORD` and so on |
     ///
-    /// A database that another process keeps locked is [`CatalogError::Busy`] after some seconds, one whose server
-    /// does not answer [`CatalogError::Unreachable`].
+    /// A database that another process keeps locked for some seconds gives [`CatalogError::Busy`], a server that does
+    /// not answer [`CatalogError::Unreachable`].
+    ///
+    /// # On a crash
+    /// Each migration is one transaction. The next process that opens the catalog continues after the last one
+    /// committed.
     pub async fn open(url: &str) -> Result<Self, CatalogError> {
         Self::open_within(url, CATALOG_TIMEOUT).await
     }
 
-    /// The same, with leases in a file judged by `clock`. A server judges by its own.
+    /// The same, with leases in a file judged by `clock`. A server judges leases by its own clock.
     pub async fn open_by(url: &str, clock: Clock) -> Result<Self, CatalogError> {
         Self::open_with(url, CATALOG_TIMEOUT, clock).await
     }
@@ -48,7 +52,7 @@ impl Catalog {
     }
 
     async fn open_with(url: &str, patience: Duration, clock: Clock) -> Result<Self, CatalogError> {
-        // Only the scheme of a URL is repeated: the rest may hold a password.
+        // Only the scheme of a URL is named: the rest may hold a password.
         let scheme = url.split(':').next().unwrap_or_default();
         let refused = || CatalogError::Url { url: format!("{scheme}:..") };
         let (name, pools) = match scheme {

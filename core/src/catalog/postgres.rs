@@ -13,14 +13,14 @@ use super::statement::Statement;
 use super::{CatalogError, Pools};
 use crate::clock;
 
-/// Changes queue for one lock anyway; the others are for reads.
+/// Changes queue for one lock anyway; the other connections are for reads.
 const CONNECTIONS: u32 = 6;
 
 /// Pause while the server is away, or another process migrates.
 const OPEN_RETRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// What the server is asked for with each connection. A process that is stopped in the middle of a change loses its
-/// connection after a while, and with it the lock that others wait for: they wait a little longer than that.
+/// Settings of each connection. A process that is stopped in the middle of a change loses its connection after a while,
+/// and with it the lock that others wait for: they wait a little longer than that.
 fn session(patience: Duration) -> [(&'static str, u128); 3] {
     let ms = patience.as_millis();
     [("idle_in_transaction_session_timeout", ms), ("lock_timeout", ms * 3 / 2), ("statement_timeout", ms * 2)]
@@ -45,24 +45,24 @@ pub(super) async fn open(options: PgConnectOptions, patience: Duration) -> Resul
     Ok((name, Pools::Postgres { pool: pool.connect_lazy_with(options), turn: Arc::default() }))
 }
 
-/// On a connection of its own: the migrator's lock, which makes processes that start at once migrate one after the
-/// other, lasts as long as that.
+/// Migrates on a connection of its own: the migrator's lock, which makes processes that start at once migrate one after
+/// the other, lasts as long as the connection.
 async fn migrate(options: &PgConnectOptions, name: &str, patience: Duration) -> Result<(), CatalogError> {
     let connected = answer(patience, options.connect()).await;
     let mut connection = connected.map_err(|e| CatalogError::from_sqlx(name, "open it", e))?;
     let migrated = answer(patience, async { Ok(migrator().run(&mut connection).await) }).await;
-    // What was migrated is committed, and the server notices a connection that is gone.
+    // The migrations are committed, and the server notices a connection that is gone.
     let _ = answer(patience, connection.close()).await;
     let migrated = migrated.map_err(|e| CatalogError::from_sqlx(name, "bring its tables up to date", e))?;
     migrated.map_err(|e| bring_up_to_date(name, e))
 }
 
-/// The options that a URL `postgres://..` stands for.
+/// Parses a URL `postgres://..`.
 pub(super) fn parse(url: &str) -> Option<PgConnectOptions> {
     PgConnectOptions::from_str(url).ok()
 }
 
-/// Where it is, without who asks: a URL may hold a password.
+/// The server and database without the user: a URL may hold a password.
 fn name(options: &PgConnectOptions) -> String {
     let database = options.get_database().unwrap_or_else(|| options.get_username());
     match options.get_socket() {
@@ -84,8 +84,8 @@ pub(super) fn now() -> Statement {
     Statement::new(include_str!("sql/postgres_now.sql"))
 }
 
-/// The answer to a query, if it comes in time: longer than the server is to take, because one that has stopped
-/// without closing its connections never gives one.
+/// Awaits a query's answer for somewhat longer than the server's own limit, because a server that has stopped without
+/// closing its connections never answers.
 pub(super) async fn answer<T>(patience: Duration, query: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
     match tokio::time::timeout(patience * 3, query).await {
         Ok(Err(sqlx::Error::PoolTimedOut)) => Err(io::Error::new(ErrorKind::TimedOut, "no connection in time").into()),

@@ -1,4 +1,4 @@
-//! The streams and views that were last run with, for people who look.
+//! The streams and views that the engine last ran with, for people who look.
 
 use crate::name::{StreamName, ViewName};
 
@@ -8,18 +8,24 @@ use super::{Catalog, CatalogError};
 /// A stream as last registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamRow {
+    /// Its name.
     pub name: StreamName,
+    /// The topic of its records.
     pub topic: String,
+    /// Fingerprint of its columns and decoding.
     pub schema_fingerprint: String,
 }
 
 /// A view as last registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViewRow {
+    /// Its name.
     pub name: ViewName,
+    /// Fingerprint of its definition.
     pub fingerprint: String,
+    /// Its query as written.
     pub sql: String,
-    /// When it was first registered as it is.
+    /// Time at which this definition was first registered, in milliseconds since the Unix epoch.
     pub created_ms: i64,
 }
 
@@ -36,7 +42,7 @@ impl Catalog {
         .await
     }
 
-    /// Registers a view, in place of an earlier one of its name; an unchanged one keeps its time.
+    /// Registers a view, in place of an earlier one of its name; an unchanged view keeps its time.
     pub async fn register_view(&self, view: &ViewRow) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("register a view").await?;

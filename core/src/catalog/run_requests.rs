@@ -1,19 +1,20 @@
-//! Wishes: incremental runs of all views that somebody asked for without waiting, kept until a run has covered them.
+//! Requests for incremental runs of all views, kept until a run has covered them; the requester does not wait.
 
 use super::connection::Change;
 use super::statement::{FromRow, Row, Statement};
 use super::{Catalog, CatalogError, Trigger, counters};
 
-/// A run that is wanted.
+/// A requested run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wish {
+    /// The reason.
     pub trigger: Trigger,
-    /// Another one each time it is asked for: what was asked for during a run is not covered by it.
+    /// A new number for each request, because a request made during a run is not covered by that run.
     number: i64,
 }
 
 impl Catalog {
-    /// Asks for a run. There is at most one wish for each reason, so asking again costs nothing.
+    /// Requests a run. Each reason has at most one request, so a repeated call costs nothing.
     pub async fn want_run(&self, trigger: Trigger) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("ask for a run").await?;
@@ -23,12 +24,12 @@ impl Catalog {
         .await
     }
 
-    /// The runs that are wanted, oldest first.
+    /// The requested runs, oldest first.
     pub async fn wishes(&self) -> Result<Vec<Wish>, CatalogError> {
         self.read_all("list the runs that are wanted", Statement::new(include_str!("sql/wish_list.sql"))).await
     }
 
-    /// Forgets wishes that a run has covered, unless they were made again meanwhile.
+    /// Forgets requests that a run has covered, unless they were made again meanwhile.
     pub async fn fulfil(&self, wishes: &[Wish]) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("forget runs that were wanted").await?;

@@ -1,5 +1,4 @@
-//! Runs of the batch layer: at most one is running, and it proves every now and then that it lives. Times are the
-//! database's.
+//! Runs of the batch layer: at most one is running, and it renews its lease while it lives. Times are the database's.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -16,30 +15,30 @@ use super::{Catalog, CatalogError, counters};
 use crate::catalog::string_enum::words;
 
 words!(
-    /// What a run starts from.
+    /// The input of a run.
     RunKind {
-        /// All of the landing.
+        /// All segments.
         Full = "full",
-        /// The current generation.
+        /// The current generation and the segments since.
         Incremental = "incremental",
     }
 );
 words!(
-    /// What made a run start.
+    /// The reason of a run's start.
     Trigger {
         Schedule = "schedule",
-        /// Somebody asked for it.
+        /// A user asked for it.
         Demand = "demand",
         /// The process started.
         Start = "start",
-        /// The speed layer is near its limit.
+        /// The speed layer is near its memory limit.
         Memory = "memory",
-        /// The log had lost records, and landing went on behind them.
+        /// The log lost records, and landing went on behind them.
         Gap = "gap",
     }
 );
 words!(
-    /// How far a run has come.
+    /// The state of a run.
     RunState {
         Running = "running",
         Published = "published",
@@ -48,76 +47,106 @@ words!(
     }
 );
 
-/// What a run is started with.
+/// The values with which a run starts.
 #[derive(Debug, Clone)]
 pub struct NewRun {
+    /// The input of the run.
     pub kind: RunKind,
+    /// The reason of its start.
     pub trigger: Trigger,
+    /// The views that it folds.
     pub views: Vec<ViewName>,
-    /// The cut of each stream the views read.
+    /// The cut of each stream that the views read.
     pub cuts: BTreeMap<StreamName, Cut>,
-    /// Whose run it is: host and process, no other's.
+    /// Host and process of the run, unique for ever.
     pub owner: String,
-    /// How long the run counts as living without a sign of it.
+    /// Time for which the run counts as live without a renewal.
     pub lease: Duration,
-    /// [`Catalog::basis`] before it was chosen what to do; `None` where that does not matter.
+    /// [`Catalog::basis`] as read before the choice of segments; `None` when the choice does not depend on it.
     pub basis: Option<i64>,
-    /// The moment at which the run was due, if it is one of a schedule.
+    /// The moment at which the run was due, for a scheduled run.
     pub moment: Option<Moment>,
 }
 
-/// What a run says of itself when it shows that it lives.
+/// Progress that a run reports when it renews its lease.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunSign {
+    /// The present step, in one word.
     pub phase: String,
-    /// Rows and segments folded so far, of how many.
+    /// Rows folded so far.
     pub rows: u64,
+    /// Rows to fold in all.
     pub row_total: u64,
+    /// Segments folded so far.
     pub segments: u64,
+    /// Segments to fold in all.
     pub segment_total: u64,
 }
 
 /// A run as recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
+    /// Its number.
     pub id: i64,
+    /// The input of the run.
     pub kind: RunKind,
+    /// The reason of its start.
     pub trigger: Trigger,
+    /// Its state.
     pub state: RunState,
+    /// The views that it folds.
     pub views: Vec<ViewName>,
+    /// Time of its start, in milliseconds since the Unix epoch.
     pub started_ms: i64,
+    /// Time of its end; `None` while it runs.
     pub finished_ms: Option<i64>,
+    /// The cut of each stream that the views read.
     pub cuts: BTreeMap<StreamName, Cut>,
-    /// Rows and segments folded so far.
+    /// Rows folded so far.
     pub rows: u64,
+    /// Segments folded so far.
     pub segments: u64,
-    /// What it does, in a word, and how many rows and segments there are to fold, as it last said.
+    /// The step that it last reported, in one word.
     pub phase: String,
+    /// Rows to fold in all, as last reported.
     pub row_total: u64,
+    /// Segments to fold in all, as last reported.
     pub segment_total: u64,
-    /// Whether somebody wants it to end.
+    /// Whether its cancellation was requested.
     pub cancel_requested: bool,
-    /// What it published.
+    /// The generation that it published.
     pub generation: Option<Generation>,
+    /// Why it failed, or which views it could not fold.
     pub error: Option<String>,
+    /// End of its lease, in milliseconds since the Unix epoch.
     pub lease_until_ms: i64,
+    /// Host and process of the run.
     pub owner: String,
 }
 
-/// How a run ends that publishes nothing.
+/// The end of a run that publishes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunEnd {
-    Failed { error: String },
+    /// The run failed.
+    Failed {
+        /// The reason.
+        error: String,
+    },
+    /// The run was cancelled.
     Cancelled,
 }
 
 impl Catalog {
-    /// Starts a run, or fails with [`CatalogError::RunInProgress`] while another one runs whose lease has not
-    /// passed. One whose lease has passed is marked as failed. [`CatalogError::BasisChanged`] says that what was
-    /// chosen to be folded may be gone, [`CatalogError::MomentTaken`] that another run was due for the same reason.
-    /// From its start on, what the run reads stays.
+    /// Starts a run, or fails with [`CatalogError::RunInProgress`] while another run's lease has not passed. A run
+    /// whose lease has passed is marked as failed. [`CatalogError::BasisChanged`] means that the chosen segments may be
+    /// gone, [`CatalogError::MomentTaken`] that another run was started for the same moment. The objects that the run
+    /// reads are kept from its start on.
+    ///
+    /// # On a crash
+    /// The run stays `running` until its lease has passed; the next start, or [`Self::expire_runs`], marks it as
+    /// failed.
     pub async fn start_run(&self, new: &NewRun) -> Result<Run, CatalogError> {
-        // The run of an attempt whose commit may have gone through although its answer was lost.
+        // The run of an attempt whose commit may have succeeded although its answer was lost.
         let attempted = AtomicI64::new(0);
         self.patiently(|| async {
             let mut change = self.change("start a run").await?;
@@ -157,8 +186,8 @@ impl Catalog {
         .await
     }
 
-    /// Extends the run's lease and notes how far it is. [`CatalogError::RunEnded`] says that the run was cancelled or
-    /// given up for dead: whoever works on it stops.
+    /// Extends the run's lease and records its progress. Fails with [`CatalogError::RunEnded`] when the run was
+    /// cancelled or its lease has passed: then stop working on it.
     pub async fn renew_run(&self, id: i64, sign: &RunSign, lease: Duration) -> Result<(), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("renew a run's lease").await?;
@@ -181,7 +210,7 @@ impl Catalog {
         .await
     }
 
-    /// Asks the run in progress to end, whichever process runs it: it can no longer publish. Returns its number, if
+    /// Requests the end of the run in progress, in whichever process: it can no longer publish. Returns its number, if
     /// there is one.
     pub async fn cancel_run(&self) -> Result<Option<i64>, CatalogError> {
         self.patiently(|| async {
@@ -203,8 +232,8 @@ impl Catalog {
         Ok(run.filter(|run| run.lease_until_ms > now_ms))
     }
 
-    /// A number that grows when segments are merged and when another generation becomes current: what a run chose is
-    /// what there is for as long as it stays.
+    /// A number that grows when segments are merged and when another generation becomes current. While it stays the
+    /// same, the segments and states that a run chose are still there.
     pub async fn basis(&self) -> Result<i64, CatalogError> {
         let select = Statement::new(include_str!("sql/counter_get.sql")).bind("basis");
         let basis = self.read_one("read what runs stand on", select).await?;
@@ -243,7 +272,7 @@ impl Catalog {
         .await
     }
 
-    /// A run.
+    /// A run by its number.
     pub async fn run(&self, id: i64) -> Result<Run, CatalogError> {
         let select = Statement::new(include_str!("sql/run_get.sql"));
         let run = self.read_one("read a run", select.bind(id)).await?;
@@ -271,7 +300,7 @@ fn in_progress(Run { id, owner, .. }: Run) -> CatalogError {
     CatalogError::RunInProgress { id, owner }
 }
 
-/// The error for a run that turned out not to be running, or is to end.
+/// The error for a run that is not running, or is to end.
 pub(super) fn ended(Run { id, state, .. }: Run) -> CatalogError {
     let state = if state == RunState::Running { RunState::Cancelled } else { state };
     CatalogError::RunEnded { id, state }

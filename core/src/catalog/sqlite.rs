@@ -32,7 +32,7 @@ pub(super) async fn open(
         create_folder(options.get_filename())?;
     }
     let name = options.get_filename().display().to_string();
-    // A new database is switched to its write-ahead log without waiting for others who do the same.
+    // A new database is switched to its write-ahead log without waiting for other processes that do the same.
     let give_up = clock::now_monotonic() + busy;
     loop {
         match connect(&name, &options, busy, in_memory).await {
@@ -44,7 +44,7 @@ pub(super) async fn open(
     }
 }
 
-/// The options that a URL `sqlite:FILE` or `sqlite::memory:` stands for, and whether it is the latter.
+/// Parses a URL `sqlite:FILE` or `sqlite::memory:`; returns whether it is the latter.
 pub(super) fn parse(url: &str) -> Option<(SqliteConnectOptions, bool)> {
     let options = SqliteConnectOptions::from_str(url).ok()?;
     Some((options, url.contains(":memory:")))
@@ -56,7 +56,7 @@ async fn connect(
     busy: Duration,
     in_memory: bool,
 ) -> Result<Pools, CatalogError> {
-    // Twice the lock's patience: time to queue behind one writer that waits in vain.
+    // Twice the lock's time limit: time to queue behind one writer that waits in vain.
     let pool = |size| {
         let pool = SqlitePoolOptions::new().max_connections(size).acquire_timeout(busy * 2);
         // A database in memory lives as long as its connection.
@@ -69,7 +69,7 @@ async fn connect(
     Ok(Pools::Sqlite { writer, readers })
 }
 
-/// One transaction around all of it, so that two processes that start at once migrate one after the other.
+/// Migrates in one transaction, so that two processes that start at once migrate one after the other.
 async fn migrate(writer: &SqlitePool, name: &str) -> Result<(), CatalogError> {
     let failed = |e| bring_up_to_date(name, e);
     let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(|e| failed(e.into()))?;

@@ -81,7 +81,7 @@ pub(super) enum Row {
 }
 
 impl Row {
-    /// The value of a column, by its name or number.
+    /// Reads a column's value, by the column's name or number.
     pub(super) fn get<T>(&self, column: impl ColumnIndex<SqliteRow> + ColumnIndex<PgRow>) -> sqlx::Result<T>
     where
         T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
@@ -107,7 +107,7 @@ impl Row {
     }
 }
 
-/// What can be read from a row.
+/// A type that can be read from a row.
 pub(super) trait FromRow: Sized {
     fn from_row(row: &Row) -> sqlx::Result<Self>;
 }

@@ -1,4 +1,4 @@
-//! Enums that are words in the tables.
+//! Enums that are stored as words.
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $variant:ident = $word:literal),+ $(,)? }) => {

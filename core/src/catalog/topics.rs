@@ -1,5 +1,5 @@
-//! Which topics this catalog has to do with: what is landed, folded and served continues the one that was first seen,
-//! and no other one of its name.
+//! The identity of each topic: landing, folding and serving continue the topic that was first seen, and no other one of
+//! its name.
 
 use chrono::DateTime;
 
@@ -12,7 +12,7 @@ struct Noted {
 }
 
 impl Catalog {
-    /// Notes the identity of a topic that was not seen before; refuses one that is not what it was.
+    /// Records the identity of a topic that was not seen before; refuses a topic whose identity has changed.
     pub async fn recognise_topic(&self, topic: &str, identity: &str) -> Result<(), CatalogError> {
         let noted: Option<Noted> = self.read_one("look up a topic", get(topic)).await?;
         let noted = match noted {
@@ -31,7 +31,7 @@ impl Catalog {
         })
     }
 
-    /// The first one to note it is right; returns what is noted then.
+    /// Records the identity if there is none yet; returns the one recorded.
     async fn note_topic(&self, topic: &str, identity: &str) -> Result<Noted, CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("note a topic").await?;

@@ -39,7 +39,7 @@ impl AnalyzerRule for Checked {
 }
 
 fn checked(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    // What is pushed into a scan was checked where it stood.
+    // A filter pushed into a scan was checked at its first place.
     if matches!(plan, LogicalPlan::TableScan(_)) {
         return Ok(Transformed::no(plan));
     }
@@ -90,7 +90,7 @@ impl Operation {
         }
     }
 
-    /// Integers wrap, except where they are divided; decimals may get more digits than their type has.
+    /// Integers wrap, except in a division; decimals may get more digits than their type has.
     fn may_wrap(self, types: &[DataType]) -> bool {
         let integers = types.iter().all(DataType::is_integer) && self != Self::Divide;
         integers || types.iter().all(DataType::is_decimal)
@@ -186,7 +186,7 @@ impl ScalarUDFImpl for Arithmetic {
     }
 }
 
-/// In PostgreSQL's words where a number is too large.
+/// An out-of-range error in PostgreSQL's wording.
 fn out_of_range(data_type: &DataType, error: DataFusionError) -> DataFusionError {
     let DataFusionError::ArrowError(arrow, _) = &error else { return error };
     let ArrowError::ArithmeticOverflow(told) = arrow.as_ref() else { return error };
@@ -207,7 +207,7 @@ fn name_of(data_type: &DataType) -> String {
     }
 }
 
-/// Decimals with as many digits as their type can have are the only ones that arrow does not keep inside it.
+/// Checks decimals of the greatest precision, the only ones whose digits arrow does not check itself.
 fn within_precision(computed: &ColumnarValue) -> Result<()> {
     let array = match (computed, computed.data_type()) {
         (

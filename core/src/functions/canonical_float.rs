@@ -43,7 +43,7 @@ pub(crate) fn one_of_each(column: &ArrayRef) -> ArrayRef {
     }
 }
 
-/// Makes floats comparable in plans.
+/// Makes floats canonical in plans, where they are compared.
 #[derive(Debug)]
 pub(super) struct OneOfEach;
 
@@ -108,13 +108,13 @@ fn keys(plan: LogicalPlan, schema: &DFSchema) -> Result<Transformed<LogicalPlan>
     }
 }
 
-/// Whether a projection makes its floats so already.
+/// Whether a projection makes its floats canonical already.
 fn is_one_of_each(plan: &LogicalPlan) -> bool {
     let LogicalPlan::Projection(projection) = plan else { return false };
     projection.expr.iter().all(|expr| *expr == group_key(expr.clone(), projection.input.schema()))
 }
 
-/// A key that keeps its name, because what stands above calls it by that.
+/// A group key that keeps its name, because the nodes above use it.
 fn group_key(expr: Expr, schema: &DFSchema) -> Expr {
     let all = |exprs: Vec<Expr>| exprs.into_iter().map(|expr| group_key(expr, schema)).collect::<Vec<_>>();
     match expr {
@@ -162,7 +162,7 @@ fn key(expr: Expr, schema: &DFSchema) -> Expr {
     Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![expr]))
 }
 
-/// What an expression compares: a float column beside a number that has one representation only stays as it is, so
+/// The operands of a comparison. A float column beside a number that has one representation only stays as it is, so
 /// that files can be skipped by their statistics.
 fn sides(exprs: Vec<Expr>, schema: &DFSchema) -> Vec<Expr> {
     let simple = exprs.iter().all(|expr| matches!(expr, Expr::Column(_)) || has_one_form(expr));
@@ -173,14 +173,14 @@ fn sides(exprs: Vec<Expr>, schema: &DFSchema) -> Vec<Expr> {
     exprs.into_iter().map(|expr| key(expr, schema)).collect()
 }
 
-/// A number that is neither zero nor NaN, perhaps still to be cast to a float.
+/// Whether the expression is a number that is neither zero nor NaN, perhaps still to be cast to a float.
 fn has_one_form(expr: &Expr) -> bool {
     match expr {
         Expr::Literal(ScalarValue::Float64(Some(x)), _) => *x != 0.0 && !x.is_nan(),
         Expr::Literal(ScalarValue::Float32(Some(x)), _) => *x != 0.0 && !x.is_nan(),
         Expr::Literal(ScalarValue::Decimal128(Some(x), ..), _) => *x != 0,
         Expr::Literal(ScalarValue::Int64(Some(x)), _) => *x != 0,
-        // To an integer it may become zero.
+        // Cast to an integer, it may become zero.
         Expr::Cast(cast) if cast.field.data_type().is_floating() => has_one_form(&cast.expr),
         Expr::Negative(of) => has_one_form(of),
         _ => false,

@@ -19,14 +19,14 @@ use datafusion::logical_expr::{
 };
 use datafusion_functions_aggregate_common::aggregate::groups_accumulator::prim_op::PrimitiveGroupsAccumulator;
 
-/// Registers them under DataFusion's names.
+/// Registers both under DataFusion's names.
 pub(super) fn install(context: &SessionContext) {
     for original in [min_max::min_udaf(), min_max::max_udaf()] {
         context.register_udaf(AggregateUDF::from(InTotalOrder { original }));
     }
 }
 
-/// DataFusion's `min` or `max`, but for groups of floats.
+/// DataFusion's `min` or `max`, except for groups of floats.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct InTotalOrder {
     original: Arc<AggregateUDF>,

@@ -1,6 +1,6 @@
-//! What SQL means here where DataFusion's own answer would wrap, round by accident or depend on the order of rows:
-//! installed in every context that plans views or queries, so that both mean the same. Aggregates beyond DataFusion's,
-//! and the guards around its scalar functions.
+//! Functions and aggregates in place of DataFusion's where those wrap, round by accident or depend on the order of
+//! rows. They are installed in every context that plans views or queries, so that both mean the same. Also aggregates
+//! beyond DataFusion's, and the guards around its scalar functions.
 
 pub mod aggregates;
 mod arithmetic;
@@ -15,7 +15,7 @@ mod tests;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::ScalarUDF;
 
-/// Names the definitions below: states that were folded by others never meet those that are folded now.
+/// Version of the definitions below: states folded by other definitions never meet states folded by these.
 pub(crate) const ALGEBRA: &str = "exact sums 1";
 
 /// Makes `context` plan with this crate's aggregates and arithmetic in place of DataFusion's.

@@ -1,4 +1,4 @@
-//! What SQL says, in a context with these functions installed.
+//! The answers of SQL in a context with these functions installed.
 
 use std::sync::Arc;
 

@@ -105,7 +105,7 @@ fn whoever_names_a_partition_has_it_named() {
     assert_eq!(meet_in_part(&at, &as_missing, 1).unwrap().missing, [3]);
 }
 
-/// How often each offset below `END` is covered by the batch view and by the slices.
+/// Number of times that each offset below `END` is covered by the batch view and by the slices.
 fn covered(cut: &Cut, realtime: &RealtimeView, partition: i32) -> Vec<usize> {
     let mut times = vec![0; END as usize];
     let slices = realtime.slices.iter().filter(|slice| slice.partition == partition).map(|slice| slice.range);
@@ -197,7 +197,7 @@ proptest! {
                 prop_assert_eq!(met.missing.contains(&partition), have.head.is_none());
             }
         }
-        // An empty slice that lies elsewhere covers nothing and is refused all the same.
+        // An empty slice at another offset covers nothing and is refused all the same.
         let no_stray = |have: &Have| have.slices.iter().all(|(start, end)| start < end);
         let all_right = named.iter().all(|(partition, have)| is_right(*partition, have));
         if !all_right {

@@ -1,4 +1,4 @@
-//! What is wrong with a pipeline: every error at once, each with its place and what to do about it.
+//! The errors of a pipeline: all at once, each with its place and a hint.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,27 +7,29 @@ use datafusion::sql::sqlparser::tokenizer::Location;
 
 use super::ViewSql;
 
-/// Everything that is wrong with one pipeline: it is refused as a whole.
+/// All errors of one pipeline, which is refused as a whole.
 ///
 /// Prints one error after another as `FILE:LINE:COLUMN: in STATEMENT: MESSAGE`, with an indented line for the hint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PipelineErrors {
     /// The pipeline's file; empty when an error is not about the file's text.
     pub file: PathBuf,
-    /// At least one, by line.
+    /// The errors by line, at least one.
     pub errors: Vec<PipelineError>,
 }
 
-/// One thing that is wrong with a pipeline.
+/// One error of a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PipelineError {
-    /// Such as "view `by_day`", or the statement's first line; empty when no statement is at fault.
+    /// The statement at fault, such as "view `by_day`" or its first line; empty when there is none.
     pub statement: String,
-    /// 1-based: the offending word's when it is known, else where the statement starts.
+    /// 1-based line of the offending word if it is known, else of the statement's start.
     pub line: Option<usize>,
-    /// 1-based, counted in characters.
+    /// 1-based column, in characters.
     pub column: Option<usize>,
+    /// The error, in lower case and without a full stop.
     pub message: String,
+    /// The remedy, if one is known.
     pub hint: Option<String>,
 }
 
@@ -93,10 +95,10 @@ impl fmt::Display for PipelineError {
     }
 }
 
-/// Where the errors of one statement go.
+/// Collects the errors of one statement.
 #[derive(Debug)]
 pub(super) struct Report<'a> {
-    /// Names the statement in its errors; gets more precise as more of it is understood.
+    /// Names the statement in its errors; it becomes more precise as more of it is understood.
     pub(super) statement: String,
     pub(super) start: Location,
     pub(super) errors: &'a mut Vec<PipelineError>,
@@ -113,7 +115,7 @@ impl Report<'_> {
         self.push(at, message.into(), Some(hint.into()));
     }
 
-    /// Adds an error; a place that is not known is the statement's start.
+    /// Adds an error; without a known place it is at the statement's start.
     pub(super) fn push(&mut self, at: Location, message: String, hint: Option<String>) {
         let at = if at.line == 0 { self.start } else { at };
         self.errors.push(PipelineError {

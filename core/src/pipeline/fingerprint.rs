@@ -1,4 +1,4 @@
-//! Fingerprints: a hash in which no two lists of parts look the same.
+//! Fingerprints: a hash under which no two lists of parts collide by concatenation.
 
 use arrow::datatypes::Schema;
 
@@ -6,7 +6,7 @@ use arrow::datatypes::Schema;
 pub(super) struct Fingerprint(blake3::Hasher);
 
 impl Fingerprint {
-    /// A hash of things of one `kind`.
+    /// Starts a hash for things of one `kind`.
     pub(super) fn new(kind: &str) -> Self {
         let mut hash = Self(blake3::Hasher::new());
         hash.text(kind);
@@ -31,7 +31,7 @@ impl Fingerprint {
         self
     }
 
-    /// Names, types and nullability, in order.
+    /// Adds names, types and nullability, in order.
     pub(super) fn schema(&mut self, schema: &Schema) -> &mut Self {
         self.bytes(&(schema.fields().len() as u64).to_le_bytes());
         for field in schema.fields() {
@@ -40,7 +40,7 @@ impl Fingerprint {
         self
     }
 
-    /// The hash in hexadecimal.
+    /// Returns the hash in hexadecimal.
     pub(super) fn finish(&self) -> String {
         self.0.finalize().to_hex().to_string()
     }

@@ -15,7 +15,7 @@ use crate::name::StreamName;
 
 const CSV_KEYS: [&str; 2] = ["format.has_header", "format.delimiter"];
 
-/// A `CREATE EXTERNAL TABLE` whose location is a file, which is read once to see that it holds what is declared.
+/// Reads a `CREATE EXTERNAL TABLE` whose location is a file; the file is read once to check it against the declaration.
 pub(super) fn declared(
     name: &str,
     name_at: Location,

@@ -24,13 +24,13 @@ use super::{Lookup, LookupFormat};
 use crate::stored::in_microseconds;
 use crate::texts;
 
-/// What a lookup may take in memory.
+/// Greatest size of a lookup in memory, in bytes.
 pub(super) const MAX_LOOKUP_BYTES: u64 = 256 << 20;
 
-/// A value that does not fit is an error.
+/// Casts fail on a value that does not fit.
 const STRICT: CastOptions<'static> = CastOptions { safe: false, format_options: FormatOptions::new() };
 
-/// Why a lookup's file is of no use.
+/// The reason why a lookup's file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LookupError {
     #[error("file `{path}` cannot be read: {why}")]
@@ -46,7 +46,7 @@ pub(super) enum LookupError {
 }
 
 impl LookupError {
-    /// What to do about it.
+    /// The remedy, if one is known.
     pub(super) fn hint(&self) -> Option<String> {
         match self {
             Self::Unreadable { .. } => {
@@ -86,7 +86,7 @@ impl Lookup {
     }
 }
 
-/// The whole table. With declared columns these are its schema; else it is what the file says.
+/// Reads the whole table. Its schema is that of the declared columns, or else the file's.
 pub(super) fn read(lookup: &Lookup, limit: u64) -> Result<Table, LookupError> {
     let bytes = read_bytes(lookup, limit)?;
     let content = blake3::hash(&bytes).to_hex().to_string();
@@ -184,7 +184,7 @@ fn as_text(physical: Schema, declared: bool) -> SchemaRef {
     Arc::new(Schema::new(physical.fields().iter().map(text).collect::<Vec<_>>()))
 }
 
-/// What is still text, as the columns of `schema`. `first` is the number of the first row.
+/// Reads the text columns as the columns of `schema`. `first` is the number of the first row.
 fn read_texts(batch: &RecordBatch, schema: &SchemaRef, first: usize) -> Result<RecordBatch, ArrowError> {
     let columns = batch.columns().iter().zip(schema.fields());
     let columns = columns.map(|(column, field)| match column.data_type() == field.data_type() {
@@ -195,7 +195,7 @@ fn read_texts(batch: &RecordBatch, schema: &SchemaRef, first: usize) -> Result<R
     RecordBatch::try_new_with_options(Arc::clone(schema), columns.collect::<Result<_, _>>()?, &rows)
 }
 
-/// A column of text as what it is declared; a text that is no value of it is an error, never a null.
+/// Reads a column of text as its declared type; a text that is no value of it is an error, never a null.
 fn read_text(column: &ArrayRef, field: &Field, first: usize) -> Result<ArrayRef, ArrowError> {
     let (found, mut bad) = (column.as_string::<i32>(), vec![]);
     let read = match field.data_type() {
@@ -245,7 +245,7 @@ fn inferred(found: &Schema) -> Schema {
     Schema::new(found.fields().iter().map(text).collect::<Vec<_>>())
 }
 
-/// Where the declared columns are in the file: by name when the header knows any of them, else by position.
+/// Finds the declared columns in the file: by name when the header knows any of them, else by position.
 fn by_header(lookup: &Lookup, declared: &Schema, found: &Schema) -> Result<(Schema, Option<Vec<usize>>), LookupError> {
     let names: Vec<String> = found.fields().iter().map(|field| field.name().replace('\u{feff}', "")).collect();
     let place = |wanted: &str| {
@@ -288,13 +288,13 @@ fn read_parquet(lookup: &Lookup, bytes: Bytes, limit: u64) -> Result<Rows, Looku
     Ok((Arc::clone(declared), collect(lookup, batches, limit)?))
 }
 
-/// The columns at `places` as the declared types; a value that does not fit is an error, never a null.
+/// Casts the columns at `places` to the declared types; a value that does not fit is an error, never a null.
 fn cast(batch: &RecordBatch, places: &[usize], declared: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let columns = places.iter().zip(declared.fields()).map(|(place, field)| {
         let (column, to) = (batch.column(*place), field.data_type());
         let (from, is_fraction) = (column.data_type(), |t: &DataType| t.is_floating() || t.is_decimal());
         if from != to && is_fraction(from) && to.is_numeric() {
-            // A cast drops fractions: by its text, as a stream's number is read.
+            // A cast drops fractions, so the number is read from its text, as a stream's number is.
             return read_text(&cast_with_options(column, &DataType::Utf8, &STRICT)?, field, 1);
         }
         match (from, to) {

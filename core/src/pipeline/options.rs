@@ -36,7 +36,7 @@ pub(super) struct Entry {
     pub(super) value_at: Location,
 }
 
-/// The zone comes first: the columns' types depend on it.
+/// Reads the zone, before everything else: the columns' types depend on it.
 pub(super) fn timezone(entries: &[Entry], report: &mut Report<'_>) -> Option<Tz> {
     let entry = entries.iter().find(|entry| entry.key == "timezone")?;
     if let Ok(zone) = entry.value.parse() {
@@ -50,7 +50,7 @@ pub(super) fn timezone(entries: &[Entry], report: &mut Report<'_>) -> Option<Tz>
     None
 }
 
-/// Reads the options of a stream; what is wrong is reported and left at its default.
+/// Reads the options of a stream; a wrong option is reported and left at its default.
 pub(super) fn stream(
     entries: &[Entry],
     zone: Option<Tz>,
@@ -126,7 +126,7 @@ pub(super) fn once_each(entries: &[Entry], report: &mut Report<'_>) {
     }
 }
 
-/// `true` or `false`.
+/// Reads `true` or `false`.
 pub(super) fn boolean(entry: &Entry, report: &mut Report<'_>) -> Option<bool> {
     choice(entry, &[("true", true), ("false", false)], report)
 }
@@ -141,7 +141,7 @@ fn choice<T: Copy>(entry: &Entry, choices: &[(&str, T)], report: &mut Report<'_>
     found
 }
 
-/// "option `x` cannot be `y`".
+/// The message "option `x` cannot be `y`".
 pub(super) fn wrong(entry: &Entry) -> String {
     format!("option `{}` cannot be `{}`", entry.key, entry.value)
 }
@@ -164,7 +164,7 @@ fn on_bad_record(entry: &Entry, report: &mut Report<'_>) -> Option<OnBadRecord> 
     choice(entry, &[("dead_letter", OnBadRecord::DeadLetter), ("stop", OnBadRecord::Stop)], report)
 }
 
-/// What a view's options say of records whose evaluation fails.
+/// Reads the options of a view: the handling of records whose evaluation fails.
 pub(super) fn view(entries: &[Entry], report: &mut Report<'_>) -> Option<OnError> {
     once_each(entries, report);
     let mut on_error = None;
@@ -211,7 +211,7 @@ fn timestamp_formats(entry: &Entry, report: &mut Report<'_>) -> Vec<String> {
     formats
 }
 
-/// Several texts separated by `|`; empty ones say nothing.
+/// Splits texts separated by `|`, without empty ones.
 fn texts(value: &str) -> Vec<String> {
     value.split('|').filter(|text| !text.is_empty()).map(str::to_owned).collect()
 }

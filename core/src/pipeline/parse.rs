@@ -1,4 +1,4 @@
-//! Text -> pipeline: every statement is parsed and checked, and all that is wrong comes out together.
+//! Parses a pipeline's text: every statement is parsed and checked, and all errors are returned together.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,9 +16,10 @@ use super::statement::{Declared, declared};
 use super::types::{lower_first, normalized};
 use super::{Format, Pipeline};
 
-/// Brackets that may be open at once: the parser recurses into types without a limit of its own.
+/// Greatest depth of brackets: the parser recurses into types without a limit of its own.
 const MAX_DEPTH: usize = 64;
-/// Words of one statement: `a + a + ..` becomes a tree as deep as it is long, which is dropped recursively.
+/// Greatest number of words in a statement: `a + a + ..` becomes a tree as deep as it is long, which is dropped
+/// recursively.
 const MAX_WORDS: usize = 10_000;
 
 impl Pipeline {
@@ -36,8 +37,8 @@ impl Pipeline {
         Self::parse(&text, path)
     }
 
-    /// Parses a pipeline's text. `file` names it in errors, and its folder is where lookups are; their files are
-    /// read here to see that they hold what is declared.
+    /// Parses a pipeline's text. `file` names it in errors, and lookups are relative to its folder; their files are
+    /// read here to check them against their declarations.
     pub fn parse(sql: &str, file: &Path) -> Result<Self, PipelineErrors> {
         let text = sql.strip_prefix('\u{feff}').unwrap_or(sql);
         let folder = file.parent().unwrap_or(Path::new(""));
@@ -56,7 +57,7 @@ impl Pipeline {
 struct Parsing {
     pipeline: Pipeline,
     errors: Vec<PipelineError>,
-    /// Name -> the statement that declared it, with its line.
+    /// The statement that declared each name, with its line.
     names: HashMap<String, String>,
     topics: HashMap<String, String>,
 }
@@ -113,7 +114,7 @@ impl Parsing {
     }
 }
 
-/// Unquoted names of columns in mixed case.
+/// The unquoted column names in mixed case.
 fn folded_columns(statement: &Statement) -> Vec<Ident> {
     let Statement::CreateExternalTable(table) = statement else { return vec![] };
     let mixed = |name: &Ident| {
@@ -127,7 +128,7 @@ fn report<'a>(piece: &Piece, text: &str, errors: &'a mut Vec<PipelineError>) -> 
     Report { statement: piece.title(text), start: piece.start(), errors }
 }
 
-/// The statement of one piece.
+/// Parses the statement of one piece.
 fn parsed(piece: &Piece, report: &mut Report<'_>) -> Option<Statement> {
     if piece.depth() > MAX_DEPTH {
         report.error(report.start, format!("brackets nest deeper than {MAX_DEPTH}"));
@@ -149,14 +150,14 @@ fn parsed(piece: &Piece, report: &mut Report<'_>) -> Option<Statement> {
     }
 }
 
-/// A second `CREATE` in what should be one statement: it is the `;` before it that is missing.
+/// The hint for a second `CREATE` in one statement: the `;` before it is missing.
 fn missing_semicolon(piece: &Piece) -> Option<String> {
     let words = piece.words();
     let second = words.iter().skip(1).find(|word| keyword(&word.token) == Keyword::CREATE)?;
     Some(format!("is a `;` missing before the `CREATE` at line {}?", second.span.start.line))
 }
 
-/// The parser's message without its prefix, and the place it names at its end.
+/// The parser's message without its prefix and without the place at its end, and that place.
 fn syntax_error(error: &DataFusionError) -> (String, Location) {
     let message = match error.find_root() {
         DataFusionError::SQL(error, _) => match error.as_ref() {

@@ -1,13 +1,13 @@
-//! A pipeline's text, cut into statements so that one bad statement does not hide the next one's errors.
+//! A pipeline's text, cut into statements, so that one bad statement does not hide the errors of the next.
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer, TokenizerError};
 
-/// DataFusion's own default: the dialect that views are planned in later.
+/// DataFusion's own default, the dialect in which views are planned.
 pub(super) const DIALECT: GenericDialect = GenericDialect {};
 
-/// Longest title a statement without a name gets.
+/// Greatest length of the title of a statement without a name, in characters.
 const TITLE_CHARS: usize = 40;
 
 /// The tokens of one statement, with the `;` that ends it if there is one. Places are those of the whole text.
@@ -41,8 +41,8 @@ impl Piece {
         self.tokens.iter().filter(means).collect()
     }
 
-    /// The tokens for the parser. `>>` that closes two types is two tokens: as one, the parser takes what follows it,
-    /// such as `[]`, for a part of the inner type.
+    /// The tokens for the parser. A `>>` that closes two types becomes two tokens: as one, the parser takes the tokens
+    /// after it, such as `[]`, for a part of the inner type.
     pub(super) fn to_parse(&self) -> Vec<TokenWithSpan> {
         let mut open = 0_usize;
         let mut before = &Token::EOF;
@@ -73,13 +73,13 @@ impl Piece {
         tokens
     }
 
-    /// Where the statement starts.
+    /// The place at which the statement starts.
     pub(super) fn start(&self) -> Location {
         let first = self.words().first().map(|token| token.span.start);
         first.or_else(|| self.tokens.first().map(|token| token.span.start)).unwrap_or(Location::new(1, 1))
     }
 
-    /// What errors call a statement that could not be parsed: "view `x`", "table `x`", or its first line.
+    /// The title in errors of a statement that could not be parsed: "view `x`", "table `x`", or its first line.
     pub(super) fn title(&self, text: &str) -> String {
         let words = self.words();
         let keyword = |i: usize| words.get(i).map(|token| keyword(&token.token));
@@ -96,7 +96,7 @@ impl Piece {
         .unwrap_or_else(|| first_line(text, self.start()))
     }
 
-    /// How deep types and expressions can nest at most, judged by their brackets; `INT[][]` counts as two.
+    /// Greatest depth to which types and expressions can nest, judged by their brackets; `INT[][]` counts as two.
     pub(super) fn depth(&self) -> usize {
         let (mut depth, mut deepest, mut arrays) = (0_usize, 0, 0);
         let mut before = &Token::EOF;
@@ -124,7 +124,7 @@ fn brackets_type(token: &Token) -> bool {
     matches!(keyword(token), Keyword::ARRAY | Keyword::STRUCT | Keyword::MAP)
 }
 
-/// The keyword a token is; none for a quoted word.
+/// The keyword of a token; none for a quoted word.
 pub(super) fn keyword(token: &Token) -> Keyword {
     match token {
         Token::Word(word) => word.keyword,

@@ -1,4 +1,4 @@
-//! What types are called.
+//! Names of types in SQL.
 
 use arrow::datatypes::{DataType, TimeUnit};
 

@@ -1,4 +1,4 @@
-//! One statement -> a stream, a lookup or a view.
+//! One statement, read as a stream, a lookup or a view.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::name::{NameError, ViewName};
 const RESERVED: [&str; 8] = ["batch", "speed", "raw", "sys", "public", "kappa", "information_schema", "pg_catalog"];
 const ALLOWED: &str = "a pipeline has only `CREATE EXTERNAL TABLE` (a stream or a lookup) and `CREATE VIEW`";
 
-/// What a statement declares.
+/// The declaration that a statement makes.
 #[derive(Debug)]
 pub(super) enum Declared {
     Stream(Stream),
@@ -25,7 +25,7 @@ pub(super) enum Declared {
     View(ViewSql),
 }
 
-/// Reads one parsed statement; `None` when errors were reported that leave nothing to go on with.
+/// Reads one parsed statement; `None` when the reported errors leave nothing to continue with.
 pub(super) fn declared(
     statement: Statement,
     piece: &Piece,
@@ -83,7 +83,7 @@ fn view(name: &ObjectName, piece: &Piece, text: &str, report: &mut Report<'_>) -
     Some(ViewSql { name: name?, sql, on_error, line: report.start.line as usize })
 }
 
-/// `(key = value, ..)` at the start of `words`, and how many words that are.
+/// Reads `(key = value, ..)` at the start of `words`; returns the entries and the number of words.
 fn view_entries(words: &[&TokenWithSpan]) -> Option<(Vec<Entry>, usize)> {
     let end = words.iter().position(|word| word.token == Token::RParen)?;
     let inside = words.first().filter(|word| word.token == Token::LParen).and_then(|_| words.get(1..end))?;
@@ -150,7 +150,7 @@ fn only_known_clauses(table: &CreateExternalTable, report: &mut Report<'_>) {
     }
 }
 
-/// The name as SQL means it, and its place. Schemas are not for a pipeline to choose.
+/// The name as SQL means it, and its place. A name with a schema is reported.
 fn plain_name(name: &ObjectName, report: &mut Report<'_>) -> Option<(String, Location)> {
     let [part] = name.0.as_slice() else {
         report.hint(report.start, format!("`{name}` names a schema"), "write the name alone: schemas are Dovetail's");
@@ -163,7 +163,7 @@ fn plain_name(name: &ObjectName, report: &mut Report<'_>) -> Option<(String, Loc
     Some((normalized(ident), ident.span.start))
 }
 
-/// Reports a name that cannot be used, or that Dovetail itself uses.
+/// Reports a name that is not valid or that Dovetail itself uses.
 pub(super) fn usable<N: ToString>(name: Result<N, NameError>, at: Location, report: &mut Report<'_>) -> Option<N> {
     match name {
         Ok(name) if RESERVED.contains(&name.to_string().as_str()) => {
@@ -180,8 +180,8 @@ pub(super) fn usable<N: ToString>(name: Result<N, NameError>, at: Location, repo
     }
 }
 
-/// The options with their places, which the syntax tree does not keep: each is a key (with dots) and one value,
-/// between commas.
+/// The options with their places, which the syntax tree does not keep: each is a key (with dots) and one value, between
+/// commas.
 fn entries(table: &CreateExternalTable, piece: &Piece) -> Vec<Entry> {
     let words = piece.words();
     let opens =

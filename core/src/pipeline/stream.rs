@@ -1,4 +1,4 @@
-//! A stream as declared, as decoded, and as a fingerprint.
+//! A stream's declaration, decoded schema and fingerprint.
 
 use std::sync::Arc;
 
@@ -15,13 +15,13 @@ use crate::name::StreamName;
 use crate::record::column;
 use crate::stored;
 
-/// Changes when this version decodes some records into other rows than the one before: what is landed by that one is
-/// decoded again.
+/// Version of decoding. It changes when this program decodes some records into other rows than the one before: segments
+/// landed by that one are decoded again.
 const DECODING: &str = "4";
 
 impl Stream {
-    /// What decoding yields: the declared columns, then those that every stream has. All are nullable here; that a
-    /// column is declared `NOT NULL` is checked while decoding.
+    /// The schema of decoded records: the declared columns, then those that every stream has. All are nullable; `NOT
+    /// NULL` is checked while decoding.
     pub fn decoded_schema(&self) -> SchemaRef {
         let declared = self.columns.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
         let metadata = [
@@ -54,7 +54,7 @@ impl Stream {
     }
 }
 
-/// A `CREATE EXTERNAL TABLE` whose location is a topic.
+/// Reads a `CREATE EXTERNAL TABLE` whose location is a topic.
 pub(super) fn declared(
     name: &str,
     name_at: Location,
@@ -90,7 +90,7 @@ fn format(file_type: &str, report: &mut Report<'_>) -> Option<Format> {
     }
 }
 
-/// Kafka's rule for names of topics.
+/// Checks Kafka's rule for names of topics.
 fn check_topic(topic: &str, at: Location, report: &mut Report<'_>) {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if topic.is_empty() {

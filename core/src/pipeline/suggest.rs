@@ -1,10 +1,10 @@
-//! "Did you mean": the nearest of the words that would have been right, and what DataFusion's errors leave to guess.
+//! "Did you mean": the nearest valid word, and hints for errors of DataFusion.
 
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::utils::datafusion_strsim::levenshtein;
 use datafusion::common::{DataFusionError, SchemaError};
 
-/// The candidate with the fewest edits, ignoring case; none when so many are needed that it is another word.
+/// The candidate with the fewest edits, ignoring case; none when it would take so many that it is another word.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     let allowed = (word.chars().count() + 1) / 3;
@@ -16,8 +16,8 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// What to write instead, for errors of DataFusion that do not say so: names in another case, local times that a
-/// zone has twice or never.
+/// A hint for those errors of DataFusion that have none: names in another case, local times that a zone has twice or
+/// never.
 pub fn hint_of(error: &DataFusionError) -> Option<String> {
     match error.find_root() {
         DataFusionError::SchemaError(error, _) => {

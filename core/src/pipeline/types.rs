@@ -114,7 +114,7 @@ fn reason(error: &DataFusionError) -> String {
     }
 }
 
-/// Errors are lower-case here, whoever worded them.
+/// The text with its first letter in lower case, as errors are here.
 pub(super) fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {
@@ -123,22 +123,28 @@ pub(super) fn lower_first(text: &str) -> String {
     }
 }
 
-/// Types without parameters, as they are usually written.
-const TYPES: [&str; 15] = [
+/// Supported types without parameters, in their usual spelling.
+const TYPES: [&str; 21] = [
     "BOOLEAN",
     "TINYINT",
     "SMALLINT",
     "INT",
     "INTEGER",
     "BIGINT",
+    "TINYINT UNSIGNED",
+    "SMALLINT UNSIGNED",
+    "INT UNSIGNED",
+    "BIGINT UNSIGNED",
     "REAL",
     "FLOAT",
     "DOUBLE",
+    "DECIMAL",
     "VARCHAR",
     "TEXT",
     "STRING",
     "BYTEA",
     "DATE",
+    "TIME",
     "TIMESTAMP",
 ];
 
@@ -164,7 +170,7 @@ fn instead_of(sql_type: &str) -> Option<String> {
     Some(format!("write {write}"))
 }
 
-/// What the planner asks for when it converts types: settings, and no tables or functions.
+/// The planner's context for the conversion of types: settings, and no tables or functions.
 struct TypesOnly {
     options: ConfigOptions,
 }

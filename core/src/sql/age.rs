@@ -16,7 +16,7 @@ use super::zoned::per_second;
 
 const NANOS: i64 = 1_000_000_000;
 
-/// Of instants, what the clocks of their zones show counts.
+/// `age(a, b)`. Instants count by the local time of their zones.
 pub(super) fn age() -> Arc<ScalarUDF> {
     Function::new("age", types, |arguments, _| {
         let (to, from) = (locals(&arguments[0])?, locals(&arguments[1])?);
@@ -42,7 +42,7 @@ fn types(types: &[DataType]) -> Result<(Vec<DataType>, DataType)> {
     Ok((wanted.into_iter().collect::<Result<_>>()?, INTERVAL))
 }
 
-/// What the clocks show.
+/// The local times of an array of timestamps.
 fn locals(array: &ArrayRef) -> Result<Vec<Option<NaiveDateTime>>> {
     let DataType::Timestamp(unit, zone) = array.data_type() else { return exec_err!("`age` takes times") };
     let per_second = per_second(*unit);
@@ -57,8 +57,8 @@ fn locals(array: &ArrayRef) -> Result<Vec<Option<NaiveDateTime>>> {
     instants.as_primitive::<Int64Type>().iter().map(|instant| instant.map(&mut local).transpose()).collect()
 }
 
-/// PostgreSQL's `timestamp_age`: fields are subtracted one by one, and days that are missing are borrowed from the
-/// month of the earlier time.
+/// PostgreSQL's `timestamp_age`: fields are subtracted one by one, and missing days are borrowed from the month of the
+/// earlier time.
 fn between(to: NaiveDateTime, from: NaiveDateTime) -> IntervalMonthDayNano {
     let (late, early, sign) = if to >= from { (to, from, 1) } else { (from, to, -1) };
     let months = |time: NaiveDateTime| i64::from(time.year()) * 12 + i64::from(time.month0());
@@ -71,7 +71,7 @@ fn between(to: NaiveDateTime, from: NaiveDateTime) -> IntervalMonthDayNano {
         nanos += 86_400 * NANOS;
         day -= 1;
     }
-    // Once more where that month is too short.
+    // Borrow once more where that month is too short.
     while day < 0 {
         day += days_of_month(early.date());
         month -= 1;

@@ -1,4 +1,4 @@
-//! Arrays as PostgreSQL writes and compares them.
+//! Arrays in PostgreSQL's text form, and their comparison.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
 use super::function::{Function, Named};
 use crate::functions::guard::unguarded;
 
-/// An array literal of PostgreSQL: elements are `None` for NULL, text, or arrays themselves.
+/// An element of PostgreSQL's array literal: `None` for NULL, text, or an array.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Element {
     Null,
@@ -39,7 +39,7 @@ pub(super) fn parsed(literal: &str) -> Result<Vec<Element>> {
     Ok(elements)
 }
 
-/// As many dimensions as PostgreSQL takes.
+/// PostgreSQL's greatest number of dimensions.
 const MAX_DIMENSIONS: usize = 6;
 
 struct Reader<'a> {
@@ -47,7 +47,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// What stands behind `{`, up to its `}`.
+    /// Reads the elements behind `{`, up to its `}`.
     fn elements(&mut self, depth: usize) -> Option<Vec<Element>> {
         if depth == MAX_DIMENSIONS {
             return None;
@@ -89,7 +89,7 @@ impl Reader<'_> {
         }
         let mut text = String::new();
         let mut escaped = false;
-        // How long the text is without the spaces behind it.
+        // Length of the text without the spaces behind it.
         let mut end = 0;
         while let Some(c) = self.rest.next_if(|c| !matches!(c, ',' | '}' | '{' | '"')) {
             if c == '\\' {
@@ -112,7 +112,7 @@ impl Reader<'_> {
     }
 }
 
-/// Text -> arrays of `wanted`, a list type; elements are read as a cast from text reads them.
+/// Parses texts as arrays of `wanted`, a list type; elements are read as a cast from text reads them.
 pub(super) fn from_text(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
     let texts = cast(array, &DataType::Utf8)?;
     let rows: Vec<Option<Vec<Element>>> =
@@ -157,7 +157,7 @@ fn lists(rows: Vec<Option<Vec<Element>>>, wanted: &DataType) -> Result<ArrayRef>
     Ok(cast(&list, wanted)?)
 }
 
-/// `any_of(x, array)` is `x = ANY(array)`; there is one for each operator, and `all_of_..` for ALL.
+/// The functions `any_of(x, array)` for `x = ANY(array)`, one for each operator, and `all_of_..` for ALL.
 pub(super) fn quantified() -> Vec<Arc<ScalarUDF>> {
     macro_rules! both {
         ($($name:literal, $operator:literal, $compare:expr;)*) => {
@@ -215,8 +215,8 @@ fn types(types: &[DataType]) -> Result<(Vec<DataType>, DataType)> {
         DataType::List(field) | DataType::LargeList(field) | DataType::FixedSizeList(field, _) => {
             field.data_type().clone()
         }
-        // A literal, or a parameter of no known type: as PostgreSQL does, it is read as an array of what it is
-        // compared with.
+        // A literal, or a parameter of no known type, is read as an array of the other operand's type, as in
+        // PostgreSQL.
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => left.clone(),
         other => return plan_err!("ANY and ALL take an array, not `{other}`"),
     };
@@ -269,7 +269,7 @@ fn reduced(arguments: &[ArrayRef], compare: Compare, is_any: bool) -> Result<Arr
     Ok(Arc::new(rows.map(decides).collect::<BooleanArray>()))
 }
 
-/// `array_length`, which is NULL for an array without elements.
+/// `array_length`: NULL for an array without elements.
 pub(super) fn array_length() -> Arc<ScalarUDF> {
     Arc::new(ScalarUDF::new_from_impl(crate::sql::wrapped_function::Wrapped::after(
         functions_nested::length::array_length_udf(),
@@ -282,7 +282,7 @@ pub(super) fn array_length() -> Arc<ScalarUDF> {
     )))
 }
 
-/// `array_remove`, which removes every element that is equal.
+/// `array_remove`: removes every element that is equal.
 pub(super) fn array_remove() -> Arc<ScalarUDF> {
     Arc::new(ScalarUDF::new_from_impl(crate::sql::wrapped_function::Wrapped::renamed(
         functions_nested::remove::array_remove_all_udf(),

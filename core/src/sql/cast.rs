@@ -1,4 +1,4 @@
-//! Casts whose result is another one in PostgreSQL than in `arrow`, which cuts numbers off and writes text its own way.
+//! Casts with PostgreSQL's results where `arrow`'s differ: it cuts numbers off and formats text in its own way.
 //!
 //! | from | to | here |
 //! |---|---|---|
@@ -45,7 +45,7 @@ mod moments;
 use super::{arrays, text, zoned};
 use crate::texts;
 
-/// Puts these casts in the place of `arrow`'s, once all types are known.
+/// Replaces `arrow`'s casts by these, once all types are known.
 #[derive(Debug)]
 pub(super) struct Casts;
 
@@ -81,7 +81,7 @@ fn in_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     };
     let fails = if matches!(expr, Expr::TryCast(_)) { Fails::AsNull } else { Fails::AsError };
     let to = field.data_type();
-    // Columns of an outer query are not known here; their types are with them.
+    // Columns of an outer query are unknown here; they carry their types with them.
     let Ok(from) = of.get_type(schema) else { return Ok(Transformed::no(expr)) };
     if !differs(&from, to) {
         return Ok(Transformed::no(expr));
@@ -129,7 +129,7 @@ fn is_coarser(unit: TimeUnit, than: TimeUnit) -> bool {
     zoned::per_second(unit) < zoned::per_second(than)
 }
 
-/// What becomes of a value that cannot be cast.
+/// The result for a value that cannot be cast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Fails {
     AsError,
@@ -157,7 +157,7 @@ impl CastTo {
     }
 }
 
-/// Null where a row cannot be cast.
+/// Casts row by row; null where a row cannot be cast.
 fn by_row(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     let null = new_null_array(to, 1);
     let rows: Vec<ArrayRef> =
@@ -171,7 +171,7 @@ impl ScalarUDFImpl for CastTo {
         "cast"
     }
 
-    /// As a cast is called.
+    /// The name that a cast has.
     fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
         Ok(arguments.first().map(|argument| argument.schema_name().to_string()).unwrap_or_default())
     }
@@ -190,7 +190,7 @@ impl ScalarUDFImpl for CastTo {
         Ok(self.to.clone())
     }
 
-    /// Only a null becomes one, or what cannot be cast.
+    /// Nullable if the input is, or if failing casts give null.
     fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         let nullable =
             self.fails == Fails::AsNull || arguments.arg_fields.first().is_none_or(|field| field.is_nullable());
@@ -207,7 +207,7 @@ impl ScalarUDFImpl for CastTo {
     }
 }
 
-/// What `arrow` casts, without what it cannot: an error, not a NULL.
+/// `arrow`'s cast, with an error in place of NULL for a value that cannot be cast.
 pub(super) fn strict(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     if differs(array.data_type(), to) {
         return casted(array, to);
@@ -215,13 +215,13 @@ pub(super) fn strict(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     plainly(array, to)
 }
 
-/// What `arrow` casts, whatever PostgreSQL does.
+/// `arrow`'s cast, also where PostgreSQL's differs.
 fn plainly(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     let options = CastOptions { safe: false, format_options: FormatOptions::default() };
     Ok(cast_with_options(array, to, &options)?)
 }
 
-/// `array` as `to`, as PostgreSQL casts it.
+/// Casts `array` to `to` as PostgreSQL does.
 pub(super) fn casted(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     let from = array.data_type();
     if !differs(from, to) {
@@ -284,13 +284,13 @@ pub(super) fn casted(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     }
 }
 
-/// Text as it is read in a column of a stream.
+/// Reads text by the rules for a stream's column.
 fn as_in_streams(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     let texts = plainly(array, &DataType::Utf8)?;
     let texts = texts.as_string::<i32>();
     let mut bad = vec![];
     let Some(read) = texts::column(texts, to, &mut bad) else { return plainly(array, to) };
-    // What is blank is null in a stream, and no value here.
+    // A blank text is null in a stream, and no value here.
     let blank = texts.iter().position(|text| text.is_some_and(|text| text.trim_ascii().is_empty()));
     match bad.first().copied().into_iter().chain(blank).min() {
         Some(row) => exec_err!("invalid input syntax for type {}: \"{}\"", type_name(to), texts.value(row)),
@@ -298,7 +298,7 @@ fn as_in_streams(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     }
 }
 
-/// A type as errors call it.
+/// Name of a type in errors.
 fn type_name(to: &DataType) -> String {
     match to {
         DataType::Date32 => "date".to_owned(),
@@ -310,7 +310,7 @@ fn type_name(to: &DataType) -> String {
     }
 }
 
-/// A whole number as a time counts seconds.
+/// Reads whole numbers as seconds, or days, of a time.
 fn from_seconds(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     let DataType::Timestamp(_, zone) = to else { return exec_err!("`{to}` is no timestamp") };
     let seconds = plainly(&plainly(array, &DataType::Int64)?, &DataType::Timestamp(TimeUnit::Second, zone.clone()))?;
@@ -318,7 +318,7 @@ fn from_seconds(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     plainly(&seconds, to)
 }
 
-/// A number without a unit counts seconds.
+/// Adds the unit of seconds to numbers without a unit.
 fn with_unit(array: &ArrayRef) -> Result<StringArray> {
     let texts = plainly(array, &DataType::Utf8)?;
     let with_unit = |text: &str| match text.trim().parse::<f64>() {
@@ -328,7 +328,7 @@ fn with_unit(array: &ArrayRef) -> Result<StringArray> {
     Ok(texts.as_string::<i32>().iter().map(|text| text.map(with_unit)).collect())
 }
 
-/// That all times of a column can be printed.
+/// Checks that all times of a column can be printed.
 ///
 /// # Errors
 /// When one lies beyond the calendar, some 262,000 years from now.
@@ -349,13 +349,13 @@ pub fn in_calendar(array: &ArrayRef) -> Result<()> {
         }
         _ => return Ok(()),
     };
-    // A day less, so that a zone's clock can be printed as well.
+    // One day less, so that a zone's local time can be printed as well.
     let day = |time: DateTime<Utc>, days: i64| time.timestamp() + days * 86_400;
     let calendar = day(DateTime::<Utc>::MIN_UTC, 1)..=day(DateTime::<Utc>::MAX_UTC, -1);
     if ends.iter().all(|end| calendar.contains(end)) { Ok(()) } else { exec_err!("{what} out of range") }
 }
 
-/// A type of integers as PostgreSQL calls it.
+/// PostgreSQL's name for a type of integers.
 fn integer_name(to: &DataType) -> String {
     match to {
         DataType::Int16 => "smallint".to_owned(),
@@ -371,7 +371,7 @@ fn whole_decimals<T: ArrowPrimitiveType<Native = i128>>(array: &ArrayRef, scale:
     whole.collect()
 }
 
-/// Half away from zero.
+/// Rounds half away from zero.
 fn rounded(value: i128, scale: i8) -> Result<i64> {
     let power = 10_i128.checked_pow(u32::from(scale.unsigned_abs()));
     let whole = match (scale, power) {
@@ -392,12 +392,12 @@ fn rounded(value: i128, scale: i8) -> Result<i64> {
 }
 
 fn whole_floats(array: &ArrayRef) -> Result<Int64Array> {
-    // A REAL is a DOUBLE without loss.
+    // A REAL converts to a DOUBLE without loss.
     let floats = strict(array, &DataType::Float64)?;
     let floats = floats.as_primitive::<Float64Type>();
     let whole = |number: f64| {
         let rounded = number.round_ties_even();
-        // -2^63 is a float, 2^63 - 1 is none.
+        // -2^63 is a float, 2^63 - 1 is not.
         match (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&rounded) {
             true => Ok(rounded as i64),
             false => exec_err!("bigint out of range"),
@@ -422,7 +422,7 @@ fn decimals(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     strict(&values, to)
 }
 
-/// A float's leading digits as a decimal, half away from zero.
+/// A float's leading digits as a decimal, rounded half away from zero.
 fn decimal(number: f64, digits: usize, precision: u8, scale: i8) -> Option<i256> {
     if !number.is_finite() {
         return None;
@@ -446,7 +446,7 @@ fn decimal(number: f64, digits: usize, precision: u8, scale: i8) -> Option<i256>
     (value > -limit && value < limit).then_some(value)
 }
 
-/// `\x00ff`, or bytes as they stand with `\\` and `\ooo` between them.
+/// Reads `\x00ff`, or bytes as text with `\\` and `\ooo` escapes.
 fn bytes_of(text: &str) -> Result<Vec<u8>> {
     if let Some(hex) = text.strip_prefix("\\x") {
         let digits: Vec<u8> = hex.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();

@@ -1,4 +1,4 @@
-//! Division of decimals: as many digits as PostgreSQL gives, up to twenty behind the point.
+//! Division of decimals with PostgreSQL's number of digits, up to twenty behind the point.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::function::{Function, Named};
 
 /// Digits behind the point of every quotient.
 const SCALE: i8 = 20;
-/// PostgreSQL's `NUMERIC_MIN_SIG_DIGITS`, and the digits of which it keeps one place.
+/// PostgreSQL's `NUMERIC_MIN_SIG_DIGITS`, and the number of digits in one of its places.
 const SIGNIFICANT: i32 = 16;
 const PLACE: i32 = 4;
 
@@ -60,7 +60,7 @@ impl Number {
         let value = self.value.unsigned_abs();
         let digits = value.ilog10() as i32 + 1 - i32::from(self.scale);
         let weight = (digits - 1).div_euclid(PLACE);
-        // Powers of ten that the first group stands above the last digit.
+        // Powers of ten of the first group above the last digit.
         let shift = weight * PLACE + i32::from(self.scale);
         let group = match shift {
             0.. => value / 10_u128.pow(shift.unsigned_abs().min(38)),
@@ -115,7 +115,7 @@ fn half_away(dividend: i256, divisor: i256) -> Option<i256> {
 mod tests {
     use super::*;
 
-    /// The quotients are what PostgreSQL 15 answers.
+    /// The quotients are PostgreSQL 15's answers.
     #[test]
     fn quotients_have_the_digits_of_postgresql() {
         let cases = [

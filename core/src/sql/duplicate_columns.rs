@@ -1,5 +1,5 @@
-//! Columns that have the same name, as in `SELECT count(*), count(*)`: PostgreSQL answers both under it, DataFusion
-//! wants names of their own. Those after the first are marked while the statement is planned.
+//! Columns with the same name, as in `SELECT count(*), count(*)`: PostgreSQL allows them, DataFusion requires distinct
+//! names. Those after the first are marked while the statement is planned.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -11,11 +11,11 @@ use datafusion::sql::sqlparser::ast::{
     SetExpr, Statement, VisitMut, VisitorMut,
 };
 
-/// Stands between a name and the number of the column; no name that somebody writes has it.
+/// Separates a name from the number of the column; no written name contains it.
 const MARK: char = '\u{1}';
 
-/// Gives each column of the answer a name of its own. In queries inside, only what has no name gets one: what is
-/// called by a name that stands there twice is ambiguous.
+/// Gives each column of the answer a distinct name. In subqueries only columns without a name get one: a reference to a
+/// name that occurs twice there is ambiguous.
 pub fn marked(mut statement: Statement) -> Statement {
     let _ = VisitMut::visit(&mut statement, &mut Inside);
     if let Statement::Query(query) = &mut statement {
@@ -63,7 +63,7 @@ fn mark_list(select: &mut Select, which: impl Fn(&SelectItem) -> bool) {
         };
         let is_column = matches!(item, SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_)));
         let key = match item {
-            // Columns of two tables are two.
+            // Equal column names of two tables are two columns.
             SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts))
                 if !seen.contains(&folded(&name).to_lowercase()) =>
             {
@@ -81,7 +81,7 @@ fn mark_list(select: &mut Select, which: impl Fn(&SelectItem) -> bool) {
     }
 }
 
-/// An expression without what DataFusion leaves out of its name, which are casts, and without tables, which it adds.
+/// The expression without casts, which DataFusion leaves out of its name, and without tables, which it adds.
 fn bare(expr: &Expr) -> Expr {
     struct Baring;
 
@@ -93,7 +93,7 @@ fn bare(expr: &Expr) -> Expr {
                 Expr::Cast { expr: of, .. } | Expr::Nested(of) => *expr = of.as_ref().clone(),
                 Expr::TypedString(typed) => *expr = Expr::Value(typed.value.clone()),
                 Expr::Subquery(_) => *expr = Expr::Identifier(Ident::new("<subquery>")),
-                // Casts to a length: see `rewrite`.
+                // Casts to a length, see `rewrite`.
                 Expr::Function(function) if is_cast(function) => {
                     if let FunctionArguments::List(list) = &function.args
                         && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(of))) = list.args.first()
@@ -122,7 +122,7 @@ fn is_cast(function: &Function) -> bool {
     matches!(name, Some("bpchar" | "varchar"))
 }
 
-/// What an item is called that has no alias.
+/// The name of an item without an alias.
 fn name_of(expr: &Expr) -> Ident {
     match expr {
         Expr::Identifier(name) => name.clone(),
@@ -139,7 +139,7 @@ fn folded(name: &Ident) -> String {
     }
 }
 
-/// `plan` without the marks on the names of its columns, which then may be equal.
+/// Removes the marks from the names of `plan`'s columns, which then may be equal.
 pub fn unmarked(plan: LogicalPlan) -> Result<LogicalPlan> {
     let names: Vec<String> = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
     if names.iter().all(|name| !name.contains(MARK)) {

@@ -27,7 +27,7 @@ pub(super) fn date_part() -> Arc<ScalarUDF> {
 
 #[derive(Debug)]
 struct Extract {
-    /// Takes all other fields.
+    /// The function for all other fields.
     of: Arc<ScalarUDF>,
     exact: bool,
 }
@@ -46,7 +46,7 @@ impl Hash for Extract {
     }
 }
 
-/// Fields that have a fraction.
+/// Fields with a fraction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Second,
@@ -64,7 +64,7 @@ impl Part {
         }
     }
 
-    /// Of nanoseconds, how many digits stand behind the point.
+    /// Number of digits behind the point, when counted in nanoseconds.
     fn digits(self) -> i8 {
         if self == Self::Millisecond { 6 } else { 9 }
     }
@@ -81,11 +81,11 @@ fn part(field: Option<&ScalarValue>) -> Option<Part> {
 /// Fields that DataFusion does not know, as whole numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whole {
-    /// Of years.
+    /// Computed from years.
     Decade,
     Century,
     Millennium,
-    /// Of seconds that local time is ahead of UTC.
+    /// Computed from the seconds that local time is ahead of UTC.
     Zone,
     ZoneHour,
     ZoneMinute,
@@ -108,7 +108,8 @@ impl Whole {
         matches!(self, Self::Zone | Self::ZoneHour | Self::ZoneMinute)
     }
 
-    /// A span has as many of them as are whole; the first century and the first millennium begin with year 1.
+    /// The field's value. A span has as many as are whole; the first century and the first millennium begin with year
+    /// 1.
     fn of(self, number: i64, is_span: bool) -> i64 {
         let counted = |years: i64| match (is_span, number > 0) {
             (true, _) => number / years,
@@ -136,7 +137,7 @@ impl ScalarUDFImpl for Extract {
         if self.exact { "extract" } else { "date_part" }
     }
 
-    /// As DataFusion calls it, so that a column that nobody named keeps its name.
+    /// DataFusion's name, so that an unnamed column keeps it.
     fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
         self.of.schema_name(arguments)
     }
@@ -213,7 +214,7 @@ impl Extract {
     }
 }
 
-/// How far the clocks of each instant's zone are ahead.
+/// Seconds that the local time of each instant's zone is ahead of UTC.
 fn zone_seconds(time: &ArrayRef) -> Result<ArrayRef> {
     let DataType::Timestamp(unit, Some(zone)) = time.data_type() else {
         return exec_err!(
@@ -243,7 +244,7 @@ fn numbers(array: &ArrayRef, part: Part, to: &DataType) -> Result<ArrayRef> {
     })
 }
 
-/// The nanoseconds of the minute, or since the epoch.
+/// Nanoseconds of the minute, or since the epoch.
 fn nanoseconds(array: &ArrayRef, part: Part) -> Result<Vec<Option<i128>>> {
     const MINUTE: i128 = 60 * SECOND as i128;
     let whole = part == Part::Epoch;
@@ -259,7 +260,7 @@ fn nanoseconds(array: &ArrayRef, part: Part) -> Result<Vec<Option<i128>>> {
                         if !whole {
                             return nanos % MINUTE;
                         }
-                        // A year has 365.25 days here, a month that is left over has 30.
+                        // A year has 365.25 days here; a month left over has 30.
                         let (years, months) = (i128::from(interval.months / 12), i128::from(interval.months % 12));
                         let quarters = years * 1461 + (months * 30 + i128::from(interval.days)) * 4;
                         quarters * i128::from(DAY / 4) + nanos

@@ -1,4 +1,4 @@
-//! A scalar function as a plain value: which types it takes and gives, and what it does with them.
+//! A scalar function as a plain value: its types and its implementation.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -11,24 +11,24 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
-/// Types of arguments -> the types that they are cast to, and the type of the result.
+/// From the types of arguments to the types that they are cast to and the type of the result.
 pub(super) type Types = fn(&[DataType]) -> Result<(Vec<DataType>, DataType)>;
 
-/// The arguments as arrays of one length, and the type of the result -> the result.
+/// From arguments of one length and the type of the result to the result.
 pub(super) type Run = fn(&[ArrayRef], &DataType) -> Result<ArrayRef>;
 
-/// How an unnamed column that is computed by a function is called.
+/// The name of an unnamed column that a function computes.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Named {
     /// `name(arguments)`.
     Call,
-    /// As its first argument, which is how DataFusion calls casts.
+    /// The name of its first argument, as DataFusion names casts.
     First,
     /// `a + b`.
     Infix(&'static str),
 }
 
-/// A function without memory: equal arguments give equal results.
+/// A function without state: equal arguments give equal results.
 #[derive(Debug)]
 pub(super) struct Function {
     pub(super) name: &'static str,
@@ -52,7 +52,7 @@ impl Function {
     }
 }
 
-/// There is one function of each name.
+/// Functions of equal name are equal.
 impl PartialEq for Function {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
@@ -98,7 +98,7 @@ impl ScalarUDFImpl for Function {
     }
 }
 
-/// Runs `function` on arrays; constants are spread out, unless all are.
+/// Runs `function` on arrays. Constants are expanded, unless all arguments are constant.
 pub(super) fn run(function: Run, arguments: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     let constant = arguments.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
     let rows = if constant { 1 } else { arguments.number_rows };

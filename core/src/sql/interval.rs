@@ -1,5 +1,5 @@
-//! Intervals as PostgreSQL counts them: months, days and a time, where a day has 24 hours and a month 30 days
-//! whenever they are compared or divided.
+//! Intervals by PostgreSQL's rules: months, days and a time, where a day has 24 hours and a month 30 days for
+//! comparison and division.
 
 use std::sync::Arc;
 
@@ -20,13 +20,13 @@ pub(super) const SECOND: i64 = 1_000_000_000;
 pub(super) const DAY: i64 = 86_400 * SECOND;
 const DAYS_PER_MONTH: i128 = 30;
 
-/// What two intervals are compared by.
+/// The key by which two intervals are compared.
 fn key(interval: IntervalMonthDayNano) -> i128 {
     let days = i128::from(interval.months) * DAYS_PER_MONTH + i128::from(interval.days);
     days * i128::from(DAY) + i128::from(interval.nanoseconds)
 }
 
-/// `interval_key(i)`: a number that is in the order of intervals, `24:00:00` and `1 day` the same.
+/// `interval_key(i)`: a number in the order of intervals; `24:00:00` and `1 day` have the same.
 pub(super) fn interval_key() -> Arc<ScalarUDF> {
     let types = |_: &[DataType]| Ok((vec![INTERVAL], DataType::Decimal128(38, 0)));
     Function::named("interval_key", Named::First, types, |arguments, _| {
@@ -36,7 +36,7 @@ pub(super) fn interval_key() -> Arc<ScalarUDF> {
     .udf()
 }
 
-/// `interval * number`; what is left of months becomes days, and of days time.
+/// `interval * number`; a remainder of months becomes days, and one of days time.
 pub(super) fn multiplied() -> Arc<ScalarUDF> {
     Function::named("interval_multiply", Named::Infix("*"), by_number, |arguments, _| scaled(arguments, times)).udf()
 }
@@ -83,7 +83,7 @@ fn whole(number: f64) -> Result<i32> {
     if fits { Ok(number as i32) } else { Err(out_of_range()) }
 }
 
-/// To the microsecond, as PostgreSQL's `TSROUND`.
+/// Rounds to the microsecond, as PostgreSQL's `TSROUND`.
 fn to_micros(number: f64) -> f64 {
     (number * 1_000_000.0).round_ties_even() / 1_000_000.0
 }
@@ -112,7 +112,7 @@ fn cascade(interval: IntervalMonthDayNano, scale: impl Fn(f64) -> f64) -> Result
     let days = scale(f64::from(interval.days));
     let whole_months = whole(months.trunc())?;
     let mut whole_days = whole(days.trunc())?;
-    // Days that months left over, and the time that both did.
+    // Days that the months left over, and the time that both left over.
     let month_days = to_micros((months - months.trunc()) * 30.0);
     let mut seconds = to_micros((days - days.trunc() + month_days - month_days.trunc()) * 86_400.0);
     if seconds.abs() >= 86_400.0 {
@@ -176,7 +176,7 @@ fn justify_hours(interval: IntervalMonthDayNano) -> Result<IntervalMonthDayNano>
     Ok(IntervalMonthDayNano::new(interval.months, days, nanos))
 }
 
-/// Months and what is below them have the same sign.
+/// Gives the months and the rest the same sign.
 fn signs_agree(interval: IntervalMonthDayNano) -> Result<IntervalMonthDayNano> {
     let IntervalMonthDayNano { mut months, mut days, mut nanoseconds } = interval;
     let below = |days: i32, nanos: i64| i128::from(days) * i128::from(DAY) + i128::from(nanos);
@@ -193,12 +193,12 @@ fn signs_agree(interval: IntervalMonthDayNano) -> Result<IntervalMonthDayNano> {
     Ok(IntervalMonthDayNano::new(months, days, nanoseconds))
 }
 
-/// An interval as PostgreSQL prints it: `1 year 2 mons 3 days 04:05:06.7`.
+/// An interval in PostgreSQL's text form: `1 year 2 mons 3 days 04:05:06.7`.
 pub(super) fn text(interval: IntervalMonthDayNano) -> String {
     let (years, months, days) = (interval.months / 12, interval.months % 12, interval.days);
     let nanos = interval.nanoseconds;
     let mut parts = vec![];
-    // After a negative part a positive one says so.
+    // After a negative part a positive one has a sign.
     let mut negative = false;
     for (number, unit) in [(years, "year"), (months, "mon"), (days, "day")] {
         if number != 0 {
@@ -222,8 +222,8 @@ pub(super) fn text(interval: IntervalMonthDayNano) -> String {
     parts.join(" ")
 }
 
-/// Any interval or duration as months, days and nanoseconds; durations have days, as the difference of two
-/// timestamps does in PostgreSQL.
+/// Any interval or duration as months, days and nanoseconds; durations get days, as the difference of two timestamps
+/// does in PostgreSQL.
 pub(super) fn normal(array: &ArrayRef) -> Result<IntervalMonthDayNanoArray> {
     let intervals = cast(array, &INTERVAL)?.as_primitive::<IntervalMonthDayNanoType>().clone();
     Ok(match array.data_type() {

@@ -7,14 +7,14 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::rewrite::{Refused, string};
 
-/// Digits that a DECIMAL can have.
+/// Greatest number of digits of a DECIMAL.
 const DIGITS: usize = 76;
 
 /// A whole number that is no BIGINT, signed or unsigned, as a decimal: DataFusion makes a DOUBLE of it, which is equal
 /// to its neighbours.
 ///
 /// # Errors
-/// For a number that no type reaches.
+/// When the number is beyond every type.
 pub(super) fn number(text: &str, negative: bool) -> Result<Option<Expr>, Refused> {
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return float(text).map(|()| None);
@@ -33,7 +33,7 @@ pub(super) fn number(text: &str, negative: bool) -> Result<Option<Expr>, Refused
     Ok(Some(cast(string(&format!("{sign}{digits}")), DataType::Decimal(info))))
 }
 
-/// That a number with a point or an exponent is a DOUBLE: it reaches it, or is rounded to zero.
+/// Checks that a number with a point or an exponent is within DOUBLE; small ones are rounded to zero.
 fn float(text: &str) -> Result<(), Refused> {
     if text.parse::<f64>().is_ok_and(f64::is_infinite) {
         let message = format!("`{text}` is out of range for type double precision");
@@ -55,8 +55,8 @@ pub(super) fn in_microseconds(data_type: &mut DataType) {
     }
 }
 
-/// A cast of a literal to a decimal reads it as it is written, and without a scale has as many digits as it:
-/// DataFusion would make a DOUBLE of it first, and ten digits behind the point.
+/// Makes a cast of a literal to a decimal exact: the literal is read as written, and without a scale the type gets its
+/// digits. DataFusion would make a DOUBLE of it first, and ten digits behind the point.
 pub(super) fn exact_decimal(expr: &mut Expr, data_type: &mut DataType) {
     use DataType as T;
     let (T::Numeric(info) | T::Decimal(info) | T::Dec(info)) = data_type else { return };

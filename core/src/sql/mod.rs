@@ -1,8 +1,8 @@
-//! The SQL of views and of queries: DataFusion's, where it does not answer as PostgreSQL does made to do so.
+//! The SQL of views and of queries: DataFusion's, changed to PostgreSQL's answers where they differ.
 //!
 //! ```text
-//! text -> statement    rewrite     clauses and operators in words that DataFusion knows, or refused
-//!                      literals    numbers and times that it would read as others
+//! text -> statement    rewrite     clauses and operators in terms that DataFusion knows, or refused
+//!                      literals    numbers and times that it would read as other values
 //!                      repeated    columns that have the same name
 //! -> plan              operators   what depends on the types of operands
 //!                      relations   what stands behind FROM
@@ -65,15 +65,15 @@ pub use cast::in_calendar;
 pub use duplicate_columns::{marked, unmarked};
 pub use rewrite::{Refused, rewritten};
 
-/// Counts how often the meaning of SQL has changed here: states of another meaning never meet.
+/// Number of times that the meaning of SQL has changed: states of different meanings never meet.
 pub const MEANING: &str = "4";
 
-/// A context that knows this SQL.
+/// A context with this SQL.
 pub fn context(config: SessionConfig) -> SessionContext {
     installed(SessionStateBuilder::new_with_default_features().with_config(config).build())
 }
 
-/// A context of `state` in which SQL means what it means here, in views as in queries.
+/// A context of `state` with this SQL, in which views and queries mean the same.
 pub fn installed(state: SessionState) -> SessionContext {
     let context = SessionContext::new_with_state(extended(state));
     functions::install(&context);
@@ -94,8 +94,8 @@ fn extended(state: SessionState) -> SessionState {
         .with_expr_planners(planners)
         .with_relation_planners(vec![Arc::new(relations::Relations)])
         .with_analyzer_rules(rules);
-    // In place of those that they replace, also under the other names of those: whoever makes a state of this one
-    // registers all that it holds again, in no order.
+    // They replace functions also under their other names: a copy of this state registers all functions again, in no
+    // order.
     let functions = builder.scalar_functions().get_or_insert_default();
     for function in scalar_functions() {
         functions.retain(|other| other.name() != function.name());
@@ -145,7 +145,7 @@ fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
 /// Plans the statement `sql` of a view.
 ///
 /// # Errors
-/// When it is wrong, or refused.
+/// When the statement is wrong or refused.
 pub async fn plan(state: &SessionState, sql: &str) -> Result<LogicalPlan> {
     let dialect = state.config_options().sql_parser.dialect;
     let statement = match state.sql_to_statement(sql, &dialect)? {
@@ -158,7 +158,7 @@ pub async fn plan(state: &SessionState, sql: &str) -> Result<LogicalPlan> {
     Box::pin(state.statement_to_plan(statement)).await
 }
 
-/// `plan` with the types of parameters that stand for arrays: `x = ANY($1)` takes an array of what `x` is.
+/// `plan` with types for parameters that stand for arrays: in `x = ANY($1)` it is an array of the type of `x`.
 pub fn with_array_parameters(plan: LogicalPlan) -> Result<LogicalPlan> {
     let in_node = |plan: LogicalPlan| {
         let mut schema = DFSchema::empty();

@@ -1,5 +1,5 @@
-//! Operators whose result has another type in PostgreSQL, or whose operands it reads otherwise. Decided when a
-//! statement is planned, so that everything above sees the right type.
+//! Operators whose result has another type in PostgreSQL, or whose operands it reads otherwise. They are replaced when
+//! a statement is planned, so that everything above sees the right type.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ impl ExprPlanner for Operators {
         let types = (raw.left.get_type(schema), raw.right.get_type(schema));
         let (Ok(left), Ok(right)) = types else { return Ok(PlannerResult::Original(raw)) };
         if let Some(function) = function(&raw.op, &left, &right) {
-            // What is moved comes first, and so does an interval that is multiplied.
+            // The moved value comes first, and so does an interval that is multiplied.
             let is_swapped = match raw.op {
                 BinaryOperator::Plus => is_span(&left),
                 BinaryOperator::Multiply => !is_interval(&left),
@@ -59,7 +59,7 @@ impl ExprPlanner for Operators {
         }
     }
 
-    /// Fractions that DataFusion's sketches take are floats.
+    /// The fraction arguments of DataFusion's sketches become floats.
     fn plan_aggregate(&self, mut raw: RawAggregateExpr) -> Planned<RawAggregateExpr> {
         if raw.func.name().contains("percentile") {
             raw.args = raw.args.into_iter().map(float).collect();
@@ -68,7 +68,7 @@ impl ExprPlanner for Operators {
     }
 }
 
-/// `ts + $1`: what is added to a time stamp is an interval, where DataFusion takes it for another time stamp.
+/// `ts + $1`: the parameter is an interval, where DataFusion takes it for another time stamp.
 fn with_interval(raw: RawBinaryExpr, schema: &DFSchema) -> RawBinaryExpr {
     let is_instant = |expr: &Expr| matches!(expr.get_type(schema), Ok(DataType::Timestamp(..)));
     let interval = |id: &str| {
@@ -116,7 +116,7 @@ fn is_span(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Interval(_) | DataType::Duration(_))
 }
 
-/// The function that an operator stands for.
+/// The function that replaces an operator.
 fn function(operator: &BinaryOperator, left: &DataType, right: &DataType) -> Option<Arc<ScalarUDF>> {
     let is_local = |data_type| zoned::local_zone(data_type).is_some();
     match operator {
@@ -133,16 +133,16 @@ fn function(operator: &BinaryOperator, left: &DataType, right: &DataType) -> Opt
     }
 }
 
-/// What becomes of the operands of an operator that stays.
+/// The change to the operands of an operator that stays.
 enum Operands {
     AsTheyAre,
-    /// Dates become timestamps: what is added to them may have a time.
+    /// Dates become timestamps: an interval added to them may have a time.
     Times,
-    /// Intervals become what they are compared by.
+    /// Intervals become their comparison keys.
     Keys,
     /// A literal of text is read as the other operand's type.
     LiteralAs(DataType),
-    /// What is exact becomes a float beside one.
+    /// Exact numbers beside a float become floats.
     Floats,
 }
 
@@ -163,7 +163,7 @@ fn operands(operator: &BinaryOperator, left: &DataType, right: &DataType) -> Ope
     }
 }
 
-/// Types that PostgreSQL reads a literal as, where DataFusion compares text or refuses.
+/// Types as which PostgreSQL reads a literal, where DataFusion compares text or refuses.
 fn is_read(data_type: &DataType) -> bool {
     data_type.is_numeric()
         || is_interval(data_type)
@@ -177,7 +177,8 @@ fn cast(expr: Expr, to: DataType) -> Expr {
     Expr::Cast(Cast::new(Box::new(expr), to))
 }
 
-/// DataFusion would make a decimal of the float, which has no room for most of them.
+/// Whether a float meets an exact number: DataFusion would make a decimal of the float, which has no room for most
+/// floats.
 fn is_inexact_with(float: &DataType, other: &DataType) -> bool {
     float.is_floating() && matches!(other, DataType::Decimal128(..) | DataType::Decimal256(..))
 }

@@ -1,4 +1,4 @@
-//! What stands behind FROM and is no table: EXCEPT ALL and INTERSECT ALL, and functions of one value.
+//! Relations in FROM that are no tables: EXCEPT ALL and INTERSECT ALL, and functions of one value.
 
 use datafusion::common::{Column, Result, plan_err};
 use datafusion::functions_window::row_number::row_number;
@@ -52,7 +52,7 @@ fn expressions(arguments: &TableFunctionArgs) -> Vec<SqlExpr> {
     arguments.args.iter().filter_map(expr).collect()
 }
 
-/// `FROM f(x) AS s` as `FROM (SELECT f(x) AS s) AS s`.
+/// Rewrites `FROM f(x) AS s` as `FROM (SELECT f(x) AS s) AS s`.
 fn value_of(name: &str, arguments: &TableFunctionArgs, alias: Option<&TableAlias>) -> TableFactor {
     let value = call(name, expressions(arguments));
     let column = alias.map_or_else(|| Ident::new(name), |alias| alias.name.clone());
@@ -96,7 +96,7 @@ fn set_operation(
     LogicalPlanBuilder::from(rows).project(columns)?.build()
 }
 
-/// The rows, each with a number among those that are equal to it: so the second of two equal rows is not the first.
+/// Numbers each row among the rows equal to it, so that the second of two equal rows differs from the first.
 fn numbered(plan: LogicalPlan) -> Result<LogicalPlan> {
     let columns: Vec<Expr> = plan
         .schema()

@@ -1,5 +1,5 @@
-//! What PostgreSQL writes and DataFusion does not read, or reads otherwise, in words that it knows. Of statements that
-//! are parsed, before anything is known about tables and types.
+//! PostgreSQL's syntax in terms that DataFusion knows, where DataFusion does not read it or reads it otherwise. Works
+//! on parsed statements, before tables and types are known.
 
 use std::ops::ControlFlow;
 
@@ -15,11 +15,13 @@ use datafusion::sql::sqlparser::ast::{
 use super::relations::{EXCEPT_ALL, INTERSECT_ALL};
 use super::{arrays, literals};
 
-/// A clause that is not answered, and what to write instead.
+/// A clause that is refused, and its replacement.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}: {hint}")]
 pub struct Refused {
+    /// The reason, in lower case and without a full stop.
     pub message: String,
+    /// The SQL to write instead.
     pub hint: String,
 }
 
@@ -27,10 +29,10 @@ fn refused(message: impl Into<String>, hint: impl Into<String>) -> ControlFlow<R
     ControlFlow::Break(Refused { message: message.into(), hint: hint.into() })
 }
 
-/// The statement as DataFusion can plan it.
+/// Rewrites the statement so that DataFusion can plan it.
 ///
 /// # Errors
-/// When a clause of it would be ignored, or would mean something else.
+/// When a clause would be ignored, or would mean something else.
 pub fn rewritten(mut statement: Statement) -> Result<Statement, Refused> {
     match VisitMut::visit(&mut statement, &mut Rewriting) {
         ControlFlow::Continue(()) => Ok(statement),
@@ -81,7 +83,7 @@ impl VisitorMut for Rewriting {
             | TableFactor::UNNEST { with_ordinality: true, .. } => {
                 return refused("WITH ORDINALITY is not supported", "use row_number() in a subquery");
             }
-            // A function of one column is called as its alias.
+            // A function of one column is named by its alias.
             TableFactor::UNNEST { alias: Some(alias), array_exprs, .. }
                 if alias.columns.is_empty() && array_exprs.len() == 1 =>
             {
@@ -206,7 +208,7 @@ fn number(number: u64) -> Expr {
     Expr::Value(Value::Number(number.to_string(), false).with_empty_span())
 }
 
-/// `x = ANY(array)`; one over a subquery stays.
+/// Rewrites `x = ANY(array)`; one over a subquery stays.
 fn quantified(left: &Expr, operator: &BinaryOperator, right: &Expr, is_any: bool) -> Option<Expr> {
     let right = match right {
         Expr::Nested(inner) => inner.as_ref(),
@@ -226,7 +228,7 @@ fn quantified(left: &Expr, operator: &BinaryOperator, right: &Expr, is_any: bool
     Some(call(&name, vec![left.clone(), right.clone()]))
 }
 
-/// A cast to `VARCHAR(n)` or `CHAR(n)` cuts.
+/// Rewrites a cast to `VARCHAR(n)` or `CHAR(n)`, which cuts.
 fn with_length(expr: &Expr, data_type: &DataType) -> Option<Expr> {
     let (name, length) = match data_type {
         DataType::Varchar(length)
@@ -254,7 +256,8 @@ fn argument_count(function: &Function) -> Option<usize> {
     }
 }
 
-/// The column that USING and NATURAL merge is the left one, which is null where an outer join has no left row.
+/// Refuses RIGHT and FULL JOIN with USING or NATURAL: the merged column is the left one, which is null where an outer
+/// join has no left row.
 fn joined_by_what_is_there(table: &TableWithJoins) -> ControlFlow<Refused> {
     for join in &table.joins {
         let (JoinOperator::Right(constraint)
@@ -273,7 +276,7 @@ fn joined_by_what_is_there(table: &TableWithJoins) -> ControlFlow<Refused> {
     ControlFlow::Continue(())
 }
 
-/// In `SELECT -x AS x .. ORDER BY x + 1`, `x` is the column in PostgreSQL, and the alias in DataFusion.
+/// Refuses `SELECT -x AS x .. ORDER BY x + 1`: `x` is the column in PostgreSQL, and the alias in DataFusion.
 fn ordered_by_columns(query: &Query) -> ControlFlow<Refused> {
     let (Some(OrderBy { kind: OrderByKind::Expressions(keys), .. }), SetExpr::Select(select)) =
         (&query.order_by, query.body.as_ref())
@@ -294,7 +297,7 @@ fn ordered_by_columns(query: &Query) -> ControlFlow<Refused> {
                     Expr::CompoundIdentifier(parts) => parts.last().map(folded) == Some(folded(alias)),
                     _ => false,
                 };
-                // Only what is computed of a column of that name can be meant otherwise.
+                // The name is ambiguous only if it is an alias of an expression over the column of that name.
                 (!is_the_column && mentions(expr, &folded(alias), folded)).then(|| folded(alias))
             }
             _ => None,
@@ -333,7 +336,7 @@ fn ordered_by_columns(query: &Query) -> ControlFlow<Refused> {
     ControlFlow::Continue(())
 }
 
-/// Whether a column is called by `name` alone somewhere in `expr`.
+/// Whether `expr` contains a column called by `name` alone.
 fn mentions(expr: &Expr, name: &str, folded: impl Fn(&Ident) -> String) -> bool {
     visit_expressions(expr, |part| match part {
         Expr::Identifier(column) if folded(column) == name => ControlFlow::Break(()),
@@ -345,7 +348,7 @@ fn mentions(expr: &Expr, name: &str, folded: impl Fn(&Ident) -> String) -> bool 
     .is_break()
 }
 
-/// Functions that have another name here.
+/// Renames functions that have another name in DataFusion.
 fn renamed(function: &mut Function) -> Option<Expr> {
     let name = function.name.0.last().and_then(ObjectNamePart::as_ident)?.value.to_lowercase();
     match name.as_str() {

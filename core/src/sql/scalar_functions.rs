@@ -16,7 +16,7 @@ use datafusion::scalar::ScalarValue;
 use super::function::Function;
 use crate::sql::wrapped_function::Wrapped;
 
-/// `isfinite(t)`: times and intervals without an end do not exist here.
+/// `isfinite(t)`: infinite times and intervals do not exist here.
 pub(super) fn isfinite() -> Arc<ScalarUDF> {
     let types = |types: &[DataType]| match types {
         [time] if time.is_temporal() || time.is_null() => Ok((vec![time.clone()], DataType::Boolean)),
@@ -77,7 +77,7 @@ pub(super) fn sign() -> Arc<ScalarUDF> {
     Arc::new(ScalarUDF::new_from_impl(Wrapped::renamed(math::signum(), "sign")))
 }
 
-/// `round` of a float takes half to even; of a decimal away from zero, as DataFusion's does.
+/// `round`: floats round half to even; decimals away from zero, as in DataFusion.
 pub(super) fn round() -> Arc<ScalarUDF> {
     Arc::new(ScalarUDF::new_from_impl(Round { of: math::round() }))
 }
@@ -87,7 +87,7 @@ struct Round {
     of: Arc<ScalarUDF>,
 }
 
-/// There is one.
+/// All instances are equal.
 impl PartialEq for Round {
     fn eq(&self, _other: &Self) -> bool {
         true

@@ -1,5 +1,5 @@
-//! A scalar subquery over rows of the outer query gives one row or none; more are an error, as in PostgreSQL. Where
-//! nothing in it says that there is one at most, the aggregate `single_row` counts.
+//! Scalar subqueries over rows of the outer query: they give one row or none, and more are an error, as in PostgreSQL.
+//! Where the subquery does not guarantee that by its form, the aggregate `single_row` counts.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 
-/// Puts `single_row` above such subqueries.
+/// Puts `single_row` above scalar subqueries that may give several rows.
 #[derive(Debug)]
 pub(super) struct SingleRows;
 
@@ -52,7 +52,7 @@ fn counted(expr: Expr) -> Result<Transformed<Expr>> {
     })))
 }
 
-/// Of one row the order means nothing.
+/// The plan without its sort: the order of one row means nothing.
 fn unsorted(plan: &LogicalPlan) -> &LogicalPlan {
     match plan {
         LogicalPlan::Sort(sort) if sort.fetch.is_none() => unsorted(&sort.input),

@@ -1,4 +1,4 @@
-//! Functions of text that DataFusion lacks or that are others there.
+//! Functions of text that DataFusion lacks or answers otherwise.
 
 use std::sync::Arc;
 
@@ -85,12 +85,12 @@ fn regex_of(pattern: &str, escape: &str) -> Result<String> {
     Ok(regex)
 }
 
-/// `varchar(t, n)`: what a cast to `VARCHAR(n)` leaves.
+/// `varchar(t, n)`: the result of a cast to `VARCHAR(n)`.
 pub(super) fn varchar() -> Arc<ScalarUDF> {
     Function::named("varchar", Named::First, text_and_length, |arguments, _| cut(arguments, false)).udf()
 }
 
-/// `bpchar(t, n)`: what a cast to `CHAR(n)` leaves. Spaces at the end mean nothing in it, so there are none.
+/// `bpchar(t, n)`: the result of a cast to `CHAR(n)`. Spaces at its end mean nothing, so they are removed.
 pub(super) fn bpchar() -> Arc<ScalarUDF> {
     Function::named("bpchar", Named::First, text_and_length, |arguments, _| cut(arguments, true)).udf()
 }
@@ -114,7 +114,7 @@ fn cut(arguments: &[ArrayRef], trim: bool) -> Result<ArrayRef> {
     Ok(Arc::new(each.collect::<StringArray>()))
 }
 
-/// `chr(code)`: there is no text with a NUL in it.
+/// `chr(code)`: code 0 is an error, because no text contains a NUL.
 pub(super) fn chr() -> Arc<ScalarUDF> {
     let types = |types: &[DataType]| match types {
         [code] if code.is_integer() || code.is_null() => Ok((vec![DataType::Int64], DataType::Utf8)),
@@ -136,7 +136,7 @@ pub(super) fn chr() -> Arc<ScalarUDF> {
 mod tests {
     use super::*;
 
-    /// The patterns that match are PostgreSQL's; what comes out is written for Rust's expressions.
+    /// The same patterns match as in PostgreSQL; the expressions are in the syntax of Rust's regex crate.
     #[test]
     fn patterns_of_similar_to_become_expressions() {
         let cases = [

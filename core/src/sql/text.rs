@@ -1,4 +1,4 @@
-//! Values as PostgreSQL writes them when they are cast to text.
+//! Values cast to text in PostgreSQL's form.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use datafusion::common::{DataFusionError, Result};
 use super::interval;
 use super::zone::Zone;
 
-/// Whether text of this type is other than what `arrow` makes of it.
+/// Whether the text of this type differs from `arrow`'s.
 pub(super) fn differs(data_type: &DataType) -> bool {
     match data_type {
         DataType::Float16
@@ -85,7 +85,7 @@ fn list_text(lists: &arrow::array::ListArray, row: usize) -> Result<Option<Strin
     Ok(Some(format!("{{{}}}", quoted.collect::<Vec<_>>().join(","))))
 }
 
-/// An element of an array, in quotes where it needs them.
+/// An element of an array, quoted if needed.
 fn element(text: &str) -> String {
     let special = |c: char| matches!(c, '{' | '}' | ',' | '"' | '\\') || c.is_ascii_whitespace();
     if !text.is_empty() && !text.eq_ignore_ascii_case("null") && !text.contains(special) {
@@ -101,12 +101,12 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// The shortest digits that mean this number; with an exponent below 1e-4 and from 1e15 on.
+/// The shortest digits that identify this DOUBLE; with an exponent below 1e-4 and from 1e15 on.
 pub(super) fn float8(number: f64) -> String {
     shortest(&format!("{number:e}"), number.is_finite(), 15)
 }
 
-/// The same of a REAL, with an exponent from 1e6 on.
+/// The same for a REAL, with an exponent from 1e6 on.
 pub(super) fn float4(number: f32) -> String {
     shortest(&format!("{number:e}"), number.is_finite(), 6)
 }
@@ -153,7 +153,7 @@ fn time_at(seconds: i64, nanos: u32) -> Result<NaiveDateTime> {
     Ok(DateTime::from_timestamp(seconds, nanos).ok_or_else(out_of_range)?.naive_utc())
 }
 
-/// A year without its era: before year 1 comes 1 BC.
+/// A year without its era: 1 BC comes before year 1.
 fn year(time: &NaiveDateTime) -> i32 {
     if time.year() > 0 { time.year() } else { 1 - time.year() }
 }
@@ -174,7 +174,7 @@ fn time_of_day(nanos: i64) -> String {
     format!("{:02}:{:02}:{:02}{fraction}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
-/// `+00`, `-04`, `+05:30`, `-04:56:02`.
+/// Formats an offset in seconds: `+00`, `-04`, `+05:30`, `-04:56:02`.
 pub(super) fn offset(ahead: i64) -> String {
     let sign = if ahead < 0 { '-' } else { '+' };
     let (hours, minutes, seconds) = (ahead.abs() / 3600, ahead.abs() / 60 % 60, ahead.abs() % 60);
@@ -209,7 +209,7 @@ fn timestamps(array: &ArrayRef, unit: TimeUnit, zone: Option<&str>) -> Result<St
 mod tests {
     use super::*;
 
-    /// The right sides are what PostgreSQL 15 prints.
+    /// The right sides are PostgreSQL 15's output.
     #[test]
     fn floats_are_written_as_postgresql_writes_them() {
         let cases = [

@@ -1,5 +1,5 @@
-//! `width_bucket(x, low, high, count)`: in which of `count` equal parts of the range a number lies; 0 below it, one
-//! more than `count` from its end on.
+//! `width_bucket(x, low, high, count)`: the number of the one of `count` equal parts of the range that holds `x`; 0
+//! below the range, and `count + 1` from its end on.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use datafusion::logical_expr::ScalarUDF;
 
 use super::function::Function;
 
-/// Digits before and behind the point that exact numbers are compared with.
+/// The type in which exact numbers are compared: digits in all, and behind the point.
 const EXACT: DataType = DataType::Decimal256(57, 19);
 
 pub(super) fn width_bucket() -> Arc<ScalarUDF> {
@@ -51,7 +51,7 @@ fn all<N>(
     bucket: impl Fn(N, N, N, i64) -> Result<i64>,
 ) -> Result<Option<i64>> {
     let (Some(x), Some(low), Some(high), Some(count)) = (x, low, high, count) else { return Ok(None) };
-    // PostgreSQL's is an INTEGER.
+    // PostgreSQL's count is an INTEGER.
     if !(1..i64::from(i32::MAX)).contains(&count) {
         return exec_err!("count must be greater than zero, and less than {}", i32::MAX);
     }
@@ -76,7 +76,7 @@ fn of_floats(x: f64, low: f64, high: f64, count: i64) -> Result<i64> {
     if x >= high {
         return Ok(count + 1);
     }
-    // The span of the whole range may be too large for a float.
+    // The span of the whole range may be beyond a float.
     let part = if (high - low).is_finite() {
         (x - low) / (high - low)
     } else {

@@ -1,4 +1,4 @@
-//! A function of DataFusion under another name, or with its answers changed.
+//! A function of DataFusion under another name, or with changed answers.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl Wrapped {
         Self { of, name, change: None }
     }
 
-    /// `of`, whose answers go through `change`.
+    /// `of` with `change` applied to its answers.
     pub(super) fn after(of: Arc<ScalarUDF>, name: &'static str, change: Change) -> Self {
         Self { of, name, change: Some(change) }
     }

@@ -1,4 +1,4 @@
-//! Zones: how far a zone is ahead of UTC at an instant, and which instant a local time is.
+//! Zones: the offset of a zone from UTC at an instant, and the instant of a local time.
 //!
 //! | local time | when | instant |
 //! |---|---|---|
@@ -22,7 +22,7 @@ enum Kind {
     Named(Tz),
 }
 
-/// A zone that remembers the hours it was asked for.
+/// A zone with a cache of the hours that were asked for.
 #[derive(Debug)]
 pub(super) struct Zone {
     kind: Kind,
@@ -33,7 +33,7 @@ pub(super) struct Zone {
 }
 
 impl Zone {
-    /// An IANA name, or an offset such as `+05:30`; UTC is neither remembered nor computed.
+    /// Parses an IANA name, or an offset such as `+05:30`. UTC needs neither cache nor computation.
     pub(super) fn parse(name: &str) -> Result<Self> {
         let kind = match name.parse::<Tz>() {
             Ok(Tz::UTC) => Kind::Fixed(0),
@@ -73,7 +73,7 @@ impl Zone {
         ahead_at(tz, instant)
     }
 
-    /// What the zone is called at `instant`: `EST`; a fixed offset is `+05:30`.
+    /// The zone's abbreviation at `instant`: `EST`; that of a fixed offset is `+05:30`.
     pub(super) fn abbreviation(&self, instant: i64) -> Result<String> {
         match self.kind {
             Kind::Fixed(0) => Ok("UTC".to_owned()),
@@ -128,7 +128,7 @@ fn ahead_at(tz: Tz, instant: i64) -> Result<i64> {
     Ok(i64::from(offset.fix().local_minus_utc()))
 }
 
-/// Seconds ahead of UTC when the local time exists exactly once.
+/// Seconds ahead of UTC if the local time exists exactly once.
 fn single(tz: Tz, local: i64) -> Result<Option<i64>> {
     let offset = tz.offset_from_local_datetime(&naive(local)?).single();
     Ok(offset.map(|offset| i64::from(offset.fix().local_minus_utc())))

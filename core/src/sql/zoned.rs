@@ -22,7 +22,7 @@ use super::function::{Function, Named, run};
 use super::interval::{self, DAY, INTERVAL};
 use super::zone::Zone;
 
-/// Units of a second.
+/// Number of units in a second.
 pub(super) fn per_second(unit: TimeUnit) -> i64 {
     match unit {
         TimeUnit::Second => 1,
@@ -36,7 +36,7 @@ fn out_of_range() -> DataFusionError {
     DataFusionError::Execution("timestamp out of range".to_owned())
 }
 
-/// The zone of a type whose days are not UTC's.
+/// The unit and zone of a type whose days are not UTC's.
 pub(super) fn local_zone(data_type: &DataType) -> Option<(TimeUnit, Arc<str>)> {
     match data_type {
         DataType::Timestamp(unit, Some(zone)) => {
@@ -47,7 +47,7 @@ pub(super) fn local_zone(data_type: &DataType) -> Option<(TimeUnit, Arc<str>)> {
     }
 }
 
-/// Changes every instant of an array of timestamps, which are numbers of `unit`.
+/// Maps every instant of an array of timestamps, as numbers of `unit`.
 fn each(
     array: &ArrayRef,
     unit: TimeUnit,
@@ -62,7 +62,7 @@ fn each(
     Ok(cast(&changed, array.data_type())?)
 }
 
-/// A zone, and the unit that instants are counted in.
+/// A zone, and the unit of its instants.
 #[derive(Debug)]
 pub(super) struct Local {
     pub(super) zone: Zone,
@@ -70,7 +70,7 @@ pub(super) struct Local {
 }
 
 impl Local {
-    /// How far local time is ahead, in units.
+    /// Units that local time is ahead of UTC.
     fn ahead(&mut self, instant: i64) -> Result<i64> {
         Ok(self.zone.ahead(instant.div_euclid(self.per_second))? * self.per_second)
     }
@@ -99,16 +99,16 @@ impl Local {
     }
 }
 
-/// `date_trunc`: what is below a day keeps its offset, so that an hour that comes twice is two groups; a day is one
-/// group, whatever its clocks do.
+/// `date_trunc`: fields below a day keep the offset, so that an hour that occurs twice is two groups; a day is one
+/// group, also when the clocks change.
 pub(super) fn date_trunc() -> Arc<ScalarUDF> {
     let of = datetime::date_trunc();
     let signature = of.signature().clone();
     Arc::new(ScalarUDF::new_from_impl(Zoned { of, signature, time: 1, zoned: truncated, plain: plain::truncated }))
 }
 
-/// `date_bin` without an origin: bins are counted from the zone's 1970-01-01. With one they are as long as the
-/// stride says, as in PostgreSQL.
+/// `date_bin` without an origin counts bins from the zone's 1970-01-01. With one, each bin has exactly the stride's
+/// length, as in PostgreSQL.
 pub(super) fn date_bin() -> Arc<ScalarUDF> {
     let of = datetime::date_bin();
     let signature = Signature::user_defined(Volatility::Immutable);
@@ -118,13 +118,13 @@ pub(super) fn date_bin() -> Arc<ScalarUDF> {
 type OnZoned = fn(&ScalarFunctionArgs, TimeUnit, &str) -> Result<Option<ColumnarValue>>;
 type OnPlain = fn(&ScalarFunctionArgs, TimeUnit) -> Result<Option<ColumnarValue>>;
 
-/// A function of DataFusion that is another one for times of a zone.
+/// A function of DataFusion with another implementation for times of a zone.
 #[derive(Debug)]
 struct Zoned {
     of: Arc<ScalarUDF>,
     /// The types of `date_bin` are [`plain::types_to_bin`].
     signature: Signature,
-    /// Which argument is the time.
+    /// Index of the time argument.
     time: usize,
     zoned: OnZoned,
     /// For times whose days are UTC's, where DataFusion's is not enough.
@@ -195,7 +195,7 @@ impl ScalarUDFImpl for Zoned {
     }
 }
 
-/// An answer for a column, or for a constant.
+/// Evaluates a column or a constant.
 fn answer(
     time: &ColumnarValue,
     rows: usize,
@@ -217,12 +217,12 @@ fn truncated(arguments: &ScalarFunctionArgs, unit: TimeUnit, zone: &str) -> Resu
     answer(&arguments.args[1], 1, |array| each(array, unit, zone, |instant, local| trunc(instant, field, local)))
 }
 
-/// What a time is truncated to.
+/// The field to which a time is truncated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
-    /// Seconds of it.
+    /// Length in seconds.
     Clock(i64),
-    /// Parts of a second.
+    /// Number of parts in a second.
     Fraction(i64),
     Day,
     Week,
@@ -271,7 +271,7 @@ pub(super) fn trunc(instant: i64, field: Field, local: &mut Local) -> Result<i64
     }
 }
 
-/// The first day of what `day` lies in.
+/// The first day of the period that contains `day`.
 fn first_day(day: NaiveDate, field: Field) -> Result<NaiveDate> {
     let first = match field {
         Field::Week => day.checked_sub_signed(TimeDelta::days(i64::from(day.weekday().num_days_from_monday()))),
@@ -331,7 +331,7 @@ pub(super) fn bin(instant: i64, stride: Stride, local: &mut Local) -> Result<i64
     };
     let found = local.instant(start)?;
     let Stride::Units(units) = stride else { return Ok(found) };
-    // Where clocks go back, a short bin's start comes twice, and each half has its own.
+    // Where clocks go back, the start of a short bin occurs twice, and each half has its own.
     let ahead = local.ahead(instant)?;
     let same = start - ahead;
     let is_start = same <= instant && local.ahead(same)? == ahead;
@@ -339,7 +339,7 @@ pub(super) fn bin(instant: i64, stride: Stride, local: &mut Local) -> Result<i64
     Ok(if is_start && found > instant && units <= repeated.abs() { same } else { found })
 }
 
-/// `t + i` by the calendar of `t`'s zone: months, then days, each as a local time; then the time, as it passes.
+/// `t + i` by the calendar of `t`'s zone: months, then days, each as a local time; then the time, as elapsed time.
 pub(super) fn plus() -> Arc<ScalarUDF> {
     Function::named("timestamptz_plus", Named::Infix("+"), moved_types, |arguments, _| moved(arguments, 1)).udf()
 }
@@ -392,7 +392,7 @@ pub(super) fn shifted(instant: i64, interval: IntervalMonthDayNano, sign: i64, l
     instant.checked_add(nanos / (1_000_000_000 / local.per_second)).ok_or_else(out_of_range)
 }
 
-/// A local time -> an instant of the zone that is wanted, which `arrow` refuses where clocks change.
+/// Converts local times to instants of the wanted zone, where `arrow` refuses those at a change of clocks.
 pub(super) fn to_instants(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
     let DataType::Timestamp(unit, Some(zone)) = wanted else { return Err(out_of_range()) };
     let without = cast(array, &DataType::Timestamp(*unit, None))?;
@@ -400,7 +400,7 @@ pub(super) fn to_instants(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRe
     Ok(cast(&cast(&instants, &DataType::Int64)?, wanted)?)
 }
 
-/// An instant -> its local time in `zone`.
+/// Converts instants to local times in `zone`.
 fn to_local(array: &ArrayRef, unit: TimeUnit, zone: &str) -> Result<ArrayRef> {
     let times = each(array, unit, zone, |instant, local| local.local(instant))?;
     Ok(cast(&cast(&times, &DataType::Int64)?, &DataType::Timestamp(unit, None))?)

@@ -1,8 +1,8 @@
 //! Objects as files, durable when a put is answered.
 //!
 //! object_store's own local store links a file into place before its content has reached the disk: after a loss of
-//! power there can be an object with a hole in it, under a path that may never be written again. Here a put is
-//! staged, synced, linked into place (which fails if the path exists), and then the folders are synced.
+//! power there can be an object with a hole in it, under a path that may never be written again. Here a put is staged,
+//! synced, linked into place (which fails if the path exists), and then the folders are synced.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -24,10 +24,10 @@ use object_store::{
 
 use super::StoreError;
 
-/// Where puts are staged, on the same file system as what they become.
+/// The folder of staged files, on the same file system as the objects.
 const STAGING: &str = ".staging";
 
-/// A staged file this old was left by a process that died.
+/// Age at which a staged file counts as left by a dead process.
 const ABANDONED_AFTER: Duration = Duration::from_secs(3600);
 
 /// A folder of objects.
@@ -38,7 +38,7 @@ pub(super) struct DurableLocal {
 }
 
 impl DurableLocal {
-    /// Opens the folder, which is created when absent.
+    /// Opens the folder; it is created when absent.
     pub(super) fn open(folder: &FilePath) -> Result<Self, StoreError> {
         let unusable = |source| StoreError::Folder { folder: folder.display().to_string(), source };
         fs::create_dir_all(folder.join(STAGING)).map_err(unusable)?;
@@ -49,7 +49,11 @@ impl DurableLocal {
     }
 }
 
-/// Creates, and where the caller does not mind replaces, one object.
+/// Puts one object; `mode` says whether it may replace one.
+///
+/// # On a crash
+/// A file may be left in the staging folder; [`sweep`] removes it an hour later, when a process opens the store. A
+/// linked object is complete, because it was synced before.
 fn put(root: &FilePath, file: &FilePath, payload: &PutPayload, mode: &PutMode) -> io::Result<()> {
     let (mut staged, staged_path) = stage(&root.join(STAGING))?;
     let written = payload.iter().try_for_each(|part| staged.write_all(part)).and_then(|()| staged.sync_all());
@@ -79,7 +83,7 @@ fn place(root: &FilePath, staged: &FilePath, file: &FilePath, mode: &PutMode) ->
         PutMode::Create => fs::hard_link(staged, file)?,
         PutMode::Overwrite | PutMode::Update(_) => fs::rename(staged, file)?,
     }
-    // Up to the root, because the folders may be new too; those that are not cost nothing.
+    // Up to the root, because the folders may be new too; syncing an old one costs nothing.
     folder.ancestors().take_while(|folder| folder.starts_with(root)).try_for_each(sync_folder)
 }
 
@@ -87,7 +91,7 @@ fn sync_folder(folder: &FilePath) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Removes what dead processes staged. The file system's own clock says what is old.
+/// Removes files that dead processes staged, judged by the file system's own clock.
 fn sweep(staging: &FilePath) -> io::Result<()> {
     let (probe, probe_path) = stage(staging)?;
     let now = probe.metadata()?.modified()?;
@@ -133,7 +137,7 @@ impl ObjectStore for DurableLocal {
         Ok(PutResult { e_tag: None, version: None })
     }
 
-    /// Objects are small enough to be put whole, and only that is durable here.
+    /// Refused: objects are small enough to be put whole, and only that is durable here.
     async fn put_multipart_opts(
         &self,
         _location: &Path,

@@ -1,7 +1,7 @@
-//! The object store: segments, states, manifests. Objects are written once and never change.
+//! The object store of segments, states and manifests. Objects are written once and never change.
 //!
-//! [`Store`] is how the layers write and look around: every call has a time limit and is tried a few times.
-//! DataFusion reads through the plain store underneath ([`Store::register`]).
+//! The layers write and list through [`Store`]: every call has a time limit and is tried a few times. DataFusion reads
+//! through the plain store underneath ([`Store::register`]).
 
 mod error;
 mod local;
@@ -31,15 +31,15 @@ pub use self::s3::S3Options;
 #[derive(Debug, Clone)]
 pub struct Store {
     inner: Arc<dyn ObjectStore>,
-    /// The same store, for readers that repeat nothing.
+    /// The same store with retries of its own, for readers that do not repeat.
     patient: Arc<dyn ObjectStore>,
     settings: StoreSettings,
 }
 
 impl Store {
-    /// Opens a store by its URL; `s3` is for those of S3.
+    /// Opens a store by its URL; `s3` has the settings of an S3 store.
     ///
-    /// | URL | what |
+    /// | URL | store |
     /// |---|---|
     /// | a path, or `file:///FOLDER` | a folder, see [`Self::local`] |
     /// | `s3://BUCKET[/PREFIX]` | a bucket, which has to be there and to have conditional puts |
@@ -58,12 +58,12 @@ impl Store {
         }
     }
 
-    /// Objects as files below `folder`, which is created when absent. What was put survives a loss of power.
+    /// A store of files below `folder`, which is created when absent. An object that was put survives a loss of power.
     pub fn local(folder: &FilePath) -> Result<Self, StoreError> {
         Ok(Self::new(Arc::new(local::DurableLocal::open(folder)?)))
     }
 
-    /// Any other object store; its puts must be durable when they are answered.
+    /// A store over any other object store; its puts must be durable when they are answered.
     pub fn new(inner: Arc<dyn ObjectStore>) -> Self {
         Self { patient: Arc::clone(&inner), inner, settings: StoreSettings::USUAL }
     }
@@ -73,7 +73,7 @@ impl Store {
         Self { settings, ..self }
     }
 
-    /// Where DataFusion finds this store once it is registered.
+    /// The URL under which DataFusion finds this store once it is registered.
     pub fn url(&self) -> ObjectStoreUrl {
         ObjectStoreUrl::parse("dovetail://store").expect("a constant that parses")
     }
@@ -83,14 +83,18 @@ impl Store {
         runtime.register_object_store(self.url().as_ref(), self.object_store());
     }
 
-    /// The store underneath, for readers.
+    /// The plain store underneath, for readers.
     pub fn object_store(&self) -> Arc<dyn ObjectStore> {
         Arc::clone(&self.patient)
     }
 
-    /// Writes a new object, all of it or nothing. An object that is there already with the same content counts as
-    /// written, because a put whose answer was lost is tried again; with other content it is
-    /// [`StoreError::Exists`], and stays as it is.
+    /// Puts a new object, all of it or nothing. An existing object with the same content counts as put, because a put
+    /// whose answer was lost is repeated; with other content the result is [`StoreError::Exists`], and the object stays
+    /// as it is.
+    ///
+    /// # On a crash
+    /// The object is there or not, never in part. An object that was never recorded is deleted by the batch layer's
+    /// collection.
     pub async fn put_new(&self, path: &Path, content: Bytes) -> Result<(), StoreError> {
         let put = || async {
             let options = PutOptions::from(PutMode::Create);
@@ -106,7 +110,7 @@ impl Store {
             match self.get(path).await {
                 Ok(found) if found == content => return Ok(()),
                 Ok(_) => return Err(exists),
-                // Another put of it is under way, such as one that was given up: S3 calls that a conflict.
+                // Another put of it is under way, such as one that timed out: S3 answers with a conflict.
                 Err(StoreError::Missing { .. }) if attempt < self.settings.attempts => {
                     clock::sleep(backoff.next_pause()).await;
                     attempt += 1;
@@ -116,13 +120,13 @@ impl Store {
         }
     }
 
-    /// All of an object.
+    /// Reads a whole object.
     pub async fn get(&self, path: &Path) -> Result<Bytes, StoreError> {
         let get = || async { self.inner.get(path).await?.bytes().await };
         retry::attempt(&self.settings, "get", path, get).await
     }
 
-    /// Deletes an object; one that is not there counts as deleted.
+    /// Deletes an object; a missing one counts as deleted.
     pub async fn delete(&self, path: &Path) -> Result<(), StoreError> {
         match retry::attempt(&self.settings, "delete", path, || self.inner.delete(path)).await {
             Err(StoreError::Missing { .. }) => Ok(()),
@@ -130,13 +134,13 @@ impl Store {
         }
     }
 
-    /// Bytes of an object.
+    /// Size of an object in bytes.
     pub async fn size(&self, path: &Path) -> Result<u64, StoreError> {
         let meta = retry::attempt(&self.settings, "look at", path, || self.inner.head(path)).await?;
         Ok(meta.size)
     }
 
-    /// Whether an object is there.
+    /// Whether the object exists.
     pub async fn exists(&self, path: &Path) -> Result<bool, StoreError> {
         match self.size(path).await {
             Ok(_) => Ok(true),
@@ -145,7 +149,7 @@ impl Store {
         }
     }
 
-    /// The objects below `prefix`, which ends at a `/` of their paths, by path.
+    /// Lists the objects below `prefix`, which ends at a `/` of their paths, in the order of their paths.
     pub async fn list_prefix(&self, prefix: &Path) -> Result<Vec<ObjectMeta>, StoreError> {
         let list = || self.inner.list(Some(prefix)).try_collect::<Vec<_>>();
         let mut objects = retry::attempt(&self.settings, "list", prefix, list).await?;

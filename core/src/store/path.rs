@@ -1,4 +1,4 @@
-//! Where objects lie. Offsets and generations have 20 digits, so that paths sort as the numbers do.
+//! Paths of objects. Offsets and generations have 20 digits, so that paths sort as the numbers do.
 //!
 //! ```text
 //! segments/TOPIC/PARTITION/START-END-WRITER-SEQUENCE.parquet
@@ -6,12 +6,11 @@
 //! generations/GENERATION/VIEW-N.parquet
 //! generations/GENERATION/manifest.json
 //! ```
-//! A range alone does not name a segment: a zombie, or a process that died between put and record, may leave an
-//! object of the same range with other content. So every writer takes a number of its own from the catalog
-//! ([`crate::catalog::Catalog::next_writer_number`]) and counts its objects. No two writers ever share a path, not
-//! even for the same bytes, so a writer that lost may throw its object away
-//! ([`crate::catalog::Catalog::give_up`]) and never hits the winner's. Generation numbers are never handed out
-//! twice either: what is below one was written by one run.
+//! A range alone does not name a segment: a zombie, or a process that died between put and record, may leave an object
+//! of the same range with other content. So every writer takes a number of its own from the catalog
+//! ([`crate::catalog::Catalog::next_writer_number`]) and counts its objects. No two writers ever share a path, not even
+//! for the same bytes, so a writer that lost may give its object up ([`crate::catalog::Catalog::give_up`]) without harm
+//! to the winner's. Generation numbers are never handed out twice either: one run wrote all objects below one.
 
 use std::fmt;
 
@@ -20,12 +19,12 @@ use object_store::path::Path;
 use crate::name::{Generation, ViewName};
 use crate::offsets::OffsetRange;
 
-/// What makes the path of a segment its writer's own.
+/// The part of a segment's path that belongs to its writer alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unique {
     /// From [`crate::catalog::Catalog::next_writer_number`].
     pub writer: i64,
-    /// Different for each object of this writer.
+    /// Number of the object, different for each object of this writer.
     pub sequence: u64,
 }
 
@@ -35,43 +34,43 @@ impl fmt::Display for Unique {
     }
 }
 
-/// A landed segment.
+/// Path of a landed segment.
 pub fn segment(topic: &str, partition: i32, range: OffsetRange, unique: Unique) -> Path {
     ranged("segments", topic, partition, range, unique)
 }
 
-/// The dead letters of a segment.
+/// Path of the dead letters of a segment.
 pub fn dead_letters(topic: &str, partition: i32, range: OffsetRange, unique: Unique) -> Path {
     ranged("dead", topic, partition, range, unique)
 }
 
-/// All segments of a topic.
+/// Prefix of all segments of a topic.
 #[cfg(test)]
 pub(super) fn segments_of(topic: &str) -> Path {
     Path::from_iter(["segments", &escaped(topic)])
 }
 
-/// Below these lies everything.
+/// The prefixes of all objects.
 pub fn roots() -> [Path; 3] {
     ["segments", "dead", "generations"].map(Path::from)
 }
 
-/// The `n`th file of a view's states.
+/// Path of the `n`th file of a view's states.
 pub fn states(generation: Generation, view: &ViewName, n: u32) -> Path {
     generation_folder(generation).join(format!("{view}-{n}.parquet"))
 }
 
-/// The `n`th file of the records that a view leaves out. A view's name has no `-`.
+/// Path of the `n`th file of the records that a view leaves out. A view's name has no `-`.
 pub fn errors(generation: Generation, view: &ViewName, n: u32) -> Path {
     generation_folder(generation).join(format!("{view}-errors-{n}.parquet"))
 }
 
-/// The manifest of a generation.
+/// Path of the manifest of a generation.
 pub fn manifest(generation: Generation) -> Path {
     generation_folder(generation).join("manifest.json")
 }
 
-/// All objects that the run of a generation wrote.
+/// Prefix of all objects that the run of a generation wrote.
 pub fn generation_folder(Generation(number): Generation) -> Path {
     Path::from_iter(["generations".to_owned(), format!("{number:020}")])
 }
@@ -82,12 +81,12 @@ fn ranged(root: &str, topic: &str, partition: i32, range: OffsetRange, unique: U
     Path::from_iter([root, &escaped(topic), &partition.to_string(), &file])
 }
 
-/// The longest name of a folder that every file system takes is 255 bytes.
+/// Greatest length of an escaped topic; every file system takes folder names of 255 bytes.
 const PART_BYTES_MAX: usize = 200;
 
-/// The topic as one part of a path: letters, digits, `_`, `-` and inner dots stand for themselves, any other byte
-/// is `=` and two hex digits. A very long one ends in a hash, after `==`, which no escape makes. Different topics
-/// stay different.
+/// The topic as one part of a path: letters, digits, `_`, `-` and inner dots stand for themselves, any other byte is
+/// `=` and two hex digits. A very long one ends in a hash, after `==`, which no escape makes. Different topics stay
+/// different.
 fn escaped(topic: &str) -> String {
     let mut part = String::with_capacity(topic.len());
     for (i, byte) in topic.bytes().enumerate() {

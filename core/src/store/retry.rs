@@ -1,4 +1,4 @@
-//! Patience with the object store: a limit for each attempt, and a few attempts.
+//! Retries of the object store: a time limit for each attempt, and a number of attempts.
 
 use std::time::Duration;
 
@@ -11,20 +11,21 @@ use super::error::is_worth_retrying;
 use crate::backoff::Backoff;
 use crate::clock;
 
-/// How long and how often an operation is tried.
+/// Time limits and number of attempts of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreSettings {
-    /// Limit of one attempt.
+    /// Time limit of one attempt.
     pub timeout: Duration,
-    /// At least 1.
+    /// Number of attempts, at least 1.
     pub attempts: u32,
     /// Pause after the first failed attempt; it doubles from one to the next.
     pub first_pause: Duration,
+    /// Upper limit of the pause.
     pub longest_pause: Duration,
 }
 
 impl StoreSettings {
-    /// For one machine's disk and for stores in the same region.
+    /// Settings for a disk of this machine and for stores in the same region.
     pub const USUAL: Self = Self {
         timeout: Duration::from_secs(30),
         attempts: 4,
@@ -37,8 +38,8 @@ impl StoreSettings {
     }
 }
 
-/// Runs `operation` until it succeeds, fails in a way that repeating does not mend, or has had its attempts.
-/// An attempt that is given up may still take effect later: operations must bear being repeated.
+/// Runs `operation` until it succeeds, fails with an error that a retry does not mend, or has had all its attempts. An
+/// attempt that timed out may still take effect later: operations must tolerate repetition.
 pub(super) async fn attempt<T, F>(
     settings: &StoreSettings,
     doing: &'static str,

@@ -10,26 +10,27 @@ use object_store::{BackoffConfig, ObjectStore, RetryConfig};
 
 use super::StoreError;
 
-/// What is known of the store besides its URL. What is left out is taken from the environment (`AWS_ENDPOINT_URL`,
-/// `AWS_REGION`, `AWS_ALLOW_HTTP`), as are the credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, and the
-/// other ways that AWS has).
+/// Settings of the store besides its URL. Missing ones are taken from the environment (`AWS_ENDPOINT_URL`,
+/// `AWS_REGION`, `AWS_ALLOW_HTTP`), as are the credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, and AWS's
+/// other sources).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct S3Options {
-    /// URL of a store that is not AWS's own.
+    /// URL of a store other than AWS's own.
     pub endpoint: Option<String>,
+    /// Region of the bucket.
     pub region: Option<String>,
-    /// Whether an endpoint without TLS will do.
+    /// Whether an endpoint without TLS is accepted.
     pub allow_http: Option<bool>,
 }
 
-/// The same bucket twice: as it is, for callers that repeat what fails, and with patience of its own, for readers
-/// that do not.
+/// The same bucket twice: without retries, for callers that repeat, and with retries of its own, for readers that do
+/// not.
 pub(super) struct Bucket {
     pub(super) plain: Arc<dyn ObjectStore>,
     pub(super) patient: Arc<dyn ObjectStore>,
 }
 
-/// Opens `s3://BUCKET[/PREFIX]`; nothing is asked of the store yet.
+/// Opens `s3://BUCKET[/PREFIX]` without a request to the store.
 pub(super) fn open(url: &str, options: &S3Options) -> Result<Bucket, StoreError> {
     let (bucket, prefix) = parse(url)?;
     let open = |retry| -> Result<Arc<dyn ObjectStore>, StoreError> {
@@ -62,7 +63,7 @@ fn build(url: &str, mut builder: AmazonS3Builder, options: &S3Options) -> Result
     if let Some(allow_http) = options.allow_http {
         builder = builder.with_allow_http(allow_http);
     }
-    // Without these the address of AWS's own machines is asked for them, which is nowhere near another store.
+    // Without these, the client would ask AWS's own machines for them, which another store does not have.
     let has = |key| builder.get_config_value(&key).is_some();
     if has(AmazonS3ConfigKey::Endpoint) && !has(AmazonS3ConfigKey::AccessKeyId) && !is_anonymous(&builder) {
         return Err(StoreError::url(url, "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set"));
@@ -74,7 +75,7 @@ fn is_anonymous(builder: &AmazonS3Builder) -> bool {
     builder.get_config_value(&AmazonS3ConfigKey::SkipSignature).is_some_and(|skip| skip == "true")
 }
 
-/// For DataFusion's reads, which are not repeated by anybody else.
+/// The retries of DataFusion's reads, which nobody else repeats.
 fn patience() -> RetryConfig {
     let backoff =
         BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(5), base: 2.0 };

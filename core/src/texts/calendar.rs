@@ -1,4 +1,4 @@
-//! Text -> dates and times of the day. What is read can be printed: years have four digits, days 24 hours.
+//! Dates and times of the day from text. Every value read can be printed: years have four digits, days 24 hours.
 
 use arrow::compute::kernels::cast_utils::string_to_time_nanoseconds;
 use chrono::NaiveDate;
@@ -7,10 +7,10 @@ use super::rounding::micros_of_nanos;
 
 const NANOS: i64 = 1_000_000_000;
 const DAY_NANOS: i64 = 86_400 * NANOS;
-/// Days from the first one of the calendar to 1970.
+/// Number of days from the calendar's first one to 1970.
 const EPOCH: i32 = 719_163;
 
-/// Days since 1970: `2026-03-01`, `2026-3-1` or `20260301`, maybe in front of a time, whose zone does not move it.
+/// Days since 1970 of `2026-03-01`, `2026-3-1` or `20260301`; a time behind the date is ignored, with its zone.
 pub fn date(text: &str) -> Option<i32> {
     let text = text.trim_ascii();
     let (date, time) = match text.find(['T', 't', ' ']) {
@@ -34,7 +34,7 @@ pub fn date(text: &str) -> Option<i32> {
     Some(chrono::Datelike::num_days_from_ce(&date) - EPOCH)
 }
 
-/// Whether a date may be in front of it: a time, and maybe a zone after it.
+/// Whether `text` is a time, perhaps with a zone, so that a date may stand in front of it.
 fn is_time(text: &str) -> bool {
     let end = text.find(|c: char| !matches!(c, '0'..='9' | ':' | '.' | ',')).unwrap_or(text.len());
     let (clock, zone) = text.split_at(end);
@@ -43,7 +43,7 @@ fn is_time(text: &str) -> bool {
     (time(&clock).is_some() || leaps()) && zone.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
 }
 
-/// Nanoseconds since midnight.
+/// Nanoseconds since midnight; `None` when `text` is no time.
 pub fn time(text: &str) -> Option<i64> {
     string_to_time_nanoseconds(text.trim_ascii()).ok().filter(|nanos| (0..DAY_NANOS).contains(nanos))
 }

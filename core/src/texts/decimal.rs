@@ -1,9 +1,9 @@
-//! Text -> decimals, exactly: with exponents, rounded half away from zero where the scale is too small.
+//! Decimals from text, exactly: with exponents, rounded half away from zero where the scale is too small.
 
 use arrow::array::ArrowNativeTypeOp;
 use arrow::datatypes::{ArrowNativeType, Decimal128Type, DecimalType};
 
-/// `None` when `text` is no number or does not fit into `precision` digits.
+/// The decimal's unscaled value; `None` when `text` is no number or does not fit into `precision` digits.
 pub fn decimal<D: DecimalType>(text: &str, precision: u8, scale: i8) -> Option<D::Native> {
     let number = Number::parse(text)?;
     let value = digits::<D>(number.digits(), number.point + i64::from(scale))?;
@@ -11,7 +11,7 @@ pub fn decimal<D: DecimalType>(text: &str, precision: u8, scale: i8) -> Option<D
     D::is_valid_decimal_precision(value, precision).then_some(value)
 }
 
-/// `None` when `text` is no number, not a whole one, or has more than 38 digits.
+/// The whole number; `None` when `text` is none or has more than 38 digits.
 pub(super) fn whole(text: &str) -> Option<i128> {
     let number = Number::parse(text)?;
     let point = usize::try_from(number.point).unwrap_or(0);
@@ -21,12 +21,12 @@ pub(super) fn whole(text: &str) -> Option<i128> {
     decimal::<Decimal128Type>(text, 38, 0)
 }
 
-/// A number as it is written.
+/// A number's text in its parts.
 struct Number<'t> {
     negative: bool,
     whole: &'t str,
     fraction: &'t str,
-    /// How many of the digits are before the decimal point, once the exponent has moved it.
+    /// Number of digits before the decimal point, after the exponent has moved it.
     point: i64,
 }
 
@@ -53,7 +53,7 @@ impl<'t> Number<'t> {
     }
 }
 
-/// The number that the first `kept` digits make, continued with zeros and rounded by the digit after them.
+/// The number of the first `kept` digits, padded with zeros and rounded by the digit after them.
 fn digits<D: DecimalType>(digits: impl Iterator<Item = u8>, kept: i64) -> Option<D::Native> {
     let ten = D::Native::usize_as(10);
     let mut value = D::Native::usize_as(0);

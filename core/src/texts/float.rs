@@ -1,15 +1,19 @@
-//! Text -> floats: numbers that the type reaches. There is one NaN.
+//! Floats from text: numbers within the type's range. There is one NaN.
 
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray};
 use arrow::compute::kernels::cast_utils::Parser;
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use std::sync::Arc;
 
-/// What is asked of a float, whatever its width.
+/// The operations on floats of either width.
 pub trait Float: Copy + Sized {
+    /// The one NaN of the type.
     const NAN: Self;
+    /// Parses a number with arrow's parser; a number beyond the range becomes infinite.
     fn parse(text: &str) -> Option<Self>;
+    /// Whether the value is NaN.
     fn is_nan(self) -> bool;
+    /// Whether the value is infinite.
     fn is_infinite(self) -> bool;
 }
 
@@ -33,7 +37,7 @@ macro_rules! float {
 float!(f32, Float32Type);
 float!(f64, Float64Type);
 
-/// `None` when `text` is no number or beyond the type's reach: only a text that says so is infinite.
+/// The float; `None` when `text` is no number or beyond the type's range. Only a text that says so is infinite.
 pub fn float<F: Float>(text: &str) -> Option<F> {
     let text = text.trim_ascii();
     let value = F::parse(text)?;
@@ -44,7 +48,7 @@ pub fn float<F: Float>(text: &str) -> Option<F> {
     (!value.is_infinite() || says_so()).then_some(value)
 }
 
-/// The column of floats with the one NaN in place of those with a sign or a payload.
+/// The column with the one NaN in place of NaNs with a sign or a payload.
 pub fn one_nan(column: &ArrayRef) -> ArrayRef {
     fn of<T: ArrowPrimitiveType>(column: &ArrayRef) -> ArrayRef
     where

@@ -1,11 +1,11 @@
-//! Text -> integers: whole numbers, however they are written.
+//! Integers from text: whole numbers in any notation.
 
 use super::decimal::whole;
 
-/// Digits that any `i64` holds.
+/// Number of digits that every `i64` has room for.
 const SAFE_DIGITS: usize = 18;
 
-/// `None` when `text` is no whole number or does not fit.
+/// The integer; `None` when `text` is no whole number or does not fit.
 pub fn integer<N: TryFrom<i64> + TryFrom<i128>>(text: &str) -> Option<N> {
     match plain(text.as_bytes()) {
         Some(value) => value.try_into().ok(),
@@ -13,7 +13,7 @@ pub fn integer<N: TryFrom<i64> + TryFrom<i128>>(text: &str) -> Option<N> {
     }
 }
 
-/// Few digits and maybe a minus: nearly all that come.
+/// Reads few digits with an optional minus, which is nearly every text.
 fn plain(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),

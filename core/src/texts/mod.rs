@@ -1,4 +1,4 @@
-//! Texts -> values: the one rule for what a text means in a column of a type, in streams and in lookups.
+//! Values from text: the one rule for the meaning of a text in a column of a type, in streams and in lookups.
 //!
 //! | type | texts |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | dates | `2026-03-01`, `20260301`, also in front of a time: the date as it is written |
 //! | times | `14:02[:42[.123]]`, also with `AM` or `PM`, before midnight, to the microsecond: see [`micros`] |
 //!
-//! Space around a text does not matter, and nothing but space is null.
+//! Space around a text is ignored, and a text of nothing but space is null.
 
 use std::sync::Arc;
 
@@ -34,8 +34,8 @@ pub use self::float::{Float, float, one_nan};
 pub use self::integer::integer;
 pub use self::rounding::{in_unit, micros, micros_of_nanos, timestamps_in};
 
-/// A column of `data_type`; rows whose text is no value of it are null and added to `bad`. None for the types whose
-/// texts are not read here.
+/// Reads a column of `data_type`; a row whose text is no value of it is null and is added to `bad`. Returns `None` for
+/// the types whose texts are not read here.
 pub fn column(texts: &StringArray, data_type: &DataType, bad: &mut Vec<usize>) -> Option<ArrayRef> {
     use DataType as D;
     Some(match data_type {
@@ -66,7 +66,7 @@ pub fn column(texts: &StringArray, data_type: &DataType, bad: &mut Vec<usize>) -
     })
 }
 
-/// Reads each text; one of nothing but space is null.
+/// Reads each text; one of nothing but space is null. Rows that are no value are added to `bad`.
 pub fn read<T: ArrowPrimitiveType>(
     texts: &StringArray,
     data_type: &DataType,
@@ -74,7 +74,7 @@ pub fn read<T: ArrowPrimitiveType>(
     read: impl Fn(&str) -> Option<T::Native>,
 ) -> ArrayRef {
     if texts.null_count() == 0 {
-        // Nearly always all of them are there and good: then nothing but the values is built.
+        // Nearly always all texts are there and good: then nothing but the values is built.
         let mut values = Vec::with_capacity(texts.len());
         values.extend((0..texts.len()).map_while(|row| read(texts.value(row))));
         if values.len() == texts.len() {
@@ -109,7 +109,7 @@ fn booleans(texts: &StringArray, bad: &mut Vec<usize>) -> ArrayRef {
     Arc::new(values.finish())
 }
 
-/// PostgreSQL's texts of a boolean, in any case: the words and what begins them unmistakably.
+/// PostgreSQL's texts of a boolean, in any case: the words and their unambiguous prefixes.
 pub fn boolean(text: &str) -> Option<bool> {
     let text = text.trim_ascii();
     let is = |word: &str, least: usize| {

@@ -16,11 +16,11 @@ use super::evaluate::caught_now;
 use super::or_null::{expr_or_null, groups_or_null};
 use super::{Exactness, nth_value};
 
-/// Planned once per view, shared by every [`super::table::Table`].
+/// The planned aggregate, one per view, shared by every [`super::table::Table`].
 #[derive(Debug)]
 pub(super) struct Aggregation {
     pub(super) group_by: Arc<PhysicalGroupBy>,
-    /// Group columns as the table interns them.
+    /// Schema of the group columns in the table.
     pub(super) group_schema: SchemaRef,
     pub(super) functions: Vec<Function>,
     pub(super) state_schema: SchemaRef,
@@ -31,18 +31,18 @@ pub(super) struct Aggregation {
 #[derive(Debug)]
 pub(super) struct Function {
     expr: Arc<AggregateFunctionExpr>,
-    /// Arguments, then the ORDER BY expressions.
+    /// Arguments, followed by the ORDER BY expressions.
     pub(super) arguments: Vec<Arc<dyn PhysicalExpr>>,
     pub(super) filter: Option<Arc<dyn PhysicalExpr>>,
-    /// Where its state columns stand in a state.
+    /// Range of its columns in a state.
     pub(super) state_columns: std::ops::Range<usize>,
-    /// Rows must reach it in the order of its ORDER BY.
+    /// Whether rows must reach it in the order of its ORDER BY.
     pub(super) needs_order: bool,
 }
 
 impl Function {
-    /// Without group columns DataFusion aggregates with another implementation, which differs in what it makes of
-    /// NaN; so does this.
+    /// The function's accumulator. Without group columns it is DataFusion's other implementation, which treats NaN
+    /// differently.
     pub(super) fn accumulator(&self, grouped: bool) -> Result<Box<dyn GroupsAccumulator>> {
         if grouped && self.expr.groups_accumulator_supported() {
             return self.expr.create_groups_accumulator();
@@ -58,7 +58,7 @@ impl Function {
         self.expr.order_bys()
     }
 
-    /// How many of `arguments` are not ORDER BY expressions.
+    /// Number of `arguments` before the ORDER BY expressions.
     pub(super) fn plain_arguments(&self) -> usize {
         self.arguments.len() - self.order_by().len()
     }
@@ -107,21 +107,21 @@ impl Aggregation {
         Ok(self)
     }
 
-    /// Everything that is evaluated of a row.
+    /// All expressions that are evaluated over a row.
     pub(super) fn expressions(&self) -> Vec<Arc<dyn PhysicalExpr>> {
         let functions = self.functions.iter().flat_map(|f| f.arguments.iter().chain(&f.filter));
         self.group_by.input_exprs().into_iter().chain(functions.cloned()).collect()
     }
 
-    /// The first function that cannot be folded: DataFusion plans some that have no accumulator for their arguments, or
-    /// whose state is of another type than they say.
+    /// The first function that cannot be folded: DataFusion plans some without an accumulator for their arguments, or
+    /// with a state of another type than declared.
     pub(super) fn cannot_fold(&self) -> Option<(usize, DataFusionError)> {
         let tried = self.functions.iter().map(|function| caught_now(|| self.try_out(function)));
         tried.enumerate().find_map(|(i, tried)| Some((i, tried.err()?)))
     }
 
-    /// Folds and finishes a group of one row that has NULL everywhere. A group without a row would be none that the
-    /// accumulators know: they may divide by its count.
+    /// Folds and finishes a group of one row that has NULL everywhere. A group without rows would not do, because
+    /// accumulators may divide by its count.
     fn try_out(&self, function: &Function) -> Result<()> {
         let grouped = self.group_columns() > 0;
         let arguments = function.arguments.iter().map(|a| Ok(new_null_array(&a.data_type(&self.input_schema)?, 1)));
@@ -150,7 +150,7 @@ impl Aggregation {
         self.group_schema.fields().len()
     }
 
-    /// The state columns of each t-digest.
+    /// The ranges of state columns of each t-digest.
     pub(super) fn sketches(&self) -> Vec<std::ops::Range<usize>> {
         let sketches = self.functions.iter().filter(|f| Exactness::is_sketch(f.expr.fun().name()));
         sketches.map(|function| function.state_columns.clone()).collect()
@@ -163,7 +163,7 @@ impl Aggregation {
     }
 }
 
-/// A schema in which every column may be null and no two have the same name, as Parquet wants it.
+/// A schema with nullable columns of distinct names, as Parquet needs it.
 pub(super) fn nullable_schema(fields: Vec<Field>) -> SchemaRef {
     let mut names = std::collections::HashMap::<String, usize>::new();
     let fields: Vec<Field> = fields

@@ -1,4 +1,4 @@
-//! Which of DataFusion's logical nodes and expressions a view may have, one by one and by name.
+//! The logical nodes and expressions of DataFusion that a view may contain, listed one by one.
 //!
 //! No match here has a wildcard: a variant that a new version of DataFusion brings does not compile until somebody
 //! has decided about it.
@@ -8,7 +8,7 @@ use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, Subquery, Volatility
 
 use super::foldable::{Refusal, refuse, same_each_time};
 
-/// Whether a view may have this node anywhere: below its cut, above it, or in a subquery.
+/// Checks that a view may contain this node anywhere: below its cut, above it, or in a subquery.
 pub(super) fn node(plan: &LogicalPlan) -> Result<(), Refusal> {
     match plan {
         LogicalPlan::Projection(_)
@@ -42,7 +42,7 @@ pub(super) fn node(plan: &LogicalPlan) -> Result<(), Refusal> {
     }
 }
 
-/// What the node is called in SQL, or else by DataFusion.
+/// The node's name in SQL, or else in DataFusion.
 pub(super) fn name(plan: &LogicalPlan) -> &'static str {
     match plan {
         LogicalPlan::Projection(_) => "SELECT",
@@ -73,7 +73,7 @@ pub(super) fn name(plan: &LogicalPlan) -> &'static str {
     }
 }
 
-/// Where an expression stands.
+/// The place of an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// In a node that works row by row.
@@ -84,7 +84,7 @@ pub(super) enum Place {
     Lookup,
 }
 
-/// Whether the expressions of `plan`, which is folded, give the same values whenever they are evaluated.
+/// Checks that the expressions of `plan`, which is folded, give the same values whenever they are evaluated.
 pub(super) fn expressions(plan: &LogicalPlan, place: Place) -> Result<(), Refusal> {
     let mut refusal = None;
     let walked = plan.apply_expressions(|expr| {
@@ -101,7 +101,7 @@ pub(super) fn expressions(plan: &LogicalPlan, place: Place) -> Result<(), Refusa
     }
 }
 
-/// One expression, without those inside of it.
+/// Checks one expression, without those inside of it.
 pub(super) fn expression(expr: &Expr, place: Place) -> Result<(), Refusal> {
     #[expect(deprecated, reason = "a wildcard is refused by name as any other")]
     match expr {

@@ -97,7 +97,7 @@ impl Visitor for Clauses<'_> {
                 first_present(&[(*with_ordinality, "WITH ORDINALITY", "leave it out")])?;
                 self.function(name, args)
             }
-            // The planner says by name that it does not know these.
+            // The planner refuses these by name.
             _ => ControlFlow::Continue(()),
         }
     }
@@ -125,7 +125,7 @@ fn unnest_in_from() -> ControlFlow<Refusal> {
 }
 
 impl Clauses<'_> {
-    /// A function in FROM is evaluated when the view is planned, which each layer does on its own.
+    /// Refuses a function in FROM: it is evaluated when the view is planned, which each layer does on its own.
     fn function(&self, name: &ObjectName, args: &[FunctionArg]) -> ControlFlow<Refusal> {
         let arguments = args.iter().filter_map(|arg| match arg {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
@@ -174,11 +174,11 @@ fn folded(ident: &Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() }
 }
 
-/// Columns that every record has, under the names that a `*` brings them along.
+/// Columns of every record, under the names that a `*` adds for them.
 type Carried = BTreeSet<&'static str>;
 
 /// Takes `_partition .. _value` out of every `*` in the answer's select list. In subqueries a `*` keeps them: an
-/// aggregate above may need them to order by. Who wants them in the answer names them.
+/// aggregate above may need them to order by. An answer has those columns only by name.
 pub(super) fn hide_metadata(statement: &mut Statement, streams: &HashSet<String>) {
     if let Statement::Statement(statement) = statement
         && let Sql::Query(query) = statement.as_mut()
@@ -187,7 +187,7 @@ pub(super) fn hide_metadata(statement: &mut Statement, streams: &HashSet<String>
     }
 }
 
-/// What is known of the tables that a query may name.
+/// The tables that a query may name, and their `*`.
 #[derive(Clone)]
 struct Stars<'a> {
     streams: &'a HashSet<String>,
@@ -228,7 +228,7 @@ impl Stars<'_> {
         }
     }
 
-    /// With the query's own common table expressions.
+    /// The same with the query's own common table expressions.
     fn within(&self, query: &Query) -> Self {
         let mut inner = self.clone();
         for table in query.with.iter().flat_map(|with| &with.cte_tables) {
@@ -238,7 +238,7 @@ impl Stars<'_> {
         inner
     }
 
-    /// What the query's own `*`s bring along.
+    /// The metadata columns that the query's own `*`s add.
     fn of_query(&self, query: &Query) -> Carried {
         self.within(query).of_body(&query.body)
     }
@@ -257,7 +257,7 @@ impl Stars<'_> {
         }
     }
 
-    /// The tables of FROM under the names that they have there.
+    /// The tables of FROM under their names there.
     fn relations(&self, from: &[TableWithJoins]) -> Vec<(String, Carried)> {
         let tables = from
             .iter()
@@ -294,12 +294,12 @@ impl Stars<'_> {
     }
 }
 
-/// What one item of a select list brings along, if it is a `*`.
+/// The metadata columns that one item of a select list adds, if it is a `*`.
 fn of_star(item: &SelectItem, relations: &[(String, Carried)]) -> Carried {
     let (options, carried) = match item {
         SelectItem::Wildcard(options) => {
             let all = || relations.iter().flat_map(|(_, carried)| carried.iter().copied());
-            // Of two tables that both have a column, neither can be left out by its name alone.
+            // Of two tables that both have a column, neither's can be excluded by its name alone.
             let once = all().filter(|name| all().filter(|other| other == name).count() == 1);
             (options, once.collect::<Carried>())
         }
@@ -313,7 +313,7 @@ fn of_star(item: &SelectItem, relations: &[(String, Carried)]) -> Carried {
     carried.into_iter().filter(|name| !excluded.contains(*name)).collect()
 }
 
-/// What the query's author leaves out already.
+/// The columns that the query itself excludes.
 fn excluded(options: &WildcardAdditionalOptions) -> HashSet<String> {
     use datafusion::sql::sqlparser::ast::ExcludeSelectItem::{Multiple, Single};
     let mut names = HashSet::new();

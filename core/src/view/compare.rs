@@ -1,4 +1,4 @@
-//! Comparing two answers of one view, as exactly as its aggregates allow.
+//! Comparison of two answers of one view, as exact as its aggregates allow.
 
 use std::collections::HashMap;
 
@@ -14,15 +14,16 @@ use super::Exactness;
 /// A row or value in which two answers differ.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
-    /// The row's text on either side; `None` where it is missing.
+    /// The row's text on the left; `None` where it is missing.
     pub left: Option<String>,
+    /// The row's text on the right; `None` where it is missing.
     pub right: Option<String>,
 }
 
-/// Rows of `left` and `right` that differ, as multisets; `columns` says how exactly each column has to agree.
+/// Returns the rows of `left` and `right` that differ, as multisets; `columns` gives the exactness of each column.
 ///
-/// Rows are matched by their exact columns, to the bit. What comes from a sketch only has to be there or be null on
-/// both sides: sketches are compared by [`View::compare_sketches`](super::View::compare_sketches).
+/// Rows are matched by their exact columns, to the bit. Values of sketches only have to be both present or both null:
+/// sketches are compared by [`View::compare_sketches`](super::View::compare_sketches).
 pub fn compare_answers(
     schema: &SchemaRef,
     left: &[RecordBatch],

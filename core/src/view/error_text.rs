@@ -1,4 +1,4 @@
-//! DataFusion's reasons in our words.
+//! DataFusion's errors in the words of this program.
 
 use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::logical_expr::{Expr, ExprSchemable};
@@ -7,7 +7,7 @@ use super::exactness::function;
 use super::foldable::Refusal;
 use crate::pipeline::sql_type;
 
-/// Why `expr`, an aggregate function over `input`, is not folded: `error` came up when it was tried.
+/// The refusal of `expr`, an aggregate function over `input` whose trial failed with `error`.
 pub(super) fn cannot_fold(expr: &Expr, input: &DFSchema, error: &DataFusionError) -> Refusal {
     let Some(call) = function(expr) else {
         return Refusal { message: format!("`{expr}` cannot be folded: {}", reason(error)), hint: OTHER.to_owned() };
@@ -34,7 +34,7 @@ fn hint(name: &str, distinct: bool, arguments: usize) -> &'static str {
     }
 }
 
-/// The first line of what DataFusion says, without its prefix, in lower case.
+/// The first line of DataFusion's message, without its prefix, in lower case.
 fn reason(error: &DataFusionError) -> String {
     let text = match error.find_root() {
         DataFusionError::NotImplemented(text)
@@ -54,7 +54,8 @@ fn reason(error: &DataFusionError) -> String {
     }
 }
 
-/// A call that no function of its name takes: what the planner says of it names candidates in Rust's words.
+/// The refusal of a call whose function takes no such arguments: the planner's message names candidates in Rust's
+/// terms.
 pub(super) fn no_such_call(error: &DataFusionError) -> Option<Refusal> {
     let text = error.find_root().strip_backtrace();
     if let Some((_, types)) = text.split_once("Cannot automatically convert ") {
@@ -71,7 +72,7 @@ pub(super) fn no_such_call(error: &DataFusionError) -> Option<Refusal> {
     })
 }
 
-/// Arrow's names of types as SQL has them, inside of a text.
+/// Replaces arrow's names of types in a text by those of SQL.
 fn in_sql(types: &str) -> String {
     const NAMES: [(&str, &str); 14] = [
         ("LargeUtf8", "VARCHAR"),

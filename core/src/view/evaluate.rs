@@ -1,4 +1,5 @@
-//! Evaluating expressions whose failure harms one row: which failures are a row's, and which expression it was.
+//! Evaluation of expressions whose failure affects one row: the failures that belong to a row, and the expression that
+//! failed.
 
 use std::sync::Arc;
 
@@ -17,14 +18,14 @@ use datafusion::physical_plan::PhysicalExpr;
 
 use crate::functions;
 
-/// Whether the values of a row can be what failed. What is wrong with the plan or a file is not a row's.
+/// Whether the error can come from the values of a row. An error of the plan or of a file cannot.
 pub(super) fn is_of_a_row(error: &DataFusionError) -> bool {
     match error.find_root() {
         DataFusionError::ArrowError(error, _) => !matches!(
             error.as_ref(),
             ArrowError::IoError(..) | ArrowError::MemoryError(_) | ArrowError::SchemaError(_) | ArrowError::IpcError(_)
         ),
-        // What takes too much memory at once may fit in parts.
+        // A batch that takes too much memory as a whole may fit in parts.
         DataFusionError::Execution(_)
         | DataFusionError::Plan(_)
         | DataFusionError::External(_)
@@ -33,7 +34,7 @@ pub(super) fn is_of_a_row(error: &DataFusionError) -> bool {
     }
 }
 
-/// Whether no value of any row can make it fail: comparisons of columns and constants, and what connects them.
+/// Whether no value of any row can make `expr` fail: comparisons of columns and constants, and their connectives.
 pub(super) fn cannot_fail(expr: &Arc<dyn PhysicalExpr>) -> bool {
     let compares = |binary: &BinaryExpr| {
         use Operator::{And, Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq, Or};
@@ -50,7 +51,7 @@ pub(super) fn cannot_fail(expr: &Arc<dyn PhysicalExpr>) -> bool {
     known && expr.children().into_iter().all(cannot_fail)
 }
 
-/// The message of an error, in one line and without what wraps it.
+/// The message of an error, in one line and without its wrappers.
 pub(super) fn message(error: &DataFusionError) -> String {
     let text = match error.find_root() {
         DataFusionError::ArrowError(error, _) => error.to_string(),
@@ -60,12 +61,12 @@ pub(super) fn message(error: &DataFusionError) -> String {
     text.lines().next().unwrap_or_default().trim().to_owned()
 }
 
-/// What `future` gives; a panic in it is an error of execution.
+/// Runs `future`; a panic in it becomes an error of execution.
 pub(super) async fn caught<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     crate::catch_panic::while_waiting(future).await.unwrap_or_else(|said| Err(panicked(&said)))
 }
 
-/// The same for work that does not wait.
+/// The same for synchronous work.
 pub(super) fn caught_now<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     crate::catch_panic::now(work).unwrap_or_else(|said| Err(panicked(&said)))
 }
@@ -74,12 +75,12 @@ fn panicked(said: &str) -> DataFusionError {
     DataFusionError::Execution(format!("panicked: {said}"))
 }
 
-/// The innermost part of `expr` that fails on `row`, and what it reads there.
+/// The innermost part of `expr` that fails on `row`, and the values that it reads there.
 pub(super) fn failing(expr: &Arc<dyn PhysicalExpr>, row: &RecordBatch) -> Option<(String, String)> {
     if caught_now(|| expr.evaluate(row)).is_ok() {
         return None;
     }
-    // Of these, a part that fails alone need not be what was evaluated.
+    // A part of a lazy expression that fails alone need not have been evaluated.
     if !is_lazy(expr)
         && let Some(inner) = expr.children().into_iter().find_map(|child| failing(child, row))
     {

@@ -1,16 +1,16 @@
-//! How exactly two foldings of the same rows agree, by aggregate function.
+//! Exactness: how closely two foldings of the same rows agree, by aggregate function.
 
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::AggregateFunction;
 
 use crate::functions::aggregates;
 
-/// Ordered from best to worst: a view is as exact as its least exact aggregate.
+/// The exactness of an answer, from best to worst: a view is as exact as its least exact aggregate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exactness {
-    /// Identical to the bit: counts, sums of whatever type, min, max, distinct sets, HLL, ordered values.
+    /// Equal to the bit: counts, sums of every type, min, max, distinct sets, HLL, ordered values.
     Bits,
-    /// Sketches (t-digest): within their error.
+    /// Equal within the error of a sketch (t-digest).
     Sketch,
 }
 
@@ -20,12 +20,12 @@ impl Exactness {
         matches!(function, "approx_percentile_cont" | "approx_percentile_cont_with_weight" | "approx_median")
     }
 
-    /// Of one aggregate.
+    /// The exactness of one aggregate.
     pub(super) fn of(function: &AggregateFunction) -> Self {
         Self::of_function(function.func.name())
     }
 
-    /// The same, of the function with this name.
+    /// The exactness of the function with this name.
     pub(super) fn of_function(name: &str) -> Self {
         if Self::is_sketch(name) || aggregates::is_sketch(name) { Self::Sketch } else { Self::Bits }
     }

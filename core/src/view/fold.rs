@@ -1,9 +1,9 @@
-//! Running a view's fold plan on batches of its stream: one plan for both layers, so that which rows fail does not
-//! depend on the layer.
+//! A view's fold plan, run on batches of its stream: one plan for both layers, so that the rows that fail do not depend
+//! on the layer.
 //!
-//! A row fails if its evaluation fails when it is alone. A batch evaluates for each row at least what the row alone
-//! would, so a batch that succeeds has no such row, and one that fails is halved until they are found: where batches
-//! begin and end makes no difference.
+//! A row fails if its evaluation fails when it is alone. A batch evaluates for each row at least as much as the row
+//! alone would, so a batch that succeeds has no such row, and one that fails is halved until they are found: the
+//! boundaries of batches make no difference.
 
 use std::sync::Arc;
 
@@ -28,17 +28,17 @@ use super::table::{Evaluated, Table};
 use crate::pipeline::OnError;
 use crate::record::column::{OFFSET, PARTITION};
 
-/// Rows of the stream -> rows that the aggregate reads.
+/// The plan from rows of the stream to rows that the aggregate reads.
 #[derive(Debug)]
 pub(super) struct FoldPlan {
-    /// Over [`BatchInput`], one partition.
+    /// The plan over [`BatchInput`], with one partition.
     physical: Arc<dyn ExecutionPlan>,
-    /// Whether it can run on the next batch as it is, see [`super::joins`].
+    /// Whether it can run on the next batch without a reset, see [`super::joins`].
     keeps_nothing: bool,
     context: Arc<TaskContext>,
-    /// The stream's columns that it reads, ascending.
+    /// Indices of the stream's columns that it reads, ascending.
     reads: Vec<usize>,
-    /// Over the stream's columns; rows for which it is not true make no difference.
+    /// A condition over the stream's columns; rows for which it is not true make no difference.
     filter: Option<Arc<dyn PhysicalExpr>>,
 }
 
@@ -61,8 +61,8 @@ impl FoldPlan {
     }
 }
 
-/// What the filter right above the stream asks for, if it is the only reader and no row can fail in it: a row that is
-/// not read because of it then neither passes nor fails.
+/// The condition of the filter right above the stream, if that is the only reader and no row can fail in it: a row that
+/// is skipped because of it then neither passes nor fails.
 fn filter_of(plan: &Arc<dyn ExecutionPlan>) -> Option<Arc<dyn PhysicalExpr>> {
     let children = plan.children();
     let reading: Vec<_> = children.into_iter().filter(|child| reads_stream(child)).collect();
@@ -90,13 +90,13 @@ fn columns_read(plan: &Arc<dyn ExecutionPlan>, reads: &mut Vec<usize>) {
     plan.children().into_iter().for_each(|child| columns_read(child, reads));
 }
 
-/// The leaf of a fold plan: yields the batch that the task context carries.
+/// The input node of a fold plan: yields the batch of the task context.
 #[derive(Debug)]
 pub(super) struct BatchInput {
     pub(super) schema: SchemaRef,
 }
 
-/// What [`BatchInput`] yields.
+/// The batch that [`BatchInput`] yields.
 #[derive(Debug, Default)]
 struct Slot(Mutex<Option<RecordBatch>>);
 
@@ -126,20 +126,20 @@ impl PartitionStream for BatchInput {
     }
 }
 
-/// After so many runs a folder starts its plan anew: every run adds to the plan's metrics, and a folder lives as long
-/// as the process.
+/// Number of runs after which a folder replaces its plan: every run adds to the plan's metrics, and a folder lives as
+/// long as the process.
 const RUNS_PER_PLAN: usize = 1024;
 
-/// Why rows were not folded.
+/// The reason why rows were not folded.
 #[derive(Debug, thiserror::Error)]
 pub enum FoldError {
-    /// Of a view with `on_error = 'stop'`: all rows before this one were folded, and none from it on.
+    /// A row failed in a view with `on_error = 'stop'`: all rows before it were folded, and none from it on.
     #[error("{0}")]
     Row(RowError),
-    /// A row fails, and where it is in the log was not read.
+    /// A row failed, and its partition and offset were not read.
     #[error("a row fails, and its partition and offset were not read")]
     Unplaced,
-    /// Nothing of the view can be folded; what the folder holds may have a part of a batch.
+    /// Nothing of the view can be folded; the folder may contain a part of a batch.
     #[error("it cannot be folded: {}", .0.strip_backtrace())]
     Plan(#[from] DataFusionError),
 }
@@ -154,7 +154,7 @@ pub struct Folder {
     runs: usize,
     held: Held,
     errors: RowErrors,
-    /// Whether the plan is known to run on no rows: then what fails on a row is the row's.
+    /// Whether the plan is known to run on no rows: then a failure on a row belongs to the row.
     is_sound: bool,
 }
 
@@ -164,13 +164,14 @@ enum Held {
     Rows(Vec<RecordBatch>),
 }
 
-/// Rows with everything evaluated that can fail because of one of them.
+/// Rows with every expression evaluated that a row can make fail.
 enum Ready {
     Groups(Vec<Evaluated>),
     Rows(Vec<RecordBatch>),
 }
 
 impl Folder {
+    /// A folder without rows.
     pub fn new(view: &Arc<View>) -> Result<Self> {
         let held = match &view.aggregation {
             Some(aggregation) => Held::Groups(Box::new(Table::new(aggregation)?)),
@@ -183,12 +184,12 @@ impl Folder {
         Ok(Self { view, plan, slot, context, runs: 0, held, errors: RowErrors::default(), is_sound: false })
     }
 
-    /// Folds decoded rows of the stream, which have its columns in its order; those that the view does not read
-    /// ([`View::columns_read`]) may hold anything, besides partition and offset. Rows that fail are left out, see
+    /// Folds decoded rows of the stream, which have its columns in its order; columns that the view does not read
+    /// ([`View::columns_read`]) may hold anything, except partition and offset. Rows that fail are left out, see
     /// [`Folder::take_errors`].
     ///
     /// # Errors
-    /// [`FoldError::Row`] at the first row that fails, if the view is to stop there.
+    /// [`FoldError::Row`] at the first row that fails, if the view's `on_error` is `stop`.
     pub async fn fold(&mut self, rows: &RecordBatch) -> Result<(), FoldError> {
         if rows.num_rows() == 0 {
             return Ok(());
@@ -202,10 +203,10 @@ impl Folder {
         folded
     }
 
-    /// Folds `rows`, of which one or more fail: parts that succeed as they are, and each of the others alone.
+    /// Folds `rows`, some of which fail: parts that succeed as a whole, and each failing row alone.
     async fn fold_by_halves(&mut self, rows: &RecordBatch, first: DataFusionError) -> Result<(), FoldError> {
         if !self.is_sound {
-            // A plan that fails without any row fails because of none.
+            // A plan that fails without any row does not fail because of one.
             self.evaluate(&rows.slice(0, 0)).await?;
             self.is_sound = true;
         }
@@ -233,7 +234,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Runs the fold plan on `rows` and evaluates what the aggregate reads of them. Changes nothing that is held.
+    /// Runs the fold plan on `rows` and evaluates the aggregate's expressions. Changes no state.
     async fn evaluate(&mut self, rows: &RecordBatch) -> Result<Ready> {
         self.runs += 1;
         if !self.view.fold.keeps_nothing || self.runs.is_multiple_of(RUNS_PER_PLAN) {
@@ -269,7 +270,7 @@ impl Folder {
         }
     }
 
-    /// What is to be said of a row that fails.
+    /// Describes a row that fails.
     async fn describe(&mut self, row: &RecordBatch, error: &DataFusionError) -> Result<RowError, FoldError> {
         let (partition, offset) = place(row)?;
         self.slot.put(Some(row.clone()));
@@ -281,7 +282,7 @@ impl Folder {
         Ok(RowError::new(partition, offset, [expression, message(error), value]))
     }
 
-    /// The state of what was folded since the last call.
+    /// Takes the state of the rows folded since the last call.
     pub fn take_state(&mut self) -> Result<Vec<RecordBatch>> {
         match &mut self.held {
             Held::Groups(table) => Ok(vec![table.take_state()?]),
@@ -289,7 +290,7 @@ impl Folder {
         }
     }
 
-    /// The rows that were left out since the last call.
+    /// Takes the rows that were left out since the last call.
     pub fn take_errors(&mut self) -> RowErrors {
         std::mem::take(&mut self.errors)
     }
@@ -299,7 +300,7 @@ impl Folder {
         &self.errors
     }
 
-    /// Bytes held since the last [`Folder::take_state`].
+    /// Bytes in memory since the last [`Folder::take_state`].
     pub fn size(&self) -> usize {
         let held = match &self.held {
             Held::Groups(table) => table.size(),
@@ -309,7 +310,7 @@ impl Folder {
     }
 }
 
-/// The two parts of a range, the first one last; none of a single row, which cannot be halved.
+/// The two halves of a range, the first one last; none for a single row, which cannot be halved.
 fn halves(from: usize, n: usize) -> Vec<(usize, usize)> {
     match n {
         0 => vec![],
@@ -318,7 +319,7 @@ fn halves(from: usize, n: usize) -> Vec<(usize, usize)> {
     }
 }
 
-/// Where the record is in the log.
+/// The partition and offset of a record.
 fn place(row: &RecordBatch) -> Result<(i32, i64), FoldError> {
     let partition = row.column_by_name(PARTITION).and_then(|c| c.as_primitive_opt::<Int32Type>());
     let offset = row.column_by_name(OFFSET).and_then(|c| c.as_primitive_opt::<Int64Type>());
@@ -330,7 +331,7 @@ fn place(row: &RecordBatch) -> Result<(i32, i64), FoldError> {
     }
 }
 
-/// The expression that fails in the node of `plan` that is nearest to its input.
+/// The expression that fails in the node of `plan` nearest to its input.
 async fn find_in_plan(plan: &Arc<dyn ExecutionPlan>, context: &Arc<TaskContext>) -> Option<(String, String)> {
     for child in plan.children() {
         if let Some(found) = Box::pin(find_in_plan(child, context)).await {
@@ -347,7 +348,7 @@ async fn find_in_plan(plan: &Arc<dyn ExecutionPlan>, context: &Arc<TaskContext>)
     find(&expressions, plan.children().first()?, context).await
 }
 
-/// The one of `expressions` that fails on what `input` gives.
+/// The one of `expressions` that fails on the rows of `input`.
 async fn find(
     expressions: &[Arc<dyn PhysicalExpr>],
     input: &Arc<dyn ExecutionPlan>,

@@ -1,4 +1,4 @@
-//! Folding a whole table of the stream's rows, with as many tasks as its scan has partitions.
+//! Folding of a whole table of the stream's rows, with as many tasks as its scan has partitions.
 
 use std::sync::Arc;
 
@@ -17,13 +17,13 @@ use super::View;
 use super::fold::{FoldError, Folder};
 use super::row_errors::RowErrors;
 
-/// Pieces that wait to be taken.
+/// Pieces that may wait for their reader.
 const AHEAD: usize = 4;
 
-/// What a fold gives.
+/// A piece of the result of a fold.
 #[derive(Debug)]
 pub enum Piece {
-    /// A state of some of the rows; of a view of rows, as they come.
+    /// A state of some of the rows; for a view of rows, the rows themselves.
     State(Vec<RecordBatch>),
     /// Rows that were left out.
     Errors(RowErrors),
@@ -40,12 +40,12 @@ impl TableFold {
     /// The next piece; `None` at the end. States of an aggregate are not merged: there is one for each task.
     ///
     /// # Errors
-    /// When a task failed: then the pieces before are of no use.
+    /// When a task failed: then the earlier pieces are of no use.
     pub async fn next(&mut self) -> Result<Option<Piece>, FoldError> {
         if let Some(piece) = self.pieces.recv().await {
             return Ok(Some(piece));
         }
-        // All have ended, well or not.
+        // All tasks have ended, well or not.
         while let Some(ended) = self.tasks.join_next().await {
             ended.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))??;
         }
@@ -55,8 +55,8 @@ impl TableFold {
 
 /// Folds all rows of `table`, which has the columns of the view's stream.
 ///
-/// With `places`, partition and offset are read too: they are needed where a row fails, and only there. Without them a
-/// row that fails is the error that says so, see [`needs_places`].
+/// With `places`, partition and offset are read too: they are needed only where a row fails. Without them such a row
+/// gives [`FoldError::Unplaced`].
 pub async fn fold_table(
     view: &Arc<View>,
     table: &dyn TableProvider,
@@ -101,16 +101,16 @@ async fn fold_partition(
             return Ok(());
         }
     }
-    // Nobody waits for it if the fold was given up.
+    // Nobody reads it if the fold was dropped.
     let _ = output.send(Piece::State(folder.take_state()?)).await;
     Ok(())
 }
 
-/// Puts columns of a stream that were read at their places among those that were not, which are null.
+/// Adds null columns for those that were not read.
 struct Widen {
     schema: SchemaRef,
     columns: Vec<usize>,
-    /// Of as many rows as the largest batch so far.
+    /// Null columns as long as the largest batch so far.
     nulls: Vec<ArrayRef>,
     rows: usize,
 }

@@ -1,8 +1,8 @@
-//! What can be folded: walks a view's plan from the stream upwards and finds where fold ends and finish begins,
-//! or says which clause stands in the way and what to write instead.
+//! The check whether a view can be folded: walks its plan from the stream upwards and finds the boundary of fold and
+//! finish, or the clause that prevents it and its replacement.
 //!
-//! It is a list of what is allowed: a node or an expression that is not named here is refused, since nobody has
-//! thought about what folding it in pieces would answer.
+//! The nodes and expressions here are the permitted ones: any other is refused, because folding it in pieces has not
+//! been considered.
 
 use std::collections::HashSet;
 
@@ -17,10 +17,12 @@ use crate::view::allowed_nodes::Place;
 use crate::view::nondeterminism;
 use crate::view::split_plan::scanned_tables;
 
-/// Why a view cannot be folded.
+/// The reason why a view cannot be folded, and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
+    /// The reason, in lower case and without a full stop.
     pub message: String,
+    /// The SQL to write instead.
     pub hint: String,
 }
 
@@ -28,25 +30,25 @@ pub(super) fn refuse<T>(message: impl Into<String>, hint: impl Into<String>) -> 
     Err(Refusal { message: message.into(), hint: hint.into() })
 }
 
-/// What a part of the plan is, seen from below.
+/// The kind of a part of the plan, seen from below.
 #[derive(Debug)]
 enum Part {
-    /// Reads lookups or constants only.
+    /// The part reads lookups or constants only.
     Static,
-    /// Row by row over this stream: foldable so far.
+    /// The part works row by row over this stream: foldable so far.
     Rows(String),
-    /// A cut was found in here. `blocked_by` is set when what stands on the rows is no aggregate.
+    /// The part contains a cut. `blocked_by` is set when the node on top of the rows is no aggregate.
     Cut { at: *const LogicalPlan, blocked_by: Option<&'static str> },
 }
 
-/// Where fold ends.
+/// The node at which fold ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CutPoint {
-    /// At this node, an [`Aggregate`].
+    /// This node, an [`Aggregate`].
     Aggregate(*const LogicalPlan),
-    /// Below this node: what it reads are the rows of the view.
+    /// The input of this node: its rows are those of the view.
     Below(*const LogicalPlan),
-    /// The whole plan is row by row.
+    /// The top: the whole plan works row by row.
     Top,
 }
 
@@ -130,7 +132,7 @@ impl Walk<'_> {
     }
 }
 
-/// Several inputs that read streams, one below the other.
+/// Combines several inputs that read streams.
 fn union(reading: Vec<(usize, Part)>) -> Result<Part, Refusal> {
     let mut streams = HashSet::new();
     for (_, part) in reading {
@@ -229,7 +231,7 @@ fn over_rows(plan: &LogicalPlan, side: usize, stream: String) -> Result<Part, Re
     }
 }
 
-/// An outer join that also keeps lookup rows without a match would keep them once per fold.
+/// Refuses an outer join that also keeps lookup rows without a match: it would keep them once per fold.
 fn keeps_only_stream_rows(join: JoinType, stream_side: usize) -> Result<(), Refusal> {
     let folds = match join {
         JoinType::Inner => true,
@@ -246,8 +248,8 @@ fn keeps_only_stream_rows(join: JoinType, stream_side: usize) -> Result<(), Refu
     )
 }
 
-/// What a row of the stream is joined or compared with has to be the same whenever a row is folded: in both layers,
-/// today and after a restart.
+/// Refuses a lookup side whose rows may differ between foldings: they must be the same in both layers, today and after
+/// a restart.
 pub(super) fn same_each_time(lookup: &LogicalPlan) -> Result<(), Refusal> {
     let mut refusal = None;
     let walked = lookup.apply_with_subqueries(|node| {
@@ -274,7 +276,7 @@ pub(super) fn same_each_time(lookup: &LogicalPlan) -> Result<(), Refusal> {
     }
 }
 
-/// Functions whose value depends on the order of rows have to be told which.
+/// Refuses functions whose value depends on the order of rows when no order is given.
 fn order_is_given(aggregate: &Aggregate) -> Result<(), Refusal> {
     for function in aggregate.aggr_expr.iter().filter_map(function) {
         let name = function.func.name();
@@ -334,7 +336,7 @@ fn counts_from_one(n: &Expr) -> bool {
     matches!(n, Expr::Literal(ScalarValue::Int64(Some(n)), _) if *n != 0)
 }
 
-/// The node that a cut point names, and `plan` with that node replaced by `leaf`.
+/// The node of a cut point, and `plan` with that node replaced by `leaf`.
 pub(super) fn replace(
     plan: &LogicalPlan,
     at: *const LogicalPlan,

@@ -30,8 +30,8 @@ fn swap_joins(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     .data()
 }
 
-/// Whether `plan` may run on one batch after the other as it is: no node keeps anything of one batch, other than
-/// the hashed lookup.
+/// Whether `plan` may run on one batch after the other without a reset: no node keeps anything of a batch, except the
+/// hashed lookup.
 pub(super) fn runs_again(plan: &Arc<dyn ExecutionPlan>) -> bool {
     if !reads_stream(plan) {
         return false;
@@ -40,7 +40,7 @@ pub(super) fn runs_again(plan: &Arc<dyn ExecutionPlan>) -> bool {
         return true;
     }
     if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
-        // Of these, no row is decided by what the build side has seen of earlier batches.
+        // In these, no row depends on the build side's memory of earlier batches.
         let by_probe =
             matches!(join.join_type(), JoinType::Inner | JoinType::Right | JoinType::RightSemi | JoinType::RightAnti);
         return by_probe && !reads_stream(join.left()) && runs_again(join.right());

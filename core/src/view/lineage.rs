@@ -1,4 +1,4 @@
-//! Which columns of an answer come from which aggregates, and so how exactly two answers agree in each.
+//! The lineage of an answer's columns: the aggregates that they come from, and so the exactness of each.
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema};
@@ -7,7 +7,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use super::exactness::Exactness;
 use crate::view::split_plan::LEAF;
 
-/// Exactness of every column of `plan`, whose leaf has columns as exact as `leaf` says.
+/// The exactness of every column of `plan`, whose input has columns of exactness `leaf`.
 ///
 /// A node that is not known here makes all its columns as inexact as the least exact one below.
 pub(super) fn columns(plan: &LogicalPlan, leaf: &[Exactness]) -> Vec<Exactness> {

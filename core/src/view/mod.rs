@@ -1,4 +1,4 @@
-//! Views: one SQL definition, cut in two where its lowest aggregate stands.
+//! Views: one SQL definition, cut in two at its lowest aggregate.
 //!
 //! ```text
 //!      finish plan   SELECT, HAVING, ORDER BY, windows, a second aggregate ..
@@ -12,9 +12,9 @@
 //! The law that the layers rest on, for every way to cut the rows and every order of the pieces:
 //! `finish([fold(a ++ b)]) == finish([fold(a), fold(b)])`.
 //!
-//! [`plan`] makes a [`View`] from SQL or says why it cannot be folded; a [`Folder`] folds batches of a stream
-//! into a state; [`fold_table`] folds a whole table with all cores; [`View::merge`] and [`View::finish`] do what
-//! their names say.
+//! [`plan`] makes a [`View`] from SQL or says why it cannot be folded; a [`Folder`] folds batches of a stream into a
+//! state; [`fold_table`] folds a whole table with all cores; [`View::merge`] and [`View::finish`] merge states and turn
+//! them into answers.
 
 mod aggregation;
 mod allowed_nodes;
@@ -73,37 +73,41 @@ pub use trial::{Trial, try_out};
 /// A view over one stream that both layers fold.
 #[derive(Debug)]
 pub struct View {
+    /// Name in SQL.
     pub name: ViewName,
+    /// The stream that it reads.
     pub stream: StreamName,
     /// The query as written.
     pub sql: String,
-    /// What becomes of a record whose evaluation fails.
+    /// The handling of a record whose evaluation fails.
     pub on_error: OnError,
-    /// States of different fingerprints never meet: covers the SQL, the stream, the lookups and the engine.
+    /// Hash of the SQL, the stream, the lookups and the engine: states of different fingerprints never meet.
     pub fingerprint: String,
-    /// How exactly the answers of two foldings of the same rows agree.
+    /// The exactness of the least exact aggregate, see [`Exactness`].
     pub exactness: Exactness,
     leaf_exactness: Vec<Exactness>,
     answer_exactness: Vec<Exactness>,
-    /// What the rows do not decide, see [`View::loose`].
+    /// The parts of the answer that the rows do not decide, see [`View::loose`].
     loose: Vec<String>,
-    /// Whether a value of the answer grows with a number of a row, as `repeat(x, n)` does.
+    /// Whether a value of the answer grows with a number in a row, as `repeat(x, n)` does.
     grows: bool,
-    /// Rows of the stream -> rows that the aggregate reads; planned, so that it can be run on any batch.
+    /// The plan from rows of the stream to rows that the aggregate reads; it can be run on any batch.
     fold: fold::FoldPlan,
-    /// `None`: a view of rows, whose state is the rows themselves.
+    /// The aggregate; `None` for a view of rows, whose state is the rows themselves.
     aggregation: Option<Arc<Aggregation>>,
     state_schema: SchemaRef,
-    /// Schema of the finish plan's leaf: what `finish` returns.
+    /// Schema of the finish plan's input: the result of `finish`.
     leaf_schema: SchemaRef,
-    /// Everything above the aggregate, over a leaf named [`split::LEAF`].
+    /// The plan above the aggregate, over a table named [`split::LEAF`].
     finish_plan: LogicalPlan,
 }
 
-/// A view over other views only: nothing is folded, its query is run over theirs.
+/// A view over other views only: it is not folded, and its query is run over theirs.
 #[derive(Debug, Clone)]
 pub struct DerivedView {
+    /// Name in SQL.
     pub name: ViewName,
+    /// The query as written.
     pub sql: String,
     /// Schema of its answer.
     pub schema: SchemaRef,
@@ -115,24 +119,24 @@ impl View {
         Arc::clone(&self.state_schema)
     }
 
-    /// Schema of what [`View::finish`] returns, columns named `c0, c1, ..`; the first
-    /// [`View::group_columns`] of them are the group columns.
+    /// Schema of the result of [`View::finish`], with columns named `c0, c1, ..`; the first [`View::group_columns`] of
+    /// them are the group columns.
     pub fn leaf_schema(&self) -> SchemaRef {
         Arc::clone(&self.leaf_schema)
     }
 
-    /// The columns of the stream that folding reads, ascending.
+    /// Indices of the stream's columns that folding reads, ascending.
     pub fn columns_read(&self) -> &[usize] {
         self.fold.reads()
     }
 
     /// A condition over the columns of the stream: rows for which it is not true need not be folded. None where every
-    /// row has to be seen.
+    /// row is needed.
     pub fn filter_of_rows(&self) -> Option<&Arc<dyn PhysicalExpr>> {
         self.fold.filter()
     }
 
-    /// How many leading columns of a state are group columns, and so can be filtered before finish.
+    /// Number of leading columns of a state that are group columns, and so can be filtered before finish.
     ///
     /// A state of rows can be filtered by any of its columns.
     pub fn group_columns(&self) -> usize {
@@ -149,23 +153,23 @@ impl View {
         Arc::new(self.finish_plan.schema().as_arrow().clone())
     }
 
-    /// How exactly two answers agree, by column of [`View::answer_schema`].
+    /// The exactness of each column of [`View::answer_schema`].
     pub fn answer_exactness(&self) -> &[Exactness] {
         &self.answer_exactness
     }
 
-    /// What the rows alone do not decide of the answer, such as LIMIT among rows that ORDER BY puts level. When there
-    /// is any, two right answers may differ, and only what [`View::finish`] returns can be compared.
+    /// The parts of the answer that the rows alone do not decide, such as LIMIT among rows that ORDER BY puts level. If
+    /// there are any, two right answers may differ, and only the results of [`View::finish`] can be compared.
     pub fn loose(&self) -> &[String] {
         &self.loose
     }
 
-    /// The same, by column of [`View::leaf_schema`].
+    /// The exactness of each column of [`View::leaf_schema`].
     pub fn leaf_exactness(&self) -> &[Exactness] {
         &self.leaf_exactness
     }
 
-    /// Merges states into one without repeated groups. States of rows are only put one after the other.
+    /// Merges states into one without repeated groups. States of rows are only concatenated.
     pub fn merge(&self, states: &[RecordBatch]) -> Result<Vec<RecordBatch>> {
         let Some(aggregation) = &self.aggregation else {
             return Ok(states.iter().filter(|s| s.num_rows() > 0).cloned().collect());
@@ -206,7 +210,7 @@ impl View {
         })
     }
 
-    /// The view's query over `leaf`, a table of [`View::leaf_schema`] that holds finished states.
+    /// The plan of the view's query over `leaf`, a table of [`View::leaf_schema`] that holds finished states.
     pub fn answer_plan(&self, leaf: Arc<dyn TableProvider>) -> Result<LogicalPlan> {
         split_plan::with_leaf(&self.finish_plan, leaf)
     }

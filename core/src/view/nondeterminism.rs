@@ -1,6 +1,6 @@
-//! Answers that the rows alone do not decide: which of two rows that ORDER BY puts level comes first, and in which
-//! order doubles are added above the cut. Two foldings of the same rows may then answer differently, and both are
-//! right, so `check` warns and `verify` compares what is below.
+//! Answers that the rows alone do not decide: the order of rows that ORDER BY puts level, and the order in which
+//! doubles are added above the cut. Two foldings of the same rows may then answer differently, and both are right, so
+//! `check` warns and `verify` compares the states below.
 
 use datafusion::logical_expr::expr::{Sort, WindowFunction};
 use datafusion::logical_expr::{
@@ -11,7 +11,7 @@ use super::exactness::{Exactness, function};
 use super::order::{ORDERED, is_set};
 use crate::record::column::{OFFSET, PARTITION};
 
-/// What is not decided in the nodes of `plan` above the node at `cut`, which is not looked at.
+/// The undecided parts of the nodes of `plan` above the node at `cut`, which is not included.
 pub(super) fn above(plan: &LogicalPlan, cut: *const LogicalPlan) -> Vec<String> {
     let mut found = vec![];
     collect(plan, cut, &mut found);
@@ -28,7 +28,7 @@ fn collect(plan: &LogicalPlan, cut: *const LogicalPlan, found: &mut Vec<String>)
     }
 }
 
-/// What this one node leaves open, if anything.
+/// The undecided part of this one node, if any.
 pub(super) fn of_node(plan: &LogicalPlan) -> Option<String> {
     match plan {
         LogicalPlan::Limit(limit) => (!is_decided(limit)).then(|| {
@@ -44,7 +44,7 @@ pub(super) fn of_node(plan: &LogicalPlan) -> Option<String> {
     }
 }
 
-/// Sums of doubles differ in their last digits when they are added in another order.
+/// Reports sums of doubles, which differ in their last digits when they are added in another order.
 fn of_sketches(plan: &LogicalPlan) -> Option<String> {
     let text = |name: &str| Some(format!("`{name}()` above the aggregate takes its rows in no fixed order"));
     match plan {
@@ -92,7 +92,7 @@ fn is_decided(limit: &Limit) -> bool {
     }
 }
 
-/// Whether no two rows of `input` have the same values of `columns`, or only rows that are the same all over.
+/// Whether rows of `input` with equal `columns` are equal all over.
 fn tell_apart(columns: &[&Expr], input: &LogicalPlan) -> bool {
     let schema = input.schema();
     let indices: Vec<usize> = columns
@@ -114,7 +114,7 @@ fn tell_apart(columns: &[&Expr], input: &LogicalPlan) -> bool {
     unique || of_record || (0..width).all(is_there) || input.max_rows().is_some_and(|rows| rows <= 1)
 }
 
-/// Whether each record of the stream is in `plan` at most once.
+/// Whether each record of the stream gives at most one row of `plan`.
 fn is_row_per_record(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::TableScan(_) => true,
@@ -146,7 +146,7 @@ fn orders_all(call: &WindowFunction, input: &LogicalPlan) -> bool {
     tell_apart(&columns, input)
 }
 
-/// Whether the function answers differently for rows that its ORDER BY puts level, or for all where it has none.
+/// Whether the function's answer depends on the order of rows that its ORDER BY puts level, or of all rows without one.
 fn depends_on_level_rows(call: &WindowFunction) -> bool {
     match &call.fun {
         WindowFunctionDefinition::WindowUDF(function) => {
@@ -158,7 +158,7 @@ fn depends_on_level_rows(call: &WindowFunction) -> bool {
     }
 }
 
-/// `ROWS` counts rows one by one; `RANGE` and `GROUPS` take those that are level together.
+/// Whether the frame counts single rows: `ROWS` does; `RANGE` and `GROUPS` take level rows together.
 fn cuts_between_rows(frame: &WindowFrame) -> bool {
     let unbounded = |bound: &WindowFrameBound| match bound {
         WindowFrameBound::Preceding(rows) | WindowFrameBound::Following(rows) => rows.is_null(),

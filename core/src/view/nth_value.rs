@@ -1,8 +1,8 @@
 //! `nth_value(x, n ORDER BY ..)` for rows that come in any order.
 //!
-//! DataFusion's own keeps the first n values that it is given and counts on its input being sorted as a whole; batches
-//! of a stream are not sorted against each other. Its state is two lists, and so is this one's: the values that may
-//! still be the n-th, and what they are ordered by.
+//! DataFusion's own keeps the first n values that it gets and relies on sorted input; batches of a stream are not
+//! sorted against each other. Its state is two lists, and so is this one's: the values that may still be the n-th, and
+//! their sort keys.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -55,12 +55,12 @@ struct NthValue {
     value: DataType,
     orderings: Fields,
     options: Vec<SortOptions>,
-    /// The first n, or the last n, of those that were settled, in order; behind them those that came since.
+    /// The first n, or the last n, settled rows, in order, followed by the rows added since.
     rows: Vec<Row>,
     settled: usize,
 }
 
-/// So many rows at least are sorted at once.
+/// Least number of rows that are sorted at once.
 const UNSETTLED: usize = 64;
 
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl NthValue {
         Ok(())
     }
 
-    /// Whether n rows are known that come before this one, from whichever end is counted.
+    /// Whether n rows are known that come before this one, from the end at which n is counted.
     fn is_beaten(&self, ordering: &[ScalarValue]) -> Result<bool> {
         if self.settled < self.n {
             return Ok(false);

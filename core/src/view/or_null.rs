@@ -18,7 +18,7 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
 use super::evaluate::{caught_now, is_of_a_row};
 
-/// `inner`, or NULL in the rows where it fails alone.
+/// `inner`, or NULL in the rows where it fails.
 #[derive(Debug, Clone)]
 struct OrNull {
     inner: Arc<dyn PhysicalExpr>,
@@ -95,7 +95,7 @@ impl OrNull {
     }
 }
 
-/// `expr` in which every part is NULL where it fails.
+/// `expr` with NULL for every part that fails.
 pub(super) fn expr_or_null(expr: &Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
     let wrapped = Arc::clone(expr).transform_up(|part| match part.is::<Column>() || part.is::<Literal>() {
         true => Ok(Transformed::no(part)),

@@ -1,5 +1,5 @@
-//! The order in which an aggregate takes its rows: where it matters, ties are decided by partition and offset, so that
-//! both layers pick the same row; where it does not, ORDER BY is dropped.
+//! The order in which an aggregate takes its rows: where it matters, partition and offset decide ties, so that both
+//! layers pick the same row; where it does not, ORDER BY is dropped.
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, Result};
@@ -19,7 +19,7 @@ pub(super) fn is_set(function: &str) -> bool {
 
 /// `expression` of an aggregate node over `input`, with `_partition, _offset` appended to every ORDER BY.
 ///
-/// A set is in the order of its values, as in PostgreSQL, whose hash order would differ from process to process.
+/// A set is ordered by its values, as in PostgreSQL; a hash order would differ from process to process.
 pub(super) fn break_ties(expression: Expr, input: &DFSchema) -> Result<Result<Expr, Refusal>> {
     let mut refusal = None;
     let rewritten = expression.transform_up(|expr| {

@@ -1,4 +1,4 @@
-//! Scalar functions that only exist until a plan is optimised, such as `arrow_cast`: replaced by what they stand for.
+//! Scalar functions that exist only until a plan is optimised, such as `arrow_cast`: replaced by their simplified form.
 
 use std::sync::Arc;
 

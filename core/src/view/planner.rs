@@ -1,4 +1,4 @@
-//! From a pipeline's SQL to planned views.
+//! The planner of views, from a pipeline's SQL.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -36,11 +36,13 @@ use crate::view::error_text::cannot_fold;
 use crate::view::split_plan::{leaf_column, leaf_in_place_of, only_columns_of, scanned_tables};
 use crate::view::{allowed_nodes, clauses, nondeterminism, placeholders};
 
-/// Why a view was refused.
+/// The reason why a view was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ViewError {
+    /// Dovetail cannot fold it.
     #[error("{}", .0.message)]
     Refused(Refusal),
+    /// DataFusion cannot plan it.
     #[error("{}", .0.strip_backtrace())]
     Plan(DataFusionError),
 }
@@ -52,7 +54,7 @@ impl From<DataFusionError> for ViewError {
 }
 
 impl ViewError {
-    /// What to write instead.
+    /// The SQL to write instead, if it is known.
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Refused(refusal) => Some(&refusal.hint),
@@ -67,10 +69,12 @@ impl From<Refusal> for ViewError {
     }
 }
 
-/// A planned view: folded by both layers, or computed from other views when it is asked for.
+/// A planned view.
 #[derive(Debug, Clone)]
 pub enum Planned {
+    /// Folded by both layers.
     Folded(Arc<View>),
+    /// Computed from other views by each query.
     Derived(DerivedView),
 }
 
@@ -89,7 +93,7 @@ pub struct Planner {
     context: SessionContext,
     streams: HashMap<String, Arc<Stream>>,
     views: HashSet<String>,
-    /// Covers what every view may read besides its stream: the lookups.
+    /// Hash of the tables that every view may read besides its stream: the lookups.
     lookups: String,
 }
 
@@ -99,7 +103,7 @@ pub(super) fn planning_config() -> SessionConfig {
     let mut config = SessionConfig::new().with_target_partitions(1);
     let options = config.options_mut();
     options.sql_parser.map_string_types_to_utf8view = false;
-    // Both layers and serving take a time without a zone for the same instant.
+    // Both layers and serving read a time without a zone as the same instant.
     options.execution.time_zone = Some("UTC".to_owned());
     options.optimizer.enable_dynamic_filter_pushdown = false;
     options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
@@ -108,7 +112,7 @@ pub(super) fn planning_config() -> SessionConfig {
     config
 }
 
-/// Where views are planned. Their functions run within what those of views may use, also while constants are folded.
+/// The context in which views are planned. Their functions run within [`OfViews`], also while constants are folded.
 fn planning_context() -> SessionContext {
     let context = sql::context(planning_config());
     context.add_analyzer_rule(Arc::new(Guard(Arc::new(OfViews))));
@@ -294,7 +298,7 @@ impl Planner {
         let expressions: Vec<Expr> = aggregate.group_expr.iter().chain(&values).cloned().collect();
         let input = only_columns_of(aggregate.input.as_ref().clone(), &expressions)?;
         let fold = self.fold_plan(input.clone(), on_error).await?;
-        // Only the aggregate's own expressions are wanted here; what is below may need the optimiser to be planned.
+        // Only the aggregate's own expressions are needed here; the plan below may need the optimiser to be planned.
         let below = Arc::new(EmptyTable::new(leaf_schema(fields_of(&input).iter())));
         let below = leaf_in_place_of(&input, below)?;
         let groups = placeholders::replaced(each_once(&aggregate.group_expr), below.schema())?;
@@ -336,7 +340,7 @@ impl Planner {
         Ok(Parts { loose, leaf_exactness, fold, aggregation: None, state_schema, leaf_schema, finish_plan })
     }
 
-    /// Plans what is below the cut, over a batch of the stream.
+    /// Plans the part below the cut, over a batch of the stream.
     async fn fold_plan(&self, logical: LogicalPlan, on_error: OnError) -> Result<FoldPlan> {
         let mut physical = self.context.state().create_physical_plan(&logical).await?;
         if on_error == OnError::Null {
@@ -347,7 +351,7 @@ impl Planner {
         Ok(FoldPlan::new(physical, keeps_nothing, self.context.task_ctx()))
     }
 
-    /// Plans each function of an aggregate on its own: together, functions that are ordered differently conflict.
+    /// Plans each function of an aggregate on its own: functions with different orders conflict in one plan.
     async fn plan_one_by_one(
         &self,
         input: LogicalPlan,
@@ -364,7 +368,7 @@ impl Planner {
         Ok(plans)
     }
 
-    /// Plans an aggregate without any rule that could give it another shape.
+    /// Plans an aggregate without the rules that could give it another shape.
     async fn plan_as_written(&self, logical: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
         let state =
             SessionStateBuilder::new_from_existing(self.context.state()).with_physical_optimizer_rules(vec![]).build();
@@ -382,7 +386,7 @@ struct Parts {
     finish_plan: LogicalPlan,
 }
 
-/// Types are coerced and DISTINCT is written as an aggregate; nothing else is optimised before the cut.
+/// Coerces types and rewrites DISTINCT as an aggregate; nothing else is optimised before the cut.
 fn analyzed(context: &SessionContext, plan: LogicalPlan) -> Result<LogicalPlan> {
     let state = context.state();
     let plan = state.analyzer().execute_and_check(plan, &Arc::clone(state.config_options()), |_, _| {})?;
@@ -391,7 +395,7 @@ fn analyzed(context: &SessionContext, plan: LogicalPlan) -> Result<LogicalPlan> 
     Optimizer::with_rules(rules).optimize(plan, &state, |_, _| {})
 }
 
-/// What the first node of `plan` that is not let through is refused with.
+/// The refusal of the first node of `plan` that `refused` returns one for.
 fn first_in(plan: &LogicalPlan, refused: impl Fn(&LogicalPlan) -> Option<Refusal>) -> Result<Option<Refusal>> {
     let mut found = None;
     plan.apply_with_subqueries(|node| {
@@ -409,7 +413,7 @@ fn with_ties_broken(aggregate: &Aggregate) -> Result<Vec<Expr>, ViewError> {
     Ok(values)
 }
 
-/// What is grouped by twice is one column of the answer.
+/// The group expressions without repetitions: one that is given twice is one column of the answer.
 fn each_once(groups: &[Expr]) -> Vec<Expr> {
     let mut once: Vec<Expr> = vec![];
     for group in groups {
@@ -420,7 +424,7 @@ fn each_once(groups: &[Expr]) -> Vec<Expr> {
     once
 }
 
-/// Of every column of the aggregate's answer: group columns are exact, values as their function is.
+/// The exactness of every column of the aggregate's answer: group columns are exact, values as their function is.
 fn exactness_of(aggregate: &Aggregate) -> Vec<Exactness> {
     let values = aggregate.aggr_expr.iter().map(|value| function(value).map_or(Exactness::Bits, Exactness::of));
     let groups = aggregate.schema.fields().len() - aggregate.aggr_expr.len();

@@ -1,7 +1,7 @@
 //! Functions that return another type than they declare, mended.
 //!
 //! `to_timestamp` and its kin declare a time in the session's zone. From a column of texts they return one without a
-//! zone, which does not fit into the batch that was planned. From a number they return times that nobody can print.
+//! zone, which does not fit into the planned batch. From a number they return times that cannot be printed.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ const MENDED: [&str; 6] = [
     "to_timestamp_nanos",
 ];
 
-/// Registers the mended functions in place of those that `context` has.
+/// Replaces the functions registered in `context` by the mended ones.
 pub fn register_mended_functions(context: &SessionContext) {
     for name in MENDED {
         let found = context.state().scalar_functions().get(name).cloned();
@@ -34,7 +34,7 @@ pub fn register_mended_functions(context: &SessionContext) {
     }
 }
 
-/// Casts what `function` returns to the type that it declares. The same instants, in the declared zone.
+/// Casts a function's result to its declared type: the same instants, in the declared zone.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct AsDeclared {
     function: Arc<ScalarUDF>,
@@ -75,7 +75,7 @@ impl ScalarUDFImpl for AsDeclared {
         }
         match (value.data_type(), &declared) {
             (got, declared) if got == *declared => Ok(value),
-            // Without a zone it counts from 1970 in UTC; a cast would take it for a local time.
+            // Without a zone it counts from 1970 in UTC; a cast would read it as a local time.
             (DataType::Timestamp(unit, None), DataType::Timestamp(..)) => {
                 value.cast_to(&DataType::Timestamp(unit, Some("UTC".into())), None)?.cast_to(&declared, None)
             }

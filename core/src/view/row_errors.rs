@@ -4,20 +4,23 @@ use std::ops::{Add, AddAssign};
 
 use serde::{Deserialize, Serialize};
 
-/// So many are listed of what was folded in memory; the tally is of all.
+/// Greatest number of failed records listed for one folding in memory; the tally covers all.
 pub const MOST_LISTED: usize = 10_000;
-/// Of a text that is listed: expressions, messages and values can be as long as a record.
+/// Greatest length of a listed text in characters: expressions, messages and values can be as long as a record.
 const MOST_CHARS: usize = 300;
 
 /// A record that was left out of a view, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowError {
+    /// The record's partition.
     pub partition: i32,
+    /// The record's offset.
     pub offset: i64,
     /// The innermost expression that failed.
     pub expression: String,
+    /// The message of the error.
     pub error: String,
-    /// What it failed on: the columns that it reads, `x = 0, y = NULL`.
+    /// The columns that the expression reads, with their values: `x = 0, y = NULL`.
     pub value: String,
 }
 
@@ -27,7 +30,7 @@ impl RowError {
         Self { partition, offset, expression, error, value }
     }
 
-    /// Bytes that it takes in memory.
+    /// Bytes in memory.
     pub fn bytes(&self) -> usize {
         size_of::<Self>() + self.expression.len() + self.error.len() + self.value.len()
     }
@@ -48,17 +51,18 @@ fn shortened(text: String) -> String {
     }
 }
 
-/// How many records were left out, and which: equal tallies are of the same records, in whatever order and pieces they
+/// Number and digest of the records left out: equal tallies are of the same records, in whatever order and pieces they
 /// were folded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
+    /// Number of records.
     pub count: u64,
     /// Sum of a hash of each record's partition and offset, wrapping.
     pub digest: u64,
 }
 
 impl Tally {
-    /// Of one record.
+    /// The tally of one record.
     pub fn of(partition: i32, offset: i64) -> Self {
         let mut place = [0; 12];
         place[..4].copy_from_slice(&partition.to_le_bytes());
@@ -68,7 +72,7 @@ impl Tally {
         Self { count: 1, digest: u64::from_le_bytes([a, b, c, d, e, f, g, h]) }
     }
 
-    /// Whether nothing was left out.
+    /// Whether no record was left out.
     pub fn is_zero(&self) -> bool {
         self.count == 0
     }
@@ -91,9 +95,9 @@ impl AddAssign for Tally {
 /// The records that folding a range left out of a view.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowErrors {
-    /// Of all.
+    /// The tally of all records.
     pub tally: Tally,
-    /// The first [`MOST_LISTED`] that came.
+    /// The first [`MOST_LISTED`] records.
     pub listed: Vec<RowError>,
 }
 
@@ -106,14 +110,14 @@ impl RowErrors {
         }
     }
 
-    /// Adds those of another range.
+    /// Adds the records of another range.
     pub fn append(&mut self, other: &Self) {
         self.tally += other.tally;
         let room = MOST_LISTED.saturating_sub(self.listed.len());
         self.listed.extend(other.listed.iter().take(room).cloned());
     }
 
-    /// The same in parts that list up to `n` each; the last one has the tally. None of nothing.
+    /// Splits the list into parts of up to `n` records; the last part has the tally. No parts when it is empty.
     pub fn in_parts(&self, n: usize) -> impl Iterator<Item = Self> + '_ {
         let parts = self.listed.len().div_ceil(n.max(1)).max(usize::from(!self.is_empty()));
         (1..=parts).map(move |i| Self {
@@ -122,12 +126,12 @@ impl RowErrors {
         })
     }
 
-    /// Bytes held.
+    /// Bytes in memory.
     pub fn bytes(&self) -> usize {
         self.listed.iter().map(RowError::bytes).sum()
     }
 
-    /// Whether nothing was left out.
+    /// Whether no record was left out.
     pub fn is_empty(&self) -> bool {
         self.tally.is_zero() && self.listed.is_empty()
     }

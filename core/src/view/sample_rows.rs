@@ -1,4 +1,4 @@
-//! Made-up rows of a stream: NULL, what is plain, and the extremes of each type, together in all columns and in turns.
+//! Generated rows of a stream: NULL, plain values, and the extremes of each type, together in all columns and in turns.
 
 use std::sync::Arc;
 
@@ -13,16 +13,16 @@ use datafusion::common::{Result, ScalarValue};
 
 use crate::record::column::{OFFSET, PARTITION};
 
-/// The first row has NULL in every column.
+/// Index of the row with NULL in every column.
 pub(super) const NULLS: usize = 0;
-/// The second has a plain value in every column: no extreme.
+/// Index of the row with a plain value in every column, no extreme.
 pub(super) const PLAIN: usize = 1;
 
-/// How many values of a number's type there are without the extremes.
+/// Number of values of a number's type without the extremes.
 const FEW: usize = 2;
 
-/// Rows of `schema`: [`NULLS`], [`PLAIN`], and then as many that each value of each column comes up, first all
-/// columns' k-th values together, then shifted against each other.
+/// Rows of `schema`: [`NULLS`], [`PLAIN`], and as many more as it takes for each value of each column to occur, first
+/// all columns' k-th values together, then shifted against each other.
 ///
 /// Without `extremes`, numbers are small: for functions whose result grows with a number's value.
 pub(super) fn rows(schema: &SchemaRef, extremes: bool) -> Result<RecordBatch> {
@@ -31,7 +31,7 @@ pub(super) fn rows(schema: &SchemaRef, extremes: bool) -> Result<RecordBatch> {
     let most = columns.iter().map(|column| column.len()).max().unwrap_or(0);
     let rows = 2 * most;
     let picked = columns.iter().zip(schema.fields()).enumerate().map(|(c, (column, field))| {
-        // Of these alone every record has a value.
+        // Every record has values in these columns.
         match field.name().as_str() {
             PARTITION => return Ok(Arc::new(Int32Array::from(vec![0; rows])) as ArrayRef),
             OFFSET => return Ok(Arc::new(Int64Array::from_iter_values(0..rows as i64)) as ArrayRef),
@@ -68,7 +68,7 @@ fn values(data_type: &DataType, extremes: bool) -> Result<ArrayRef> {
     ScalarValue::iter_to_array(std::iter::once(null).chain(scalars.into_iter().take(kept)))
 }
 
-/// Whole numbers, and all that is counted in them: decimals, dates, times.
+/// Values of whole numbers, and of types that are counted in them: decimals, dates, times.
 fn numbers(data_type: &DataType) -> Result<Vec<ScalarValue>> {
     let unit = |unit: &TimeUnit| match unit {
         TimeUnit::Second => 1,

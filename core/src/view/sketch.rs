@@ -1,9 +1,8 @@
-//! Comparing t-digests: their values cannot be compared, their ranks can.
+//! Comparison of t-digests by the ranks of their values.
 //!
 //! A t-digest bounds the error of a value's rank (Dunning and Ertl, "Computing Extremely Accurate Quantiles Using
-//! t-Digests", 2019), so two foldings of the same rows may answer 784 and 1,399 where values lie far apart. What has
-//! to agree is how many values there are, their least and greatest, their sum, and where each one's quantiles stand
-//! among the other's values.
+//! t-Digests", 2019), so two foldings of the same rows may answer 784 and 1,399 where values lie far apart. The number
+//! of values, their least and greatest, their sum, and the rank of each digest's quantiles in the other have to agree.
 
 use std::collections::HashMap;
 
@@ -16,15 +15,15 @@ use datafusion_functions_aggregate_common::tdigest::{Centroid, TDigest};
 use super::compare::Difference;
 use super::{Exactness, View};
 
-/// Where two digests are compared, as ranks.
+/// Ranks at which two digests are compared.
 const PROBES: [f64; 9] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99];
-/// How far apart, relatively, the counts and sums that a digest keeps as floats may be.
+/// Greatest relative difference of the counts and sums that a digest keeps as floats.
 const FLOAT_TOLERANCE: f64 = 1e-9;
-/// How far apart ranks may be, besides the width of the digest's own clusters.
+/// Greatest difference of ranks, besides the width of the digest's own clusters.
 const RANK_TOLERANCE: f64 = 0.02;
 
 impl View {
-    /// Whether a column of the view comes from a sketch, so that answers alone say little about it.
+    /// Whether a column of the view comes from a sketch, so that a comparison of answers says little about it.
     pub fn has_sketches(&self) -> bool {
         self.exactness == Exactness::Sketch
     }
@@ -84,7 +83,7 @@ fn digest(state: &RecordBatch, row: usize, columns: &std::ops::Range<usize>) -> 
     Ok(TDigest::from_scalar_state(&parts.collect::<Result<Vec<_>>>()?))
 }
 
-/// What the digests disagree about, on either side.
+/// The first difference of the digests, on either side.
 fn difference(left: &TDigest, right: &TDigest) -> Option<(String, String)> {
     let told = |what: &str, a: f64, b: f64| Some((format!("{what} {a}"), format!("{what} {b}")));
     if !close(left.count(), right.count(), right.count()) {
@@ -114,7 +113,7 @@ fn close(a: f64, b: f64, magnitude: f64) -> bool {
     a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= FLOAT_TOLERANCE * magnitude.abs()
 }
 
-/// Between which ranks `value` stands: as far as the clusters beside it reach.
+/// The least and greatest rank of `value`: as far as the clusters beside it reach.
 fn rank_of(digest: &TDigest, value: f64) -> (f64, f64) {
     let clusters = digest.centroids();
     let (mut below, mut upto) = (0, 0);

@@ -1,4 +1,4 @@
-//! Cutting a view's logical plan in two at its lowest aggregate.
+//! The cut of a view's logical plan at its lowest aggregate.
 
 use std::sync::Arc;
 
@@ -8,16 +8,16 @@ use datafusion::common::{Result, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScanBuilder, col, ident};
 
-/// Name of the finish plan's leaf.
+/// Name of the finish plan's input table.
 pub(super) const LEAF: &str = "__finished";
 
-/// Name of the leaf's `i`-th column.
+/// Name of its `i`-th column.
 pub(super) fn leaf_column(i: usize) -> String {
     format!("c{i}")
 }
 
-/// A scan of `leaf` whose columns are named and qualified as those of `replaced`, so that the plan above
-/// `replaced` can stand on it.
+/// A scan of `leaf` whose columns are named and qualified as those of `replaced`, so that the plan above `replaced` can
+/// use it instead.
 pub(super) fn leaf_in_place_of(replaced: &LogicalPlan, leaf: Arc<dyn TableProvider>) -> Result<LogicalPlan> {
     let columns: Vec<Expr> = replaced
         .schema()
@@ -28,7 +28,7 @@ pub(super) fn leaf_in_place_of(replaced: &LogicalPlan, leaf: Arc<dyn TableProvid
     LogicalPlanBuilder::scan(LEAF, provider_as_source(leaf), None)?.project(columns)?.build()
 }
 
-/// `plan` with its leaf replaced by `leaf`.
+/// `plan` with its input table replaced by `leaf`.
 pub(super) fn with_leaf(plan: &LogicalPlan, leaf: Arc<dyn TableProvider>) -> Result<LogicalPlan> {
     with_table(plan, LEAF, leaf)
 }

@@ -1,4 +1,4 @@
-//! Arranging states for Parquet: sorted by group, in batches of bounded size.
+//! States for Parquet: sorted by group, in batches of bounded size.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use datafusion::common::Result;
 
 use super::View;
 
-/// One state, sorted by its group columns where they can be sorted; states of rows stay as they are.
+/// Sorts one state by its group columns where they can be sorted; states of rows stay as they are.
 pub fn sort_state(view: &View, states: &[RecordBatch]) -> Result<Vec<RecordBatch>> {
     let groups = view.group_columns();
     let sortable = states.first().is_some_and(|s| {

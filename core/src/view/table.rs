@@ -1,4 +1,4 @@
-//! A table of groups and their accumulators: where fold, merge and finish happen.
+//! A table of groups and their accumulators, which does fold, merge and finish.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ use datafusion::physical_plan::aggregates::order::GroupOrdering;
 
 use super::aggregation::{Aggregation, Function};
 
-/// Groups and accumulators of one view. Grows with the groups it has seen, until its state is taken.
+/// Groups and accumulators of one view. It grows with its groups until its state is taken.
 pub(super) struct Table {
     aggregation: Arc<Aggregation>,
-    /// `None` when the view has no group columns: then there is always exactly one group.
+    /// The groups; `None` when the view has no group columns and so always exactly one group.
     groups: Option<Box<dyn GroupValues>>,
-    /// `None` for a function whose value nobody asked for.
+    /// The accumulators; `None` for a function whose value is not wanted.
     accumulators: Vec<Option<Box<dyn GroupsAccumulator>>>,
-    /// Group of each row of the batch at hand; kept to reuse its memory.
+    /// Group of each row of the present batch; kept to reuse its memory.
     group_indices: Vec<usize>,
 }
 
@@ -50,7 +50,7 @@ impl Table {
         Ok(Self { aggregation: Arc::clone(aggregation), groups, accumulators, group_indices: vec![] })
     }
 
-    /// Adds rows whose expressions were evaluated before.
+    /// Adds rows whose expressions were evaluated.
     pub(super) fn update(&mut self, evaluated: &Evaluated) -> Result<()> {
         let aggregation = Arc::clone(&self.aggregation);
         if self.groups.is_none() {
@@ -107,13 +107,13 @@ impl Table {
         self.groups.as_ref().map_or(1, |groups| groups.len())
     }
 
-    /// Bytes held.
+    /// Bytes in memory.
     pub(super) fn size(&self) -> usize {
         let accumulators: usize = self.accumulators.iter().flatten().map(|a| a.size()).sum();
         accumulators + self.groups.as_ref().map_or(0, |g| g.size()) + self.group_indices.capacity() * size_of::<usize>()
     }
 
-    /// The state of everything folded and merged so far; the table is empty afterwards.
+    /// Takes the state of everything folded and merged so far; the table is empty afterwards.
     pub(super) fn take_state(&mut self) -> Result<RecordBatch> {
         self.ensure_single_group()?;
         if self.len() == 0 {
@@ -126,7 +126,7 @@ impl Table {
         Ok(RecordBatch::try_new(Arc::clone(&self.aggregation.state_schema), columns)?)
     }
 
-    /// The answer: group columns, then a value per function; the table is empty afterwards.
+    /// Takes the answer: group columns, then a value per function; the table is empty afterwards.
     pub(super) fn finish(&mut self) -> Result<Vec<ArrayRef>> {
         self.ensure_single_group()?;
         let rows = self.len();
@@ -150,7 +150,7 @@ impl Table {
             Some(groups) => {
                 let seen = groups.len();
                 let columns = groups.emit(EmitTo::All)?;
-                // Groups of several columns leave their hashes behind, which would name groups that are gone.
+                // Groups of several columns leave their hashes behind, which would name removed groups.
                 groups.clear_shrink(seen);
                 Ok(columns)
             }
@@ -158,7 +158,7 @@ impl Table {
         }
     }
 
-    /// Without group columns there is one row also when no row was folded: accumulators learn of it here.
+    /// Without group columns there is one row even if no row was folded; accumulators get it here.
     fn ensure_single_group(&mut self) -> Result<()> {
         if self.groups.is_some() {
             return Ok(());
@@ -175,7 +175,7 @@ impl std::fmt::Debug for Table {
     }
 }
 
-/// Rows of the aggregate's input with everything evaluated that can fail because of a row.
+/// Rows of the aggregate's input with every expression evaluated that a row can make fail.
 pub(super) struct Evaluated {
     rows: usize,
     inputs: Vec<Input>,

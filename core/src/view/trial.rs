@@ -1,9 +1,9 @@
-//! Trying a view out before it gets its first record: folded, merged and finished over made-up rows, through the
-//! Parquet form of its states too.
+//! The trial of a view before its first record: it is folded, merged and finished over generated rows, also through the
+//! Parquet form of its states.
 //!
-//! What fails here fails whatever the records are: a state of a type that was not declared, an operator that does not
-//! exist. A row that fails because of its values (`100 / x` with a zero) does not count, as long as another can be
-//! folded: that is what a view's handling of errors is for.
+//! A failure here is one for all records: a state of an undeclared type, an operator that does not exist. A row that
+//! fails because of its values (`100 / x` with a zero) does not count, as long as another can be folded: the view's
+//! handling of errors is for such rows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,19 +28,19 @@ use crate::stored;
 use crate::view::sample_rows;
 use crate::view::sample_rows::{NULLS, PLAIN};
 
-/// How a trial ended that found nothing wrong.
+/// The result of a trial without a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trial {
-    /// Every step was done.
+    /// Every step succeeded.
     Passed,
-    /// Time was up before; what was done so far found nothing.
+    /// The time limit passed; the steps so far succeeded.
     OutOfTime,
 }
 
-/// So long one view is tried out.
+/// Time limit of one view's trial.
 const TRIAL_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Functions whose result grows with the value of a number: they are tried with small ones.
+/// Functions whose result grows with the value of a number; they are tried with small numbers.
 const GROWING: [&str; 10] = [
     "array_repeat",
     "array_resize",
@@ -54,7 +54,7 @@ const GROWING: [&str; 10] = [
     "space",
 ];
 
-/// Tries `view` out over made-up rows of its stream, whose decoded rows have `schema`.
+/// Tries `view` over generated rows of its stream, whose decoded rows have `schema`.
 ///
 /// # Errors
 /// When no row at all can be folded, or when a step fails as a whole.
@@ -72,7 +72,7 @@ async fn run(view: &Arc<View>, schema: &SchemaRef) -> Result<(), ViewError> {
     let plain = states.iter().filter(|(row, _)| [NULLS, PLAIN].contains(row));
     let plain: Vec<RecordBatch> = plain.flat_map(|(_, state)| state.clone()).collect();
     let all: Vec<RecordBatch> = states.into_iter().flat_map(|(_, state)| state).collect();
-    // Extremes together may be more than an accumulator holds, which is their fault; plain values are not.
+    // Extremes together may exceed an accumulator, which is their fault; plain values do not.
     for (states, is_plain) in [(&all, false), (&plain, true)] {
         match caught_now(|| merge_and_finish(view, states)) {
             Ok(finished) => answer(view, finished).await.or_else(unless_of_values)?,
@@ -84,7 +84,7 @@ async fn run(view: &Arc<View>, schema: &SchemaRef) -> Result<(), ViewError> {
     Ok(())
 }
 
-/// Each row on its own: the states of those that could be folded.
+/// Folds each row alone; returns the states of those that could be folded.
 async fn fold(view: &Arc<View>, rows: &RecordBatch) -> Result<Vec<(usize, Vec<RecordBatch>)>, ViewError> {
     let (mut states, mut first) = (vec![], None);
     for row in 0..rows.num_rows() {
@@ -96,7 +96,7 @@ async fn fold(view: &Arc<View>, rows: &RecordBatch) -> Result<Vec<(usize, Vec<Re
             Err(FoldError::Plan(error)) => return Err(failed("folded", message(&error))),
             Err(error @ FoldError::Unplaced) => return Err(failed("folded", error)),
         }
-        // That time is up is seen between two rows.
+        // The time limit is checked between two rows.
         tokio::task::yield_now().await;
     }
     match first {
@@ -105,7 +105,7 @@ async fn fold(view: &Arc<View>, rows: &RecordBatch) -> Result<Vec<(usize, Vec<Re
     }
 }
 
-/// Merges and finishes `states` in either order, and the other way round after they were written and read.
+/// Merges and finishes `states` in either order, and once more after writing and reading them.
 fn merge_and_finish(view: &Arc<View>, states: &[RecordBatch]) -> Result<Vec<RecordBatch>> {
     let merged = view.merge(states)?;
     view.finish(&through_parquet(view, &sort_state(view, &merged)?)?, None)?;
@@ -126,7 +126,7 @@ fn through_parquet(view: &View, states: &[RecordBatch]) -> Result<Vec<RecordBatc
     batches.map(|batch| Ok(stored::fitted(&batch?, &view.state_schema())?)).collect()
 }
 
-/// Runs what the SQL has above the aggregate.
+/// Runs the part of the SQL above the aggregate.
 async fn answer(view: &View, finished: Vec<RecordBatch>) -> Result<()> {
     let leaf = MemTable::try_new(view.leaf_schema(), vec![finished])?;
     let context = SessionContext::new_with_config(planning_config());
@@ -139,7 +139,8 @@ fn failed(step: &str, error: impl std::fmt::Display) -> ViewError {
     ViewError::Refused(Refusal { message: format!("made-up rows cannot be {step}: {error}"), hint: hint.to_owned() })
 }
 
-/// Above the aggregate a division by zero is an error of the answer; a type that does not fit is one of the view.
+/// Above the aggregate an error of values, such as a division by zero, is one of the answer; a wrong type is one of the
+/// view.
 fn unless_of_values(error: DataFusionError) -> Result<(), ViewError> {
     let of_values = match error.find_root() {
         DataFusionError::ArrowError(error, _) => !matches!(

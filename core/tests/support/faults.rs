@@ -57,7 +57,7 @@ impl Faults {
         *self.shared.next.lock().unwrap() = Next { fault, method, left: requests, met: 0 };
     }
 
-    /// How many requests have met the fault.
+    /// Number of requests that have met the fault.
     pub(crate) fn met(&self) -> u64 {
         self.shared.next.lock().unwrap().met
     }

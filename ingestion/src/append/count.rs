@@ -1,4 +1,4 @@
-//! How many partitions an appender spreads values over, as the topic gets more.
+//! The number of partitions over which an appender spreads values while the topic grows.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -9,10 +9,11 @@ use tokio::time::Instant;
 
 use crate::log::{Log, LogError};
 
-/// How long new partitions are known here before they are used: by then every broker knows them, and so does every
+/// Time between learning of new partitions and using them: afterwards every broker knows them, and so does every
 /// process that asks one.
 pub const PARTITIONS_SETTLE_AFTER: Duration = Duration::from_secs(5);
-/// How often it is looked at who appends without numbers, where it does no harm not to know of the newest.
+/// Interval of checks for new partitions by appends without record numbers, which may miss the newest ones without
+/// harm.
 const PARTITIONS_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub(super) struct Count {
 #[derive(Debug)]
 struct Looked {
     at: Instant,
-    /// Since when the topic has as many as it has.
+    /// Time since which the topic has its present number of partitions.
     since: Instant,
 }
 
@@ -36,24 +37,25 @@ impl Count {
         Self { used: AtomicU32::new(partitions), there: AtomicU32::new(partitions), looked }
     }
 
-    /// Over how many a value is spread that can go anywhere.
+    /// The number of partitions over which new values are spread.
     pub(super) fn used(&self) -> u32 {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// How many there are, as far as was heard.
+    /// The greatest number of partitions heard of.
     pub(super) fn there(&self) -> u32 {
         self.there.load(Ordering::Relaxed)
     }
 
-    /// How many there are, asked now.
+    /// The number of partitions, read from the log now.
     pub(super) async fn now(&self, log: &dyn Log, topic: &str) -> Result<u32, LogError> {
         let there = log.partitions(topic).await?;
         self.heard(there, clock::now_monotonic());
         Ok(self.there())
     }
 
-    /// Over how many a value is spread, asked lately. While the log does not say, it stays as it is.
+    /// The number of partitions over which a value is spread, refreshed every few seconds. It stays the same while the
+    /// log does not answer.
     pub(super) async fn lately(&self, log: &dyn Log, topic: &str) -> u32 {
         if self.is_due(clock::now_monotonic())
             && let Err(error) = self.now(log, topic).await
@@ -72,13 +74,13 @@ impl Count {
         due
     }
 
-    /// The log said that there are so many.
+    /// Records that the log reported `there` partitions.
     pub(super) fn heard(&self, there: u32, now: Instant) {
         if there == self.used() {
             return;
         }
         let mut looked = self.looked.lock();
-        // A broker that has not heard yet says fewer than another one said before.
+        // A broker that has not heard of new partitions reports fewer than another one did before.
         if self.there.fetch_max(there, Ordering::Relaxed) < there {
             looked.since = now;
         } else if now.duration_since(looked.since) >= PARTITIONS_SETTLE_AFTER {

@@ -13,7 +13,7 @@ use crate::formats::{delimiter, split_line};
 pub(super) struct KeyColumn {
     name: String,
     format: Format,
-    /// Its place among the stream's columns, and how many they are.
+    /// Its index among the stream's columns, and their number.
     index: usize,
     columns: usize,
     null_texts: Vec<String>,
@@ -21,7 +21,7 @@ pub(super) struct KeyColumn {
 }
 
 impl KeyColumn {
-    /// `None` when the stream has no key.
+    /// The key column; `None` when the stream has no key.
     pub(super) fn of(stream: &Stream) -> Option<Self> {
         let name = stream.options.key.clone()?;
         let (index, _) = stream.columns.column_with_name(&name)?;
@@ -30,8 +30,8 @@ impl KeyColumn {
         Some(Self { name, format: stream.format, index, columns, null_texts, delimiter })
     }
 
-    /// The text of the key in `value`: what is in quotes, else the JSON as written. None where it is absent or
-    /// null, or where the value is broken; the last one where it is there twice, as in decoding.
+    /// The text of the key in `value`: the content of a string, else the JSON as written. None where it is absent or
+    /// null, or where the value is broken; the last one where it occurs twice, as in decoding.
     pub(super) fn key(&self, value: &[u8]) -> Option<Vec<u8>> {
         match self.format {
             Format::Json => {
@@ -75,7 +75,7 @@ impl<'de> Visitor<'de> for Member<'_> {
     }
 }
 
-/// Whether a member has this name; nothing is allocated for it.
+/// Tells whether a member has this name, without an allocation.
 struct Named<'n>(&'n str);
 
 impl<'de> DeserializeSeed<'de> for Named<'_> {

@@ -1,4 +1,4 @@
-//! Requests of one source follow one another, also where the first one's sender is gone and asks again.
+//! A queue of requests per source, also when the sender of the first is gone and sends it again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -9,11 +9,11 @@ use parking_lot::Mutex;
 #[derive(Debug, Default)]
 pub(super) struct Sources(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
 
-/// Names are cleared away once there are this many, or twice as many as are in use.
+/// Unused names are removed once there are this many, or twice as many as are in use.
 const CLEAR: usize = 64;
 
 impl Sources {
-    /// What a request of `source` holds while it is in progress.
+    /// The lock that a request of `source` holds while it is in progress.
     pub(super) fn turn(&self, source: &str) -> Arc<tokio::sync::Mutex<()>> {
         let mut turns = self.0.lock();
         if let Some(turn) = turns.get(source).and_then(Weak::upgrade) {

@@ -1,8 +1,8 @@
-//! The feed: decoded records of one stream, for both layers.
+//! The decoded log: decoded records of one stream, shared by both layers.
 //!
-//! Layers read at their own pace and know nothing of each other. Whoever is first decodes; the other finds the
-//! batch in a bounded cache, or decodes again when it is too far behind. A layer that stalls delays nobody: nothing is
-//! held while the log is read.
+//! Layers read at their own pace and know nothing of each other. The first reader decodes; the other finds the batch in
+//! a bounded cache, or decodes again when it is too far behind. A layer that stalls delays no other: no lock is held
+//! while the log is read.
 
 mod partition;
 mod recent;
@@ -21,20 +21,23 @@ use crate::log::{Log, LogError};
 #[cfg(test)]
 mod tests;
 
+/// The reason why a read of the decoded log failed.
 #[derive(Debug, thiserror::Error)]
 pub enum FeedError {
+    /// The log could not be read.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// A batch could not be decoded.
     #[error(transparent)]
     Decode(#[from] DecodeError),
 }
 
-/// Bounds of a feed.
+/// Memory bounds of a decoded log.
 #[derive(Debug, Clone)]
 pub struct FeedConfig {
-    /// About how many bytes of payload one read decodes.
+    /// Approximate number of payload bytes that one read decodes.
     pub batch_bytes: usize,
-    /// How many bytes each partition keeps decoded for the other layer.
+    /// Bytes that each partition keeps decoded for the other layer.
     pub cache_bytes: usize,
 }
 
@@ -44,20 +47,20 @@ pub struct Feed {
     log: Arc<dyn Log>,
     stream: Arc<Stream>,
     config: FeedConfig,
-    /// By number; a topic gets more, never fewer.
+    /// By partition number; a topic gets more partitions, never fewer.
     partitions: RwLock<Vec<Arc<Partition>>>,
     count: watch::Sender<u32>,
 }
 
 impl Feed {
-    /// A feed of all partitions of the stream's topic, which must exist.
+    /// Opens the decoded log of all partitions of the stream's topic, which must exist.
     pub async fn open(log: Arc<dyn Log>, stream: Arc<Stream>, config: FeedConfig) -> Result<Self, FeedError> {
         let feed = Self { log, stream, config, partitions: RwLock::default(), count: watch::Sender::new(0) };
         feed.look().await?;
         Ok(feed)
     }
 
-    /// Takes up the partitions that the topic has and the feed has not.
+    /// Adds the partitions that the topic has got since.
     pub async fn look(&self) -> Result<(), FeedError> {
         let there = self.log.partitions(&self.stream.topic).await?;
         let mut all = self.partitions.write();
@@ -75,10 +78,12 @@ impl Feed {
         Ok(())
     }
 
+    /// The stream that is decoded.
     pub fn stream(&self) -> &Arc<Stream> {
         &self.stream
     }
 
+    /// The log that is read.
     pub fn log(&self) -> &Arc<dyn Log> {
         &self.log
     }
@@ -88,7 +93,7 @@ impl Feed {
         *self.count.borrow()
     }
 
-    /// Number of partitions, also when it grows.
+    /// The number of partitions, as a value to watch.
     pub fn count(&self) -> watch::Receiver<u32> {
         self.count.subscribe()
     }
@@ -109,7 +114,7 @@ impl Feed {
         }
     }
 
-    /// Returns once there is something at or after `from`.
+    /// Waits until there are records at or after `from`.
     pub async fn wait(&self, partition: i32, from: i64) -> Result<(), FeedError> {
         Ok(self.log.wait_past(&self.stream.topic, partition, from).await?)
     }

@@ -1,4 +1,4 @@
-//! One partition of a feed: who reads what, without waiting for another who reads elsewhere.
+//! One partition of the decoded log; readers of different offsets do not wait for each other.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use super::{FeedConfig, FeedError};
 use crate::formats::{DecodeError, Decoded, Decoder};
 use crate::log::Log;
 
-/// A stretch that is read and decoded once for all who want it from the same offset. Whoever waits drives it, so that
-/// nobody depends on the other's going on; it ends when the last of them gives up.
+/// A batch that is read and decoded once for all readers of the same offset. Its waiters drive it, so that no reader
+/// depends on the progress of another; it ends when the last waiter gives up.
 type Reading = Shared<Work>;
 type Work = BoxFuture<'static, Result<Arc<Decoded>, Refused>>;
 
-/// An error for the one who takes it; the others read for themselves.
+/// The error for the first waiter that takes it; the others read for themselves.
 type Refused = Arc<Mutex<Option<FeedError>>>;
 
 #[derive(Debug)]
@@ -26,16 +26,16 @@ pub(super) struct Partition {
     stream: Arc<Stream>,
     number: i32,
     config: FeedConfig,
-    /// Held for look-ups only, never while the log is read or records are decoded.
+    /// Locked for look-ups only, never while the log is read or records are decoded.
     held: Mutex<Held>,
 }
 
 #[derive(Debug, Default)]
 struct Held {
     recent: Recent,
-    /// By the offset they begin at; no more than there are readers.
+    /// The readings in progress by their start offset; no more than there are readers.
     readings: Vec<(i64, WeakShared<Work>)>,
-    /// Those that nobody decodes with: as many as there were ever readings at once.
+    /// Idle decoders: as many as there ever were readings at once.
     decoders: Vec<Decoder>,
 }
 
@@ -46,7 +46,7 @@ impl Partition {
         number: i32,
         config: &FeedConfig,
     ) -> Result<Self, DecodeError> {
-        // The first one also shows that the stream can be decoded.
+        // The first decoder also shows that the stream can be decoded.
         let held = Held { decoders: vec![Decoder::new(Arc::clone(&stream))?], ..Held::default() };
         Ok(Self { log, stream, number, config: config.clone(), held: Mutex::new(held) })
     }
@@ -68,7 +68,7 @@ impl Partition {
         }
     }
 
-    /// What is kept, what is being read, or else what is read from now on.
+    /// Finds `from` in the cache or among the readings in progress, or else begins a reading.
     fn find_or_begin(self: &Arc<Self>, from: i64) -> Found {
         let mut held = self.held();
         if let Some(kept) = held.recent.find(from) {
@@ -80,7 +80,7 @@ impl Partition {
         }
         let partition = Arc::clone(self);
         let reading = async move { partition.decode(from).await }.boxed().shared();
-        // What nobody waits for any more is gone.
+        // Readings without a waiter are gone.
         held.readings.retain(|(start, reading)| *start != from && reading.upgrade().is_some());
         held.readings.extend(reading.downgrade().map(|weak| (from, weak)));
         Found::Reading(reading)
@@ -99,7 +99,7 @@ impl Partition {
         }
     }
 
-    /// Reads and decodes; returns the bytes of the records too.
+    /// Reads and decodes; also returns the bytes of the records.
     async fn decoded(&self, from: i64) -> Result<(Arc<Decoded>, usize), FeedError> {
         let fetched = self.log.read(&self.stream.topic, self.number, from, self.config.batch_bytes).await?;
         let free = self.held().decoders.pop();
@@ -116,7 +116,7 @@ impl Partition {
         self.held.lock()
     }
 
-    /// How many stretches are kept, and their bytes.
+    /// Number of batches in the cache, and their bytes.
     #[cfg(test)]
     pub(super) fn kept(&self) -> (usize, usize) {
         let held = self.held();

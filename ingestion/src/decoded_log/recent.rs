@@ -1,15 +1,14 @@
-//! What one layer left decoded for the other: a bounded cache of one partition's latest stretches.
+//! A bounded cache of one partition's latest batches, for the layer that reads later.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::formats::Decoded;
 
-/// What a stretch occupies besides its data: the arrays around it. At the log's end, stretches of a few records
-/// are common.
+/// Bytes of a batch besides its data: the arrays around it. At the log's end, batches of a few records are common.
 const STRETCH_BYTES: usize = 4096;
 
-/// Stretches in the order of their offsets, apart from each other.
+/// Batches in the order of their offsets, apart from each other.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     stretches: VecDeque<(Arc<Decoded>, usize)>,
@@ -17,7 +16,7 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    /// The stretch that `offset` lies in.
+    /// The batch that contains `offset`.
     pub(super) fn find(&self, offset: i64) -> Option<&Arc<Decoded>> {
         let after = self.stretches.partition_point(|(decoded, _)| decoded.range.start <= offset);
         let (decoded, _) = self.stretches.get(after.checked_sub(1)?)?;
@@ -36,7 +35,7 @@ impl Recent {
 
     /// Keeps `decoded`, whose records have `payload` bytes, and drops the oldest beyond `limit` bytes.
     pub(super) fn keep(&mut self, decoded: &Arc<Decoded>, payload: usize, limit: usize) {
-        // A reader that is behind must not push out what the leading one left for it.
+        // A reader that is behind must not evict the batches that the leading one left for it.
         let behind = self.stretches.back().is_some_and(|(last, _)| decoded.range.start < last.range.end);
         let bytes = payload + decoded_bytes(decoded) + STRETCH_BYTES;
         if behind || decoded.range.is_empty() || bytes > limit {

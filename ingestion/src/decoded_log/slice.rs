@@ -1,4 +1,4 @@
-//! Parts of a decoded stretch, without a copy.
+//! Parts of a decoded batch, without a copy.
 
 use std::sync::Arc;
 

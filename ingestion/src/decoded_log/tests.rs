@@ -1,4 +1,4 @@
-//! The feed on the embedded log: who decodes, what is kept, and how stretches are cut.
+//! The decoded log on the embedded log: which reader decodes, the cache, and the cutting of batches.
 
 use std::path::Path;
 use std::pin::Pin;
@@ -19,8 +19,8 @@ use crate::formats::Decoder;
 use crate::log::embedded::{EmbeddedLog, EmbeddedLogConfig};
 use crate::log::{SourceMark, SourcePosition};
 
-/// A log that counts its reads, since the feed decodes what it reads and nothing else, and that stalls where it is
-/// told to.
+/// A log that counts its reads, since the decoded log decodes what it reads and nothing else, and that stalls at a
+/// given offset.
 #[derive(Debug)]
 struct Counted {
     log: EmbeddedLog,
@@ -176,7 +176,7 @@ async fn who_waits_with_another_goes_on_without_it() {
     let rig = Rig::new(config(1000, 1 << 20)).await;
     rig.trickle(3).await;
     rig.log.stall.send_replace(Some(0));
-    // Both want the same stretch: it is read once. The first neither goes on nor gives up.
+    // Both want the same batch: it is read once. The first neither goes on nor gives up.
     let first = begun(rig.feed.read(0, 0)).await;
     let second = begun(rig.feed.read(0, 0)).await;
     let third = begun(rig.feed.read(0, 0)).await;

@@ -17,7 +17,7 @@ use arrow_json::reader::Decoder;
 /// Makes batches of JSON objects that follow each other in one text.
 pub(super) struct Batcher {
     schema: SchemaRef,
-    /// Most rows of a batch; grows.
+    /// Greatest number of rows in a batch; it grows.
     capacity: usize,
     decoder: Decoder,
 }
@@ -46,7 +46,7 @@ impl Batcher {
         }
         let batch = self.try_decode(values);
         if batch.is_err() {
-            // What was parsed is still in there and cannot be cleared.
+            // The parsed part is still in the decoder and cannot be cleared.
             self.decoder = build(&self.schema, self.capacity)?;
         }
         batch

@@ -1,4 +1,4 @@
-//! CSV values -> columns of text. A value is one line (RFC 4180), its fields in the declared order.
+//! CSV values as columns of text. A value is one line (RFC 4180), its fields in the declared order.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -29,7 +29,8 @@ impl Csv {
         Self { raw: Arc::new(Schema::new(fields)), delimiter: delimiter(options), null_texts }
     }
 
-    /// Text columns of the values that have as many fields as the stream has columns, and why the others do not.
+    /// Text columns of the values with as many fields as the stream has columns, and the reasons why the others are
+    /// dead.
     pub(super) fn parse(&self, values: &BinaryArray) -> Result<Parsed, ArrowError> {
         let mut columns: Vec<StringBuilder> =
             self.raw.fields().iter().map(|_| StringBuilder::with_capacity(values.len(), 16 * values.len())).collect();
@@ -56,7 +57,7 @@ impl Csv {
             return Err("the record has no value".into());
         };
         let expected = self.raw.fields().len();
-        // Of one column, nothing is a null; of several, it is no line at all.
+        // With one column an empty value is a null; with several it is no line at all.
         let line = match expected {
             1 => utf8(value)?,
             _ => filled(value)?,
@@ -75,7 +76,7 @@ impl Csv {
     }
 }
 
-/// What is between the fields of a record.
+/// The delimiter between the fields of a record.
 pub(crate) fn delimiter(options: &StreamOptions) -> char {
     options.delimiter.unwrap_or(b',').into()
 }
@@ -98,7 +99,7 @@ pub fn split(line: &str, expected: usize, delimiter: char) -> Result<Vec<Cow<'_,
     }
 }
 
-/// A field and what follows its delimiter; `None` after the last one.
+/// A field and the text behind its delimiter; `None` after the last one.
 type Split<'a> = (Cow<'a, str>, Option<&'a str>);
 
 fn bare(rest: &str, delimiter: char) -> Result<Split<'_>, &'static str> {
@@ -112,10 +113,10 @@ fn bare(rest: &str, delimiter: char) -> Result<Split<'_>, &'static str> {
     Ok((Cow::Borrowed(field), after))
 }
 
-/// What is said of a field without a closing quote.
+/// The error of a field without a closing quote.
 pub const QUOTES_DO_NOT_CLOSE: &str = "a field's quotes do not close";
 
-/// The field that begins after a quote.
+/// Reads the field behind an opening quote.
 fn unquote(quoted: &str, delimiter: char) -> Result<Split<'_>, &'static str> {
     let mut field = Cow::Borrowed("");
     let mut rest = quoted;

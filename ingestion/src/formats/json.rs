@@ -1,4 +1,4 @@
-//! JSON values -> raw columns: all at once when they are all good, else run by run.
+//! JSON values as raw columns: all at once if all are good, else run by run.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::{DeadRow, Parsed};
 use crate::formats::reason::Why;
 use crate::formats::recheck::doubtful;
 
-/// Values decoded together once a whole batch failed: one bad value costs this many a second try.
+/// Number of values decoded together after a whole batch failed: one bad value makes this many be decoded again.
 const RUN: usize = 64;
 
 /// Decodes the JSON values of one stream.
@@ -27,7 +27,7 @@ pub(super) struct Json {
     raw: SchemaRef,
     whole: Batcher,
     run: Batcher,
-    /// Per value of the batch at hand, whether the fast decoder may see it, and is believed.
+    /// For each value of the batch, whether the fast decoder may decode it and its result is reliable.
     plain: Vec<bool>,
     /// Rewritten values, end to end.
     rewritten: Vec<u8>,
@@ -47,7 +47,7 @@ impl Json {
         })
     }
 
-    /// Raw columns of the values that decode, and why the others do not.
+    /// Raw columns of the values that decode, and the reasons why the others do not.
     pub(super) fn parse(&mut self, values: &BinaryArray) -> Result<Parsed, ArrowError> {
         self.plain.clear();
         self.plain.extend((0..values.len()).map(|row| values.is_valid(row) && looks_like_object(values.value(row))));
@@ -94,7 +94,7 @@ impl Json {
         Ok(Parsed { batch, dead })
     }
 
-    /// The slow path: every value on its own is rewritten so that it decodes, or dead.
+    /// The slow path: each value alone is rewritten so that it decodes, or becomes a dead letter.
     fn parse_rewritten(
         &mut self,
         values: &BinaryArray,
@@ -120,7 +120,7 @@ impl Json {
         dead[first_dead..].sort_by_key(|dead| dead.row);
     }
 
-    /// Decodes the rewritten values `kept`, at least one, by halves until what does not decode is found.
+    /// Decodes the rewritten values `kept`, at least one, by halves until the bad ones are found.
     fn halve(&mut self, kept: &[(usize, Range<usize>)], batches: &mut Vec<RecordBatch>, dead: &mut Vec<DeadRow>) {
         let [(first, _), others @ ..] = kept else { return };
         match self.run.decode(kept.iter().map(|(_, range)| &self.rewritten[range.clone()])) {
@@ -136,7 +136,7 @@ impl Json {
         }
     }
 
-    /// Appends the rewritten value; the error says why there is none.
+    /// Appends the rewritten value, or returns the reason why there is none.
     fn rewrite(&mut self, value: Option<&[u8]>, row: usize) -> Result<(), Why> {
         let Some(value) = value else {
             return Err("the record has no value".into());
@@ -146,7 +146,8 @@ impl Json {
         match normalise(text, &self.fields, &mut self.rewritten) {
             Ok(()) => Ok(()),
             Err(Reject::Column(why)) => Err(why),
-            // The fast decoder overlooks more, a missing comma for one: what it takes in a good batch, it takes here.
+            // The fast decoder overlooks more, such as a missing comma: a value that it accepts in a good batch is
+            // accepted here too.
             Err(Reject::Syntax(why)) => {
                 let kindly = if self.plain[row] { self.run.decode([text.as_bytes()].into_iter()).ok() } else { None };
                 if kindly.is_none_or(|batch| !doubtful(&batch, &self.fields).is_empty()) {

@@ -1,4 +1,4 @@
-//! Values that are the text of the one column.
+//! Text values: each is the text of the only column.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Records -> rows: values are decoded into the stream's columns; what does not decode becomes a dead letter.
+//! Decoding of records: values become rows with the stream's columns; a value that does not decode becomes a dead
+//! letter.
 
 mod reason;
 mod recheck;
@@ -36,36 +37,40 @@ mod zone;
 #[cfg(test)]
 mod tests;
 
-/// A stretch of one partition, decoded.
+/// A decoded batch of one partition.
 #[derive(Debug, Clone)]
 pub struct Decoded {
+    /// The partition's number.
     pub partition: i32,
-    /// What the rows and dead letters cover together: every record of the range is in one of them.
+    /// The offsets that the rows and dead letters cover together: every record of the range is one of them.
     pub range: OffsetRange,
-    /// Columns of [`Decoder::schema`], ascending by `_offset`.
+    /// The rows: columns of [`Decoder::schema`], ascending by `_offset`.
     pub rows: RecordBatch,
-    /// Ascending by offset.
+    /// The records that did not decode, ascending by offset.
     pub dead: Vec<DeadLetter>,
 }
 
 /// A record that did not decode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
+    /// The record's offset.
     pub offset: i64,
+    /// Time of production, in milliseconds since the Unix epoch.
     pub timestamp_ms: i64,
+    /// The record's key; `None` without one.
     pub key: Option<Vec<u8>>,
-    /// `None` is a record without a value.
+    /// The record's value; `None` for a tombstone.
     pub value: Option<Vec<u8>>,
     /// A JSON object, as in [`dovetail_core::record::Records::headers`].
     pub headers: Option<String>,
-    /// The same for all that fail alike.
+    /// The reason, the same for all records that fail alike.
     pub error: String,
-    /// What is this one's own of it: the value, or a place in it.
+    /// The part of the reason that is specific to this record: the value, or a place in it.
     pub detail: Option<String>,
 }
 
 impl DeadLetter {
-    /// What is wrong with it, all of it.
+    /// The reason with the record's own detail.
     pub fn reason(&self) -> String {
         match &self.detail {
             Some(detail) => format!("{}: {detail}", self.error),
@@ -74,18 +79,20 @@ impl DeadLetter {
     }
 }
 
+/// The reason why decoding as a whole failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
+    /// A column's type cannot be decoded from the stream's format.
     #[error("stream `{stream}`: column `{column}` cannot be decoded: {why}")]
     Column { stream: String, column: String, why: String },
+    /// Arrow could not build the columns.
     #[error("decoding failed")]
     Arrow(#[from] ArrowError),
 }
 
-/// Decodes one stream's records. Planned once, used by one task at a time.
+/// A decoder of one stream's records. Planned once, used by one task at a time.
 ///
-/// Fields that are not declared are ignored, absent ones are null. Whether a record decodes, and to which row,
-/// depends on nothing but the record.
+/// Undeclared fields are ignored, absent ones are null. The result for a record depends on nothing but the record.
 #[derive(Debug)]
 pub struct Decoder {
     stream: Arc<Stream>,
@@ -104,21 +111,21 @@ enum Codec {
 /// A batch after parsing: the columns in [`types::raw_schema`] or, for CSV, as text.
 #[derive(Debug)]
 struct Parsed {
-    /// The records that are not dead, in order.
+    /// The records that decoded, in order.
     batch: RecordBatch,
     /// Ascending by row.
     dead: Vec<DeadRow>,
 }
 
-/// A record of the batch at hand that does not decode.
+/// A record of the present batch that does not decode.
 #[derive(Debug)]
 struct DeadRow {
     row: usize,
     why: Why,
 }
 
-/// The columns of a stream's decoded records: the declared ones, all nullable, as Parquet readers want to find
-/// them whatever is declared later, and the record's own.
+/// The columns of a stream's decoded records: the declared ones, all nullable, as Parquet readers want to find them
+/// whatever is declared later, and the record's own.
 pub fn decoded_schema(stream: &Stream) -> SchemaRef {
     let declared = stream.columns.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
     let own = [
@@ -155,12 +162,12 @@ impl Decoder {
         Ok(Self { schema: decoded_schema(&stream), stream, codec, timestamps })
     }
 
-    /// Columns of [`Decoded::rows`].
+    /// The schema of [`Decoded::rows`].
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
 
-    /// Decodes what was read of `partition`. Without a dead letter the record's own columns are not copied.
+    /// Decodes records read from `partition`. Without a dead letter the record's own columns are not copied.
     pub fn decode(&mut self, partition: i32, fetched: &Fetched) -> Result<Decoded, DecodeError> {
         let values = &fetched.records.values;
         let Parsed { batch, mut dead } = match &mut self.codec {

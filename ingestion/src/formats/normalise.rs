@@ -1,5 +1,5 @@
-//! A JSON value of the log, rewritten so that it decodes: the slow path, for the records that the fast one
-//! refuses or reads too kindly.
+//! The slow path of JSON decoding: a value of the log is rewritten so that it decodes, if the fast path refuses it or
+//! reads it too leniently.
 //!
 //! Only declared fields are kept. `""` in a column that is no text becomes null, a text in a BOOLEAN column a boolean,
 //! and an object or array in a text column its own JSON text. A record that decodes without being rewritten decodes to
@@ -16,12 +16,12 @@ use serde_json::value::RawValue;
 use super::shape::has_misread_pair;
 use crate::formats::reason::Why;
 
-/// Why a record was not rewritten.
+/// The reason why a record was not rewritten.
 #[derive(Debug)]
 pub(super) enum Reject {
-    /// Not one JSON object; another parser may be more lenient.
+    /// The value is not one JSON object; another parser may be more lenient.
     Syntax(Why),
-    /// A value is not of its column's type.
+    /// A member's value is not of its column's type.
     Column(Why),
 }
 
@@ -31,8 +31,8 @@ pub(super) fn normalise(text: &str, fields: &Fields, out: &mut Vec<u8>) -> Resul
     object(&members, fields, out).map_err(|bad| Reject::Column(bad.why()))
 }
 
-/// The declared members of a JSON object with the index of their field, in the order of the text. Does not
-/// recurse however deep `text` nests.
+/// The declared members of a JSON object with the index of their field, in the order of the text. Does not recurse,
+/// however deep `text` nests.
 pub(super) fn members<'a>(text: &'a str, fields: &Fields) -> Result<Vec<(usize, &'a RawValue)>, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_str(text);
     let members = Members(fields).deserialize(&mut json)?;
@@ -40,9 +40,9 @@ pub(super) fn members<'a>(text: &'a str, fields: &Fields) -> Result<Vec<(usize, 
     Ok(members)
 }
 
-/// A value that is not of its type.
+/// A value that is not of its column's type.
 struct Bad<'v> {
-    /// Of the field, innermost first.
+    /// Path of the field, innermost first.
     path: Vec<String>,
     data_type: DataType,
     value: &'v str,
@@ -98,7 +98,7 @@ fn value<'a>(text: &'a str, data_type: &DataType, out: &mut Vec<u8>) -> Result<(
     let first = text.bytes().next().ok_or_else(bad)?;
     match data_type {
         _ if first == b'n' => out.extend_from_slice(b"null"),
-        // Half a surrogate is no text.
+        // Half a surrogate pair is no text.
         _ if first == b'"' && text.contains(r"\u") && string(text).is_none() => return Err(bad()),
         Utf8 | LargeUtf8 | Utf8View if matches!(first, b'{' | b'[') => push_string(text, out),
         Utf8 | LargeUtf8 | Utf8View if first == b'"' && has_misread_pair(text.as_bytes()) => {
@@ -137,9 +137,9 @@ fn value<'a>(text: &'a str, data_type: &DataType, out: &mut Vec<u8>) -> Result<(
         }
         Float32 => float_text(text, float::<f32>, out).ok_or_else(bad)?,
         Float64 => float_text(text, float::<f64>, out).ok_or_else(bad)?,
-        // Nothing says whether it counts days or is a year, a month and a day.
+        // The text may count days or be a year, a month and a day.
         Date32 | Date64 if is_compact_date(text) => return Err(bad()),
-        // What is left is read as text, later.
+        // The rest is read as text, later.
         _ => out.extend_from_slice(text.as_bytes()),
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Why a record does not decode.
+//! The reasons why a record does not decode.
 
 use arrow::datatypes::DataType;
 use dovetail_core::pipeline::{Format, Stream};
@@ -6,14 +6,14 @@ use dovetail_core::pipeline::{Format, Stream};
 use super::types::a_type;
 use super::{csv, normalise};
 
-/// What is the same for many records, and what is this one's own: a value, a place.
+/// A reason in two parts: one shared by many records, and one specific to this record, such as a value or a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Why {
     pub(super) error: String,
     pub(super) detail: Option<String>,
 }
 
-/// Longest value that is told.
+/// Greatest length of a quoted value in bytes.
 const VALUE_BYTES_MAX: usize = 100;
 
 impl Why {
@@ -30,7 +30,7 @@ impl Why {
         Self::of(format!("column `{path}` is not {}", a_type(data_type)), shortened(value))
     }
 
-    /// Of a column that must not be null, and is in `value`: what stands there instead of one.
+    /// A null in a NOT NULL column, with the text that stands in its place in `value`.
     pub(super) fn null(stream: &Stream, index: usize, value: &[u8]) -> Self {
         let fields = stream.columns.fields();
         let name = fields[index].name();
@@ -53,7 +53,7 @@ impl Why {
         }
     }
 
-    /// Of text that is no JSON.
+    /// A text that is no JSON object.
     pub(super) fn no_object(error: &serde_json::Error) -> Self {
         Self::of("not a JSON object", error.to_string())
     }

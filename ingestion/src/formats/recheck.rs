@@ -1,11 +1,12 @@
-//! What the fast decoder reads too kindly: a number that a float does not reach, as infinite, and a number as a date.
+//! The values that the fast decoder reads too leniently: a number beyond a float becomes infinite, and a number becomes
+//! a date.
 
 use arrow::array::{Array, ArrayRef, AsArray, GenericListArray, OffsetSizeTrait, RecordBatch};
 use arrow::datatypes::{DataType, Fields, Float32Type, Float64Type};
 
 use super::normalise::is_compact_date;
 
-/// Rows that have to be looked at as they are written, ascending. A row is one or is not whatever is beside it.
+/// Rows to be read again from their text, ascending. The result for a row does not depend on the other rows.
 pub(super) fn doubtful(batch: &RecordBatch, fields: &Fields) -> Vec<usize> {
     let mut rows = Vec::new();
     for (column, field) in batch.columns().iter().zip(fields) {
@@ -39,7 +40,7 @@ fn add(column: &ArrayRef, data_type: &DataType, rows: &mut Vec<usize>) {
 }
 
 fn add_where<T: Copy>(values: &[T], is: impl Fn(T) -> bool, rows: &mut Vec<usize>) {
-    // Nearly never there is one: the compiler makes vector instructions of looking for it.
+    // There is nearly never one: the compiler makes vector instructions of the search.
     if values.iter().fold(false, |any, value| any | is(*value)) {
         rows.extend((0..values.len()).filter(|&row| is(values[row])));
     }

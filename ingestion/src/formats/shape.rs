@@ -1,6 +1,6 @@
-//! What a value looks like from outside: a first look that keeps most of what is no object away from the parser.
+//! The outer form of a value: a quick check that keeps most non-objects away from the parser.
 
-/// Opening brackets that a value may hold. The parser is a loop, but its error messages recurse.
+/// Greatest number of opening brackets in a value. The parser is a loop, but its error messages recurse.
 const MAX_OPEN: usize = 512;
 
 /// Whether `value` begins and ends like an object and nests at most [`MAX_OPEN`] deep. Whitespace around it is
@@ -14,9 +14,9 @@ pub(super) fn looks_like_object(value: &[u8]) -> bool {
     }
 }
 
-/// Whether `values`, a text or several one after the other, may hold an escape of a character beyond U+FFFF that the
-/// fast decoder takes for another one: it joins the halves of a pair with `|` where they have to be added, which
-/// differs where the first half has bit 6 set, as it has for U+20000.
+/// Whether `values`, a text or several one after the other, may contain an escape of a character beyond U+FFFF that the
+/// fast decoder misreads: it joins the halves of a pair with `|` where they have to be added, which differs where the
+/// first half has bit 6 set, as it has for U+20000.
 pub(super) fn has_misread_pair(values: &[u8]) -> bool {
     memchr::memmem::find_iter(values, br"\u").any(|at| {
         matches!(
@@ -26,7 +26,7 @@ pub(super) fn has_misread_pair(values: &[u8]) -> bool {
     })
 }
 
-/// Also counts those in strings: text that is full of brackets only takes the slow path.
+/// Counts opening brackets, also in strings: a text full of brackets only takes the slow path.
 fn open_brackets(value: &[u8]) -> usize {
     // Blocks short enough for a byte to hold the sum: the compiler makes vector instructions of it.
     let in_block =

@@ -1,4 +1,4 @@
-//! Columns of text -> columns of the declared types.
+//! Columns of text, converted to the declared types.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ use super::timestamp::{Timestamps, Unreadable};
 use super::types::has_float;
 use crate::formats::reason::{Why, shortened};
 
-/// Turns what is still text in `raw` into `data_type`; `""` becomes null. Rows that cannot be turned become
-/// null and are added to `bad`. `path` is the column's name, with what it is in.
+/// Converts texts in `raw` to `data_type`; `""` becomes null. Rows that cannot be converted become null and are added
+/// to `bad`. `path` is the column's name, with its outer columns.
 pub(super) fn convert(
     raw: &ArrayRef,
     data_type: &DataType,
@@ -125,7 +125,7 @@ fn scalars(raw: &ArrayRef, data_type: &DataType, path: &str, bad: &mut Vec<DeadR
     let mut bad_texts = Vec::new();
     let array = match texts::column(texts, data_type, &mut bad_texts) {
         Some(array) => array,
-        // Other ways to hold text, and bytes.
+        // Other representations of text, and bytes.
         None => cast_with_options(raw, data_type, &CastOptions::default())?,
     };
     let why = |row: usize| Why::not_a(path, data_type, texts.value(row));

@@ -1,8 +1,8 @@
-//! Text -> timestamps.
+//! Timestamps from text.
 //!
 //! | text | meaning |
 //! |---|---|
-//! | what one of the stream's formats reads | an instant when the format has an offset or `%s`, else local time |
+//! | a text in one of the stream's formats | an instant when the format has an offset or `%s`, else local time |
 //! | ISO 8601 with `Z`, an offset or a zone's name | that instant |
 //! | ISO 8601 without, or a date alone | local time of the stream's zone, UTC when it has none |
 //! | a number | so many units since the epoch |
@@ -26,7 +26,7 @@ const NANOS: i64 = 1_000_000_000;
 const MICROS: i64 = 1_000_000;
 /// Digits behind the point of a second that are looked at where a number has a fraction.
 const FINEST_DIGITS: u32 = 15;
-/// Seconds of the years 1 to 9999, which everybody can print and read.
+/// The seconds of the years 1 to 9999, which every client can print and read.
 const YEARS: Range<i64> = -62_135_596_800..253_402_300_800;
 
 /// Reads the timestamps of one stream.
@@ -34,7 +34,7 @@ const YEARS: Range<i64> = -62_135_596_800..253_402_300_800;
 pub(super) struct Timestamps {
     zone: Option<Zone>,
     formats: Vec<TimeFormat>,
-    /// What numbers count.
+    /// The unit of numbers.
     unit: TimeUnit,
 }
 
@@ -44,11 +44,11 @@ struct TimeFormat {
     instant: bool,
 }
 
-/// Why a text is not a timestamp.
+/// The reason why a text is no timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unreadable {
     Text,
-    /// A time, but its year has not four digits: most often a number in another unit than the stream's.
+    /// The time's year has not four digits: most often a number in another unit than the stream's.
     BeyondYears,
 }
 
@@ -56,13 +56,13 @@ pub(super) enum Unreadable {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reading {
     Instant(i64, i64),
-    /// Seconds as if the zone were UTC.
+    /// Seconds of a local time, as if its zone were UTC.
     Local(i64, i64),
     InZone(Tz, i64, i64),
 }
 
 impl Timestamps {
-    /// The error is the first of the stream's formats that is none.
+    /// Parses the stream's formats. The error is the first one that is none.
     pub(super) fn new(options: &StreamOptions) -> Result<Self, String> {
         let formats =
             options.timestamp_formats.iter().map(|format| TimeFormat::new(format)).collect::<Result<_, _>>()?;
@@ -142,7 +142,7 @@ fn fraction(nanos: u32) -> i64 {
     micros_of_nanos(nanos.min(NANOS as u32 - 1))
 }
 
-/// Whether a format with this item says which instant is meant. `%Z` does not: its names are ambiguous.
+/// Whether a format with this item determines an instant. `%Z` does not: its names are ambiguous.
 fn is_instant(item: &Item<'_>) -> bool {
     match item {
         Item::Numeric(Numeric::Timestamp, _) => true,
@@ -165,7 +165,7 @@ fn is_instant(item: &Item<'_>) -> bool {
     }
 }
 
-/// `YYYY-MM-DD`, or that, `T` or a space, `HH:MM[:SS[.fraction]]` and maybe a zone.
+/// Reads `YYYY-MM-DD`, optionally with `T` or a space, `HH:MM[:SS[.fraction]]` and a zone.
 fn iso(text: &str) -> Option<Reading> {
     let bytes = text.as_bytes();
     let date = bytes.get(..10)?;
@@ -224,7 +224,7 @@ fn zoned(zone: &str, local: i64, micros: i64) -> Option<Reading> {
     }
 }
 
-/// `HH`, `HHMM` or `HH:MM`.
+/// Reads an offset `HH`, `HHMM` or `HH:MM`.
 fn offset_seconds(offset: &[u8]) -> Option<i64> {
     let minutes = match offset {
         [_, _] => 0,
@@ -244,7 +244,7 @@ fn two(bytes: &[u8], at: usize) -> Option<u32> {
     }
 }
 
-/// `unit`s since the epoch, maybe with a fraction or an exponent.
+/// Reads a number of `unit`s since the epoch, optionally with a fraction or an exponent.
 fn number(text: &str, unit: TimeUnit) -> Option<Reading> {
     let per_second = per_second(unit);
     if let Ok(count) = text.parse::<i64>() {
@@ -253,7 +253,7 @@ fn number(text: &str, unit: TimeUnit) -> Option<Reading> {
     }
     let is_number = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
     text.parse::<f64>().ok().filter(|_| is_number)?;
-    // By its digits: a double holds those of today's seconds to some hundred nanoseconds.
+    // Read by its digits: a double holds seconds of today to some hundred nanoseconds.
     let scale = FINEST_DIGITS - per_second.ilog10();
     let finest = i8::try_from(scale).ok().and_then(|scale| decimal::<Decimal128Type>(text, 38, scale));
     let second = 10_i128.pow(FINEST_DIGITS);

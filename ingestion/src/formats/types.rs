@@ -1,4 +1,4 @@
-//! Which types a stream's columns can have, and what they are called.
+//! The types that a stream's columns can have, and their names.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, Tim
 use dovetail_core::pipeline::Format;
 pub(super) use dovetail_core::pipeline::sql_type;
 
-/// Why a column of this type cannot be decoded, or `None` when it can.
+/// The reason why a column of this type cannot be decoded; `None` when it can.
 pub(super) fn refusal(data_type: &DataType, format: Format) -> Option<String> {
     match data_type {
         DataType::Struct(_) | DataType::List(_) | DataType::LargeList(_) if format == Format::Csv => {
@@ -39,7 +39,7 @@ fn is_scalar(data_type: &DataType) -> bool {
         || matches!(data_type, Date32 | Date64 | Time32(_) | Time64(_) | Timestamp(..))
 }
 
-/// The columns as JSON is decoded into first: floats and booleans are what they are, all else is still text.
+/// The columns of the first step of JSON decoding: floats and booleans have their type, everything else is still text.
 pub(super) fn raw_schema(columns: &Schema) -> SchemaRef {
     let fields: Fields = columns.fields().iter().map(raw_field).collect();
     Arc::new(Schema::new(fields))
@@ -51,7 +51,7 @@ fn raw_field(field: &FieldRef) -> FieldRef {
 
 fn raw_type(data_type: &DataType) -> DataType {
     match data_type {
-        // Of an integer the fast decoder drops the fraction, and a number of a date it takes for days.
+        // The fast decoder drops the fraction of an integer, and reads a number of a date as days.
         integer if integer.is_integer() => DataType::Utf8,
         DataType::Date32 | DataType::Date64 | DataType::Time32(_) | DataType::Time64(_) => DataType::Utf8,
         DataType::Timestamp(..) | DataType::Decimal128(..) | DataType::Decimal256(..) => DataType::Utf8,
@@ -62,7 +62,7 @@ fn raw_type(data_type: &DataType) -> DataType {
     }
 }
 
-/// Whether a float is in it.
+/// Whether the type contains a float.
 pub(super) fn has_float(data_type: &DataType) -> bool {
     match data_type {
         DataType::Struct(fields) => fields.iter().any(|field| has_float(field.data_type())),

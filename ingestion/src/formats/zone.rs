@@ -1,4 +1,4 @@
-//! Local times of a zone -> instants.
+//! Instants of a zone from local times.
 //!
 //! | local time | when | instant |
 //! |---|---|---|
@@ -12,7 +12,7 @@ use chrono_tz::{GapInfo, Tz, TzOffset};
 const HOUR: i64 = 3600;
 const SLOTS: usize = 256;
 
-/// A zone that remembers the offsets of the hours it was asked for.
+/// A zone with a cache of the offsets of recent hours.
 #[derive(Debug)]
 pub(super) struct Zone {
     tz: Tz,
@@ -25,8 +25,8 @@ impl Zone {
         Self { tz, hours: vec![(i64::MIN, 0); SLOTS] }
     }
 
-    /// The instant of a local time; both are seconds since the epoch, the local one as if the zone were UTC.
-    /// `None` beyond what a calendar holds (years of six digits).
+    /// The instant of a local time; both are seconds since the epoch, the local one as if the zone were UTC. `None`
+    /// beyond the range of a calendar (years of six digits).
     pub(super) fn instant(&mut self, local: i64) -> Option<i64> {
         let hour = local.div_euclid(HOUR);
         let slot = hour.rem_euclid(SLOTS as i64) as usize;
@@ -54,7 +54,7 @@ fn seconds(offset: &TzOffset) -> i64 {
     i64::from(offset.fix().local_minus_utc())
 }
 
-/// [`Zone::instant`] without a memory.
+/// [`Zone::instant`] without a cache.
 pub(super) fn instant(tz: Tz, local: i64) -> Option<i64> {
     let naive = DateTime::from_timestamp(local, 0)?.naive_utc();
     let ahead = match tz.offset_from_local_datetime(&naive) {

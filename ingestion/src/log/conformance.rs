@@ -1,8 +1,7 @@
-//! What every implementation of [`Log`] has to do, as checks for its tests.
+//! The contract of [`Log`] as checks for the tests of every implementation.
 //!
-//! This is test support: a check panics with what it saw when the log does not keep its contract. It never takes
-//! an offset for an index, because offsets may skip and a position may run ahead of the last record; it continues
-//! only where the log said to.
+//! A check panics with its observation when the log breaks the contract. It never takes an offset for an index, because
+//! offsets may skip and a position may run ahead of the last record; it continues only where the log said to.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The log: partitions of records in the order they were appended.
 //!
-//! The trait is shaped for Kafka. Offsets may skip, a position can run ahead of the last record, and the first
-//! offset moves forward when old records are trimmed. [`conformance`] is what every implementation has to pass.
+//! The trait is shaped for Kafka. Offsets may skip, a position can run ahead of the last record, and the first offset
+//! moves forward when old records are trimmed. Every implementation has to pass [`conformance`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,25 +21,25 @@ pub mod embedded;
 pub mod kafka;
 mod spread;
 
-/// Where appended records came from, so that an interrupted source can continue without losing or repeating one.
+/// The origin of appended records, so that an interrupted source can continue without losing or repeating one.
 ///
 /// A source numbers its records upwards; not every number need reach every partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceMark {
-    /// Which source: stable across restarts of the same ingest.
+    /// Name of the source: stable across restarts of the same ingest.
     pub source: String,
     /// Number of each record of the batch, ascending.
     pub numbers: Vec<u64>,
-    /// By how many partitions the source's records are spread, up to those of the batch.
+    /// The number of partitions over which the source's records are spread, up to those of the batch.
     pub spread: Spread,
 }
 
-/// How far a source has come in a partition.
+/// The position of a source in a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourcePosition {
     /// Number of its last record there.
     pub last: u64,
-    /// As the mark of that record said.
+    /// The spread in the mark of that record.
     pub spread: Spread,
 }
 
@@ -53,34 +53,40 @@ impl SourceMark {
 /// Records of one request of a source that go to one partition.
 #[derive(Debug)]
 pub struct Batch {
+    /// The partition's number.
     pub partition: i32,
+    /// The records, in their order.
     pub records: Records,
+    /// Their numbers in the source.
     pub mark: SourceMark,
 }
 
-/// A source that was taken up.
+/// A source that this process has taken over.
 #[derive(Debug, Clone, Default)]
 pub struct TakenUp {
-    /// How far it has come in each of the partitions that were asked for.
+    /// Its position in each of the requested partitions.
     pub positions: Vec<Option<SourcePosition>>,
-    /// Which time it was; the request that is planned by the positions says so.
+    /// Number of the takeover; a request that is planned by the positions carries it.
     pub hold: u64,
 }
 
-/// What came of one request of a source.
+/// The outcome of one request of a source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Appended {
-    /// How many records were not in the log before.
+    /// Number of records that were not in the log before.
     pub records: u64,
-    /// The source was taken up again meanwhile, or another request of it came through: some of these are in the log, some
-    /// may not be. It has to be taken up anew, and planned by what is there then.
+    /// Whether the request must be planned again: the source was taken over meanwhile, or another request of it came
+    /// through, so that some of these records may be in the log. The source has to be taken over again first.
     pub again: bool,
 }
 
+/// The reason why an operation on the log failed. The fields are the facts that the message names.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
+    /// No topic has this name.
     #[error("topic `{topic}` does not exist; it is created when a pipeline that names it is started")]
     NoSuchTopic { topic: String },
+    /// The topic has fewer partitions.
     #[error("topic `{topic}` has no partition {partition}; it has {partitions}")]
     NoSuchPartition { topic: String, partition: i32, partitions: u32 },
     #[error(
@@ -99,8 +105,10 @@ pub enum LogError {
         "topic `{topic}`: where source `{source_id}` is, is no longer known: the log keeps the positions of {most} sources, and its record {first} is not its first; give it another name, and send what is not in the log yet"
     )]
     SourceForgotten { topic: String, source_id: String, first: u64, most: usize },
+    /// The records at the offset were trimmed.
     #[error("{topic}/{partition}: offset {offset} is gone, the log starts at {first}: {} offsets are missing", first - offset)]
     Trimmed { topic: String, partition: i32, offset: i64, first: i64 },
+    /// The offset has not been reached yet.
     #[error("{topic}/{partition}: offset {offset} is past the log's end {end}")]
     PastEnd { topic: String, partition: i32, offset: i64, end: i64 },
     #[error(
@@ -111,18 +119,23 @@ pub enum LogError {
         "topic `{topic}`: another process appends records of source `{source_id}` too, or the brokers do not take them; send the request again"
     )]
     Contended { topic: String, source_id: String },
+    /// A stored batch cannot be read.
     #[error("{topic}/{partition}: batch at offset {offset} is damaged: {why}")]
     Damaged { topic: String, partition: i32, offset: i64, why: String },
+    /// A topic was to be created without partitions.
     #[error("topic `{topic}` needs at least one partition")]
     NoPartitions { topic: String },
+    /// The name of a topic or a source is too long.
     #[error("the name `{name}..` is longer than {most} bytes; use a shorter one")]
     NameTooLong { name: String, most: usize },
     #[error(
         "{topic}/{partition}: a record of {bytes} bytes is more than the log takes, {most}; store it elsewhere and append a reference"
     )]
     RecordTooLarge { topic: String, partition: i32, bytes: usize, most: usize },
+    /// Another process has the log open.
     #[error("the log in `{path}` is open in another process; stop that one, or use another folder", path = .path.display())]
     InUse { path: PathBuf },
+    /// The log's folder cannot be opened.
     #[error("the log in `{path}` cannot be opened; see if the folder can be written and was made by this version", path = .path.display())]
     Open { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
     #[error(
@@ -135,6 +148,7 @@ pub enum LogError {
         path = .path.display()
     )]
     OtherFormat { path: PathBuf, found: i64, reads: i64 },
+    /// The brokers did not answer in time; retry later.
     #[error("Kafka at `{brokers}` does not do what was asked ({why}); it goes on when it does")]
     Unreachable { brokers: String, why: String },
     #[error(
@@ -145,12 +159,16 @@ pub enum LogError {
         "topic `{topic}` was deleted and created again: it was `{was}`, it is `{is}`; nothing of the new one continues the old one. Use another topic, or begin anew with this one"
     )]
     Recreated { topic: String, was: String, is: String },
+    /// The brokers refused the operation; a retry does not help.
     #[error("Kafka refused {what} (topic `{topic}`): {why}")]
     Refused { what: String, topic: String, why: String },
+    /// A setting for librdkafka is wrong or not permitted.
     #[error("Kafka setting `{name}`: {why}; librdkafka's CONFIGURATION.md lists them all")]
     KafkaSetting { name: String, why: String },
+    /// The log was closed.
     #[error("the log is shutting down")]
     Closed,
+    /// The embedded log's store failed; nothing is acknowledged until it is opened again.
     #[error("the log's store failed; see if the disk is full or read-only")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -158,15 +176,15 @@ pub enum LogError {
 /// Partitions of records. Cheap to share; every method may be called from any task.
 #[async_trait]
 pub trait Log: fmt::Debug + Send + Sync {
-    /// Makes sure that `topic` exists with `partitions` partitions or more. One that has fewer gets more where the log
-    /// is ours alone, else it is [`LogError::PartitionsDiffer`].
+    /// Ensures that `topic` exists with `partitions` partitions or more. A topic with fewer gets more if the log is
+    /// used by Dovetail alone, else the result is [`LogError::PartitionsDiffer`].
     async fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), LogError>;
 
     /// Number of partitions of `topic`.
     async fn partitions(&self, topic: &str) -> Result<u32, LogError>;
 
-    /// What tells a topic from another one of its name: created after it was deleted, or in another log. None where
-    /// that cannot be told, after having waited for it.
+    /// The identity of a topic, which differs from that of another one of its name: created after it was deleted, or in
+    /// another log. None if the log reports none, after a wait for it.
     async fn identity(&self, topic: &str) -> Result<Option<String>, LogError> {
         self.partitions(topic).await?;
         Ok(None)
@@ -174,10 +192,10 @@ pub trait Log: fmt::Debug + Send + Sync {
 
     /// Appends `records` to one partition and returns once they are durable.
     ///
-    /// With a `mark`, records that the source already appended to this partition are not appended again: when the
-    /// last of them is not past what was stored, nothing happens and an empty range at the log's end returns; a
-    /// partial overlap is [`LogError::SourceOverlap`]. After another error the first records of the batch can be in
-    /// the log: [`Log::source_position`] says how many. Records of others can lie within the range that returns.
+    /// With a `mark`, records that the source already appended to this partition are not appended again: when the last
+    /// of them is not past the stored position, nothing happens and the result is an empty range at the log's end; a
+    /// partial overlap is [`LogError::SourceOverlap`]. After another error the first records of the batch can be in the
+    /// log: [`Log::source_position`] gives their number. Records of others can lie within the returned range.
     async fn append(
         &self,
         topic: &str,
@@ -186,7 +204,7 @@ pub trait Log: fmt::Debug + Send + Sync {
         mark: Option<SourceMark>,
     ) -> Result<OffsetRange, LogError>;
 
-    /// How far `source` has come in this partition.
+    /// The position of `source` in this partition; `None` when it has no record there.
     async fn source_position(
         &self,
         topic: &str,
@@ -194,15 +212,15 @@ pub trait Log: fmt::Debug + Send + Sync {
         source: &str,
     ) -> Result<Option<SourcePosition>, LogError>;
 
-    /// Takes `source` up, and says how far it has come in each of `partitions`. What another process has on its way of
-    /// it at this moment either is counted, or does not reach the log any more.
+    /// Takes `source` over, and returns its position in each of `partitions`. Records of it that another process has in
+    /// flight at this moment are either counted, or never reach the log.
     async fn take_up(&self, topic: &str, source: &str, partitions: Range<i32>) -> Result<TakenUp, LogError> {
         let positions = partitions.map(|partition| self.source_position(topic, partition, source));
         Ok(TakenUp { positions: try_join_all(positions).await?, hold: 0 })
     }
 
-    /// Appends one request of a source that was taken up, each batch as [`Log::append`] does it, those of one partition
-    /// in their order. `hold` is from [`Log::take_up`]: nothing is appended that was planned by what is no longer so.
+    /// Appends one request of a source that was taken over, each batch as [`Log::append`] does, those of one partition
+    /// in their order. `hold` is from [`Log::take_up`]: nothing is appended if the source was taken over since.
     async fn append_request(&self, topic: &str, batches: Vec<Batch>, _hold: u64) -> Result<Appended, LogError> {
         let mut parts = BTreeMap::<i32, Vec<Batch>>::new();
         for batch in batches {
@@ -222,7 +240,7 @@ pub trait Log: fmt::Debug + Send + Sync {
             Ok(appended)
         };
         let mut all = Appended::default();
-        // All of them end, also where one fails.
+        // All of them run to their end, also when one fails.
         for appended in join_all(parts.into_values().map(append)).await {
             let Appended { records, again } = appended?;
             all.records += records;
@@ -231,8 +249,8 @@ pub trait Log: fmt::Debug + Send + Sync {
         Ok(all)
     }
 
-    /// Of how many sources of the topic positions are kept, once some were forgotten: then a source without one need
-    /// not be new.
+    /// The number of sources of the topic whose positions are kept, once some were forgotten: then a source without a
+    /// position need not be new.
     async fn forgets_sources(&self, topic: &str) -> Result<Option<usize>, LogError> {
         self.partitions(topic).await?;
         Ok(None)
@@ -241,11 +259,11 @@ pub trait Log: fmt::Debug + Send + Sync {
     /// `[first offset still there, log end)`.
     async fn bounds(&self, topic: &str, partition: i32) -> Result<OffsetRange, LogError>;
 
-    /// Reads records at or after `from`, at most about `max_bytes` of payload but at least one record when there
-    /// is one. At the log's end it returns an empty range at once.
+    /// Reads records at or after `from`, at most about `max_bytes` of payload but at least one record if there is one.
+    /// At the log's end it returns an empty range at once.
     async fn read(&self, topic: &str, partition: i32, from: i64, max_bytes: usize) -> Result<Fetched, LogError>;
 
-    /// Returns once the log's end is past `offset`. Cancel-safe.
+    /// Waits until the log's end is past `offset`. Cancel-safe.
     async fn wait_past(&self, topic: &str, partition: i32, offset: i64) -> Result<(), LogError>;
 
     /// Drops whole batches below `before`; the first offset moves to at most `before`.

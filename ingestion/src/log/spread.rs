@@ -1,23 +1,25 @@
-//! By how many partitions a source's records were spread: it changes when partitions are added to the topic.
+//! The spread of a source: the number of partitions over its records, which changes when partitions are added to the
+//! topic.
 //!
 //! ```text
 //! number       0 .......... 40,000 .......... 52,000 ......
 //! partitions   4            6                 9
 //! ```
 //!
-//! A record that is sent again goes where it went before, so each mark in the log says this of the numbers up to its
-//! own, as far back as a request that was interrupted may reach. Beside it stands what the source's records so far are,
-//! where its sender says that.
+//! A record that is sent again goes to the same partition as before, so each mark in the log holds the spread of the
+//! numbers up to its own, as far back as an interrupted request may reach. It also holds the prefix of the source, if
+//! the sender gave one.
 
 use std::fmt;
 use std::str::FromStr;
 
 use dovetail_api::prefix::Prefix;
 
-/// Most changes that are kept: with so many within one request, further partitions are not used for the time being.
+/// Greatest number of changes kept: with so many within one request, further partitions are not used for the time
+/// being.
 const CHANGES_MAX: usize = 16;
 
-/// From which number on a source's records are spread over how many partitions. Empty where that was not noted.
+/// Numbers of partitions, each with the record number from which it applies. Empty where none was stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Spread {
     entries: Vec<(u64, u32)>,
@@ -25,12 +27,12 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Over this many, from the first record on.
+    /// The spread over `partitions` from the first record on.
     pub fn over(partitions: u32) -> Self {
         Self { entries: vec![(0, partitions)], prefix: None }
     }
 
-    /// From numbers and counts as they were stored; `None` when they do not both ascend, or are none.
+    /// The spread of stored numbers and counts; `None` when they do not both ascend, or are empty.
     pub(super) fn stored(entries: Vec<(u64, u32)>) -> Option<Self> {
         let ascend = entries.windows(2).all(|two| two[0].0 < two[1].0 && two[0].1 < two[1].1);
         let whole = entries.len() <= CHANGES_MAX && entries.first().is_some_and(|(_, partitions)| *partitions > 0);
@@ -41,35 +43,35 @@ impl Spread {
         &self.entries
     }
 
-    /// What the source's sender said of its records when it sent those up to the mark.
+    /// The prefix of the source that the sender gave for the records up to the mark.
     pub fn prefix(&self) -> Option<Prefix> {
         self.prefix
     }
 
-    /// The same with what the sender says now.
+    /// The same with another prefix.
     pub fn with_prefix(self, prefix: Option<Prefix>) -> Self {
         Self { prefix, ..self }
     }
 
-    /// Whether it was noted at all: marks of older versions do not say it.
+    /// Whether a spread was stored: marks of older versions have none.
     pub fn is_known(&self) -> bool {
         !self.entries.is_empty()
     }
 
-    /// The most partitions that it names.
+    /// The greatest number of partitions in it.
     pub fn most(&self) -> u32 {
         self.entries.last().map_or(0, |(_, partitions)| *partitions)
     }
 
-    /// Over how many the record with this number is spread.
+    /// The number of partitions over which the record with this number is spread.
     pub fn at(&self, number: u64) -> u32 {
         let later = self.entries.partition_point(|(from, _)| *from <= number);
-        // A number below the first entry is older than what is kept.
+        // A number below the first entry is older than the entries kept.
         self.entries.get(later.saturating_sub(1)).map_or(0, |(_, partitions)| *partitions)
     }
 
-    /// The same for the records from `oldest` on, of which those from `seen` on are spread over `partitions`: none of
-    /// them is in the log, so they may go anywhere.
+    /// The spread of the records from `oldest` on. Those from `seen` on are spread over `partitions`: none of them is
+    /// in the log, so they may go anywhere.
     pub fn then(&self, oldest: u64, seen: u64, partitions: u32) -> Self {
         let mut entries = self.entries.clone();
         let gone = entries.partition_point(|(from, _)| *from <= oldest).saturating_sub(1);
@@ -84,8 +86,8 @@ impl Spread {
     }
 }
 
-/// `4`, or `4,6@40000,9@52000`; the first one's number only where it is not 0. After it, where it is known, what the
-/// source's records are: `4=60000:0123456789abcdef`.
+/// Formats `4`, or `4,6@40000,9@52000`; the first number only if it is not 0. A known prefix follows:
+/// `4=60000:0123456789abcdef`.
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, (from, partitions)) in self.entries.iter().enumerate() {
@@ -99,7 +101,7 @@ impl fmt::Display for Spread {
     }
 }
 
-/// A text that is no spread.
+/// The error for a text that is no spread.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NoSpread;
 
@@ -128,10 +130,10 @@ mod tests {
         assert_eq!((grown.at(0), grown.at(39_999), grown.at(40_000), grown.at(u64::MAX)), (4, 4, 6, 6));
         let again = grown.then(32_000, 52_000, 9);
         assert_eq!(again.to_string(), "4,6@40000,9@52000");
-        // Nothing is left that went by the first.
+        // No record remains that was spread by the first.
         assert_eq!(again.then(40_000, 60_000, 9).to_string(), "6@40000,9@52000");
         assert_eq!(again.then(70_000, 90_000, 9).to_string(), "9@52000");
-        // Of what was to go over nine nothing came to the log.
+        // None of the records that were to be spread over nine is in the log.
         assert_eq!(again.then(31_000, 51_000, 12).to_string(), "4,6@40000,12@51000");
     }
 

@@ -1,4 +1,4 @@
-//! What the settings come to for each layer and for what it stands on.
+//! The settings of each layer and of its backends, derived from the configuration.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,10 +22,12 @@ use crate::process::membership::Addresses;
 use crate::process::roles::Roles;
 
 impl Config {
+    /// The data folder; `dovetail-data` in the working directory by default.
     pub fn data_dir(&self) -> PathBuf {
         self.data_dir.clone().unwrap_or_else(|| PathBuf::from("dovetail-data"))
     }
 
+    /// Address of the HTTP server; each role has a default port of its own.
     pub fn http_listen(&self, roles: Roles) -> String {
         let port = match roles {
             Roles::All | Roles::One(MemberLayer::Serve) => 8311,
@@ -36,11 +38,12 @@ impl Config {
         self.http.listen.clone().unwrap_or_else(|| format!("127.0.0.1:{port}"))
     }
 
+    /// Address of a speed layer's Flight service.
     pub fn flight_listen(&self) -> &str {
         self.flight.listen.as_deref().unwrap_or("127.0.0.1:8315")
     }
 
-    /// Where others reach this process: by HTTP, and by Flight if it is a speed layer.
+    /// The addresses at which other processes reach this one: by HTTP, and by Flight if it is a speed layer.
     pub fn advertised(&self, http: SocketAddr, flight: Option<SocketAddr>) -> Addresses {
         let at = |address: SocketAddr| match &self.member.advertise {
             Some(host) => format!("{host}:{}", address.port()),
@@ -49,7 +52,7 @@ impl Config {
         Addresses { http: format!("http://{}", at(http)), flight: flight.map(at) }
     }
 
-    /// The Kafka log, if brokers are named.
+    /// Settings of the Kafka log; `None` without brokers, for the embedded log.
     pub fn kafka(&self) -> Result<Option<KafkaConfig>> {
         let Kafka { brokers, replication, topic, settings } = &self.kafka;
         let Some(brokers) = brokers.clone() else {
@@ -68,29 +71,34 @@ impl Config {
         }))
     }
 
+    /// URL of the catalog; a SQLite file in the data folder by default.
     pub fn catalog_url(&self) -> String {
         let file = || format!("sqlite:{}", self.data_dir().join("catalog.db").display());
         self.catalog.url.clone().unwrap_or_else(file)
     }
 
+    /// URL of the object store; a folder in the data folder by default.
     pub fn store_url(&self) -> String {
         self.store.url.clone().unwrap_or_else(|| self.data_dir().join("store").display().to_string())
     }
 
+    /// Settings of an S3 store.
     pub fn s3(&self) -> S3Options {
         let StorePlace { endpoint, region, allow_http, .. } = self.store.clone();
         S3Options { endpoint, region, allow_http }
     }
 
-    /// Whether anything lies in the data folder.
+    /// Whether the log, the catalog or the store is in the data folder.
     pub fn needs_folder(&self) -> bool {
         self.kafka.brokers.is_none() || self.catalog.url.is_none() || self.store.url.is_none()
     }
 
+    /// Settings of a speed layer's Flight service.
     pub fn flight(&self) -> FlightConfig {
         FlightConfig { interval: self.speed.seal, heartbeat: HEARTBEAT_INTERVAL, max_streams: 256 }
     }
 
+    /// Settings for receiving from speed layers in other processes.
     pub fn remote(&self) -> RemoteConfig {
         RemoteConfig {
             stale_after: HEARTBEAT_INTERVAL * 4,
@@ -100,22 +108,27 @@ impl Config {
         }
     }
 
+    /// Address of the PostgreSQL wire.
     pub fn postgres_listen(&self) -> &str {
         self.postgres.listen.as_deref().unwrap_or("127.0.0.1:5433")
     }
 
+    /// Number of tasks that fold at the same time; the machine's cores by default.
     pub fn cores(&self) -> usize {
         self.batch.cores.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(2)
     }
 
+    /// Memory limits of the embedded log.
     pub fn log(&self) -> EmbeddedLogConfig {
         EmbeddedLogConfig { queue_bytes: bytes(self.log.queue), tail_bytes: bytes(self.log.tail) }
     }
 
+    /// Memory bounds of a decoded log.
     pub fn feed(&self) -> FeedConfig {
         FeedConfig { batch_bytes: bytes(self.log.read), cache_bytes: bytes(self.log.decoded) }
     }
 
+    /// Settings of the speed layer.
     pub fn speed(&self) -> SpeedConfig {
         SpeedConfig {
             memory_limit: bytes(self.speed.memory),
@@ -124,6 +137,7 @@ impl Config {
         }
     }
 
+    /// Settings of the batch layer; an error when a schedule does not parse.
     pub fn batch(&self) -> Result<BatchConfig> {
         let landing = LandingConfig {
             segment_bytes: bytes(self.landing.segment_size),
@@ -148,6 +162,7 @@ impl Config {
         Ok(BatchConfig { landing: Some(landing), runs: Some(runs) })
     }
 
+    /// Limits of the serving layer.
     pub fn serving(&self) -> ServingConfig {
         ServingConfig {
             query_timeout: self.query.timeout,
@@ -161,21 +176,22 @@ impl Config {
     }
 }
 
-/// A speed layer is heard of this often.
+/// Longest time without a message of a speed layer.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Host and process, and what no other process of that name on such a host has.
+/// Host and process, with a part that no other process of that name on such a host has.
 fn owner() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{} process {} ({:08x})", host.trim(), std::process::id(), clock::random::<u32>()).trim_start().to_owned()
 }
 
-/// librdkafka's settings have dots; variables cannot.
+/// librdkafka's settings by their names, which contain dots; variables cannot.
 fn texts(settings: &BTreeMap<String, toml::Value>) -> BTreeMap<String, String> {
     let text = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
     settings.iter().map(|(key, value)| (key.replace('_', "."), text(value))).collect()
 }
 
+/// The size in bytes, at most `usize::MAX`.
 pub fn bytes(size: ByteSize) -> usize {
     usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
 }

@@ -1,4 +1,4 @@
-//! Settings that nothing works with when they are zero.
+//! Lower limits of settings that cannot be zero.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::Config;
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 impl Config {
-    /// Refuses a limit that lets nothing through, and a time too short to be waited for.
+    /// Refuses a limit of nothing, and a time too short to wait for.
     pub(super) fn check_least(&self) -> Result<()> {
         let Self { ingest, log, landing, batch, speed, query, member, kafka, .. } = self;
         let sizes = [

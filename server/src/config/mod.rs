@@ -17,13 +17,13 @@ pub use sections::{
 };
 pub use variables::refuse_unknown;
 
-/// Where the settings are looked for when no file is named.
+/// The file of settings when none is named, in the working directory.
 const FILE: &str = "dovetail.toml";
 
-/// Settings of the command line, which go before all others.
+/// Settings of the command line, which take precedence over all others.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
-    /// File of settings; without it, `dovetail.toml` in the working directory if there is one.
+    /// File of settings; without it, `dovetail.toml` in the working directory if it exists.
     pub config: Option<PathBuf>,
     /// Folder for the log, the catalog and the landing.
     pub data_dir: Option<PathBuf>,
@@ -31,7 +31,7 @@ pub struct Flags {
     pub http: Option<String>,
     /// `HOST:PORT` of the PostgreSQL wire.
     pub postgres: Option<String>,
-    /// `HOST:PORT` at which a speed layer of its own is read.
+    /// `HOST:PORT` of a speed layer's Flight service, when the layer is a process of its own.
     pub flight: Option<String>,
 }
 
@@ -53,7 +53,7 @@ impl Config {
     }
 
     fn parse(name: &str, text: &str, variables: impl Iterator<Item = (String, String)>) -> Result<Self> {
-        // Errors of the file's own text carry its lines; variables are laid over it afterwards.
+        // An error in the file itself contains its lines; variables are applied afterwards.
         let _: Self = toml::from_str(text).with_context(|| format!("in `{name}`"))?;
         let mut table: toml::Table = toml::from_str(text).with_context(|| format!("in `{name}`"))?;
         variables::lay_over(&mut table, variables)?;

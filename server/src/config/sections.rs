@@ -7,40 +7,56 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
-/// Everything that can be set. Unknown keys are errors. Serialized, it names all keys, which variables are looked up in.
+/// All settings. Unknown keys are errors. Serialized, it contains all keys, by which variables are looked up.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Folder for the log, the catalog and the store, as far as those have no place of their own.
     pub data_dir: Option<PathBuf>,
+    /// The HTTP server.
     pub http: Listen,
+    /// The PostgreSQL wire.
     pub postgres: Listen,
+    /// Limits of requests that append.
     pub ingest: Ingest,
+    /// The embedded log and the decoded log.
     pub log: Log,
+    /// Segments.
     pub landing: Landing,
+    /// Runs and upkeep.
     pub batch: Batch,
+    /// The speed layer.
     pub speed: Speed,
+    /// Queries.
     pub query: Query,
+    /// The Kafka log.
     pub kafka: Kafka,
+    /// The catalog.
     pub catalog: CatalogPlace,
+    /// The object store.
     pub store: StorePlace,
+    /// The Flight service of a speed layer.
     pub flight: Listen,
+    /// Membership of processes of one layer.
     pub member: Member,
 }
 
-/// Brokers; without them, the log is the embedded one. Whatever else stands here is a setting of librdkafka.
+/// The Kafka log; without brokers, the log is the embedded one.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Kafka {
     /// `host:port`, separated by commas.
     pub brokers: Option<String>,
-    /// Replicas of a topic that is created.
+    /// Number of replicas of a created topic.
     pub replication: Option<u16>,
-    /// Settings of a topic that is created.
+    /// Settings of a created topic.
     pub topic: BTreeMap<String, toml::Value>,
+    /// All other keys: settings of librdkafka.
     #[serde(flatten)]
     pub settings: BTreeMap<String, toml::Value>,
 }
 
+/// The place of the catalog.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CatalogPlace {
@@ -48,23 +64,27 @@ pub struct CatalogPlace {
     pub url: Option<String>,
 }
 
+/// The place of the object store.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StorePlace {
     /// `s3://BUCKET/PREFIX` or a folder; by default one in the data folder.
     pub url: Option<String>,
+    /// URL of an S3 store other than AWS's own.
     pub endpoint: Option<String>,
+    /// Region of the bucket.
     pub region: Option<String>,
+    /// Whether an endpoint without TLS is accepted.
     pub allow_http: Option<bool>,
 }
 
-/// How processes of a layer of their own find one another.
+/// Membership of processes with one layer each.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Member {
-    /// Host at which others reach this one; by default that of the address it listens on.
+    /// Host at which other processes reach this one; by default that of the address it listens on.
     pub advertise: Option<String>,
-    /// How long one counts as living without a sign of it.
+    /// Time for which a member counts as live without a renewal.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
 }
@@ -75,18 +95,21 @@ impl Default for Member {
     }
 }
 
+/// A server's address.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Listen {
+    /// `HOST:PORT`; each server has a default.
     pub listen: Option<String>,
 }
 
+/// Limits of requests that append records.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ingest {
-    /// Bytes of requests that are being appended; more are told to come back.
+    /// Size of all requests that are being appended; beyond it, requests get 429.
     pub in_flight: ByteSize,
-    /// Longest request.
+    /// Greatest size of one request.
     pub request: ByteSize,
 }
 
@@ -96,31 +119,34 @@ impl Default for Ingest {
     }
 }
 
+/// Sizes of the embedded log and of the decoded log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
-    /// Bytes that wait for the disk.
+    /// Size of appends that wait for the disk.
     pub queue: ByteSize,
-    /// Recent records kept in memory for readers at the log's end.
+    /// Size of recent records in memory for readers at the log's end.
     pub tail: ByteSize,
-    /// How much one read decodes.
+    /// Approximate size of the records that one read decodes.
     pub read: ByteSize,
-    /// Decoded records that one layer leaves for the other, per partition.
+    /// Size of decoded records per partition that one layer leaves for the other.
     pub decoded: ByteSize,
-    /// What stays in the embedded log once it is landed.
+    /// The part of the embedded log that is kept after landing.
     pub keep: Keep,
 }
 
+/// The retention of the embedded log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Keep {
-    /// What a generation that is kept does not cover: all that is ever read from the log again.
+    /// Records above the cut of some kept generation: only those are ever read from the log again.
     Uncovered,
     /// Everything, for ever.
     All,
 }
 
 impl Log {
+    /// Whether the log is trimmed.
     pub fn trims(&self) -> bool {
         self.keep == Keep::Uncovered
     }
@@ -138,10 +164,13 @@ impl Default for Log {
     }
 }
 
+/// Limits of a segment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Landing {
+    /// Payload at which a segment is closed.
     pub segment_size: ByteSize,
+    /// Age of a segment's first record at which it is closed.
     #[serde(with = "humantime_serde")]
     pub segment_age: Duration,
 }
@@ -152,22 +181,27 @@ impl Default for Landing {
     }
 }
 
+/// Schedules and upkeep of the batch layer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Batch {
-    /// When incremental runs start: `every 30s`, a cron expression with seconds, or `never`.
+    /// Schedule of incremental runs: `every 30s`, a cron expression with seconds, or `never`.
     pub schedule: String,
-    /// When full runs start.
+    /// Schedule of full runs, in the same form.
     pub full_schedule: String,
+    /// Number of tasks that fold at the same time; the machine's cores by default.
     pub cores: Option<usize>,
+    /// Number of the newest generations that are kept.
     pub keep_generations: usize,
+    /// Time for which an object that nothing names is kept.
     #[serde(with = "humantime_serde")]
     pub garbage_grace: Duration,
-    /// How long whoever announced an object may take to record it, before it counts as abandoned.
+    /// Time in which a writer has to record a staged object, before it counts as abandoned.
     #[serde(with = "humantime_serde")]
     pub staging_limit: Duration,
-    /// Adjacent segments are merged up to this size.
+    /// Greatest size of a segment merged from adjacent ones; 0 merges none.
     pub compact_to: ByteSize,
+    /// Interval of upkeep.
     #[serde(with = "humantime_serde")]
     pub upkeep_every: Duration,
 }
@@ -187,10 +221,13 @@ impl Default for Batch {
     }
 }
 
+/// Limits of the speed layer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Speed {
+    /// Size of states above which a run is requested; at twice as much folding pauses.
     pub memory: ByteSize,
+    /// Least time between two seals of a view's open state.
     #[serde(with = "humantime_serde")]
     pub seal: Duration,
 }
@@ -201,15 +238,22 @@ impl Default for Speed {
     }
 }
 
+/// Limits of queries.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Query {
+    /// Longest time of one query.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
+    /// Memory of one query.
     pub memory: ByteSize,
+    /// Memory of all queries together, and of the work beside them.
     pub total_memory: ByteSize,
+    /// Memory for decoded states, merged copies and answers.
     pub state_cache: ByteSize,
+    /// Number of queries that run at the same time.
     pub concurrent: usize,
+    /// Number of connections of the PostgreSQL wire.
     pub connections: usize,
 }
 

@@ -1,6 +1,6 @@
-//! `DOVETAIL_SECTION_KEY` variables: which setting each one is, and what it is set to.
+//! `DOVETAIL_SECTION_KEY` variables: the setting of each, and its value.
 //!
-//! The keys are those of [`Config`], and their types are found by trying: no list of them is kept here.
+//! The keys are those of [`Config`], and their types are found by trial: there is no second list of them.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::Config;
 
 const PREFIX: &str = "DOVETAIL_";
 
-/// Variables that are no settings of a section: of the command line, of `dev/` and of the tests.
+/// Variables that belong to no section: of the command line, of `dev/` and of the tests.
 const OTHERS: &[&str] = &[
     // Flags of the command line.
     "CONFIG",
@@ -38,20 +38,20 @@ const OTHERS: &[&str] = &[
     "SHARED_DATA",
 ];
 
-/// Variables of tests that begin so.
+/// Prefix of variables of tests.
 const OF_TESTS: &str = "TEST_";
 
-/// What a variable sets.
+/// The setting of a variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Setting {
-    /// Outside of all sections.
+    /// A key outside of all sections.
     Top(String),
     Of(String, String),
-    /// Of a topic that is created.
+    /// A setting of a created topic.
     Topic(String),
 }
 
-/// The keys that there are: by section, and `""` for those outside of all.
+/// The known keys by section, with `""` for those outside of all.
 fn known() -> BTreeMap<String, Vec<String>> {
     let mut known = BTreeMap::<String, Vec<String>>::new();
     let Ok(serde_json::Value::Object(all)) = serde_json::to_value(Config::default()) else { return known };
@@ -76,7 +76,7 @@ fn names(known: &BTreeMap<String, Vec<String>>) -> Vec<String> {
     settings.chain(OTHERS.iter().map(|&name| name.to_owned())).collect()
 }
 
-/// Lays the variables over the settings of a file.
+/// Applies the variables to the settings of a file.
 pub(super) fn lay_over(table: &mut Table, variables: impl Iterator<Item = (String, String)>) -> Result<()> {
     let known = known();
     for (variable, value) in variables {
@@ -87,11 +87,11 @@ pub(super) fn lay_over(table: &mut Table, variables: impl Iterator<Item = (Strin
     Ok(())
 }
 
-/// An error if a variable of this process's environment is neither a setting nor anything else that is known.
+/// Refuses a variable of this process's environment that is not known.
 pub fn refuse_unknown() -> Result<()> {
     let known = known();
     for (variable, value) in std::env::vars_os() {
-        // A name that is no text is not one of ours.
+        // A name that is no text is not Dovetail's.
         let (Ok(variable), value) = (variable.into_string(), value.to_string_lossy()) else { continue };
         setting(&known, &variable, &value)?;
     }
@@ -109,7 +109,7 @@ fn setting(known: &BTreeMap<String, Vec<String>>, variable: &str, value: &str) -
     }
     for (section, keys) in known.iter().filter(|(section, _)| !section.is_empty()) {
         let Some(key) = lower.strip_prefix(section.as_str()).and_then(|rest| rest.strip_prefix('_')) else { continue };
-        // Whatever else stands in the section of Kafka is a setting of librdkafka, which knows its own.
+        // All other keys in the section of Kafka are settings of librdkafka, which checks them.
         if section == "kafka" && !key.is_empty() && !keys.iter().any(|known| known == key) {
             return Ok(Some(of_kafka(key)));
         }
@@ -128,7 +128,7 @@ fn setting(known: &BTreeMap<String, Vec<String>>, variable: &str, value: &str) -
     bail!("variable `{variable}` sets nothing: {hint}")
 }
 
-/// Settings of topics have a table of their own; librdkafka has a few of its own that begin so too.
+/// Settings of topics have a table of their own; librdkafka has a few with the same prefix.
 fn of_kafka(key: &str) -> Setting {
     match key.strip_prefix("topic_") {
         Some(rest) if !rest.starts_with("metadata_") && rest != "blacklist" => Setting::Topic(rest.to_owned()),
@@ -136,7 +136,7 @@ fn of_kafka(key: &str) -> Setting {
     }
 }
 
-/// Kubernetes sets these in every pod beside a service that is called `dovetail` or `dovetail-..`.
+/// Whether Kubernetes sets the variable in every pod beside a service called `dovetail` or `dovetail-..`.
 fn is_of_kubernetes(name: &str, value: &str) -> bool {
     let address = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme));
     let port = name.strip_prefix("PORT_").or_else(|| name.split_once("_PORT_").map(|(_, port)| port));
@@ -158,14 +158,14 @@ impl Setting {
     }
 }
 
-/// The table of that name; made where there is none.
+/// The table of that name, made if it does not exist.
 fn within<'t>(table: &'t mut Table, name: &str) -> Result<&'t mut Table> {
     let entry = table.entry(name).or_insert_with(|| Value::Table(Table::new()));
     entry.as_table_mut().with_context(|| format!("`{name}` is no section"))
 }
 
-/// A text where the setting takes one, as a password may look like a number; else the number or the boolean that it
-/// says.
+/// The value as text where the setting takes one, as a password may look like a number; else as a number or boolean if
+/// it is one.
 fn typed(setting: &Setting, text: String) -> Result<Value> {
     let takes = |value: &Value| -> Result<()> {
         let mut table = Table::new();

@@ -1,4 +1,4 @@
-//! Appending records, and how far a source has come.
+//! Appending records, and the progress of a source.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use serde::Deserialize;
 use super::App;
 use super::body::Received;
 
-/// `None` where the records are not numbered.
+/// The source and first number of a request; `None` when its records are not numbered.
 fn numbered_by(query: AppendQuery) -> Result<Option<From>, Failed> {
     let refused = |message: &str| Err(Failed::new(Code::BadRequest, message));
     let Ok(prefix) = query.prefix.map(|prefix| prefix.parse()).transpose() else {
@@ -32,7 +32,7 @@ fn numbered_by(query: AppendQuery) -> Result<Option<From>, Failed> {
     match (query.source, query.first) {
         (Some(source), _) if source.is_empty() => refused("`source` is empty; name the source"),
         (Some(source), Some(first)) => Ok(Some(From { source, first, prefix })),
-        // Taken for the first ones of their source, other records would be left out as sent before.
+        // Other records would be taken for the first ones of their source, and left out as duplicates.
         (Some(_), None) => refused("`source` numbers the records: say the number of the first one with `first`"),
         (None, Some(_)) => refused("`first` numbers the records of a source: name it with `source`"),
         (None, None) if prefix.is_some() => refused("`prefix` is of a source's records: name it with `source`"),
@@ -84,7 +84,7 @@ pub(super) async fn append(
     Ok(axum::Json(Appended { received: values.len() as u64, appended }).into_response())
 }
 
-/// What is no UTF-8 would be replaced, and two sources have one name.
+/// Refuses a query string that is no UTF-8: its bytes would be replaced, and two sources would get one name.
 fn is_text(query: Option<&str>) -> Result<(), Failed> {
     match percent_decode_str(query.unwrap_or_default()).decode_utf8() {
         Ok(_) => Ok(()),
@@ -92,7 +92,7 @@ fn is_text(query: Option<&str>) -> Result<(), Failed> {
     }
 }
 
-/// What becomes of records that are decoded and not appended.
+/// Decodes the records without appending them, and reports the result.
 fn try_records(stream: &Arc<Stream>, values: &[&[u8]]) -> Result<axum::Json<DryRun>, Failed> {
     let failed = |error: DecodeError| Failed::new(Code::Internal, error.to_string());
     let mut decoder = Decoder::new(Arc::clone(stream)).map_err(failed)?;
@@ -112,14 +112,14 @@ fn try_records(stream: &Arc<Stream>, values: &[&[u8]]) -> Result<axum::Json<DryR
     Ok(axum::Json(DryRun { received: count as u64, dead: dead.len() as u64, error }))
 }
 
-/// Values of a JSON body that are no plain lines.
+/// The values of a JSON body that are no plain lines.
 fn values(app: &App, received: &mut Received) -> Result<Vec<Vec<u8>>, Failed> {
     app.intake.double(received)?;
     split_values(&received.bytes).map_err(|e| Failed::new(Code::BadRequest, format!("{e}; nothing was appended")))
 }
 
-/// Numbered records may be sent again whatever became of them. What became of others is not known: some may be in
-/// the log, so nobody is told to come back with them.
+/// The error of records that were not appended. Numbered records may be sent again in any case. The outcome of others
+/// is not known: some may be in the log, so the error does not ask for a retry.
 fn not_appended(error: LogError, numbered: bool) -> Failed {
     let code = match &error {
         LogError::SourceOverlap { .. } => Code::SourceOverlap,
@@ -132,7 +132,7 @@ fn not_appended(error: LogError, numbered: bool) -> Failed {
     Failed::new(code, if numbered { why } else { format!("{why}; {UNKNOWN}") })
 }
 
-/// What is said of records without numbers that may be in the log.
+/// The hint for records without numbers that may be in the log.
 pub(super) const UNKNOWN: &str = "some of the records may be in the log: see which before you send them again, or number them with `?source=NAME&first=N`";
 
 #[derive(Debug, Deserialize)]

@@ -1,5 +1,5 @@
-//! Bodies of requests, within a bound for each and one for all: room is asked for as the bytes come in, and what can
-//! never fit is refused.
+//! Bodies of requests, within a limit for each and one for all: memory is reserved as the bytes come in, and a body
+//! that can never fit is refused.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,22 +14,22 @@ use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-/// How long a sender may take for a body of no length ..
+/// Time in which a sender has to send a body of no length ..
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// .. and how many bytes a second it has to send beyond that.
+/// .. and the least rate in bytes per second beyond that.
 const SLOWEST: f64 = 16.0 * 1024.0;
 
-/// Takes bodies in.
+/// Receives bodies.
 #[derive(Debug)]
 pub(super) struct Intake {
-    /// One permit per KiB of requests that are being read or appended.
+    /// One permit per KiB of the requests that are being read or appended.
     room: Arc<Semaphore>,
     all: usize,
     longest: usize,
     patience: Duration,
 }
 
-/// A body, and the room that it takes until it is dropped.
+/// A body, and its memory until it is dropped.
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) bytes: Bytes,
@@ -41,12 +41,13 @@ impl Intake {
         Self { room: Arc::new(Semaphore::new(kib(all) as usize)), all, longest, patience: BODY_TIMEOUT }
     }
 
-    /// Reads `body`. Where it is refused, what the sender still sends is dropped for a while, so that it sees why.
+    /// Reads `body`. When it is refused, further bytes of the sender are dropped for a while, so that the sender sees
+    /// the error.
     pub(super) async fn receive(&self, headers: &HeaderMap, body: Body) -> Result<Received, Failed> {
         let mut pieces = body.into_data_stream();
         let began = clock::now_monotonic();
         let received = self.read(headers, &mut pieces, began).await;
-        // Who waits to be told to go on has sent nothing.
+        // A client that waits for `100 Continue` has sent nothing.
         if received.is_err() && !headers.contains_key(header::EXPECT) {
             let rest = async { while let Some(Ok(_)) = pieces.next().await {} };
             let _ = timeout_at(began + self.patience, rest).await;
@@ -81,7 +82,8 @@ impl Intake {
             let piece = piece.map_err(|e| Failed::new(Code::BadRequest, format!("the body cannot be read: {e}")))?;
             let needed = read.len() + piece.len();
             if needed > read.capacity() {
-                // Twice as much, or what one may have; the old room is given back when all has moved to the new one.
+                // Twice as much, or the limit of one request; the old memory is released when everything has moved to
+                // the new one.
                 let capacity = needed.max((2 * read.capacity()).min(self.longest));
                 let larger = self.room(capacity, read.capacity())?;
                 read.reserve_exact(capacity - read.len());
@@ -92,14 +94,14 @@ impl Intake {
         Ok(Received { bytes: read.into(), room })
     }
 
-    /// Room for a copy of what was received.
+    /// Reserves memory for a copy of the body.
     pub(super) fn double(&self, received: &mut Received) -> Result<(), Failed> {
         let length = received.bytes.len();
         received.room.merge(self.room(length, length)?);
         Ok(())
     }
 
-    /// Room for `bytes` of a request that has room for `held` already.
+    /// Reserves `bytes` for a request that has `held` already.
     fn room(&self, bytes: usize, held: usize) -> Result<OwnedSemaphorePermit, Failed> {
         let needs =
             [(bytes, self.longest, "ingest.request"), (bytes.saturating_add(held), self.all, "ingest.in_flight")];

@@ -1,4 +1,4 @@
-//! Errors of the layers as HTTP clients tell them apart.
+//! Errors of the layers as errors for HTTP clients.
 
 use std::error::Error;
 
@@ -11,7 +11,7 @@ fn failed(code: Code, error: &(dyn Error + 'static)) -> Failed {
     Failed::new(code, in_one_line(error))
 }
 
-/// Why a run published nothing.
+/// The error of a run that published nothing.
 pub(super) fn of_run(error: &RunError) -> Failed {
     let code = match error {
         RunError::UnknownView(_) => Code::UnknownView,
@@ -25,7 +25,7 @@ pub(super) fn of_run(error: &RunError) -> Failed {
     failed(code, error)
 }
 
-/// Why the current generation stays as it is.
+/// The error of a rollback.
 pub(super) fn of_rollback(error: &RollbackError) -> Failed {
     let code = match error {
         RollbackError::NothingPublished | RollbackError::AlreadyCurrent { .. } => Code::NotPossible,

@@ -1,4 +1,4 @@
-//! What a serving process is asked and another layer does: it is sent on to one that lives.
+//! Forwards requests of other layers to a live process of that layer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,8 +60,8 @@ async fn cancel(State(forward): State<Forward>) -> Result<Json<Cancelled>, Faile
 }
 
 impl Forward {
-    /// Sends the request to the member that joined last, and where it cannot be reached to the one before. One that
-    /// does not answer is told as it is, because what it has done is not known.
+    /// Sends the request to the member that joined last, and if it cannot be reached to the one before. A member that
+    /// does not answer is reported as an error, because the outcome is not known.
     async fn send(&self, layer: MemberLayer, request: Request) -> Result<Response, Failed> {
         let mut members = self.engine.catalog.members(layer).await.map_err(unavailable)?;
         members.sort_by_key(|member| std::cmp::Reverse(member.joined_ms));
@@ -82,7 +82,7 @@ impl Forward {
             }
             let Some(body) = body.take() else { break };
             let sent = sent.body(body).send().await;
-            // It may have died since: nothing of the request has come to it.
+            // The member may have died since: it has received nothing of the request.
             let next = matches!(&sent, Err(error) if error.is_connect());
             answer = Some(sent);
             if !next {
@@ -114,14 +114,14 @@ impl Forward {
     }
 }
 
-/// Longest body of a request to the batch layer, which is a short JSON document.
+/// Greatest body of a request to the batch layer, which is a short JSON document, in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// The body of a forwarded request.
 enum Outgoing {
-    /// Short: it can go to another member where one is not reached.
+    /// A short body: it can be sent to another member when one is not reached.
     Short(Bytes),
-    /// Records on their way in: they go on as they come, once, and who takes them bounds them.
+    /// Records that are being received: they are passed on once, and their receiver limits them.
     Once(Option<Body>),
 }
 
@@ -142,7 +142,7 @@ impl Outgoing {
     }
 }
 
-/// The same path and query, as they are encoded, at another process.
+/// The URL of the same path and query, as encoded, at another process.
 fn address(member: &str, uri: &Uri) -> Result<reqwest::Url, Failed> {
     let path = uri.path_and_query().map_or("", |path| path.as_str());
     let address = reqwest::Url::parse(&format!("{member}{path}")).map_err(unavailable)?;
@@ -153,7 +153,7 @@ fn address(member: &str, uri: &Uri) -> Result<reqwest::Url, Failed> {
     Ok(address)
 }
 
-/// Whether a request may be sent again whatever became of it.
+/// Whether a request may be sent again in any case.
 fn is_repeatable(method: &Method, uri: &Uri) -> bool {
     let numbered = uri.query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("source=")));
     *method == Method::GET || (numbered && uri.path().ends_with("/records"))

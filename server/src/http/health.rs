@@ -1,4 +1,4 @@
-//! Whether a process without a serving layer lives, and whether it gets on with its work.
+//! Health of a process without a serving layer: liveness, and readiness of its layer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::App;
 use super::layers::of;
 use crate::process::engine::Engine;
 
-/// How long the log may take to answer.
+/// Time for the log to answer.
 const LOG_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) fn router() -> Router<Arc<App>> {
@@ -27,7 +27,7 @@ pub(super) fn router() -> Router<Arc<App>> {
         .route(paths::METRICS, get(metrics))
 }
 
-/// 200 while nothing holds up this process, else 503 with the reasons.
+/// 200 while nothing stalls this process, else 503 with the reasons.
 async fn readyz(State(app): State<Arc<App>>) -> Response {
     let mut reasons = vec![];
     for layer in of(&app.engine) {
@@ -36,7 +36,7 @@ async fn readyz(State(app): State<Arc<App>>) -> Response {
         }
     }
     if app.engine.roles.has(MemberLayer::Ingest) {
-        // All at once: one bound for however many there are.
+        // All at once: one time limit for any number of them.
         let asked = app.engine.streams.iter().map(|stream| no_answer(&app.engine, &stream.topic));
         reasons.extend(join_all(asked).await.into_iter().flatten());
     }
@@ -46,7 +46,7 @@ async fn readyz(State(app): State<Arc<App>>) -> Response {
     }
 }
 
-/// Why records cannot be appended to the topic.
+/// The reason why records cannot be appended to the topic.
 async fn no_answer(engine: &Engine, topic: &str) -> Option<String> {
     match tokio::time::timeout(LOG_TIMEOUT, engine.log.bounds(topic, 0)).await {
         Ok(Ok(_)) => None,
@@ -55,7 +55,7 @@ async fn no_answer(engine: &Engine, topic: &str) -> Option<String> {
     }
 }
 
-/// For Prometheus.
+/// The metrics in Prometheus's format.
 async fn metrics(State(app): State<Arc<App>>) -> Response {
     let text = app.engine.metrics.as_ref().map(|handle| handle.render()).unwrap_or_default();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()

@@ -1,4 +1,4 @@
-//! What each layer of this process does in each partition.
+//! The state of each layer of this process in each partition.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use dovetail_speed_layer::FoldState;
 use super::App;
 use crate::process::engine::Engine;
 
-/// What landing does, in a word, and why it does not go on, where it does not.
+/// The state of landing, in a word, and the reason if it is stalled or stopped.
 pub(crate) fn landing_state(state: LandingState) -> (&'static str, Option<String>) {
     match state {
         LandingState::Starting => ("starting", None),
@@ -25,7 +25,7 @@ pub(super) async fn layers(State(app): State<Arc<App>>) -> axum::Json<Vec<LayerI
     axum::Json(of(&app.engine))
 }
 
-/// By layer, stream and partition.
+/// The states by layer, stream and partition.
 pub(super) fn of(engine: &Engine) -> Vec<LayerInfo> {
     let landing = engine.batch().map(|batch| batch.landing_status().borrow().clone()).unwrap_or_default();
     let landing = landing.into_iter().map(|((stream, partition), at)| {

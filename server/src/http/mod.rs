@@ -34,7 +34,7 @@ use crate::process::roles::Roles;
 
 pub(crate) use layers::landing_state;
 
-/// What the routes share.
+/// State that the routes share.
 #[derive(Debug)]
 struct App {
     engine: Arc<Engine>,
@@ -65,7 +65,7 @@ pub fn router(engine: &Arc<Engine>, config: &Config) -> Result<Router> {
             let router = router.route(paths::VERIFY, verify).route(paths::VERIFY_RECORDS, get(verify::records));
             let router = router.with_state(app);
             let router = router.merge(dovetail_serving_layer::router(Arc::clone(serving)));
-            // What other processes do is forwarded to them.
+            // Routes of other layers are forwarded.
             Ok(errors_in_shape(match engine.roles {
                 Roles::All => router,
                 Roles::One(_) => router.merge(forward::router(engine)?),
@@ -75,7 +75,7 @@ pub fn router(engine: &Arc<Engine>, config: &Config) -> Result<Router> {
     }
 }
 
-/// What a body of JSON says; without a body, nothing.
+/// The content of a JSON body; the default without a body.
 fn parsed<T: Default + DeserializeOwned>(body: &Bytes) -> std::result::Result<T, Failed> {
     if body.is_empty() {
         return Ok(T::default());
@@ -84,7 +84,7 @@ fn parsed<T: Default + DeserializeOwned>(body: &Bytes) -> std::result::Result<T,
     serde_json::from_slice(body).map_err(wrong)
 }
 
-/// A layer that this process does not run, or that fails.
+/// The error of a layer that this process does not run, or that fails.
 fn unavailable(error: impl Into<anyhow::Error>) -> Failed {
     Failed::new(Code::Unavailable, format!("{:#}", error.into()))
 }

@@ -1,4 +1,4 @@
-//! Batch runs: on demand, their progress, and what they published.
+//! Batch runs: on demand, their progress, and their results.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,11 +45,12 @@ pub(super) async fn recompute(State(app): State<Arc<App>>, body: Bytes) -> Resul
     }))
 }
 
-/// How long an answer waits for the speed layer to reach the new cut; it is served later all the same.
+/// Time for which an answer waits until the speed layer has reached the new cut; the generation is served later all the
+/// same.
 const SERVED_TIMEOUT: Duration = Duration::from_secs(5);
 const SERVED_POLL_INTERVAL: Duration = Duration::from_millis(25);
 
-/// Waits until the current generation is served, so that who made it current sees it in the next query.
+/// Waits until the current generation is served, so that the caller sees it in the next query.
 pub(super) async fn until_served(engine: &Engine) {
     let Ok(serving) = engine.serving() else { return };
     let served = async {
@@ -57,7 +58,7 @@ pub(super) async fn until_served(engine: &Engine) {
             clock::sleep(SERVED_POLL_INTERVAL).await;
         }
     };
-    // Whatever keeps it from being served is told by the queries and the log.
+    // Queries and the log report what keeps it from being served.
     let _ = tokio::time::timeout(SERVED_TIMEOUT, served).await;
 }
 
@@ -65,7 +66,7 @@ pub(super) async fn progress(State(app): State<Arc<App>>) -> Result<axum::Json<R
     progress_of(&app.engine).await
 }
 
-/// As the catalog has it; a run of this very process is asked itself.
+/// Progress of the run in the catalog; that of a run of this process is read directly.
 pub(super) async fn progress_of(engine: &Engine) -> Result<axum::Json<RunProgress>, Failed> {
     let leader = leader(&engine.catalog).await.map_err(unavailable)?;
     let last = engine.catalog.runs(1).await.map_err(unavailable)?.pop();

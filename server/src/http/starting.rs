@@ -1,4 +1,4 @@
-//! What a process answers before what it needs has answered: that it lives, and what it waits for.
+//! The answers of a process before its backends have answered: that it lives, and what it waits for.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,7 +10,7 @@ use dovetail_serving_layer::{Code, Failed, errors_in_shape};
 use parking_lot::Mutex;
 use tower::ServiceExt;
 
-/// The routes to be, and why they are not there yet.
+/// The routes, once they exist, and the reason why they do not yet.
 #[derive(Debug, Default)]
 pub struct Starting {
     router: OnceLock<Router>,
@@ -18,18 +18,18 @@ pub struct Starting {
 }
 
 impl Starting {
-    /// Says what is waited for.
+    /// Sets the reason for waiting.
     pub fn waits_for(&self, reason: String) {
         *self.reason.lock() = reason;
     }
 
-    /// From now on, `router` answers.
+    /// Passes requests to `router` from now on.
     pub fn ready(&self, router: Router) {
         // A process starts once.
         let _ = self.router.set(router);
     }
 
-    /// All routes: those of [`Self::ready`] once they are there.
+    /// All routes: those of [`Self::ready`] once they exist.
     pub fn router(self: &Arc<Self>) -> Router {
         errors_in_shape(Router::new().fallback(answer).with_state(Arc::clone(self)))
     }

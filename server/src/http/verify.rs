@@ -1,4 +1,4 @@
-//! Verifying, and how far that has come.
+//! Verification, and its progress.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(super) async fn verify(State(app): State<Arc<App>>, body: Bytes) -> Result<a
     verdicts.map(axum::Json).map_err(|error| not_verified(&error))
 }
 
-/// Of a query that was refused, what it says itself; all else goes by itself once somebody answers, or is told.
+/// The error of a failed verification: that of a refused query has its own; others pass by themselves, or are reported.
 fn not_verified(error: &anyhow::Error) -> Failed {
     match error.downcast_ref::<QueryError>() {
         Some(query) => Failed::from(query),
@@ -45,7 +45,7 @@ pub(super) struct Of {
     stream: String,
 }
 
-/// A digest of 16 bytes for each record of a stream; cut off when one cannot be read.
+/// A digest of 16 bytes for each record of a stream; the body is cut off when a record cannot be read.
 pub(super) async fn records(State(app): State<Arc<App>>, Query(Of { stream }): Query<Of>) -> Result<Response, Failed> {
     let Some(stream) = app.engine.streams.iter().find(|known| known.name.as_str() == stream).cloned() else {
         return Err(Failed::new(Code::UnknownStream, format!("no stream `{stream}`")));
@@ -55,7 +55,7 @@ pub(super) async fn records(State(app): State<Arc<App>>, Query(Of { stream }): Q
     app.engine.tracker().spawn(async move {
         if let Err(error) = digests(&engine, &stream, &sender).await {
             tracing::warn!(stream = %stream.name, error = format!("{error:#}"), "reading all records failed");
-            // Who asked has gone, or sees that the answer is cut off.
+            // The client has gone, or sees that the answer is cut off.
             let _ = sender.send(Err(error)).await;
         }
     });

@@ -1,4 +1,4 @@
-//! Works that are asked for and take a while.
+//! Jobs: work on request that takes a while.
 
 pub(crate) mod replay;
 pub mod verify;

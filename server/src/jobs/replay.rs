@@ -18,25 +18,30 @@ use crate::process::engine::Engine;
 
 /// Payload bytes per read of the log.
 pub(crate) const READ: usize = 4 << 20;
-/// Batches of a segment that wait to be folded.
+/// Number of batches of a segment that wait to be folded.
 const AHEAD: usize = 2;
 
-/// What covers an offset in the landing.
+/// The part of the landing that covers an offset.
 pub(crate) enum Landed {
     Segment(Segment),
-    /// Nothing is there: the log had lost it before.
+    /// A gap: the log had lost the records before.
     Gap(Gap),
 }
 
-/// Where records are read from again.
+/// The sources of a replay.
 #[derive(Debug)]
 pub(crate) struct Replay<'e> {
+    /// The log, for records that are still there.
     pub log: &'e dyn Log,
+    /// The catalog, for segments and gaps.
     pub catalog: &'e Catalog,
+    /// The store, for the segments' objects.
     pub store: &'e Store,
+    /// The stream.
     pub stream: &'e Arc<Stream>,
+    /// The progress to report to.
     pub progress: &'e Progress,
-    /// The first offset of each partition that the catalog knows, which never changes: it is asked once.
+    /// The first offset of each partition in the catalog, which never changes: it is read once.
     firsts: HashMap<i32, i64>,
 }
 
@@ -48,7 +53,7 @@ impl<'e> Replay<'e> {
         Ok(Self { log, catalog, store, stream, progress, firsts })
     }
 
-    /// Folds every record of the partition below `end`. Returns how many there were.
+    /// Folds every record of the partition below `end`. Returns their number.
     pub(crate) async fn run(
         &self,
         partition: i32,
@@ -87,7 +92,7 @@ impl<'e> Replay<'e> {
         Ok(records)
     }
 
-    /// How many offsets there are to read below `head`, or in all of the log.
+    /// Number of offsets to read below `head`, or in the whole log.
     pub(crate) async fn records(&self, head: Option<&Offsets>) -> Result<u64> {
         let topic = &self.stream.topic;
         let mut records = 0;
@@ -108,7 +113,7 @@ impl<'e> Replay<'e> {
         })
     }
 
-    /// What covers `offset` where the log does not.
+    /// The part of the landing that covers `offset`, which the log does not have.
     pub(crate) async fn landed_at(&self, partition: i32, offset: i64) -> Result<Landed> {
         let topic = &self.stream.topic;
         let range = OffsetRange::new(offset, offset + 1);

@@ -1,4 +1,4 @@
-//! Folding the whole log again from scratch, at a frozen head, and comparing with what is served.
+//! Verification: folds the whole log again from scratch up to a fixed head, and compares with the served answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(crate) use records::digests;
 
 const EXAMPLES: usize = 5;
 
-/// Verifies `views`, one after the other; whoever else wants to waits meanwhile.
+/// Verifies `views`, one after the other; other verifications wait meanwhile.
 pub(crate) async fn verify_all(engine: &Arc<Engine>, views: &[Arc<View>], progress: &Progress) -> Result<Vec<Verdict>> {
     let _turn = progress.turn().await;
     let mut expected = vec![];
@@ -48,7 +48,7 @@ pub(crate) async fn verify_all(engine: &Arc<Engine>, views: &[Arc<View>], progre
     Ok(verdicts)
 }
 
-/// What is served of a view.
+/// The served answer of a view.
 struct Served {
     as_of: AsOf,
     states: Vec<RecordBatch>,
@@ -56,7 +56,8 @@ struct Served {
     room: Vec<MemoryReservation>,
 }
 
-/// While it is read, the speed layer may drop what the generation under it needs: then a later one is read.
+/// Greatest number of attempts: while the answer is read, the speed layer may drop slices of its generation; then a
+/// later one is read.
 const SERVED_RETRIES_MAX: u32 = 20;
 const SERVED_RETRY_PAUSE: Duration = Duration::from_millis(250);
 
@@ -78,7 +79,7 @@ async fn served(engine: &Arc<Engine>, view: &Arc<View>, memory: &Arc<Pool>) -> R
     let Some(as_of) = served.as_of.iter().find(|as_of| as_of.view == view.name).cloned() else {
         bail!("the answer of `{}` does not say what it is as of", view.name);
     };
-    // Where the rows alone do not decide the answer, what it is made from is compared instead.
+    // Where the rows alone do not decide the answer, the states below it are compared instead.
     let of_states = view.has_sketches() || !view.loose().is_empty();
     let states = if of_states { served.states(view).await? } else { vec![] };
     let mut room = vec![memory.take(&view.name, bytes_of(&states))?];
@@ -91,7 +92,7 @@ async fn served(engine: &Arc<Engine>, view: &Arc<View>, memory: &Arc<Pool>) -> R
     Ok(Served { as_of, states, answered, room })
 }
 
-/// Verifies one view. What that takes is of the memory of all queries: where there is no room, it says so and stops.
+/// Verifies one view within the memory of all queries: when there is not enough, it fails and says so.
 pub async fn verify(engine: &Arc<Engine>, view: &Arc<View>, progress: &Progress) -> Result<Verdict> {
     let memory = engine.serving()?.memory_to_verify();
     let Served { as_of, states, mut answered, mut room } = served_in_time(engine, view, &memory).await?;
@@ -121,7 +122,7 @@ pub async fn verify(engine: &Arc<Engine>, view: &Arc<View>, progress: &Progress)
         let all = batches.into_iter().map(|b| RecordBatch::try_new(nullable(&schema), b.columns().to_vec()));
         Ok(all.collect::<Result<_, _>>()?)
     };
-    // The rows of both are sorted to be compared.
+    // Both sides are sorted for the comparison.
     room.push(memory.take(&view.name, bytes_of(&answered).saturating_add(bytes_of(&folded)).saturating_mul(2))?);
     let (served, folded) = (renamed(answered)?, renamed(folded)?);
     different.extend(compare_answers(&nullable(&schema), &served, &folded, exactness)?);
@@ -161,8 +162,7 @@ fn nullable(schema: &arrow::datatypes::SchemaRef) -> arrow::datatypes::SchemaRef
     Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// The view's states over all records below `head`: from the log, and from the landing's raw bytes where the log was
-/// trimmed.
+/// Folds all records below `head` again: from the log, and from the landing's raw bytes where the log was trimmed.
 async fn fold_again(replay: &Replay<'_>, view: &Arc<View>, head: &Offsets, memory: &Arc<Pool>) -> Result<Again> {
     let mut decoder = Decoder::new(Arc::clone(replay.stream))?;
     let mut folding = Folding::new(view, memory)?;
@@ -178,7 +178,7 @@ async fn fold_again(replay: &Replay<'_>, view: &Arc<View>, head: &Offsets, memor
     Ok(Again { states, records, errors, room })
 }
 
-/// What folding again gives.
+/// The result of folding again.
 struct Again {
     states: Vec<RecordBatch>,
     records: u64,
@@ -186,7 +186,7 @@ struct Again {
     room: MemoryReservation,
 }
 
-/// What the view's SQL makes of its states.
+/// Runs the view's SQL over its states.
 async fn answer(view: &Arc<View>, states: &[RecordBatch], memory: &Arc<Pool>) -> Result<Vec<RecordBatch>> {
     // Finishing builds a table of all groups and then the answer.
     let _room = memory.take(&view.name, bytes_of(states).saturating_mul(2))?;
@@ -200,18 +200,18 @@ async fn answer(view: &Arc<View>, states: &[RecordBatch], memory: &Arc<Pool>) ->
     answer.map_err(|error| memory.explain(error)).with_context(|| format!("view `{}`", view.name))
 }
 
-/// A folder whose growth is taken from memory that has a limit.
+/// A folder whose memory is reserved from a pool.
 pub(crate) struct Folding {
     folder: Folder,
     memory: Arc<Pool>,
     room: MemoryReservation,
-    /// Records that were left out.
+    /// Tally of the records left out.
     errors: Tally,
-    /// What was read of partitions that hold little: each time costs, however few the rows.
+    /// Batches of partitions with few records, which are folded together: each fold has a cost of its own.
     waiting: Vec<RecordBatch>,
 }
 
-/// So many rows are folded at once, or fewer that are as many bytes as one read.
+/// Number of rows folded at once; fewer if they reach the bytes of one read.
 const TOGETHER: u64 = 8192;
 
 impl Folding {

@@ -1,4 +1,4 @@
-//! What the layers stand on: the log, the catalog and the object store, each as the settings name it.
+//! The backends of the layers: the log, the catalog and the object store, as named by the settings.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,16 +14,19 @@ use tracing::{debug, warn};
 
 use crate::config::Config;
 
-/// The three, opened.
+/// The open backends.
 #[derive(Debug, Clone)]
 pub struct Backends {
+    /// The log.
     pub log: Arc<dyn Log>,
+    /// The catalog.
     pub catalog: Catalog,
+    /// The object store.
     pub store: Store,
     kind: Kind,
 }
 
-/// Which log it is, for what only one of them does.
+/// The kind of log, for features that only one has.
 #[derive(Debug, Clone)]
 enum Kind {
     Embedded(Arc<EmbeddedLog>),
@@ -31,7 +34,8 @@ enum Kind {
 }
 
 impl Backends {
-    /// Opens what the settings name. The brokers need not be there yet; the catalog is asked for some seconds.
+    /// Opens the backends of the settings. The brokers need not be reachable yet; the catalog is tried for some
+    /// seconds.
     pub async fn open(config: &Config) -> Result<Self> {
         let (log, kind): (Arc<dyn Log>, _) = match config.kafka()? {
             Some(kafka) => {
@@ -50,15 +54,18 @@ impl Backends {
         Ok(Self { log, catalog, store, kind })
     }
 
-    /// Makes sure that the topics of `streams` exist and are those that the catalog has to do with. Before this nothing
-    /// is landed, folded or served.
+    /// Ensures that the topics of `streams` exist and are the ones that the catalog knows. Before this nothing is
+    /// landed, folded or served.
+    ///
+    /// # On a crash
+    /// A topic may exist whose identity is not recorded yet; the next start records it before anything is landed.
     pub(crate) async fn prepare(&self, streams: &[Stream]) -> Result<()> {
         for Stream { topic, options, .. } in streams {
-            // Before anything is changed in what may be another's log.
+            // Checked before anything is changed in a log that may be another's.
             if let Ok(Some(identity)) = self.log.identity(topic).await {
                 self.catalog.recognise_topic(topic, &identity).await?;
             }
-            // One that has more partitions than the pipeline says will do: some were added.
+            // A topic with more partitions than the pipeline says is accepted: some were added.
             self.log.create_topic(topic, options.partitions).await?;
             match self.log.identity(topic).await? {
                 Some(identity) => self.catalog.recognise_topic(topic, &identity).await?,
@@ -72,8 +79,8 @@ impl Backends {
         Ok(())
     }
 
-    /// A log that ends before what was landed of it is an older copy: what is appended to it would take the offsets of
-    /// records that are landed, and never be landed itself. Brokers guard their own ends.
+    /// Refuses an embedded log that ends before its landing. It is an older copy: records appended to it would get
+    /// offsets of landed records, and would never be landed. Brokers guard their own ends.
     async fn holds_what_was_landed(&self, streams: &[Stream]) -> Result<()> {
         for Stream { topic, .. } in streams {
             for landed in self.catalog.partitions(topic).await? {
@@ -101,7 +108,7 @@ impl Backends {
         matches!(self.kind, Kind::Embedded(_))
     }
 
-    /// Whoever led or ran a recompute on this log before is dead, whatever its lease says.
+    /// Ends the leases and runs of an earlier process on this log: it is dead, whatever its lease says.
     async fn end_dead_runs(&self) -> Result<()> {
         let died = self.catalog.runs(1).await?.into_iter().filter(|run| run.state == RunState::Running);
         for run in died {

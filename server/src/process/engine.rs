@@ -1,4 +1,4 @@
-//! The layers of one process, put together: all of them, or one.
+//! The engine: the layers of one process, all of them or one.
 //!
 //! Folding and landing run on a runtime of their own, so that they do not delay the connections.
 
@@ -37,17 +37,23 @@ use crate::process::membership::{Addresses, Membership};
 use crate::process::plan::Plan;
 use crate::process::roles::Roles;
 
-/// A running process.
+/// A running engine.
 #[derive(Debug)]
 pub struct Engine {
     pub roles: Roles,
+    /// The folded views of the pipeline.
     pub views: Vec<Arc<View>>,
+    /// The streams of the pipeline.
     pub streams: Vec<Arc<Stream>>,
-    /// Empty where this process does not ingest.
+    /// The appenders by stream; empty where this process does not ingest.
     pub appenders: HashMap<StreamName, Arc<Appender>>,
+    /// The log.
     pub log: Arc<dyn Log>,
+    /// The catalog.
     pub catalog: Catalog,
+    /// The object store.
     pub store: Store,
+    /// The process's clock.
     pub clock: Clock,
     pub metrics: Option<PrometheusHandle>,
     batch: Option<BatchHandle>,
@@ -59,25 +65,27 @@ pub struct Engine {
     speed_stop: CancellationToken,
 }
 
-/// How long a stopping process waits for its tasks.
+/// Time for which a stopping process waits for its tasks.
 const STOP_TIMEOUT: Duration = Duration::from_secs(8);
-/// How often it is looked at whether another process changed the catalog.
+/// Interval of polls for changes of the catalog by other processes.
 const CATALOG_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What an engine is started with, besides the pipeline.
+/// The surroundings of an engine, besides the pipeline.
 #[derive(Debug)]
 pub struct Surroundings<'c> {
+    /// The log, the catalog and the store.
     pub backends: Backends,
     pub roles: Roles,
-    /// Where other processes reach this one; only used with one role.
+    /// The addresses for other processes; only used with one role.
     pub addresses: Addresses,
+    /// The settings.
     pub config: &'c Config,
     pub metrics: Option<PrometheusHandle>,
-    /// Where folding and landing run.
+    /// Runtime for folding and landing.
     pub work: Handle,
 }
 
-/// Names a shift of this process's clock, for tests of hosts that disagree about the time.
+/// Variable with a shift of this process's clock, for tests of hosts whose clocks differ.
 const CLOCK_AHEAD_MS: &str = "DOVETAIL_TEST_CLOCK_AHEAD_MS";
 
 fn clock() -> Result<Clock> {
@@ -87,7 +95,7 @@ fn clock() -> Result<Clock> {
 }
 
 impl Engine {
-    /// Starts everything as `config` says.
+    /// Starts all layers by the settings of `config`.
     pub async fn start(plan: Plan, config: &Config, metrics: Option<PrometheusHandle>, work: &Handle) -> Result<Self> {
         let backends = Backends::open(config).await?;
         let (roles, work) = (Roles::All, work.clone());
@@ -95,12 +103,12 @@ impl Engine {
             .await
     }
 
-    /// Starts the layers that `surroundings` name.
+    /// Starts the layers of `surroundings`.
     pub async fn start_on(plan: &Plan, surroundings: Surroundings<'_>) -> Result<Self> {
         let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let started = Self::start_with(plan, surroundings, &tracker, &shutdown).await;
         if started.is_err() {
-            // Nothing of it goes on beside the next try.
+            // The failed attempt leaves no task beside the next one.
             shutdown.cancel();
             tracker.close();
             if tokio::time::timeout(STOP_TIMEOUT, tracker.wait()).await.is_err() {
@@ -243,7 +251,7 @@ impl Engine {
         self.serving.as_ref().context("this process runs no serving layer")
     }
 
-    /// Stops the speed layer alone. Batch runs and `batch.VIEW` go on; the merged views say that it is gone.
+    /// Stops the speed layer alone. Batch runs and `batch.VIEW` go on; merged views report that it is gone.
     pub fn stop_speed(&self) {
         self.speed_stop.cancel();
     }
@@ -253,12 +261,12 @@ impl Engine {
         &self.shutdown
     }
 
-    /// Where tasks of this process are spawned.
+    /// The tracker of the process's tasks.
     pub fn tracker(&self) -> &TaskTracker {
         &self.tracker
     }
 
-    /// Stops cleanly: what takes longer than some seconds is abandoned, and read again from the log next time.
+    /// Stops cleanly: work that takes longer than some seconds is abandoned, and read again from the log next time.
     pub async fn stop(&self) {
         self.shutdown.cancel();
         self.tracker.close();
@@ -269,7 +277,7 @@ impl Engine {
     }
 }
 
-/// No other process's, now or ever.
+/// An id that no other process has had or will have.
 fn member_id(layer: MemberLayer) -> String {
     format!("{layer}-{}-{:08x}", std::process::id(), clock::random::<u32>())
 }

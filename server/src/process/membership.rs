@@ -1,8 +1,8 @@
-//! Membership: a process says in the catalog that it lives, and finds the others of its layer there.
+//! Membership: a process reports in the catalog that it lives, and finds the others of its layer there.
 //!
-//! Every member works out alone, from the same list, which partitions are its own. Lists may differ for a moment, so
-//! two may take a partition for theirs, or nobody does. That costs work or time, never an answer: what is landed
-//! twice is recorded once, and a partition that nobody folds is missing, which answers say.
+//! Every member computes alone, from the same list, which partitions it owns. Lists may differ for a moment, so two
+//! members may both own a partition, or none does. That costs work or time, and never changes an answer: a range landed
+//! twice is recorded once, and a partition that nobody folds is reported as missing.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-/// A stream's partitions, to be shared among the members.
+/// A stream's partitions that the members share.
 #[derive(Debug, Clone)]
 pub(crate) struct Shared {
     pub(crate) stream: StreamName,
@@ -25,33 +25,36 @@ pub(crate) struct Shared {
     pub(crate) partitions: watch::Receiver<u32>,
 }
 
-/// Where others reach a process.
+/// The addresses of a process for others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Addresses {
-    /// A URL.
+    /// Its HTTP address, a URL.
     pub http: String,
-    /// `host:port` of a speed layer's states.
+    /// `host:port` of a speed layer's Flight service; `None` for other layers.
     pub flight: Option<String>,
 }
 
-/// One member's part.
+/// The membership of this process.
 #[derive(Debug)]
 pub(crate) struct Membership {
     pub(crate) catalog: Catalog,
     pub(crate) layer: MemberLayer,
-    /// No other process's, now or ever.
+    /// Unique for ever: no other process has had it or will have it.
     pub(crate) id: String,
-    /// Where others reach it.
+    /// Its addresses for others.
     pub(crate) addresses: Addresses,
     pub(crate) shared: Vec<Shared>,
     pub(crate) lease: Duration,
 }
 
 impl Membership {
-    /// Joins, and stays until `shutdown`; returns which partitions are this process's.
+    /// Joins, and stays until `shutdown`; returns the partitions assigned to this process.
     ///
     /// # Errors
-    /// When the catalog does not take the first sign of life.
+    /// When the catalog does not accept the first join.
+    ///
+    /// # On a crash
+    /// The member's row stays until its lease has passed; then the others share its partitions among themselves.
     pub(crate) async fn join(
         self,
         tracker: &TaskTracker,
@@ -83,10 +86,10 @@ impl Membership {
         let mut changes = self.catalog.changes();
         loop {
             let slept = clock::now_monotonic();
-            // Looked at when somebody came or went, and often enough to be seen alive.
+            // Recomputed when a member comes or goes, and often enough to renew the lease.
             let _ = tokio::time::timeout(self.lease / 4, changes.changed()).await;
             if slept.elapsed() > self.lease {
-                // This process was stopped: others may have taken over, until the catalog says that nobody has.
+                // This process was stopped: others may own its partitions, until the catalog shows that none does.
                 owned.send_replace(Owned::new());
             }
             match self.renew(owned).await {
@@ -120,7 +123,7 @@ impl Membership {
     }
 }
 
-/// The partitions of `me` among `members`, which are sorted: dealt out in turn.
+/// The partitions of `me` among `members`, which are sorted: distributed in turn.
 fn share(members: &[&str], me: &str, shared: &[Shared]) -> Owned {
     let Some(mine) = members.iter().position(|member| *member == me) else { return Owned::new() };
     let mut turn = 0;
@@ -138,7 +141,7 @@ fn share(members: &[&str], me: &str, shared: &[Shared]) -> Owned {
     owned
 }
 
-/// The members of a layer as they come and go, until `shutdown`.
+/// The members of a layer as a value to watch, until `shutdown`.
 pub(crate) fn follow<T: PartialEq + Send + Sync + 'static>(
     catalog: Catalog,
     layer: MemberLayer,

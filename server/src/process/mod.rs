@@ -1,4 +1,4 @@
-//! Starting a process: what it needs, which layers it runs, and which partitions are its own.
+//! A process: its backends, its layers, and the partitions that it owns.
 
 pub mod backends;
 pub mod engine;

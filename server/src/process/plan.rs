@@ -10,13 +10,16 @@ use dovetail_ingestion::formats::Decoder;
 /// A pipeline whose views are planned.
 #[derive(Debug)]
 pub struct Plan {
+    /// The pipeline as parsed.
     pub pipeline: Pipeline,
+    /// The planner, which has the lookups.
     pub planner: Planner,
+    /// The planned views, in the pipeline's order.
     pub views: Vec<Planned>,
 }
 
 impl Plan {
-    /// Reads and plans the pipeline at `path`, or says everything that is wrong with it.
+    /// Reads and plans the pipeline at `path`, or returns all its errors.
     pub async fn load(path: &Path) -> Result<Self, PipelineErrors> {
         let mut pipeline = Pipeline::load(path)?;
         let file = path.to_owned();
@@ -53,7 +56,7 @@ impl Plan {
     }
 }
 
-/// One view, planned and, if it is folded, tried out over made-up rows; and what there is to know of it.
+/// Plans one view, tries it over generated rows if it is folded, and collects its notes.
 async fn planned_and_tried(
     planner: &mut Planner,
     pipeline: &Pipeline,

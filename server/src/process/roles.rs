@@ -1,4 +1,4 @@
-//! Which layers a process runs.
+//! The layers that a process runs.
 
 use dovetail_core::catalog::MemberLayer;
 
@@ -7,15 +7,17 @@ use dovetail_core::catalog::MemberLayer;
 pub enum Roles {
     /// Ingestion and all three layers.
     All,
+    /// One layer, in a process of its own.
     One(MemberLayer),
 }
 
 impl Roles {
+    /// Whether the process runs `layer`.
     pub fn has(self, layer: MemberLayer) -> bool {
         self == Self::All || self == Self::One(layer)
     }
 
-    /// The layer, when it is one that others have to find.
+    /// The layer, when the process has one that others have to find.
     pub fn one(self) -> Option<MemberLayer> {
         match self {
             Self::All => None,
@@ -23,7 +25,7 @@ impl Roles {
         }
     }
 
-    /// Whether it decodes records as they come.
+    /// Whether the process decodes records as they come.
     pub fn reads(self) -> bool {
         self.has(MemberLayer::Batch) || self.has(MemberLayer::Speed)
     }

@@ -1,4 +1,4 @@
-//! A process that answers: the engine behind its addresses.
+//! A running process: the engine and its servers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,13 +26,14 @@ use crate::process::roles::Roles;
 #[cfg(test)]
 mod tests;
 
-/// Plans are walked recursively: a query of some hundred operators needs more than the usual 2 MiB.
+/// Size of a stack in bytes. Plans are walked recursively: a query of some hundred operators needs more than the usual
+/// 2 MiB.
 const STACK: usize = 8 << 20;
 
-/// Threads for what blocks: files, encoding, waiting for brokers. Without a bound there would be hundreds.
+/// Number of threads for blocking work: files, encoding, waiting for brokers. Without a limit there would be hundreds.
 const BLOCKING: usize = 64;
 
-/// One runtime for connections and queries, one for folding and landing.
+/// Builds two runtimes: one for connections and queries, one for folding and landing.
 pub fn runtimes(config: &Config) -> Result<(Runtime, Runtime)> {
     let runtime = |name: &str| {
         Builder::new_multi_thread()
@@ -46,18 +47,24 @@ pub fn runtimes(config: &Config) -> Result<(Runtime, Runtime)> {
     Ok((runtime("serve")?, runtime("work")?))
 }
 
-/// An engine behind its addresses.
+/// An engine with its servers.
 pub struct Running {
+    /// The engine.
     pub engine: Arc<Engine>,
+    /// Address of the HTTP server.
     pub http: SocketAddr,
+    /// Address of the PostgreSQL wire, if the process serves it.
     pub postgres: Option<SocketAddr>,
+    /// Address of the Flight service, if the process is a speed layer of its own.
     pub flight: Option<SocketAddr>,
 }
 
-/// How often it is looked again for what a process needs.
+/// Interval of attempts to reach the backends.
 const START_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 impl Running {
+    /// Binds the servers, opens the backends and starts the layers of `roles`; `work` is the runtime for folding and
+    /// landing. HTTP answers from the beginning.
     pub async fn start(plan: Plan, roles: Roles, config: &Config, work: &tokio::runtime::Handle) -> Result<Self> {
         let metrics = PrometheusBuilder::new().install_recorder().context("metrics cannot be recorded")?;
         let http_listener = listen("http", &config.http_listen(roles)).await?;
@@ -94,7 +101,7 @@ impl Running {
         Ok(running)
     }
 
-    /// Starts the wires besides HTTP.
+    /// Starts the servers besides HTTP.
     fn serve(&self, postgres: Option<TcpListener>, flight: Option<TcpListener>, config: &Config) -> Result<()> {
         let engine = &self.engine;
         if let Some(listener) = postgres {
@@ -116,6 +123,7 @@ impl Running {
         Ok(())
     }
 
+    /// The command that opens psql on this process; empty without a PostgreSQL wire.
     pub fn psql(&self) -> String {
         match self.postgres {
             Some(at) => format!("psql -h {} -p {} -U dovetail dovetail", at.ip(), at.port()),
@@ -123,6 +131,7 @@ impl Running {
         }
     }
 
+    /// Stops the engine and its servers, see [`Engine::stop`].
     pub async fn stop(self) {
         self.engine.stop().await;
     }
@@ -132,8 +141,8 @@ fn local(listener: Option<&TcpListener>) -> Result<Option<SocketAddr>> {
     Ok(listener.map(TcpListener::local_addr).transpose()?)
 }
 
-/// Starts the engine once what it needs answers, also what stops answering while it starts. A process alone does not
-/// wait: nobody else brings up what it needs.
+/// Starts the engine once its backends answer, also when one stops answering during the start. A process that runs
+/// alone does not wait: nobody else brings up its backends.
 async fn ready<'c>(
     plan: &Plan,
     surroundings: impl AsyncFn() -> Result<Surroundings<'c>>,
@@ -164,11 +173,11 @@ async fn ready<'c>(
     }
 }
 
-/// Whether an error goes away by itself once somebody answers.
+/// Whether an error passes by itself once a backend answers.
 fn passes(error: &anyhow::Error) -> bool {
     let catalog = |e: &CatalogError| matches!(e, CatalogError::Unreachable { .. } | CatalogError::Busy { .. });
     let log = |e: &LogError| matches!(e, LogError::Unreachable { .. });
-    // Of these, what they come from is not in the chain.
+    // The chain of these errors lacks their cause.
     let feed = |e: &FeedError| matches!(e, FeedError::Log(e) if log(e));
     let storage = |e: &QueryError| e.reason == Reason::Storage;
     error.chain().any(|cause| {

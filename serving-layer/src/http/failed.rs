@@ -1,9 +1,10 @@
-//! Errors as HTTP clients see them: one document for all routes of all processes.
+//! Errors for HTTP clients: one document for all routes of all processes.
 //!
 //! ```text
 //! {"error": {"message": "..", "code": "unknown_view", "hint": "..", "line": 2, "column": 7, "sqlstate": "42P01"}}
 //! ```
-//! The last four are there where they are known. Programs go by `code`, which does not change; `message` is for people.
+//! The last four are present where they are known. Programs decide by `code`, which does not change; `message` is for
+//! people.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -14,7 +15,7 @@ pub use dovetail_api::error::Code;
 use crate::error::QueryError;
 use crate::position::Position;
 
-/// An error as its client sees it.
+/// An error as an HTTP answer.
 #[derive(Debug)]
 pub struct Failed {
     status: StatusCode,
@@ -27,6 +28,7 @@ pub struct Failed {
 }
 
 impl Failed {
+    /// An error with the status of its code.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self {
             status: code.status(),
@@ -39,22 +41,24 @@ impl Failed {
         }
     }
 
-    /// An error of which no more is known than its status.
+    /// An error of which only the status is known.
     pub fn of(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, ..Self::new(Code::of(status), message) }
     }
 
+    /// The same with a remedy.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
+    /// The answer's status.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// What is under `"error"`.
+    /// The object under `"error"`.
     pub(super) fn json(&self) -> Value {
         let mut json = json!({ "message": self.message, "code": self.code });
         if let Some(position) = self.position {
@@ -81,7 +85,7 @@ impl From<&QueryError> for Failed {
             hint: error.hint.clone(),
             position: error.position,
             sqlstate: Some(error.reason.sqlstate()),
-            // A query changes nothing.
+            // A retry is safe, because a query changes nothing.
             again: status == StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -118,7 +122,7 @@ mod tests {
         for (name, status) in ours.into_iter().chain(statements) {
             assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{name}");
             assert!((400..600).contains(&status), "{name}");
-            // A statement and a process are not ready, and meet bugs, alike.
+            // Statements and processes share these two codes.
             assert!(seen.insert(name) || matches!(name, "not_ready" | "internal"), "{name}");
         }
     }

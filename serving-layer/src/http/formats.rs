@@ -14,10 +14,10 @@ use super::failed::Failed;
 use crate::error::{QueryError, Reason};
 use crate::sql::query::Answer;
 
-/// How an answer is written.
+/// The format of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
-    /// `{"as_of": [..], "columns": [{"name", "type"}], "rows": [{..}]}`, and after them perhaps `"error": {..}`
+    /// `{"as_of": [..], "columns": [{"name", "type"}], "rows": [{..}]}`, followed by `"error": {..}` if one occurs.
     Json,
     Ndjson,
     Csv,
@@ -25,7 +25,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// The first of the wanted types that is known; JSON when anything will do.
+    /// The first known type of those accepted; JSON when any will do.
     pub(super) fn accepted(accept: Option<&str>) -> Result<Self, QueryError> {
         let Some(accept) = accept else { return Ok(Self::Json) };
         for wanted in accept.split(',').filter_map(|range| range.split(';').next()) {
@@ -52,7 +52,7 @@ impl Format {
     }
 }
 
-/// Writes one answer; what comes out is sent as it comes.
+/// Writes one answer; its output is sent as it comes.
 pub(super) struct Writer {
     schema: SchemaRef,
     kind: Kind,
@@ -85,7 +85,7 @@ impl Writer {
             return Ok(vec![]);
         }
         if matches!(self.kind, Kind::Json { .. } | Kind::Ndjson) {
-            // JSON would have the error for a cell.
+            // JSON would contain the error as a cell.
             batch.columns().iter().try_for_each(in_calendar).map_err(|error| unwritable(error.into()))?;
         }
         match &mut self.kind {
@@ -117,7 +117,7 @@ impl Writer {
         }
     }
 
-    /// The end of an answer that fails after its first rows, where the format can say so.
+    /// The end of an answer that fails after its first rows, if the format can express it.
     pub(super) fn fail(self, error: &QueryError) -> Option<Vec<u8>> {
         let error = Failed::from(error).json();
         match self.kind {
@@ -163,7 +163,7 @@ fn csv(batch: &RecordBatch, header: bool) -> Result<Vec<u8>, QueryError> {
     Ok(out)
 }
 
-/// A cell of CSV is one text: lists, structs and maps become their JSON.
+/// Replaces lists, structs and maps by their JSON, since a cell of CSV is one text.
 ///
 /// # Errors
 /// When a value has no JSON.
@@ -196,7 +196,7 @@ fn json_texts(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     Ok(Arc::new(texts))
 }
 
-/// JSON objects have a name once: the second `x` becomes `x_2`.
+/// The schema with distinct names, which JSON objects need: the second `x` becomes `x_2`.
 fn distinct_names(schema: &SchemaRef) -> SchemaRef {
     let mut seen = std::collections::HashMap::<String, usize>::new();
     let fields = schema.fields().iter().map(|field| {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! POST /v1/query          SQL text, or {"sql": .., "params": [..], "generation": n}; JSON, NDJSON, CSV or Arrow by Accept
-//! GET  /v1/views[/{view}]  what there is and whether it can be answered
+//! GET  /v1/views[/{view}]  the views and whether they can be answered
 //! GET  /v1/status          every layer, in one document
 //! GET  /healthz  /readyz  /metrics
 //! ```
@@ -26,7 +26,7 @@ use axum::routing::{get, post};
 
 use crate::serving::Serving;
 
-/// A statement longer than this is no statement.
+/// Greatest size of a statement, in bytes.
 const MAX_STATEMENT_BYTES: usize = 1 << 20;
 
 /// The routes of the serving layer.

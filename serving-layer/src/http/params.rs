@@ -1,4 +1,4 @@
-//! Parameters of a statement that came as JSON.
+//! Parameters of a statement, given as JSON.
 
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::logical_expr::LogicalPlan;
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::error::{QueryError, Reason};
 use crate::sql::parameters;
 
-/// The values of `$1, $2, ..`, as what the plan compares them with.
+/// The values of `$1, $2, ..`, in the types that the plan compares them with.
 pub(super) fn bind(plan: &LogicalPlan, params: &[Value]) -> Result<ParamValues, QueryError> {
     let types = parameters::types(plan)?;
     if let Some(most) = types.keys().filter_map(|id| id.trim_start_matches('$').parse::<usize>().ok()).max()

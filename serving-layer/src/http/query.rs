@@ -28,20 +28,20 @@ use crate::sql::batches::Batches;
 use crate::sql::settings::Settings;
 use crate::sql::statement::{Does, check};
 
-/// Bytes of an answer that are held back: an error until then is answered as one, with its status.
+/// Bytes of an answer that are held back: an error before they are sent is answered as one, with its status.
 const HELD: usize = 1 << 20;
 
-/// How long a client may take to send a statement.
+/// Time in which a client has to send a statement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is asked.
+/// The body of a request.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Ask {
     sql: String,
     #[serde(default)]
     params: Vec<Value>,
-    /// Answer also while partitions are missing, and say which.
+    /// Whether to answer also while partitions are missing, and to name them.
     #[serde(default)]
     partial: bool,
     #[serde(default)]
@@ -90,7 +90,7 @@ async fn answer(serving: &Serving, headers: &HeaderMap, body: &str) -> Result<Re
     Ok(respond(format, &answer.as_of, Body::from_stream(body)))
 }
 
-/// The part of an answer that was held back; counted until the client has read it or is gone.
+/// The held-back part of an answer; its bytes count until the client has read it or is gone.
 struct Held(Vec<u8>);
 
 impl Held {
@@ -135,8 +135,8 @@ fn respond(format: Format, views: &[AsOf], body: Body) -> Response {
     response
 }
 
-/// What follows the part of an answer that was held back. An error is its end where the format can say it; else the
-/// body is cut, so that nobody takes it for whole.
+/// The rest of an answer after the held-back part. An error becomes its end where the format can express it; else the
+/// body is cut, so that no client takes it for complete.
 fn rest(batches: Batches, writer: Writer) -> impl Stream<Item = Result<Vec<u8>, QueryError>> {
     futures::stream::unfold(Some((batches, writer)), |state| async move {
         let (mut batches, mut writer) = state?;
@@ -153,7 +153,7 @@ fn rest(batches: Batches, writer: Writer) -> impl Stream<Item = Result<Vec<u8>, 
     })
 }
 
-/// What the answer is as of; with several views, the cut and head are by view.
+/// The headers with the cut and head of the answer; with several views, by view.
 fn as_of(views: &[AsOf]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let Some(first) = views.first() else { return headers };

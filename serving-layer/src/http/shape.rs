@@ -1,5 +1,5 @@
-//! Whatever goes wrong in a route is answered in the one shape of errors: also what the framework refuses before a
-//! handler is called, and a handler that panics.
+//! Every error of a route in the one shape of errors: also refusals by the framework before a handler is called, and
+//! panics of a handler.
 
 use std::panic::AssertUnwindSafe;
 
@@ -13,7 +13,7 @@ use futures::FutureExt;
 
 use super::failed::{Code, Failed};
 
-/// No refusal of the framework is longer.
+/// Greatest size of a refusal by the framework, in bytes.
 const REFUSAL_BYTES_MAX: usize = 64 << 10;
 
 /// The router with all of its errors in one shape. It has to be outermost, and may be so several times.
@@ -40,7 +40,7 @@ async fn shaped(method: &Method, path: &str, response: Response) -> Response {
     let (parts, body) = response.into_parts();
     let text = to_bytes(body, REFUSAL_BYTES_MAX).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    // A body that is JSON and not what the route takes is as wrong as one that is no JSON.
+    // A body of JSON that the route does not take is as wrong as one that is no JSON.
     let status = match parts.status {
         StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
         status => status,

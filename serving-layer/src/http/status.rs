@@ -1,4 +1,4 @@
-//! What there is, how it stands, and whether it can be asked.
+//! The views, the status of each layer, and readiness.
 
 use std::sync::Arc;
 
@@ -137,7 +137,7 @@ pub(super) async fn readyz(State(serving): State<Arc<Serving>>) -> Response {
     }
 }
 
-/// For Prometheus.
+/// The metrics in Prometheus's format.
 pub(super) async fn metrics(State(serving): State<Arc<Serving>>) -> Response {
     let layers = &serving.layers;
     metrics::gauge!("dovetail_query_memory_bytes").set(layers.memory.reserved() as f64);
@@ -145,7 +145,7 @@ pub(super) async fn metrics(State(serving): State<Arc<Serving>>) -> Response {
     let pin = Arc::new(Pin::new(Arc::clone(layers)));
     for view in view_states(&pin).await {
         if let Some(folded) = view.folded {
-            // NaN where it cannot be answered, as below.
+            // NaN when it cannot be answered, as below.
             let errors = folded.errors.map_or(f64::NAN, |errors| errors as f64);
             metrics::gauge!("dovetail_view_errors", "view" => view.name).set(errors);
         }
@@ -153,7 +153,7 @@ pub(super) async fn metrics(State(serving): State<Arc<Serving>>) -> Response {
     if let Ok(partitions) = partitions(&serving.tables).await {
         for partition in partitions {
             let labels = [("topic", partition.topic), ("partition", partition.partition.to_string())];
-            // What is not known is no number: a gauge that stays at its last value would say that all is well.
+            // An unknown value is NaN: a gauge that stays at its last value would report that all is well.
             let records = partition.lag_records.map_or(f64::NAN, |records| records as f64);
             metrics::gauge!("dovetail_lag_records", &labels).set(records);
             let seconds = partition.lag_ms.map_or(f64::NAN, |ms| ms as f64 / 1e3);

@@ -1,4 +1,4 @@
-//! Parameters of prepared statements: what clients are told of them, and their values once bound.
+//! Parameters of prepared statements: their description for clients, and their values once bound.
 
 mod arrays;
 mod binary;
@@ -24,18 +24,18 @@ use crate::sql::catalog_queries::expression;
 use crate::sql::parameters;
 use crate::sql::parameters::{agreed, fit, literal};
 
-/// What is known of a parameter once its statement is planned.
+/// The types of a parameter once its statement is planned.
 #[derive(Debug, Clone)]
 pub(super) struct Parameter {
-    /// As the client sends it: what it declared, else what it is told.
+    /// The type in which the client sends it: its declared type, else the described one.
     pub(super) wire: Type,
     is_declared: bool,
-    /// What the plan compares it with.
+    /// The type that the plan compares it with.
     wanted: Option<DataType>,
 }
 
-/// The types that the client declared, and those of oids that the statement itself declares, as `$1::oid[]`: in a plan
-/// they are integers like others.
+/// The types that the client declared, and those that the statement itself declares, as `$1::oid[]`: in a plan an oid
+/// is an integer like others.
 pub(super) fn declared(statement: &Statement, types: &[Option<Type>]) -> Vec<Option<Type>> {
     let mut declared = types.to_vec();
     let _ = visit_expressions(statement, |expr| {
@@ -57,8 +57,8 @@ pub(super) fn declared(statement: &Statement, types: &[Option<Type>]) -> Vec<Opt
     declared
 }
 
-/// The statement with a cast around each parameter that the client declared an interval: `ts - $1` is planned as what it
-/// is then, and not as the difference of two time stamps.
+/// The statement with a cast around each parameter that the client declared as an interval: otherwise `ts - $1` would
+/// be planned as the difference of two time stamps.
 pub(super) fn with_intervals(mut statement: Statement, types: &[Option<Type>]) -> Statement {
     let _ = visit_expressions_mut(&mut statement, |expr| {
         if let SqlExpr::Value(ValueWithSpan { value: Value::Placeholder(id), .. }) = expr
@@ -90,7 +90,7 @@ pub(super) fn parameters(plan: &LogicalPlan, declared: &[Option<Type>]) -> Resul
         wanted.resize(declared.len(), None);
     }
     let parameter = |(i, wanted): (usize, Option<DataType>)| {
-        // 705 is `unknown`: the client leaves it to us.
+        // 705 is `unknown`: the client leaves the type to the server.
         let declared = declared.get(i).cloned().flatten().filter(|wire| *wire != Type::UNKNOWN);
         let told = || match &wanted {
             Some(wanted) => wire_type(&Field::new("", wanted.clone(), true)).unwrap_or(Type::TEXT),
@@ -101,7 +101,7 @@ pub(super) fn parameters(plan: &LogicalPlan, declared: &[Option<Type>]) -> Resul
     Ok(wanted.into_iter().enumerate().map(parameter).collect())
 }
 
-/// NULLs of the types that the values will have: with them a plan has the schema of its answer.
+/// NULLs of the values' types: with them a plan has the schema of its answer.
 pub(super) fn nulls(parameters: &[Parameter], zone: &str) -> Result<ParamValues, QueryError> {
     let null = |parameter: &Parameter| Ok(ScalarValue::try_from(&parameter.data_type(zone))?);
     Ok(ParamValues::from(parameters.iter().map(null).collect::<Result<Vec<_>, QueryError>>()?))
@@ -118,7 +118,7 @@ pub(super) fn values<S>(portal: &Portal<S>, parameters: &[Parameter], zone: &str
     Ok(ParamValues::from(values))
 }
 
-/// That as many values, and formats of values, were sent as there are: what reads them relies on it.
+/// Checks that the numbers of values and of formats match the statement, because their readers rely on it.
 pub(super) fn check_counts(sent: usize, formats: usize, parameters: usize) -> PgWireResult<()> {
     if sent != parameters {
         let message = format!("bind message supplies {sent} parameters, but prepared statement requires {parameters}");
@@ -135,7 +135,7 @@ pub(super) fn check_counts(sent: usize, formats: usize, parameters: usize) -> Pg
 }
 
 impl Parameter {
-    /// What its value will be, whatever it is.
+    /// The type of its value, whatever the value is.
     fn data_type(&self, zone: &str) -> DataType {
         match (natural(&self.wire, zone), &self.wanted) {
             (Some(own), wanted) if self.is_declared => agreed(&own, wanted.as_ref()),
@@ -154,7 +154,7 @@ impl Parameter {
                 let message = format!("a {} cannot be sent in binary: send it as text", self.wire.name());
                 return Err(QueryError::new(Reason::Unsupported, message));
             }
-            // A TINYINT is described as the wider int2: whatever fits that may be compared with it.
+            // A TINYINT is described as the wider int2: every int2 may be compared with it.
             (false, Some(own)) if self.is_declared || own.is_integer() => literal(utf8(bytes)?, &own)?,
             _ => ScalarValue::Utf8(Some(utf8(bytes)?.to_owned())),
         };
@@ -173,7 +173,7 @@ fn is_text(wire: &Type) -> bool {
     texts.contains(wire)
 }
 
-/// The type of a value that is sent as `wire`; `None` for those that are texts to us.
+/// The type of a value sent as `wire`; `None` for types that are read as text.
 fn natural(wire: &Type, zone: &str) -> Option<DataType> {
     if let Some(element) = arrays::element(wire) {
         let element = natural(&element, zone).unwrap_or(DataType::Utf8);

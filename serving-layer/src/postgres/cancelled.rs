@@ -10,8 +10,8 @@ use futures::StreamExt;
 use futures::channel::oneshot::Canceled;
 use futures::future::{Either, select};
 
-/// The response, whose rows end with an error when its client cancels: what waits for the first row hears of it
-/// elsewhere.
+/// The response with an error at its end when its client cancels. A cancellation before the first row is handled by the
+/// task that waits for it.
 pub(super) fn cancellable<C: ClientInfo + ?Sized>(client: &C, response: QueryResponse) -> QueryResponse {
     let Some(handle) = client.session_extensions().get::<Arc<ConnectionHandle>>() else { return response };
     let handle = Arc::clone(handle.as_ref());
@@ -26,7 +26,7 @@ pub(super) fn cancellable<C: ClientInfo + ?Sized>(client: &C, response: QueryRes
             let row: Option<PgWireResult<DataRow>> = match select(response.data_rows().next(), cancelled).await {
                 Either::Left((row, _)) => row,
                 Either::Right((Ok(()), _)) => return Some((Err(PgWireError::QueryCanceled), None)),
-                // Another statement of the connection was begun meanwhile.
+                // The connection has begun another statement meanwhile.
                 Either::Right((Err(Canceled), _)) => {
                     asked = None;
                     continue;

@@ -1,4 +1,4 @@
-//! What handles the messages of a connection.
+//! The message handlers of a connection.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -37,13 +37,13 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// What the session's settings mean for a statement of this connection.
+    /// The settings of the session for a statement of this connection.
     pub(super) fn settings(&self, metadata: &HashMap<String, String>) -> Settings {
         Settings { turn: self.turn.clone(), ..settings(metadata) }
     }
 }
 
-/// Lets everybody in while there is a place.
+/// Admits every client while there is a free place.
 pub(super) struct Startup {
     manager: Arc<ConnectionManager>,
     has_place: bool,

@@ -17,7 +17,7 @@ use super::respond::{session_error, wire_error};
 use super::values::{Columns, Style};
 
 impl Service {
-    /// Sends the rows. An error among them ends the copy, as in PostgreSQL: what was sent is not all of it.
+    /// Sends the rows. An error among them ends the copy, as in PostgreSQL: the rows sent are incomplete.
     pub(super) async fn copy<C>(&self, client: &mut C, statement: &Statement) -> PgWireResult<Response>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,

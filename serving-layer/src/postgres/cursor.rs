@@ -1,8 +1,8 @@
 //! Cursors: `DECLARE`, `FETCH`, `MOVE` and `CLOSE`, as drivers use them to read large answers in parts.
 //!
-//! A cursor is an answer that has begun. It keeps its snapshot and its turn, and its time runs from `DECLARE`: when it
-//! is over, all of that is given back, whether anybody fetches or not. Rows are written when they are fetched, in the
-//! format that is asked for then.
+//! A cursor is an answer that has begun. It keeps its snapshot and its permit to run, and its time counts from
+//! `DECLARE`: when that is over, all of it is released, whether or not rows are fetched. Rows are encoded when they are
+//! fetched, in the requested format.
 
 use std::sync::Arc;
 
@@ -24,19 +24,19 @@ use super::values::{Columns, Style, fields};
 use crate::sql::fetch::is_move;
 use crate::sql::query::{Answer, Binder};
 
-/// An answer, and how far it was read.
+/// An answer, and the position in it.
 #[derive(Debug)]
 pub(super) struct Cursor {
     pub(super) schema: SchemaRef,
     is_binary: bool,
     /// `None` once it has ended.
     answer: Option<Answer>,
-    /// Rows that were computed, and the next of them.
+    /// The batch computed last, and the index of its next row.
     ready: Option<(Columns, usize)>,
 }
 
 impl Cursor {
-    /// The answer with its first rows computed: until then the statement can be cancelled.
+    /// Computes the first rows of the answer: until then the statement can be cancelled.
     async fn begun(answer: Answer, is_binary: bool) -> PgWireResult<Self> {
         let schema = Arc::clone(&answer.schema);
         let mut cursor = Self { schema, is_binary, answer: Some(answer), ready: None };
@@ -44,7 +44,7 @@ impl Cursor {
         Ok(cursor)
     }
 
-    /// Where the next row stands, `None` at the end.
+    /// The next row, as its batch and index; `None` at the end.
     async fn next_row(&mut self) -> PgWireResult<Option<(&Columns, &mut usize)>> {
         while self.ready.as_ref().is_none_or(|(columns, row)| *row >= columns.rows()) {
             self.ready = None;
@@ -68,7 +68,7 @@ impl Cursor {
         Ok(Some(taken))
     }
 
-    /// Passes over rows, and says how many there were.
+    /// Skips up to `most` rows; returns their number.
     async fn skip(&mut self, most: usize) -> PgWireResult<usize> {
         let mut skipped = 0;
         while skipped < most {
@@ -82,8 +82,8 @@ impl Cursor {
 }
 
 impl Service {
-    /// Runs a statement about cursors; `None` when it is about something else. `format` is the one that rows are asked
-    /// for in, `None` where the cursor decides.
+    /// Runs a statement about cursors; `None` for any other. `format` is the requested format of rows, `None` where the
+    /// cursor decides.
     pub(super) async fn cursor_statement(
         &self,
         client: &mut dyn HookClient,
@@ -161,7 +161,7 @@ impl Service {
     }
 }
 
-/// The next rows of a cursor, at most so many, each written when it is sent: they are not gathered.
+/// The next rows of a cursor, at most `most`, each encoded when it is sent: they are not collected.
 fn taken(
     cursor: OwnedMutexGuard<Cursor>,
     fields: Arc<Vec<FieldInfo>>,
@@ -180,7 +180,7 @@ fn taken(
     })
 }
 
-/// How many rows a direction asks for.
+/// The number of rows of a direction.
 fn most(direction: &FetchDirection) -> PgWireResult<usize> {
     match direction {
         FetchDirection::Next | FetchDirection::Forward { limit: None } => Ok(1),

@@ -1,4 +1,4 @@
-//! What a client is told of a statement before it runs: its parameters and its columns.
+//! The description of a statement before it runs: its parameters and its columns.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::sql::fetch::is_move;
 use crate::sql::settings::Settings;
 use crate::sql::statement::{Does, check, planned};
 
-/// A statement, and what its client was told of it.
+/// A statement with the description that its client got.
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) sql: String,
@@ -76,7 +76,7 @@ impl Parser {
         Ok(Some(Arc::new(Prepared { sql: sql.to_owned(), statement, parameters, schema })))
     }
 
-    /// The parameters, and what the answer looks like once each has the type that it will have.
+    /// The parameters, and the schema of the answer for their final types.
     async fn plan(
         &self,
         statement: &Statement,
@@ -93,13 +93,13 @@ impl Parser {
         let plan = plan.map_err(|error| self.serving.with_table_hint(error))?;
         let parameters = bind::parameters(&plan, &bind::declared(statement, types))?;
         let plan = plan.replace_params_with_values(&bind::nulls(&parameters, zone(settings))?)?;
-        // Before it is analysed a plan has the types of its parts: of a union, those of its first part.
+        // Before it is analysed a plan has the types of its parts: those of a union's first part.
         let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
         Ok((parameters, Arc::new(plan.schema().as_arrow().clone())))
     }
 }
 
-/// The zone of times that name none.
+/// The zone of times without one.
 pub(super) fn zone(settings: &Settings) -> &str {
     settings.time_zone.as_deref().unwrap_or("UTC")
 }
@@ -133,7 +133,7 @@ impl QueryParser for Parser {
     }
 }
 
-/// Whether the statement is one whose rows may be many.
+/// Whether the statement may have many rows.
 pub(super) fn has_rows(statement: &Statement) -> bool {
     match statement {
         Statement::Fetch { into, .. } => !is_move(into.as_ref()),

@@ -44,7 +44,7 @@ impl ExtendedQueryHandler for Service {
         Arc::clone(&self.parser)
     }
 
-    /// As usual, but what does not match the statement is refused here.
+    /// The default handler, with a check of the message against the statement.
     async fn on_bind<C>(&self, client: &mut C, message: Bind) -> PgWireResult<()>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
@@ -74,7 +74,7 @@ impl ExtendedQueryHandler for Service {
         Ok(())
     }
 
-    /// As usual, but a cursor can be described as a portal, which in PostgreSQL it is.
+    /// The default handler, extended to cursors: they can be described as portals, which they are in PostgreSQL.
     async fn on_describe<C>(&self, client: &mut C, message: Describe) -> PgWireResult<()>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
@@ -93,7 +93,7 @@ impl ExtendedQueryHandler for Service {
         self._on_describe(client, message).await
     }
 
-    /// As usual, but rows are sent as they come: all of an answer is never gathered.
+    /// The default handler, but rows are sent as they come, so that an answer is never collected.
     async fn on_execute<C>(&self, client: &mut C, message: Execute) -> PgWireResult<()>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
@@ -180,7 +180,7 @@ impl ExtendedQueryHandler for Service {
     }
 }
 
-/// That the answer has the columns that the client was told of: it would read the bytes as something else.
+/// Checks that the answer has the columns of the client's description: otherwise the client would misread the bytes.
 fn check_told(told: &Schema, answer: &Answer) -> PgWireResult<()> {
     let (told, found) = (told.fields(), answer.schema.fields());
     let differing = told.iter().zip(found).find(|(a, b)| !same_on_the_wire(a.data_type(), b.data_type()));

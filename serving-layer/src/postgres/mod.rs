@@ -1,4 +1,4 @@
-//! The PostgreSQL wire: psql, psycopg, SQLAlchemy and JDBC ask here.
+//! The PostgreSQL wire protocol, for psql, psycopg, SQLAlchemy and JDBC.
 
 mod bind;
 mod cancelled;
@@ -51,7 +51,7 @@ pub async fn serve_postgres(
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    // Out of file descriptors, most likely: others will end.
+                    // Most likely no file descriptors are left: other connections will end.
                     warn!(%error, "connection was not accepted");
                     clock::sleep(ACCEPT_RETRY_PAUSE).await;
                     continue;

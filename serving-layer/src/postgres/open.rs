@@ -1,5 +1,5 @@
-//! What a connection has open besides its statements: cursors, and its transaction with its savepoints, to which
-//! settings go back.
+//! The open state of a connection besides its statements: cursors, and its transaction with its savepoints, which
+//! settings are restored from.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use parking_lot::{Mutex, MutexGuard};
 use super::cursor::Cursor;
 use super::respond::session_error;
 
-/// Each cursor keeps a snapshot and rows that were computed.
+/// Greatest number of cursors: each keeps a snapshot and computed rows.
 const MAX_CURSORS: usize = 64;
-/// Each is a name, and the settings that somebody has set.
+/// Greatest number of savepoints: each is a name with the changed settings.
 const MAX_SAVEPOINTS: usize = 10_000;
 
 /// A cursor that is being read by one statement at a time.
@@ -25,16 +25,16 @@ pub(super) struct Open(Mutex<Things>);
 #[derive(Debug, Default)]
 struct Things {
     cursors: HashMap<String, Opened>,
-    /// Settings as they were when the transaction began.
+    /// The settings at the begin of the transaction.
     before: Values,
     savepoints: Vec<Savepoint>,
     local: Local,
 }
 
-/// Settings and their values, of those that somebody has set.
+/// The changed settings and their values.
 pub(super) type Values = HashMap<String, String>;
 
-/// Those that `SET LOCAL` has changed, and what they are once the transaction is committed.
+/// The settings that `SET LOCAL` has changed, with their values after a commit.
 type Local = HashMap<String, Option<String>>;
 
 #[derive(Debug)]
@@ -67,12 +67,12 @@ impl Open {
         self.things().cursors.get(name).map(|opened| Arc::clone(&opened.cursor)).ok_or_else(|| missing(name))
     }
 
-    /// What a cursor's rows look like.
+    /// The schema of a cursor's rows.
     pub(super) fn schema(&self, name: &str) -> PgWireResult<SchemaRef> {
         self.things().cursors.get(name).map(|opened| Arc::clone(&opened.schema)).ok_or_else(|| missing(name))
     }
 
-    /// That another cursor of this name may be opened.
+    /// Checks that another cursor of this name may be opened.
     pub(super) fn check_new(&self, name: &str) -> PgWireResult<()> {
         let things = self.things();
         if things.cursors.contains_key(name) {
@@ -99,24 +99,24 @@ impl Open {
         self.things().cursors.clear();
     }
 
-    /// A transaction begins, with these settings.
+    /// Begins a transaction with these settings.
     pub(super) fn begin(&self, values: Values) {
         self.things().before = values;
     }
 
-    /// A transaction is committed: returns the settings that were its own, and what they become.
+    /// Commits the transaction: returns its local settings and the values that they go back to.
     pub(super) fn commit(&self) -> HashMap<String, Option<String>> {
         std::mem::take(&mut self.ended().local)
     }
 
-    /// A transaction is rolled back: returns what settings go back to.
+    /// Rolls the transaction back: returns the settings to restore.
     pub(super) fn roll_back(&self) -> Values {
         let mut things = self.ended();
         things.local.clear();
         std::mem::take(&mut things.before)
     }
 
-    /// Savepoints end with their transaction, and so do cursors that are not held.
+    /// Ends the savepoints with their transaction, and the cursors that are not held.
     fn ended(&self) -> MutexGuard<'_, Things> {
         let mut things = self.things();
         things.savepoints.clear();
@@ -124,12 +124,12 @@ impl Open {
         things
     }
 
-    /// The transaction changes a setting that is `current`, for itself only.
+    /// Records that the transaction changes a setting for itself only; `current` is the value before.
     pub(super) fn sets_local(&self, name: &str, current: Option<&String>) {
         self.things().local.entry(name.to_owned()).or_insert_with(|| current.cloned());
     }
 
-    /// The transaction changes a setting, for the session if it commits.
+    /// Records that the transaction changes a setting, for the session if it commits.
     pub(super) fn sets(&self, name: &str) {
         self.things().local.remove(name);
     }
@@ -149,7 +149,7 @@ impl Open {
         self.things().savepoints.iter().any(|savepoint| savepoint.name == name)
     }
 
-    /// Goes back to a savepoint, which stays. Returns what settings go back to.
+    /// Rolls back to a savepoint, which stays. Returns the settings to restore.
     pub(super) fn roll_back_to(&self, name: &str) -> PgWireResult<Values> {
         let mut things = self.things();
         let position = position(&things.savepoints, name)?;

@@ -1,4 +1,4 @@
-//! Answers and errors as the wire has them.
+//! Answers and errors in the form of the wire protocol.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub(super) fn session_error(code: &str, message: impl Into<String>) -> PgWireErr
     PgWireError::UserError(Box::new(ErrorInfo::new("ERROR".to_owned(), code.to_owned(), message.into())))
 }
 
-/// Tells the client of partitions that its answer lacks, and of records that it leaves out, before the rows.
+/// Notifies the client of missing partitions and of left-out records, before the rows.
 pub(super) async fn tell_missing(client: &mut dyn HookClient, as_of: &[AsOf]) -> PgWireResult<()> {
     for view in as_of.iter().filter(|view| !view.missing.is_empty()) {
         let message = format!(
@@ -55,13 +55,12 @@ async fn notice(client: &mut dyn HookClient, severity: &str, message: String) ->
     Ok(())
 }
 
-/// A statement that has no rows was done.
+/// The response to a statement without rows.
 pub(super) fn done(tag: &str) -> Response {
     Response::Execution(Tag::new(tag))
 }
 
-/// The answer's rows, the first of which have been computed when this returns: until then the statement can be
-/// cancelled.
+/// The answer's rows. The first are computed when this returns: until then the statement can be cancelled.
 pub(super) async fn rows(mut answer: Answer, format: &Format, style: Style) -> PgWireResult<QueryResponse> {
     let fields = Arc::new(fields(&answer.schema, format)?);
     let first = match answer.batches.next().await {

@@ -1,4 +1,4 @@
-//! Statements that only concern the session: settings, transactions that change nothing, housekeeping.
+//! Statements that only concern the session: settings, transactions without writes, housekeeping.
 
 mod called;
 
@@ -20,7 +20,7 @@ use super::respond::{done, session_error};
 use crate::sql::schemas::PUBLIC;
 use crate::sql::settings::{GENERATION, KNOWN, PARTIAL, Settings};
 
-/// Savepoints keep all values.
+/// Greatest length of a value, because savepoints keep all values.
 const LONGEST_VALUE: usize = 1024;
 
 /// Settings as the connection keeps them, by lower-case name.
@@ -30,7 +30,7 @@ fn value(metadata: &Metadata, name: &str) -> Option<String> {
     if let Some(value) = metadata.get(name) {
         return Some(value.clone());
     }
-    // `psql "options=-c search_path=batch"`.
+    // For example `psql "options=-c search_path=batch"`.
     let options = metadata.get("options").map(String::as_str).unwrap_or_default();
     options
         .split_whitespace()
@@ -39,7 +39,7 @@ fn value(metadata: &Metadata, name: &str) -> Option<String> {
         .map(|(_, value)| value.to_owned())
 }
 
-/// Takes over what a client says of its settings when it connects, in whatever case it writes their names.
+/// Applies the settings of a connecting client, whose names may be in any case.
 pub(super) fn begin(metadata: &mut Metadata) -> PgWireResult<()> {
     let sent: Vec<(String, String)> = metadata.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     for (name, value) in sent {
@@ -58,7 +58,7 @@ fn schemas(metadata: &Metadata) -> impl Iterator<Item = String> {
     names.into_iter().filter(|name| !name.is_empty() && name != "$user")
 }
 
-/// What the session's settings mean for a query.
+/// The session's settings as they concern a query.
 pub(super) fn settings(metadata: &Metadata) -> Settings {
     Settings {
         schema: schemas(metadata).next(),
@@ -70,7 +70,7 @@ pub(super) fn settings(metadata: &Metadata) -> Settings {
     }
 }
 
-/// `on` or `off`, as PostgreSQL spells them.
+/// Parses `on` or `off` in PostgreSQL's spellings.
 fn switch(text: &str) -> Option<bool> {
     match text.trim().to_ascii_lowercase().as_str() {
         "on" | "true" | "yes" | "1" => Some(true),
@@ -79,7 +79,7 @@ fn switch(text: &str) -> Option<bool> {
     }
 }
 
-/// `250`, `250ms`, `5s`, `1min`.
+/// Parses `250`, `250ms`, `5s`, `1min`.
 fn milliseconds(text: &str) -> Option<Duration> {
     let text = text.trim();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
@@ -106,13 +106,13 @@ pub(super) fn described(statement: &Statement) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// The setting that a `SHOW` asks for.
+/// The setting of a `SHOW`.
 fn shown(statement: &Statement) -> Option<String> {
     let Statement::ShowVariable { variable } = statement else { return None };
     let words: Vec<String> = variable.iter().map(|word| word.value.to_lowercase()).collect();
     Some(match words.join(" ").as_str() {
         "time zone" => "timezone".to_owned(),
-        // The parser takes the point away.
+        // The parser drops the point.
         "dovetail partial" => PARTIAL.to_owned(),
         "transaction isolation level" => "transaction_isolation".to_owned(),
         "session authorization" => "session_authorization".to_owned(),
@@ -121,7 +121,7 @@ fn shown(statement: &Statement) -> Option<String> {
     })
 }
 
-/// What the statement does to the session; `None` when it is none of these.
+/// Runs a statement of the session; `None` when it is none.
 pub(super) fn run(
     statement: &Statement,
     metadata: &mut Metadata,
@@ -139,7 +139,7 @@ pub(super) fn run(
     }
     Some(match statement {
         Statement::Set(set) => match (transaction, is_local(set)) {
-            // It would last as long as the transaction that there is none of.
+            // Without a transaction it lasts for no time.
             (TransactionStatus::Idle, true) => assign(set, &mut metadata.clone()),
             (TransactionStatus::Idle, false) => assign(set, metadata),
             (_, only_here) => {
@@ -223,7 +223,7 @@ pub(super) fn run(
     })
 }
 
-/// The state of the transaction once this was answered.
+/// The state of the transaction after this response.
 pub(super) fn after(transaction: TransactionStatus, response: &Response) -> TransactionStatus {
     match response {
         Response::TransactionStart(_) => transaction.to_in_transaction_state(),
@@ -232,10 +232,10 @@ pub(super) fn after(transaction: TransactionStatus, response: &Response) -> Tran
     }
 }
 
-/// Settings that clients are told of when they change, as PostgreSQL spells them.
+/// Settings whose changes are reported to clients, in PostgreSQL's spelling.
 const TOLD: [&str; 5] = ["application_name", "client_encoding", "DateStyle", "IntervalStyle", "TimeZone"];
 
-/// What a client has to be told of its settings after a statement that may have changed them.
+/// The settings to report to a client after a statement that may have changed them.
 pub(super) fn told(statement: &Statement, metadata: &Metadata) -> Vec<(&'static str, String)> {
     let may_change = matches!(
         statement,
@@ -262,7 +262,7 @@ fn clear(metadata: &mut Metadata) {
     }
 }
 
-/// Names without quotes are the same in any case.
+/// The name, in lower case unless it is quoted.
 pub(super) fn folded(name: &Ident) -> String {
     match name.quote_style {
         Some(_) => name.value.clone(),
@@ -270,19 +270,19 @@ pub(super) fn folded(name: &Ident) -> String {
     }
 }
 
-/// The settings that somebody has set.
+/// The changed settings.
 fn values(metadata: &Metadata) -> Values {
     let known = KNOWN.iter().filter_map(|(name, _)| metadata.get_key_value(*name));
     known.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Gives all settings the values that they had.
+/// Restores all settings to `values`.
 fn put_back(metadata: &mut Metadata, values: Values) {
     clear(metadata);
     metadata.extend(values);
 }
 
-/// Gives settings the values that they have once their transaction is committed.
+/// Sets the settings to their values after a commit.
 fn settle(metadata: &mut Metadata, settings: HashMap<String, Option<String>>) {
     for (name, value) in settings {
         match value {
@@ -300,7 +300,7 @@ fn is_local(set: &Set) -> bool {
     }
 }
 
-/// The setting that it is about.
+/// The setting that the statement changes.
 fn assigned_name(set: &Set) -> Option<String> {
     match set {
         Set::SingleAssignment { variable, .. } => Some(variable.to_string().to_lowercase()),
@@ -346,7 +346,7 @@ fn put(metadata: &mut Metadata, name: String, value: String) -> PgWireResult<Res
         "client_encoding" => {
             matches!(value.to_lowercase().as_str(), "utf8" | "utf-8" | "unicode" | "sql_ascii")
         }
-        // Values are written in these only.
+        // Values have only these output formats.
         "datestyle" => matches!(
             value.split(',').next().map(|style| style.trim().to_lowercase()).as_deref(),
             Some("iso" | "mdy" | "dmy" | "ymd" | "us" | "european" | "")
@@ -365,7 +365,7 @@ fn put(metadata: &mut Metadata, name: String, value: String) -> PgWireResult<Res
     Ok(done("SET"))
 }
 
-/// `GMT+03:00`, as Java names a zone, counts hours to the west as all of POSIX does: `-03:00`.
+/// The zone: `GMT+03:00`, in Java's spelling, counts hours to the west as in POSIX: `-03:00`.
 fn zone(name: String) -> String {
     match name.strip_prefix("GMT").and_then(|offset| offset.split_at_checked(1)) {
         Some(("+", west)) => format!("-{west}"),

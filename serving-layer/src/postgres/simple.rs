@@ -24,7 +24,7 @@ use crate::sql::statement::check;
 
 #[async_trait]
 impl SimpleQueryHandler for Service {
-    /// As usual, but going back to a savepoint leaves the failed state.
+    /// The default handler, but a rollback to a savepoint leaves the failed state.
     async fn on_query<C>(&self, client: &mut C, query: Query) -> PgWireResult<()>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
@@ -52,7 +52,7 @@ impl SimpleQueryHandler for Service {
         if statements.is_empty() {
             return Ok(vec![Response::EmptyQuery]);
         }
-        // All are looked at before the first one runs.
+        // All statements are checked before the first one runs.
         statements.iter().try_for_each(|s| check(s).map(drop)).map_err(|error| wire_error(error, query))?;
         if statements.len() > 1 && statements.iter().any(|statement| matches!(statement, Statement::Copy { .. })) {
             return Err(session_error("0A000", "send `COPY` as a statement of its own"));
@@ -66,7 +66,7 @@ impl SimpleQueryHandler for Service {
                     responses.push(response);
                 }
                 Err(error) if responses.is_empty() => return Err(error),
-                // What came before it is answered all the same, and a transaction that it began has failed.
+                // Earlier statements keep their answers, and a transaction that was begun has failed.
                 Err(error) => {
                     responses.push(Response::Error(Box::new(error.into())));
                     break;

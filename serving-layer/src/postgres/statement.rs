@@ -1,4 +1,4 @@
-//! Statements that are about the session, whichever way they came.
+//! Statements of either protocol: queries, and those that concern the session.
 
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion_postgres::hooks::HookClient;
@@ -18,7 +18,7 @@ use super::session::{answered, folded, run, told};
 use crate::sql::query::{Answer, Binder};
 
 impl Service {
-    /// Begins to answer a query. The client is told first of what the answer lacks.
+    /// Begins to answer a query. The client is first notified of missing parts of the answer.
     pub(super) async fn answer(
         &self,
         client: &mut dyn HookClient,
@@ -65,7 +65,7 @@ impl Service {
         self.cursor_statement(client, statement, binder, format).await
     }
 
-    /// Whether the statement goes back to a savepoint that there is: it ends the failed state of a transaction.
+    /// Whether the statement rolls back to an existing savepoint, which ends the failed state of a transaction.
     pub(super) fn goes_back(&self, statement: &Statement) -> bool {
         matches!(statement, Statement::Rollback { savepoint: Some(name), .. } if self.open.has_savepoint(&folded(name)))
     }

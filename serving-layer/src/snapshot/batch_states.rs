@@ -1,4 +1,4 @@
-//! Batch states as they lie in the store, decoded once and shared by all queries.
+//! Batch states from the store, decoded once and shared by all queries.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -21,17 +21,17 @@ use crate::snapshot::cache::{Cache, Kind, Room};
 /// The states of one batch view.
 #[derive(Debug)]
 pub(crate) struct States {
-    /// The files they come from: equal ids are equal states.
+    /// Names of the files that they come from: equal ids are equal states.
     pub(crate) id: Arc<str>,
     pub(crate) batches: Vec<RecordBatch>,
     pub(crate) rows: usize,
     pub(crate) bytes: usize,
-    /// Counts until they are dropped.
+    /// Their bytes, which count until they are dropped.
     room: Option<Room>,
 }
 
 impl States {
-    /// What a view has before the first generation.
+    /// The states of a view before the first generation.
     pub(crate) fn none() -> Arc<Self> {
         Arc::new(Self { id: "".into(), batches: vec![], rows: 0, bytes: 0, room: None })
     }
@@ -43,21 +43,21 @@ impl States {
 
 type Cell = OnceCell<Arc<States>>;
 
-/// Reads states, and finds those that were read before: in the cache, or with whoever uses them.
+/// Reads states, or finds those read before: in the cache, or in use by other queries.
 #[derive(Debug)]
 pub(crate) struct StateCache {
     store: Store,
     cache: Arc<Cache>,
-    /// What decoding takes besides what comes of it.
+    /// Memory for decoding, besides its result.
     work: Arc<Pool>,
     known: Mutex<Known>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
-    /// Being read.
+    /// States that are being read.
     reading: HashMap<Arc<str>, Weak<Cell>>,
-    /// Too large to be kept, but somebody has them at the moment.
+    /// States too large for the cache that are in use at the moment.
     lent: HashMap<Arc<str>, Weak<States>>,
 }
 
@@ -66,7 +66,7 @@ impl StateCache {
         Self { store, cache: Arc::clone(cache), work: Pool::of("states", memory), known: Mutex::default() }
     }
 
-    /// The states that a manifest names for `view`. Readers that come at once read them once.
+    /// The states of `view` in a manifest. Concurrent readers read them once.
     pub(crate) async fn get(&self, view: &Arc<View>, states: &ViewStates) -> Result<Arc<States>, QueryError> {
         let id = id(states);
         let cell = {
@@ -100,7 +100,7 @@ impl StateCache {
         let mut batches = vec![];
         let mut room = self.cache.room(Kind::States, &view.name);
         for file in states.state_files() {
-            // The object, while it is decoded.
+            // The object's memory while it is decoded.
             let object = self.work.take(&view.name, usize::try_from(file.bytes).unwrap_or(usize::MAX))?;
             let bytes = self.store.get(&Path::from(file.path.as_str())).await?;
             let (view, of, file, cache) = (Arc::clone(view), states.clone(), file.clone(), Arc::clone(&self.cache));
@@ -114,7 +114,7 @@ impl StateCache {
             room = grown;
         }
         if !states.deltas.is_empty() {
-            // Once for all queries of the generation.
+            // Reserved once for all queries of the generation.
             let work = self.work.take(&view.name, room.bytes().saturating_mul(2))?;
             let view = Arc::clone(view);
             let merged = SpawnedTask::spawn_blocking(move || {
@@ -136,7 +136,7 @@ fn id(states: &ViewStates) -> Arc<str> {
     format!("{} {}", states.fingerprint, paths.join(" ")).into()
 }
 
-/// Says of each batch how many bytes it takes before it is added.
+/// Decodes the states; the bytes of each batch are reserved before it is added.
 fn decode(
     view: &View,
     states: &ViewStates,

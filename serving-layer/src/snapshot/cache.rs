@@ -1,8 +1,8 @@
-//! What is kept between queries: decoded batch states, merged copies of views, finished answers. One limit for all of
-//! it, `query.state_cache`; what was not used for longest goes first.
+//! The cache between queries: decoded batch states, merged copies of views, finished answers. They share one limit,
+//! `query.state_cache`; the entry unused for longest is evicted first.
 //!
-//! Bytes count until they are let go of by everybody, not until they leave the cache. What is in use is not evicted:
-//! that would free nothing.
+//! Bytes count until every user has dropped them, not until they leave the cache. Entries in use are not evicted: that
+//! would free nothing.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::memory::{Pool, Shared};
 use crate::snapshot::batch_states::States;
 use crate::snapshot::merged_cache::{Answer, Base};
 
-/// Finished answers kept per view.
+/// Greatest number of finished answers per view.
 const ANSWERS: usize = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ enum Value {
 }
 
 impl Value {
-    /// Whether nobody but the cache has it.
+    /// Whether only the cache has it.
     fn is_idle(&self) -> bool {
         match self {
             Self::States(states) => Arc::strong_count(states) == 1,
@@ -69,12 +69,12 @@ pub(crate) struct Cache {
     states: Arc<Pool>,
     merged: Arc<Pool>,
     answers: Arc<Pool>,
-    /// States for which there is no room in the cache: of what all queries may use.
+    /// Memory for states that the cache has no room for, within the limit of all queries.
     beside: Arc<Pool>,
     kept: Mutex<Kept>,
 }
 
-/// Bytes that are taken until this is dropped.
+/// Bytes that count until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Room {
     kept: MemoryReservation,
@@ -82,7 +82,7 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// Whether all of it is the cache's.
+    /// Whether all of them are the cache's.
     pub(crate) fn is_kept(&self) -> bool {
         self.beside.size() == 0
     }
@@ -91,7 +91,7 @@ impl Room {
         self.kept.size() + self.beside.size()
     }
 
-    /// Gives back what is above `bytes`.
+    /// Releases the bytes above `bytes`.
     pub(crate) fn shrink_to(&self, bytes: usize) {
         let mut more = self.bytes().saturating_sub(bytes);
         for part in [&self.beside, &self.kept] {
@@ -103,7 +103,7 @@ impl Room {
 }
 
 impl Cache {
-    /// Keeps up to `limit` bytes; `memory` is what all queries may use.
+    /// A cache of up to `limit` bytes; `memory` is the limit of all queries.
     pub(crate) fn new(limit: usize, memory: &Shared) -> Arc<Self> {
         let all = Shared::new(limit);
         metrics::gauge!("dovetail_memory_limit_bytes", "setting" => "query.state_cache").set(limit as f64);
@@ -122,7 +122,7 @@ impl Cache {
         self.all.limit()
     }
 
-    /// Bytes of all kinds.
+    /// Bytes of all kinds of entries.
     pub(crate) fn bytes(&self) -> usize {
         self.all.reserved()
     }
@@ -139,12 +139,12 @@ impl Cache {
         }
     }
 
-    /// No bytes yet.
+    /// A room without bytes yet.
     pub(crate) fn room(&self, kind: Kind, view: &ViewName) -> Room {
         Room { kept: self.pool(kind).for_view(view), beside: self.beside.for_view(view) }
     }
 
-    /// Takes `more` bytes of the cache, if they fit once what nobody uses is let go of.
+    /// Adds `more` bytes of the cache, if they fit after evicting unused entries.
     pub(crate) fn try_grow(&self, room: &Room, more: usize) -> bool {
         if more > self.limit() {
             return false;
@@ -159,7 +159,7 @@ impl Cache {
         }
     }
 
-    /// Takes `more` bytes: of the cache, or else of what all queries may use.
+    /// Adds `more` bytes: of the cache, or else of the queries' memory.
     pub(crate) fn grow(&self, room: &Room, more: usize) -> Result<(), QueryError> {
         if room.is_kept() && self.try_grow(room, more) {
             return Ok(());
@@ -167,7 +167,7 @@ impl Cache {
         room.beside.try_grow(more).map_err(|error| self.beside.explain(error))
     }
 
-    /// Lets go of what was not used for longest, of what nobody uses.
+    /// Evicts the entry unused for longest, of those that nobody uses.
     fn evict(&self) -> bool {
         let evicted = {
             let mut kept = self.kept();

@@ -1,4 +1,4 @@
-//! Drift: whether the two layers agree over the range that a run took from one to the other.
+//! Drift: compares the two layers over the range that a run took over from the speed layer.
 //!
 //! ```text
 //! previous generation ──────┤ cut                     finish(previous states + slices of the range)
@@ -26,11 +26,11 @@ use crate::memory::Pool;
 use crate::snapshot::generation::{Filled, Served, read};
 use crate::snapshot::layers::Layers;
 
-/// How often the served generation is looked at: a comparison has the speed layer's whole grace period.
+/// Interval of polls of the served generation: a comparison has the speed layer's whole grace period.
 const GENERATION_POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// Generations that are compared one after the other when several were published since the last look.
+/// Greatest number of generations compared in a row when several were published since the last poll.
 const COMPARED_AT_ONCE_MAX: usize = 8;
-/// Generations that are looked through for those that were published since.
+/// Number of generations searched for those published since.
 const GENERATIONS_LISTED_MAX: u32 = 1000;
 
 /// Compares whenever other generations are served, for ever.
@@ -44,19 +44,19 @@ pub(crate) async fn watch(layers: Arc<Layers>) {
     }
 }
 
-/// What was compared so far. Every generation that is published is compared with the one before, or has rows that say
+/// The progress of comparing. Every published generation is compared with the one before, or has rows with the reason
 /// why it was not.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    /// What the next generation took over from.
+    /// The generation before the next one to be compared.
     before: Arc<Served>,
-    /// The latest that was looked at.
+    /// The latest generation examined.
     done: Generation,
 }
 
 impl Watch {
-    /// From the generation that is served on. Those before are not compared any more: of those that are kept, it is
-    /// said where nobody has compared them.
+    /// Starts with the served generation. Earlier ones are not compared any more: for kept ones without a comparison
+    /// the reason is recorded.
     pub(crate) async fn start(layers: &Arc<Layers>) -> Self {
         let before = layers.served();
         let done = before.generation();
@@ -66,10 +66,10 @@ impl Watch {
         Self { before, done }
     }
 
-    /// Compares what was published since.
+    /// Compares the generations published since.
     pub(crate) async fn look(&mut self, layers: &Arc<Layers>) -> Result<(), QueryError> {
         let now = layers.served();
-        // A rollback takes nothing over.
+        // A rollback takes nothing over from the speed layer.
         if now.generation() > self.done {
             let mut published = layers.catalog.generations(GENERATIONS_LISTED_MAX).await?;
             published.retain(|row| row.generation > self.done && row.generation <= now.generation());
@@ -100,7 +100,7 @@ impl Watch {
     }
 }
 
-/// Says of the generations up to `last` that are kept and that nobody has compared why that is so.
+/// Records for kept generations up to `last` without a comparison why that is so.
 async fn explain_earlier(layers: &Layers, last: Generation) -> Result<(), QueryError> {
     let rows = layers.catalog.generations(GENERATIONS_LISTED_MAX).await?;
     let known = layers.catalog.drifts(GENERATIONS_LISTED_MAX).await?;
@@ -122,7 +122,7 @@ async fn not_compared(layers: &Layers, row: &GenerationRow, views: Vec<ViewName>
     }
 }
 
-/// Compares every view that `now` holds with what `before` holds of it, and records the results.
+/// Compares every view of `now` with that of `before`, and records the results.
 pub(crate) async fn compare(layers: &Arc<Layers>, before: &Served, now: &Served) {
     let Some(manifest) = &now.manifest else { return };
     for view in layers.folded() {
@@ -136,7 +136,7 @@ pub(crate) async fn compare(layers: &Arc<Layers>, before: &Served, now: &Served)
     }
 }
 
-/// Records what was found, or why it was not compared.
+/// Records the result, or the reason why the view was not compared.
 async fn record(
     layers: &Layers,
     run_id: i64,
@@ -160,7 +160,7 @@ async fn record(
     }
 }
 
-/// Rows that differ, rows compared, and where.
+/// The number of rows that differ, of rows compared, and the first difference.
 async fn drift(
     layers: &Layers,
     view: &Arc<View>,
@@ -180,7 +180,7 @@ async fn drift(
         right: Some(format!("leaves out {} records, or others", new.errors.tally.count)),
     });
     let right = layers.states.get(view, new).await?;
-    // Both are finished and compared side by side: about as much again, twice.
+    // Both are finished and compared side by side: about their size again, twice.
     let bytes: usize = left.iter().chain(&right.batches).map(RecordBatch::get_array_memory_size).sum();
     let room = Pool::of("drift", &layers.memory).take(&view.name, bytes.saturating_mul(2));
     let room = room.map_err(|error| QueryError { message: format!("no room: {}", error.message), ..error })?;
@@ -207,7 +207,7 @@ async fn drift(
     compared.await.map_err(|_| QueryError::panicked())?
 }
 
-/// The slices of exactly `[from, to)`, if the layer holds all of it and slices begin and end there.
+/// The slices of exactly `[from, to)`, if the layer has all of it and there are boundaries at both ends.
 fn between(realtime: &RealtimeView, from: &Cut, to: &Cut) -> Option<Vec<Slice>> {
     let met = meet(from, realtime, 0).ok()?;
     if to.0.partitions().any(|partition| met.head.get(partition) < to.get(partition)) {

@@ -13,13 +13,13 @@ pub(crate) struct Served {
     pub(crate) manifest: Option<Manifest>,
 }
 
-/// What batch states a view has.
+/// The batch states of a view.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Filled<'s> {
-    /// Nothing is published at all: everything is in the speed layer.
+    /// Nothing is published: all records are in the speed layer.
     Nothing,
     States(&'s ViewStates),
-    /// A generation is published, but not with this view as it is now.
+    /// The generation has no states of this view's definition.
     NotYet,
 }
 
@@ -28,7 +28,7 @@ impl Served {
         self.manifest.as_ref().map_or(Generation(0), |manifest| manifest.generation)
     }
 
-    /// States of another fingerprint are those of another view.
+    /// The batch states of `view`; states of another fingerprint are those of another view.
     pub(crate) fn filled(&self, view: &View) -> Filled<'_> {
         let Some(manifest) = &self.manifest else { return Filled::Nothing };
         match manifest.views.get(&view.name) {
@@ -38,7 +38,7 @@ impl Served {
     }
 }
 
-/// What a row of the catalog names; nothing, without one.
+/// Parses a row of the catalog; without one, nothing is published.
 pub(crate) fn read(row: Option<GenerationRow>) -> Result<Served, QueryError> {
     let Some(row) = row else { return Ok(Served::default()) };
     let manifest = Manifest::from_json(&row.manifest).map_err(|error| {

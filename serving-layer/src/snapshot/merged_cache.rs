@@ -1,12 +1,12 @@
-//! Merged bases: what many reads have in common is merged once.
+//! A cache of merged copies: the common part of many reads is merged once.
 //!
 //! ```text
 //! batch states ─┐
-//! slice, slice ─┴─► base, up to some end per partition     merged once, shared
+//! slice, slice ─┴─► copy, up to an end per partition       merged once, shared
 //!        slice, slice, slice  ..                            the delta: merged by each read
 //! ```
-//! Slices are immutable, so a base stays right for every snapshot of the same batch states whose slices have a
-//! boundary where the base ends. A delta that has grown is merged into a new base, beside the queries.
+//! Slices are immutable, so a copy stays right for every snapshot of the same batch states whose slices have a boundary
+//! at the copy's end. A delta that has grown is merged into a new copy, beside the queries.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,14 +31,14 @@ use crate::snapshot::Tail;
 use crate::snapshot::batch_states::States;
 use crate::snapshot::cache::{Cache, Kind, Room};
 
-/// A delta of so many slices is merged even when it has few rows.
+/// Number of slices at which a delta is merged although it has few rows.
 const MANY_SLICES: usize = 48;
-/// An answer is kept when it takes no more than this part of the cache.
+/// An answer is kept when it takes no more than the cache's size divided by this.
 const PART_OF_CACHE: usize = 8;
-/// Pause before a merge that did not come about is tried again.
+/// Pause before the next attempt after a merge that failed.
 const MERGE_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Batch states and the slices up to `ends`, merged.
+/// Batch states and the slices up to `ends`, merged: a merged copy.
 #[derive(Debug)]
 pub(crate) struct Base {
     states: Arc<str>,
@@ -49,13 +49,13 @@ pub(crate) struct Base {
     room: Room,
 }
 
-/// A finished answer and what it was finished from.
+/// A finished answer and the parts that it was finished from.
 #[derive(Debug)]
 pub(crate) struct Answer {
     states: Arc<str>,
     head: Offsets,
     pub(crate) batches: Vec<RecordBatch>,
-    /// `None` where it is not kept, and counts as its query's.
+    /// Its bytes in the cache; `None` when it is not kept and counts as its query's.
     room: Option<Room>,
 }
 
@@ -66,15 +66,15 @@ impl Answer {
     }
 }
 
-/// How merging of one view stands.
+/// The state of merging one view.
 #[derive(Debug, Default)]
 struct Merging {
     is_on: AtomicBool,
-    /// Not before, after one that did not come about.
+    /// The earliest time of the next attempt, after a failed one.
     not_before: Mutex<Option<Instant>>,
 }
 
-/// A merge that is on until this is dropped, however it ends.
+/// A merge in progress, until this is dropped.
 struct Turn(Arc<Merging>);
 
 impl Drop for Turn {
@@ -101,32 +101,32 @@ impl Turn {
     }
 }
 
-/// The merged bases and last answers of all views.
+/// The merged copies and last answers of all views.
 #[derive(Debug)]
 pub(crate) struct Bases {
     views: HashMap<ViewName, Arc<Merging>>,
     cache: Arc<Cache>,
-    /// What merges use while they are on.
+    /// Memory of merges in progress.
     memory: Arc<Pool>,
     tasks: TaskTracker,
 }
 
-/// How much of a view a read merges. One that filters has little left to merge: that others could do it for good is
-/// worth less to it.
+/// The part of a view that a read merges. A filtered read merges few rows, so it is a weaker reason to build the merged
+/// copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
     All,
     Filtered,
 }
 
-/// States that make up one snapshot of a view, merged as far as they are.
+/// The states of one snapshot of a view, merged as far as they are.
 #[derive(Debug)]
 pub(crate) struct Pieces {
     pub(crate) batches: Vec<RecordBatch>,
-    /// What holds some of them: it counts while they are used.
+    /// The merged copy with some of them, which counts while they are used.
     #[expect(dead_code, reason = "counts until it is dropped")]
     base: Option<Arc<Base>>,
-    /// Rows of `batches` that no base holds, and the base's own.
+    /// Number of rows of `batches` that are in no copy, and of the copy.
     delta_rows: usize,
     base_rows: usize,
     delta_slices: usize,
@@ -143,7 +143,7 @@ impl Bases {
         Self { views, cache: Arc::clone(cache), memory: Pool::of("merging", memory), tasks }
     }
 
-    /// The states of a snapshot, and a merge started beside if they have become many for a read of this `reach`.
+    /// The states of a snapshot; also starts a merge beside when they have become many for a read of this `reach`.
     pub(crate) fn pieces(
         &self,
         view: &Arc<View>,
@@ -171,8 +171,8 @@ impl Bases {
         pieces
     }
 
-    /// Room for what would be merged, and for the work: merging takes about twice what is merged. It has to fit beside
-    /// the view's own states, or each would push the other out.
+    /// Memory for the result of a merge, and for its work, which takes about twice that. It has to fit beside the
+    /// view's own states, or each would evict the other.
     fn room_for(&self, view: &View, states: &States, batches: &[RecordBatch]) -> Option<(Room, MemoryReservation)> {
         let bytes: usize = batches.iter().map(RecordBatch::get_array_memory_size).sum();
         if states.bytes.saturating_add(bytes) > self.cache.limit() {
@@ -194,7 +194,7 @@ impl Bases {
         let cache = Arc::clone(&self.cache);
         self.tasks.spawn_blocking(move || {
             let _work = work;
-            // A bug in one merge must not be the end of merging.
+            // A bug in one merge must not end merging for good.
             let outcome = match catch_unwind(AssertUnwindSafe(|| view.merge(&batches))) {
                 Ok(Ok(batches)) => {
                     let bytes: usize = batches.iter().map(RecordBatch::get_array_memory_size).sum();
@@ -230,7 +230,7 @@ impl Bases {
         self.cache.answer(&view.name, columns).filter(|a| a.states == states.id && a.head == tail.met.head)
     }
 
-    /// The answer, kept for whoever asks next if there is room.
+    /// The answer, kept for later readers if there is room.
     pub(crate) fn keep(
         &self,
         view: &View,
@@ -253,19 +253,19 @@ impl Bases {
 }
 
 impl Answer {
-    /// One that nobody else will ask for.
+    /// An answer that no other query will ask for.
     pub(crate) fn passing(batches: Vec<RecordBatch>) -> Arc<Self> {
         Arc::new(Self { states: "".into(), head: Offsets::default(), batches, room: None })
     }
 }
 
 impl Pieces {
-    /// Of one layer alone.
+    /// The states of one layer alone.
     pub(crate) fn of(batches: Vec<RecordBatch>) -> Self {
         Self { batches, base: None, delta_rows: 0, base_rows: 0, delta_slices: 0 }
     }
 
-    /// Whether merging them once would save the reads that follow more than it costs.
+    /// Whether merging them once would save later reads more than it costs.
     fn are_many(&self, reach: Reach) -> bool {
         let rows = match reach {
             Reach::All => self.delta_rows * 4,
@@ -275,7 +275,7 @@ impl Pieces {
     }
 }
 
-/// Whether every partition of the snapshot has a slice boundary where the base ends.
+/// Whether every partition of the snapshot has a slice boundary at the end of the copy.
 fn fits(base: &Base, states: &States, tail: &Tail) -> bool {
     let boundary = |partition: i32, end: i64| {
         end == tail.met.cut.get(partition)

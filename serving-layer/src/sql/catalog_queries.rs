@@ -1,6 +1,6 @@
-//! Questions of PostgreSQL's clients that DataFusion does not understand as they are asked.
+//! Questions of PostgreSQL's clients in forms that DataFusion does not understand.
 //!
-//! Most are taken care of by `datafusion-pg-catalog`; here is what SQLAlchemy needs besides.
+//! `datafusion-pg-catalog` handles most of them; the rest, for SQLAlchemy and others, is here.
 
 mod absent;
 mod relations;
@@ -17,14 +17,14 @@ use datafusion::sql::sqlparser::ast::{
 pub(crate) use crate::sql::catalog_queries::rewrite::expression;
 use crate::sql::parameters::in_words;
 
-/// The statements in simpler words, if they ask what DataFusion cannot plan as it is asked; see [`rewrite`].
+/// The statements in simpler form, if DataFusion cannot plan them as they are; see [`rewrite`].
 pub(crate) fn simpler(statements: &[Statement]) -> Option<Vec<Statement>> {
     let simpler: Vec<Statement> = statements.iter().cloned().map(rewrite::simpler).collect();
     (simpler != statements).then_some(simpler)
 }
 
-/// The statement in words that DataFusion knows: `x LIKE p ESCAPE '/'` escapes with a backslash, and what clients
-/// look up in catalogs that are always empty is null.
+/// The statement in a form that DataFusion knows: `x LIKE p ESCAPE '/'` escapes with a backslash, and look-ups in
+/// catalogs that are always empty are null.
 pub(crate) fn rewritten(mut statement: Statement) -> Statement {
     let _ = visit_expressions_mut(&mut statement, |expr| {
         if let Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } = expr
@@ -55,7 +55,7 @@ pub(crate) fn rewritten(mut statement: Statement) -> Statement {
     statement
 }
 
-/// The text that stands for an interval: `INTERVAL '1:30:00'`, `'PT1H'::interval`.
+/// The text of an interval: `INTERVAL '1:30:00'`, `'PT1H'::interval`.
 fn interval_of(expr: &mut Expr) -> Option<&mut Value> {
     let text = match expr {
         Expr::Interval(Interval { value, leading_field: None, .. }) => value,
@@ -97,8 +97,8 @@ impl VisitorMut for Queries {
     }
 }
 
-/// `SELECT CAST(x AS VARCHAR) .. ORDER BY x`: as in PostgreSQL the cast is called `x`, and it is what is ordered by.
-/// DataFusion would add the column `x` to sort by, beside a cast of the same name, and refuse both.
+/// Names casts in `SELECT CAST(x AS VARCHAR) .. ORDER BY x`: in PostgreSQL the cast is called `x`, and the rows are
+/// ordered by it. DataFusion would add the column `x` to sort by, beside a cast of the same name, and refuse both.
 fn name_casts(query: &mut Query) {
     if query.order_by.is_some()
         && let SetExpr::Select(select) = query.body.as_mut()
@@ -113,7 +113,7 @@ fn name_casts(query: &mut Query) {
     }
 }
 
-/// What is answered by the session keeps the name of its function.
+/// Names session functions in the select list after themselves, as they are replaced by their results.
 fn name_settings(select: &mut Select) {
     for item in &mut select.projection {
         if let SelectItem::UnnamedExpr(Expr::Function(function)) = item
@@ -126,7 +126,7 @@ fn name_settings(select: &mut Select) {
     }
 }
 
-/// `LIMIT '5'`, as drivers write that put the values into the text of a statement: 5.
+/// Reads `LIMIT '5'` as 5, as drivers write it that put the values into the text of a statement.
 fn counted(count: &mut Expr) {
     if let Expr::Value(ValueWithSpan { value: value @ Value::SingleQuotedString(_), .. }) = count
         && let Value::SingleQuotedString(text) = value
@@ -146,7 +146,7 @@ fn column_of(expr: &Expr) -> Option<Ident> {
     }
 }
 
-/// Whether a scalar subquery asks for what nothing here has: defaults, sequences, collations.
+/// Whether a scalar subquery asks for things that do not exist here: defaults, sequences, collations.
 fn is_of_nothing(query: &Query) -> bool {
     let SetExpr::Select(select) = query.body.as_ref() else { return false };
     let Some(TableFactor::Table { name, .. }) = select.from.first().map(|from| &from.relation) else { return false };
@@ -158,7 +158,7 @@ fn is_of_nothing(query: &Query) -> bool {
     }
 }
 
-/// Whether a function spreads out the columns of an index or a constraint: there are none.
+/// Whether a function expands the columns of an index or a constraint, which do not exist here.
 fn is_of_no_key(function: &Function) -> bool {
     let named = |name: &ObjectName| {
         name.0.last().and_then(|part| part.as_ident()).is_some_and(|name| {

@@ -1,4 +1,4 @@
-//! Ends what a query does wherever it is, and bounds what it makes between two operators.
+//! The control of a query: ends its work wherever that runs, and bounds its memory between two operators.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,29 +15,29 @@ use tokio::time::Instant;
 use crate::error::{QueryError, Reason};
 use crate::memory::Pool;
 
-/// What functions of constants may make while a query is planned, altogether: each row of a batch may have all of it.
-/// What they make beyond that is made, and counted, when the query runs.
+/// Greatest size of the results of constant functions during planning: each row of a batch may have all of it. Further
+/// calls are evaluated, and counted, when the query runs.
 const MOST_WHILE_PLANNED: usize = 8 << 10;
 
-/// What everything that one query runs looks at.
+/// State that all work of one query checks.
 #[derive(Debug)]
 pub(crate) struct Control {
     deadline: Instant,
     is_over: AtomicBool,
     is_planned: AtomicBool,
     memory: Arc<Pool>,
-    /// Bytes of what functions made while the query was planned: they are part of the plan.
+    /// Bytes of functions' results during planning: they are part of the plan.
     in_plan: AtomicUsize,
-    /// What functions made since an operator last asked for its input, by thread.
+    /// Bytes of functions' results since an operator last asked for its input, by thread.
     made: Mutex<HashMap<ThreadId, Made>>,
     work: Mutex<Work>,
-    /// How many queries of the same turn work on although they were given up.
+    /// Number of given-up queries of the same permit that still work.
     given_up: Arc<AtomicUsize>,
 }
 
 #[derive(Debug, Default)]
 struct Made {
-    /// How many operators of the thread ask each other.
+    /// Depth of nested operators on the thread.
     depth: usize,
     held: Option<MemoryReservation>,
 }
@@ -63,12 +63,12 @@ impl Control {
         })
     }
 
-    /// From now on constants are not part of the plan.
+    /// Ends planning: later constants are not part of the plan.
     pub(crate) fn planned(&self) {
         self.is_planned.store(true, Ordering::Relaxed);
     }
 
-    /// Nobody waits for the query any more. What it runs ends at its next check.
+    /// Gives the query up, because nobody waits for it. Its work ends at its next check.
     pub(crate) fn give_up(&self) {
         self.is_over.store(true, Ordering::SeqCst);
         let mut work = self.work();
@@ -79,7 +79,7 @@ impl Control {
         }
     }
 
-    /// All of its work has ended.
+    /// Records that all of its work has ended.
     pub(crate) fn ended(&self) {
         if std::mem::replace(&mut *self.work(), Work::Ended) == Work::GivenUp {
             self.given_up.fetch_sub(1, Ordering::SeqCst);
@@ -100,8 +100,8 @@ impl Control {
         self.made.lock()
     }
 
-    /// An operator asks for its input until what is returned is dropped. What functions made of the input before is
-    /// not needed any more, or counted by who keeps it.
+    /// Marks that an operator asks for its input until the result is dropped. Functions' results of the input before
+    /// are not needed any more, or counted by their holder.
     pub(crate) fn asking(&self) -> Asking<'_> {
         let mut made = self.made();
         let made = made.entry(std::thread::current().id()).or_default();
@@ -110,7 +110,7 @@ impl Control {
         Asking(self)
     }
 
-    /// Does what keeps nothing of what functions make in it.
+    /// Runs work that keeps no result of functions.
     pub(crate) fn in_passing<T>(&self, work: impl FnOnce() -> T) -> T {
         let before = self.held();
         let done = work();
@@ -122,14 +122,14 @@ impl Control {
         done
     }
 
-    /// Bytes of what functions made on this thread.
+    /// Bytes of functions' results on this thread.
     fn held(&self) -> usize {
         let made = self.made();
         let held = made.get(&std::thread::current().id()).and_then(|of_thread| of_thread.held.as_ref());
         held.map_or(0, MemoryReservation::size)
     }
 
-    /// Room for `bytes` that `asker` makes.
+    /// Reserves `bytes` for `asker`.
     pub(crate) fn room(&self, asker: &str, bytes: usize) -> Result<MemoryReservation> {
         let room = MemoryConsumer::new(asker).register(&self.memory.shared());
         room.try_grow(bytes)?;
@@ -186,7 +186,7 @@ impl Allowance for Control {
     }
 }
 
-/// Who simplifies a plan leaves a call as it is that answers this.
+/// The error that makes a simplifier leave a call as it is.
 fn not_yet<T>(function: &str, bytes: usize) -> Result<T> {
     exec_err!("`{function}()` of constants makes {bytes} bytes: that is left to when the query runs")
 }

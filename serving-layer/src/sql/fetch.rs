@@ -1,6 +1,6 @@
-//! `FETCH` and `MOVE` in all the ways of writing them: `FETCH c`, `FETCH NEXT FROM c`, `MOVE FORWARD 5 IN "c"`.
+//! `FETCH` and `MOVE` in all their forms: `FETCH c`, `FETCH NEXT FROM c`, `MOVE FORWARD 5 IN "c"`.
 //!
-//! sqlparser knows a part of them. It has no statement for `MOVE`: it is a `FETCH INTO` this name.
+//! sqlparser knows some of them. It has no statement for `MOVE`: here it is a `FETCH INTO` this name.
 
 use datafusion::sql::sqlparser::ast::{FetchDirection, FetchPosition, Ident, ObjectName, Statement, Value};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
@@ -61,7 +61,7 @@ fn number(token: &Token) -> Option<datafusion::sql::sqlparser::ast::ValueWithSpa
     }
 }
 
-/// Whether a `FETCH` is a `MOVE`: it passes over rows and answers none.
+/// Whether a `FETCH` is a `MOVE`, which skips rows and returns none.
 pub(crate) fn is_move(into: Option<&ObjectName>) -> bool {
     into.is_some_and(|name| name.to_string() == NOWHERE)
 }

@@ -1,4 +1,4 @@
-//! SQL over snapshots: what a query sees, how it is planned and run, and how it ends.
+//! SQL over snapshots: the tables of a query, its planning and running, and its end.
 //!
 //! ```text
 //! statement (checked) ─► query ─► session ─► schemas ─► view_table ─► view_scan ─► snapshot

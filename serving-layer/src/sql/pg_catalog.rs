@@ -1,4 +1,4 @@
-//! `pg_catalog` as `datafusion-pg-catalog` has it, with the columns and rows that it lacks.
+//! `pg_catalog` from `datafusion-pg-catalog`, completed by missing columns and rows.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use datafusion::datasource::{MemTable, TableType, ViewTable, provider_as_source}
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, ident, lit};
 use datafusion::physical_plan::ExecutionPlan;
 
-/// The only role. Everything is its own, and whoever connects is it.
+/// The only role: it owns everything, and every client connects as it.
 pub(crate) const ROLE: &str = "dovetail";
 
-/// What everybody may do with a table, as PostgreSQL writes it: read.
+/// The privilege of everybody on a table, in PostgreSQL's form: read.
 const TABLE_ACL: &str = "=r/dovetail";
 const SCHEMA_ACL: &str = "=U/dovetail";
 
-/// Columns that clients read and the tables lack.
+/// Columns that clients read and that the tables lack.
 const LACKING: [(&str, &str); 5] = [
     ("pg_class", "relacl"),
     ("pg_class", "reloptions"),
@@ -28,7 +28,7 @@ const LACKING: [(&str, &str); 5] = [
     ("pg_attribute", "attfdwoptions"),
 ];
 
-/// The schema with everything in its place.
+/// The schema with the completed tables.
 #[derive(Debug)]
 pub(crate) struct PgCatalog {
     inner: Arc<dyn SchemaProvider>,
@@ -70,7 +70,7 @@ fn texts(values: Option<&[&str]>) -> ScalarValue {
     }
 }
 
-/// The table with columns that it lacks; privileges are arrays, as in PostgreSQL.
+/// The table with its missing columns; privileges are arrays, as in PostgreSQL.
 fn completed(name: &str, table: Arc<dyn TableProvider>) -> Result<Arc<dyn TableProvider>> {
     let schema = table.schema();
     let is_acl = |column: &str| column.ends_with("acl") && column != "relacl";
@@ -104,7 +104,7 @@ fn roles(schema: &Schema) -> Result<Arc<dyn TableProvider>> {
     let value = |field: &Arc<Field>| -> Result<Expr> {
         let value = match field.name().as_str() {
             "rolname" => ScalarValue::from(ROLE),
-            // That of the first role of every PostgreSQL.
+            // The oid of the first role of every PostgreSQL.
             "oid" => ScalarValue::from(10),
             "rolconnlimit" => ScalarValue::from(-1),
             "rolinherit" | "rolcanlogin" => ScalarValue::from(true),
@@ -118,7 +118,7 @@ fn roles(schema: &Schema) -> Result<Arc<dyn TableProvider>> {
     Ok(Arc::new(Completed { view, table_type: TableType::View }))
 }
 
-/// A view that says that it is what it was made from.
+/// A view that reports itself as a table.
 #[derive(Debug)]
 struct Completed {
     view: ViewTable,
@@ -154,7 +154,7 @@ impl TableProvider for Completed {
     }
 }
 
-/// `pg_settings`: what `SHOW` says before anything is set, and limits that drivers ask for.
+/// `pg_settings`: the defaults of settings, and limits that drivers ask for.
 fn settings(known: &[(&'static str, String)]) -> Result<Arc<dyn TableProvider>> {
     let limits = [("block_size", "8192"), ("max_function_args", "100"), ("max_index_keys", "32")];
     let known = known.iter().map(|(name, value)| (*name, value.as_str()));
@@ -184,7 +184,7 @@ fn settings(known: &[(&'static str, String)]) -> Result<Arc<dyn TableProvider>> 
     let schema = Arc::new(Schema::new(fields));
     let rows = RecordBatch::try_new(Arc::clone(&schema), columns.into_iter().map(|(_, column)| column).collect())?;
     let table = MemTable::try_new(schema, vec![vec![rows]])?;
-    // A table in memory takes rows in; a view of it does not.
+    // A table in memory accepts rows; a view of it does not.
     let scan = LogicalPlanBuilder::scan("pg_settings", provider_as_source(Arc::new(table)), None)?;
     let view = ViewTable::new(scan.build()?, None);
     Ok(Arc::new(Completed { view, table_type: TableType::View }))

@@ -1,4 +1,4 @@
-//! Functions that PostgreSQL clients ask for and DataFusion or its `pg_catalog` lack.
+//! Functions that PostgreSQL clients call and that DataFusion and its `pg_catalog` lack.
 
 mod by_oid;
 
@@ -19,7 +19,7 @@ use crate::sql::pg_catalog::ROLE;
 use crate::sql::schemas::PUBLIC;
 use crate::sql::settings::{SERVER_VERSION, known_settings};
 
-/// Registers them over the relations that `pg_catalog` lists; their oids stay as long as the process.
+/// Registers them over the relations of `pg_catalog`, whose oids stay for the life of the process.
 pub(crate) async fn register(context: &SessionContext, views: &[Planned]) -> Result<(), QueryError> {
     let relations = relations(context).await?;
     let visible = relations.iter().map(|r| (r.oid, ScalarValue::Boolean(Some(r.is_visible())))).collect();
@@ -42,7 +42,7 @@ fn definition(view: &Planned) -> String {
     }
 }
 
-/// A table or view as `pg_class` has it.
+/// A table or view in `pg_class`.
 struct Relation {
     oid: i32,
     schema: String,
@@ -50,7 +50,7 @@ struct Relation {
 }
 
 impl Relation {
-    /// Whether it is found without its schema.
+    /// Whether its name is found without its schema.
     fn is_visible(&self) -> bool {
         matches!(self.schema.as_str(), PUBLIC | "pg_catalog")
     }
@@ -78,7 +78,7 @@ async fn relations(context: &SessionContext) -> Result<Vec<Relation>, QueryError
     Ok(relations)
 }
 
-/// The oid of a relation by its name, with or without its schema; null when there is none.
+/// The oid of a relation by its name, with or without its schema; null for an unknown one.
 fn to_regclass(relations: &[Relation]) -> ScalarUDF {
     let mut oids: HashMap<String, i32> = HashMap::new();
     for relation in relations {
@@ -122,7 +122,7 @@ fn register_constants(context: &SessionContext) {
         let yes = ScalarValue::Boolean(Some(true));
         context.register_udf(ByOid::function(name, DataType::Boolean, HashMap::new(), yes));
     }
-    // How much room a relation takes is not known.
+    // The size of a relation is not known.
     for name in ["pg_table_size", "pg_indexes_size"] {
         context.register_udf(ByOid::function(name, DataType::Int64, HashMap::new(), ScalarValue::Int64(None)));
     }
@@ -170,7 +170,7 @@ fn quoted(text: &str) -> String {
     }
 }
 
-/// A setting where there is no session that could have changed it.
+/// `current_setting` where no session can have changed a setting.
 fn current_setting() -> ScalarUDF {
     let answer = |arguments: &[ColumnarValue]| -> Result<ColumnarValue> {
         let names = ColumnarValue::values_to_arrays(arguments)?;
@@ -187,7 +187,7 @@ fn current_setting() -> ScalarUDF {
     create_udf("current_setting", vec![DataType::Utf8], DataType::Utf8, Volatility::Stable, Arc::new(answer))
 }
 
-/// A function from a name to a size, which is not known.
+/// A function from a name to a size, which is null because it is not known.
 fn no_size(name: &str) -> ScalarUDF {
     let answer = |_: &[ColumnarValue]| Ok(ColumnarValue::Scalar(ScalarValue::Int64(None)));
     create_udf(name, vec![DataType::Utf8], DataType::Int64, Volatility::Stable, Arc::new(answer))
@@ -204,7 +204,7 @@ fn size_pretty() -> ScalarUDF {
     create_udf("pg_size_pretty", vec![DataType::Int64], DataType::Utf8, Volatility::Immutable, Arc::new(answer))
 }
 
-/// As PostgreSQL: the next unit from 10 of it on, rounded half away from zero.
+/// PostgreSQL's rule: the next unit from 10 of it on, rounded half away from zero.
 fn pretty_size(bytes: i64) -> String {
     let (mut size, mut unit) = (i128::from(bytes), "bytes");
     for next in ["kB", "MB", "GB", "TB", "PB"] {
@@ -217,13 +217,13 @@ fn pretty_size(bytes: i64) -> String {
     format!("{size} {unit}")
 }
 
-/// A function from a name to the oid of something that does not exist here.
+/// A function from a name to the oid of an object of a kind that does not exist here.
 fn no_oid(name: &str) -> ScalarUDF {
     let answer = |_: &[ColumnarValue]| Ok(ColumnarValue::Scalar(ScalarValue::Int32(None)));
     create_udf(name, vec![DataType::Utf8], DataType::Int32, Volatility::Stable, Arc::new(answer))
 }
 
-/// A function that answers the same text whatever it is asked.
+/// A function with the same text for all arguments.
 fn constant(name: &str, arguments: Vec<DataType>, value: Option<String>) -> ScalarUDF {
     let answer = move |arguments: &[ColumnarValue]| {
         let rows = arguments.iter().find_map(|argument| match argument {

@@ -1,4 +1,4 @@
-//! Running one query: within its time, its memory and its turn, on one snapshot.
+//! One query: runs within its time, its memory and its permit, on one snapshot.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -32,9 +32,11 @@ use crate::sql::turn::{SharedTurn, Turn};
 
 /// A statement's answer while it is being computed.
 pub struct Answer {
+    /// The answer's columns.
     pub schema: SchemaRef,
-    /// What the views in it are as of.
+    /// The offsets that the views in it cover.
     pub as_of: Vec<AsOf>,
+    /// The answer's rows.
     pub batches: Batches,
     pin: Arc<Pin>,
 }
@@ -46,7 +48,7 @@ impl std::fmt::Debug for Answer {
 }
 
 impl Answer {
-    /// The states of `view` in the snapshot that the answer comes from.
+    /// The states of `view` in the snapshot of the answer.
     pub fn states(&self, view: &Arc<View>) -> impl Future<Output = Result<Vec<RecordBatch>, QueryError>> + use<> {
         let (pin, view) = (Arc::clone(&self.pin), Arc::clone(view));
         async move {
@@ -56,7 +58,7 @@ impl Answer {
         }
     }
 
-    /// All of the answer.
+    /// Collects the whole answer.
     pub async fn collect(mut self) -> Result<Vec<RecordBatch>, QueryError> {
         let mut all = vec![];
         while let Some(batch) = self.batches.next().await {
@@ -66,7 +68,7 @@ impl Answer {
     }
 }
 
-/// Turns a plan with parameters into one without, once the parameters' types are known.
+/// A function that binds a plan's parameters, once their types are known.
 pub(crate) type Binder<'b> = &'b (dyn Fn(&LogicalPlan) -> Result<ParamValues, QueryError> + Send + Sync);
 
 impl Serving {
@@ -80,19 +82,19 @@ impl Serving {
         self.start(&statement, &Settings::default(), None, "direct").await
     }
 
-    /// As [`Serving::query`], as of a generation that is kept.
+    /// As [`Serving::query`], for a kept generation.
     ///
     /// # Errors
-    /// Besides those, when the generation is gone; of a merged view, when the speed layer holds less than what came
-    /// after the generation's cut.
+    /// Also when the generation is gone, and for a merged view when the speed layer lacks records above the
+    /// generation's cut.
     pub async fn query_as_of(&self, sql: &str, generation: Generation) -> Result<Answer, QueryError> {
         let statement = self.dialect.parse_one(sql)?;
         let settings = Settings { generation: Some(generation), ..Settings::default() };
         self.start(&statement, &settings, None, "direct").await
     }
 
-    /// Plans `statement` on a new snapshot and starts it. Both is done by other threads: whoever waits here is
-    /// answered when the time is over, whatever they do.
+    /// Plans `statement` on a new snapshot and starts it, both on other threads: the caller gets an answer when the
+    /// time is over, whatever those threads do.
     pub(crate) async fn start(
         &self,
         statement: &Statement,
@@ -157,7 +159,7 @@ impl Serving {
         Ok(Answer { schema, as_of: pin.as_of(), batches, pin })
     }
 
-    /// Waits until one of the queries that may run at the same time has ended.
+    /// Waits for a permit among those of all queries.
     async fn turn(&self, shared: &SharedTurn, clock: &QueryClock) -> Result<Turn, QueryError> {
         if shared.is_free()
             && let Some(turn) = shared.held().upgrade()
@@ -175,13 +177,13 @@ impl Serving {
         }
     }
 
-    /// The tables that the statement names, as it names them.
+    /// The tables of the statement, in its own words.
     fn reads(&self, statement: &DfStatement) -> Vec<String> {
         let tables = self.template.state_ref().read().resolve_table_references(statement).unwrap_or_default();
         tables.iter().map(|table| table.to_string()).collect()
     }
 
-    /// Tells of a table that is not found what its name stands for, or which one may be meant.
+    /// Adds a hint to the error of an unknown table: what its name stands for, or a similar name.
     pub(crate) fn with_table_hint(&self, error: QueryError) -> QueryError {
         if error.reason != Reason::UndefinedTable || error.hint.is_some() {
             return error;
@@ -205,7 +207,7 @@ impl Serving {
         error.with_hint(hint)
     }
 
-    /// The shorter of what the session asks for and what the server allows, and which of them it is.
+    /// The shorter of the session's and the server's time limit, and its setting.
     fn limit(&self, settings: &Settings) -> (Duration, &'static str) {
         let most = self.config.query_timeout;
         match settings.timeout.filter(|asked| *asked < most) {

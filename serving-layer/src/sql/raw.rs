@@ -1,5 +1,5 @@
-//! `raw.<stream>`: the landed segments as one table, as the catalog lists them when the query is planned. Those of an
-//! older schema are decoded again, as views decode them.
+//! `raw.<stream>`: the landed segments as one table, by the catalog at the time of planning. Segments of an older
+//! schema are decoded again, as views decode them.
 
 use std::sync::Arc;
 
@@ -116,7 +116,7 @@ impl TableProvider for RawTable {
     }
 }
 
-/// Segments with records, dealt to at most `n` groups of about the same size.
+/// Distributes segments with records over at most `n` groups of about the same size.
 fn groups(segments: Vec<Segment>, n: usize) -> Vec<FileGroup> {
     let mut with_rows: Vec<Segment> = segments.into_iter().filter(|segment| segment.rows > 0).collect();
     with_rows.sort_by_key(|segment| std::cmp::Reverse(segment.bytes));

@@ -15,12 +15,12 @@ use parking_lot::Mutex;
 
 use crate::error::QueryError;
 
-/// By stream and path of the object, of the segments that were there when they were last asked for.
+/// Counts by stream and path of the object, for the segments of the last request.
 #[derive(Debug, Default)]
 pub(crate) struct Recounted(Mutex<HashMap<StreamName, HashMap<String, u64>>>);
 
 impl Recounted {
-    /// Puts the counts of today into those of `segments` that were landed under another schema.
+    /// Replaces the counts of those `segments` that were landed under another schema by the present ones.
     pub(crate) async fn recount(
         &self,
         stream: &Arc<Stream>,

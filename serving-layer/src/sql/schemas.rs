@@ -1,11 +1,11 @@
-//! The names that queries see: one catalog with a schema per layer, all bound to one query's snapshot.
+//! The names of a query: one catalog with a schema per layer, all bound to one query's snapshot.
 //!
 //! ```text
 //! public   merged views, derived views, lookups
 //! batch    the generation's states          raw   landed segments
-//! speed    realtime states                  sys   what the engine knows about itself
+//! speed    realtime states                  sys   the engine's own state
 //! ```
-//! Nothing can be registered here by a query: that a write is impossible does not rest on the parser.
+//! Queries can register nothing here: that writes are impossible does not depend on the parser.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,14 +32,14 @@ use crate::sql::view_table::{Layer, LeafTable};
 pub(crate) const CATALOG: &str = "dovetail";
 pub(crate) const PUBLIC: &str = "public";
 
-/// Schemas that others bring: `pg_catalog`.
+/// Schemas from elsewhere: `pg_catalog`.
 type Others = Arc<RwLock<BTreeMap<String, Arc<dyn SchemaProvider>>>>;
 
-/// The catalog as one query sees it.
+/// The catalog of one query.
 #[derive(Debug, Clone)]
 pub(crate) struct Catalogs {
     tables: Arc<Tables>,
-    /// `None` where only schemas are asked for.
+    /// The snapshot; `None` where only schemas are needed.
     pin: Option<Arc<Pin>>,
     others: Others,
     /// Plans derived views.
@@ -47,7 +47,7 @@ pub(crate) struct Catalogs {
 }
 
 impl Catalogs {
-    /// Names and schemas only: nothing can be scanned.
+    /// A catalog of names and schemas only: nothing can be scanned.
     pub(crate) fn unpinned(tables: &Arc<Tables>) -> Self {
         Self { tables: Arc::clone(tables), pin: None, others: Others::default(), template: None }
     }
@@ -126,7 +126,7 @@ impl CatalogProvider for Catalogs {
         }
     }
 
-    /// Only for what is set up before the first query.
+    /// Only for the set-up before the first query.
     fn register_schema(&self, name: &str, schema: Arc<dyn SchemaProvider>) -> Result<Option<Arc<dyn SchemaProvider>>> {
         let mut others = self.others.write();
         if self.pin.is_some() {

@@ -16,14 +16,14 @@ use crate::sql::schemas::Catalogs;
 use crate::sql::settings::Settings;
 use crate::sql::window_frames::Frames;
 
-/// Rows of a batch, where the statement is short.
+/// Rows of a batch for a short statement.
 const ROWS: usize = 8192;
-/// What a batch may have of a statement's text: a literal is in each of its rows.
+/// Bytes of a statement's text in one batch: each of its rows has a copy of a literal.
 const TEXT_OF_A_BATCH: usize = 64 << 20;
 
 impl Serving {
-    /// A context for one query of so many characters, which sees `pin`, takes its memory from `memory` and ends when
-    /// `control` says so.
+    /// A context for one query of `characters` characters that reads `pin`, takes its memory from `memory` and ends
+    /// when `control` says so.
     pub(crate) fn session(
         &self,
         pin: &Arc<Pin>,

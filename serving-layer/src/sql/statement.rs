@@ -1,4 +1,4 @@
-//! Statements: parsed with their positions, and let through only if they read.
+//! Statements: parsed with their positions, and accepted only if they read.
 
 use std::sync::Arc;
 
@@ -23,24 +23,25 @@ use crate::error::{QueryError, Reason};
 use crate::sql::catalog_queries;
 use crate::sql::fetch::fetch_command;
 
-/// What a statement that is let through does.
+/// The kind of an accepted statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Does {
-    /// Answers rows.
+    /// It returns rows.
     Read,
-    /// Is about the session: `SET`, `BEGIN`, a cursor, `COPY` to it.
+    /// It concerns the session: `SET`, `BEGIN`, a cursor, `COPY` to the client.
     Session,
 }
 
-/// Parses statements as PostgreSQL's clients write them.
+/// The parser of statements in the dialect of PostgreSQL's clients.
 #[derive(Debug)]
 pub(crate) struct Dialect {
-    /// Knows whole questions of clients that nothing here can answer, and other ones with the same answer.
+    /// Recognises whole questions of clients that cannot be answered here, and replaces them by others with the same
+    /// answer.
     clients: PostgresCompatibilityParser,
-    /// For every statement. Those that are missing here change what a statement means: they take subqueries away,
-    /// read arrays without their quotes, and do not mind collations.
+    /// Rules for every statement. The rules left out change a statement's meaning: they remove subqueries, read arrays
+    /// without their quotes, and ignore collations.
     rules: Vec<Arc<dyn SqlStatementRewriteRule>>,
-    /// For questions to `pg_catalog`.
+    /// Rules for questions to `pg_catalog`.
     catalog_rules: Vec<Arc<dyn SqlStatementRewriteRule>>,
 }
 
@@ -89,7 +90,7 @@ impl Dialect {
         statements.into_iter().map(|statement| self.known(statement, asks_catalog)).collect()
     }
 
-    /// What stands for `sql` if it is a question that is replaced as a whole; `statements` are what it says.
+    /// The replacement of `sql` if it is replaced as a whole; `statements` are its parsed form.
     fn replaced(&self, sql: &str, statements: &[Statement]) -> Option<Vec<Statement>> {
         let replaced = self.clients.parse(sql).ok()?;
         let rewritten = statements.iter().map(|statement| self.clients.rewrite(statement.clone()).to_string());
@@ -97,7 +98,7 @@ impl Dialect {
         (!same).then_some(replaced)
     }
 
-    /// The statement in words that DataFusion knows.
+    /// The statement in a form that DataFusion knows.
     fn known(&self, statement: Statement, asks_catalog: bool) -> Result<Statement, QueryError> {
         let catalog_rules = self.catalog_rules.iter().filter(|_| asks_catalog);
         let statement = self.rules.iter().chain(catalog_rules).fold(statement, |known, rule| rule.rewrite(known));
@@ -107,7 +108,7 @@ impl Dialect {
         }
     }
 
-    /// The only statement of `sql`.
+    /// Parses `sql`, which must be a single statement.
     pub(crate) fn parse_one(&self, sql: &str) -> Result<Statement, QueryError> {
         let mut statements = self.parse(sql)?;
         match (statements.pop(), statements.len()) {
@@ -121,12 +122,12 @@ impl Dialect {
     }
 }
 
-/// Operators that one statement may have. Each one nests what is left of it one deeper, and trees are walked by
-/// functions that call themselves: a chain without end would take the stack, and the server with it.
+/// Greatest number of operators in a statement. Each nests the rest one deeper, and trees are walked recursively: a
+/// chain without end would overflow the stack and end the server.
 const MAX_OPERATORS: usize = 400;
 
 fn check_size(sql: &str) -> Result<(), QueryError> {
-    // What cannot be cut into tokens is the parser's to complain about.
+    // The parser reports text that cannot be cut into tokens.
     let Ok(tokens) = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize() else { return Ok(()) };
     let operators: usize = tokens.iter().map(nesting).sum();
     if operators <= MAX_OPERATORS {
@@ -137,7 +138,7 @@ fn check_size(sql: &str) -> Result<(), QueryError> {
         .with_hint("write `x IN (1, 2, ..)` instead of `x = 1 OR x = 2 ..`"))
 }
 
-/// How much deeper a token can make the tree that the parser builds.
+/// The depth that a token can add to the parser's tree.
 fn nesting(token: &Token) -> usize {
     match token {
         Token::Word(word) if word.quote_style.is_some() => 0,
@@ -162,7 +163,7 @@ fn nesting(token: &Token) -> usize {
     }
 }
 
-/// `TABLE t` as the query that it stands for, which the parser does not know.
+/// `TABLE t` as its query, since the parser does not know it.
 fn table_command(sql: &str) -> Option<String> {
     let (word, rest) = sql.trim_start().split_once(char::is_whitespace)?;
     word.eq_ignore_ascii_case("table").then(|| format!("SELECT * FROM {rest}"))
@@ -172,7 +173,7 @@ fn plain(sql: &str) -> Result<Vec<Statement>, datafusion::sql::sqlparser::parser
     Parser::new(&PostgreSqlDialect {}).try_with_sql(sql)?.parse_statements()
 }
 
-/// Lets statements through that read or change nothing but the session.
+/// Accepts statements that read, or that change nothing but the session.
 ///
 /// # Errors
 /// [`Reason::ReadOnly`] for all others.
@@ -241,14 +242,14 @@ fn check_body(body: &SetExpr) -> Result<(), QueryError> {
     }
 }
 
-/// Plans a statement that reads, and looks at it a second time.
+/// Plans a statement that reads, and checks the plan.
 pub(crate) async fn planned(state: &SessionState, statement: Statement) -> Result<LogicalPlan, QueryError> {
     let plan = Box::pin(state.statement_to_plan(DfStatement::Statement(Box::new(statement)))).await?;
     check_plan(&plan)?;
     Ok(unmarked(with_array_parameters(plan)?)?)
 }
 
-/// The second look, at the plan: whatever the parser let through, a plan that writes is not run.
+/// The second check: a plan that writes is not run, whatever the parser accepted.
 fn check_plan(plan: &LogicalPlan) -> Result<(), QueryError> {
     let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     options.verify_plan(plan).map_err(|_| QueryError::read_only("a statement that writes"))

@@ -1,5 +1,5 @@
-//! The threads that plan and run queries. They are apart from those that answer connections: a query that computes
-//! for long keeps nobody from being answered, also not the one who asked for it.
+//! The threads that plan and run queries, apart from those that serve connections: a query that computes for long
+//! delays nobody, not even the client that asked for it.
 
 use std::time::Duration;
 
@@ -8,19 +8,20 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::error::{QueryError, Reason};
 
-/// Plans are walked recursively: a query of some hundred operators needs more than the usual 2 MiB.
+/// Size of a stack in bytes. Plans are walked recursively: a query of some hundred operators needs more than the usual
+/// 2 MiB.
 const STACK: usize = 8 << 20;
-/// Merging states and reading files.
+/// Greatest number of threads for merging states and reading files.
 const BLOCKING: usize = 64;
-/// More would only wait for each other.
+/// Greatest number of threads: more would only wait for each other.
 const THREADS_MAX: usize = 64;
 
-/// A runtime of its own.
+/// A runtime for queries.
 #[derive(Debug)]
 pub(crate) struct Threads(Option<Runtime>);
 
 impl Threads {
-    /// So many that each of `queries` has one, also while others do not leave theirs.
+    /// Makes enough threads that each of `queries` has one, also while others block theirs.
     pub(crate) fn new(queries: usize) -> Result<Self, QueryError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let runtime = Builder::new_multi_thread()
@@ -37,7 +38,7 @@ impl Threads {
         }
     }
 
-    /// Runs `work`, which is stopped where it next waits once what is returned is dropped.
+    /// Runs `work`; it is stopped at its next await once the result is dropped.
     pub(crate) fn spawn<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,

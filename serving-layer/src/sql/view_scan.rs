@@ -1,4 +1,4 @@
-//! Filter, merge and finish, as an operator of a query's plan.
+//! The view scan: filter, merge and finish as an operator of a query's plan.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::snapshot::batch_states::States;
 use crate::snapshot::layers::Layers;
 use crate::snapshot::merged_cache::{Answer, Pieces, Reach};
 
-/// What is merged: batch states, realtime states or both.
+/// The states to merge: batch states, realtime states or both.
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
     pub(crate) layers: Arc<Layers>,
@@ -56,7 +56,7 @@ impl Source {
         self.layers.bases.answer(&self.view, states, tail, columns)
     }
 
-    /// The answer, kept for others if it is of both layers and there is room.
+    /// The answer, kept for other queries if it is of both layers and there is room.
     fn keep_answer(&self, columns: &[usize], batches: Vec<RecordBatch>) -> Arc<Answer> {
         match (&self.states, &self.tail) {
             (Some(states), Some(tail)) => self.layers.bases.keep(&self.view, states, tail, columns, batches),
@@ -71,14 +71,14 @@ pub(crate) fn group_schema(view: &View) -> SchemaRef {
     Arc::new(Schema::new(leaf.fields().iter().take(view.group_columns()).cloned().collect::<Vec<_>>()))
 }
 
-/// Finishes the states of one snapshot.
+/// The operator that finishes the states of one snapshot.
 #[derive(Debug)]
 pub(crate) struct LeafExec {
     source: Source,
-    /// Columns of the leaf, in the order in which they leave.
+    /// Columns of the scan, in their output order.
     columns: Vec<usize>,
     filter: Option<Arc<dyn PhysicalExpr>>,
-    /// Only honoured where rows can be left out: a view of rows without a filter.
+    /// Row limit, applied only where rows can be left out: a view of rows without a filter.
     limit: Option<usize>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
@@ -159,7 +159,7 @@ impl ExecutionPlan for LeafExec {
         if children.is_empty() { Ok(self) } else { internal_err!("a leaf has no children") }
     }
 
-    /// Merging is work for a thread of its own: the tasks that serve connections go on meanwhile.
+    /// Merges on a thread of its own: the tasks that serve connections go on meanwhile.
     fn execute(&self, _partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let consumer = MemoryConsumer::new(format!("view {}", self.source.view.name));
         let rows = context.session_config().batch_size();
@@ -168,7 +168,7 @@ impl ExecutionPlan for LeafExec {
             let finished = SpawnedTask::spawn_blocking(move || job.run()).await;
             let finished = finished.map_err(|_| QueryError::panicked())??;
             let count = finished.answer.batches.len();
-            // All that it holds is given back when the last batch has left.
+            // Everything that it holds is released after the last batch.
             let batches = futures::stream::iter(
                 (0..count).flat_map(move |i| split_state(&finished.answer.batches[i], rows).collect::<Vec<_>>()),
             );
@@ -185,7 +185,7 @@ impl ExecutionPlan for LeafExec {
 
 /// One run of the operator, on a thread that may block.
 struct Job {
-    /// Of a batch.
+    /// Rows of a batch.
     rows: usize,
     source: Source,
     columns: Vec<usize>,
@@ -196,11 +196,11 @@ struct Job {
     reservation: MemoryReservation,
 }
 
-/// An answer, and what counts while its batches are used.
+/// An answer, and the memory that counts while its batches are used.
 struct Finished {
     answer: Arc<Answer>,
     _reservation: MemoryReservation,
-    /// The rows of a view that does not aggregate are its states'.
+    /// A view without an aggregate returns the rows of its states.
     _states: Option<(Source, Pieces)>,
 }
 
@@ -222,7 +222,7 @@ impl Job {
         }
         self.merged.add(states.iter().map(RecordBatch::num_rows).sum());
         if view.is_aggregate() {
-            // Merging builds a table of all groups and then the answer: about as much again, twice.
+            // Merging builds a table of all groups and then the answer: about their size again, twice.
             let bytes: usize = states.iter().map(RecordBatch::get_array_memory_size).sum();
             self.reservation.try_grow(bytes.saturating_mul(2))?;
         }
@@ -243,7 +243,7 @@ impl Job {
     }
 }
 
-/// An answer without columns still has rows; those of a leaf are named alike.
+/// The answer under the names of `schema`. Without columns it still has rows.
 fn named(schema: &SchemaRef, answer: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
     let named = |batch: RecordBatch| {
         let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
@@ -252,7 +252,7 @@ fn named(schema: &SchemaRef, answer: Vec<RecordBatch>) -> Result<Vec<RecordBatch
     Ok(answer.into_iter().map(named).collect::<Result<_, _>>()?)
 }
 
-/// The states whose groups pass.
+/// The states whose groups pass the filter.
 fn filtered(
     view: &View,
     states: &[RecordBatch],

@@ -1,4 +1,4 @@
-//! A view's leaf as a table: finished states, with filters on groups and unread columns left out before the merge.
+//! A view's finished states as a table, with filters on groups and unread columns left out before the merge.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::snapshot::Pin;
 use crate::snapshot::generation::Filled;
 use crate::sql::view_scan::{LeafExec, Source, group_schema};
 
-/// Which states are finished.
+/// The layers whose states are finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Layer {
     Merged,
@@ -24,12 +24,12 @@ pub(crate) enum Layer {
     Speed,
 }
 
-/// The leaf of one view's answer.
+/// The table of one view's finished states.
 #[derive(Debug)]
 pub(crate) struct LeafTable {
     view: Arc<View>,
     layer: Layer,
-    /// `None` where only schemas are asked for.
+    /// The snapshot; `None` where only schemas are needed.
     pin: Option<Arc<Pin>>,
 }
 
@@ -38,7 +38,7 @@ impl LeafTable {
         Self { view: Arc::clone(view), layer, pin: pin.cloned() }
     }
 
-    /// Reads what the query will merge; all that waits for other layers happens here.
+    /// Reads the states that the query will merge; every wait for other layers happens here.
     async fn source(&self, pin: &Pin) -> Result<Source, QueryError> {
         let (states, tail) = match self.layer {
             Layer::Merged => {
@@ -61,7 +61,7 @@ impl LeafTable {
     fn state_filter(&self, session: &dyn Session, filters: &[Expr]) -> Result<Option<Arc<dyn PhysicalExpr>>> {
         let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(None) };
         let schema = DFSchema::try_from(group_schema(&self.view))?;
-        // The scan's filters carry its table's name, the schema does not.
+        // The scan's filters have its table's name, the schema does not.
         let filter = datafusion::logical_expr::utils::split_conjunction_owned(filter)
             .into_iter()
             .map(without_qualifiers)

@@ -1,6 +1,6 @@
-//! Looks after each operator of a plan: before it makes its next batch it is asked whether somebody still waits for
-//! it. Filters of joins are asked too, since a join may look at very many pairs of rows without making a batch. What
-//! is unnested comes in portions, and room is taken for what joins and windows make of wide rows.
+//! The watch over each operator of a plan: before the operator makes its next batch, the watch checks that the query is
+//! still wanted. Filters of joins are watched too, since a join may compare very many pairs of rows without making a
+//! batch. Unnested rows come in portions, and memory is reserved for the output of joins and windows over wide rows.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -31,7 +31,7 @@ use futures::{Stream, StreamExt};
 
 use crate::sql::control::Control;
 
-/// `plan` with each of its operators looked after.
+/// `plan` with a watch on each of its operators.
 pub(crate) fn watched(plan: Arc<dyn ExecutionPlan>, control: &Arc<Control>) -> Result<Arc<dyn ExecutionPlan>> {
     plan.transform_up(|node| {
         let node = with_filter_watched(node, control)?;
@@ -61,20 +61,20 @@ fn with_filter_watched(node: Arc<dyn ExecutionPlan>, control: &Arc<Control>) -> 
     Ok(node)
 }
 
-/// What the operator above makes of the rows that it is given.
+/// The use that the operator above makes of its input rows.
 #[derive(Debug, Clone)]
 enum Above {
-    /// Nothing larger than they are, or it counts that itself.
+    /// Its output is no larger, or it counts the output itself.
     Other,
-    /// It unnests columns, each so deep.
+    /// It unnests columns, each to the given depth.
     Unnest(Vec<(usize, usize)>),
-    /// Batches each of whose rows may have what the widest row has.
+    /// It makes batches whose rows may each be as wide as the widest input row.
     Join(String),
-    /// All rows, each of which may have what the widest row has of the windows' arguments.
+    /// It needs all rows, each of which may be as wide as the widest row of the windows' arguments.
     Window(String, Vec<Arc<dyn WindowExpr>>),
 }
 
-/// `node`, whose inputs know what it makes of them.
+/// `node` with its use of its inputs told to them.
 fn with_inputs_told(node: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     let above = above(node.as_ref());
     if matches!(above, Above::Other) {
@@ -105,7 +105,7 @@ fn above(node: &dyn ExecutionPlan) -> Above {
         (_, Some(bounded)) => bounded.window_expr(),
         _ => return Above::Other,
     };
-    // Aggregates count what they make: see `frames`.
+    // Aggregates count their output: see `frames`.
     let is_wide = |window: &&Arc<dyn WindowExpr>| {
         window.as_any().is::<StandardWindowExpr>()
             && window.field().is_ok_and(|made| made.data_type().primitive_width().is_none())
@@ -114,7 +114,7 @@ fn above(node: &dyn ExecutionPlan) -> Above {
     if wide.is_empty() { Above::Other } else { Above::Window(node.name().to_owned(), wide) }
 }
 
-/// An operator that is looked after.
+/// A watched operator.
 #[derive(Debug)]
 struct Watch {
     input: Arc<dyn ExecutionPlan>,
@@ -195,7 +195,7 @@ impl Stream for Watched {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         this.control.check()?;
-        // So that what shares the thread goes on, and so that this can be stopped here.
+        // Lets other tasks of the thread run, and lets this one be stopped here.
         let progress = std::task::ready!(tokio::task::coop::poll_proceed(context));
         loop {
             if let (Above::Unnest(unnested), Some(portions)) = (&this.above, &mut this.portions) {
@@ -244,12 +244,12 @@ impl RecordBatchStream for Watched {
     }
 }
 
-/// Rows as wide as the widest take no room of their own up to here.
+/// Bytes up to which widened rows need no reservation.
 const NARROW: u64 = 4 << 20;
 
-/// Room for what an operator makes of rows, each of which may become as wide as the widest.
+/// Memory for the output of an operator whose rows may each become as wide as the widest.
 struct Widened {
-    /// Of a batch.
+    /// Rows of a batch.
     rows: usize,
     seen: usize,
     widest: u64,
@@ -279,16 +279,16 @@ impl Widened {
     }
 }
 
-/// About as many bytes are made of each portion, unless a single row makes more.
+/// Approximate size in bytes of a portion's output, unless a single row makes more.
 const PORTION: u64 = 4 << 20;
 
-/// A batch, given on in portions.
+/// A batch that is passed on in portions.
 struct Portions {
     batch: RecordBatch,
-    /// Bytes that each row becomes; before they are known `None`.
+    /// Bytes of each row's output; `None` before they are known.
     growth: Option<Vec<u64>>,
     next: usize,
-    /// For what is made of the portion that was given on last.
+    /// Memory of the output of the last portion.
     room: Option<MemoryReservation>,
 }
 
@@ -315,7 +315,7 @@ impl Portions {
     }
 }
 
-/// Bytes that each row of the batch becomes: all of its columns, as often as its longest list has elements.
+/// Bytes of each row's output: all of its columns, as often as its longest list has elements.
 fn growth(batch: &RecordBatch, unnested: &[(usize, usize)]) -> Vec<u64> {
     let is_unnested = |column: usize| unnested.iter().any(|(list, _)| *list == column);
     let others = batch.columns().iter().enumerate().filter(|(column, _)| !is_unnested(*column));
@@ -325,7 +325,7 @@ fn growth(batch: &RecordBatch, unnested: &[(usize, usize)]) -> Vec<u64> {
         .map(|&(column, depth)| {
             let column = batch.column(column);
             let bytes = Width::of_array(column);
-            // Below the first level only what all of it takes is known.
+            // Below the first level only the total size is known.
             (if depth > 1 { Width::of_array(column) } else { elements(column) }, bytes)
         })
         .collect();
@@ -338,7 +338,7 @@ fn growth(batch: &RecordBatch, unnested: &[(usize, usize)]) -> Vec<u64> {
         .collect()
 }
 
-/// A filter of a join that is looked after.
+/// A watched filter of a join.
 #[derive(Debug, Clone)]
 struct WatchedExpr {
     inner: Arc<dyn PhysicalExpr>,
@@ -372,7 +372,8 @@ impl PhysicalExpr for WatchedExpr {
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
         self.control.check()?;
-        // What it compares is gone when it has; a join looks at many pairs of rows before it asks for more of them.
+        // The results of the comparison are dropped with it; a join compares many pairs of rows before it asks for
+        // more.
         self.control.in_passing(|| self.inner.evaluate(batch))
     }
 

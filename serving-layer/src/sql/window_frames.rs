@@ -20,7 +20,7 @@ use dovetail_core::functions::guard::{Allowance, Width};
 
 use crate::sql::control::Control;
 
-/// Counts what aggregates over windows make.
+/// A rule that counts the results of aggregates over windows.
 #[derive(Debug)]
 pub(crate) struct Frames(pub(crate) Arc<Control>);
 
@@ -56,7 +56,7 @@ struct Counted {
     control: Arc<Control>,
 }
 
-/// It is the same function, whoever counts.
+/// Two counted functions are equal if the functions are, whoever counts.
 impl PartialEq for Counted {
     fn eq(&self, other: &Self) -> bool {
         self.inner == other.inner
@@ -155,7 +155,7 @@ impl Accumulator for Counting {
     fn evaluate(&mut self) -> Result<ScalarValue> {
         let value = self.inner.evaluate()?;
         if value.data_type().primitive_width().is_none() {
-            // Of a list only what it shows: others may look at the same values.
+            // Only the visible part of a list: others may share the same values.
             let bytes = Width::of(&ColumnarValue::Scalar(value.clone()))?.at(0);
             self.control.made(&self.function, usize::try_from(bytes).unwrap_or(usize::MAX))?;
         }

@@ -1,4 +1,4 @@
-//! What the schemas answer.
+//! The answers of the schemas.
 
 use std::time::Duration;
 

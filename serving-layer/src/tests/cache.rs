@@ -1,4 +1,4 @@
-//! What is kept between queries has one limit, and merging survives a bug.
+//! The cache between queries has one limit, and merging survives a bug.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

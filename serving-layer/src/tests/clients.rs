@@ -18,7 +18,7 @@ use super::world::config;
 /// Each client ends itself earlier, and says what it waits for.
 const TIME_LIMIT: Duration = Duration::from_secs(600);
 
-/// What `variable` names, or a line that says what is skipped.
+/// The value of `variable`, or a line with the tests that are skipped.
 fn named(variable: &str, clients: &str) -> Option<String> {
     let value = std::env::var(variable).ok();
     if value.is_none() {

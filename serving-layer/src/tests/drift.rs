@@ -53,7 +53,7 @@ async fn a_range_that_is_no_longer_held_is_said_to_be_so() {
     let before = world.serving.layers.served();
     world.append(0, ("ann", "/a", 1));
     world.publish(&["by_page"]).await;
-    // One slice over the new cut: its part below cannot be told from the rest.
+    // One slice over the new cut: its part below cannot be separated from the rest.
     world.append(0, ("ann", "/a", 1));
     compare(&world.serving.layers, &before, &world.serving.layers.served()).await;
     let found = drifts(&world).await;

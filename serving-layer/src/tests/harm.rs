@@ -1,4 +1,4 @@
-//! What one query can do to the others: nothing.
+//! One query does no harm to the others.
 
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ async fn whatever_runs_is_cancelled_at_once() {
         let token = client.cancel_token();
         let running = client.simple_query(sql);
         let cancelled = async {
-            // It is under way: a turn is taken.
+            // The query is in progress: a permit is taken.
             let turns = &wire.world.serving.turns;
             until("the query runs", || turns.available_permits() < 4).await;
             tokio::time::sleep(Duration::from_millis(100)).await;

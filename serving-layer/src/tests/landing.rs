@@ -81,7 +81,7 @@ async fn segments_are_one_table() {
     let sql = "SELECT partition, start_offset, rows FROM sys.segments ORDER BY 1, 2";
     assert_eq!(world.rows(sql).await, ["0|0|1", "0|1|1", "1|0|2"]);
     assert_eq!(world.rows("SELECT partition, landed FROM sys.partitions ORDER BY 1").await, ["0|2", "1|2"]);
-    // What compaction or landing changes is seen by the next query.
+    // The next query sees changes by compaction or landing.
     world.append(0, ("eve", "/e", 50));
     world.land(0, 2, 3).await;
     assert_eq!(world.rows("SELECT count(*) FROM raw.clicks").await, ["5"]);

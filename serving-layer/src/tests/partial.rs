@@ -33,7 +33,7 @@ async fn an_error_names_them() {
     assert!(world.publish(&[]).await);
     lose(&world);
     is_refused(&world.error(COUNT).await);
-    // What is below the cut is no question of the speed layer's.
+    // The part below the cut does not depend on the speed layer.
     assert_eq!(world.rows("SELECT clicks FROM batch.everything").await, ["2"]);
     world.rows.gone.lock().unwrap().clear();
     assert_eq!(world.rows(COUNT).await, ["4"]);

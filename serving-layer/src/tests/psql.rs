@@ -69,7 +69,7 @@ async fn backslash_commands_describe_the_views() {
         for line in expected {
             assert!(stdout.contains(line), "{command}: no `{line}` in\n{stdout}\n{stderr}");
         }
-        // What psql says itself of an answer without rows.
+        // psql's own message about an answer without rows.
         let says_none = stderr.starts_with("Did not find any ") && stderr.lines().count() == 1;
         assert!(stderr.is_empty() || says_none, "{command}: {stderr}");
     }

@@ -1,4 +1,4 @@
-//! A log that does not answer: what is known without it is told, and what is not known as well.
+//! A log that does not answer: everything known without it is shown, and the rest is shown as unknown.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

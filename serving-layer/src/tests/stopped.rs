@@ -76,7 +76,7 @@ async fn who_stops_reading_over_the_wire_meets_the_time_limit() {
     let mut rows = std::pin::pin!(client.query_raw(LONG, none).await.unwrap());
     rows.next().await.unwrap().unwrap();
     assert_eq!(holds(&wire.world), (1, true));
-    // Who has no turn in time is told so, and by which setting.
+    // A query without a permit in time fails, and the error names the setting.
     other.batch_execute("SET statement_timeout = '50ms'").await.unwrap();
     let refused = other.simple_query("SELECT 1").await.unwrap_err();
     let refused = refused.as_db_error().unwrap();
@@ -104,7 +104,7 @@ async fn portals_and_cursors_that_nobody_reads_end_with_their_time() {
     assert_eq!(transaction.query_portal(&portal, 10).await.unwrap().len(), 10);
     assert_eq!(holds(&wire.world), (1, true));
     given_back(&wire.world).await;
-    // What was read ahead is still there; the next is not.
+    // The rows read ahead are still there; the next are not.
     let mut left = 200_000;
     let error = loop {
         match transaction.query_portal(&portal, 10_000).await {

@@ -47,7 +47,7 @@ async fn statements_mean_what_they_mean_in_postgresql() {
     assert_eq!(sum.unwrap().get::<_, i64>(0), 2);
 }
 
-/// What is asked of the session is answered as it is set at that moment.
+/// Questions about the session are answered by its settings at that moment.
 #[tokio::test]
 async fn functions_of_the_session() {
     let wire = wire(config()).await;

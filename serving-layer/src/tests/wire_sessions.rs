@@ -13,7 +13,7 @@ async fn state_of(client: &Client, sql: &str) -> String {
     }
 }
 
-/// What PostgreSQL 15 shows.
+/// PostgreSQL 15's values of `SHOW`.
 #[tokio::test]
 async fn a_setting_lasts_as_long_as_it_was_set_for() {
     let wire = wire(config()).await;
@@ -86,7 +86,7 @@ async fn a_failed_transaction_goes_on_from_its_savepoint() {
         let found = client.query(sql, &[]).await;
         assert_eq!(found.err().and_then(|e| e.code().map(|c| c.code().to_owned())).as_deref(), state, "{sql}");
     }
-    // What came before an error in the same message was answered.
+    // The statements before an error in the same message were answered.
     client.batch_execute("ROLLBACK").await.unwrap();
     let stream = client.simple_query_raw("SELECT 41; SELECT 1/0").await.unwrap();
     let mut stream = std::pin::pin!(stream);

@@ -46,21 +46,21 @@ pub(super) type Click = (&'static str, &'static str, i64);
 pub(super) struct Rows {
     views: Vec<Arc<View>>,
     pub(super) partitions: Mutex<BTreeMap<i32, Vec<RecordBatch>>>,
-    /// Floors below which it says that it is catching up.
+    /// Starts below which it reports that it is catching up.
     pub(super) reached: Mutex<Option<Cut>>,
-    /// Where slices are cut besides at the floor and the head.
+    /// Offsets at which slices are cut, besides the start and the head.
     pub(super) boundaries: Mutex<HashSet<i64>>,
     /// Partitions that nobody holds.
     pub(super) gone: Mutex<HashSet<i32>>,
     /// Partitions that it has never heard of.
     pub(super) unknown: Mutex<HashSet<i32>>,
-    /// Partitions that it sends from the log's start, whatever the floor.
+    /// Partitions that it sends from the log's start, whatever the requested start.
     pub(super) from_start: Mutex<HashSet<i32>>,
     /// Whether the second slice of a partition is one that nothing can be made of.
     pub(super) spoiled: AtomicBool,
     /// Partitions for which a reader has no room.
     pub(super) no_room: Mutex<HashSet<i32>>,
-    /// How often a merge has begun.
+    /// Number of merges that have begun.
     pub(super) merges: AtomicUsize,
 }
 
@@ -137,7 +137,7 @@ impl Realtime for Rows {
     }
 }
 
-/// The state with texts where numbers should be: whoever merges it meets a bug.
+/// The state with texts where numbers should be: a merge of it meets a bug.
 fn spoil(state: RecordBatch) -> RecordBatch {
     let text = |column: &ArrayRef| match column.data_type() {
         DataType::Int64 => Arc::new(StringArray::from(vec!["?"; column.len()])) as ArrayRef,

@@ -1,4 +1,4 @@
-//! Batches of a state, each with what it belongs to, as Flight has them.
+//! Flight's encoding of a state's batches, each with its message.
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
@@ -8,7 +8,7 @@ use arrow_flight::FlightData;
 use dovetail_core::realtime_wire::Message;
 use dovetail_core::view::split_state;
 
-/// A message's batch takes about so many bytes, if a row is not larger.
+/// Approximate size in bytes of a message's batch, unless a row is larger.
 const BYTES: usize = 1 << 20;
 
 pub(super) struct Encoder {
@@ -27,7 +27,7 @@ impl Encoder {
         (Self { generator, dictionaries, options, context: IpcWriteContext::default() }, first.into())
     }
 
-    /// The dictionaries that the batch needs besides those sent before, then the batch with the message.
+    /// The dictionaries that the batch needs and that were not sent yet, then the batch with the message.
     pub(super) fn encode(&mut self, batch: &RecordBatch, message: &Message) -> Result<Vec<FlightData>, ArrowError> {
         let metadata = serde_json::to_vec(message).map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
         let (dictionaries, batch) =

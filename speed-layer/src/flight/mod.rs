@@ -1,6 +1,6 @@
-//! The layer as processes elsewhere read it: a Flight service that sends what it holds, and then what is new.
+//! The Flight service for readers in other processes: sends the slices that the layer has, and then new ones.
 //!
-//! What is sent, and how, is in [`dovetail_core::realtime_wire`].
+//! The protocol is in [`dovetail_core::realtime_wire`].
 
 mod encode;
 mod sending;
@@ -19,24 +19,24 @@ use tonic::transport::server::TcpIncoming;
 use self::service::Service;
 use crate::SpeedLayer;
 
-/// Bounds and intervals; defaults live with the command line.
+/// Bounds and intervals of the service; the command line has the defaults.
 #[derive(Debug, Clone)]
 pub struct FlightConfig {
-    /// A reader is sent what is new at most this often; as often as states are sealed is best.
+    /// Least time between two rounds of a reader; best equal to the seal interval.
     pub interval: Duration,
-    /// How often a reader is told that the layer lives, when nothing else does.
+    /// Longest time without a message to a reader: then a status shows that the layer lives.
     pub heartbeat: Duration,
-    /// Streams that are sent at the same time: one per view and reader. More are turned away.
+    /// Greatest number of streams at a time, one per view and reader. More are refused.
     pub max_streams: usize,
 }
 
-/// How long a reader that takes nothing can hold up the end.
+/// Time for which a reader that takes nothing can delay the end.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 
 /// Serves readers on `listener` until `shutdown`.
 ///
-/// Nothing is queued for a reader: what is new is read from the layer when the reader takes it, so a slow one gets
-/// fewer and larger slices.
+/// Nothing is queued for a reader: new slices are read from the layer when the reader takes them, so a slow reader gets
+/// fewer and larger ones.
 ///
 /// # Errors
 /// When the listener fails; a connection that fails ends alone.

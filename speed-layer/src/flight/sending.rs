@@ -1,8 +1,8 @@
-//! What one reader is sent of one view.
+//! The messages of one view to one reader.
 //!
-//! In rounds: each looks what is new in every partition since the round before, and the next one waits until the
-//! reader has taken all of it. So a reader holds up nobody, and whatever it was too slow for has been merged by the
-//! time that it asks.
+//! They are sent in rounds: each looks for new slices in every partition, and the next one waits until the reader has
+//! taken all messages. So a reader delays nobody, and slices for which it was too slow are merged by the time that it
+//! asks.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -26,9 +26,9 @@ use crate::SpeedLayer;
 use crate::partition::Read;
 use crate::view_fold::Subscriber;
 
-/// Records that were left out go in messages of so many.
+/// Number of left-out records per message.
 const ERRORS_PER_MESSAGE: usize = 500;
-/// How often floors are tried again that could not be read.
+/// Interval of retries of starts that could not be read.
 const UNREAD_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) struct Sending {
@@ -38,10 +38,10 @@ pub(super) struct Sending {
     floors: Vec<Cut>,
     config: FlightConfig,
     shutdown: CancellationToken,
-    /// Keeps boundaries at the ends of what was sent.
+    /// Keeps boundaries at the ends of the slices sent.
     subscriber: Arc<Subscriber>,
     sent: BTreeMap<i32, Sent>,
-    /// What the last round found and was not taken yet.
+    /// Messages of the last round that were not taken yet.
     waiting: VecDeque<(RecordBatch, Message)>,
     encoder: Encoder,
     encoded: VecDeque<FlightData>,
@@ -49,17 +49,17 @@ pub(super) struct Sending {
     last_status: Option<Instant>,
 }
 
-/// Where one partition stands.
+/// The progress of one partition.
 #[derive(Debug, Default)]
 struct Sent {
-    /// Everything below was sent; `None` if nothing was.
+    /// Everything below this offset was sent; `None` if nothing was.
     head: Option<i64>,
-    /// From where it could be read at the least.
+    /// The least offset from which it could be read.
     floor: Option<i64>,
     unread: Vec<(i64, RealtimeError)>,
 }
 
-/// What a round found in one partition.
+/// The result of a round in one partition.
 enum Found {
     NotOurs,
     More(Read),
@@ -118,7 +118,7 @@ impl Sending {
         }
     }
 
-    /// Waits until there may be something new, and looks.
+    /// Waits until there may be something new, and collects it.
     async fn round(&mut self) {
         self.wait().await;
         self.moved.borrow_and_update();
@@ -148,7 +148,7 @@ impl Sending {
         if self.is_behind() {
             return clock::sleep_until(soon).await;
         }
-        // What was dropped comes back with a rollback at most, which is told like any other news.
+        // A dropped range comes back only with a rollback, which is reported like other news.
         let soon_read = |(_, error): &(i64, RealtimeError)| !matches!(error, RealtimeError::Dropped { .. });
         let again = self.sent.values().any(|sent| sent.unread.iter().any(soon_read));
         let until = if again { heartbeat.min(last + UNREAD_RETRY_PAUSE) } else { heartbeat };
@@ -158,7 +158,7 @@ impl Sending {
         }
     }
 
-    /// Whether something is folded that was not sealed yet when it was looked for.
+    /// Whether records were folded that were not sealed yet at the last round.
     fn is_behind(&self) -> bool {
         self.layer.heads(&self.view.name).into_iter().any(|(partition, head)| {
             let sent = self.sent.get(&partition).and_then(|sent| sent.head);
@@ -175,7 +175,7 @@ impl Sending {
             match self.read(partition, head, true).await {
                 None => return Found::NotOurs,
                 Some(Ok(read)) => return Found::More(read),
-                // It was begun anew.
+                // The partition was begun anew.
                 Some(Err(_)) => {}
             }
         }
@@ -187,7 +187,7 @@ impl Sending {
                 Some(_) => match self.read(partition, floor, false).await {
                     None => return Found::NotOurs,
                     Some(Err(error)) => unread.push((floor, error)),
-                    // Only just: the next round sends it.
+                    // It has just become readable: the next round sends it.
                     Some(Ok(read)) => unread.push((floor, self.catching_up(partition, read.head, floor))),
                 },
                 None => match self.read(partition, floor, true).await {
@@ -208,7 +208,7 @@ impl Sending {
         self.layer.read_partition(&self.view.name, partition, floor, subscriber).await
     }
 
-    /// Whether a floor can be read that could not be.
+    /// Whether a start can be read that could not be before.
     async fn within_reach(&self, partition: i32, unread: &[(i64, RealtimeError)]) -> bool {
         for (floor, _) in unread {
             if matches!(self.read(partition, *floor, false).await, Some(Ok(_))) {
@@ -245,7 +245,7 @@ impl Sending {
     fn send(&mut self, partition: i32, read: Read, base: bool) {
         let Read { mut slices, head, cuts } = read;
         if slices.is_empty() && base {
-            // That there is nothing is news, too.
+            // An empty slice is news, too.
             slices.push(Slice::empty(partition, OffsetRange::new(head, head)));
         }
         let last = slices.len();
@@ -267,7 +267,7 @@ impl Sending {
         metrics::counter!("dovetail_flight_sent_slices_total").increment(last as u64);
     }
 
-    /// What a reader should hear of at once when it changes.
+    /// The parts of the status whose change a reader should learn at once.
     fn standing(&self) -> Vec<(i32, Vec<i64>, Option<i64>)> {
         let unread = |sent: &Sent| sent.unread.iter().map(|(floor, _)| *floor).collect();
         self.sent.iter().map(|(&partition, sent)| (partition, unread(sent), sent.floor)).collect()

@@ -127,7 +127,7 @@ fn only_do_get() -> Status {
     Status::unimplemented("a speed layer answers DoGet only")
 }
 
-/// Counts the streams that are open.
+/// Counts the open streams.
 struct Gauge;
 
 impl Gauge {

@@ -27,7 +27,7 @@ impl Faulty {
         }
     }
 
-    /// Whoever waits for records is told that something is wrong.
+    /// Wakes the tasks that wait for records, with an error.
     pub(crate) fn interrupt(&self) {
         self.interrupted.notify_waiters();
     }

@@ -21,7 +21,7 @@ async fn above_the_limit_a_run_is_asked_for_and_above_twice_of_it_folding_pauses
     rig.append_clicks(0, 0, 500).await;
     rig.layer().pressure().notified().await;
     rig.state(0, |state| *state == FoldState::Paused).await;
-    // What is folded is still read, and says how far it is.
+    // The folded part is still read, and the answer has its head.
     let realtime = rig.read("total", &cut(&[])).await;
     assert!(realtime.head.get(0) < 500);
     rig.check("total", &cut(&[]), &realtime).await;

@@ -133,7 +133,7 @@ async fn views_of_one_stream_have_cuts_of_their_own() {
 #[tokio::test]
 async fn a_boundary_that_was_announced_costs_no_second_fold() {
     let rig = Rig::started(CLICKS).await;
-    // Wherever batches of the feed end: an end of a segment is one.
+    // Wherever batches of the decoded log end: an end of a segment is one.
     rig.layer().expect_boundary(&rig.stream.name, 0, 70);
     rig.layer().expect_boundary(&rig.stream.name, 0, 73);
     rig.append_clicks(0, 0, 70).await;

@@ -43,7 +43,7 @@ pub(crate) struct Rig {
     pub(crate) catalog: Catalog,
     pub(crate) stream: Arc<Stream>,
     pub(crate) views: Vec<Arc<View>>,
-    /// What the layer is told of its partitions, when it is started.
+    /// The assigned partitions of the layer at its start.
     pub(crate) owned: Option<watch::Receiver<Owned>>,
     running: Option<Running>,
 }
@@ -103,7 +103,7 @@ impl Rig {
         rig
     }
 
-    /// A feed of its own, which decodes about ten clicks at a time.
+    /// A decoded log of its own, which decodes about ten clicks at a time.
     pub(crate) async fn feed(&self) -> Arc<Feed> {
         let config = FeedConfig { batch_bytes: 450, cache_bytes: 200_000 };
         let log = Arc::<Faulty>::clone(&self.log);
@@ -222,7 +222,7 @@ impl Rig {
         self.layer().read(&name(view), floor).await?.whole()
     }
 
-    /// Reads as soon as the layer can be read from `floor`.
+    /// Reads as soon as the layer can be read from the start `floor`.
     pub(crate) async fn read(&self, view: &str, floor: &Cut) -> RealtimeView {
         eventually(async || match self.try_read(view, floor).await {
             Ok(realtime) => Some(realtime),
@@ -247,12 +247,13 @@ impl Rig {
         .await
     }
 
-    /// Reads until the layer cannot be read from `floor` any more.
+    /// Reads until the layer cannot be read from the start `floor` any more.
     pub(crate) async fn refused(&self, view: &str, floor: &Cut) -> RealtimeError {
         eventually(async || self.try_read(view, floor).await.err()).await
     }
 
-    /// What was read meets the batch states below `cut`, and together they are the answer of one fold of it all.
+    /// Checks that the slices read meet the batch states below `cut`, and that both together give the answer of one
+    /// fold.
     pub(crate) async fn check(&self, view: &str, cut: &Cut, realtime: &RealtimeView) {
         let partitions = self.stream.options.partitions;
         meet(cut, realtime, partitions).unwrap();

@@ -1,4 +1,4 @@
-//! What goes wrong: bad records, views that cannot be folded, a log that is away or trimmed.
+//! Faults: bad records, views that cannot be folded, a log that is away or trimmed.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -67,7 +67,7 @@ async fn a_view_that_cannot_be_folded_stops_alone() {
     assert!(view == name("rates") && why.contains("ivide by zero"), "{why}");
     assert_eq!(rig.layer().held_up(&view), [(0, HeldUp::stopped(why))]);
     assert_eq!(rig.layer().held_up(&name("total")), []);
-    // What it folded before is whole.
+    // The part that it folded before is complete.
     let rates = rig.read("rates", &cut(&[])).await;
     assert!(rates.head.get(0) <= 41);
     rig.check("rates", &cut(&[]), &rates).await;
@@ -109,7 +109,7 @@ async fn a_log_that_is_back_is_well_also_when_it_has_nothing_new() {
     rig.log.down.store(true, Ordering::Relaxed);
     rig.log.interrupt();
     rig.state(0, |state| matches!(state, FoldState::Stalled(_))).await;
-    // It is away for longer than the first look at it.
+    // The log is away for longer than the first look at it.
     let asked = rig.log.asked();
     eventually(async || (rig.log.asked() > asked + 2).then_some(())).await;
     rig.log.down.store(false, Ordering::Relaxed);
@@ -150,7 +150,7 @@ async fn a_log_that_does_not_reach_the_cut_stops_until_a_generation_that_does() 
     let state = rig.state(0, stopped).await;
     let FoldState::Stopped { view: Some(view), why } = state else { panic!("{state:?}") };
     assert!(view == name("total") && why.contains("offset 10 is gone"), "{why}");
-    // The other view is not held up.
+    // The other view is not stalled.
     let slow = rig.read_all("slow", &cut(&[390, 0])).await;
     assert_eq!(slow.head.get(0), 400);
     let at = cut(&[300, 0]);

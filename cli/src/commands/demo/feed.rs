@@ -1,4 +1,4 @@
-//! The feed: generated service requests, appended at the pace asked for.
+//! The feed: generated service requests, appended at the requested pace.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,25 +15,25 @@ use tokio_util::sync::CancellationToken;
 use super::pause;
 use crate::args::Demo;
 
-/// Records that are due within this time of each other go together ..
+/// Records due within this time of each other are appended together ..
 const BATCH_INTERVAL: Duration = Duration::from_millis(20);
-/// .. but no more than this.
+/// .. up to this number.
 const BATCH_RECORDS_MAX: usize = 5_000;
-/// A real feed has late records and broken ones.
+/// Share of late records, as in a real feed.
 const LATE: f64 = 0.05;
 const BAD: f64 = 0.001;
 
-/// How far the feed is.
+/// The progress of the feed.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fed {
     /// Records that were in the log before.
     pub(super) before: i64,
     /// Records appended by this feed, and durable.
     pub(super) appended: u64,
-    /// When the last of them were acknowledged.
+    /// Time at which the last of them were acknowledged.
     pub(super) at: Option<Instant>,
     pub(super) began: Option<Instant>,
-    /// All records are appended.
+    /// Whether all records are appended.
     pub(super) done: bool,
     pub(super) failed: bool,
 }
@@ -85,16 +85,16 @@ pub(super) async fn run(
     }
 }
 
-/// Records and when they are due.
+/// Generated records with their due times.
 struct Source {
     generator: Generator,
     pacer: Pacer,
-    /// Generated but not due yet.
+    /// A record that was generated and is not due yet.
     next: Option<(Vec<u8>, Duration)>,
 }
 
 impl Source {
-    /// The records that are due by `time`, and when the one after them is due; `None` after the last.
+    /// The records due by `time`, and the due time of the next one; `None` after the last.
     fn due_by(&mut self, time: Duration) -> (Vec<Vec<u8>>, Option<Duration>) {
         let mut records = vec![];
         loop {

@@ -1,4 +1,4 @@
-//! Below the panel: what to try, with this process's addresses.
+//! Below the panel: commands to try, with this process's addresses.
 
 use super::panel::{Ink, MARGIN, NAME, pad};
 use crate::args::Demo;

@@ -1,4 +1,4 @@
-//! Freshness: how long after a record is acknowledged a query sees it.
+//! Freshness: the time from a record's acknowledgement until a query sees it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use tokio_util::sync::CancellationToken;
 use super::feed::Fed;
 use super::pause;
 
-/// A small question to a merged view.
+/// A small query of a merged view.
 const PROBE: &str = "SELECT total FROM open_requests WHERE agency = 'NYPD'";
 const QUERY_PAUSE: Duration = Duration::from_millis(5);
 const SAMPLE_PAUSE: Duration = Duration::from_millis(250);
-/// The median of so many samples is shown.
+/// Number of samples whose median is shown.
 const SAMPLES: usize = 21;
 
 /// Takes samples until `stop`.
@@ -53,7 +53,7 @@ pub(super) async fn run(
     }
 }
 
-/// How many records a merged answer holds now, dead letters included; `None` while there is no answer.
+/// Number of records in a merged answer now, dead letters included; `None` while there is no answer.
 pub(super) async fn head(serving: &Serving) -> Option<i64> {
     let answer = serving.query(PROBE).await.ok()?;
     let head = answer.as_of.first().map(|as_of| as_of.head.total());

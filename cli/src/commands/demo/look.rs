@@ -1,4 +1,4 @@
-//! One look at the engine, in SQL: everything that the panel shows.
+//! One sample of the engine's state, in SQL, for the panel.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Int64Type};
 use dovetail_core::clock::Clock;
 use dovetail_serving_layer::Serving;
 
-/// The three schemas in one statement, so from one snapshot: the rows add up whenever they are asked for.
+/// The three schemas in one statement, so from one snapshot: the rows always add up.
 const LAYERS: &str = "\
 SELECT 'merged' AS layer, borough, sum(requests) AS n FROM requests_by_day GROUP BY borough
 UNION ALL
@@ -24,18 +24,18 @@ WHERE finished IS NOT NULL ORDER BY id DESC LIMIT 1";
 const DRIFT: &str = "SELECT count(*), count(*) FILTER (WHERE drift > 0) FROM sys.drift WHERE drift IS NOT NULL";
 const DEAD: &str = "SELECT sum(dead_letters) FROM sys.streams";
 
-/// What was seen.
+/// The sampled state.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Look {
     pub(super) generation: u64,
-    /// The largest first.
+    /// The groups, largest first.
     pub(super) groups: Vec<Group>,
     pub(super) partitions: Vec<Partition>,
     pub(super) last_run: Option<LastRun>,
-    /// Comparisons of the two layers, and how many found a difference.
+    /// Number of comparisons of the two layers, and of those with a difference.
     pub(super) compared: i64,
     pub(super) drifted: i64,
-    /// Of what is landed.
+    /// Number of dead letters in the landing.
     pub(super) dead_letters: i64,
 }
 
@@ -63,7 +63,7 @@ pub(super) struct LastRun {
     pub(super) rows: i64,
     pub(super) took_ms: i64,
     pub(super) ago_ms: i64,
-    /// Of a run that published nothing.
+    /// The error of a run that published nothing.
     pub(super) error: Option<String>,
 }
 
@@ -83,7 +83,7 @@ impl Look {
         })
     }
 
-    /// All groups together.
+    /// The sum of all groups.
     pub(super) fn total(&self) -> Group {
         let sum = |of: fn(&Group) -> i64| self.groups.iter().map(of).sum();
         Group { name: "all".to_owned(), batch: sum(|g| g.batch), speed: sum(|g| g.speed), merged: sum(|g| g.merged) }
@@ -140,7 +140,7 @@ fn last_run(rows: &RecordBatch) -> Result<Option<LastRun>> {
     }))
 }
 
-/// A null counts as nothing.
+/// The number in the first row; a null counts as 0.
 fn first(rows: &RecordBatch, column: usize) -> Result<i64> {
     let column = integers(rows, column)?;
     Ok(if column.is_empty() || column.is_null(0) { 0 } else { column.value(0) })

@@ -1,10 +1,10 @@
-//! `dovetail demo`: everything in one process on a generated feed, and a look at the two layers while they work.
+//! `dovetail demo`: everything in one process on a generated feed, and a view of the two layers while they work.
 //!
 //! ```text
 //! feed ─► append ─► engine (up to here as in `dovetail up`) ─► SQL ─► look ─► panel ─► screen
 //!                                                              └────► freshness
 //! ```
-//! What is shown is asked for in SQL, as any client would.
+//! The panel reads its content in SQL, as any client would.
 
 mod feed;
 mod footer;
@@ -42,7 +42,7 @@ use place::Folder;
 use screen::Screen;
 
 const STREAM: &str = "service_requests";
-/// How often the screen is drawn.
+/// Interval of drawing the screen.
 const DRAW_INTERVAL: Duration = Duration::from_millis(200);
 
 pub(super) fn run(args: &Demo) -> Result<ExitCode> {
@@ -59,7 +59,8 @@ pub(super) fn run(args: &Demo) -> Result<ExitCode> {
     })
 }
 
-/// The defaults, but for what makes a demonstration worth watching. A `dovetail.toml` that lies about is not for it.
+/// The defaults, except for settings that make a demonstration worth watching. A `dovetail.toml` in the folder does not
+/// apply.
 fn config(args: &Demo, folder: &Folder) -> Config {
     let mut config = Config { data_dir: Some(folder.path().to_owned()), ..Config::default() };
     config.http.listen = Some(place::address(args.http.as_deref(), &config.http_listen(Roles::All)));
@@ -69,10 +70,10 @@ fn config(args: &Demo, folder: &Folder) -> Config {
     config
 }
 
-/// Why the demonstration ends.
+/// The reason why the demonstration ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// Somebody wants it to.
+    /// The user stopped it.
     Stopped,
     /// `--exit-after`.
     Over,
@@ -113,7 +114,7 @@ fn appender(engine: &Engine) -> Result<Arc<Appender>> {
     engine.appenders.get(&name).cloned().with_context(|| format!("the pipeline has no stream `{STREAM}`"))
 }
 
-/// How many records the log has had.
+/// Number of records that the log has had.
 async fn log_end(engine: &Engine, appender: &Appender) -> Result<i64> {
     let topic = &appender.stream().topic;
     let mut end = 0;
@@ -150,20 +151,20 @@ async fn draw(
     }
 }
 
-/// Returns when `--exit-after` says so, never without it; an error of the feed ends it too.
+/// Waits until `--exit-after` is over, for ever without it; returns an error of the feed.
 async fn over(args: &Demo, mut fed: watch::Receiver<Fed>) -> Result<()> {
     let Some(limit) = args.exit_after else {
         let ended = fed.wait_for(|fed| fed.done || fed.failed).await?.failed;
         return if ended { Ok(()) } else { std::future::pending().await };
     };
-    // Out of time is as good as done.
+    // The end of the time is as good as the end of the feed.
     if let Ok(ended) = timeout(limit, fed.wait_for(|fed| fed.done || fed.failed)).await {
         ended?;
     }
     Ok(())
 }
 
-/// Folds the log again and compares, once both layers hold something.
+/// Folds the log again and compares, once both layers have records.
 async fn prove(args: &Demo, engine: &Arc<Engine>, fed: &watch::Receiver<Fed>, screen: &Screen) -> Result<ExitCode> {
     let records = fed.borrow().log_end();
     settle(args, engine, records).await?;

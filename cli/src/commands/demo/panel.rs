@@ -1,4 +1,4 @@
-//! The panel: one look at the engine as lines of text. Pure, so that what it shows can be tested.
+//! The panel: one sample of the engine as lines of text. Pure, so that it can be tested.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use super::look::{Group, Look, Partition};
 #[cfg(test)]
 mod tests;
 
-/// All that one drawing shows.
+/// The content of one drawing.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Frame {
-    /// How many records there will be.
+    /// Number of records of the whole feed.
     pub(super) events: u64,
     pub(super) elapsed: Duration,
     pub(super) fed: Fed,
     pub(super) freshness: Option<Duration>,
-    /// The last one that succeeded ..
+    /// The last sample that succeeded ..
     pub(super) look: Look,
-    /// .. and why the one after it did not.
+    /// .. and the error of the one after it.
     pub(super) trouble: Option<String>,
 }
 
@@ -105,7 +105,7 @@ fn log(frame: &Frame, ink: &Ink, width: usize) -> Vec<String> {
     lines
 }
 
-/// `━━━━━━━━┃━━━╍╍    `: below the cut, landed, not landed, and what is still to come.
+/// Draws `━━━━━━━━┃━━━╍╍    `: below the cut, landed, not landed, and still to come.
 fn log_bar(partition: &Partition, scale: i64, width: usize, ink: &Ink) -> String {
     let cell = |offset: i64| cells(offset - partition.first, scale, width);
     let (cut, end) = (cell(partition.cut), cell(partition.end.max(partition.head)));

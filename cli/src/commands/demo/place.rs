@@ -1,4 +1,4 @@
-//! Where the demonstration runs: its folder, its pipeline's files, its addresses.
+//! The place of the demonstration: its folder, its pipeline's files, its addresses.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-/// The pipeline, as in `data/nyc311`.
+/// The pipeline's files, from `data/nyc311`.
 const FILES: [(&str, &str); 2] = [
     ("pipeline.sql", include_str!("../../../../data/nyc311/pipeline.sql")),
     ("agencies.csv", include_str!("../../../../data/nyc311/agencies.csv")),
@@ -19,7 +19,7 @@ pub(super) enum Folder {
 }
 
 impl Folder {
-    /// The folder `named`, or else a temporary one, with the pipeline in it.
+    /// Opens the folder `named`, or else a temporary one, and puts the pipeline into it.
     pub(super) fn new(named: Option<&Path>) -> Result<Self> {
         let folder = match named {
             Some(path) => Self::Kept(path.to_owned()),
@@ -46,7 +46,7 @@ impl Folder {
     }
 }
 
-/// The address asked for; else `default`, or a free port beside it when that is taken.
+/// The requested address; else `default`, or a free port beside it when that is taken.
 pub(super) fn address(asked: Option<&str>, default: &str) -> String {
     match asked {
         Some(address) => address.to_owned(),

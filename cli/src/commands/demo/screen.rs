@@ -1,4 +1,4 @@
-//! Where the panel is drawn: over itself on a terminal; elsewhere a line now and then says the same.
+//! The screen: draws the panel over itself on a terminal; without one, prints the same in a line now and then.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -14,9 +14,9 @@ use super::panel::{Frame, line, panel};
 use crate::args::Demo;
 use dovetail_server::process::running::Running;
 
-/// Pause between two lines where there is no terminal.
+/// Pause between two lines without a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(2);
-/// Between these two a terminal shows nothing, so that no half-drawn panel is seen. Others ignore them.
+/// Between these two a terminal shows nothing, so that no half-drawn panel is seen. Other terminals ignore them.
 const HOLD: &str = "\x1b[?2026h";
 const RELEASE: &str = "\x1b[?2026l";
 const TO_END_OF_LINE: &str = "\x1b[K";
@@ -28,7 +28,7 @@ pub(super) struct Screen {
     is_terminal: bool,
     /// Addresses and commands to try.
     footer: Vec<String>,
-    /// Lines of the panel that are on the terminal.
+    /// Number of lines of the panel that are on the terminal.
     drawn: usize,
     line_due: Instant,
 }
@@ -49,7 +49,7 @@ impl Screen {
         Ok(screen)
     }
 
-    /// Whether a frame would be shown now.
+    /// Whether a frame would be drawn now.
     pub(super) fn is_due(&self) -> bool {
         self.is_terminal || clock::now_monotonic() >= self.line_due
     }
@@ -78,7 +78,7 @@ impl Screen {
         Ok(self.term.flush()?)
     }
 
-    /// Leaves the last panel where it is; what is said afterwards stands below.
+    /// Leaves the last panel on the terminal; later output is below it.
     pub(super) fn finish(&mut self) -> Result<()> {
         if self.is_terminal {
             self.term.show_cursor()?;
@@ -94,7 +94,7 @@ impl Screen {
     }
 }
 
-/// Leaves out what says least: blank lines, then the end.
+/// Removes the least important lines: blank lines, then the end.
 fn fit(lines: &mut Vec<String>, height: usize) {
     if lines.len() > height {
         lines.retain(|line| !line.is_empty());
@@ -105,7 +105,7 @@ fn fit(lines: &mut Vec<String>, height: usize) {
 impl Drop for Screen {
     fn drop(&mut self) {
         if self.is_terminal {
-            // There is nobody left to tell.
+            // Nobody is left to be told of an error.
             let _ = self.term.show_cursor();
         }
     }

@@ -1,5 +1,5 @@
-//! What of a file is in the log: the marks of its records say what they were, so one that changed is told from one that
-//! grew, on any machine.
+//! The comparison of a file with the log: the marks of its records contain a digest of them, so a file that changed is
+//! told from one that grew, on any machine.
 
 use anyhow::{Result, bail};
 use dovetail_api::prefix::Chain;
@@ -8,7 +8,7 @@ use dovetail_connectors::sources::file::SourceReader;
 
 use crate::output::counted;
 
-/// Refuses a file that does not begin with what the log holds of it.
+/// Refuses a file that does not begin with the records that the log has of it.
 pub(super) fn check(from: &str, source: &str, reached: &SourcePosition, reader: SourceReader) -> Result<()> {
     let Some(before) = &reached.prefix else {
         eprintln!(

@@ -47,7 +47,7 @@ pub(super) async fn run(args: &Ingest) -> Result<ExitCode> {
             "all of `{from}` is appended, as source `{source}`; if this is interrupted, go on with `--source {source}`"
         );
     }
-    // A pipe cannot be read twice: what comes through it is compared as it comes.
+    // A pipe cannot be read twice: its content is compared as it comes.
     if reached.seen > 0 && is_file {
         before::check(from, &source, &reached, open(from, &options)?)?;
     }
@@ -85,7 +85,7 @@ pub(super) async fn run(args: &Ingest) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(left_out > 0)))
 }
 
-/// Names the records that no log takes; how many there are.
+/// Names the records that no log takes; returns their number.
 fn tell_of_those_left_out(from: &str, read: &Read, sent: &Sent) -> u64 {
     for (line, bytes) in &read.too_long {
         eprintln!("`{from}`, line {line}: a record of {bytes} bytes is too long and was not appended");

@@ -1,4 +1,4 @@
-//! From a source to requests, at its pace.
+//! The reading of a source into requests, at its pace.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use dovetail_core::clock;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// A request is sent once it holds this much ..
+/// Size at which a request is sent ..
 const REQUEST_BYTES: usize = 2 << 20;
-/// .. or, of a paced source, once its first record has waited this long.
+/// .. or, for a paced source, the age of its first record.
 const REQUEST_AGE: Duration = Duration::from_millis(50);
 
-/// Records on their way from the reader to the server: their numbers follow each other.
+/// Records between the reader and the server; their numbers are consecutive.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) first: u64,
-    /// The line of each record.
+    /// The line at which each record begins.
     pub(super) lines: Vec<u64>,
-    /// A frame for each record.
+    /// The records, each in a frame.
     pub(super) frames: Vec<u8>,
     pub(super) bytes_read: u64,
-    /// The source's records up to the last of these.
+    /// Number and digest of the source's records up to the last of these.
     pub(super) prefix: Prefix,
 }
 
@@ -35,16 +35,16 @@ impl Request {
     }
 }
 
-/// What was read.
+/// The result of reading.
 #[derive(Debug, Default)]
 pub(super) struct Read {
     pub(super) chain: Chain,
-    /// Line and length of the first records that are too long, and how many there are.
+    /// Line and length of the first records that are too long, and the number of all.
     pub(super) too_long: Vec<(u64, u64)>,
     pub(super) too_long_count: u64,
 }
 
-/// Most records that are named one by one.
+/// Greatest number of records that are named one by one.
 pub(super) const NAMED: usize = 10;
 
 /// Reads a source on a thread of its own.
@@ -54,12 +54,12 @@ pub(super) struct Reading {
     pub(super) pacer: Pacer,
     pub(super) event_time: Option<EventTime>,
     pub(super) requests: mpsc::Sender<Request>,
-    /// What is said when the source does not begin with what the log holds of it.
+    /// The message when the source does not begin with the records that the log has of it.
     pub(super) changed: String,
 }
 
 impl Reading {
-    /// Ends early when nobody receives any more. What was read before an error is delivered.
+    /// Reads until the end, or until there is no receiver. Records before an error are delivered.
     pub(super) fn run(mut self) -> (Read, Result<()>) {
         let mut read = Read::default();
         let done = self.read(&mut read);
@@ -124,7 +124,7 @@ impl Reading {
         pacer.due(event_ms).saturating_sub(began.elapsed())
     }
 
-    /// Hands the request on; false when nobody receives it.
+    /// Hands the request on; returns false without a receiver.
     fn send(&self, request: &mut Option<Request>, prefix: Prefix) -> bool {
         let Some(mut request) = request.take() else { return true };
         request.prefix = prefix;

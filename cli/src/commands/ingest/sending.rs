@@ -1,4 +1,4 @@
-//! From requests to the server.
+//! The sending of requests to the server.
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -13,20 +13,20 @@ use tokio::time::Instant;
 
 use super::reading::{NAMED, Request};
 
-/// Where records go.
+/// The destination of records.
 pub(super) struct Target<'t> {
     pub(super) client: &'t Client,
     pub(super) stream: &'t StreamName,
     pub(super) source: &'t str,
 }
 
-/// What became of the records so far.
+/// The results so far.
 #[derive(Debug)]
 pub(super) struct Sent {
     pub(super) records: u64,
-    /// Of them, those that were not there before.
+    /// Number of records that were not in the log before.
     pub(super) appended: u64,
-    /// Line of the first records that the server will never take, why, and how many there are.
+    /// Line and reason of the first records that the server will never take, and the number of all.
     pub(super) refused: Vec<(u64, String)>,
     pub(super) refused_count: u64,
     pub(super) began: Instant,
@@ -55,7 +55,7 @@ impl Target<'_> {
         Ok(())
     }
 
-    /// Sends records, in halves where they are too much for the server, down to the one that is.
+    /// Sends records; halves them if they are too large for the server, down to a single one.
     async fn send(&self, sent: &mut Sent, first: u64, lines: &[u64], frames: Bytes, prefix: Prefix) -> Result<()> {
         let mut rest = vec![(first, lines, frames)];
         while let Some((first, lines, frames)) = rest.pop() {

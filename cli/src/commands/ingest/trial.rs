@@ -9,7 +9,7 @@ use dovetail_core::name::StreamName;
 
 use crate::output::counted;
 
-/// So many records are looked at, or fewer that are so large together.
+/// Number of records examined; fewer if they are large together.
 const RECORDS: usize = 1_000;
 const BYTES: usize = 256 << 10;
 
@@ -33,7 +33,7 @@ pub(super) async fn check(client: &Client, stream: &StreamName, from: &str, read
 fn first(reader: SourceReader) -> Result<Vec<u8>> {
     let mut body = Vec::new();
     for record in reader.take(RECORDS) {
-        // What is wrong further down is said when it is met.
+        // An error further down is reported when it is met.
         let Ok(record) = record else { break };
         if body.len() + record.value.len() > BYTES && !body.is_empty() {
             break;

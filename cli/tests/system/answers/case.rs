@@ -1,4 +1,4 @@
-//! What an `.slt` file asks about: a pipeline with views over its views, and the records that go into it.
+//! The pipeline of an `.slt` file, with views over its views, and the records of its streams.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ pub(crate) const CLICKS: Case =
 pub(crate) const WEATHER: Case =
     Case { kind: Kind::Weather, stream: "readings", topic: "weather", counted: ("temperature_by_hour", "readings") };
 
-/// How many records there are ..
+/// Number of records ..
 pub(crate) const RECORDS: usize = 3_000;
 /// .. how many of them a generation in the middle holds ..
 pub(crate) const CUT: usize = 1_800;
@@ -46,7 +46,7 @@ impl Case {
         std::fs::read_to_string(pipeline(self.kind)).unwrap() + "\n" + &derived
     }
 
-    /// How many records a layer's views hold.
+    /// SQL for the number of records in a layer's views.
     pub(crate) fn count(&self, layer: &str) -> String {
         let (view, column) = self.counted;
         format!("SELECT sum({column}) FROM {layer}.{view}")

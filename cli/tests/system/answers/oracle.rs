@@ -1,4 +1,4 @@
-//! What the views should answer: one plain DataFusion query over the same records, folded by nobody.
+//! The expected answers of views: one plain DataFusion query over the same records, without a fold.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -66,12 +66,12 @@ const NAMES: &[&str] =
 /// Two cells of a row; none is a NULL.
 pub(crate) type Cells = (Option<String>, Option<String>);
 
-/// What streams have to hold.
+/// The expected content of streams.
 #[derive(Debug, Default)]
 pub(crate) struct Expected {
     /// Per key the rows, in order.
     pub(crate) rows: BTreeMap<String, Vec<(i64, Cells)>>,
-    /// How the values of dead letters begin.
+    /// The first bytes of the dead letters' values.
     pub(crate) dead: Vec<Vec<u8>>,
 }
 

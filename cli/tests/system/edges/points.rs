@@ -1,4 +1,4 @@
-//! What a file's name, its content or a busy server must not do to its records.
+//! Harm that a file's name, its content or a busy server must not do to its records.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -243,7 +243,7 @@ async fn a_file_that_grew_goes_on_and_one_that_changed_is_refused() {
     let path = world.file("x.csv", replaced);
     let (well, text) = world.ingest("c", &path).await;
     assert!(!well && text.contains("does not begin with the 20500 records") && text.contains("--again"), "{text}");
-    // What is shorter than what was ingested is not the same either.
+    // A file shorter than the ingested one differs too.
     let (well, text) = world.ingest("c", &world.file("x.csv", rows(5_000))).await;
     assert!(!well && text.contains("does not begin with the 20500 records"), "{text}");
     world.holds("cs", [20_500, 20_500, 20_500], 0).await;

@@ -8,7 +8,7 @@ use tokio::process::Command;
 
 use super::s3::Faults;
 
-/// Where they are, with names in them that no other test uses.
+/// The backends' addresses, with names in them that no other test uses.
 pub(crate) struct Backends {
     pub(crate) brokers: String,
     pub(crate) catalog: String,

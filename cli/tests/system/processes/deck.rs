@@ -1,5 +1,5 @@
-//! What goes wrong with a fleet: dealt from a shuffled deck, so that a run as long as the deck, as it is by default,
-//! meets every kind.
+//! The faults of a fleet, dealt from a shuffled deck, so that a run as long as the deck, which is the default, meets
+//! every kind.
 
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -29,9 +29,9 @@ pub(super) enum Fault {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Requests {
     pub(super) fault: s3::Fault,
-    /// Those of a method, or all.
+    /// The operations of one method, or all.
     pub(super) method: Option<&'static str>,
-    /// What the store does then.
+    /// The store's behaviour under the fault.
     pub(super) does: &'static str,
 }
 

@@ -21,13 +21,13 @@ use super::deck::{self, Fault, Requests};
 use crate::kafka::Topic;
 use crate::support::{dovetail, free_port, last_of, said};
 
-/// How long a start or an ingest may take.
+/// Time limit of a start or an ingest.
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(180);
 
-/// How long a process is stopped: longer than any lease.
+/// Time for which a process is stopped: longer than any lease.
 const STOPPED: Duration = Duration::from_secs(35);
 
-/// How far the clocks of processes may be from the machine's, in seconds.
+/// Greatest difference of a process's clock from the machine's, in seconds.
 const CLOCKS_APART: i64 = 600;
 
 struct Process {
@@ -37,7 +37,7 @@ struct Process {
     other: u16,
     log: PathBuf,
     child: Option<Child>,
-    /// How far its clock is ahead of the machine's.
+    /// Milliseconds that its clock is ahead of the machine's.
     clock_ahead_ms: i64,
     /// Until when it is stopped.
     stopped: Option<Instant>,
@@ -48,7 +48,7 @@ pub(crate) struct Fleet<'b> {
     folder: TempDir,
     processes: BTreeMap<(&'static str, usize), Process>,
     clients: Clients,
-    /// What is still to go wrong.
+    /// The faults still to come.
     deck: Vec<Fault>,
     /// Ends what requests to the S3 store meet.
     trouble: JoinSet<()>,
@@ -356,7 +356,7 @@ impl<'b> Fleet<'b> {
     }
 }
 
-/// What failed is in the logs, and they go with the folder.
+/// The reason of a failure is in the logs, which are deleted with the folder.
 impl Drop for Fleet<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {

@@ -81,7 +81,7 @@ async fn every_shape_of_the_same_records_has_the_same_answers() {
     let files = [
         ("plain", streams.write("plain.ndjson", &plain)),
         ("gz", streams.write("plain.ndjson.gz", gzip(&plain))),
-        // What it is is seen, whatever its name says.
+        // The content is detected, whatever the file's name says.
         ("gz_array", streams.write("array.txt", gzip(&array))),
         ("array", streams.write("array.json", &array)),
         ("pretty", streams.write("pretty.json", serde_json::to_string_pretty(&pretty).unwrap())),

@@ -62,7 +62,7 @@ async fn counts(server: &Server) {
     server.check("SELECT count(*) FROM sys.dead_letters", &["0"]).await;
 }
 
-/// What somebody wrote down: a topic, then a record that is broken over two lines.
+/// Messages as somebody wrote them down: a topic, then a record broken over two lines.
 fn messages(text: &str) -> Vec<String> {
     let joined = text.replace("\"\n", "\"").replace("\"  timeStamp", "\"timeStamp");
     joined.lines().filter_map(|line| Some(line[line.find('{')?..].to_owned())).collect()

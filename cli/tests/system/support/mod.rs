@@ -1,4 +1,4 @@
-//! What the tests of the whole system share.
+//! Support for the tests of the whole system.
 
 mod asking;
 mod engine;
@@ -17,11 +17,11 @@ pub(crate) use engine::{Local, config};
 pub(crate) use server::{Server, dovetail, free_port, last_of, settings_for_haste, settings_on_demand};
 pub(crate) use store::{Fault, Faulty};
 
-/// How long a value may take to come.
+/// Time limit of a value to appear.
 const WAIT_MAX: Duration = Duration::from_secs(120);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// What `look` finds, as soon as it finds something. `what` says what was waited for, when it never comes.
+/// Waits until `look` finds something, and returns it. `what` names it in the failure.
 pub(crate) async fn eventually<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
     let waiting = async {
         loop {

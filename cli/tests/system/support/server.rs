@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-/// How long a start may take.
+/// Time limit of a start.
 const START: Duration = Duration::from_secs(60);
 
 /// A `dovetail up`.
@@ -134,7 +134,7 @@ impl Server {
         }
     }
 
-    /// How a process ends by itself, and what it said.
+    /// Waits until a process has ended by itself; returns its exit code and output.
     pub(crate) async fn ended(&mut self) -> (Option<i32>, String) {
         let mut child = self.child.take().unwrap();
         let ended = tokio::time::timeout(START, child.wait()).await;

@@ -41,7 +41,7 @@ impl Faulty {
         self.fault.send_replace(fault);
     }
 
-    /// How many operations have met the fault.
+    /// Number of operations that have met the fault.
     pub(crate) fn met(&self) -> u64 {
         *self.met.borrow()
     }

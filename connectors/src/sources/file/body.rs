@@ -1,5 +1,5 @@
-//! The records of a request's body. Plain lines stay where they are; what is pretty-printed or in an array is read as
-//! a file's is.
+//! The records of a request's body. Plain lines are used in place; pretty-printed JSON and arrays are read as in a
+//! file.
 
 use std::io::Cursor;
 
@@ -11,15 +11,28 @@ use super::text::Text;
 use super::values::Values;
 use super::{Raw, SourceError};
 
-/// A JSON body that ends, or goes on, where it must not.
+/// A JSON body that ends, or continues, in the wrong place.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
+    /// The body ends inside of a value.
     #[error("the body ends in the middle of a JSON value (line {line}, byte {byte}); send all of it")]
-    CutOff { line: u64, byte: u64 },
+    CutOff {
+        /// Line, from 1.
+        line: u64,
+        /// Byte, from 0.
+        byte: u64,
+    },
+    /// The body continues after its array.
     #[error(
         "the body goes on after the end of its JSON array (line {line}, byte {byte}); send one array, or one object a line"
     )]
-    AfterArray { line: u64, byte: u64 },
+    AfterArray {
+        /// Line, from 1.
+        line: u64,
+        /// Byte, from 0.
+        byte: u64,
+    },
+    /// Another error of reading it.
     #[error("the body cannot be read")]
     Other(#[source] SourceError),
 }
@@ -36,8 +49,8 @@ impl From<SourceError> for BodyError {
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The lines of `body` that are not blank: for CSV with the line breaks that are in quotes, for JSON none when they
-/// are not an object each by their brackets.
+/// The lines of `body` that are not blank: for CSV with the line breaks inside of quotes, for JSON `None` unless each
+/// line is an object by its brackets.
 pub fn split_lines<'b>(stream: &Stream, body: &'b [u8]) -> Option<Vec<&'b [u8]>> {
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     let lines = body.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
@@ -48,7 +61,7 @@ pub fn split_lines<'b>(stream: &Stream, body: &'b [u8]) -> Option<Vec<&'b [u8]>>
     }
 }
 
-/// The JSON values of `body`: the elements of an array, or objects, one a line or over several.
+/// The JSON values of `body`: the elements of an array, or objects, one per line or over several lines.
 pub fn split_values(body: &Bytes) -> Result<Vec<Vec<u8>>, BodyError> {
     let body = match body.strip_prefix(BYTE_ORDER_MARK) {
         Some(_) => body.slice(BYTE_ORDER_MARK.len()..),
@@ -94,7 +107,7 @@ fn line_end(rest: &[u8]) -> usize {
     rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len())
 }
 
-/// Where the row ends that `rest` begins with; none where its quotes are not those of a row.
+/// The end of the row at the start of `rest`; none when its quotes are not those of a row.
 fn row_end(rest: &[u8], delimiter: u8) -> Option<usize> {
     let mut at = 0;
     loop {

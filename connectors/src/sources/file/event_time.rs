@@ -1,4 +1,4 @@
-//! When a record's event happened, read from its value alone, for pacing. The layers decode for themselves.
+//! The event time of a record, read from its value alone, for pacing. The layers decode for themselves.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ const WITHOUT_OFFSET: &[&str] = &["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"
 #[derive(Debug)]
 pub struct EventTime {
     column: String,
-    /// The column's place, for a stream of CSV.
+    /// The column's index, for a stream of CSV.
     index: Option<usize>,
     delimiter: u8,
     zone: Tz,
@@ -26,7 +26,7 @@ pub struct EventTime {
 }
 
 impl EventTime {
-    /// For a stream with the option `event_time`; none for another.
+    /// The reader for a stream with the option `event_time`; none for another.
     pub fn of(stream: &Stream) -> Option<Self> {
         let column = stream.options.event_time.clone()?;
         let index = match stream.format {
@@ -43,7 +43,7 @@ impl EventTime {
         })
     }
 
-    /// Milliseconds since the epoch; none when `value` holds no time that can be read.
+    /// Milliseconds since the epoch; none when `value` has no readable time.
     pub fn read_ms(&self, value: &[u8]) -> Option<i64> {
         match self.index {
             Some(index) => self.parse_ms(&csv_cell(value, index, self.delimiter)?),
@@ -80,7 +80,7 @@ impl EventTime {
         }
     }
 
-    /// A local time that comes twice is its first, one that the clocks skip is an hour on.
+    /// The instant of a local time: the first of one that occurs twice, an hour later for one that the clocks skip.
     fn instant_ms(&self, naive: NaiveDateTime) -> Option<i64> {
         let instant = |naive: &NaiveDateTime| self.zone.from_local_datetime(naive).earliest();
         let time = instant(&naive).or_else(|| instant(&(naive + TimeDelta::hours(1))))?;

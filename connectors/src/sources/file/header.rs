@@ -1,4 +1,4 @@
-//! From the names in a file's header row to the names of fields. Pure.
+//! Field names from the names in a file's header row. Pure.
 
 use dovetail_core::pipeline::{Header, Stream, StreamOptions};
 
@@ -6,8 +6,8 @@ use super::SourceError;
 
 /// Field names for the header `names`, one each, without repetition.
 ///
-/// A name that comes again gets a number (`location_2`), a name that is blank is called by its column (`column_3`):
-/// no cell is lost for want of a name.
+/// A repeated name gets a number (`location_2`), a blank name is that of its column (`column_3`): no cell is lost for
+/// want of a name.
 pub(super) fn fields(names: &[String], options: &StreamOptions) -> Vec<String> {
     let mut fields: Vec<String> = Vec::with_capacity(names.len());
     for (i, name) in names.iter().enumerate() {
@@ -36,7 +36,7 @@ fn field(name: &str, options: &StreamOptions) -> String {
     }
 }
 
-/// Lower case; what is neither letter nor digit becomes one `_` between words.
+/// The name in lower case, with one `_` for each run of characters that are neither letter nor digit.
 fn snake_case(name: &str) -> String {
     let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     words.map(str::to_lowercase).collect::<Vec<_>>().join("_")
@@ -46,8 +46,7 @@ pub(super) fn declares(stream: &Stream, field: &str) -> bool {
     stream.columns.column_with_name(field).is_some()
 }
 
-/// Refuses `fields` that have nothing to do with `stream`, and those that lack a column that has to be there, unless it
-/// is read by `force`.
+/// Refuses `fields` without a column of `stream`, and those that lack a NOT NULL column, unless `force` is set.
 pub(super) fn check(name: &str, fields: &[String], stream: &Stream, force: bool) -> Result<(), SourceError> {
     let columns = stream.columns.fields();
     let found = || some_of(fields.iter().map(String::as_str));

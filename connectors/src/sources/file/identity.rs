@@ -1,13 +1,14 @@
-//! Which source a file is: the same after a restart, on another machine, under another name, and after it grew.
+//! The identity of a file as a source: the same after a restart, on another machine, under another name, and after it
+//! grew.
 
 use std::fs;
 
 use super::{SourceError, SourceOptions, open};
 use dovetail_api::prefix::Chain;
 
-/// A name for the file at `path`, from its first record; none for `-` and for a pipe, whose next content nobody knows.
+/// A name for the file at `path`, from its first record; none for `-` and for a pipe, whose next content is unknown.
 ///
-/// Two files may begin with the same record: whoever goes on with one sees that it begins with what was read of it
+/// Two files may begin with the same record: a caller that continues one checks that it begins with the records sent
 /// before.
 pub fn source_id(path: &str, options: &SourceOptions) -> Result<Option<String>, SourceError> {
     if path == "-" {

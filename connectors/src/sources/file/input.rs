@@ -1,4 +1,4 @@
-//! The bytes of a source: decompressed, without a byte order mark, and with how much of the input was taken.
+//! The bytes of a source: decompressed, without a byte order mark, and with the number of input bytes read.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use flate2::bufread::MultiGzDecoder;
 const CHUNK: usize = 256 * 1024;
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
-/// Of the longest magic.
+/// Length of the longest magic number.
 const MAGIC: usize = 4;
 const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
-/// How much of a source is looked at before its first record.
+/// Number of bytes that are examined before the first record.
 pub(super) const PREFIX: usize = 16 * 1024;
 
-/// How far the input was read, in its own (compressed) bytes.
+/// Number of input bytes read, in compressed bytes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Position(Arc<AtomicU64>);
 
@@ -31,7 +31,7 @@ impl Position {
     }
 }
 
-/// Counts what is read through it.
+/// A reader that counts the bytes read through it.
 struct Counted<R> {
     inner: R,
     position: Position,
@@ -54,10 +54,10 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// Decompresses `raw` if it starts with the magic of gzip, bzip2 or zstd, and looks at the beginning of its text.
+    /// Decompresses `raw` if it starts with the magic number of gzip, bzip2 or zstd, and reads ahead at the beginning
+    /// of its text.
     ///
-    /// A `live` input is looked at no further than its first line, so that a pipe that is written slowly is read
-    /// as it comes.
+    /// A `live` input is read ahead no further than its first line, so that a slowly written pipe is read as it comes.
     pub(super) fn new(raw: impl Read + Send + 'static, live: bool) -> io::Result<Self> {
         let position = Position::default();
         let raw = Counted { inner: raw, position: position.clone() };
@@ -89,7 +89,7 @@ fn has_line(seen: &[u8]) -> bool {
     seen[blank..].contains(&b'\n')
 }
 
-/// A reader whose first bytes were looked at. An error met while looking is returned after them.
+/// A reader whose first bytes were read ahead. An error met there is returned after them.
 struct Peeked<R> {
     prefix: Cursor<Vec<u8>>,
     error: Option<io::Error>,

@@ -1,4 +1,4 @@
-//! A record a line, passed through as it is: a line that is no record becomes a dead letter later.
+//! A record per line, passed on unchanged: a line that is no record becomes a dead letter later.
 
 use super::{
     Raw, SourceError,

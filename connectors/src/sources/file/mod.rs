@@ -1,7 +1,7 @@
 //! Sources: files and pipes of records, read one record at a time and refused whole when they hold none.
 //!
-//! Reading blocks; the caller gives it a thread of its own. A record is numbered by its place in the source, bad
-//! records included, so that the number says where an interrupted ingest continues.
+//! Reading blocks; the caller uses a thread of its own. A record is numbered by its place in the source, bad records
+//! included, so that an interrupted ingest continues by number.
 
 use std::fmt;
 use std::fs::File;
@@ -44,14 +44,14 @@ use table::Table;
 use text::Text;
 use values::Values;
 
-/// How a source is read.
+/// Options of reading a source.
 #[derive(Debug, Clone)]
 pub struct SourceOptions {
-    /// The stream that the records are for: its options map headers, its format decides what a CSV row becomes.
+    /// The stream of the records: its options map headers, its format decides the form of a CSV row.
     pub stream: Arc<Stream>,
-    /// Instead of what the name and the content say; nothing but an empty source is refused then.
+    /// The file's format, in place of detection by name and content; then only an empty source is refused.
     pub format: Option<FileFormat>,
-    /// Whether a file is read whose header lacks a column that has to be there.
+    /// Whether to read a file whose header lacks a NOT NULL column.
     pub force: bool,
 }
 
@@ -60,15 +60,15 @@ pub struct SourceOptions {
 pub struct SourceRecord {
     /// Its place in the source, from 0.
     pub number: u64,
-    /// What is appended to the log: a JSON value, or a CSV row for a stream of CSV. Any bytes may be in it.
+    /// The value to append to the log: a JSON value, or a CSV row for a stream of CSV. It may contain any bytes.
     pub value: Vec<u8>,
-    /// The line it begins at, from 1.
+    /// The line at which it begins, from 1.
     pub line: u64,
-    /// How many bytes it has, where they are too many for a record: `value` does not hold them then.
+    /// Its length in bytes, if it is too long for a record: `value` is empty then.
     pub too_long: Option<u64>,
 }
 
-/// The records of one source, in order. After an error there is nothing more.
+/// The records of one source, in order. It ends after an error.
 pub struct SourceReader {
     records: Records,
     position: Position,
@@ -92,7 +92,7 @@ enum Records {
     Parquet(Box<ParquetRows>),
 }
 
-/// Opens the file at `path`, or standard input for `-`, and refuses it when it plainly holds no records.
+/// Opens the file at `path`, or standard input for `-`, and refuses content that plainly has no records.
 pub fn open(path: &str, options: &SourceOptions) -> Result<SourceReader, SourceError> {
     if path == "-" {
         return read("-", io::stdin(), None, true, options);
@@ -118,7 +118,7 @@ pub fn open(path: &str, options: &SourceOptions) -> Result<SourceReader, SourceE
     read(path, file, total_bytes, !metadata.is_file(), options)
 }
 
-/// Reads the records of what is in memory, as [`open`] does a file's.
+/// Reads the records of bytes in memory, as [`open`] does those of a file.
 pub fn from_bytes(
     name: &str,
     body: impl AsRef<[u8]> + Send + 'static,
@@ -172,23 +172,23 @@ fn format(name: &str, prefix: &[u8], options: &SourceOptions) -> Result<FileForm
 }
 
 impl SourceReader {
-    /// How much of the input was read, in its own (compressed) bytes; a little ahead of the records.
+    /// Number of input bytes read, in compressed bytes; a little ahead of the records.
     pub fn bytes_read(&self) -> u64 {
         self.position.get()
     }
 
-    /// How long the input is, in its own (compressed) bytes; unknown for a pipe.
+    /// Size of the input, in compressed bytes; `None` for a pipe.
     pub fn total_bytes(&self) -> Option<u64> {
         self.total_bytes
     }
 
-    /// CSV rows so far that are not as wide as the header or not UTF-8: they are among the records and will not
-    /// decode.
+    /// Number of CSV rows so far with another width than the header or without UTF-8: they are among the records and
+    /// will not decode.
     pub fn malformed_rows(&self) -> u64 {
         if let Records::Table(table) = &self.records { table.malformed } else { 0 }
     }
 
-    /// Fields of a file with columns that the records leave out, because a CSV stream holds its declared columns only.
+    /// Fields of the file that the records leave out, because a CSV stream has its declared columns only.
     pub fn ignored_fields(&self) -> &[String] {
         match &self.records {
             Records::Table(table) => &table.ignored,

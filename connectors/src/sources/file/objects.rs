@@ -1,9 +1,8 @@
-//! JSON objects that no array holds: one a line, several on a line, or each over several, by what is there.
+//! JSON objects outside of an array: one per line, several on a line, or each over several lines.
 //!
-//! A line that is an object by its brackets is a record as it is. Else the shortest run of whole lines that is
-//! nothing but JSON objects gives a record each, the white space between their tokens left out. Where there is no
-//! such run, the first line is a record by itself: a bad line becomes one dead letter, and what follows is looked at
-//! on its own.
+//! A line that is an object by its brackets is a record unchanged. Else the shortest run of whole lines that consists
+//! of JSON objects gives a record each, without the white space between their tokens. Where there is no such run, the
+//! first line is a record by itself: a bad line becomes one dead letter, and the rest is examined on its own.
 
 use std::collections::VecDeque;
 
@@ -15,7 +14,7 @@ pub(super) struct Objects {
     text: Text,
     /// Lines with their ends.
     ahead: VecDeque<Raw>,
-    /// Records that were found and not asked for yet.
+    /// Records that were found and not returned yet.
     found: VecDeque<Raw>,
 }
 
@@ -40,7 +39,7 @@ impl Objects {
         Ok(None)
     }
 
-    /// The line that is `at` lines ahead.
+    /// The line at index `at` of those ahead.
     fn line(&mut self, at: usize) -> Result<Option<&Raw>, SourceError> {
         while self.ahead.len() <= at {
             let Some(line) = lines::read(&mut self.text)? else { return Ok(None) };
@@ -53,7 +52,7 @@ impl Objects {
         self.ahead.pop_front().map(Raw::without_end)
     }
 
-    /// Records of the lines ahead, of which the first begins an object and does not end with it.
+    /// The records of the lines ahead, of which the first begins an object and does not end with it.
     fn run(&mut self) -> Result<Option<Raw>, SourceError> {
         let (mut run, mut brackets, mut tried) = (Vec::new(), Brackets::default(), 0);
         for lines in 1.. {
@@ -71,7 +70,7 @@ impl Objects {
             if run.len() > self.text.longest() {
                 return Err(self.text.too_long(self.ahead[0].line));
             }
-            // Where it can be complete, and often enough to see early that it is none.
+            // Tried where it can be complete, and often enough to notice early that it is no object.
             if brackets.depth > 0 && run.len() < 2 * tried {
                 continue;
             }
@@ -90,7 +89,8 @@ impl Objects {
         Ok(self.first_line())
     }
 
-    /// The text ends within an object. Of several lines, it does so whole, unless a later one is an object by itself.
+    /// Handles a text that ends inside of an object. An object of several lines fails as a whole, unless a later line
+    /// is an object by itself.
     fn cut_off(&mut self) -> Result<Option<Raw>, SourceError> {
         let mut others = self.ahead.iter().skip(1).filter(|line| !line.is_blank()).peekable();
         if others.peek().is_none() || others.any(|line| is_whole(&line.value)) {
@@ -112,7 +112,7 @@ pub(super) fn is_whole(line: &[u8]) -> bool {
     brackets.read(inside) && brackets.depth == 1 && !brackets.in_string
 }
 
-/// Brackets that are open, outside of strings.
+/// The depth of open brackets, outside of strings.
 #[derive(Debug, Default)]
 struct Brackets {
     depth: usize,
@@ -121,7 +121,7 @@ struct Brackets {
 }
 
 impl Brackets {
-    /// Whether one was open after each byte.
+    /// Returns whether a bracket was open after each byte.
     fn read(&mut self, bytes: &[u8]) -> bool {
         let mut open = true;
         for &byte in bytes {
@@ -143,9 +143,9 @@ impl Brackets {
 }
 
 enum Run {
-    /// Nothing but objects.
+    /// The run consists of objects.
     Objects,
-    /// It can become that.
+    /// The run can become that.
     Open,
     Bad,
 }
@@ -166,7 +166,7 @@ fn objects(run: &[u8]) -> Run {
     Run::Objects
 }
 
-/// What comes after the white space and the comma between two values.
+/// The text after the white space and the comma between two values.
 fn between(rest: &[u8]) -> &[u8] {
     let rest = rest.trim_ascii_start();
     rest.strip_prefix(b",").unwrap_or(rest).trim_ascii_start()

@@ -1,20 +1,22 @@
-//! When a record is due. Pure: the caller has the clock and does the waiting.
+//! The pace of sending. Pure: the caller has the clock and does the waiting.
 
 use std::time::Duration;
 
-/// How fast a source is sent.
+/// The pace at which a source is sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pace {
+    /// Without a limit.
     AsFast,
-    /// This many records a second.
+    /// So many records per second.
     Rate(f64),
-    /// As the events happened, `factor` times as fast. Needs the stream's option `event_time`.
+    /// By event time, `factor` times as fast as the events happened. Needs the stream's option `event_time`.
     AsRecorded {
+        /// Factor of speed, greater than 0.
         factor: f64,
     },
 }
 
-/// Says when each record is due, counted from the start of sending.
+/// Computes the due time of each record, counted from the start of sending.
 #[derive(Debug)]
 pub struct Pacer {
     pace: Pace,
@@ -24,6 +26,7 @@ pub struct Pacer {
 }
 
 impl Pacer {
+    /// A pacer before its first record.
     pub fn new(pace: Pace) -> Self {
         Self { pace, sent: 0, first_event_ms: None, due: Duration::ZERO }
     }
@@ -33,7 +36,8 @@ impl Pacer {
         matches!(self.pace, Pace::AsRecorded { .. })
     }
 
-    /// When the next record is due, whose event happened at `event_ms` if that is known.
+    /// The due time of the next record, whose event happened at `event_ms` if that is known, in milliseconds since the
+    /// epoch.
     ///
     /// A record that is late, or has no time, is due with the one before it. Due times never go backwards.
     pub fn due(&mut self, event_ms: Option<i64>) -> Duration {
@@ -51,7 +55,7 @@ impl Pacer {
     }
 }
 
-/// A rate or factor of nothing makes no one wait for ever.
+/// A duration of so many seconds; 0 for an infinite one, as a rate of 0 gives, so that nobody waits for ever.
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::ZERO)
 }

@@ -30,18 +30,18 @@ pub(super) struct ParquetRows {
     rows: u64,
     bytes: u64,
     position: Position,
-    /// Columns that the records do not hold because the stream does not declare them.
+    /// Columns that the records leave out because the stream does not declare them.
     pub(super) ignored: Vec<String>,
 }
 
 enum Layout {
-    /// The names of the fields.
+    /// JSON objects with these field names.
     Json(Vec<String>),
-    /// For each declared column the one that fills it, and the delimiter.
+    /// CSV: for each declared column the index of the one that fills it, and the delimiter.
     Csv(Vec<Option<usize>>, u8),
 }
 
-/// Whether `file` is one; it is read from its start afterwards.
+/// Whether `file` is a Parquet file; it is read from its start afterwards.
 pub(super) fn is_parquet(mut file: &File) -> io::Result<bool> {
     let mut magic = Vec::with_capacity(MAGIC.len());
     file.by_ref().take(MAGIC.len() as u64).read_to_end(&mut magic)?;
@@ -114,7 +114,7 @@ impl Layout {
     }
 }
 
-/// A JSON object for each row, without what is null.
+/// A JSON object for each row, without nulls.
 fn objects(names: &[String], batch: &RecordBatch) -> Result<Vec<Vec<u8>>, ArrowError> {
     let columns: Vec<ArrayRef> = batch.columns().iter().map(writable).collect::<Result<_, _>>()?;
     let fields = names.iter().zip(&columns).map(|(name, column)| Field::new(name, column.data_type().clone(), true));
@@ -122,7 +122,7 @@ fn objects(names: &[String], batch: &RecordBatch) -> Result<Vec<Vec<u8>>, ArrowE
     let mut writer = LineDelimitedWriter::new(Vec::new());
     writer.write(&RecordBatch::try_new(schema.into(), columns)?)?;
     writer.finish()?;
-    // No text of JSON holds a line break.
+    // No text of JSON contains a line break.
     let text = writer.into_inner();
     let values: Vec<Vec<u8>> =
         text.split(|&byte| byte == b'\n').filter(|l| !l.is_empty()).map(<[u8]>::to_vec).collect();
@@ -132,7 +132,7 @@ fn objects(names: &[String], batch: &RecordBatch) -> Result<Vec<Vec<u8>>, ArrowE
     Ok(values)
 }
 
-/// The column as JSON has it: numbers that JSON does not have are text.
+/// The column in a form that JSON can have: other numbers become text.
 fn writable(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     if !is_finite(column) {
         return match column.data_type().is_nested() {

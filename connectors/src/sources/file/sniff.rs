@@ -1,21 +1,21 @@
-//! What a source is, judged by its name and its first bytes. Pure: tested without files.
+//! Detection of a source's format by its name and its first bytes. Pure: tested without files.
 
 use std::path::Path;
 
-/// How a source file holds its records.
+/// The format of a source file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileFormat {
-    /// A header row, then a record a row.
+    /// A header row, then a record per row.
     Csv,
-    /// A record a line, whatever it is.
+    /// A record per line, of any content.
     Lines,
     /// One array of objects.
     Array,
-    /// JSON objects one after the other: one a line, or each over several.
+    /// JSON objects one after the other: one per line, or each over several lines.
     Objects,
 }
 
-/// What the first bytes show.
+/// The result of detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Look {
     Data(FileFormat),
@@ -28,7 +28,7 @@ const NAME_IT: &str = "export it as CSV or JSON, or say which it is with `--inpu
 
 const TWICE: &str = "unpack it once, and send what comes of it";
 
-/// First bytes that no text of records has.
+/// First bytes of files that contain no text of records.
 const MAGIC: &[(&[u8], &str, &str)] = &[
     (
         b"PK\x03\x04",
@@ -55,9 +55,10 @@ const MAGIC: &[(&[u8], &str, &str)] = &[
     (b"version https://git-lfs", "a git-lfs pointer", "fetch the file it stands for with `git lfs pull`"),
 ];
 
-/// What the source called `name` is, whose text begins with `prefix`.
+/// Detects the format of the source called `name`, whose text begins with `prefix`.
 ///
-/// The name decides between CSV and JSON where it can; the content decides the rest, and refuses what is neither.
+/// The name decides between CSV and JSON where it can; the content decides the rest, and content that is neither is
+/// refused.
 pub(super) fn look(name: &str, prefix: &[u8]) -> Look {
     let text = prefix.trim_ascii_start();
     if let Some(refused) = binary(prefix) {
@@ -79,7 +80,7 @@ pub(super) fn look(name: &str, prefix: &[u8]) -> Look {
     }
 }
 
-/// What the source is for a stream of lines: lines, unless it is no text.
+/// The format for a stream of lines: lines, unless the source is no text.
 pub(super) fn look_for_lines(prefix: &[u8]) -> Look {
     match binary(prefix) {
         Some(refused) => refused,
@@ -114,7 +115,7 @@ fn is_object(line: &[u8]) -> bool {
     line.starts_with(b"{") && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
 }
 
-/// The extension in lower case, without that of a compression.
+/// The extension in lower case, ignoring that of a compression.
 fn extension(name: &str) -> Option<String> {
     let name = name.to_ascii_lowercase();
     let packed = [".gz", ".bz2", ".zst"].into_iter().find_map(|packed| name.strip_suffix(packed));

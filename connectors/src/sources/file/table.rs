@@ -1,7 +1,7 @@
 //! A CSV file with a header row: every row becomes a JSON object of strings, or a line in the stream's own CSV.
 //!
-//! A row that is not as wide as the header, or is not UTF-8, keeps its bytes and does not decode: it becomes a dead
-//! letter instead of being lost or guessed at.
+//! A row that has another width than the header, or is not UTF-8, keeps its bytes and does not decode: it becomes a
+//! dead letter instead of being lost or guessed at.
 
 use csv_core::ReadRecordResult;
 use dovetail_core::pipeline::{Format, Header, Stream};
@@ -20,20 +20,20 @@ pub(super) struct Table {
     null_texts: Vec<String>,
     width: usize,
     pub(super) malformed: u64,
-    /// Fields that the records do not hold because the stream does not declare them.
+    /// Fields that the records leave out because the stream does not declare them.
     pub(super) ignored: Vec<String>,
 }
 
-/// What a row is written as.
+/// The form in which a row is written.
 enum Layout {
-    /// `"name":` for each cell.
+    /// A JSON object, with `"name":` for each cell.
     Json(Vec<Vec<u8>>),
-    /// For each declared column the cell that fills it, and the delimiter.
+    /// CSV: for each declared column the index of the cell that fills it, and the delimiter.
     Csv(Vec<Option<usize>>, u8),
 }
 
 impl Table {
-    /// Reads the header row; refuses one that has nothing to do with `stream`.
+    /// Reads the header row; refuses one without a column of `stream`.
     pub(super) fn new(
         name: &str,
         text: Text,
@@ -69,7 +69,7 @@ impl Table {
         if too_long.is_some() {
             return Ok(Some(Raw { value: Vec::new(), line, too_long }));
         }
-        // A quote that does not close has taken all of the rest for its field.
+        // A quote that does not close has taken the whole rest for its field.
         let is_cut = is_last && self.rows.ends_inside_quotes(self.width);
         let value = self.well_formed().filter(|_| !is_cut).unwrap_or_else(|| {
             self.malformed += 1;
@@ -78,7 +78,7 @@ impl Table {
         Ok(Some(Raw { value, line, too_long }))
     }
 
-    /// The row in the stream's layout; none when it is malformed.
+    /// The row in the stream's form; none when it is malformed.
     fn well_formed(&self) -> Option<Vec<u8>> {
         if self.rows.cells().count() != self.width {
             return None;
@@ -167,18 +167,18 @@ pub(super) fn csv_line<'a>(cells: impl Iterator<Item = Option<&'a str>>, delimit
     line
 }
 
-/// A comma, unless the header row has none and another usual delimiter instead.
+/// The delimiter: a comma, unless the header row has none and another usual delimiter instead.
 fn delimiter(prefix: &[u8]) -> u8 {
     let header = prefix.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let usual = [b',', b'\t', b';', b'|'];
     usual.into_iter().find(|delimiter| header.contains(delimiter)).unwrap_or(b',')
 }
 
-/// Where a row begins, and how long it is if that is too long.
+/// The start of a row, and its length if it is too long.
 struct Row {
     line: u64,
     too_long: Option<u64>,
-    /// The text ended it, not a line break.
+    /// Whether the text ended it, not a line break.
     is_last: bool,
 }
 
@@ -241,7 +241,7 @@ impl Rows {
         starts.zip(&self.ends[..self.count]).map(|(start, &end)| &self.cells[start..end])
     }
 
-    /// Whether the row's last field has no closing quote: of `width` fields.
+    /// Whether the row's last field, of `width` fields, has no closing quote.
     fn ends_inside_quotes(&self, width: usize) -> bool {
         let split = |row| split_line(row, width, char::from(self.delimiter));
         std::str::from_utf8(self.raw()).is_ok_and(|row| split(row).is_err_and(|why| why == QUOTES_DO_NOT_CLOSE))
@@ -255,7 +255,7 @@ impl Rows {
     }
 }
 
-/// How many bytes at the front end lines.
+/// Number of leading bytes that are line ends.
 fn line_ends<'a>(bytes: impl Iterator<Item = &'a u8>) -> usize {
     bytes.take_while(|byte| matches!(byte, b'\n' | b'\r')).count()
 }

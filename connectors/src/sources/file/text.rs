@@ -1,21 +1,21 @@
-//! The text of a source with the place where it is read, for messages.
+//! The text of a source with the reading position, for messages.
 
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 
 use super::SourceError;
 
-/// What is held in memory for one record at most. What is longer is passed over, as far as it can be a record.
+/// Greatest size of a record in memory, in bytes. A longer one is skipped, as far as it can be a record.
 pub(super) const LONGEST_RECORD: usize = 16 * 1024 * 1024;
 
-/// A quote or a bracket that is never closed ends reading here, in lengths of the longest record.
+/// Number of greatest records that are skipped before a quote or bracket that never closes ends reading.
 const PASSED_OVER: u64 = 8;
 
-/// What [`Text::read_line`] found.
+/// The result of [`Text::read_line`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     Line,
-    /// One of this many bytes, of which none are there.
+    /// A line of this many bytes, none of which were kept.
     TooLong(u64),
     Nothing,
 }
@@ -38,7 +38,7 @@ impl Text {
         self.line
     }
 
-    /// Some of the bytes that come next; none at the end.
+    /// Some of the next bytes; none at the end.
     pub(super) fn fill(&mut self) -> Result<&[u8], SourceError> {
         while let Err(error) = self.reader.fill_buf() {
             if error.kind() != io::ErrorKind::Interrupted {
@@ -49,14 +49,14 @@ impl Text {
         self.reader.fill_buf().map_err(|error| SourceError::Read { name: name.to_string(), line, byte, error })
     }
 
-    /// Moves past `n` bytes of what [`Self::fill`] returned, which held `newlines` of them.
+    /// Moves past `n` bytes that [`Self::fill`] returned, with `newlines` among them.
     pub(super) fn consume(&mut self, n: usize, newlines: u64) {
         self.reader.consume(n);
         self.byte += n as u64;
         self.line += newlines;
     }
 
-    /// What one record has room for.
+    /// Greatest size of a record.
     pub(super) fn longest(&self) -> usize {
         self.longest
     }
@@ -79,7 +79,7 @@ impl Text {
         Ok(if n > 0 { Found::Line } else { Found::Nothing })
     }
 
-    /// Reads past the rest of a line of which `length` bytes were read: how long all of it is.
+    /// Skips the rest of a line of which `length` bytes were read; returns the length of the whole line.
     fn pass_line(&mut self, mut length: u64) -> Result<u64, SourceError> {
         loop {
             let bytes = self.fill()?;
@@ -96,7 +96,7 @@ impl Text {
         }
     }
 
-    /// Refuses to pass over more of a record of `length` bytes so far that began at `line`.
+    /// Refuses to skip more of a record that began at `line` and has `length` bytes so far.
     pub(super) fn check_passed(&self, length: u64, line: u64) -> Result<(), SourceError> {
         if length / PASSED_OVER <= self.longest as u64 {
             return Ok(());
@@ -129,7 +129,7 @@ impl Text {
     }
 }
 
-/// Newlines among `bytes`.
+/// Number of newlines in `bytes`.
 pub(super) fn newlines(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|&&byte| byte == b'\n').count() as u64
 }

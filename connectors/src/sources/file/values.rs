@@ -1,7 +1,7 @@
 //! The elements of a JSON array, each found by its brackets and quotes alone.
 //!
-//! A value is not parsed: numbers and strings keep their bytes, and a value that is not JSON is passed on to become
-//! a dead letter. White space between its tokens goes, so that a pretty-printed value becomes one line.
+//! A value is not parsed: numbers and strings keep their bytes, and a value that is not JSON is passed on to become a
+//! dead letter. White space between its tokens is dropped, so that a pretty-printed value becomes one line.
 
 use super::{
     Raw, SourceError,
@@ -90,7 +90,7 @@ impl Values {
     }
 }
 
-/// A value as far as it was read.
+/// The part of a value read so far.
 #[derive(Debug, Default)]
 pub(super) struct Value {
     /// Its bytes; none once it is longer than `longest`.
@@ -109,7 +109,7 @@ impl Value {
         Self { longest, ..Self::default() }
     }
 
-    /// Takes bytes until the value ends: how many, and whether it did.
+    /// Reads bytes until the value ends; returns their number, and whether it did.
     pub(super) fn take(&mut self, bytes: &[u8]) -> (usize, bool) {
         for (i, &byte) in bytes.iter().enumerate() {
             if self.in_string {
@@ -151,7 +151,7 @@ impl Value {
             self.blank_before = true;
             return;
         }
-        // Two words must not grow together: what was no JSON has to stay so.
+        // Two words must not be joined: invalid JSON has to stay invalid.
         if self.blank_before && self.length > 0 && is_word(byte) && is_word(self.last) {
             self.push(b' ');
         }

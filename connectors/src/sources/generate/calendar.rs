@@ -32,7 +32,7 @@ pub(super) fn hour(ms: i64) -> usize {
     (ms.rem_euclid(DAY_MS) / HOUR_MS) as usize
 }
 
-/// What clocks in New York show at `utc_ms`, as if it were UTC.
+/// The local time in New York at `utc_ms`, as if it were UTC.
 pub(super) fn new_york_ms(utc_ms: i64) -> i64 {
     let utc = DateTime::from_timestamp_millis(utc_ms).unwrap_or_default().naive_utc();
     let ahead = New_York.offset_from_utc_datetime(&utc).fix().local_minus_utc();

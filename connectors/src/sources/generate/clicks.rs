@@ -7,20 +7,20 @@ use super::random::{self, Random, Weighted};
 
 const USERS: u64 = 100_000;
 const PAGES: u64 = 1_000;
-/// Pages that are no product: they come first, being the most visited.
+/// Pages that are no product; they come first, because they are the most visited.
 const OTHER_PAGES: &[&str] = &["/", "/search", "/cart", "/checkout", "/login", "/help"];
-/// The mean step between events is 4.5 ms: about 220 a second.
+/// Steps between events are below this, in milliseconds: 4.5 ms on average, about 220 events a second.
 const STEP_MS: u64 = 10;
 const SESSION_GAP_MS: i64 = 30 * MINUTE_MS;
 
-/// Countries by how many users they have, most first.
+/// Countries by their number of users, most first.
 const COUNTRIES: &[&str] = &[
     "US", "DE", "GB", "FR", "IN", "BR", "JP", "CA", "IT", "ES", "NL", "PL", "MX", "AU", "TR", "SE", "CH", "AT", "BE",
     "KR", "ID", "AR", "PT", "CZ", "DK", "NO", "FI", "IE", "GR", "RO", "HU", "ZA", "NG", "EG", "UA", "VN", "TH", "MY",
     "CL", "NZ",
 ];
 
-/// Quantiles of the time to answer, in milliseconds.
+/// Quantiles of the response time, in milliseconds.
 const ANSWER_MS: &[u64] = &[4, 16, 23, 29, 35, 41, 48, 56, 65, 75, 87, 102, 122, 151, 200, 310, 9_000];
 
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) struct Clicks {
     sessions: Vec<Session>,
 }
 
-/// The session that a user is in.
+/// The present session of a user.
 #[derive(Debug, Clone, Copy)]
 struct Session {
     id: u64,
@@ -85,7 +85,7 @@ impl Clicks {
         out.push(b'}');
     }
 
-    /// The user's session, a new one after a break and now and then.
+    /// The user's session; a new one after a break and now and then.
     fn session(&mut self, user: u64, random: &mut Random) -> u64 {
         let session = &mut self.sessions[user as usize];
         let new = self.now_ms.saturating_sub(session.last_ms) > SESSION_GAP_MS || random.one_in(64);
@@ -97,7 +97,7 @@ impl Clicks {
     }
 }
 
-/// Weights that fall off as one over the rank, from the rank `flat` on.
+/// Weights inversely proportional to the rank, from the rank `flat` on.
 fn zipf(n: u64, flat: u64) -> Weighted {
     Weighted::new((0..n).map(|rank| (1 << 32) / (rank + flat)))
 }

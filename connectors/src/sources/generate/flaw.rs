@@ -1,4 +1,4 @@
-//! The ways in which a record is broken. None of them decodes.
+//! The flaws of broken records. None of them decodes.
 
 use super::random::Random;
 
@@ -6,9 +6,9 @@ use super::random::Random;
 pub(super) enum Flaw {
     /// The line ends early.
     CutOff,
-    /// A number's field holds a word.
+    /// The field of a number contains a word.
     WrongType,
-    /// A number is written as JSON does not allow.
+    /// A number is written in a form that JSON does not allow.
     BadNumber,
     /// An error page instead of a record.
     Markup,
@@ -21,7 +21,7 @@ impl Flaw {
         random.pick(&[Self::CutOff, Self::WrongType, Self::BadNumber, Self::Markup, Self::Empty])
     }
 
-    /// What stands in a field in place of its number; the writer of the record asks.
+    /// The text in place of a field's number; the writer of the record asks.
     pub(super) fn number(flaw: Option<Self>) -> Option<&'static [u8]> {
         match flaw? {
             Self::WrongType => Some(b"\"abc\""),

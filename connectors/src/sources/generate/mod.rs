@@ -1,8 +1,8 @@
-//! Made-up but realistic records, to try Dovetail without data of one's own.
+//! Generated, realistic records, to try Dovetail without data of one's own.
 //!
-//! The same kind and options give the same bytes on every machine: only integer arithmetic decides what is written,
-//! because the last digit of a logarithm differs between platforms. What is late and what is broken is drawn apart
-//! from the rest, so that records are otherwise the same with and without.
+//! The same kind and options give the same bytes on every machine: only integer arithmetic decides the content, because
+//! the last digit of a logarithm differs between platforms. Late and broken records are drawn apart from the rest, so
+//! that the other records are the same with and without them.
 
 use dovetail_core::clock::Clock;
 
@@ -22,28 +22,29 @@ use nyc311::Nyc311;
 use random::{Random, Share};
 use weather::Weather;
 
-/// 2026-03-01T00:00:00Z: where a feed begins unless told otherwise.
+/// 2026-03-01T00:00:00Z: the default time of the first event.
 pub const DEFAULT_START_MS: i64 = 1_772_323_200_000;
 
-/// How late a late record is, from half a minute to three days, most by minutes.
+/// Lateness of late records in milliseconds, from half a minute to three days, mostly minutes.
 const LATENESS_MS: &[u64] = &[30_000, 60_000, 120_000, 240_000, 480_000, 1_200_000, 3_600_000, 14_400_000, 259_200_000];
 
-/// What is generated; each has its pipeline in `data/`.
+/// The kind of generated records; each has its pipeline in `data/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Service requests of a city, as NYC's open-data API writes them: every value a string, about 1 kB.
     Nyc311,
     /// Page views of a shop, six fields, about 115 bytes.
     Clicks,
-    /// One reading a minute and city.
+    /// One reading per minute and city.
     Weather,
 }
 
+/// Options of generation; equal options give equal records.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenerateOptions {
-    /// How many records.
+    /// Number of records.
     pub events: u64,
-    /// Another seed, another feed.
+    /// Seed of the random numbers.
     pub seed: u64,
     /// The share of records, from 0 to 1, whose event time lies minutes to days before their neighbours'.
     pub late: f64,
@@ -54,13 +55,13 @@ pub struct GenerateOptions {
 }
 
 impl GenerateOptions {
-    /// A feed that begins at the clock's time, for a demonstration that looks live.
+    /// The same from the clock's time on, for a demonstration that looks live.
     pub fn starting_now(self, clock: &Clock) -> Self {
         Self { start_ms: Some(clock.now_ms()), ..self }
     }
 }
 
-/// The lines of a feed. As an iterator it returns each as its own bytes; [`Self::write_next`] reuses a buffer.
+/// A generator of lines. As an iterator it returns each as its own bytes; [`Self::write_next`] reuses a buffer.
 #[derive(Debug)]
 pub struct Generator {
     feed: Feed,
@@ -79,7 +80,7 @@ enum Feed {
     Weather(Weather),
 }
 
-/// A feed of `kind`.
+/// Makes a generator of `kind`.
 pub fn generate(kind: Kind, options: &GenerateOptions) -> Generator {
     let start_ms = options.start_ms.unwrap_or(DEFAULT_START_MS);
     let feed = match kind {
@@ -99,7 +100,7 @@ pub fn generate(kind: Kind, options: &GenerateOptions) -> Generator {
 }
 
 impl Generator {
-    /// Replaces `line` with the next record, without a newline; false when there is none left.
+    /// Replaces `line` by the next record, without a newline; false after the last one.
     pub fn write_next(&mut self, line: &mut Vec<u8>) -> bool {
         line.clear();
         if self.left == 0 {

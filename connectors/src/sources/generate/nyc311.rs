@@ -1,5 +1,5 @@
-//! Service requests of a city, written as NYC's open-data API writes them: all values are strings, fields without a
-//! value are left out, times are local and name no zone.
+//! Service requests of a city in the form of NYC's open-data API: all values are strings, fields without a value are
+//! left out, times are local and without a zone.
 
 use super::calendar::{self, HOUR_MS, MINUTE_MS, SECOND_MS};
 use super::flaw::Flaw;
@@ -11,7 +11,7 @@ use tables::{AGENCIES, BOROUGHS, Borough, COMPLAINTS, Complaint};
 
 const FIRST_KEY: u64 = 64_000_000;
 
-/// How busy each hour of the day is; the sum is 153.
+/// Activity of each hour of the day; the sum is 153.
 const HOURS: [u64; 24] = [4, 3, 2, 1, 1, 2, 3, 5, 8, 10, 10, 10, 9, 9, 9, 8, 8, 7, 7, 7, 8, 9, 8, 5];
 const HOURS_SUM: u64 = 153;
 /// About 9,000 requests a day.
@@ -45,12 +45,12 @@ pub(super) struct Nyc311 {
     now_ms: i64,
     key: u64,
     complaints: Weighted,
-    /// Boroughs by requests, and by requests about rented homes.
+    /// Boroughs weighted by requests, and by requests about rented homes.
     boroughs: Weighted,
     rentals: Weighted,
 }
 
-/// One request, decided before it is written.
+/// One request, before it is written.
 struct Request {
     complaint: &'static Complaint,
     borough: &'static Borough,
@@ -88,7 +88,7 @@ impl Nyc311 {
         out.push(b'}');
     }
 
-    /// To the next request: a longer step at night.
+    /// Moves to the next request: a longer step at night.
     fn advance(&mut self, random: &mut Random) {
         let hour = calendar::hour(calendar::new_york_ms(self.now_ms));
         let mean_ms = MEAN_GAP_MS * HOURS_SUM / 24 / HOURS[hour];
@@ -112,8 +112,8 @@ impl Nyc311 {
 }
 
 impl Complaint {
-    /// How long until the request is closed; none for the one in eight that stays open. A few are closed before they
-    /// were created, as in the city's own data.
+    /// Time until the request is closed; none for the one in eight that stays open. A few are closed before they were
+    /// created, as in the city's own data.
     fn closes(&self, random: &mut Random) -> Option<i64> {
         let after_ms = random.quantile(self.closes_minutes) as i64 * MINUTE_MS + random.below(60) as i64 * SECOND_MS;
         match random.below(1_000) {
@@ -184,7 +184,7 @@ impl Request {
         }
     }
 
-    /// Where it is; left out now and then, and always where the borough is not known.
+    /// Writes the location; left out now and then, and always where the borough is not known.
     fn write_point(&self, random: &mut Random, flaw: Option<Flaw>, out: &mut Vec<u8>) {
         let latitude = self.borough.latitude.map(|(low, high)| low + random.below(high - low));
         let longitude = self.borough.longitude.map(|(low, high)| low + random.below(high - low));

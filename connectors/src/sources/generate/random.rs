@@ -1,5 +1,5 @@
-//! Randomness that is the same everywhere: SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
-//! generators", 2014) and distributions given as tables of integers.
+//! Reproducible random numbers: SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
+//! 2014) and distributions given as tables of integers.
 
 /// A stream of random numbers.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ impl Random {
         mix(self.0)
     }
 
-    /// A number below `n`, each as likely.
+    /// A uniform number below `n`.
     pub(super) fn below(&mut self, n: u64) -> u64 {
         ((u128::from(self.next()) * u128::from(n)) >> 64) as u64
     }
@@ -33,8 +33,8 @@ impl Random {
         items[self.below(items.len() as u64) as usize]
     }
 
-    /// A number from the distribution whose quantiles, evenly spaced, are `table`. Between two it is even; in the
-    /// last step, the tail, most are small.
+    /// A number from the distribution with the evenly spaced quantiles of `table`. Between two quantiles it is uniform;
+    /// in the last step, the tail, most are small.
     pub(super) fn quantile(&mut self, table: &[u64]) -> u64 {
         let steps = table.len() as u64 - 1;
         let step = self.below(steps);
@@ -64,10 +64,10 @@ impl Share {
     }
 }
 
-/// Picks indices by weight, at the same cost however many there are: Walker's alias method (1977).
+/// Picks indices by weight in constant time: Walker's alias method (1977).
 #[derive(Debug, Clone)]
 pub(super) struct Weighted {
-    /// Out of 2^32, how often a column gives its own index; otherwise it gives its alias.
+    /// The probability of a column's own index, out of 2^32; otherwise it gives its alias.
     own: Vec<u64>,
     alias: Vec<u32>,
 }
@@ -95,7 +95,7 @@ impl Weighted {
         Self { own, alias }
     }
 
-    /// The same for the same `x`, which must be random in all its bits.
+    /// The index for `x`, which must be random in all its bits; the same for the same `x`.
     pub(super) fn at(&self, x: u64) -> usize {
         let column = (((x >> 32) * self.own.len() as u64) >> 32) as usize;
         if (x & 0xffff_ffff) < self.own[column] { column } else { self.alias[column] as usize }

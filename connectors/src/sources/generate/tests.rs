@@ -38,7 +38,7 @@ fn event_time(kind: Kind, object: &Value) -> &str {
     object[field].as_str().unwrap()
 }
 
-/// How often each value of `field` comes, most first; absent is `null`.
+/// Occurrences of each value of `field`, most first; absent is `null`.
 fn counts(objects: &[Value], field: &str) -> Vec<(String, usize)> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     objects.iter().for_each(|object| *counts.entry(object[field].to_string()).or_default() += 1);

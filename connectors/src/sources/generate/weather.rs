@@ -1,11 +1,11 @@
-//! A reading a minute and city, in the format of a topic `weather`: numbers with many digits, a time with an offset,
+//! A reading per minute and city, in the format of a topic `weather`: numbers with many digits, a time with an offset,
 //! city names with a blank and with letters that are not ASCII.
 
 use super::calendar::{self, MINUTE_MS};
 use super::flaw::Flaw;
 use super::random::Random;
 
-/// Name, number, and how warm an average day is, in millionths of a degree.
+/// Name, number, and mean temperature of an average day, in millionths of a degree.
 const CITIES: &[(&str, u64, i64)] = &[
     ("Porto", 101, 14_500_000),
     ("Bad Ischl", 102, 6_200_000),
@@ -21,7 +21,7 @@ const CITIES: &[(&str, u64, i64)] = &[
     ("Alcalá de Henares", 112, 12_800_000),
 ];
 
-/// How far each hour is from the day's average, in millionths of a degree.
+/// Difference of each hour from the day's average, in millionths of a degree.
 const HOURS: [i64; 24] = [
     -3_100_000, -3_500_000, -3_900_000, -4_200_000, -4_400_000, -4_300_000, -3_600_000, -2_400_000, -900_000, 700_000,
     2_200_000, 3_400_000, 4_300_000, 4_800_000, 4_900_000, 4_500_000, 3_700_000, 2_600_000, 1_400_000, 300_000,
@@ -32,7 +32,7 @@ const HOURS: [i64; 24] = [
 pub(super) struct Weather {
     start_ms: i64,
     written: u64,
-    /// How far each city is from its usual course.
+    /// Deviation of each city from its usual course.
     drift: Vec<i64>,
 }
 
@@ -75,7 +75,7 @@ impl Weather {
         out.push(b'}');
     }
 
-    /// A random walk that is drawn back to nothing, with a half-life of about six hours.
+    /// A random walk that is drawn back to zero, with a half-life of about six hours.
     fn wander(&mut self, city: usize, random: &mut Random) -> i64 {
         let step = random.below(200_001) as i64 - 100_000;
         self.drift[city] += step - self.drift[city] / 512;
@@ -83,7 +83,7 @@ impl Weather {
     }
 }
 
-/// Between two hours the course is a straight line.
+/// The course by the hour, linear between two hours.
 fn of_hour(ms: i64) -> i64 {
     let hour = calendar::hour(ms);
     let into_ms = ms.rem_euclid(calendar::HOUR_MS);

@@ -29,7 +29,7 @@ async fn one_holds_a_lease_until_it_gives_no_sign_of_life(place: Place) {
     assert_eq!(holder(&catalog).await.as_deref(), Some("b"), "it was not a's to give up");
     other.give_up_lease(NAME, "b").await.unwrap();
     assert_eq!(catalog.hold_lease(NAME, "a", LONG_LEASE).await.unwrap().epoch, 3);
-    // Who had lost it in between has another term.
+    // A holder that had lost the lease in between has another term.
     expire(&catalog, "leases").await;
     assert_eq!(catalog.hold_lease(NAME, "a", LONG_LEASE).await.unwrap().epoch, 4);
 }

@@ -113,7 +113,7 @@ fn paths_of(segment: &Segment) -> Vec<String> {
     segment.paths().map(str::to_owned).collect()
 }
 
-/// Announces the segment's objects and records it, as a lander does that has put them.
+/// Stages the segment's objects and records it, as a segment writer does that has put them.
 async fn land(catalog: &Catalog, segment: &Segment) -> Result<(), CatalogError> {
     stage(catalog, paths_of(segment)).await;
     catalog.record_segment(segment).await
@@ -148,12 +148,12 @@ async fn paths(catalog: &Catalog, state: ObjectState) -> Vec<String> {
     objects.into_iter().filter(|object| object.state == state).map(|object| object.path).collect()
 }
 
-/// What segments and kept generations name.
+/// The objects that segments and kept generations name.
 async fn recorded(catalog: &Catalog) -> Vec<String> {
     catalog.ledger().await.unwrap().1.into_iter().collect()
 }
 
-/// As if whoever has a lease of this kind had given no sign of life for as long as it lasts.
+/// Lets the leases of this kind pass, as if their holders had not renewed them.
 async fn expire(catalog: &Catalog, table: &'static str) {
     execute(
         catalog,
@@ -242,7 +242,7 @@ fn drift_of(run_id: i64, name: &str, drift: f64, detail: &str) -> Drift {
     Drift { run_id, generation: Generation(1), view, drift, compared_rows: 7, detail }
 }
 
-/// Whoever comes first and however often: what was found is not lost.
+/// In any order and with repetitions, a comparison is not lost.
 async fn the_largest_drift_stays_and_a_comparison_is_never_undone(place: Place) {
     let catalog = place.open().await;
     let rival = place.open().await;

@@ -102,7 +102,7 @@ async fn what_a_writer_gives_up_is_garbage_unless_it_is_recorded(place: Place) {
     ] {
         execute(&catalog, end).await;
         catalog.give_up(&["b"]).await.unwrap();
-        // Whoever deleted it before has nothing to say any more.
+        // A process that deleted it before changes nothing any more.
         catalog.deleted(&["b".to_owned()]).await.unwrap();
         catalog.forget_deleted(&["b".to_owned()]).await.unwrap();
         assert!(paths(&catalog, ObjectState::Garbage).await.contains(&"b".to_owned()), "{end}");

@@ -1,4 +1,4 @@
-//! Where a test's catalog lies: each has a place of its own.
+//! The place of a test's catalog, separate for each test.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! Whatever landers and compactors do, segments and gaps lie end to end from the first offset to the next one.
+//! Whatever segment writers and compactors do, segments and gaps lie end to end from the first offset to the next one.
 
 use proptest::prelude::*;
 

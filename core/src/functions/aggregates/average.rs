@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 
 use super::refuse_distinct;
 
-/// The mean of instants is one; all else is averaged by `inner`.
+/// `avg`: instants have an instant as their mean; all other types go to `inner`.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Average {
     inner: Arc<AggregateUDF>,
@@ -34,7 +34,7 @@ fn is_time(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64)
 }
 
-/// A date's mean may lie within a day.
+/// The type of the mean: that of dates is a timestamp, because it may lie within a day.
 fn mean(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Date32 | DataType::Date64 => DataType::Timestamp(TimeUnit::Microsecond, None),
@@ -138,7 +138,7 @@ impl AggregateUDFImpl for Average {
 
 const SUM: DataType = DataType::Decimal128(38, 0);
 
-/// Exact: 2^63 values of 64 bits fit 127.
+/// Exact sums: 2^63 values of 64 bits fit 127 bits.
 #[derive(Debug)]
 struct Instants {
     data_type: DataType,

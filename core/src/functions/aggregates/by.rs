@@ -13,8 +13,8 @@ use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatil
 
 use super::{canonical, refuse_distinct};
 
-/// Rows in which either is null do not count. Of rows with the same `y`, `max_by` takes the greatest `x` and `min_by`
-/// the least, so that it does not matter who comes first.
+/// `max_by` or `min_by`. Rows in which either argument is null do not count. Of rows with the same `y`, `max_by` takes
+/// the greatest `x` and `min_by` the least, so the order of rows does not matter.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct By {
     is_greatest: bool,

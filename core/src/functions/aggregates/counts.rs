@@ -1,4 +1,4 @@
-//! `mode` and `histogram`: how often each value came.
+//! `mode` and `histogram`, by the number of occurrences of each value.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ impl AggregateUDFImpl for Counts {
     }
 }
 
-/// Of a [`Tally`].
+/// The state fields of a [`Tally`].
 pub(super) fn state_fields(name: &str, value: &DataType) -> Vec<FieldRef> {
     let list = |part: &str, of: &DataType| {
         Arc::new(Field::new_list(format_state_name(name, part), Field::new_list_field(of.clone(), true), true))
@@ -77,17 +77,17 @@ pub(super) fn state_fields(name: &str, value: &DataType) -> Vec<FieldRef> {
     vec![list("values", value), list("counts", &DataType::Int64)]
 }
 
-/// How often each value came.
+/// The number of occurrences of each value.
 #[derive(Debug)]
 pub(super) struct Tally {
     value: DataType,
     converter: RowConverter,
-    /// By the value's sort key.
+    /// Occurrences by the value's sort key.
     pub(super) counts: HashMap<Box<[u8]>, i64>,
     bytes: usize,
 }
 
-/// What an entry takes besides its key.
+/// Bytes of an entry besides its key.
 const ENTRY: usize = 48;
 
 impl Tally {
@@ -96,7 +96,7 @@ impl Tally {
         Ok(Self { value: value.clone(), converter, counts: HashMap::new(), bytes: 0 })
     }
 
-    /// Counts the values that are not null, each as often as `times` says of its row.
+    /// Counts the values that are not null; `times` gives the weight of a row.
     pub(super) fn add(&mut self, values: &ArrayRef, times: impl Fn(usize) -> i64) -> Result<()> {
         let values = canonical(values);
         let keys = self.converter.convert_columns(&[Arc::clone(&values)])?;
@@ -116,7 +116,7 @@ impl Tally {
         Ok(())
     }
 
-    /// Keeps those that `keep` returns true for.
+    /// Keeps the entries for which `keep` returns true.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&mut i64) -> bool) {
         let bytes = &mut self.bytes;
         self.counts.retain(|key, count| {
@@ -132,7 +132,7 @@ impl Tally {
         self.bytes + self.converter.size() + self.counts.capacity() * size_of::<(Box<[u8]>, i64)>()
     }
 
-    /// Values and counts of a state, or of an answer.
+    /// Adds the values and counts of a state.
     pub(super) fn merge(&mut self, values: &ArrayRef, counts: &ArrayRef) -> Result<()> {
         let (values, counts) = (values.as_list::<i32>(), counts.as_list::<i32>());
         for row in (0..values.len()).filter(|&row| values.is_valid(row)) {
@@ -153,7 +153,7 @@ impl Tally {
         Ok(vec![list(values), list(Arc::new(counts))])
     }
 
-    /// In the order of the values.
+    /// The entries in the order of their values.
     pub(super) fn sorted(&self) -> Vec<(&[u8], i64)> {
         let mut all: Vec<(&[u8], i64)> = self.counts.iter().map(|(key, count)| (key.as_ref(), *count)).collect();
         all.sort_unstable();

@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
 
 use super::bits;
 
-/// Floats are counted by their bits, of which each number has one pattern.
+/// `approx_distinct`. Floats are counted by their bits, of which each number has one pattern.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Distinct {
     has_bounds: bool,

@@ -32,7 +32,7 @@ use datafusion::logical_expr::AggregateUDF;
 use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::physical_expr::expressions::Literal;
 
-/// Registers them; `avg` over the one that is there.
+/// Registers these aggregates; `avg` replaces the one that is registered.
 pub fn register(context: &SessionContext) {
     let avg = context.state().aggregate_functions().get("avg").cloned();
     if let Some(avg) = avg {
@@ -53,7 +53,7 @@ pub fn is_sketch(function: &str) -> bool {
     matches!(function, "approx_top_k" | "approx_percentile_bounds")
 }
 
-/// One bit pattern for each number: there are many NaNs, and two zeros.
+/// Floats with one bit pattern for each number: IEEE 754 has many NaNs, and two zeros.
 fn canonical(values: &ArrayRef) -> ArrayRef {
     match values.data_type() {
         DataType::Float64 => {
@@ -68,7 +68,7 @@ fn canonical(values: &ArrayRef) -> ArrayRef {
     }
 }
 
-/// The bits of floats as whole numbers; everything else as it is.
+/// The bits of floats as integers; other columns stay as they are.
 fn bits(values: &ArrayRef) -> ArrayRef {
     let values = canonical(values);
     match values.data_type() {
@@ -82,12 +82,12 @@ fn bits(values: &ArrayRef) -> ArrayRef {
     }
 }
 
-/// The constant that an argument has to be.
+/// The value of an argument that has to be a constant.
 fn constant(args: &AccumulatorArgs<'_>, argument: usize) -> Option<ScalarValue> {
     args.exprs.get(argument)?.downcast_ref::<Literal>().map(|literal| literal.value().clone())
 }
 
-/// Refuses what these functions would ignore.
+/// Refuses DISTINCT, which these functions would ignore.
 fn refuse_distinct(args: &AccumulatorArgs<'_>) -> Result<()> {
     match args.is_distinct {
         true => plan_err!("`{}` does not take DISTINCT", args.name),

@@ -25,10 +25,10 @@ impl Percentile {
     }
 }
 
-/// Centroids of a digest.
+/// Number of centroids of a digest.
 const CENTROIDS: usize = 100;
-/// How far off the rank of an answer may be, in the middle. A digest of 100 centroids errs by about one of them; merged
-/// ones by somewhat more.
+/// Greatest error of an answer's rank, in the middle of the distribution. A digest of 100 centroids errs by about one
+/// centroid; merged digests by somewhat more.
 const RANK_ERROR: f64 = 0.02;
 
 /// `{lower, estimate, upper}`.

@@ -1,9 +1,9 @@
 //! `approx_top_k`: the most frequent values, by the sketch of Misra and Gries, which merges as Agarwal et al. describe
 //! ("Mergeable Summaries", 2012): of more counters than there may be, the greatest that is too many is taken off all.
 //!
-//! A value came at least as often as its counter says, and at most so many times more as was taken off, which is less
-//! than the number of values by that of the counters. As long as there were not more different values than counters
-//! nothing was taken off: then the counts are exact, and do not depend on who was merged with whom.
+//! A value occurred at least as often as its counter says, and at most so many times more as was subtracted in all,
+//! which is less than the number of values divided by the number of counters. While there are no more different values
+//! than counters nothing is subtracted: then the counts are exact, and do not depend on the order of merging.
 
 use std::sync::Arc;
 
@@ -28,13 +28,13 @@ impl Top {
     }
 }
 
-/// Most values that can be asked for.
+/// Greatest number of values in an answer.
 const K_MAX: usize = 10_000;
-/// Counters for each value that is asked for, and at least.
+/// Counters per value of the answer; the least number of counters too.
 const COUNTERS: usize = 16;
 const LEAST_COUNTERS: usize = 1024;
 
-/// `{value, least, most}`: how often it came at least and at most.
+/// `{value, least, most}`, with the least and greatest number of occurrences.
 fn item(value: &DataType) -> Fields {
     let count = |name| Field::new(name, DataType::Int64, true);
     vec![Field::new("value", value.clone(), true), count("least"), count("most")].into()
@@ -96,14 +96,14 @@ impl Heaviest {
         (self.k * COUNTERS).max(LEAST_COUNTERS)
     }
 
-    /// Leaves at most so many counters as there may be, if there are more than `most`.
+    /// Reduces the counters to the permitted number if there are more than `most`.
     fn reduce(&mut self, most: usize) {
         let counters = self.counters();
         if self.tally.counts.len() <= most {
             return;
         }
         let mut counts: Vec<i64> = self.tally.counts.values().copied().collect();
-        // The greatest of those that are too many.
+        // The greatest counter of those that are too many.
         let (_, &mut too_many, _) = counts.select_nth_unstable_by(counters, |a, b| b.cmp(a));
         self.tally.retain(|count| {
             *count -= too_many;
@@ -113,7 +113,7 @@ impl Heaviest {
     }
 }
 
-/// Rows that are counted before it is looked whether there are too many counters.
+/// Rows counted between two checks of the number of counters.
 const ROWS: usize = 1024;
 
 impl Accumulator for Heaviest {

@@ -1,4 +1,4 @@
-//! `||` as a function, so that what it makes is bounded like what functions make.
+//! `||` as a function, so that its result is bounded like those of functions.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-/// Of two strings of the same type.
+/// `||` of two strings of the same type.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Concat {
     signature: Signature,
@@ -27,7 +27,7 @@ impl ScalarUDFImpl for Concat {
         "||"
     }
 
-    /// As the operator's.
+    /// The operator's name.
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
         let names: Vec<String> = args.iter().map(|arg| arg.schema_name().to_string()).collect();
         Ok(names.join(" || "))

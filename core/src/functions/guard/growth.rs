@@ -1,4 +1,4 @@
-//! How large the results of functions get, by their arguments.
+//! Estimates of the size of functions' results, from their arguments.
 
 use arrow::array::{Array, AsArray, Int64Array};
 use arrow::compute::{CastOptions, cast_with_options};
@@ -8,24 +8,24 @@ use datafusion::logical_expr::ColumnarValue;
 
 use super::widths::{Width, elements, total};
 
-/// An estimate of what a call makes, from above.
+/// An upper bound of the result of a call.
 #[derive(Debug)]
 pub(super) enum Growth {
-    /// Too little to be looked at closely.
+    /// A result too small to be estimated further.
     Little,
-    /// Bytes of each row.
+    /// Bytes of the result for each row.
     Rows(Vec<u64>),
-    /// Of each row no more than it is given, for so much work, in about the time that a byte takes.
+    /// Work for each row, in units of about the time that a byte takes; the result is no larger than the arguments.
     Work(Vec<u64>),
 }
 
-/// Below this a call is run as it is.
+/// Calls with a smaller result are run as they are, in bytes.
 const LITTLE: u64 = 4 << 20;
-/// How much longer results of functions get that only arrange what they are given: four bytes of UTF-8 for one, the
-/// offset of each element of a list.
+/// Growth factor of functions that only rearrange their arguments: four bytes of UTF-8 for one, the offset of each
+/// element of a list.
 const ARRANGED: u64 = 5;
 
-/// What calling `function` with `arguments` over `rows` makes.
+/// Estimates the result of calling `function` with `arguments` over `rows` rows.
 pub(super) fn growth(function: &str, arguments: &[ColumnarValue], rows: usize) -> Result<Growth> {
     let arguments = Arguments(arguments);
     let each = |of: &dyn Fn(usize) -> u64| Ok(Growth::Rows((0..rows).map(of).collect()));
@@ -77,7 +77,7 @@ pub(super) fn growth(function: &str, arguments: &[ColumnarValue], rows: usize) -
             let (text, everywhere) = (arguments.width(0)?, arguments.0.len() > 3);
             each(&|row| {
                 let places = if everywhere { text.at(row) + 1 } else { 1 };
-                // `\0` stands for what was found.
+                // `\0` stands for the match.
                 let found = text.at(row).saturating_mul(with.at(row) / 2);
                 let made = text.at(row).saturating_add(places.saturating_mul(with.at(row))).saturating_add(found);
                 made.saturating_add(text.at(row).saturating_mul(pattern.at(row)) / 16)
@@ -122,7 +122,7 @@ pub(super) fn growth(function: &str, arguments: &[ColumnarValue], rows: usize) -
             }
             each(&|row| format.at(row).saturating_mul(24))
         }
-        // Each takes the time of both lengths multiplied.
+        // These take the time of both lengths multiplied.
         "levenshtein" | "btrim" | "ltrim" | "rtrim" | "translate" | "find_in_set" => {
             let other = arguments.width(1)?;
             if matches!(other, Width::Same(_)) && arguments.total(0, rows)?.saturating_mul(other.at(0) + 1) <= LITTLE {
@@ -147,7 +147,7 @@ pub(super) fn growth(function: &str, arguments: &[ColumnarValue], rows: usize) -
 struct Arguments<'a>(&'a [ColumnarValue]);
 
 impl Arguments<'_> {
-    /// Bytes of each value of an argument; none of one that is not given.
+    /// Bytes of each value of an argument; none for a missing argument.
     fn width(self, argument: usize) -> Result<Width> {
         self.0.get(argument).map_or(Ok(Width::Same(0)), Width::of)
     }
@@ -193,7 +193,7 @@ impl Arguments<'_> {
         Ok(bytes.div_ceil(elements.max(1)).max(1))
     }
 
-    /// How often or how many an argument says; less than nothing is nothing.
+    /// The numbers of an argument; negative ones count as 0.
     fn count(self, argument: usize) -> Result<Width> {
         let Some(argument) = self.0.get(argument) else { return Ok(Width::Same(0)) };
         let count = |counts: &Int64Array, row: usize| match counts.is_valid(row) {
@@ -236,7 +236,7 @@ impl Spans {
         })
     }
 
-    /// How many values the series of the row has.
+    /// The number of values in the series of the row.
     fn at(&self, row: usize) -> u64 {
         let of = |values: &[i128]| values.get(row).or(values.first()).copied().unwrap_or(0);
         let (from, to, by) = (of(&self.from), of(&self.to), of(&self.by));

@@ -1,4 +1,4 @@
-//! A function that is run within what it may use.
+//! A function run within its allowance.
 
 use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,23 +26,23 @@ use super::growth::{Growth, growth};
 use super::rule::guarded;
 use super::widths::total_of_array;
 
-/// What a call makes in one piece, unless a single row makes more.
+/// Greatest result of one piece in bytes, unless a single row has more.
 const PIECE: u64 = 4 << 20;
 /// Strings and lists count their bytes and elements in 31 bits.
 const MOST_OF_AN_ARRAY: usize = i32::MAX as usize;
-/// What a call may take of one row where time is what it takes: about a second.
+/// Greatest work of one row where time is the limit: about a second.
 const MOST_WORK: u64 = 1 << 27;
-/// Smaller results are not accounted for.
+/// Smaller results are not accounted for, in bytes.
 const NOTED: usize = 64 << 10;
 
-/// A scalar function, and what it may use.
+/// A scalar function with its allowance.
 #[derive(Debug, Clone)]
 pub struct Guarded {
     pub(super) inner: Arc<ScalarUDF>,
     pub(super) allowance: Arc<dyn Allowance>,
 }
 
-/// It is the same function, whoever allows it to run.
+/// Two guards of the same function are equal, whatever their allowance.
 impl PartialEq for Guarded {
     fn eq(&self, other: &Self) -> bool {
         self.inner == other.inner
@@ -65,7 +65,7 @@ impl Guarded {
         }
     }
 
-    /// Of constants, however many rows there are.
+    /// Runs a call of constants, once for all rows.
     fn once(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let rows = std::mem::replace(&mut args.number_rows, 1);
         let name = self.inner.name();
@@ -84,7 +84,7 @@ impl Guarded {
         if let ColumnarValue::Scalar(scalar) = &result
             && scalar.data_type().primitive_width().is_none()
         {
-            // Whoever reads it as a column has it once for each row.
+            // A reader of the constant as a column has it once for each row.
             let bytes = scalar.size().saturating_sub(size_of::<ScalarValue>());
             self.allowance.made(name, bytes.saturating_mul(rows))?;
         }
@@ -94,7 +94,7 @@ impl Guarded {
     fn take(&self, bytes: usize, value: usize) -> Result<Option<MemoryReservation>> {
         let name = self.inner.name();
         if bytes > MOST_OF_AN_ARRAY {
-            // Where nothing else is short.
+            // Only the allowance can be short here.
             self.allowance.take(name, bytes, value)?;
             return exec_err!("`{name}()` would make {bytes} bytes at once, at most {MOST_OF_AN_ARRAY} fit a column");
         }
@@ -108,7 +108,7 @@ impl Guarded {
         }
     }
 
-    /// So that no piece makes much or takes long. What takes long makes little.
+    /// Runs the call in pieces, so that no piece makes much or takes long. A call that takes long makes little.
     fn in_pieces(&self, args: &ScalarFunctionArgs, growth: &[u64], makes: bool) -> Result<ColumnarValue> {
         let rows = args.number_rows;
         let mut made: Vec<ArrayRef> = vec![];
@@ -150,7 +150,7 @@ impl Guarded {
     }
 }
 
-/// Rows `from..to` of the arguments, copied: not every function minds where a slice begins.
+/// Rows `from..to` of the arguments, copied, because some functions ignore the offset of a slice.
 fn part(args: &ScalarFunctionArgs, from: usize, to: usize) -> Result<ScalarFunctionArgs> {
     let mut args = args.clone();
     if from == 0 && to == args.number_rows {
@@ -167,7 +167,7 @@ fn part(args: &ScalarFunctionArgs, from: usize, to: usize) -> Result<ScalarFunct
     Ok(args)
 }
 
-/// Of the values themselves: views of texts share what they look at.
+/// Bytes of the values themselves; views of texts share their buffers.
 fn bytes_of(array: &ArrayRef) -> usize {
     whole(total_of_array(array)).saturating_add(array.len().saturating_mul(8))
 }
@@ -180,7 +180,7 @@ fn whole(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
-/// PostgreSQL pads to nothing where the length is less than nothing, DataFusion panics.
+/// Raises negative lengths to 0: PostgreSQL pads to nothing there, DataFusion panics.
 fn at_least_nothing(name: &str, args: &mut ScalarFunctionArgs) {
     if !matches!(name, "lpad" | "rpad") {
         return;
@@ -255,7 +255,7 @@ impl ScalarUDFImpl for Guarded {
         }
     }
 
-    /// What a call is simplified to is guarded as well.
+    /// Guards the simplified form of the call as well.
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
         Ok(match self.inner.simplify(args, info)? {
             ExprSimplifyResult::Simplified(expr) => {

@@ -1,11 +1,11 @@
-//! Scalar functions within bounds. What a call can make is estimated from its arguments before it runs, and so large
-//! calls are run piece by piece: between two pieces it is looked whether somebody still waits for the result, and how
-//! much room there is.
+//! Scalar functions within bounds. The result of a call is estimated from its arguments before it runs, and large calls
+//! are run piece by piece: between two pieces the guard checks whether the query is still wanted and how much memory is
+//! left.
 //!
 //! ```text
 //! guard      puts a `Guarded` around every call of a plan, also around `||`, before anything is simplified
 //! guarded    runs a call in pieces, takes room for each, and turns a panic into an error
-//! growth     how large the results of which functions get
+//! growth     how large the results of each function get
 //! widths     bytes of each row of an argument
 //! ```
 
@@ -27,33 +27,35 @@ pub use guarded::{Guarded, unguarded};
 pub use rule::{Guard, guarded};
 pub use widths::{Width, elements};
 
-/// What functions may use while they run.
+/// The resources that functions may use while they run.
 pub trait Allowance: Debug + Send + Sync {
+    /// Checks whether the result is still wanted.
+    ///
     /// # Errors
-    /// Once nobody waits for the result any more.
+    /// When the query was cancelled, or its time is over.
     fn check(&self) -> Result<()>;
 
-    /// Room for `bytes` of what `function` makes, of which the largest value has `value`, until what is returned is
+    /// Reserves `bytes` for a result of `function` whose largest value has `value` bytes, until the reservation is
     /// dropped.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is not enough memory.
     fn take(&self, function: &str, bytes: usize, value: usize) -> Result<Option<MemoryReservation>>;
 
-    /// Notes that `function` made `bytes`, which somebody holds now; of constants, once for each row.
+    /// Accounts for `bytes` that `function` made and that its caller holds now; a constant counts once for each row.
     ///
     /// # Errors
-    /// When there is no room for them.
+    /// When there is not enough memory for them.
     fn made(&self, function: &str, bytes: usize) -> Result<()>;
 }
 
-/// Most bytes that a function may make of one row of a stream. It is the same everywhere, so that which records fail
-/// depends on nothing but the record.
+/// Greatest result of a function for one row of a stream, in bytes. It is the same everywhere, so that the records that
+/// fail depend on nothing but the record.
 pub const MOST_OF_A_ROW: usize = 16 << 20;
-/// Most bytes that a function may make of one batch of a stream's rows.
+/// Greatest result of a function for one batch of a stream's rows, in bytes.
 const MOST_OF_A_BATCH: usize = 256 << 20;
 
-/// What the functions of views may use, while they are planned and while rows are folded.
+/// The allowance of the functions of views, in planning and in folding.
 #[derive(Debug, Clone, Copy)]
 pub struct OfViews;
 

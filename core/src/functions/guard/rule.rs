@@ -1,4 +1,4 @@
-//! Puts guards around all calls of a plan, before anything is simplified.
+//! Guards all calls of a plan, before anything is simplified.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use super::Allowance;
 use super::concat::Concat;
 use super::guarded::{Guarded, call};
 
-/// Lets the functions of a plan run within an [`Allowance`]. It has to be the last rule of the analyzer, which gives
-/// arguments their types.
+/// An analyzer rule that runs the functions of a plan within an [`Allowance`]. It has to be the last one, after the
+/// rules that give arguments their types.
 #[derive(Debug)]
 pub struct Guard(pub Arc<dyn Allowance>);
 
@@ -54,7 +54,7 @@ fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
-/// Functions that optimizer rules know by their implementation. They make nothing that they are not given.
+/// Functions that optimizer rules know by their implementation. Their results are no larger than their arguments.
 fn is_left_alone(function: &ScalarUDF) -> bool {
     matches!(function.name(), "get_field" | "named_struct" | "struct")
 }

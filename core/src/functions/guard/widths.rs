@@ -6,10 +6,12 @@ use datafusion::common::Result;
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::scalar::ScalarValue;
 
-/// How many bytes (or elements) the value of each row has.
+/// Bytes (or elements) of the value of each row.
 #[derive(Debug)]
 pub enum Width {
+    /// The same for every row.
     Same(u64),
+    /// One number per row.
     Each(Vec<u64>),
 }
 
@@ -28,7 +30,7 @@ impl Width {
         })
     }
 
-    /// Bytes of each value; of those that lie in lists, their mean.
+    /// Bytes of each value; values inside lists count by their mean.
     pub fn of_array(array: &ArrayRef) -> Self {
         let (data_type, rows) = (array.data_type(), array.len());
         if let Some(width) = data_type.primitive_width() {
@@ -57,7 +59,7 @@ impl Width {
         }
     }
 
-    /// Of the row's value.
+    /// The number of one row.
     pub fn at(&self, row: usize) -> u64 {
         match self {
             Self::Same(width) => *width,
@@ -65,7 +67,7 @@ impl Width {
         }
     }
 
-    /// Of all `rows` together.
+    /// The sum over all `rows`.
     pub fn total(&self, rows: usize) -> u64 {
         match self {
             Self::Same(width) => width.saturating_mul(rows as u64),
@@ -122,7 +124,7 @@ pub(super) fn total_of_array(array: &ArrayRef) -> u64 {
     }
 }
 
-/// How many elements each list of the array has; one where it is not of lists.
+/// Elements of each list of the array; one for an array of another type.
 pub fn elements(array: &ArrayRef) -> Width {
     match array.data_type() {
         DataType::List(_) => Width::from(array.as_list::<i32>().offsets().lengths()),

@@ -1,4 +1,4 @@
-//! The aggregates as DataFusion plans them: names, types, and which accumulator.
+//! The aggregates as DataFusion plans them: names, types and accumulators.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use super::statistic::{Divisor, Statistic};
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Exactly {
     statistic: Statistic,
-    /// Its names and documentation are kept.
+    /// The aggregate replaced, for its names and documentation.
     original: Arc<AggregateUDF>,
     aliases: Vec<String>,
     signature: Signature,

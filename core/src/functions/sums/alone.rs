@@ -1,4 +1,4 @@
-//! The accumulator for one group: of an aggregate without GROUP BY, and of windows, which also let rows go.
+//! The accumulator for one group: for an aggregate without GROUP BY, and for windows, which also remove rows.
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::compute::filter;
@@ -14,13 +14,13 @@ use super::term::Special;
 #[derive(Debug)]
 pub(super) struct Alone {
     moments: Moments,
-    /// Group of every row: the only one.
+    /// Group of every row, which is the only one.
     groups: Vec<usize>,
-    /// Of a window whose start moves.
+    /// Counts for a window whose start moves.
     sliding: Option<Sliding>,
 }
 
-/// What exact sums do not know: an infinity that was added cannot be taken away from them.
+/// The infinities and NaNs in a window, which cannot be subtracted from a sum.
 #[derive(Debug, Default)]
 struct Sliding {
     rows: u64,
@@ -87,7 +87,7 @@ fn step(count: &mut u64, by: u64, away: bool) {
     *count = if away { count.saturating_sub(by) } else { *count + by };
 }
 
-/// What a row adds that is no number.
+/// The infinity or NaN that a row adds, if any.
 fn special(columns: &[ArrayRef], row: usize) -> Option<Special> {
     let mut floats = columns.iter().filter(|column| *column.data_type() == DataType::Float64);
     floats.find_map(|column| Special::of(column.as_primitive::<Float64Type>().value(row)))

@@ -9,7 +9,7 @@ use super::integers::Integers;
 use super::numbers::Numbers;
 use super::term::{Special, Term};
 
-/// How many bits a float's integer has at most; a product's has twice as many.
+/// Greatest width of a float's integer in bits; a product has twice as many.
 const WIDTH: u32 = f64::MANTISSA_DIGITS;
 
 pub(super) fn each(valid: Option<&NullBuffer>, groups: &[usize], mut change: impl FnMut(usize, usize)) {

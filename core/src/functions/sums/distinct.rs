@@ -19,7 +19,7 @@ use crate::functions::canonical_float::one_of_each;
 pub(super) struct Distinct {
     shape: Shape,
     rows: RowConverter,
-    /// Each value, and how often it is there: a window lets values go.
+    /// Each value with its number of occurrences, since a window removes values again.
     values: HashMap<OwnedRow, u64>,
 }
 

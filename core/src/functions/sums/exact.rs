@@ -16,11 +16,12 @@ pub(super) struct Sums<W> {
     windows: Vec<W>,
     /// The power of two that a window's least bit stands for, or one of the marks below.
     exponents: Vec<i16>,
-    /// Of groups that are marked [`WIDE`]; the window then says which.
+    /// The wide sums of the groups marked [`WIDE`], whose window is the index.
     wide: Vec<Wide>,
 }
 
-/// Nothing was added. It and [`WIDE`] are so low, and the others so high, that no term seems to fit into a window.
+/// Marks a group without values. It and [`WIDE`] are so low, and the other marks so high, that no term seems to fit
+/// into a window.
 const EMPTY: i16 = i16::MIN;
 const WIDE: i16 = i16::MIN + 1;
 const POSITIVE: i16 = i16::MAX;
@@ -185,7 +186,7 @@ impl<W: Window> Sums<W> {
         (WIDE + 1..NAN).contains(&exponent).then(|| stripped(self.windows[group], exponent.into()))
     }
 
-    /// The sums of the groups that `emit_to` names, which are no longer here then.
+    /// Takes out the sums of the groups that `emit_to` names.
     pub(super) fn take(&mut self, emit_to: EmitTo) -> Self {
         if matches!(emit_to, EmitTo::All) {
             return std::mem::take(self);
@@ -313,7 +314,7 @@ fn stripped<W: Window>(window: W, exponent: i32) -> (W, i32) {
     (window.down(zeros), exponent + zeros as i32)
 }
 
-/// Without the bytes at the end that only repeat the sign.
+/// The bytes without those at the end that only repeat the sign.
 fn shortest(bytes: &[u8]) -> &[u8] {
     let mut length = bytes.len();
     while let [.., below, top] = bytes[..length]

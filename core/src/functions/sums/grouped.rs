@@ -45,7 +45,7 @@ impl GroupsAccumulator for Moments {
     }
 }
 
-/// The rows that count: no column is null and the filter is true. `None`: all.
+/// The rows to be added: no column is null and the filter is true. `None` means all.
 pub(super) fn valid(columns: &[ArrayRef], filter: Option<&BooleanArray>) -> Option<NullBuffer> {
     let of_columns = columns.iter().fold(None, |valid: Option<NullBuffer>, column| {
         NullBuffer::union(valid.as_ref(), column.logical_nulls().as_ref())

@@ -28,7 +28,7 @@ impl Integers {
         self.seen[group] = true;
     }
 
-    /// `None` where nothing was added.
+    /// The sum; `None` for a group without values.
     pub(super) fn value(&self, group: usize) -> Option<i128> {
         self.seen[group].then_some(self.sums[group])
     }

@@ -1,4 +1,4 @@
-//! What is kept of the rows of each group: how many they are, and exact sums of their values, squares and products.
+//! The state of each group: the number of rows, and exact sums of their values, squares and products.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use super::whole::{divided, long, rounded, scale, shifted, within};
 #[derive(Debug, Clone)]
 pub(super) struct Shape {
     pub(super) statistic: Statistic,
-    /// As errors call it: the function and its argument.
+    /// Name in errors: the function and its argument.
     pub(super) name: Arc<str>,
     /// Type of its first argument, after coercion.
     pub(super) argument: DataType,
@@ -184,7 +184,7 @@ impl Moments {
         Ok(())
     }
 
-    /// The groups that `emit_to` names, which are no longer here then.
+    /// Takes out the groups that `emit_to` names.
     pub(super) fn take(&mut self, emit_to: EmitTo) -> Self {
         let groups = match emit_to {
             EmitTo::All => self.groups,
@@ -366,7 +366,8 @@ impl Moments {
         }
     }
 
-    /// Sums and averages of infinities are infinite; what is made of squares is not a number then.
+    /// The answer for a group with an infinity or NaN: sums and averages of infinities are infinite, statistics of
+    /// squares are NaN.
     pub(super) fn special(&self, special: Special) -> f64 {
         match self.shape.statistic {
             Statistic::Sum | Statistic::Average | Statistic::AverageX | Statistic::AverageY => special.float(),
@@ -374,7 +375,7 @@ impl Moments {
         }
     }
 
-    /// The exact sums of a group, or the first that is none.
+    /// The exact sums of a group, or the first one that is no finite number.
     fn known(&self, group: usize, n: u64) -> Result<Known, Value> {
         let a = match &self.a {
             Some(First::Exact(sums)) => finite(sums.value(group))?,

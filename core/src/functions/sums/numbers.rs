@@ -38,7 +38,7 @@ impl<'a> Numbers<'a> {
         })
     }
 
-    /// As floats; other columns are cast before they get here.
+    /// The values of a column of floats; other columns are cast before they get here.
     pub(super) fn floats(array: &'a ArrayRef) -> Result<&'a [f64]> {
         match Self::of(array)? {
             Self::Float(values) => Ok(values),

@@ -1,4 +1,4 @@
-//! From an exact value to the nearest float, ties to even.
+//! Rounding of an exact value to the nearest float, ties to even.
 
 const DIGITS: i32 = f64::MANTISSA_DIGITS as i32;
 /// Exponents of the least subnormal and the greatest float's leading bit.

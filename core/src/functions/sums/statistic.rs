@@ -1,11 +1,11 @@
-//! From exact sums to the value that is asked for, as one quotient of exact integers.
+//! Statistics from exact sums, each as one quotient of exact integers.
 
 use num_bigint::{BigInt, Sign};
 
 use super::exact::Exact;
 use super::round::round;
 
-/// What is computed of `a` and `b`; a regression is of `a` (y) on `b` (x).
+/// A statistic of `a` and `b`; a regression is of `a` (y) on `b` (x).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Statistic {
     Sum,
@@ -25,14 +25,14 @@ pub(crate) enum Statistic {
     Sxy,
 }
 
-/// By what a sum of squares is divided: the number of rows, or one less.
+/// The divisor of a sum of squares: the number of rows, or one less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Divisor {
     Population,
     Sample,
 }
 
-/// Which sums a statistic is made of, in the order in which a state has them.
+/// The sums that a statistic needs, in the order in which a state has them.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Needs {
     pub(super) count: bool,
@@ -60,7 +60,7 @@ impl Statistic {
         }
     }
 
-    /// How many columns it reads.
+    /// The number of columns that it reads.
     pub(super) fn columns(self) -> usize {
         match self {
             Self::Sum | Self::Average | Self::Variance(_) | Self::Deviation(_) => 1,
@@ -68,7 +68,7 @@ impl Statistic {
         }
     }
 
-    /// Below so many rows it is null.
+    /// The least number of rows; with fewer it is null.
     pub(super) fn least_rows(self) -> u64 {
         match self {
             Self::Variance(Divisor::Sample) | Self::Deviation(Divisor::Sample) | Self::Covariance(Divisor::Sample) => 2,
@@ -89,7 +89,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// As PostgreSQL defines it, `None` where it says null; the rows must be enough.
+    /// The statistic as PostgreSQL defines it, `None` for null; there must be enough rows.
     pub(super) fn statistic(&self, statistic: Statistic) -> Option<f64> {
         let n = Exact::from(self.n);
         let over_n = |sum: &Exact| quotient(sum, &n);
@@ -147,7 +147,7 @@ impl Known {
         self.ab.times(&Exact::from(self.n)).minus(&self.a.times(&self.b))
     }
 
-    /// What the above are divided by: `n * n` or `n * (n - 1)`.
+    /// The common divisor of the above: `n * n` or `n * (n - 1)`.
     fn pairs(&self, divisor: Divisor) -> Exact {
         let rows = match divisor {
             Divisor::Population => self.n,

@@ -8,7 +8,7 @@ pub(super) struct Term {
     pub(super) exponent: i32,
 }
 
-/// What is no number, and absorbs all numbers: the least upper bound of two is the answer of both.
+/// An infinity or NaN, which absorbs all numbers; the sum of two is their least upper bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Special {
     PositiveInfinity,
@@ -79,7 +79,7 @@ impl Term {
         Self { negative: self.negative != negated, ..self }
     }
 
-    /// How many bits the magnitude has.
+    /// Width of the magnitude in bits.
     #[inline]
     pub(super) fn width(self) -> u32 {
         u128::BITS - self.magnitude.leading_zeros()

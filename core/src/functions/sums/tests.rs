@@ -145,7 +145,7 @@ proptest! {
         let mut shuffled = rows.clone();
         shuffled.sort_by_key(|row| (row.1.to_bits() ^ row.2.to_bits()).wrapping_mul(seed | 1));
         for statistic in ALL {
-            // What does not fit into a float is an error in both, and not what is asked here.
+            // A value beyond a float is an error in both, and not the question here.
             if matches!(statistic, Statistic::Slope | Statistic::Intercept) && rows.iter().any(|row| row.2.abs() > 1e10 || row.2.abs() < 1e-10) {
                 continue;
             }

@@ -5,16 +5,16 @@ use num_bigint::{BigInt, Sign};
 use super::term::Term;
 
 const DIGIT: i32 = 32;
-/// A digit is changed by less than 2^32 at a time, and so stays inside 64 bits for so many times.
+/// A digit changes by less than 2^32 at a time, and so stays inside 64 bits for so many changes.
 const CHANGES: u32 = 1 << 30;
-/// A term of 128 bits, shifted by up to 31, touches so many digits.
+/// Number of digits that a term of 128 bits touches when it is shifted by up to 31 bits.
 const TOUCHED: usize = 5;
 
 /// Digits of 32 bits, least first, in signed words with room for carries.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wide {
     digits: Vec<i64>,
-    /// The first digit stands for `2^(32 * lowest)`.
+    /// Place of the first digit, which stands for `2^(32 * lowest)`.
     lowest: i32,
     changes: u32,
 }
@@ -56,7 +56,7 @@ impl Wide {
         self.digits.capacity() * size_of::<i64>()
     }
 
-    /// Makes room for a term at digit `at`, and says where in `digits` that is.
+    /// Makes room for a term at digit `at`, and returns its index in `digits`.
     fn cover(&mut self, at: i32) -> usize {
         if self.digits.is_empty() {
             self.lowest = at;

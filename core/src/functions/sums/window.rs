@@ -1,4 +1,4 @@
-//! A window: the bits of an exact sum that are there, as one two's complement integer.
+//! A window: the bits of an exact sum that are stored, as one two's complement integer.
 
 use std::fmt::Debug;
 
@@ -11,9 +11,9 @@ pub(super) trait Window: Copy + Default + PartialEq + Debug + Send + Sync + 'sta
     const BITS: u32;
 
     fn of(term: Term) -> Self;
-    /// `None` where the sum does not fit.
+    /// The sum; `None` when it does not fit.
     fn plus(self, other: Self) -> Option<Self>;
-    /// What is shifted out at the top is lost.
+    /// Shifts left; bits shifted out at the top are lost.
     fn up(self, bits: u32) -> Self;
     fn down(self, bits: u32) -> Self;
     /// Zero bits below the least one that is set; of zero: all.
@@ -22,7 +22,7 @@ pub(super) trait Window: Copy + Default + PartialEq + Debug + Send + Sync + 'sta
     fn width(self) -> u32;
     fn to_bytes(self) -> [u8; 32];
     fn from_bytes(bytes: [u8; 32]) -> Self;
-    /// Where it fits into 128 bits.
+    /// The window in 128 bits, when it fits.
     fn narrow(self) -> Option<i128>;
 
     fn is_zero(self) -> bool {

@@ -170,8 +170,9 @@ fn columns() {
          ..>` for the fields you need, or VARCHAR\n\
          p.sql:1:34: in stream `s`: column `b` has type `DATETIME`: it is not supported\n  hint: write TIMESTAMP\n\
          p.sql:1:46: in stream `s`: column `c` has type `MONEY`: it is not supported\n  hint: types are \
-         `BOOLEAN`, `TINYINT`, `SMALLINT`, `INT`, `INTEGER`, `BIGINT`, `REAL`, `FLOAT`, `DOUBLE`, `VARCHAR`, `TEXT`, \
-         `STRING`, `BYTEA`, `DATE` and `TIMESTAMP`",
+         `BOOLEAN`, `TINYINT`, `SMALLINT`, `INT`, `INTEGER`, `BIGINT`, `TINYINT UNSIGNED`, `SMALLINT UNSIGNED`, \
+         `INT UNSIGNED`, `BIGINT UNSIGNED`, `REAL`, `FLOAT`, `DOUBLE`, `DECIMAL`, `VARCHAR`, `TEXT`, `STRING`, \
+         `BYTEA`, `DATE`, `TIME` and `TIMESTAMP`",
     );
     columns(
         "(a BIGNT)",

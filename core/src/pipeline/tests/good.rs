@@ -119,7 +119,7 @@ fn types_are_those_of_datafusion_with_plain_strings() {
     }
 }
 
-/// What stands behind `>>` belongs to the outer type.
+/// The tokens behind `>>` belong to the outer type.
 #[test]
 fn types_that_close_together_are_closed_one_after_the_other() {
     let of = |fields: &[(&str, DataType)]| {

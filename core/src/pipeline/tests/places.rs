@@ -1,4 +1,4 @@
-//! Where errors are: lines and columns through comments, line ends and strings.
+//! Places of errors: lines and columns through comments, line ends and strings.
 
 use std::path::Path;
 

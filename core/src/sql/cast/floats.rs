@@ -1,4 +1,4 @@
-//! Casts to floats: what is beyond the type is an error, and not infinite.
+//! Casts to floats: a value beyond the type is an error, not infinity.
 
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 //! offset or a zone in it says nothing where the type has no zone, and tells the instant where it has one. What is
 //! finer than the type is rounded as [`crate::texts::micros`] says.
 //!
-//! Each text is read by itself: what it means must not depend on the others of its batch.
+//! Each text is read by itself: its meaning must not depend on the other texts of its batch.
 
 use std::sync::Arc;
 
@@ -27,9 +27,9 @@ pub(super) fn read(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
 
 struct Reader {
     unit: TimeUnit,
-    /// Of the type.
+    /// The type's zone.
     zone: Option<Zone>,
-    /// The zone that was named in a text last.
+    /// The zone that a text named last.
     last_named: Option<(String, Zone)>,
 }
 
@@ -65,14 +65,14 @@ fn invalid(text: &str) -> DataFusionError {
     exec_datafusion_err!("invalid input syntax for type timestamp: \"{text}\"")
 }
 
-/// What a text says of a moment.
+/// A timestamp's text, read into its parts.
 #[derive(Debug, PartialEq, Eq)]
 struct Moment<'t> {
-    /// Since 1970 by the clock that is written, as if it were in UTC.
+    /// Seconds since 1970 of the written local time, as if it were UTC.
     seconds: i64,
     /// 0 to 999,999.
     micros: i64,
-    /// What is behind the clock.
+    /// The text behind the time of day.
     rest: &'t str,
 }
 
@@ -85,7 +85,7 @@ enum Written<'t> {
     Garbage,
 }
 
-/// Abbreviations that PostgreSQL knows as offsets, in hours; as zones some of them would have summer times.
+/// Abbreviations that PostgreSQL knows as offsets, in hours; read as zones, some of them would have summer times.
 const ABBREVIATIONS: [(&str, i64); 17] = [
     ("Z", 0),
     ("UTC", 0),
@@ -137,7 +137,7 @@ impl<'t> Moment<'t> {
     }
 }
 
-/// Two digits at most, below `end`.
+/// Reads a number of at most two digits, below `end`.
 fn part(text: &str, end: i64) -> Option<i64> {
     let fits = (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     if fits { text.parse().ok().filter(|part| *part < end) } else { None }
@@ -161,7 +161,7 @@ fn clock_of(text: &str) -> Option<(i64, i64)> {
     (seconds < 86_400 || (seconds == 86_400 && micros == 0)).then_some((seconds, micros))
 }
 
-/// `+02`, `-0530`, `+05:30`, `-04:56:02`, less than sixteen hours.
+/// Reads `+02`, `-0530`, `+05:30`, `-04:56:02`, less than sixteen hours.
 fn offset(text: &str) -> Option<i64> {
     let (sign, digits) = match text.split_at_checked(1)? {
         ("-", digits) => (-1, digits),

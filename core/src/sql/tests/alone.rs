@@ -1,4 +1,4 @@
-//! What a text means, and whether it means anything, does not depend on the texts beside it: batches are cut by chance.
+//! The meaning of a text does not depend on the texts beside it: batches are cut by chance.
 
 use std::sync::Arc;
 

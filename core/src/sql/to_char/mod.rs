@@ -1,4 +1,4 @@
-//! `to_char` with PostgreSQL's templates. One that holds a `%` is a template of `strftime`, as in DataFusion.
+//! `to_char` with PostgreSQL's templates. A template with a `%` is one of `strftime`, as in DataFusion.
 
 mod number;
 mod time;
@@ -26,13 +26,13 @@ pub(super) fn to_char() -> Arc<ScalarUDF> {
 
 #[derive(Debug)]
 struct ToChar {
-    /// For templates with a `%`.
+    /// The function for templates with a `%`.
     of: Arc<ScalarUDF>,
     signature: Signature,
     aliases: Vec<String>,
 }
 
-/// There is one.
+/// All instances are equal.
 impl PartialEq for ToChar {
     fn eq(&self, _other: &Self) -> bool {
         true
@@ -109,7 +109,7 @@ fn text(values: &ArrayRef, templates: &StringArray) -> Result<ArrayRef> {
     Ok(Arc::new(texts))
 }
 
-/// Templates by row, of which the last one is kept parsed: usually there is one.
+/// Templates by row. The last one is kept parsed: usually all rows have the same.
 struct Rows<'a> {
     templates: &'a StringArray,
     last: Option<String>,

@@ -17,7 +17,7 @@ enum Token {
     Text(char),
 }
 
-/// Where `S` stands.
+/// The place of `S`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Anchor {
     None,
@@ -32,7 +32,7 @@ pub(super) struct Template {
     before: usize,
     behind: usize,
     has_point: bool,
-    /// The position of the first and behind the last `0`.
+    /// Positions of the first `0` and behind the last one.
     zeros: Option<(usize, usize)>,
     anchor: Anchor,
     minus: bool,
@@ -94,7 +94,7 @@ impl Template {
                 Token::Nine => parsed.before += 1,
                 Token::Zero => {
                     let first = parsed.zeros.map_or(parsed.before, |(first, _)| first);
-                    // Only a zero before the point makes zeros.
+                    // Only a zero before the point makes leading zeros.
                     let first = if parsed.zeros.is_none() && parsed.has_point { usize::MAX } else { first };
                     match parsed.has_point {
                         true => parsed.behind += 1,
@@ -129,17 +129,17 @@ impl Template {
         Ok(parsed)
     }
 
-    /// A number written out exactly: `-123.45`.
+    /// Formats a number written out exactly: `-123.45`.
     pub(super) fn exact(&self, number: &str) -> String {
         let (sign, digits) = number.strip_prefix('-').map_or(('+', number), |digits| ('-', digits));
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
         let rounded = rounded(whole, fraction, self.behind);
-        // What is rounded to zero has no sign.
+        // A number rounded to zero has no sign.
         let sign = if rounded.bytes().all(|digit| matches!(digit, b'0' | b'.')) { '+' } else { sign };
         self.written(sign, &rounded)
     }
 
-    /// A float, of which fifteen digits are known.
+    /// Formats a float, of which fifteen digits are known.
     pub(super) fn float(&self, number: f64) -> String {
         if !number.is_finite() {
             return self.written(if number < 0.0 { '-' } else { '+' }, &"#".repeat(self.before + 1));
@@ -195,7 +195,7 @@ impl Template {
         writing.out
     }
 
-    /// With `FM`, the last digit that is written.
+    /// Index of the last digit written; for `FM`.
     fn last_relevant(&self, number: &[char], spaces: usize) -> Option<usize> {
         if !self.fill || !self.has_point {
             return None;
@@ -237,9 +237,9 @@ struct Writing<'a> {
     sign_written: bool,
     last_relevant: Option<usize>,
     number: Vec<char>,
-    /// Of the number's next character.
+    /// Index of the number's next character.
     at: usize,
-    /// Of the template's next digit or point.
+    /// Position of the template's next digit or point.
     position: usize,
     in_number: bool,
     count: usize,
@@ -274,7 +274,7 @@ impl Writing<'_> {
         self.template.zeros.map(|(first, _)| first).filter(|first| *first != usize::MAX)
     }
 
-    /// `0.1` in `9.9`: the zero is a space.
+    /// `0.1` in `9.9`: the zero becomes a space.
     fn is_space_before_point(&self) -> bool {
         self.makes_zeros().is_none() && self.at == 0 && self.number.first() == Some(&'0') && self.template.behind != 0
     }
@@ -298,7 +298,7 @@ impl Writing<'_> {
                 (_, _, '+') => self.out.push(' '),
                 (_, _, _) => self.out.push('-'),
             }
-            // Behind the digits it is written at their end.
+            // A sign behind the digits is written at their end.
             self.sign_written = true;
         }
         if self.position < self.spaces && zeros.is_none_or(|first| first > self.position) {
@@ -315,7 +315,7 @@ impl Writing<'_> {
                 Some(digit) => {
                     let is_cut = self.last_relevant.is_some_and(|last| self.at > last) && token != Token::Zero;
                     if is_cut {
-                        // Nothing stands for it.
+                        // Nothing is written in its place.
                     } else if self.is_space_before_point() {
                         if !fill {
                             self.out.push(' ');

@@ -9,7 +9,7 @@ use datafusion::common::{DataFusionError, Result, exec_err};
 use super::super::interval;
 use super::super::zone::Zone;
 
-/// What stands in a template, longest first where one begins as another.
+/// A field of a template; longer names come before their own prefixes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Field {
     Meridiem { dots: bool },
@@ -102,7 +102,7 @@ const MORE_FIELDS: [(&str, Field); 6] = [
     ("Y", Field::Year(1)),
 ];
 
-/// How the letters of a name are written.
+/// The case of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Case {
     Upper,
@@ -114,7 +114,7 @@ enum Case {
 struct Part {
     field: Field,
     case: Case,
-    /// `FM`: without zeros and spaces.
+    /// `FM`: no padding by zeros or spaces.
     fill: bool,
     /// `TH` or `th`.
     ordinal: Option<Case>,
@@ -185,7 +185,7 @@ impl Template {
     }
 }
 
-/// What stands in quotes, and what behind them.
+/// The quoted text, and the rest behind it.
 fn quoted(rest: &str) -> (String, &str) {
     let mut text = String::new();
     let mut letters = rest.char_indices();
@@ -341,7 +341,7 @@ impl Time {
     }
 }
 
-/// Clock fields, which moments and spans have.
+/// Fields of the time of day, which moments and spans share.
 fn clock(hours: i64, minutes: i64, seconds: i64, nanos: i64, part: Part) -> Option<String> {
     Some(match part.field {
         Field::Hour24 => part.number(hours, 2),

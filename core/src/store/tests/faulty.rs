@@ -13,7 +13,7 @@ use object_store::{
 
 use super::*;
 
-/// What goes wrong with the first calls.
+/// The fault of the first calls.
 #[derive(Debug, Clone, Copy)]
 enum Fault {
     /// The call fails and nothing happens.

@@ -1,4 +1,4 @@
-//! Where a test's objects lie: each has a place of its own.
+//! The place of a test's objects, separate for each test.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ impl Drop for Place {
         if !self.url.is_empty() {
             let store = self.store.clone();
             let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            // What is left hurts nobody but whoever lists the bucket.
+            // Objects left behind only lengthen the bucket's listing.
             let _ = std::thread::scope(|scope| scope.spawn(|| runtime().block_on(remove_all(&store))).join());
         }
     }

@@ -72,7 +72,7 @@ const SKETCHES: &[&str] = &[
     "SELECT approx_top_k(k, 2) AS a FROM s",
 ];
 
-/// Where to cut, and which two pieces to merge next.
+/// The cuts, and the two pieces to merge next.
 #[derive(Debug, Clone)]
 pub(super) struct Cutting {
     pub(super) cuts: Vec<prop::sample::Index>,

@@ -45,7 +45,7 @@ const COLUMNS: &[(&str, &str)] = &[
     ("st", "STRUCT<a BIGINT, b VARCHAR>"),
 ];
 
-/// How each function is called over a column `{c}`; DISTINCT as well where that means something.
+/// Calls of a function over a column `{c}`; also with DISTINCT where that means something.
 fn calls(function: &str) -> Vec<String> {
     let texts: &[&str] = match function {
         "percentile_cont" | "approx_percentile_cont" => &["{f}(0.5) WITHIN GROUP (ORDER BY {c})"],
@@ -147,7 +147,7 @@ enum Cell {
     Wrong(String),
 }
 
-/// A set comes in the order of its values, which plain DataFusion has to be told.
+/// A set is in the order of its values, which plain DataFusion needs an ORDER BY for.
 fn spelled_out(sql: &str) -> String {
     let Some((before, rest)) = sql.split_once("_agg(DISTINCT ") else { return sql.to_owned() };
     let (inside, after) = rest.split_once(')').unwrap();
@@ -183,7 +183,7 @@ async fn cell(planner: &mut Planner, pipeline: &Pipeline, n: usize, sql: &str) -
         };
         let expected = match one_shot_of(pipeline, &spelled_out(sql), &rows).await {
             Ok(expected) => expected,
-            // What it cannot answer at once, nothing can be compared with.
+            // An answer that fails in one fold cannot be compared.
             Err(_) => return Cell::Alone,
         };
         let schema = view.answer_schema();

@@ -203,7 +203,7 @@ const FOLDED_EXPRESSIONS: &[&str] = &[
     "SELECT k FROM s WHERE k = (SELECT max(k) FROM names)",
 ];
 
-/// What DataFusion has a node for, and is refused before it becomes one: it finds the wrong rows.
+/// A query that DataFusion has a node for, refused before it becomes one: the node finds the wrong rows.
 const REFUSED_AS_WRITTEN: &str = "SELECT k FROM s WHERE k > ALL (SELECT k FROM names)";
 
 fn see_expressions(plan: &LogicalPlan, seen: &mut BTreeSet<usize>) {

@@ -245,7 +245,7 @@ async fn a_star_is_the_declared_columns() {
     view("SELECT k, last_value(i ORDER BY t) AS l FROM (SELECT * FROM s) GROUP BY k").await;
 }
 
-/// Where the rows do not decide the answer, `check` says so.
+/// `check` reports it when the rows do not decide the answer.
 #[tokio::test]
 async fn what_the_rows_do_not_decide_is_noted() {
     let by_k = "FROM (SELECT k, count(*) AS n, max(f) AS f FROM s GROUP BY k)";

@@ -1,4 +1,4 @@
-//! What cannot be folded is refused when the view is made, with a message and what to write instead.
+//! A view that cannot be folded is refused when it is made, with a message and a remedy.
 
 use super::super::Planned;
 use super::rows::plan;

@@ -145,7 +145,7 @@ pub(super) async fn view(sql: &str) -> Arc<View> {
     }
 }
 
-/// What DataFusion answers over the same rows when nothing is folded or merged.
+/// DataFusion's answer over the same rows, without fold and merge.
 pub(super) async fn one_shot(sql: &str, rows: &RecordBatch) -> Vec<RecordBatch> {
     one_shot_of(&pipeline(), sql, rows).await.unwrap()
 }

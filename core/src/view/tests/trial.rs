@@ -1,4 +1,4 @@
-//! What `check` accepts can be folded.
+//! A view that `check` accepts can be folded.
 
 use super::super::{Planned, Trial, try_out};
 use super::rows::{pipeline, plan};

@@ -10,7 +10,7 @@ fn csv_x(data_type: DataType) -> Stream {
     stream(Format::Csv, vec![column("x", data_type), column("y", DataType::Utf8)])
 }
 
-/// What a text comes to as a JSON string and as a CSV field: the same.
+/// Decodes a text as a JSON string and as a CSV field, which gives the same.
 fn of_text(data_type: &DataType, text: &str) -> Result<String, String> {
     let json = outcome(&mut decoder(json_x(data_type.clone())), &format!(r#"{{"x":"{text}"}}"#));
     let csv = outcome(&mut decoder(csv_x(data_type.clone())), &format!("{text},"));

@@ -26,12 +26,13 @@ mod tests;
 const MAGIC: [u8; 4] = *b"DvB1";
 const HEADER_BYTES: usize = 32;
 
-/// A column that needs no bytes: all timestamps alike, or all texts null.
+/// Kind of a column that needs no bytes: equal timestamps, or null texts.
 const ABSENT: u8 = 0;
 const PLAIN: u8 = 1;
 const WITH_NULLS: u8 = 2;
 
-/// More records than any append has: a batch of records that need no bytes could say any number.
+/// Greatest number of records in a batch, more than any append has: a batch of records without bytes could claim any
+/// number.
 const MOST_RECORDS: usize = 16 << 20;
 
 /// A stored value that is not a batch.
@@ -85,7 +86,7 @@ pub(super) fn decode(bytes: Bytes) -> Result<Records, Malformed> {
     })
 }
 
-/// Whether `left` bytes are what the header stands for: nothing is made room for before.
+/// Checks that `left` bytes match the header, before memory is allocated for them.
 fn check_length(kinds: &[u8], n: usize, lengths: [u32; 3], left: usize) -> Result<(), Malformed> {
     if n > MOST_RECORDS {
         return Err(Malformed("it says that it holds more records than any batch"));
@@ -168,7 +169,7 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Bits that say which of `n` records are not null; empty when none is.
+/// Bitmap of the non-null ones of `n` records; empty when all are null.
 fn null_bitmap<T: ByteArrayType<Offset = i32>>(n: usize, pieces: &[&GenericByteArray<T>]) -> Vec<u8> {
     let mut bits = NullBufferBuilder::new(n);
     for piece in pieces {
@@ -183,7 +184,7 @@ fn null_bitmap<T: ByteArrayType<Offset = i32>>(n: usize, pieces: &[&GenericByteA
     }
 }
 
-/// What is left to decode.
+/// The bytes still to be decoded.
 struct Rest(Bytes);
 
 impl Rest {

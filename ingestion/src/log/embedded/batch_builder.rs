@@ -1,4 +1,5 @@
-//! A page: records collected from consecutive batches up to a limit in bytes, and how records are cut by size.
+//! The batch of a read: records collected from consecutive stored batches up to a limit in bytes, and the cutting of
+//! records by size.
 
 use arrow::array::{Array, AsArray, Int64Array};
 use arrow::compute::concat;
@@ -6,7 +7,7 @@ use arrow::error::ArrowError;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::{Fetched, Records};
 
-/// An Arrow array holds at most 2 GiB of values: a page stays well below.
+/// An Arrow array holds at most 2 GiB of values: the batch stays well below.
 const MOST_BYTES: usize = 1 << 30;
 
 /// Bytes of the first `n` records: keys, values and headers.
@@ -15,7 +16,7 @@ pub(super) fn bytes_of_first(records: &Records, n: usize) -> usize {
     upto(records.keys.value_offsets()) + upto(records.values.value_offsets()) + upto(records.headers.value_offsets())
 }
 
-/// How many leading records have at most `bytes` together.
+/// Number of leading records that have at most `bytes` together.
 pub(super) fn fitting(records: &Records, bytes: usize) -> usize {
     let (mut fits, mut too_many) = (0, records.len() + 1);
     while too_many - fits > 1 {
@@ -29,7 +30,7 @@ pub(super) fn fitting(records: &Records, bytes: usize) -> usize {
     fits
 }
 
-/// Records from an offset on, while they fit.
+/// Records from an offset on, up to a limit.
 #[derive(Debug)]
 pub(super) struct Page {
     from: i64,
@@ -39,12 +40,12 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// An empty page that begins at `from`.
+    /// An empty batch that begins at `from`.
     pub(super) fn new(from: i64, max_bytes: usize) -> Self {
         Self { from, next: from, left: max_bytes.min(MOST_BYTES), pieces: Vec::new() }
     }
 
-    /// The offset that the page needs next.
+    /// The next offset that the batch needs.
     pub(super) fn next(&self) -> i64 {
         self.next
     }
@@ -53,9 +54,9 @@ impl Page {
         self.pieces.is_empty()
     }
 
-    /// Adds what fits of the batch that starts at `first`; whether there is room for more.
+    /// Adds the records of the stored batch at `first` that fit; returns whether there is room for more.
     ///
-    /// The first record of a page is added whatever its size. A batch beyond the next offset is not added.
+    /// The first record is added whatever its size. A stored batch beyond the next offset is not added.
     pub(super) fn push(&mut self, first: i64, batch: &Records) -> bool {
         if first > self.next {
             return false;

@@ -1,4 +1,4 @@
-//! A group: the appends that share one commit. What it comes to is decided here, without touching the disk.
+//! A group: the appends that share one commit. The outcome is decided here, without access to the disk.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,20 +25,20 @@ pub(super) struct Append {
     pub(super) records: Records,
     pub(super) mark: Option<SourceMark>,
     pub(super) reply: oneshot::Sender<Result<OffsetRange, LogError>>,
-    /// Its share of the queue, given back when the append is through.
+    /// Its permits of the queue, returned when the append is done.
     pub(super) share: OwnedSemaphorePermit,
 }
 
-/// What one append comes to.
+/// The outcome of one append.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The records get these offsets. Also for what was appended before: then the range is empty.
+    /// The offsets of the records. An empty range if they had been appended before.
     Appended(OffsetRange),
-    /// The source sent a part of what it had already appended.
+    /// The source sent a part of the records that it had already appended.
     Overlap { source: String, first: u64, appended: u64 },
 }
 
-/// What a group comes to.
+/// The outcome of a group.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     /// One per append, in their order.
@@ -47,7 +47,7 @@ pub(super) struct Plan {
     pub(super) positions: HashMap<(PartitionId, String), SourcePosition>,
 }
 
-/// What one partition gains.
+/// The records that one partition gains.
 #[derive(Debug)]
 pub(super) struct Growth {
     pub(super) partition: Arc<Partition>,
@@ -56,7 +56,7 @@ pub(super) struct Growth {
     pub(super) pieces: Vec<Records>,
 }
 
-/// Decides what `appends` come to; `stored` is the position of a source before the group.
+/// Decides the outcome of `appends`; `stored` returns the position of a source before the group.
 pub(super) fn plan(
     appends: &[Append],
     stored: impl Fn(PartitionId, &str) -> Result<Option<u64>, LogError>,
@@ -85,7 +85,7 @@ pub(super) fn plan(
     Ok(plan)
 }
 
-/// What becomes of a batch that the source appended before, at least in part.
+/// The outcome of a batch that the source has appended before, at least in part.
 fn repeated(source: &str, (first, last): (u64, u64), appended: Option<u64>, end: i64) -> Option<Outcome> {
     let appended = appended?;
     if last <= appended {

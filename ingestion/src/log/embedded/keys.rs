@@ -20,9 +20,9 @@ pub(super) struct PartitionId {
 
 /// The first byte of every topic's key.
 pub(super) const TOPIC: u8 = b't';
-/// The same of sources' positions.
+/// The first byte of the key of every source's position.
 pub(super) const SOURCE: u8 = b's';
-/// The same of topics of which positions were forgotten.
+/// The first byte of the key of every topic of which positions were forgotten.
 pub(super) const FORGOTTEN: u8 = b'g';
 /// The key of the log's identity.
 pub(super) const IDENTITY: &[u8] = b"i";
@@ -89,7 +89,7 @@ pub(super) fn number(value: &[u8]) -> Option<i64> {
 pub(super) struct TopicRow {
     pub(super) id: u32,
     pub(super) partitions: u32,
-    /// With how many it was made.
+    /// The number of partitions with which it was made.
     pub(super) first: u32,
 }
 

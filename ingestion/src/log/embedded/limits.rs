@@ -1,4 +1,4 @@
-//! What the embedded log takes: sizes beyond which it refuses.
+//! Size limits of the embedded log.
 
 use dovetail_core::record::Records;
 
@@ -6,9 +6,9 @@ use super::topic::Partition;
 use crate::log::LogError;
 use crate::log::embedded::batch_builder::bytes_of_first;
 
-/// No record may be larger: a batch holds it whole.
+/// Greatest size of a record in bytes: a batch holds it whole.
 pub(super) const RECORD_BYTES: usize = 64 << 20;
-/// No name of a topic or a source may be longer: it is part of a key.
+/// Greatest length of the name of a topic or a source in bytes: it is part of a key.
 const NAME_BYTES: usize = 4096;
 
 /// Refuses the name of a topic or a source that is too long.

@@ -5,9 +5,9 @@
 //! read   ◄─ tail, when it reaches back far enough, else the store
 //! ```
 //!
-//! Offsets do not skip here, and a batch is in the log as a whole or not at all. An append whose error is
-//! [`LogError::Store`] was not acknowledged but can be in the log after a restart, as when a connection breaks;
-//! who must know sends a [`SourceMark`]. After such an error the store takes nothing until it is opened again.
+//! Offsets do not skip here, and a batch is in the log as a whole or not at all. An append that fails with
+//! [`LogError::Store`] was not acknowledged but can be in the log after a restart, as when a connection breaks; a
+//! caller that must know sends a [`SourceMark`]. After such an error the store takes nothing until it is opened again.
 
 mod batch_builder;
 
@@ -50,17 +50,17 @@ mod topics;
 mod trim;
 mod writer;
 
-/// What an append occupies besides its records.
+/// Bytes of an append besides its records.
 const APPEND_BYTES: usize = 512;
-/// What a record occupies besides its payload: a timestamp and the ends of key, headers and value.
+/// Bytes of a record besides its payload: a timestamp and the ends of key, headers and value.
 const ROW_BYTES: usize = 20;
 
-/// How much memory the embedded log may use.
+/// Memory limits of the embedded log.
 #[derive(Debug, Clone)]
 pub struct EmbeddedLogConfig {
-    /// Appends that wait for the disk; beyond this `append` waits.
+    /// Bytes of appends that wait for the disk; beyond this `append` waits.
     pub queue_bytes: usize,
-    /// The newest batches of all partitions, which followers read without touching the disk.
+    /// Bytes of the newest batches of all partitions, which readers at the log's end get without the disk.
     pub tail_bytes: usize,
 }
 
@@ -70,7 +70,7 @@ pub struct EmbeddedLog {
     identity: String,
     topics: Arc<Topics>,
     forgetful: Arc<Forgetful>,
-    /// Held while something is trimmed: it is cheaper one after the other.
+    /// Locked while something is trimmed: one trim after the other is cheaper.
     trimming: Arc<Mutex<()>>,
     queue: Arc<Semaphore>,
     queue_bytes: usize,
@@ -94,7 +94,7 @@ impl EmbeddedLog {
         let queue_bytes = config.queue_bytes.clamp(APPEND_BYTES, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
         let queue = Arc::new(Semaphore::new(queue_bytes));
         let commits = Arc::new(AtomicU64::new(0));
-        // Bytes are what bounds the queue: no append occupies less than this.
+        // The queue is bounded by bytes: no append takes less than this.
         let (appends, waiting) = mpsc::channel(queue_bytes / APPEND_BYTES);
         let writer = Writer {
             store: store.clone(),
@@ -123,14 +123,14 @@ impl EmbeddedLog {
         })
     }
 
-    /// Commits made since the log was opened; each syncs once, for all appends that waited.
+    /// Number of commits since the log was opened; each syncs once, for all appends that waited.
     pub fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)
     }
 
-    /// Takes no further append, commits those that wait, and wakes who waits for more. Reads go on.
+    /// Refuses further appends, commits those that wait, and wakes the waiting readers. Reads go on.
     ///
-    /// Blocks until the last commit is through. The folder is free once the log is dropped.
+    /// Blocks until the last commit is done. The folder is free once the log is dropped.
     pub fn close(&self) {
         self.closed.cancel();
         self.queue.close();
@@ -230,7 +230,7 @@ impl Log for EmbeddedLog {
         blocking(move || {
             store.fill(&partition, &mut page, end)?;
             if page.is_empty() {
-                // Trimmed since the bounds were looked at, or else it should be there.
+                // It was trimmed after the bounds were read, or else it should be there.
                 partition.bounds_around(from)?;
                 return Err(partition.damaged(from, "it is missing"));
             }
@@ -276,7 +276,7 @@ impl fmt::Debug for EmbeddedLog {
     }
 }
 
-/// Runs what may touch the disk where it holds up no task.
+/// Runs work that may touch the disk on a thread where it blocks no task.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, LogError> + Send + 'static,
 ) -> Result<T, LogError> {

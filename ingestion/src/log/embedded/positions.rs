@@ -1,4 +1,4 @@
-//! How far each source has come, in the store: kept for the sources of a topic that appended last.
+//! Positions of sources in the store: those of the sources of a topic that appended last.
 //!
 //! ```text
 //! value    number of the last record, stamp, then pairs: number, count of partitions from there on; then, where the
@@ -6,8 +6,8 @@
 //! before   number of the last record
 //! ```
 //!
-//! The stamp grows with each append of the log. What it orders is by source, over all partitions of the topic, so
-//! that a source is forgotten as a whole.
+//! The stamp grows with each append of the log. It orders the sources of a topic over all its partitions, so that a
+//! source is forgotten as a whole.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use super::keys::{self, PartitionId};
 use super::store::{Store, failed, unreadable};
 use crate::log::{LogError, Prefix, SourcePosition, Spread};
 
-/// Of so many sources of a topic the log knows where they are.
+/// Greatest number of sources per topic whose positions are kept.
 pub(super) const SOURCES_MAX: usize = 100_000;
 
-/// The sources that have a position, by when they last appended.
+/// The sources with a position, by the time of their last append.
 #[derive(Debug)]
 pub(super) struct Positions {
     most: usize,
@@ -34,7 +34,7 @@ pub(super) struct Positions {
 struct Recent {
     by_source: HashMap<Arc<str>, u64>,
     by_stamp: BTreeMap<u64, Arc<str>>,
-    /// Of older versions, which did not note when: the first to be forgotten.
+    /// Sources of older versions, which did not store a stamp: the first to be forgotten.
     unstamped: Vec<Arc<str>>,
 }
 
@@ -51,13 +51,13 @@ impl Positions {
         Ok(positions)
     }
 
-    /// A number above all that were given out.
+    /// A stamp greater than all before.
     pub(super) fn next_stamp(&mut self) -> u64 {
         self.stamp += 1;
         self.stamp
     }
 
-    /// `source` appended; returns those that are forgotten for it.
+    /// Records that `source` appended; returns the sources that are forgotten in exchange.
     pub(super) fn used(&mut self, topic: u32, source: &str, stamp: u64) -> Vec<Arc<str>> {
         let recent = self.topics.entry(topic).or_default();
         recent.used(source, stamp);
@@ -92,7 +92,7 @@ impl Recent {
 
     fn take_oldest(&mut self) -> Option<Arc<str>> {
         while let Some(source) = self.unstamped.pop() {
-            // It may have appended since.
+            // The source may have appended since.
             if self.by_source.get(&source) == Some(&0) {
                 self.by_source.remove(&source);
                 return Some(source);
@@ -121,7 +121,7 @@ impl Forgetful {
         self.0.read().contains(&topic)
     }
 
-    /// `true` when it is the first time.
+    /// Adds a topic; returns whether it is new.
     pub(super) fn add(&self, topic: u32) -> bool {
         !self.has(topic) && self.0.write().insert(topic)
     }
@@ -173,7 +173,7 @@ fn decode(value: &[u8], first: u32) -> Option<SourcePosition> {
     Some(SourcePosition { last, spread })
 }
 
-/// Bytes of a pair and of what the sender said: no number of pairs is as long as some pairs and that.
+/// Bytes of a pair and of a prefix: no number of pairs has the length of some pairs and a prefix.
 const PAIR: usize = 12;
 const PREFIX: usize = 16;
 

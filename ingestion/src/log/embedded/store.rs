@@ -23,7 +23,7 @@ use super::topic::{Partition, Topic};
 use crate::log::LogError;
 use crate::log::embedded::batch_builder::Page;
 
-/// What is collected in memory before it is written to a file; at most five times as much is in memory at once.
+/// Bytes collected in memory before they are written to a file; at most five times as much is in memory at once.
 const WRITE_BUFFER_BYTES: u64 = 32 << 20;
 const JOURNAL_BYTES: u64 = 256 << 20;
 const FILE_BYTES: u64 = 64 << 20;
@@ -77,7 +77,7 @@ impl Store {
         })
     }
 
-    /// What tells this log from others; made when the log is, or by the first version that asks for it.
+    /// The identity of this log, made with the log or by the first version that asks for it.
     pub(super) fn identity(&self) -> Result<String, LogError> {
         if let Some(id) = self.data.get(keys::IDENTITY).map_err(failed)? {
             return String::from_utf8(id.to_vec()).map_err(|_| unreadable("identity", "i"));
@@ -133,7 +133,7 @@ impl Store {
                 Err(error) => return Err(error),
             };
             expected = first + records.len() as i64;
-            // Beyond a hole nothing is added: what lay there was trimmed while this read ran.
+            // Nothing is added beyond a hole: the batches in it were trimmed during this read.
             if !page.push(first, &records) {
                 break;
             }
@@ -141,7 +141,7 @@ impl Store {
         Ok(())
     }
 
-    /// First offset of the batch that holds `offset`, or would if it is there.
+    /// First offset of the batch that contains `offset`, or would contain it.
     pub(super) fn batch_at(&self, id: PartitionId, offset: i64) -> Result<Option<i64>, LogError> {
         let upto = self.data.range(keys::batch(id, 0)..=keys::batch(id, offset)).next_back();
         let key = upto.map(fjall::Guard::key).transpose().map_err(failed)?;
@@ -149,7 +149,7 @@ impl Store {
     }
 }
 
-/// Reads and decodes one batch; `expected` is its first offset, for when not even its key can be read.
+/// Reads and decodes one batch; `expected` is its first offset, for errors in which not even its key can be read.
 fn load(partition: &Partition, row: fjall::Guard, expected: i64) -> Result<(i64, Records), LogError> {
     let (key, value) = row.into_inner().map_err(|error| match disk_failure(&error) {
         true => failed(error),
@@ -160,7 +160,7 @@ fn load(partition: &Partition, row: fjall::Guard, expected: i64) -> Result<(i64,
     Ok((first, records))
 }
 
-/// Whether the disk failed, rather than what is on it.
+/// Whether the disk failed, rather than its content.
 fn disk_failure(error: &fjall::Error) -> bool {
     let io = |error: &(dyn Error + 'static)| error.downcast_ref::<io::Error>().map(io::Error::kind);
     let kind = match error {
@@ -184,7 +184,7 @@ fn options() -> KeyspaceCreateOptions {
         .compression(CompressionType::None)
         .separation_threshold(SEPARATE_FROM_BYTES)
         .file_target_size(FILE_BYTES)
-        // Trimming empties whole files. Only a file that a partition left behind holds back is worth rewriting.
+        // Trimming empties whole files. Only a file held back by a partition without appends is worth a rewrite.
         .staleness_threshold(0.5)
         .age_cutoff(1.0);
     KeyspaceCreateOptions::default()

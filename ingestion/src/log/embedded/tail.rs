@@ -1,4 +1,4 @@
-//! The newest batches in memory, so that a follower at the log's end reads and decodes nothing.
+//! The newest batches in memory, so that a reader at the log's end reads and decodes nothing.
 //!
 //! The arrays share the memory of what the store holds before it writes its files, so the tail costs little more
 //! than its bound. One bound covers all partitions: the batches appended first leave first.
@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use super::topic::Partition;
 use crate::log::embedded::batch_builder::Page;
 
-/// What a batch occupies besides its bytes: the arrays around them.
+/// Bytes of a batch besides its data: the arrays around it.
 const BATCH_BYTES: usize = 1024;
 
 /// The newest batches of one partition.
@@ -20,7 +20,7 @@ const BATCH_BYTES: usize = 1024;
 pub(super) struct Tail(Mutex<VecDeque<(i64, Records)>>);
 
 impl Tail {
-    /// Fills `page` from the tail; `false` when the tail does not have what the page begins with.
+    /// Fills `page` from the tail; returns `false` when the tail does not have the start of the page.
     pub(super) fn fill(&self, page: &mut Page) -> bool {
         let batches = self.lock();
         let found = batches.partition_point(|(first, _)| *first <= page.next());
@@ -48,7 +48,7 @@ impl Tail {
     }
 }
 
-/// What all tails hold, in the order it was appended. The writer owns it.
+/// The content of all tails, in the order of appends. The writer owns it.
 #[derive(Debug)]
 pub(super) struct Tails {
     most_bytes: usize,

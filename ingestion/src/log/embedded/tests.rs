@@ -306,7 +306,7 @@ async fn so_many_positions_are_kept_and_that_others_are_not_is_known() {
         assert_eq!(log.forgets_sources("t").await.unwrap().is_some(), round > 0);
         for i in 0..most + 5 {
             send(&log, &format!("{round} {i}"), 0).await;
-            // One that goes on is not forgotten.
+            // A source that goes on is not forgotten.
             send(&log, "long", (round * 100 + i) as u64).await;
         }
         assert!(log.forgets_sources("t").await.unwrap().is_some());

@@ -1,4 +1,4 @@
-//! A topic and its partitions as they stand in memory: bounds that readers watch, and the tail.
+//! A topic and its partitions in memory: bounds that readers watch, and the tail.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ pub(super) struct Topic {
     pub(super) name: Arc<str>,
     pub(super) id: u32,
     pub(super) partitions: Vec<Arc<Partition>>,
-    /// With how many partitions it was made.
+    /// The number of partitions with which it was made.
     pub(super) first: u32,
 }
 
@@ -28,7 +28,7 @@ impl Topic {
         Self { name, id, partitions, first }
     }
 
-    /// The same, made with so many partitions.
+    /// The same, made with `first` partitions.
     pub(super) fn first_with(self, first: u32) -> Self {
         Self { first, ..self }
     }
@@ -59,7 +59,7 @@ impl Topic {
 pub(super) struct Partition {
     pub(super) topic: Arc<str>,
     pub(super) id: PartitionId,
-    /// Only durable records lie within. The writer moves the end, trimming moves the start.
+    /// Durable records only. The writer moves the end, trimming moves the start.
     pub(super) bounds: watch::Sender<OffsetRange>,
     pub(super) tail: Tail,
 }
@@ -79,7 +79,7 @@ impl Partition {
         self.id.number as i32
     }
 
-    /// The bounds, provided that a read may begin at `from`.
+    /// The bounds, if a read may begin at `from`.
     pub(super) fn bounds_around(&self, from: i64) -> Result<OffsetRange, LogError> {
         let OffsetRange { start: first, end } = self.bounds();
         let (topic, partition) = (self.topic.to_string(), self.number());

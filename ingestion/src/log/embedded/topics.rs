@@ -15,7 +15,7 @@ use crate::log::LogError;
 pub(super) struct Topics {
     store: Store,
     all: RwLock<HashMap<String, Arc<Topic>>>,
-    /// Held while a topic is created, so that two do not get one id.
+    /// Locked while a topic is created, so that no two get the same id.
     creating: Mutex<()>,
 }
 
@@ -35,6 +35,9 @@ impl Topics {
     }
 
     /// Makes sure that the topic exists with this many partitions or more. May block on the disk.
+    ///
+    /// # On a crash
+    /// The topic's row is one commit: the topic is there with all its partitions, or the next start creates it.
     pub(super) fn create(&self, name: &str, partitions: u32) -> Result<(), LogError> {
         let _alone = self.creating.lock();
         let topic = match self.topic(name) {
@@ -54,7 +57,7 @@ impl Topics {
         Ok(())
     }
 
-    /// How many partitions the topic with this id has.
+    /// Number of partitions of the topic with this id.
     pub(super) fn partitions_of(&self, id: u32) -> u32 {
         let all = self.all.read();
         all.values().find(|topic| topic.id == id).map_or(0, |topic| topic.partition_count())

@@ -11,16 +11,17 @@ use super::store::{Store, failed};
 use super::topic::Partition;
 use crate::log::LogError;
 
-/// Keys removed in one step, so that a step stays small whatever is trimmed.
+/// Number of keys removed in one step, which bounds the size of a step.
 const STEP: usize = 4096;
-/// How long to wait for the store to write its buffer before the space is given back some other time.
+/// Time limit for the store to write its buffer; after it the space is given back some other time.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 const FLUSH_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Removes the batches of `partition` that lie below `before` as a whole. Runs on a thread that may block.
 ///
-/// The first offset moves before anything is removed: a crash in between leaves batches that nobody can read and
-/// that the next trim removes.
+/// # On a crash
+/// The first offset moves before anything is removed: batches may be left that no reader can reach, and the next trim
+/// removes them.
 pub(super) fn trim(store: &Store, partition: &Partition, before: i64) -> Result<(), LogError> {
     let old = partition.bounds();
     if before <= old.start {
@@ -64,11 +65,11 @@ fn remove_below(store: &Store, partition: &Partition, first: i64) -> Result<(), 
     Ok(())
 }
 
-/// Has the store find out which of its files hold nothing any more, and delete them.
+/// Makes the store find its empty files and delete them.
 ///
-/// It would do so by itself after some more flushes, but a log that nobody appends to has none. What the store
-/// drops has to be older than its last write, in each of two steps: first the batches leave their files, then the
-/// files that nobody reads any more leave the disk. `write` is any write.
+/// The store would do so by itself after some more flushes, but a log without appends has none. Dropped data has to be
+/// older than the last write, in each of two steps: first the batches leave their files, then the files without a
+/// reader leave the disk. `write` is any write.
 fn give_back(store: &Store, write: impl Fn() -> Result<(), LogError>) -> Result<(), LogError> {
     write()?;
     store.data.rotate_memtable().map_err(failed)?;
@@ -80,7 +81,7 @@ fn give_back(store: &Store, write: impl Fn() -> Result<(), LogError>) -> Result<
         }
         clock::block_for(FLUSH_POLL_INTERVAL);
     }
-    // The first counts what each file no longer holds, the second acts on it.
+    // The first counts the dropped part of each file, the second acts on it.
     store.data.major_compact().map_err(failed)?;
     store.data.major_compact().map_err(failed)?;
     write()?;

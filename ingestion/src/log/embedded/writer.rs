@@ -1,7 +1,7 @@
-//! The writer: the one thread that commits appends, as many as are waiting with one sync.
+//! The writer: the one thread that commits appends, all waiting ones with one sync.
 //!
-//! While the disk syncs, the next group gathers: single appends are as fast as the disk syncs, many at once are as
-//! fast as it writes.
+//! While the disk syncs, the next group gathers: single appends take as long as a sync, and many at once are as fast as
+//! the disk writes.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use super::topics::Topics;
 use super::{batch, keys, positions};
 use crate::log::LogError;
 
-/// A group takes no further append beyond this size.
+/// Greatest size of a group in bytes.
 const GROUP_BYTES: usize = 32 << 20;
 
 pub(super) struct Writer {
@@ -30,15 +30,15 @@ pub(super) struct Writer {
     pub(super) positions: Positions,
     pub(super) forgetful: Arc<Forgetful>,
     pub(super) tails: Tails,
-    /// Bytes that are free in the queue, and how many there are.
+    /// Free bytes of the queue, and its size.
     pub(super) queue: Arc<Semaphore>,
     pub(super) queue_bytes: usize,
-    /// Commits made, each with one sync.
+    /// Number of commits, each with one sync.
     pub(super) commits: Arc<AtomicU64>,
 }
 
 impl Writer {
-    /// Commits what arrives until every sender is gone and the queue is empty.
+    /// Commits the appends that arrive, until every sender is gone and the queue is empty.
     pub(super) fn run(mut self, mut appends: mpsc::Receiver<Append>) {
         while let Some(first) = appends.blocking_recv() {
             self.commit_group(gather(first, &mut appends));
@@ -60,11 +60,11 @@ impl Writer {
     /// Makes the group durable, then visible.
     ///
     /// # On a crash
-    /// The journal has all of the group or nothing of it. What is in it is there after the next start, also where
-    /// nobody was told.
+    /// The journal has all of the group or nothing of it. A group in the journal is there after the next start, even if
+    /// it was not acknowledged.
     fn commit(&mut self, group: &[Append]) -> Result<Plan, LogError> {
         let stored = |id, source: &str| {
-            // What it was spread over does not matter here.
+            // The spread does not matter here.
             Ok(positions::read(&self.store, id, source, 1)?.map(|position| position.last))
         };
         let plan = plan(group, stored)?;
@@ -103,7 +103,7 @@ impl Writer {
         Ok(written)
     }
 
-    /// Takes out what is stored of a source, wherever it has appended.
+    /// Removes the stored positions of a source in all partitions.
     fn forget(&self, step: &mut OwnedWriteBatch, topic: u32, source: &str) {
         if self.forgetful.add(topic) {
             tracing::warn!(topic, source, most = positions::SOURCES_MAX, "positions of sources begin to be forgotten");
@@ -134,7 +134,7 @@ impl Writer {
     }
 }
 
-/// `first` and what else is waiting, up to a bound.
+/// `first` and the other waiting appends, up to a bound.
 fn gather(first: Append, appends: &mut mpsc::Receiver<Append>) -> Vec<Append> {
     let mut bytes = first.share.num_permits();
     let mut group = vec![first];
@@ -156,7 +156,7 @@ fn encode(growth: &Growth) -> Vec<(i64, Slice)> {
     encoded
 }
 
-/// Answers an append; an appender that no longer waits has its records appended all the same.
+/// Answers an append; the records of an appender that no longer waits are appended all the same.
 fn answer(append: Append, outcome: Outcome) {
     let answer = match outcome {
         Outcome::Appended(range) => Ok(range),
@@ -171,7 +171,7 @@ fn answer(append: Append, outcome: Outcome) {
     let _ = append.reply.send(answer);
 }
 
-/// Tells all of a group that nothing of it is acknowledged.
+/// Reports to all of a group that nothing of it is acknowledged.
 fn refuse(group: Vec<Append>, error: LogError) {
     tracing::error!(%error, appends = group.len(), "commit failed, nothing of it was acknowledged");
     let source: Arc<dyn Error + Send + Sync> = match error {

@@ -1,7 +1,7 @@
-//! Appending: records to the producer, and waiting until the brokers have them.
+//! Appending: hands records to the producer, and waits until the brokers have them.
 //!
-//! With idempotence, which is the default, what is in the log of an append is always its first records: none is
-//! repeated, none is missing before one that is there.
+//! With idempotence, which is the default, the part of an append that is in the log is always its first records: none
+//! is repeated, and none is missing before another.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,14 +25,14 @@ use super::partition::Partition;
 use super::reading;
 use crate::log::{LogError, SourceMark};
 
-/// What a record occupies in a batch of Kafka's besides its bytes, at most.
+/// Greatest number of bytes of a record in a batch of Kafka's besides its content.
 const RECORD_BYTES: usize = 100;
-/// After this many records others get a turn.
+/// Number of records after which other tasks run.
 const TURN: usize = 1024;
-/// How often a full producer is tried again.
+/// Interval of retries while the producer is full.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(2);
 
-/// As [`Log::append`](crate::log::Log::append), of records without a mark.
+/// [`Log::append`](crate::log::Log::append) for records without a mark.
 pub(super) async fn append(
     clients: &Arc<Clients>,
     partition: &Arc<Partition>,
@@ -49,7 +49,7 @@ pub(super) async fn append(
     settled(clients, &delivery, until).await?;
     let failed = |code| clients.failures.of_code("appending", &partition.topic, code, &clients.reported);
     let outcome = delivery.outcome().map_err(failed)?;
-    // Not worth waiting for while somebody looks through the partition.
+    // Not worth a wait while a search runs through the partition.
     if let Ok(mut sources) = partition.sources.try_lock() {
         sources.appended(outcome, records.len());
     }
@@ -78,7 +78,7 @@ fn sender(clients: &Clients, partition: &Partition) -> Result<Arc<Sender>, LogEr
     clients.sender().map_err(|error| clients.failed("appending", &partition.topic, &error))
 }
 
-/// Gives `records` to the producer, in their order and together.
+/// Hands `records` to the producer, in their order and together.
 pub(super) async fn enqueue(
     clients: &Arc<Clients>,
     sender: &Arc<Sender>,
@@ -96,7 +96,7 @@ pub(super) async fn enqueue(
         while let Err(error) = send_one(sender, partition, records, i, number, delivery) {
             match error.rdkafka_error_code() {
                 Some(Code::QueueFull) if clock::now_monotonic() < until => clock::sleep(QUEUE_FULL_PAUSE).await,
-                // The topic has it: it is new, and the producer has not heard of it.
+                // The partition is new, and the producer has not heard of it.
                 Some(Code::UnknownPartition) if clock::now_monotonic() < until => {
                     learn(clients, sender, &partition.topic).await?;
                     clients.reported.identities.check(&partition.topic)?;
@@ -117,7 +117,7 @@ pub(super) async fn enqueue(
     Ok(())
 }
 
-/// Has the producer look at the topic.
+/// Makes the producer refresh its metadata of the topic.
 async fn learn(clients: &Arc<Clients>, sender: &Arc<Sender>, topic: &Arc<str>) -> Result<(), LogError> {
     let (clients, sender, topic) = (Arc::clone(clients), Arc::clone(sender), Arc::clone(topic));
     blocking(move || {
@@ -127,7 +127,7 @@ async fn learn(clients: &Arc<Clients>, sender: &Arc<Sender>, topic: &Arc<str>) -
     .await
 }
 
-/// Records that the producer did not get, also when the append is given up in between.
+/// Records that the producer did not get, also when the append is dropped halfway.
 struct Unsent<'d> {
     delivery: &'d Delivery,
     records: usize,
@@ -184,7 +184,7 @@ fn headers_of(records: &Records, i: usize, timestamp_ms: i64, number: Option<(&s
     Some(json.into_iter().fold(to, headers::add))
 }
 
-/// Refuses what the producer would refuse in the middle of an append.
+/// Refuses records that the producer would refuse in the middle of an append.
 pub(super) fn check_sizes(clients: &Clients, partition: &Partition, records: &Records) -> Result<(), LogError> {
     let most = clients.config.most_bytes().saturating_sub(RECORD_BYTES);
     let lengths = |i: usize| {

@@ -1,4 +1,4 @@
-//! A page: what one read collects, in columns, or only the marks of sources.
+//! The batch of a read: records in columns, or only the marks of sources.
 
 use arrow::array::{Array, BinaryBuilder, Int64Array, StringBuilder, TimestampMillisecondArray};
 use dovetail_core::offsets::OffsetRange;
@@ -8,9 +8,9 @@ use rdkafka::message::{Message, Timestamp};
 use super::headers;
 use crate::log::Spread;
 
-/// Arrow counts to 2 GiB.
+/// Greatest size in bytes: Arrow counts to 2 GiB.
 const MOST_BYTES: usize = 1 << 30;
-/// Memory is set aside for this much at first: most pages at the log's end hold little.
+/// Bytes allocated at first: most reads at the log's end return little.
 const FIRST_BYTES: usize = 1 << 16;
 
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(super) struct Page {
     marks: Option<Vec<Mark>>,
 }
 
-/// Where a record comes from.
+/// The source of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mark {
     pub(super) offset: i64,
@@ -51,12 +51,12 @@ impl Page {
         }
     }
 
-    /// A page that keeps nothing but marks.
+    /// A batch that keeps nothing but marks.
     pub(super) fn of_marks(from: i64, most_bytes: usize) -> Self {
         Self { marks: Some(Vec::new()), ..Self::new(from, most_bytes) }
     }
 
-    /// The same page without what it holds.
+    /// The same batch without its content.
     pub(super) fn emptied(self) -> Self {
         let marks = self.marks.map(|_| Vec::new());
         Self { marks, ..Self::new(self.from, self.most_bytes) }
@@ -74,12 +74,12 @@ impl Page {
         self.bytes
     }
 
-    /// Where the next record is expected.
+    /// The next offset expected.
     pub(super) fn next(&self) -> i64 {
         self.offsets.last().map_or(self.from, |last| last + 1)
     }
 
-    /// Adds a record, unless the page has some already and would become too large.
+    /// Adds a record, unless the batch has some already and would become too large.
     pub(super) fn push<M: Message>(&mut self, message: &M) -> bool {
         let (key, value) = (message.key(), message.payload());
         let bytes = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
@@ -106,7 +106,7 @@ impl Page {
         self.marks.unwrap_or_default()
     }
 
-    /// What was read, up to `end`.
+    /// The batch read, up to `end`.
     pub(super) fn finish(mut self, end: i64) -> Fetched {
         let records = Records {
             timestamps: TimestampMillisecondArray::from(self.timestamps),
@@ -120,7 +120,7 @@ impl Page {
     }
 }
 
-/// Of many records of one source that follow one another the last mark says it all.
+/// Adds a mark. For successive records of one source the last mark is enough.
 fn push_mark(marks: &mut Vec<Mark>, offset: i64, source: &str, number: u64, spread: Spread) {
     match marks.last_mut().filter(|last| last.source == source && last.number <= number) {
         Some(last) => (last.offset, last.number, last.spread) = (offset, number, spread),
@@ -128,7 +128,7 @@ fn push_mark(marks: &mut Vec<Mark>, offset: i64, source: &str, number: u64, spre
     }
 }
 
-/// Milliseconds since the epoch; a record without a time has none of its own to order it by, and gets 0.
+/// Milliseconds since the epoch; a record without a time gets 0.
 fn millis(timestamp: Timestamp) -> i64 {
     timestamp.to_millis().unwrap_or(0)
 }

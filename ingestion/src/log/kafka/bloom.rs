@@ -1,15 +1,15 @@
-//! Names of which only is known that they were met: a Bloom filter. What it does not have was never met; what it has
-//! was, or very seldom was not.
+//! A set of names without their content: a Bloom filter. A name that it lacks was never met; a name that it has was
+//! met, with rare exceptions.
 
 use std::hash::{BuildHasher, RandomState};
 
-/// 128 KiB: of 100,000 names that were not met, about two in a thousand pass for met.
+/// Number of bits, 128 KiB: about two in a thousand of 100,000 names that were not met count as met.
 const BITS: u64 = 1 << 20;
 const HASHES: u64 = 4;
 
 #[derive(Debug, Default)]
 pub(super) struct Forgotten {
-    /// Empty as long as there is no name.
+    /// Empty while there is no name.
     bits: Vec<u64>,
     hasher: RandomState,
 }

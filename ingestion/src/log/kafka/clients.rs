@@ -1,4 +1,4 @@
-//! The clients of librdkafka that one log uses, made when they are first needed.
+//! The clients of librdkafka for one log, each made at its first use.
 //!
 //! | client | for |
 //! |---|---|
@@ -36,7 +36,7 @@ use crate::log::kafka::source_producers::Holds;
 
 /// A producer.
 pub(super) struct Sender {
-    /// Dropped before `gone` is cancelled: what it has not told of by then, it never will.
+    /// Dropped before `gone` is cancelled: a delivery that it has not reported by then is never reported.
     producer: ThreadedProducer<Context>,
     gone: DropGuard,
 }
@@ -47,7 +47,7 @@ impl Sender {
         Ok(Self { producer, gone: CancellationToken::new().drop_guard() })
     }
 
-    /// Cancelled once nothing is heard of this producer any more.
+    /// Cancelled once this producer reports nothing more.
     pub(super) fn gone(&self) -> CancellationToken {
         self.gone.token().clone()
     }
@@ -67,7 +67,7 @@ impl Deref for Sender {
     }
 }
 
-/// How soon something is asked for again.
+/// Interval of retries.
 const BROKER_RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) struct Clients {
@@ -75,12 +75,12 @@ pub(super) struct Clients {
     pub(super) reported: Arc<Reported>,
     pub(super) failures: Failures,
     observer: BaseConsumer<Context>,
-    /// Held while somebody takes the observer's events.
+    /// Locked while a task takes the observer's events.
     observing: Mutex<()>,
     undecided: Mutex<Option<Arc<BaseConsumer<Context>>>>,
     lanes: Mutex<Vec<Option<Arc<Lane>>>>,
     pub(super) holds: Holds,
-    /// Requests of sources that have begun: they go on to their end.
+    /// Transactions of sources in progress, which are awaited to their end.
     pub(super) requests: TaskTracker,
     sender: Mutex<Option<Arc<Sender>>>,
     admin: Mutex<Option<Arc<AdminClient<Context>>>>,
@@ -99,7 +99,7 @@ impl Clients {
         let (observing, holds, requests) = (Mutex::default(), Holds::default(), TaskTracker::new());
         let clients =
             Self { config, reported, failures, observer, observing, undecided, lanes, holds, requests, sender, admin };
-        // Both, so that a setting that only one of them refuses is refused here and not later.
+        // Both clients, so that a setting that only one of them refuses is refused here and not later.
         clients.lane(0).map_err(|error| clients.failed("opening the log", "", &error))?;
         clients.sender().map_err(|error| clients.failed("opening the log", "", &error))?;
         Ok(clients)
@@ -125,7 +125,7 @@ impl Clients {
         Ok(lane)
     }
 
-    /// The producer; a new one when the last did not survive an error. What was still in that one has failed.
+    /// The producer; a new one when the last did not survive an error. Its unsent records have failed.
     pub(super) fn sender(&self) -> KafkaResult<Arc<Sender>> {
         let mut sender = lock(&self.sender);
         if let Some(sender) = sender.as_ref().filter(|sender| sender.client().fatal_error().is_none()) {
@@ -137,7 +137,7 @@ impl Clients {
         }
         let fresh = Arc::new(Sender::open(&self.config.producer(), Context::new("producer", &self.reported))?);
         if let Some(old) = sender.replace(Arc::clone(&fresh)) {
-            // It takes a moment to end, in which others go on.
+            // Dropping it takes a moment, during which other tasks go on.
             std::thread::spawn(move || drop(old));
         }
         Ok(fresh)
@@ -157,7 +157,7 @@ impl Clients {
         Ok(Arc::clone(admin.insert(Arc::new(fresh))))
     }
 
-    /// What the brokers know of `topic`. Blocks.
+    /// The brokers' metadata of `topic`. Blocks.
     pub(super) fn metadata(&self, topic: &str, patience: Duration) -> Result<Metadata, LogError> {
         let what = "asking for the topic";
         self.patiently(what, topic, patience, |left| self.observer.fetch_metadata(Some(topic), left))
@@ -175,11 +175,11 @@ impl Clients {
         });
         self.reported.identities.check(topic)?;
         let (start, end) = bounds?;
-        // Both are asked for, one after the other; what is trimmed in between is not there to be read.
+        // The start and the end are read one after the other; a part trimmed in between cannot be read any more.
         Ok(OffsetRange::new(start, end.max(start)))
     }
 
-    /// The end of all records, whether they are committed or not. Blocks.
+    /// The end of all records, committed or not. Blocks.
     pub(super) fn undecided_end(&self, topic: &str, partition: i32) -> Result<i64, LogError> {
         let failed = |error| self.failed("asking for the end", topic, &error);
         let observer = self.undecided().map_err(failed)?;
@@ -204,7 +204,7 @@ impl Clients {
         Ok(Arc::clone(observer.insert(Arc::new(fresh))))
     }
 
-    /// Asks the brokers again and again while they are away, but not for longer than `patience`.
+    /// Repeats a request while the brokers are away, but not for longer than `patience`.
     fn patiently<T>(
         &self,
         what: &str,
@@ -227,7 +227,7 @@ impl Clients {
         }
     }
 
-    /// Takes note of what the clients report when nobody is reading.
+    /// Handles the clients' reports while nothing is read.
     pub(super) fn serve(&self) {
         self.serve_observer();
         let lanes: Vec<_> = lock(&self.lanes).iter().flatten().cloned().collect();
@@ -245,7 +245,7 @@ impl Clients {
     }
 }
 
-/// Whether it may be over in a moment.
+/// Whether a retry may succeed soon.
 fn passes(error: &KafkaError) -> bool {
     error.rdkafka_error_code().is_some_and(|code| is_outage(code) || code == RDKafkaErrorCode::UnknownPartition)
 }

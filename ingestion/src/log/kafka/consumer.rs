@@ -1,4 +1,4 @@
-//! A lane: one consumer of librdkafka, which reads each partition at one place.
+//! A lane is one consumer of librdkafka, which reads each partition at one place.
 //!
 //! A consumer costs threads and a connection to every broker, whatever it reads. So all partitions share a few of
 //! them, and two readers of one partition that are apart are on different lanes.
@@ -18,7 +18,7 @@ use super::settings::KafkaConfig;
 pub(super) struct Lane {
     pub(super) consumer: Arc<BaseConsumer<Context>>,
     patience: Duration,
-    /// Held while somebody takes events, so that another knows none is on its way to be noted.
+    /// Locked while events are taken, so that the holder knows that no other task is about to handle one.
     serving: Mutex<()>,
     strays: AtomicU64,
 }
@@ -30,22 +30,22 @@ impl Lane {
         Ok(Self { consumer, patience, serving: Mutex::new(()), strays: AtomicU64::new(0) })
     }
 
-    /// Takes note of all that the consumer has reported so far.
+    /// Handles all that the consumer has reported so far.
     pub(super) fn serve(&self) {
         let _alone = self.serving.lock();
         let strays = serve(&self.consumer);
         self.strays.fetch_add(strays, Ordering::Relaxed);
     }
 
-    /// Records that came to the consumer and not to their partition's queue. None should: it would mean that a queue
-    /// is no longer its partition's, and that the partition's position is not of the records that are read.
+    /// Number of records that came to the consumer and not to their partition's queue. There should be none: it would
+    /// mean that a queue no longer belongs to its partition, and that the position is not that of the records read.
     pub(super) fn strays(&self) -> u64 {
         self.strays.load(Ordering::Relaxed)
     }
 
     /// Begins to fetch a partition at `from`. Its records arrive in its own queue, not in the consumer's.
     ///
-    /// Blocks until the partition's leader is known: librdkafka would come to ask for it within a second only.
+    /// Blocks until the partition's leader is known, since librdkafka would ask for it only within a second.
     pub(super) fn assign(&self, topic: &str, partition: i32, from: i64) -> KafkaResult<()> {
         self.consumer.fetch_metadata(Some(topic), self.patience)?;
         let mut list = TopicPartitionList::with_capacity(1);
@@ -59,7 +59,7 @@ impl Lane {
         self.consumer.incremental_unassign(&list)
     }
 
-    /// Past everything of the partition that was taken from its queue, markers of transactions included.
+    /// The position behind everything that was taken from the partition's queue, markers of transactions included.
     pub(super) fn position(&self, topic: &str, partition: i32) -> Option<i64> {
         let positions = self.consumer.position().ok()?;
         match positions.find_partition(topic, partition)?.offset() {
@@ -69,7 +69,7 @@ impl Lane {
     }
 }
 
-/// Takes all events of a consumer: those that arrive later are another call's. Returns how many records were there.
+/// Takes all events of a consumer; later ones are left to other calls. Returns the number of records among them.
 pub(super) fn serve(consumer: &BaseConsumer<Context>) -> u64 {
     let mut strays = 0;
     loop {

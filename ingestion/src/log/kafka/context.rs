@@ -1,4 +1,4 @@
-//! What librdkafka's clients report: log lines, errors, and what became of each record that was sent.
+//! Reports of librdkafka's clients: log lines, errors, and the delivery of each record.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,10 +20,10 @@ use super::delivery::Delivery;
 use super::identity::Identities;
 use super::presence::Presence;
 
-/// How long a reason is worth telling: librdkafka tells the same one again only every 30 seconds.
+/// Time for which a reason is reported: librdkafka repeats the same one only every 30 seconds.
 const TROUBLE_TOLD_FOR: Duration = Duration::from_secs(60);
 
-/// What all clients of one log share.
+/// State that all clients of one log share.
 #[derive(Debug, Default)]
 pub(super) struct Reported {
     pub(super) identities: Identities,
@@ -42,18 +42,18 @@ impl Reported {
         *trouble = Some((clock::now_monotonic(), why.to_owned()));
     }
 
-    /// What went wrong last, if that was lately.
+    /// The last trouble, if it was recent.
     pub(super) fn trouble(&self) -> Option<String> {
         let trouble = self.trouble.lock();
         trouble.as_ref().filter(|(at, _)| at.elapsed() <= TROUBLE_TOLD_FOR).map(|(_, why)| why.clone())
     }
 }
 
-/// The ear of one client.
+/// The callbacks of one client.
 pub(super) struct Context {
     client: &'static str,
     pub(super) reported: Arc<Reported>,
-    /// Events that arrived: who polls a client's queue sees by it whether the queue was empty.
+    /// Number of events: the poller of a client's queue sees by it whether the queue was empty.
     events: AtomicU64,
 }
 
@@ -71,7 +71,7 @@ impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         self.events.fetch_add(1, Ordering::Relaxed);
         if facility == "FAIL" {
-            // "[thrd:..]: " says which of librdkafka's threads it was.
+            // "[thrd:..]: " names one of librdkafka's threads.
             self.reported.note(line.split_once("]: ").map_or(line, |(_, line)| line));
         }
         match level {
@@ -81,7 +81,7 @@ impl ClientContext for Context {
                     tracing::debug!(client = self.client, facility, "{line}");
                 }
             }
-            // The clients share their settings; each warns of those that are not for it.
+            // The clients share their settings; each warns of those of other kinds of clients.
             RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
                 tracing::debug!(client = self.client, facility, "{line}")
             }
@@ -101,7 +101,7 @@ impl ClientContext for Context {
             return;
         }
         counter!("dovetail_kafka_errors_total", "client" => self.client, "code" => format!("{code:?}")).increment(1);
-        // That all brokers are down is what the errors before it come to; those say why.
+        // "All brokers down" follows from the errors before it, which have the reason.
         if code != RDKafkaErrorCode::AllBrokersDown {
             self.reported.note(reason);
         }

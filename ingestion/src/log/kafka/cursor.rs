@@ -1,9 +1,9 @@
-//! A cursor: a place in a partition at which a lane goes on reading, so that whoever reads on never seeks.
+//! A cursor: a place in a partition at which a consumer continues to read, so that sequential reads never seek.
 //!
-//! Its position is what counts, not its last record: markers of transactions, aborted records and what compaction
-//! removed have offsets too. librdkafka moves the position over markers as they pass through the queue, but it may
-//! be that of an earlier place until the first event of this one. A hole at the end, without any event in it, is
-//! only told by the end of the partition being reached.
+//! Its position counts, not its last record: markers of transactions, aborted records and compacted records have
+//! offsets too. librdkafka moves the position over markers as they pass through the queue, but until the first event of
+//! this place the position may be that of an earlier place. A hole at the end, without any event in it, is reported
+//! only by the end of the partition.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use super::context::Context;
 use crate::log::kafka::batch_builder::Page;
 use crate::log::kafka::consumer::Lane;
 
-/// How long a marker, which wakes nobody, is overlooked at most.
+/// Greatest delay in noticing a marker, which wakes no task.
 const MARKER_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 pub(super) struct Cursor {
@@ -27,33 +27,33 @@ pub(super) struct Cursor {
     topic: Arc<str>,
     partition: i32,
     queue: PartitionQueue<Context>,
-    /// Signalled when something comes into the queue.
+    /// Notified when something enters the queue.
     arrived: Arc<Notify>,
-    /// The next read begins here without seeking.
+    /// Offset at which the next read begins without a seek.
     next: i64,
-    /// Taken from the queue, but did not fit into the page.
+    /// A record taken from the queue that did not fit into the batch.
     held: Option<OwnedMessage>,
     /// Whether something arrived at this place, so that librdkafka's position is of this place.
     live: bool,
-    /// Of the lane, when the cursor was placed.
+    /// The consumer's number of strays when the cursor was placed.
     strays: u64,
 }
 
-/// Where a read got to.
+/// The result of a read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// The next one begins here, past where this one began.
+    /// The offset at which the next read begins, greater than this one's.
     To(i64),
-    /// The partition ended, and between the beginning and there was nothing.
+    /// The partition ended without a record since the start of the read.
     Ended,
-    /// Nothing came in time.
+    /// Nothing arrived in time.
     Nothing,
 }
 
 impl Cursor {
-    /// A new one at `from`; none when the partition's name is not one.
+    /// A new cursor at `from`; an error when the partition's name is invalid.
     pub(super) fn open(lane: Arc<Lane>, topic: &Arc<str>, partition: i32, from: i64) -> KafkaResult<Self> {
-        // Before it is assigned, so that nothing of it goes another way.
+        // Split before it is assigned, so that nothing of it takes another way.
         let queue = lane.consumer.split_partition_queue(topic, partition);
         let mut queue = queue.ok_or_else(|| KafkaError::Subscription(format!("no queue for {topic}/{partition}")))?;
         let arrived = Arc::new(Notify::new());
@@ -68,16 +68,17 @@ impl Cursor {
         self.next
     }
 
-    /// Takes note of what the lane has reported so far: ids of topics among it, that the records read so far came
-    /// after. `false` when those records cannot be relied on.
+    /// Handles the consumer's reports so far, which include the ids of topics that the records read so far belong to.
+    /// Returns `false` when those records cannot be relied on.
     pub(super) fn confirm(&self) -> bool {
         self.lane.serve();
         self.lane.strays() == self.strays
     }
 
-    /// Reads on into `page`, which begins where the cursor stands, and waits until `until` for the first record.
+    /// Reads on into `page`, which begins at the cursor, and waits until `until` for the first record.
     ///
-    /// `placed`: nothing was read since the cursor went here, so an end that is reached is no end of before.
+    /// `placed` means that nothing was read since the cursor was placed, so that an end that is reached is not an old
+    /// one.
     pub(super) fn read(&mut self, page: &mut Page, placed: bool, until: Instant) -> KafkaResult<Step> {
         let mut ended = false;
         loop {
@@ -98,7 +99,7 @@ impl Cursor {
         }
     }
 
-    /// How far the partition is known to reach; does not wait.
+    /// The offset up to which the partition is known to reach; does not wait.
     pub(super) fn peek(&mut self) -> KafkaResult<i64> {
         while self.held.is_none() && self.take(Duration::ZERO)? {}
         Ok(match &self.held {
@@ -112,7 +113,7 @@ impl Cursor {
         self.arrived.notified().await;
     }
 
-    /// Moves what is in the queue into the page, as much as fits. `true` when the partition's end was passed.
+    /// Moves records from the queue into the batch while they fit. Returns `true` when the partition's end was passed.
     fn fill(&mut self, page: &mut Page) -> KafkaResult<bool> {
         if let Some(held) = self.held.take()
             && !page.push(&held)
@@ -137,7 +138,7 @@ impl Cursor {
         }
     }
 
-    /// Takes one event; a record is held. `true` when it was the partition's end.
+    /// Takes one event; a record is held. Returns `true` when it was the partition's end.
     fn take(&mut self, wait: Duration) -> KafkaResult<bool> {
         match self.queue.poll(wait) {
             None => Ok(false),
@@ -154,7 +155,7 @@ impl Cursor {
         }
     }
 
-    /// Where the read after `page` begins.
+    /// The offset at which the read after `page` begins.
     fn at(&self, page: &Page) -> i64 {
         match &self.held {
             Some(held) => held.offset(),

@@ -1,4 +1,4 @@
-//! What becomes of the records of one append: counted down as the brokers acknowledge them.
+//! The delivery of one append's records, counted down as the brokers acknowledge them.
 
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
@@ -15,12 +15,12 @@ pub(super) struct Delivery {
     high: AtomicI64,
     failed: Mutex<Option<RDKafkaErrorCode>>,
     done: CancellationToken,
-    /// Cancelled when nothing more will be heard of it.
+    /// Cancelled when nothing more will be reported.
     gone: CancellationToken,
 }
 
 impl Delivery {
-    /// Of `records`, which are all still to be sent by a producer that is there until `gone` is cancelled.
+    /// A delivery of `records`, all of them still to be sent by a producer that exists until `gone` is cancelled.
     pub(super) fn of(records: usize, gone: CancellationToken) -> Self {
         let done = CancellationToken::new();
         if records == 0 {
@@ -48,7 +48,7 @@ impl Delivery {
         self.not_sent(1, code);
     }
 
-    /// The last `records` were not given to the producer.
+    /// Counts the last `records` as not handed to the producer.
     pub(super) fn not_sent(&self, records: usize, code: RDKafkaErrorCode) {
         self.lock().get_or_insert(code);
         self.settle(records);
@@ -60,7 +60,7 @@ impl Delivery {
         }
     }
 
-    /// Waits until no record is on its way any more.
+    /// Waits until no record is in flight any more.
     pub(super) async fn settled(&self) {
         tokio::select! {
             () = self.done.cancelled() => {}
@@ -73,8 +73,8 @@ impl Delivery {
         self.done.is_cancelled() || self.gone.is_cancelled()
     }
 
-    /// Where the records are, once settled, or why the first one that failed did. Records of others can be between.
-    /// When the brokers did not say, it begins at 0.
+    /// The offsets of the records, once settled, or the reason of the first failure. Records of others can be between.
+    /// When the brokers did not report offsets, the range begins at 0.
     pub(super) fn outcome(&self) -> Result<OffsetRange, RDKafkaErrorCode> {
         if let Some(code) = *self.lock() {
             return Err(code);

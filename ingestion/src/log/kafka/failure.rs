@@ -1,4 +1,4 @@
-//! From what librdkafka says to what the caller has to know.
+//! Errors of librdkafka, turned into errors of the log.
 
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
@@ -6,14 +6,14 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use super::context::Reported;
 use crate::log::LogError;
 
-/// Words an error of librdkafka as one of the log.
+/// Translates errors of librdkafka.
 #[derive(Debug, Clone)]
 pub(super) struct Failures {
     pub(super) brokers: String,
 }
 
 impl Failures {
-    /// Why `what`, on `topic`, did not work.
+    /// The error of `what` on `topic`.
     pub(super) fn of(&self, what: &str, topic: &str, error: &KafkaError, reported: &Reported) -> LogError {
         match error {
             KafkaError::ClientConfig(_, why, name, _) => {
@@ -28,7 +28,7 @@ impl Failures {
     }
 
     pub(super) fn of_code(&self, what: &str, topic: &str, code: Code, reported: &Reported) -> LogError {
-        // Whatever else is said of a topic that was created again, this is why: as that it has no such partition.
+        // A re-created topic is the cause of every other error on it, such as an unknown partition.
         if let Err(recreated) = reported.identities.check(topic) {
             return recreated;
         }
@@ -39,7 +39,7 @@ impl Failures {
         }
     }
 
-    /// A broker says that there is no such topic.
+    /// The error when a broker reports that there is no such topic.
     pub(super) fn unknown(&self, topic: &str, reported: &Reported) -> LogError {
         if reported.presence.is_gone(topic) {
             return LogError::NoSuchTopic { topic: topic.to_owned() };
@@ -48,7 +48,7 @@ impl Failures {
         LogError::Unreachable { brokers: self.brokers.clone(), why }
     }
 
-    /// The brokers did not answer; what a connection said lately is the better reason.
+    /// The error when the brokers did not answer; a recent report of a connection is the better reason.
     pub(super) fn unreachable(&self, why: &str, reported: &Reported) -> LogError {
         let why = reported.trouble().unwrap_or_else(|| why.to_owned());
         LogError::Unreachable { brokers: self.brokers.clone(), why }
@@ -59,7 +59,7 @@ fn refused(what: &str, topic: &str, why: String) -> LogError {
     LogError::Refused { what: what.to_owned(), topic: topic.to_owned(), why }
 }
 
-/// Whether it may well work later, without anybody changing anything here.
+/// Whether a retry may well succeed later, without a change on this side.
 pub(super) fn is_outage(code: Code) -> bool {
     matches!(
         code,
@@ -71,7 +71,7 @@ pub(super) fn is_outage(code: Code) -> bool {
             | Code::CoordinatorLoadInProgress
             | Code::CoordinatorNotAvailable
             | Code::DestroyBroker
-            // Another producer took the source up; so does this one again.
+            // Another producer took the source over; this one takes it back.
             | Code::Fenced
             | Code::FencedLeaderEpoch
             | Code::Fatal
@@ -89,7 +89,7 @@ pub(super) fn is_outage(code: Code) -> bool {
             | Code::NotLeaderForPartition
             | Code::OffsetNotAvailable
             | Code::OperationTimedOut
-            // The producer is replaced, and whoever sends again learns what is in the log.
+            // The producer is replaced, and the sender learns from the log which records it has.
             | Code::OutOfOrderSequenceNumber
             | Code::ProducerFenced
             | Code::PurgeInflight

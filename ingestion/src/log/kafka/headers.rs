@@ -1,4 +1,4 @@
-//! Headers: a JSON object here, names and bytes in Kafka.
+//! Headers: a JSON object in this program, names and bytes in Kafka.
 //!
 //! ```text
 //! {"a":"x"}              a: x
@@ -8,8 +8,8 @@
 //! {"a":1}                a: 1, and comes back as {"a":"1"}
 //! ```
 //!
-//! Two headers are Dovetail's own and are not shown: where in its source a record came from, and a timestamp that
-//! librdkafka cannot send.
+//! Two headers are Dovetail's own and are not shown: the source of a record, and a timestamp that librdkafka cannot
+//! send.
 
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,7 +25,7 @@ pub(super) const SOURCE: &str = "dovetail-source";
 /// Milliseconds; only where they are not past the epoch, since 0 stands for now in librdkafka.
 pub(super) const TIMESTAMP: &str = "dovetail-timestamp";
 
-/// Adds the headers that `json` says.
+/// Adds the headers of the JSON object `json`.
 pub(super) fn add(mut to: OwnedHeaders, json: &str) -> OwnedHeaders {
     let headers = match serde_json::from_str(json) {
         Ok(Value::Object(headers)) => headers,
@@ -61,7 +61,7 @@ fn hex_of(object: &Map<String, Value>) -> Option<Vec<u8>> {
     pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect()
 }
 
-/// What the headers of one record say.
+/// The content of one record's headers.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Said {
     /// A JSON object of the headers that are not Dovetail's.
@@ -86,15 +86,15 @@ pub(super) fn said(headers: &impl Headers) -> Said {
     said
 }
 
-/// What a record's own header says after its number: the same for all of an append.
+/// The part of a record's own header after its number, which is the same for all records of an append.
 pub(super) fn behind_number(source: &str, spread: &Spread) -> String {
     if spread.is_known() { format!("/{spread} {source}") } else { format!(" {source}") }
 }
 
-/// The source of a record, its number there, and over how many partitions the source is spread.
+/// The source of a record, its number in it, and the source's spread.
 pub(super) fn source(headers: &impl Headers) -> Option<(&str, u64, Spread)> {
     (0..headers.count()).find_map(|i| {
-        // Asked for by its bytes only once the name is right.
+        // Its bytes are read only once the name is right.
         let header = catch_unwind(AssertUnwindSafe(|| headers.try_get(i))).ok()??;
         let (number, source) = text(header.value.filter(|_| header.key == SOURCE))?.split_once(' ')?;
         Some(match number.split_once('/') {
@@ -104,7 +104,7 @@ pub(super) fn source(headers: &impl Headers) -> Option<(&str, u64, Spread)> {
     })
 }
 
-/// A header; rdkafka panics at a name that is not UTF-8, which any producer may send.
+/// Reads a header; rdkafka panics at a name that is not UTF-8, which any producer may send.
 fn get(headers: &impl Headers, i: usize) -> Option<(String, Option<&[u8]>)> {
     match catch_unwind(AssertUnwindSafe(|| headers.try_get(i))) {
         Ok(header) => header.map(|header| (header.key.to_owned(), header.value)),
@@ -130,7 +130,7 @@ fn json(value: Option<&[u8]>) -> Value {
     }
 }
 
-/// Adds a value; those of one name become an array.
+/// Adds a value; several values of one name become an array.
 fn push(object: &mut Map<String, Value>, name: String, value: Value) {
     match object.get_mut(&name) {
         Some(Value::Array(values)) => values.push(value),

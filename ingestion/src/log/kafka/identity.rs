@@ -1,15 +1,15 @@
-//! Which topic it is: one that was deleted and created again has the same name and other records.
+//! The identity of a topic: one that was deleted and created again has the same name and other records.
 //!
-//! Kafka gives every topic an id. librdkafka uses it, but tells it in one place that can be reached from here: a debug
-//! line, whenever a client learns an id that is new to it.
+//! Kafka gives every topic an id. librdkafka uses it, but reports it in only one accessible place: a debug line,
+//! whenever a client learns an id that is new to it.
 //!
 //! ```text
 //! [thrd:main]: Topic clicks changed id from AAAAAAAAAAAAAAAAAAAAAA to 3vOa8lT4SNKkT4g1BvYbtA
 //! ```
 //!
-//! A client writes that line before it fetches anything of the new topic. So whoever reads all its lines after
-//! taking records, and before using them, knows that they are of the topic it began with. Brokers before 3.1 have
-//! no ids; there, and should the line change, a topic created again is noticed by an end that lies too low.
+//! A client writes that line before it fetches anything of the new topic. So a reader that handles all lines after
+//! taking records, and before using them, knows that they are of the topic it began with. Brokers before 3.1 have no
+//! ids; there, and should the line change, a re-created topic is noticed by an end that lies too low.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +22,7 @@ use crate::log::LogError;
 #[derive(Debug, Default)]
 pub(super) struct Identities {
     known: Mutex<HashMap<String, Identity>>,
-    /// Whether it was said that the brokers have no ids.
+    /// Whether it was reported that the brokers have no ids.
     none: AtomicBool,
 }
 
@@ -33,7 +33,7 @@ struct Identity {
 }
 
 impl Identities {
-    /// Takes note of a debug line, if it tells an id.
+    /// Reads a debug line, if it has an id.
     pub(super) fn read(&self, line: &str) {
         let Some((topic, id)) = parse(line) else { return };
         let mut identities = self.lock();
@@ -46,7 +46,7 @@ impl Identities {
         }
     }
 
-    /// Refuses a topic that is no longer the one it was.
+    /// Refuses a topic whose id has changed.
     pub(super) fn check(&self, topic: &str) -> Result<(), LogError> {
         match self.lock().get(topic) {
             Some(Identity { first, now }) if first != now => {
@@ -60,7 +60,7 @@ impl Identities {
         self.lock().get(topic).map(|identity| identity.first.clone())
     }
 
-    /// The brokers did not tell the id of `topic`.
+    /// Reports once that the brokers have no id of `topic`.
     pub(super) fn tell_of_none(&self, topic: &str) {
         if !self.none.swap(true, Ordering::Relaxed) {
             tracing::warn!(
@@ -71,7 +71,7 @@ impl Identities {
         }
     }
 
-    /// What comes under this name from now on is another topic.
+    /// Forgets the topic: the next one of its name is another topic.
     pub(super) fn forget(&self, topic: &str) {
         self.lock().remove(topic);
     }

@@ -7,15 +7,15 @@
 //! ```
 //!
 //! Readers get committed records only, and the end is that of the last committed one. Offsets skip where markers of
-//! transactions, aborted or compacted records are; a read ends at a position, not at a record. An append that was
-//! not acknowledged in time stays with the producer and can still arrive. With a [`SourceMark`] it cannot once the
-//! source is taken up again: the brokers then refuse the producer that had it.
+//! transactions, aborted or compacted records are; a read ends at a position, not at a record. An append that was not
+//! acknowledged in time stays with the producer and can still arrive. With a [`SourceMark`] it cannot once the source
+//! is taken over: the brokers then refuse the earlier producer.
 //!
-//! That nothing comes twice while a broker restarts rests on the brokers knowing the producer. They forget it when its
-//! last record is older than `producer.id.expiration.ms`, a day, by the record's own time.
+//! A broker's restart duplicates nothing because the brokers know the producer. They forget it when its last record is
+//! older than `producer.id.expiration.ms`, a day, by the record's own time.
 //!
-//! The brokers may be away at any time, also when the log is opened: what cannot wait any longer is
-//! [`LogError::Unreachable`], and works again when they are back.
+//! The brokers may be away at any time, also when the log is opened: an operation that cannot wait any longer fails
+//! with [`LogError::Unreachable`], and works again when they are back.
 
 mod batch_builder;
 mod bloom;
@@ -61,19 +61,19 @@ mod sources;
 mod tests;
 mod topics;
 
-/// How long it takes at most until a topic's id is known, where the brokers have ids.
+/// Greatest time until a topic's id is known, where the brokers have ids.
 const TOPIC_ID_TIMEOUT: Duration = Duration::from_secs(3);
 const TOPIC_ID_POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// How often the clients' reports are looked at when nobody reads.
+/// Interval at which the clients' reports are handled while nothing is read.
 const SERVE_INTERVAL: Duration = Duration::from_millis(200);
-/// How often it is looked up whether topics are still the same.
+/// Interval of checks whether topics are still the same.
 const TOPICS_REFRESH_INTERVAL: Duration = Duration::from_secs(5);
-/// Cursors that nobody has used for this long are given up: what they fetch ahead takes memory.
+/// Time after which an unused cursor is dropped: the records that it fetches ahead take memory.
 const CURSOR_IDLE_MAX: Duration = Duration::from_secs(10);
 
-/// Producers of sources that nobody has used for this long are given up.
+/// Time after which an unused producer of sources is dropped.
 const PRODUCER_IDLE_MAX: Duration = Duration::from_secs(60);
-/// A request's transaction is not open for longer, unless its process is slow or dead.
+/// Time for which a request's transaction is open at most, unless its process is slow or dead.
 const OPEN_TRANSACTION_MAX: Duration = Duration::from_secs(2);
 
 /// A log in Kafka.
@@ -98,7 +98,7 @@ impl KafkaLog {
         Ok(Self { clients, topics, closed, keeper: Some(keeper) })
     }
 
-    /// Takes no further append, and wakes who waits for records.
+    /// Refuses further appends, and wakes the tasks that wait for records.
     pub fn close(&self) {
         self.closed.cancel();
     }
@@ -145,7 +145,7 @@ impl Log for KafkaLog {
     async fn identity(&self, topic: &str) -> Result<Option<String>, LogError> {
         let until = clock::now_monotonic() + TOPIC_ID_TIMEOUT.min(self.clients.patience());
         loop {
-            // Each time the brokers are asked, and the clients tell what they hear of the topic.
+            // Each attempt asks the brokers, and the clients report what they hear of the topic.
             self.partitions(topic).await?;
             let identities = &self.clients.reported.identities;
             match identities.id(topic) {
@@ -234,7 +234,8 @@ impl Log for KafkaLog {
         let now = clock::now_monotonic();
         let until = now + clients.patience();
         match searching::position(clients, &partition, source, until.min(now + OPEN_TRANSACTION_MAX)).await {
-            // It may be of a process that died with a request of this source: who takes the source up ends it.
+            // The transaction may be of a process that died during a request of this source: taking the source over
+            // ends it.
             Err(LogError::Undecided { .. }) => {
                 let mut hold = clients.holds.hold(clients, topic, source, until).await?;
                 hold.held(clients, topic, until).await?;
@@ -262,7 +263,7 @@ impl Log for KafkaLog {
         self.unless_closed(reading::wait_past(&self.clients, &partition, offset)).await
     }
 
-    /// Deletes to the record, not to the batch.
+    /// Deletes up to the record, not to the batch.
     async fn trim(&self, topic: &str, partition: i32, before: i64) -> Result<(), LogError> {
         let partition = self.partition(topic, partition).await?;
         let bounds = reading::bounds(&self.clients, &partition).await?;
@@ -272,7 +273,7 @@ impl Log for KafkaLog {
         topics::trim(&self.clients, topic, partition.number, before.min(bounds.end)).await
     }
 
-    /// 0: the disks are the brokers', and librdkafka cannot ask for what lies on them.
+    /// 0: the disks are the brokers', and librdkafka cannot ask for their use.
     async fn disk_bytes(&self) -> Result<u64, LogError> {
         Ok(0)
     }
@@ -296,7 +297,7 @@ impl fmt::Debug for KafkaLog {
     }
 }
 
-/// What has to be done now and then, until the log is closed.
+/// Does the periodic work, until the log is closed.
 fn keep(clients: &Clients, topics: &Topics, closed: &CancellationToken) {
     let mut looked = clock::now_monotonic();
     while !closed.is_cancelled() {
@@ -305,7 +306,7 @@ fn keep(clients: &Clients, topics: &Topics, closed: &CancellationToken) {
         clients.holds.retire(PRODUCER_IDLE_MAX);
         if looked.elapsed() >= TOPICS_REFRESH_INTERVAL {
             for topic in topics.names() {
-                // It tells the topic's id; who uses the topic gets to know what is wrong with it.
+                // The refresh reports the topic's id; callers that use the topic get its errors.
                 if let Err(error) = topics.refresh(clients, &topic, TOPICS_REFRESH_INTERVAL / 5) {
                     tracing::debug!(topic, %error, "look");
                 }
@@ -316,7 +317,7 @@ fn keep(clients: &Clients, topics: &Topics, closed: &CancellationToken) {
     }
 }
 
-/// Runs what waits for the brokers, or for much of a processor, where it holds up no task.
+/// Runs work that waits for the brokers, or computes for long, on a thread where it blocks no task.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, LogError> + Send + 'static,
 ) -> Result<T, LogError> {

@@ -1,4 +1,4 @@
-//! A partition as it is known here: how far it reaches, and the cursors that read it.
+//! The local state of a partition: its known end, and the cursors that read it.
 
 use std::ops::{Deref, DerefMut};
 use std::pin::pin;
@@ -18,16 +18,16 @@ use crate::log::LogError;
 pub(super) struct Partition {
     pub(super) topic: Arc<str>,
     pub(super) number: i32,
-    /// The highest end seen: records below it are there to be read.
+    /// The highest end seen: records below it can be read.
     pub(super) end: watch::Sender<i64>,
-    /// Held by the one that watches for new records, for all who wait.
+    /// Locked by the task that watches for new records on behalf of all.
     pub(super) watching: tokio::sync::Mutex<()>,
-    /// Held while records are given to the producer, so that those of one append lie together.
+    /// Locked while records are handed to the producer, so that those of one append are contiguous.
     pub(super) sending: tokio::sync::Mutex<()>,
     pub(super) sources: tokio::sync::Mutex<Sources>,
-    /// Held by the one that looks back for a source.
+    /// Locked by the task that searches backwards for a source.
     pub(super) searching: tokio::sync::Mutex<()>,
-    /// One per lane.
+    /// One slot per consumer.
     slots: Mutex<Vec<Slot>>,
     released: Notify,
 }
@@ -38,7 +38,7 @@ enum Slot {
         cursor: Cursor,
         since: Instant,
     },
-    /// On loan; `watched` is where a cursor stands that is waiting for more, and will be back once there is.
+    /// Leased; `watched` is the offset of a cursor that waits for records, and comes back once there are some.
     Lent {
         watched: Option<i64>,
     },
@@ -83,7 +83,7 @@ impl Partition {
         Ok(())
     }
 
-    /// Takes the cursor that stands at `from`, or one that nobody needs, or the place for one.
+    /// Leases the cursor at `from`, or an unused one, or a slot for a new one.
     pub(super) async fn lend(self: &Arc<Self>, from: i64, watch: bool) -> Loan {
         let mut released = pin!(self.released.notified());
         loop {
@@ -96,7 +96,7 @@ impl Partition {
         }
     }
 
-    /// Gives up cursors that nobody used for `age`, unless they are at the end, where the next record is awaited.
+    /// Drops cursors that were unused for `age`, except those at the end, where the next record is awaited.
     pub(super) fn retire(&self, age: Duration) {
         let end = self.known_end();
         for slot in self.slots().iter_mut() {
@@ -113,7 +113,7 @@ impl Partition {
 
 fn choose(slots: &mut [Slot], from: i64, watch: bool) -> Option<(usize, Option<Cursor>)> {
     let there = slots.iter().position(|slot| matches!(slot, Slot::Idle { cursor, .. } if cursor.next() == from));
-    // A cursor that waits right there is back in a moment: no other has to be moved.
+    // A cursor that waits at this offset is back in a moment: no other has to be moved.
     let coming = slots.iter().any(|slot| matches!(slot, Slot::Lent { watched: Some(at) } if *at == from));
     if there.is_none() && coming {
         return None;
@@ -135,7 +135,7 @@ fn longest_idle(slots: &[Slot]) -> Option<usize> {
     idle.min().map(|(_, lane)| lane)
 }
 
-/// A cursor on loan; it goes back when this is dropped.
+/// A leased cursor; it is returned when this is dropped.
 pub(super) struct Loan {
     partition: Arc<Partition>,
     pub(super) lane: usize,
@@ -143,7 +143,7 @@ pub(super) struct Loan {
 }
 
 impl Loan {
-    /// Gives the cursor up: the next one begins anew.
+    /// Drops the cursor: the next lease opens a new one.
     pub(super) fn discard(mut self) {
         self.cursor = None;
     }

@@ -1,5 +1,5 @@
-//! Whether a topic is there. A broker that has just started, or is behind, says of a topic that it has not heard of
-//! that it does not exist, as of one that was deleted.
+//! The existence of a topic. A broker that has just started, or is behind, reports that a topic it has not heard of
+//! does not exist, as it does for a deleted one.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use dovetail_core::clock;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-/// How long brokers may say of a topic that was there that it does not exist, until they are believed.
+/// Time for which brokers must report that a known topic does not exist, until they are believed.
 const BELIEVED_AFTER: Duration = Duration::from_secs(10);
 
-/// The topics that were there, and since when brokers have been saying that they do not exist.
+/// The known topics, and the time since which brokers report that they do not exist.
 #[derive(Debug, Default)]
 pub(super) struct Presence(Mutex<HashMap<String, Option<Instant>>>);
 
@@ -24,7 +24,7 @@ impl Presence {
         }
     }
 
-    /// A broker says that `topic` does not exist: whether that is to be believed.
+    /// Records a broker's report that `topic` does not exist; returns whether it is to be believed.
     pub(super) fn is_gone(&self, topic: &str) -> bool {
         self.is_gone_at(topic, clock::now_monotonic())
     }

@@ -1,4 +1,4 @@
-//! Reading a partition, and waiting for more of it.
+//! Reads of a partition, and waits for more records.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,15 +18,15 @@ use super::partition::{Loan, Partition};
 use crate::log::LogError;
 use crate::log::kafka::batch_builder::{Mark, Page};
 
-/// How long a read waits for records that should be there, before it asks whether they still are.
+/// Time for which a read waits for expected records, before it checks that they still exist.
 const READ_TIMEOUT: Duration = Duration::from_millis(250);
-/// How long somebody waits for new records, before asking whether all is well.
+/// Time for which a reader waits for new records, before it checks the state of the partition.
 const QUIET_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How much is looked through at once for the marks of sources.
+/// Bytes searched at once for the marks of sources.
 const MARKS_BYTES: usize = 4 << 20;
 
-/// First offset and end, asked now.
+/// First offset and end, read from the brokers now.
 pub(super) async fn bounds(clients: &Arc<Clients>, partition: &Arc<Partition>) -> Result<OffsetRange, LogError> {
     let (clients, asked) = (Arc::clone(clients), Arc::clone(partition));
     let bounds = blocking(move || clients.bounds(&asked.topic, asked.number)).await?;
@@ -34,13 +34,13 @@ pub(super) async fn bounds(clients: &Arc<Clients>, partition: &Arc<Partition>) -
     Ok(bounds)
 }
 
-/// The end, with the records of transactions that are open.
+/// The end including the records of open transactions.
 pub(super) async fn undecided_end(clients: &Arc<Clients>, partition: &Arc<Partition>) -> Result<i64, LogError> {
     let (clients, partition) = (Arc::clone(clients), Arc::clone(partition));
     blocking(move || clients.undecided_end(&partition.topic, partition.number)).await
 }
 
-/// As [`Log::read`](crate::log::Log::read).
+/// [`Log::read`](crate::log::Log::read).
 pub(super) async fn read(
     clients: &Arc<Clients>,
     partition: &Arc<Partition>,
@@ -60,7 +60,7 @@ pub(super) async fn read(
     Ok(page.finish(end))
 }
 
-/// The marks of sources from `from` on, which is not the end, as many as one page has; and where the next begins.
+/// The marks of sources from `from` on, which is not the end, up to one batch; and the offset at which the next begins.
 pub(super) async fn marks(
     clients: &Arc<Clients>,
     partition: &Arc<Partition>,
@@ -70,7 +70,7 @@ pub(super) async fn marks(
     Ok((page.into_marks(), end))
 }
 
-/// Fills a page that begins below the partition's end; returns also where the next one begins.
+/// Fills a batch that begins below the partition's end; also returns the offset at which the next one begins.
 async fn fill(clients: &Arc<Clients>, partition: &Arc<Partition>, page: Page) -> Result<(Page, i64), LogError> {
     let until = clock::now_monotonic() + clients.patience();
     let (from, mut page) = (page.from(), page);
@@ -84,7 +84,7 @@ async fn fill(clients: &Arc<Clients>, partition: &Arc<Partition>, page: Page) ->
                 partition.reaches(at);
                 return Ok((page, at));
             }
-            // Once is not enough: a new leader may for a moment not know how far the last one got.
+            // Once is not enough: a new leader may for a moment not know the end of the last one.
             Ok(Step::Ended) if ends > 0 => return Ok((page, end)),
             Ok(Step::Ended) => ends += 1,
             Ok(Step::Nothing) => {}
@@ -99,7 +99,7 @@ async fn fill(clients: &Arc<Clients>, partition: &Arc<Partition>, page: Page) ->
     }
 }
 
-/// One try; returns the page, and how far it got. If that is nowhere, the next one begins with another cursor.
+/// One attempt; returns the batch and the offset reached. Without progress the next attempt uses another cursor.
 async fn attempt(
     clients: &Arc<Clients>,
     partition: &Arc<Partition>,
@@ -131,7 +131,7 @@ async fn attempt(
     .await
 }
 
-/// The cursor on loan, at `at`: there already, or opened. What was on its way to another place is dropped.
+/// The leased cursor, moved to `at` or opened there. Records in flight for another place are dropped.
 fn cursor_at<'l>(clients: &Clients, partition: &Partition, loan: &'l mut Loan, at: i64) -> KafkaResult<&'l mut Cursor> {
     let cursor = match loan.take().filter(|cursor| cursor.next() == at) {
         Some(cursor) => cursor,
@@ -140,14 +140,14 @@ fn cursor_at<'l>(clients: &Clients, partition: &Partition, loan: &'l mut Loan, a
     Ok(loan.insert(cursor))
 }
 
-/// The bounds, asked now, provided that a read may begin at `from`.
+/// The bounds from the brokers, if a read may begin at `from`.
 async fn bounds_around(clients: &Arc<Clients>, partition: &Arc<Partition>, from: i64) -> Result<OffsetRange, LogError> {
     let bounds = bounds(clients, partition).await?;
     partition.check(from, bounds)?;
     Ok(bounds)
 }
 
-/// Whether reading again, after a look at the bounds, may help: those say what is wrong if it does not.
+/// Whether another read, after a check of the bounds, may succeed: the bounds give the error if it does not.
 fn may_pass(error: &KafkaError) -> bool {
     !matches!(
         error.rdkafka_error_code(),
@@ -155,7 +155,7 @@ fn may_pass(error: &KafkaError) -> bool {
     )
 }
 
-/// As [`Log::wait_past`](crate::log::Log::wait_past). One of those who wait watches for all.
+/// [`Log::wait_past`](crate::log::Log::wait_past). One of the waiting tasks watches for all.
 pub(super) async fn wait_past(clients: &Arc<Clients>, partition: &Arc<Partition>, offset: i64) -> Result<(), LogError> {
     let mut end = partition.end.subscribe();
     if *end.borrow() > offset {
@@ -192,7 +192,7 @@ async fn watch(clients: &Arc<Clients>, partition: &Arc<Partition>, offset: i64) 
         let left = asked.map_or(QUIET_CHECK_INTERVAL, |at| QUIET_CHECK_INTERVAL.saturating_sub(at.elapsed()));
         let reached = tokio::time::timeout(left, reached(&mut loan, end)).await;
         match reached {
-            // Back before it is told, so that who reads next finds it.
+            // Returned before the end is published, so that the next reader finds it.
             Ok(Ok(reached)) => {
                 drop(loan);
                 partition.reaches(reached);
@@ -208,7 +208,7 @@ async fn watch(clients: &Arc<Clients>, partition: &Arc<Partition>, offset: i64) 
     Ok(())
 }
 
-/// How far the partition reaches, once that is past `end`.
+/// Waits until the partition's end is past `end`, and returns it.
 async fn reached(loan: &mut Loan, end: i64) -> KafkaResult<i64> {
     let Some(cursor) = loan.as_mut() else { return Ok(end) };
     loop {

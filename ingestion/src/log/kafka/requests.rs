@@ -1,5 +1,5 @@
-//! Appending requests of sources: each is a transaction over its partitions, so it is in the log as a whole or not at
-//! all, whatever becomes of the process.
+//! Requests of sources as transactions: each is one transaction over its partitions, so it is in the log as a whole or
+//! not at all, whatever becomes of the process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,15 +23,15 @@ use super::reading;
 use crate::log::kafka::source_producers::{Held, Hold};
 use crate::log::{LogError, SourceMark, SourcePosition};
 
-/// How long a request waits at most before it is planned again: another process may want the same source.
+/// Time for which a request waits before it is planned again: another process may want the same source.
 const REPLAN_PAUSE_MAX: Duration = Duration::from_millis(200);
-/// How long the brokers are asked to abort what was refused, before it is left to the transaction's time limit.
+/// Time for which the brokers are asked to abort a refused transaction, before that is left to its time limit.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long it may take until what is committed is there to be read: it takes longer behind a transaction that is open.
+/// Time limit until a committed record can be read: behind an open transaction it takes longer.
 const READABLE_TIMEOUT: Duration = Duration::from_secs(1);
 const READABLE_POLL_INTERVAL: Duration = Duration::from_millis(2);
-/// How long a producer is given between telling of a record and forgetting it.
+/// Time given to a producer between reporting a record and forgetting it.
 const IN_FLIGHT_POLL_INTERVAL: Duration = Duration::from_micros(200);
 
 /// Records of a request for one partition.
@@ -41,14 +41,14 @@ pub(super) struct Part {
     pub(super) mark: SourceMark,
 }
 
-/// Where the records of each part are; an empty range at the partition's end where all of them were there before. None
-/// where the source's producer is no longer the one of `hold`, or has failed: then nothing is known any more.
+/// Returns the offsets of each part's records; an empty range at the partition's end where all of them were in the log.
+/// None when the source's producer is no longer that of `hold`, or has failed: then nothing is known any more.
 ///
-/// What has begun goes on to its end also where nobody waits any more: the next request of the source waits for it.
+/// A request in progress runs to its end also without a waiter: the next request of the source waits for it.
 ///
 /// # On a crash
-/// The transaction is open. Readers wait in front of it until whoever takes the source up next ends it, or until the
-/// brokers do after `transaction.timeout.ms`. Nothing of it is read unless its commit had arrived.
+/// The transaction is open. Readers wait in front of it until the next process that takes the source over ends it, or
+/// until the brokers do after `transaction.timeout.ms`. Nothing of it is read unless its commit had arrived.
 pub(super) async fn append(
     clients: &Arc<Clients>,
     source: &str,
@@ -81,7 +81,7 @@ impl Request {
             Err(error @ (LogError::Unreachable { .. } | LogError::Undecided { .. })) => error,
             done => return done,
         };
-        // With another producer it may work, by what is in the log then.
+        // Another producer may succeed, based on the content of the log then.
         hold.give_up();
         counter!("dovetail_kafka_producers_replaced_total").increment(1);
         let Self { topic, source, .. } = &self;
@@ -108,7 +108,7 @@ impl Request {
                 Ok(deliveries) => deliveries,
                 Err(error) => {
                     if !matches!(error, LogError::Unreachable { .. }) {
-                        // Readers wait in front of what is open.
+                        // Readers wait in front of an open transaction.
                         let aborted = blocking(move || Ok(sender.abort_transaction(ABORT_TIMEOUT))).await;
                         tracing::debug!(?aborted, "aborted");
                         hold.give_up();
@@ -133,14 +133,15 @@ impl Request {
             ranges.push(range);
         }
         let readable = parts.iter().zip(&ranges).map(|(part, range)| readable(clients, &part.partition, range.end));
-        // It is in the log, whether the brokers say so in time or not.
+        // The records are in the log, whether the brokers report it in time or not.
         if timeout(READABLE_TIMEOUT, try_join_all(readable)).await.is_err() {
             tracing::debug!(%topic, source, "what was committed is behind a transaction that is open");
         }
         Ok(Some(ranges))
     }
 
-    /// Which of the parts are not in the log. Part of one is [`LogError::SourceOverlap`].
+    /// Tells for each part whether it is not yet in the log. A part that is there in part is
+    /// [`LogError::SourceOverlap`].
     async fn news(&self, held: &mut Held) -> Result<Vec<bool>, LogError> {
         let Self { clients, source, parts, until, .. } = self;
         let partitions: Vec<_> = parts.iter().map(|part| Arc::clone(&part.partition)).collect();
@@ -159,7 +160,7 @@ impl Request {
         parts.iter().zip(positions).map(is_new).collect()
     }
 
-    /// Appends the parts that are new in one transaction.
+    /// Appends the new parts in one transaction.
     async fn transact(&self, sender: &Arc<Sender>, news: &[bool]) -> Result<Vec<Option<Arc<Delivery>>>, LogError> {
         let Self { clients, topic, parts, .. } = self;
         let until = self.until;
@@ -189,7 +190,7 @@ impl Request {
             })?;
             delivery.outcome().map_err(|code| self.failed(code))?;
         }
-        // The producer counts records until it is done with telling of them, and a commit then looks every 100 ms.
+        // The producer counts records until it has reported them all, and a commit then checks every 100 ms.
         while sender.in_flight_count() > 0 && clock::now_monotonic() < until {
             clock::sleep(IN_FLIGHT_POLL_INTERVAL).await;
         }

@@ -1,4 +1,4 @@
-//! Looking through a partition for the marks of sources.
+//! The search through a partition for the marks of sources.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,16 +15,16 @@ use super::sources::{Found, WINDOW};
 use crate::log::kafka::batch_builder::Mark;
 use crate::log::{LogError, SourcePosition};
 
-/// No window is larger: with each one that is done, the next search begins behind it.
+/// Greatest window: after each one the next search begins behind it.
 const WIDEST: i64 = 1 << 20;
-/// How often it is asked whether a transaction has ended.
+/// Interval of checks whether a transaction has ended.
 const DECIDED_POLL_INTERVAL: Duration = Duration::from_millis(20);
-/// A search that takes longer is told of, each time that it has.
+/// Time after which a search is logged, again and again.
 const SEARCH_REPORT_INTERVAL: Duration = Duration::from_secs(5);
-/// One that takes longer than this is gone on with when it is asked for again.
+/// Time limit of a search, after which the next request continues it.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How far `source` has come by all that is in the log now.
+/// The position of `source` by all that is in the log now.
 pub(super) async fn position(
     clients: &Arc<Clients>,
     partition: &Arc<Partition>,
@@ -51,8 +51,8 @@ pub(super) async fn position(
     }
 }
 
-/// The bounds, once it is decided of all that is in the log now whether it counts: what lies behind an open transaction
-/// is not there to be read yet, though it may be committed.
+/// Waits until no transaction below the present end is open, and returns the bounds: records behind an open transaction
+/// cannot be read yet, though they may be committed.
 async fn all_decided(
     clients: &Arc<Clients>,
     partition: &Arc<Partition>,
@@ -76,7 +76,7 @@ async fn all_decided(
     }
 }
 
-/// The way back through a partition for one source; everything that is met on it is remembered.
+/// The search backwards through a partition for one source; every source on the way is remembered.
 struct Search<'s> {
     partition: &'s Arc<Partition>,
     source: &'s str,
@@ -90,9 +90,9 @@ impl<'s> Search<'s> {
         Self { partition, source, began: now, told: now }
     }
 
-    /// Goes back to where the source is met, or to the partition's `start`: then it is known to be nowhere.
+    /// Searches back to the source's mark, or to the partition's `start`: then it is known to be nowhere.
     async fn go_back(&mut self, clients: &Arc<Clients>, start: i64) -> Result<(), LogError> {
-        // Who searches for another one meanwhile, goes on where this one ends.
+        // Another search of this partition waits, and continues from the end of this one.
         let _alone = self.partition.searching.lock().await;
         let mut sources = self.partition.sources.lock().await;
         if sources.find(self.source) == Found::Forgotten {

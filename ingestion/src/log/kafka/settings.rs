@@ -1,4 +1,4 @@
-//! Settings: what Dovetail sets for librdkafka, what the user may set, and what nobody else may.
+//! Settings of librdkafka: those that Dovetail sets, those that the user may set, and those that nobody else may.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,28 +8,29 @@ use rdkafka::config::RDKafkaLogLevel;
 
 use crate::log::LogError;
 
-/// Where the brokers are, and how to talk to them.
+/// Addresses of the brokers, and the settings of the clients.
 #[derive(Debug, Clone)]
 pub struct KafkaConfig {
-    /// `host:port`, separated by commas.
+    /// Addresses `host:port`, separated by commas.
     pub brokers: String,
-    /// Settings of librdkafka, for all clients. They win over Dovetail's; what does not concern a client it ignores.
+    /// Settings of librdkafka, for all clients. They win over Dovetail's; a client ignores those of other kinds of
+    /// clients.
     pub settings: BTreeMap<String, String>,
-    /// Replicas of a topic that is created here; `None` is what the brokers are set to.
+    /// Number of replicas of a created topic; `None` for the brokers' default.
     pub replication: Option<u16>,
-    /// Settings of a topic that is created here, such as `retention.ms`.
+    /// Settings of a created topic, such as `retention.ms`.
     pub topic: BTreeMap<String, String>,
-    /// How long an operation waits for the brokers before it is [`LogError::Unreachable`].
+    /// Time for which an operation waits for the brokers before it fails with [`LogError::Unreachable`].
     pub patience: Duration,
-    /// At how many places one partition can be read at the same time, each without seeking. At least 1; the layers
-    /// are two readers, and one that looks back for a source is a third.
+    /// Number of places at which one partition can be read at the same time, each without a seek. At least 1; the
+    /// layers are two readers, and a search for a source is a third.
     pub readers: usize,
 }
 
-/// The largest record that librdkafka takes when nothing else is set.
+/// librdkafka's own limit of a record's size in bytes.
 const MESSAGE_MAX_BYTES: usize = 1_000_000;
 
-/// What Dovetail relies on, and why another value would break it.
+/// Settings that Dovetail relies on, with the reason why another value would break it.
 const OWN: [(&str, &str); 8] = [
     ("bootstrap.servers", "the brokers are named in one place"),
     ("metadata.broker.list", "the brokers are named in one place"),
@@ -44,8 +45,9 @@ const OWN: [(&str, &str); 8] = [
 const CLIENT: [(&str, &str); 3] =
     [("client.id", "dovetail"), ("reconnect.backoff.max.ms", "1000"), ("socket.keepalive.enable", "true")];
 
-/// One fetch at a time is under way per broker, for all partitions: it must not wait for long when a partition that
-/// is not in it wants more. Queues are per partition; librdkafka needs about 500 bytes per record besides payload.
+/// Settings of consumers. One fetch at a time is in flight per broker, for all partitions: it must not wait for long
+/// when a partition that is not in it needs more. Queues are per partition; librdkafka needs about 500 bytes per record
+/// besides payload.
 const CONSUMER: [(&str, &str); 9] = [
     ("group.id", "dovetail"),
     ("isolation.level", "read_committed"),
@@ -58,8 +60,8 @@ const CONSUMER: [(&str, &str); 9] = [
     ("enable.partition.eof", "true"),
 ];
 
-/// A record waits in the producer for as long as it takes: one that was given up while those behind it got through
-/// would leave a hole in its source. For the same reason the first that is refused stops the others.
+/// Settings of producers. A record waits in the producer without a limit: one that was given up while later ones got
+/// through would leave a hole in its source. For the same reason the first refused record stops the others.
 const PRODUCER: [(&str, &str); 7] = [
     ("enable.idempotence", "true"),
     ("enable.gapless.guarantee", "true"),
@@ -70,7 +72,7 @@ const PRODUCER: [(&str, &str); 7] = [
     ("queue.buffering.max.kbytes", "262144"),
 ];
 
-/// What a transactional producer cannot have otherwise, also where the other one is set so.
+/// Settings of a transactional producer that cannot be changed, also where those of the other one are.
 const TRANSACTIONAL: [&str; 9] = [
     "acks",
     "request.required.acks",
@@ -95,7 +97,7 @@ impl KafkaConfig {
         }
     }
 
-    /// For reading, as the log does it.
+    /// Settings of the consumers with which the log reads.
     pub fn consumer(&self) -> ClientConfig {
         let mut config = self.client(&CONSUMER);
         config.set("auto.offset.reset", "error");
@@ -105,7 +107,7 @@ impl KafkaConfig {
         config
     }
 
-    /// As [`KafkaConfig::observer`], as a reader sees them that does not wait for transactions.
+    /// Settings of [`KafkaConfig::observer`] for a reader that does not wait for transactions.
     pub(super) fn undecided(&self) -> ClientConfig {
         let mut config = self.client(&[]);
         config.remove("group.id");
@@ -113,7 +115,7 @@ impl KafkaConfig {
         config
     }
 
-    /// For metadata and bounds, as a reader of committed records sees them: no group, nothing is fetched.
+    /// Settings for metadata and bounds, as a reader of committed records sees them: no group, nothing is fetched.
     pub(super) fn observer(&self) -> ClientConfig {
         let mut config = self.client(&[("isolation.level", "read_committed")]);
         config.remove("group.id");
@@ -128,7 +130,8 @@ impl KafkaConfig {
         self.client(&defaults)
     }
 
-    /// For requests of sources. What is not committed in time is aborted: until then readers wait in front of it.
+    /// Settings for requests of sources. A transaction that is not committed in time is aborted: until then readers
+    /// wait in front of it.
     pub(super) fn transactional(&self, id: &str) -> ClientConfig {
         let mut settings = self.settings.clone();
         settings.retain(|name, _| !TRANSACTIONAL.contains(&name.as_str()));
@@ -142,7 +145,7 @@ impl KafkaConfig {
         self.client(&[])
     }
 
-    /// Most bytes of one record, its key and headers included.
+    /// Greatest size of one record in bytes, its key and headers included.
     pub(super) fn most_bytes(&self) -> usize {
         let set = self.settings.get("message.max.bytes").and_then(|bytes| bytes.parse().ok());
         set.unwrap_or(MESSAGE_MAX_BYTES)
@@ -166,7 +169,7 @@ impl KafkaConfig {
         config
     }
 
-    /// The ids of topics are told in debug lines only, see `identity`.
+    /// Enables the debug lines that report the ids of topics, see `identity`.
     fn with_topic_ids(&self, config: &mut ClientConfig) {
         let wanted = self.settings.get("debug").map_or_else(|| "metadata".to_owned(), |own| format!("{own},metadata"));
         config.set("debug", wanted);

@@ -1,9 +1,9 @@
-//! Which producer appends the records of a source: one at a time, of all processes.
+//! The producer of a source: one at a time appends its records, of all processes.
 //!
-//! A source belongs to one of [`IDS`] transactional ids of its topic. Who takes it up initialises a producer of that
-//! id: from then on the brokers refuse an earlier one, and what that one had on its way is complete or aborted
-//! (KIP-98). So what is found in the log after that stays right, without another look, for as long as the brokers do
-//! not refuse this producer in turn.
+//! A source belongs to one of [`IDS`] transactional ids of its topic. A process takes it over by initialising a
+//! producer of that id: from then on the brokers refuse an earlier one, and its transaction in flight is complete or
+//! aborted (KIP-98). So the positions found in the log after that stay right, without another search, until the brokers
+//! refuse this producer in turn.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,13 +25,13 @@ use super::partition::Partition;
 use super::searching;
 use crate::log::{LogError, SourcePosition};
 
-/// Transactional ids of a topic, however many sources it has: brokers keep each one for days.
+/// Number of transactional ids of a topic, however many sources it has: brokers keep each one for days.
 const IDS: u32 = 4096;
-/// Most producers at a time: each costs threads, and connections to the brokers.
+/// Greatest number of producers at a time: each costs threads, and connections to the brokers.
 const PRODUCERS_MAX: usize = 32;
-/// How many producers were opened.
+/// Number of producers opened.
 static OPENED: AtomicU64 = AtomicU64::new(1);
-/// Most sources of one producer whose positions are remembered.
+/// Greatest number of sources per producer whose positions are remembered.
 const SOURCES: usize = 64;
 
 /// The producers of this process, by transactional id.
@@ -47,7 +47,7 @@ struct Kept {
     used: Instant,
 }
 
-/// A producer, while nobody else of this process uses it.
+/// A producer, locked for one request of this process.
 #[derive(Debug)]
 pub(super) struct Hold {
     id: String,
@@ -55,14 +55,14 @@ pub(super) struct Hold {
     _room: OwnedSemaphorePermit,
 }
 
-/// An initialised producer, and what was found in the log since.
+/// An initialised producer, and the positions found in the log since.
 #[derive(Debug)]
 pub(super) struct Held {
-    /// No other one of this process has it.
+    /// Unique within this process.
     number: u64,
     sender: Option<Arc<Sender>>,
     positions: HashMap<String, HashMap<i32, Option<SourcePosition>>>,
-    /// Where the records of its last transaction in each partition end. Its marker lies behind.
+    /// The ends of the records of its last transaction, by partition. Its marker lies behind.
     ends: HashMap<i32, i64>,
 }
 
@@ -73,7 +73,7 @@ impl Default for Holds {
 }
 
 impl Holds {
-    /// The producer for `source`, which need not be initialised yet, as soon as no other request uses it.
+    /// Waits for the producer of `source`, which need not be initialised yet, until no other request uses it.
     pub(super) async fn hold(
         &self,
         clients: &Clients,
@@ -96,7 +96,7 @@ impl Holds {
 
     fn kept(&self, id: &str) -> Arc<tokio::sync::Mutex<Option<Held>>> {
         let mut holds = self.lock();
-        // Whoever has room uses one at most, so of so many one is idle.
+        // Each holder of a permit uses at most one, so at this number one is idle.
         if !holds.contains_key(id) && holds.len() >= PRODUCERS_MAX {
             let idle = holds.iter().filter(|(_, kept)| kept.is_idle()).min_by_key(|(_, kept)| kept.used);
             let idle = idle.map(|(id, _)| id.clone());
@@ -110,7 +110,7 @@ impl Holds {
         held
     }
 
-    /// Gives up the producers that nobody has used for `idle`.
+    /// Drops the producers that were unused for `idle`.
     pub(super) fn retire(&self, idle: Duration) {
         let mut holds = self.lock();
         let before = holds.len();
@@ -126,19 +126,19 @@ impl Holds {
 }
 
 impl Kept {
-    /// Others get it under the lock of all only.
+    /// Other requests get it only under the lock of all.
     fn is_idle(&self) -> bool {
         Arc::strong_count(&self.held) == 1
     }
 }
 
-/// Sources that share one take turns.
+/// The transactional id of a source; sources that share one take turns.
 pub(super) fn transactional_id(topic: &str, source: &str) -> String {
     format!("dovetail-{topic}-{}", crc32fast::hash(source.as_bytes()) % IDS)
 }
 
 impl Hold {
-    /// The producer; initialised, where it is not yet.
+    /// The producer, initialised if it is not yet.
     pub(super) async fn held(
         &mut self,
         clients: &Arc<Clients>,
@@ -157,14 +157,14 @@ impl Hold {
         Ok(self.held.insert(held))
     }
 
-    /// What it had on its way is complete or aborted once the next one is initialised.
+    /// Drops the producer. Its transaction in flight is complete or aborted once the next one is initialised.
     pub(super) fn give_up(&mut self) {
         *self.held = None;
     }
 }
 
 impl Held {
-    /// Waits for the brokers. Blocks.
+    /// Initialises a producer. Waits for the brokers. Blocks.
     fn open(clients: &Clients, topic: &str, id: &str, until: Instant) -> Result<Self, LogError> {
         let failed = |error| clients.failed("taking up a source", topic, &error);
         let sender = Arc::new(clients.transactional(id).map_err(failed)?);
@@ -184,7 +184,7 @@ impl Held {
         self.sender.as_ref()
     }
 
-    /// How far `source` has come in each of `partitions`.
+    /// The position of `source` in each of `partitions`.
     pub(super) async fn positions(
         &mut self,
         clients: &Arc<Clients>,
@@ -205,7 +205,7 @@ impl Held {
         Ok(partitions.iter().map(|partition| known.get(&partition.number).cloned().flatten()).collect())
     }
 
-    /// `records` of `source` up to `position` were committed at `range`.
+    /// Records that `records` of `source` up to `position` were committed at `range`.
     pub(super) async fn committed(
         &mut self,
         partition: &Partition,
@@ -218,7 +218,7 @@ impl Held {
         let mut sources = partition.sources.lock().await;
         sources.met(source, position.last, &position.spread);
         match before {
-            // The transaction before was complete when this one began, so what is between is its marker.
+            // The transaction before was complete when this one began, so only its marker is in between.
             Some(before) if before + 1 == range.start => {
                 let with_marker = OffsetRange::new(before, range.end);
                 sources.appended(with_marker, records + 1);
@@ -234,7 +234,7 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(sender) = self.sender.take() {
-            // It takes a moment to end, in which others go on.
+            // Dropping it takes a moment, during which other tasks go on.
             std::thread::spawn(move || drop(sender));
         }
     }

@@ -1,16 +1,17 @@
-//! How far each source has come in a partition, read back from the headers of the records themselves.
+//! Positions of sources in a partition, read back from the headers of the records themselves.
 //!
 //! ```text
 //! offsets   first ........ covered.start ............ covered.end .... end
 //!           not looked at   every mark is in `last`   appended since, by others too
 //! ```
 //!
-//! When a source is taken up, what came since is looked at, so that it may be sent to this process today and to
-//! another tomorrow. For one that was not met yet, the partition is searched backwards, in windows that grow, to its
-//! start if need be: once, since every source on the way is remembered. What retention deletes takes its marks along.
+//! When a source is taken over, the records appended since are read, so that it may be sent to this process today and
+//! to another tomorrow. For a source that was not met yet, the partition is searched backwards, in windows that grow,
+//! to its start if need be: once, since every source on the way is remembered. Retention deletes marks with their
+//! records.
 //!
-//! Only some sources are remembered with their positions, those that were asked for last; of the others, that they
-//! were met. So one that was never met is known to be new, and one that was forgotten is searched for again.
+//! Only some sources are remembered with their positions, those requested last; of the others it is known that they
+//! were met. So a source that was never met is known to be new, and a forgotten one is searched for again.
 
 use std::collections::HashMap;
 
@@ -20,22 +21,23 @@ use metrics::counter;
 use crate::log::kafka::bloom::Forgotten;
 use crate::log::{SourcePosition, Spread};
 
-/// The first window that is searched backwards, in offsets; each next one is four times as large.
+/// The first window of the backward search, in offsets; each next one is four times as large.
 pub(super) const WINDOW: i64 = 1024;
-/// How many appends of this process are remembered, so that they need not be read back.
+/// Number of appends of this process that are remembered, so that they need not be read back.
 const OWN: usize = 4096;
-/// How many sources of a partition are remembered: as many again may be, until those were not asked for.
+/// Number of sources remembered per partition; up to twice as many, until the older half was not requested.
 const SOURCES_REMEMBERED_MAX: usize = 8192;
 
 #[derive(Debug)]
 pub(super) struct Sources {
     pub(super) covered: Option<OffsetRange>,
     most: usize,
-    /// What was asked for or met lately, and before that. Without a position: it is certain that there is none.
+    /// The sources requested or met lately, and before that. Without a position: the source is certainly not in the
+    /// log.
     young: HashMap<String, Option<SourcePosition>>,
     old: HashMap<String, Option<SourcePosition>>,
     forgotten: Forgotten,
-    /// Appended by this process past `covered`, with marks that are remembered, or none.
+    /// Ranges appended by this process past `covered`, whose marks are remembered, or which have none.
     own: Vec<OffsetRange>,
 }
 
@@ -52,14 +54,14 @@ impl Default for Sources {
     }
 }
 
-/// What is known of a source in all that is covered.
+/// The knowledge of a source in all that is covered.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
     At(SourcePosition),
-    /// It was searched for in all of the partition.
+    /// The whole partition was searched without a mark of it.
     Nowhere,
     Unmet,
-    /// It was met, or its name looks like one that was.
+    /// A source of this name, or one that looks like it, was met and forgotten.
     Forgotten,
 }
 
@@ -76,7 +78,7 @@ impl Sources {
         }
     }
 
-    /// A record of `source` with this number is in the log.
+    /// Remembers that a record of `source` with this number is in the log.
     pub(super) fn met(&mut self, source: &str, last: u64, spread: &Spread) {
         if let Some(Some(position)) = self.young.get_mut(source) {
             if last > position.last {
@@ -93,7 +95,7 @@ impl Sources {
         self.remember(source, Some(position));
     }
 
-    /// The same of one that was met on the way back while another one was searched for: it drives nobody out.
+    /// The same for a source met during a search for another one: it evicts no other.
     pub(super) fn met_behind(&mut self, source: &str, last: u64, spread: &Spread) {
         let known = self.young.contains_key(source) || self.old.contains_key(source);
         if known || self.young.len() < self.most / 2 {
@@ -112,17 +114,17 @@ impl Sources {
         self.young.insert(source.to_owned(), position);
     }
 
-    /// The source was searched for to the partition's start, and was not met.
+    /// Remembers that the partition was searched to its start without a mark of the source.
     pub(super) fn is_nowhere(&mut self, source: &str) {
         self.remember(source, None);
     }
 
-    /// Whether everything from `start` on has been looked at.
+    /// Whether everything from `start` on was searched.
     pub(super) fn starts_by(&self, start: i64) -> bool {
         self.covered.is_some_and(|covered| covered.start <= start)
     }
 
-    /// Looks back once more, from where nothing was appended yet: what is remembered stays right.
+    /// Restarts the search from the first append; remembered sources stay right.
     pub(super) fn look_again(&mut self) {
         if let Some(covered) = &mut self.covered {
             covered.start = covered.end;
@@ -130,7 +132,8 @@ impl Sources {
         self.forgotten = Forgotten::default();
     }
 
-    /// This process appended `records` at `range`: they need not be read back if nothing else can be between.
+    /// Records that this process appended `records` at `range`: they need not be read back if nothing else can be
+    /// between.
     pub(super) fn appended(&mut self, range: OffsetRange, records: usize) {
         let Some(covered) = &mut self.covered else { return };
         if range.width().unsigned_abs() != records as u64 || range.start < covered.end {
@@ -141,18 +144,18 @@ impl Sources {
         while self.own.first().is_some_and(|own| own.start == covered.end) {
             covered.end = self.own.remove(0).end;
         }
-        // Forgetting one costs only reading it.
+        // A forgotten range is only read again.
         self.own.truncate(OWN);
     }
 
-    /// Where to look next for what came up to `end`, and where not, in front of it.
+    /// The next range to be read for records up to `end`, behind ranges that need no reading.
     pub(super) fn uncovered(&mut self, end: i64) -> Option<OffsetRange> {
         let covered = self.covered.get_or_insert(OffsetRange::new(end, end));
         let next = self.own.iter().find(|own| own.start >= covered.end).map_or(end, |own| own.start);
         (covered.end < end).then(|| OffsetRange::new(covered.end, next.min(end)))
     }
 
-    /// Everything up to `end` has been looked at.
+    /// Records that everything up to `end` was read.
     pub(super) fn cover_to(&mut self, end: i64) {
         let Some(covered) = &mut self.covered else { return };
         covered.end = end.max(covered.end);
@@ -162,7 +165,7 @@ impl Sources {
         }
     }
 
-    /// Everything from `start` on has been looked at.
+    /// Records that everything from `start` on was read.
     pub(super) fn cover_from(&mut self, start: i64) {
         if let Some(covered) = &mut self.covered {
             covered.start = start.min(covered.start);
@@ -202,7 +205,7 @@ mod tests {
         let name = |i: u64| format!("source {i}");
         for i in 0..1_000 {
             sources.met(&name(i), i, &spread);
-            // One that is asked for now and then stays.
+            // A source that is requested now and then stays.
             assert_eq!(sources.find(&name(0)), Found::At(SourcePosition { last: 0, spread: spread.clone() }));
         }
         assert!(sources.young.len() + sources.old.len() <= 20);

@@ -1,4 +1,4 @@
-//! Topics: which there are, making them, and trimming them.
+//! Topics: their partitions, their creation and trimming.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use super::clients::Clients;
 use super::partition::Partition;
 use crate::log::LogError;
 
-/// How often a topic that was just made is asked for.
+/// Interval of checks for a topic that was just made.
 const NEW_TOPIC_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Partitions by topic, as far as they were asked for.
+/// Partitions by topic, for the topics that were used.
 #[derive(Default)]
 pub(super) struct Topics(RwLock<HashMap<String, Vec<Arc<Partition>>>>);
 
@@ -37,7 +37,7 @@ impl Topics {
         topics.values().flatten().for_each(|partition| act(partition));
     }
 
-    /// Asks the brokers how many partitions `topic` has. Blocks.
+    /// Reads the number of partitions of `topic` from the brokers. Blocks.
     pub(super) fn refresh(&self, clients: &Clients, topic: &str, patience: Duration) -> Result<u32, LogError> {
         let partitions = match leaders(clients, topic, patience) {
             Ok(leaders) => leaders.len(),
@@ -64,7 +64,7 @@ impl Topics {
         self.0.write().remove(topic);
     }
 
-    /// Makes `topic`, if there is none, and returns how many partitions it has.
+    /// Makes `topic` if it does not exist, and returns its number of partitions.
     pub(super) async fn create(&self, clients: &Arc<Clients>, topic: &str, partitions: u32) -> Result<(), LogError> {
         let admin = clients.admin().map_err(|error| clients.failed("making the topic", topic, &error))?;
         let replication = clients.config.replication.map_or(-1, i32::from);
@@ -105,7 +105,7 @@ impl Topics {
     }
 }
 
-/// Deletes what lies below `before`, which is not past the end.
+/// Deletes the records below `before`, which is not past the end.
 pub(super) async fn trim(clients: &Clients, topic: &str, partition: i32, before: i64) -> Result<(), LogError> {
     let failed = |error| clients.failed("trimming", topic, &error);
     let mut offsets = TopicPartitionList::with_capacity(1);
@@ -119,7 +119,7 @@ fn options(patience: Duration) -> AdminOptions {
     AdminOptions::new().request_timeout(Some(patience)).operation_timeout(Some(patience))
 }
 
-/// The leader of each partition, -1 where there is none now.
+/// The leader of each partition, -1 where there is none.
 fn leaders(clients: &Clients, topic: &str, patience: Duration) -> Result<Vec<i32>, LogError> {
     let metadata = clients.metadata(topic, patience)?;
     let unknown = || clients.failures.unknown(topic, &clients.reported);

@@ -1,11 +1,11 @@
-//! How far verifying has come.
+//! The progress of verification.
 
 use dovetail_api::verify::VerifyProgress;
 use dovetail_core::name::ViewName;
 use parking_lot::Mutex;
 use tokio::sync::MutexGuard;
 
-/// Where it is noted.
+/// A shared record of the progress.
 #[derive(Debug, Default)]
 pub struct Progress {
     turns: tokio::sync::Mutex<()>,
@@ -15,7 +15,7 @@ pub struct Progress {
 #[derive(Debug, Default)]
 struct Noted {
     verified: VerifyProgress,
-    /// Records that the views whose turn is still to come will read at least.
+    /// Least number of records of each view that is still to come.
     expected: Vec<u64>,
 }
 
@@ -28,8 +28,8 @@ impl Progress {
         self.turns.lock().await
     }
 
-    /// Begins on views that are `expected` to read so many records, each. It ends with what returns, however that
-    /// comes about: done, failed, or given up by who asked.
+    /// Begins a verification of views with `expected` records each. It ends when the returned guard is dropped: done,
+    /// failed, or given up by the client.
     pub(super) fn begin(&self, expected: &[u64]) -> Verifying<'_> {
         self.note(|noted| {
             noted.expected = expected.iter().rev().copied().collect();
@@ -39,7 +39,7 @@ impl Progress {
         Verifying(self)
     }
 
-    /// Goes on to the next view, which reads `records`.
+    /// Continues with the next view, which reads `records`.
     pub(super) fn view(&self, view: &ViewName, records: u64) {
         self.note(|noted| {
             let expected = noted.expected.pop().unwrap_or(0);
@@ -57,7 +57,7 @@ impl Progress {
     }
 }
 
-/// A verification in progress.
+/// A verification in progress; it ends when this is dropped.
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Verifying<'p>(&'p Progress);
@@ -99,7 +99,7 @@ mod tests {
         drop(verifying);
         assert_eq!(seen, [(1, 70, 170), (1, 120, 180), (1, 180, 180), (2, 0, 7)]);
     }
-    /// As when a view fails, or who asked hangs up: the future is dropped wherever it is.
+    /// As when a view fails, or the client hangs up: the future is dropped wherever it is.
     #[tokio::test]
     async fn what_is_given_up_has_ended() {
         let progress = Progress::default();

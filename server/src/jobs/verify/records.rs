@@ -1,4 +1,4 @@
-//! A digest of every record of a stream, wherever it is: in the log, or landed where the log was trimmed.
+//! A digest of every record of a stream, in the log, or in the landing where the log was trimmed.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::Progress;
 use crate::jobs::replay::{Landed, READ, Replay};
 use crate::process::engine::Engine;
 
-/// Sends the digests of all records that are there now, partition by partition; ends early when nobody receives them.
+/// Sends the digests of all present records, partition by partition; ends early without a receiver.
 pub(crate) async fn digests(engine: &Engine, stream: &Arc<Stream>, to: &mpsc::Sender<Result<Bytes>>) -> Result<()> {
     let (topic, progress) = (&stream.topic, Progress::default());
     let replay = Replay::new(engine, stream, &progress).await?;
@@ -44,7 +44,7 @@ pub(crate) async fn digests(engine: &Engine, stream: &Arc<Stream>, to: &mpsc::Se
     Ok(())
 }
 
-/// Those of the segment or the gap that covers where `range` starts, and where that ends.
+/// The digests of the segment or gap that covers the start of `range`, and its end.
 async fn landed(replay: &Replay<'_>, partition: i32, range: OffsetRange) -> Result<(i64, Vec<u8>)> {
     let segment = match replay.landed_at(partition, range.start).await? {
         Landed::Gap(gap) => return Ok((gap.range.end, vec![])),
@@ -63,7 +63,7 @@ async fn landed(replay: &Replay<'_>, partition: i32, range: OffsetRange) -> Resu
     Ok((segment.range.end, digests))
 }
 
-/// Those of the records within `range`, end to end.
+/// The digests of the records within `range`, end to end.
 fn of(fetched: &Fetched, range: OffsetRange) -> Vec<u8> {
     let values = &fetched.records.values;
     let rows = (0..values.len()).filter(|&row| values.is_valid(row) && range.contains(fetched.offsets.value(row)));

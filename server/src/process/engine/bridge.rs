@@ -1,4 +1,4 @@
-//! What the layers tell one another. Nobody needs it: it saves work.
+//! Notifications between the layers. They save work and are never needed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-/// Where segments end, when both layers live in this process.
+/// Passes the ends of segments to the speed layer, when both layers are in this process.
 pub(super) fn boundaries(
     speed: &Arc<SpeedLayer>,
     batch: &BatchHandle,
@@ -40,10 +40,10 @@ pub(super) fn boundaries(
     });
 }
 
-/// A run that was asked for is given time before it is asked for again.
+/// Pause after a requested run before it is requested again.
 const RUN_REQUEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A speed layer asks for a run, of whichever process leads the batch layer, when its states take too much memory.
+/// Requests a run, of the leading process of the batch layer, when the speed layer's states take too much memory.
 pub(super) fn pressure(
     speed: &Arc<SpeedLayer>,
     catalog: &Catalog,

@@ -1,4 +1,4 @@
-//! What landing does, for `sys.partitions`: in this process, or in those of the batch layer.
+//! The state of landing for `sys.partitions`: of this process, or of those of the batch layer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,12 +21,12 @@ use tracing::debug;
 
 use crate::http::landing_state;
 
-/// How often the batch layer's processes are asked.
+/// Interval of requests to the batch layer's processes.
 const LANDINGS_POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// How long an answer may take.
+/// Time limit of an answer.
 const LANDINGS_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The landing of this process.
+/// The landing of this process: local.
 #[derive(Debug)]
 pub(super) struct Here(pub(super) BatchHandle);
 
@@ -41,7 +41,7 @@ impl Landing for Here {
 
 type Known = BTreeMap<(String, i32), LandingAt>;
 
-/// What the processes of the batch layer said last.
+/// The landings that the processes of the batch layer last reported: remote.
 #[derive(Debug)]
 struct Elsewhere(watch::Receiver<Known>);
 
@@ -51,7 +51,7 @@ impl Landing for Elsewhere {
     }
 }
 
-/// Asks the processes of the batch layer now and then, until `shutdown`.
+/// Polls the processes of the batch layer, until `shutdown`.
 pub(super) fn elsewhere(
     catalog: &Catalog,
     tracker: &TaskTracker,
@@ -75,7 +75,7 @@ pub(super) fn elsewhere(
     Ok(Arc::new(Elsewhere(receiver)))
 }
 
-/// What one process says; nothing, where it does not answer.
+/// The report of one process; empty when it does not answer.
 async fn ask(http: &reqwest::Client, member: &Member) -> Known {
     let asked = async {
         let answer = http.get(format!("{}{}", member.address, paths::LAYERS)).send().await?.error_for_status()?;

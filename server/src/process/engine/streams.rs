@@ -1,4 +1,4 @@
-//! The streams of a process: known to the catalog, with a feed for who reads and an appender for who ingests.
+//! The streams of a process: registered in the catalog, with a decoded log for readers and an appender for ingestion.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +22,10 @@ use crate::process::membership::Shared;
 use crate::process::plan::Plan;
 use crate::process::roles::Roles;
 
-/// Makes the pipeline known to the catalog.
+/// Registers the pipeline in the catalog.
+///
+/// # On a crash
+/// Some of the pipeline is registered; the next start registers all of it again.
 pub(super) async fn register(catalog: &Catalog, streams: &[Arc<Stream>], plan: &Plan, clock: &Clock) -> Result<()> {
     for stream in streams {
         let row = StreamRow {
@@ -44,15 +47,15 @@ pub(super) async fn register(catalog: &Catalog, streams: &[Arc<Stream>], plan: &
     Ok(())
 }
 
-/// What there is for each stream.
+/// The decoded logs and appenders of the streams.
 pub(super) struct Streams {
     pub(super) feeds: HashMap<StreamName, Arc<Feed>>,
     pub(super) appenders: HashMap<StreamName, Arc<Appender>>,
-    /// What members of the layer share.
+    /// The partitions that members of the layer share.
     pub(super) shared: Vec<Shared>,
 }
 
-/// Says once where a topic has more partitions than the pipeline asks for: some were added.
+/// Logs once when a topic has more partitions than the pipeline says: some were added.
 async fn tell_of_more(log: &dyn Log, stream: &Stream) -> Result<(), LogError> {
     let (existing, wanted) = (log.partitions(&stream.topic).await?, stream.options.partitions);
     if existing > wanted {
@@ -61,10 +64,10 @@ async fn tell_of_more(log: &dyn Log, stream: &Stream) -> Result<(), LogError> {
     Ok(())
 }
 
-/// How often it is looked at whether a topic got more partitions.
+/// Interval of checks for new partitions.
 const PARTITIONS_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Takes up partitions that are added to the topics, until `shutdown`.
+/// Adds new partitions of the topics, until `shutdown`.
 pub(super) fn look_for_partitions(
     feeds: &HashMap<StreamName, Arc<Feed>>,
     tracker: &TaskTracker,
@@ -83,7 +86,7 @@ pub(super) fn look_for_partitions(
     }
 }
 
-/// Opens what the roles need of the topics, which exist.
+/// Opens the parts that the roles need, for topics that exist.
 pub(super) async fn open_streams(
     log: &Arc<dyn Log>,
     streams: &[Arc<Stream>],

@@ -60,7 +60,7 @@ pub(super) fn value(bytes: &[u8], element: &DataType) -> Result<ScalarValue, Que
     if !rest.is_empty() {
         return Err(wrong());
     }
-    // Decimals come with as many digits as each has: all get room for any of them.
+    // Decimals have as many digits as each is written with: the common type has room for all of them.
     let shared = values.iter().flatten().map(ScalarValue::data_type).reduce(wider).unwrap_or_else(|| element.clone());
     let same = |value: Option<ScalarValue>| match value {
         Some(value) => Ok(value.cast_to(&shared)?),

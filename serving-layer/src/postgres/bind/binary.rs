@@ -11,7 +11,7 @@ use crate::error::{QueryError, Reason};
 use crate::postgres::values::{EPOCH_DAYS, EPOCH_MICROS, numeric_text};
 use crate::sql::parameters::{decimal, name};
 
-/// The value of a type that is sent in binary.
+/// The value of a parameter sent in binary.
 pub(super) fn value(bytes: &[u8], own: &DataType) -> Result<ScalarValue, QueryError> {
     let wrong = || QueryError::new(Reason::Data, format!("incorrect binary data format of a {}", name(own)));
     Ok(match own {
@@ -47,7 +47,7 @@ pub(super) fn value(bytes: &[u8], own: &DataType) -> Result<ScalarValue, QueryEr
         }
         DataType::Timestamp(_, zone) => {
             let micros = i64::from_be_bytes(bytes.try_into().map_err(|_| wrong())?);
-            // The last and the first one are `infinity` and `-infinity`.
+            // The greatest and the least are `infinity` and `-infinity`.
             let micros = micros.checked_add(EPOCH_MICROS).filter(|_| micros != i64::MIN).ok_or_else(out_of_range)?;
             ScalarValue::TimestampMicrosecond(Some(micros), zone.as_ref().map(Arc::clone))
         }

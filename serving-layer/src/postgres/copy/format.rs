@@ -1,4 +1,4 @@
-//! How `COPY` writes rows: PostgreSQL's text, CSV and binary formats, with the options that it takes.
+//! The row formats of `COPY`: PostgreSQL's text, CSV and binary, with its options.
 
 use arrow::array::ArrayRef;
 use bytes::BytesMut;
@@ -8,7 +8,7 @@ use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use crate::postgres::respond::session_error;
 use crate::postgres::values::{Style, binary, sized, text};
 
-/// What a statement asks for.
+/// The format and options of a statement.
 #[derive(Debug, Default)]
 pub(super) struct CopyFormat {
     kind: Kind,
@@ -88,7 +88,7 @@ impl CopyFormat {
         Ok(self)
     }
 
-    /// What writes rows of columns with these names.
+    /// A writer of rows with columns of these names.
     pub(super) fn writer(self, names: &[String]) -> PgWireResult<Writer> {
         let is_csv = self.kind == Kind::Csv;
         let quote = self.quote.unwrap_or(b'"');
@@ -128,7 +128,7 @@ pub(super) struct Writer {
     null: String,
     quote: u8,
     escape: u8,
-    /// Columns whose values are quoted in any case.
+    /// Columns whose values are always quoted.
     forced: Vec<bool>,
     header: Option<Vec<String>>,
 }
@@ -139,7 +139,7 @@ impl Writer {
         i8::from(self.kind == Kind::Binary)
     }
 
-    /// What stands before the rows.
+    /// The bytes before the rows.
     pub(super) fn beginning(&self) -> BytesMut {
         let mut out = BytesMut::new();
         if self.kind == Kind::Binary {
@@ -158,12 +158,12 @@ impl Writer {
         out
     }
 
-    /// Whether that is a message of its own; in binary the first row comes with it.
+    /// Whether these bytes are a message of their own; in binary the first row is in the same message.
     pub(super) fn begins_alone(&self) -> bool {
         self.kind != Kind::Binary
     }
 
-    /// What stands after the rows.
+    /// The bytes after the rows.
     pub(super) fn end(&self) -> &'static [u8] {
         match self.kind {
             Kind::Binary => b"\xFF\xFF",
@@ -211,7 +211,7 @@ impl Writer {
         }
     }
 
-    /// In quotes where it could be mistaken; a value that looks like a null, too.
+    /// Writes a field, quoted where it is ambiguous; also when it looks like a null.
     fn csv(&self, value: &[u8], is_only: bool, is_forced: bool, out: &mut BytesMut) {
         let special = |byte: &u8| *byte == self.delimiter || *byte == self.quote || matches!(byte, b'\n' | b'\r');
         let is_end = is_only && value == b"\\.";

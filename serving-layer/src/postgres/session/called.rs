@@ -1,5 +1,5 @@
-//! Functions of the session in a query, like `current_setting('search_path')`: DataFusion knows nothing of sessions, so
-//! what they answer is put in their place before a query is planned.
+//! Functions of the session in a query, like `current_setting('search_path')`: DataFusion knows no sessions, so their
+//! results are inserted before a query is planned.
 
 use std::ops::ControlFlow;
 
@@ -14,7 +14,7 @@ use super::{Metadata, put, schemas, switch, value};
 use crate::postgres::respond::session_error;
 use crate::sql::settings::KNOWN;
 
-/// The statement with answers in place of the functions of the session that it calls. `set_config` sets.
+/// The statement with the results of its calls of session functions. `set_config` sets.
 pub(in crate::postgres) fn answered(mut statement: Statement, metadata: &mut Metadata) -> PgWireResult<Statement> {
     match VisitMut::visit(&mut statement, &mut Called { metadata }) {
         ControlFlow::Continue(()) => Ok(statement),
@@ -42,7 +42,7 @@ impl VisitorMut for Called<'_> {
 }
 
 impl Called<'_> {
-    /// What the function answers; `None` when it is not about the session.
+    /// The result of the function; `None` when it does not concern the session.
     fn answer(&mut self, function: &Function) -> PgWireResult<Option<Expr>> {
         let value = |value: Value| Ok(Some(Expr::Value(value.into())));
         let text = |text: String| value(Value::SingleQuotedString(text));
@@ -72,7 +72,7 @@ impl Called<'_> {
         }
     }
 
-    /// Among the values of all settings, where the name of the wanted one is only known when the query runs.
+    /// A choice among the values of all settings, for a name that is only known when the query runs.
     fn choice(&self, function: &Function) -> Option<Expr> {
         let FunctionArguments::List(list) = &function.args else { return None };
         let [FunctionArg::Unnamed(FunctionArgExpr::Expr(setting))] = list.args.as_slice() else { return None };

@@ -35,7 +35,7 @@ fn needs_quotes(element: &[u8]) -> bool {
     element.is_empty() || element.eq_ignore_ascii_case(b"null") || element.iter().any(special)
 }
 
-/// `(1,,"a b")`: a field that is null is nothing at all.
+/// Writes `(1,,"a b")`: a null field is empty.
 pub(super) fn struct_text(value: &StructArray, row: usize, style: Style, out: &mut BytesMut) -> PgWireResult<()> {
     out.extend_from_slice(b"(");
     for (i, column) in value.columns().iter().enumerate() {
@@ -55,7 +55,7 @@ pub(super) fn struct_text(value: &StructArray, row: usize, style: Style, out: &m
     Ok(())
 }
 
-/// In quotes, where `escape` stands in front of a quote; a backslash is doubled in any case.
+/// Writes a value in quotes, with `escape` in front of a quote; a backslash is always doubled.
 fn quoted(value: &[u8], escape: u8, out: &mut BytesMut) {
     out.extend_from_slice(b"\"");
     for byte in value {
@@ -69,7 +69,7 @@ fn quoted(value: &[u8], escape: u8, out: &mut BytesMut) {
     out.extend_from_slice(b"\"");
 }
 
-/// Dimensions, type of the elements, then each with its length.
+/// Writes the dimensions, the type of the elements, then each element with its length.
 pub(super) fn list_binary(elements: &ArrayRef, out: &mut BytesMut) -> PgWireResult<()> {
     let dimensions = dimensions(elements)?;
     let mut innermost = elements.data_type();
@@ -94,7 +94,7 @@ fn put_i32(number: i32, out: &mut BytesMut) {
     out.extend_from_slice(&number.to_be_bytes());
 }
 
-/// The elements in order, however deep they are; says whether one is null.
+/// Writes the elements in order, at any depth; returns whether one is null.
 fn values_binary(elements: &ArrayRef, out: &mut BytesMut) -> PgWireResult<bool> {
     let mut has_nulls = false;
     for i in 0..elements.len() {
@@ -109,7 +109,7 @@ fn values_binary(elements: &ArrayRef, out: &mut BytesMut) -> PgWireResult<bool> 
     Ok(has_nulls)
 }
 
-/// How long an array is, and each array in it, which all have to be as long as each other.
+/// The length of an array, and of each array in it, all of which must be equal.
 fn dimensions(elements: &ArrayRef) -> PgWireResult<Vec<i32>> {
     let length = i32::try_from(elements.len()).map_err(|_| ragged())?;
     let DataType::List(_) = elements.data_type() else { return Ok(vec![length]) };
@@ -132,7 +132,7 @@ fn ragged() -> PgWireError {
     session_error("2202E", message)
 }
 
-/// The number of fields, then of each its type, its length and itself.
+/// Writes the number of fields, then the type, length and value of each.
 pub(super) fn struct_binary(value: &StructArray, row: usize, out: &mut BytesMut) -> PgWireResult<()> {
     put_i32(value.num_columns() as i32, out);
     for (field, column) in value.fields().iter().zip(value.columns()) {

@@ -14,7 +14,7 @@ use super::text::decimal_text;
 use super::times::{EPOCH_DAYS, EPOCH_MICROS, Interval, out_of_range};
 use super::unsupported;
 
-/// Appends a value of a column in a canonical type. When it is null nothing is appended, and the answer is `false`.
+/// Appends a value of a column in a canonical type. A null appends nothing and returns `false`.
 pub(in crate::postgres) fn binary(column: &dyn Array, row: usize, out: &mut BytesMut) -> PgWireResult<bool> {
     if column.is_null(row) || *column.data_type() == DataType::Null {
         return Ok(false);

@@ -1,7 +1,7 @@
-//! Values as the wire has them, in both of its formats.
+//! Values in both formats of the wire protocol.
 //!
-//! Columns come in every type that Arrow has. [`canonical`] brings them to the few that PostgreSQL knows, a column at a
-//! time, so that what writes single values ([`text`], [`binary`]) has to know only those.
+//! Columns can have every type of Arrow. [`canonical`] casts them to the few types of PostgreSQL, a column at a time,
+//! so that the writers of single values ([`text`], [`binary`]) have to know only those.
 
 mod arrays;
 mod binary;
@@ -28,10 +28,10 @@ pub(super) use self::text::text;
 pub(super) use self::times::{EPOCH_DAYS, EPOCH_MICROS};
 pub(super) use self::types::{canonical, fields, same_on_the_wire, wire_type};
 
-/// How a session wants its values to be written, where it has the choice.
+/// The session's choices of output formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Style {
-    /// `extra_float_digits`: from 1 on a float is written so that it can be read back.
+    /// `extra_float_digits`: from 1 on a float is written so that it reads back as the same.
     pub(super) float_digits: i8,
     /// `bytea_output = escape`.
     pub(super) escape_bytes: bool,
@@ -46,7 +46,7 @@ impl Default for Style {
 }
 
 impl Style {
-    /// What the settings of a session mean.
+    /// The style of a session's settings.
     pub(super) fn of(settings: &HashMap<String, String>) -> Self {
         let is = |name: &str, value: &str| settings.get(name).is_some_and(|set| set.eq_ignore_ascii_case(value));
         Self {
@@ -78,7 +78,7 @@ impl Columns {
         &self.columns
     }
 
-    /// A row in the formats that `fields` ask for.
+    /// A row in the formats of `fields`.
     pub(super) fn row(&self, row: usize, fields: &[FieldInfo], style: Style) -> PgWireResult<DataRow> {
         let mut out = BytesMut::with_capacity(16 * self.columns.len());
         for (column, field) in self.columns.iter().zip(fields) {
@@ -102,7 +102,7 @@ fn brought(column: &ArrayRef) -> PgWireResult<ArrayRef> {
     cast_with_options(column, &wanted, &options).map_err(|error| session_error("22003", error.to_string()))
 }
 
-/// Appends what `write` appends with its length in front, which is -1 when that says that the value is null.
+/// Appends the output of `write` with its length in front, which is -1 for a null.
 pub(super) fn sized(out: &mut BytesMut, write: impl FnOnce(&mut BytesMut) -> PgWireResult<bool>) -> PgWireResult<()> {
     let start = out.len();
     out.extend_from_slice(&(-1_i32).to_be_bytes());

@@ -4,7 +4,7 @@ use datafusion_postgres::pgwire::error::PgWireResult;
 
 use crate::postgres::respond::session_error;
 
-/// A REAL as PostgreSQL writes it.
+/// A REAL in PostgreSQL's form.
 pub(super) fn float4_text(value: f32, extra_digits: i8) -> String {
     if !value.is_finite() {
         return special(f64::from(value)).to_owned();
@@ -15,7 +15,7 @@ pub(super) fn float4_text(value: f32, extra_digits: i8) -> String {
     }
 }
 
-/// A DOUBLE as PostgreSQL writes it.
+/// A DOUBLE in PostgreSQL's form.
 pub(super) fn float8_text(value: f64, extra_digits: i8) -> String {
     if !value.is_finite() {
         return special(value).to_owned();
@@ -34,7 +34,7 @@ fn special(value: f64) -> &'static str {
     }
 }
 
-/// To fewer digits than identify the value, as `extra_float_digits` below 1 asks for.
+/// The number with fewer digits than identify it, for `extra_float_digits` below 1.
 fn rounded(most: i8, extra_digits: i8, scientific: impl Fn(usize) -> String) -> String {
     let digits = usize::try_from(most.saturating_add(extra_digits)).unwrap_or(0).max(1);
     let text = scientific(digits - 1);
@@ -46,7 +46,7 @@ fn rounded(most: i8, extra_digits: i8, scientific: impl Fn(usize) -> String) -> 
     arranged(&format!("{mantissa}e{exponent}"), i32::try_from(digits).unwrap_or(i32::MAX))
 }
 
-/// `1.25e-7` as it is printed: with an exponent of two digits below 0.0001 and from `10^most` on, else without one.
+/// The printed form of `1.25e-7`: with an exponent of two digits below 0.0001 and from `10^most` on, else without one.
 fn arranged(scientific: &str, most: i32) -> String {
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
@@ -160,7 +160,7 @@ pub(in crate::postgres) fn numeric_text(bytes: &[u8]) -> PgWireResult<String> {
 mod tests {
     use super::*;
 
-    /// Written by PostgreSQL 15: `SELECT x::float8`.
+    /// PostgreSQL 15's output of `SELECT x::float8`.
     #[test]
     fn floats_are_written_as_postgresql_does() {
         for (value, expected) in [

@@ -1,4 +1,4 @@
-//! Values as text, letter by letter as PostgreSQL writes them.
+//! Values as text, letter by letter in PostgreSQL's form.
 
 use std::fmt::Write;
 
@@ -16,7 +16,7 @@ use super::numbers::{float4_text, float8_text};
 use super::times::{self, Interval};
 use super::{Style, unsupported};
 
-/// Appends a value of a column in a canonical type. When it is null nothing is appended, and the answer is `false`.
+/// Appends a value of a column in a canonical type. A null appends nothing and returns `false`.
 pub(in crate::postgres) fn text(
     column: &dyn Array,
     row: usize,
@@ -57,7 +57,7 @@ pub(in crate::postgres) fn text(
     Ok(true)
 }
 
-/// Appends what can be shown.
+/// Appends the displayed form of a value.
 pub(super) fn put(out: &mut BytesMut, value: impl std::fmt::Display) {
     // Writing to memory does not fail.
     let _ = write!(out, "{value}");

@@ -1,4 +1,4 @@
-//! Dates, times and intervals as text, over all the years that a column can hold.
+//! Dates, times and intervals as text, over the whole range of years of a column.
 
 use std::str::FromStr;
 
@@ -12,22 +12,22 @@ use super::text::put;
 use crate::postgres::respond::session_error;
 
 pub(in crate::postgres) const DAY_MICROS: i64 = 86_400_000_000;
-/// From 1970-01-01, where Arrow counts from, to 2000-01-01, where PostgreSQL does.
+/// Days from 1970-01-01, Arrow's epoch, to 2000-01-01, PostgreSQL's.
 pub(in crate::postgres) const EPOCH_DAYS: i32 = 10_957;
 pub(in crate::postgres) const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * DAY_MICROS;
 
-/// `2026-03-01`, given as days since 1970.
+/// Appends `2026-03-01`, given as days since 1970.
 pub(super) fn date_text(days: i32, out: &mut BytesMut) {
     let (year, month, day) = civil(i64::from(days));
     put(out, format_args!("{:04}-{month:02}-{day:02}{}", in_era(year), era(year)));
 }
 
-/// `12:34:56.789`.
+/// Appends `12:34:56.789`.
 pub(super) fn time_text(micros: i64, out: &mut BytesMut) {
     clock(micros, out);
 }
 
-/// `2026-03-01 12:34:56.789`, with an offset where there is a zone.
+/// Appends `2026-03-01 12:34:56.789`, with an offset if there is a zone.
 pub(super) fn timestamp_text(micros: i64, zone: Option<&str>, out: &mut BytesMut) -> PgWireResult<()> {
     let offset = match zone {
         Some(zone) => Some(offset_at(micros, zone)?),
@@ -51,7 +51,7 @@ pub(super) fn timestamp_text(micros: i64, zone: Option<&str>, out: &mut BytesMut
     Ok(())
 }
 
-/// Seconds that the zone's clocks are ahead of UTC at an instant.
+/// Seconds that the zone's local time is ahead of UTC at an instant.
 fn offset_at(micros: i64, zone: &str) -> PgWireResult<i32> {
     let zone = Tz::from_str(zone).map_err(|error| session_error("22023", error.to_string()))?;
     let instant = DateTime::from_timestamp_micros(micros).ok_or_else(out_of_range)?;
@@ -75,7 +75,7 @@ fn fraction_text(micros: i64) -> String {
     }
 }
 
-/// The year before 1 is 1 BC.
+/// The year within its era: before 1 comes 1 BC.
 fn in_era(year: i64) -> i64 {
     if year > 0 { year } else { 1 - year }
 }
@@ -96,7 +96,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year, month, day_of_year - (153 * shifted + 2) / 5 + 1)
 }
 
-/// An interval as PostgreSQL has it.
+/// An interval in PostgreSQL's parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::postgres) struct Interval {
     pub(in crate::postgres) months: i32,
@@ -175,7 +175,7 @@ mod tests {
         String::from_utf8(out.to_vec()).unwrap()
     }
 
-    /// Each written by PostgreSQL 15.
+    /// The texts are PostgreSQL 15's.
     #[test]
     fn dates_and_times() {
         for (days, expected) in [
@@ -198,7 +198,7 @@ mod tests {
         assert!(timestamp_text(i64::MAX, Some("UTC"), &mut BytesMut::new()).is_err());
     }
 
-    /// Each written by PostgreSQL 15.
+    /// The texts are PostgreSQL 15's.
     #[test]
     fn intervals() {
         for (months, days, micros, expected, iso) in [

@@ -1,4 +1,4 @@
-//! Which type a column has on the wire.
+//! The types of columns on the wire.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use datafusion_postgres::pgwire::error::PgWireResult;
 use super::unsupported;
 use crate::postgres::respond::session_error;
 
-/// The type that stands for `data_type` and its like: all of them have the same type on the wire.
+/// The canonical type of `data_type`: the one of all types with the same type on the wire.
 pub(in crate::postgres) fn canonical(data_type: &DataType) -> PgWireResult<DataType> {
     Ok(match data_type {
         DataType::Int8 | DataType::Int16 | DataType::UInt8 => DataType::Int16,
@@ -55,7 +55,7 @@ fn brought(field: &Field) -> PgWireResult<Field> {
     Ok(field.clone().with_data_type(canonical(field.data_type())?))
 }
 
-/// The type of a column on the wire.
+/// The wire type of a column.
 pub(in crate::postgres) fn wire_type(field: &Field) -> PgWireResult<Type> {
     let alias = field.metadata().get(PG_OID_ALIAS_KEY).and_then(|kind| pg_type_for_alias_kind(kind));
     match alias {
@@ -65,7 +65,7 @@ pub(in crate::postgres) fn wire_type(field: &Field) -> PgWireResult<Type> {
     }
 }
 
-/// The type of values of a canonical type.
+/// The wire type of a canonical type's values.
 pub(super) fn of_value(data_type: &DataType) -> PgWireResult<Type> {
     Ok(match data_type {
         DataType::Boolean => Type::BOOL,
@@ -75,7 +75,7 @@ pub(super) fn of_value(data_type: &DataType) -> PgWireResult<Type> {
         DataType::Float32 => Type::FLOAT4,
         DataType::Float64 => Type::FLOAT8,
         DataType::Decimal128(..) | DataType::Decimal256(..) => Type::NUMERIC,
-        // PostgreSQL calls a NULL of which it knows nothing a text.
+        // PostgreSQL describes a NULL of unknown type as text.
         DataType::Utf8 | DataType::Null => Type::TEXT,
         DataType::Binary => Type::BYTEA,
         DataType::Date32 => Type::DATE,
@@ -119,7 +119,7 @@ pub(in crate::postgres) fn same_on_the_wire(a: &DataType, b: &DataType) -> bool 
     a == b || wire(a).is_some_and(|a| wire(b) == Some(a))
 }
 
-/// What clients are told of the columns of an answer.
+/// The description of an answer's columns.
 pub(in crate::postgres) fn fields(schema: &Schema, format: &Format) -> PgWireResult<Vec<FieldInfo>> {
     if let Format::Individual(formats) = format
         && formats.len() != schema.fields().len()
@@ -136,7 +136,7 @@ pub(in crate::postgres) fn fields(schema: &Schema, format: &Format) -> PgWireRes
     schema.fields().iter().enumerate().map(field).collect()
 }
 
-/// How many bytes values of a type have, -1 when not all have the same.
+/// Bytes of values of a type, -1 when they vary.
 fn size(wire: &Type) -> i16 {
     match *wire {
         Type::BOOL | Type::CHAR => 1,
@@ -148,7 +148,7 @@ fn size(wire: &Type) -> i16 {
     }
 }
 
-/// Precision and scale of a decimal, as `atttypmod` has them; -1 for all other types.
+/// Precision and scale of a decimal in the form of `atttypmod`; -1 for all other types.
 fn modifier(data_type: &DataType) -> i32 {
     match data_type {
         DataType::Decimal32(precision, scale)

@@ -1,4 +1,4 @@
-//! How many bytes of slices there are, of how many there may be.
+//! The number of bytes of received slices, and its limit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

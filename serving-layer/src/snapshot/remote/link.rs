@@ -1,4 +1,4 @@
-//! One view from one member: a stream that is kept open, and what comes of it.
+//! One view from one member: a stream that is kept open, and the slices that it brings.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,18 +20,18 @@ use super::bytes::{Counted, Total};
 use super::receive::{Received, Receiver, Update, describe};
 use super::view::{Held, RemoteView};
 
-/// Pauses between two tries.
+/// First pause between two attempts.
 const LINK_RETRY_FIRST: Duration = Duration::from_millis(50);
 const LINK_RETRY_MAX: Duration = Duration::from_secs(1);
 
-/// Pauses between two tries while what the member has does not fit: it has to be sent anew each time.
+/// First pause between two attempts while the member's slices do not fit: they have to be sent anew each time.
 const NO_ROOM_RETRY_FIRST: Duration = Duration::from_millis(500);
 const NO_ROOM_RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// Bytes that a message may have beyond the memory limit, so that the error can say by how much it was exceeded.
 const MESSAGE_BYTES_OVER: usize = 4 << 20;
 
-/// The floors that are wanted, as they change.
+/// The wanted starts, as a value to watch.
 type Floors = watch::Receiver<Vec<Cut>>;
 
 pub(super) struct Link {
@@ -42,28 +42,28 @@ pub(super) struct Link {
     pub(super) total: Arc<Total>,
 }
 
-/// What the stream has given of one partition, as it grows.
+/// The slices of one partition that the stream has brought, as they grow.
 struct Growing {
     start: i64,
     head: i64,
     slices: Slices,
 }
 
-/// Why a stream was ended.
+/// The reason why a stream was ended.
 enum Ended {
-    /// Other floors are wanted.
+    /// Other starts are wanted.
     Again,
     Failed(String),
     NoRoom(Refused),
 }
 
-/// What did not fit: of what was received until then.
+/// The size that did not fit, as received until then.
 #[derive(Debug, Clone, Copy)]
 struct Refused {
     bytes: usize,
 }
 
-/// Why something was not taken.
+/// The reason why a message was not accepted.
 enum NotTaken {
     Wrong(String),
     NoRoom(Refused),
@@ -75,14 +75,14 @@ impl From<String> for NotTaken {
     }
 }
 
-/// What was taken.
+/// The kind of an accepted message.
 enum Took {
     Slices,
     Status,
 }
 
 impl Link {
-    /// Runs until it is dropped.
+    /// Runs until the future is dropped.
     pub(super) async fn run(self) {
         let (mut pauses, mut wanted) = (Pauses::new(), self.view.floors());
         loop {
@@ -99,15 +99,15 @@ impl Link {
         }
     }
 
-    /// Waits until there is room, or the floor moves: then the member has less to send. Each time longer, since what
-    /// was refused is only what had come until then.
+    /// Waits until there is room, or until the wanted starts change: then the member has less to send. The pause grows
+    /// each time, since only a part of the refused size is known.
     async fn wait_for_room(&self, refused: Refused, wanted: &mut Floors, pauses: &mut Pauses) {
         let pause = pauses.no_room.next_pause();
         let (member, bytes, limit) = (&self.member, refused.bytes, self.total.limit());
         tracing::warn!(view = %self.view.name(), member, bytes, limit, ?pause, "no room for its slices");
         let room = async {
             clock::sleep(pause).await;
-            // Where what is there grows no more, it is tried from time to time.
+            // When the local slices do not change any more, an attempt is made from time to time.
             let _ = timeout(NO_ROOM_RETRY_MAX, self.total.until_fits(refused.bytes)).await;
         };
         let moved = async {
@@ -120,7 +120,7 @@ impl Link {
         }
     }
 
-    /// Asks once, and takes what comes. Pauses start anew when all that there was has come.
+    /// Sends one request, and receives the answer. Pauses start anew when everything that existed has arrived.
     async fn stream(&self, wanted: &mut Floors, pauses: &mut Pauses) -> Ended {
         let floors = wanted.borrow_and_update().clone();
         let view = &self.view.view;
@@ -139,7 +139,7 @@ impl Link {
         self.view.opened(&self.member, &floors);
         let mut receiver = Receiver::new(stream);
         let mut growing = BTreeMap::new();
-        // What waits to be whole.
+        // Slices that wait for the rest of their partition.
         let mut waiting = vec![];
         loop {
             let received = tokio::select! {
@@ -156,7 +156,7 @@ impl Link {
                 Err(_) => Err(format!("not heard for {:?}", self.stale_after).into()),
             };
             match taken {
-                // A partition that it has only now may lack a boundary that the others have.
+                // A partition that the member has only just got may lack a boundary that the others have.
                 Ok(Took::Status) if self.view.has_to_ask(&self.member) => return Ended::Again,
                 Ok(Took::Status) => pauses.reset(),
                 Ok(Took::Slices) => {}
@@ -199,7 +199,7 @@ impl Link {
         Ok(took)
     }
 
-    /// The partition with what is new.
+    /// The partition with the new slices.
     fn grow(&self, before: Option<Growing>, update: Update) -> Result<Growing, String> {
         let Update { partition, base, slices, pinned } = update;
         let Some((first, ..)) = slices.first() else { return Err("an update without a slice".to_owned()) };
@@ -228,7 +228,7 @@ impl Link {
         Ok(grown)
     }
 
-    /// A partition that starts at `at`, behind what is still wanted of what came before the member let go of it.
+    /// A partition that starts at `at`, behind the slices that are still wanted and that the member has dropped.
     fn based(&self, partition: i32, at: i64) -> Growing {
         let mut based = Growing { start: at, head: at, slices: Slices::default() };
         for slice in self.view.wanted_below(&self.member, partition, at) {
@@ -243,29 +243,29 @@ impl Link {
         compacted.map_err(|error| format!("slices cannot be merged: {}", error.strip_backtrace()))
     }
 
-    /// What readers see.
+    /// The state that readers see.
     fn held(&self, partition: i32, grown: &Growing) -> Result<Held, NotTaken> {
         let bytes = grown.slices.bytes();
         let slices = grown.slices.from(grown.start);
-        // What it replaces counts until right after.
+        // The replaced slices count until right after.
         let before = self.view.bytes_of(&self.member, partition);
         self.check_room(partition, bytes.saturating_sub(before), bytes)?;
         Ok(Held { start: grown.start, head: grown.head, slices, bytes: self.total.count(bytes), lost: None })
     }
 
-    /// Whether there is room for `more` bytes, of the `whole` that there would be of the partition.
+    /// Checks that there is room for `more` bytes, if the partition has `whole` bytes in all.
     fn check_room(&self, partition: i32, more: usize, whole: usize) -> Result<(), NotTaken> {
         if self.total.fits(more) {
             return Ok(());
         }
         metrics::counter!("dovetail_remote_over_limit_total").increment(1);
-        // Others may use what it had.
+        // Its own bytes become free for others.
         let bytes = self.view.no_room(&self.member, partition, whole, self.total.limit());
         Err(NotTaken::NoRoom(Refused { bytes }))
     }
 }
 
-/// How long is waited before the next try.
+/// The pause before the next attempt.
 struct Pauses {
     failed: Backoff,
     no_room: Backoff,

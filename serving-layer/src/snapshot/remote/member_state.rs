@@ -1,4 +1,4 @@
-//! What links tell of their members, and what is let go of.
+//! The state that each member last reported, and when it is dropped.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::view::{Held, Link, RemoteView};
 use crate::memory::size;
 
 impl RemoteView {
-    /// The floors that are wanted, and when they change.
+    /// The wanted starts, as a value to watch.
     pub(super) fn floors(&self) -> watch::Receiver<Vec<Cut>> {
         self.floors.subscribe()
     }
@@ -46,7 +46,7 @@ impl RemoteView {
         });
     }
 
-    /// A stream for `floors` was opened.
+    /// Records that a stream for `floors` was opened.
     pub(super) fn opened(&self, member: &str, floors: &[Cut]) {
         metrics::counter!("dovetail_remote_asks_total", "member" => member.to_owned()).increment(1);
         self.with(member, |link| {
@@ -56,7 +56,7 @@ impl RemoteView {
         });
     }
 
-    /// There is no stream, because of `why`.
+    /// Records that there is no stream, because of `why`.
     pub(super) fn down(&self, member: &str, why: &str) {
         self.with(member, |link| {
             link.down = Some(why.to_owned());
@@ -75,8 +75,8 @@ impl RemoteView {
         });
     }
 
-    /// Lets go of what the member has sent, since a `partition` of `whole` bytes does not fit into `limit`. Returns how
-    /// many bytes all of it would have taken at least.
+    /// Drops the member's slices, because a `partition` of `whole` bytes does not fit into `limit`. Returns the least
+    /// number of bytes that all of them would have taken.
     pub(super) fn no_room(&self, member: &str, partition: i32, whole: usize, limit: usize) -> usize {
         let mut state = self.state();
         let Some(link) = state.links.get_mut(member) else { return whole };
@@ -93,7 +93,7 @@ impl RemoteView {
         bytes
     }
 
-    /// How many bytes there are of a partition.
+    /// Bytes of the slices of a partition.
     pub(super) fn bytes_of(&self, member: &str, partition: i32) -> usize {
         let state = self.state();
         let held = state.links.get(member).and_then(|link| link.held.get(&partition));
@@ -116,12 +116,12 @@ impl RemoteView {
         });
     }
 
-    /// Whether its stream cannot give what is wanted, so that it has to be asked again.
+    /// Whether its stream cannot serve the wanted starts, so that a new request is needed.
     pub(super) fn has_to_ask(&self, member: &str) -> bool {
         let state = self.state();
         let Some(link) = state.links.get(member) else { return false };
-        // A boundary in every partition that it has is as good as having asked, and what it has dropped it does not give
-        // to whoever asks again: what came of it before would be lost.
+        // A boundary in every partition that it has is as good as a request, and a new request does not bring back
+        // slices that the member has dropped: those received before would be lost.
         let boundary = |p: &i32, floor: &Cut| link.held.get(p).is_some_and(|held| held.has_boundary(floor.get(*p)));
         let dropped = |p: &i32, floor: &Cut| link.status[p].floor.is_some_and(|from| floor.get(*p) < from);
         let has = |floor: &Cut| {
@@ -132,8 +132,8 @@ impl RemoteView {
         too_much || !state.wanted.iter().all(|(floor, _)| has(floor))
     }
 
-    /// What a member has sent of a partition below `at`, if a floor there is still read: as states are functions of the
-    /// log, it goes on to be right when the member itself has dropped it.
+    /// The slices of a partition below `at`, if a start there is still read: as states are functions of the log, they
+    /// stay right when the member itself has dropped them.
     pub(super) fn wanted_below(&self, member: &str, partition: i32, at: i64) -> Vec<Slice> {
         let state = self.state();
         let is_read = state.wanted.iter().any(|(floor, _)| floor.get(partition) < at);
@@ -144,7 +144,7 @@ impl RemoteView {
         }
     }
 
-    /// Where boundaries of a partition should stay, and below what nothing is read any more.
+    /// The offsets of a partition at which boundaries should stay, and the one below which nothing is read any more.
     pub(super) fn boundaries(&self, partition: i32) -> (BTreeSet<i64>, Option<i64>) {
         let state = self.state();
         let floors: BTreeSet<i64> = state.wanted.iter().map(|(floor, _)| floor.get(partition)).collect();
@@ -152,7 +152,7 @@ impl RemoteView {
         (floors.into_iter().chain(state.kept.iter().map(|kept| kept.get(partition))).collect(), least)
     }
 
-    /// Lets go of what is too old to be read, and of floors that nobody has read since `idle`.
+    /// Drops slices too old to be read, and starts that were not read for `idle`.
     pub(super) fn sweep(&self, now: Instant, idle: Duration) -> Swept {
         let mut state = self.state();
         let before = state.wanted.len();
@@ -174,7 +174,7 @@ impl RemoteView {
         Swept { floors: state.wanted.len(), slices, no_room }
     }
 
-    /// How long ago each member was last heard.
+    /// The time since each member's last message.
     pub(super) fn silence(&self, now: Instant) -> Vec<(String, Duration)> {
         let state = self.state();
         let heard = state.links.iter().filter_map(|(member, link)| Some((member, link.heard?)));
@@ -188,7 +188,7 @@ impl RemoteView {
     }
 }
 
-/// What is left.
+/// The rest after a sweep.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Swept {
     pub(super) floors: usize,

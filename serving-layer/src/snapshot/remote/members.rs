@@ -1,4 +1,4 @@
-//! Follows who is a member: a link for each and every view.
+//! Watches the members: a link for each member and view.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::link::Link;
 use super::view::RemoteView;
 use super::{Member, RemoteConfig};
 
-/// How often what nobody needs is let go of.
+/// Interval of dropping unneeded slices.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
 
 pub(super) struct Members {
@@ -27,7 +27,7 @@ pub(super) struct Members {
     total: Arc<Total>,
     tracker: TaskTracker,
     shutdown: CancellationToken,
-    /// Address and links of each, by id.
+    /// Address and links of each member, by id.
     linked: BTreeMap<String, (String, CancellationToken)>,
 }
 
@@ -45,7 +45,7 @@ impl Members {
 
     pub(super) async fn run(mut self) {
         let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
-        // Without anybody who tells of members, those that there are stay.
+        // If the catalog cannot be read, the members last known are kept.
         let mut told = true;
         loop {
             tokio::select! {
@@ -58,7 +58,7 @@ impl Members {
         }
     }
 
-    /// Takes over who is a member now; `first`, when nobody has read yet.
+    /// Applies the present list of members; `first` before the first read.
     pub(super) fn look(&mut self, first: bool) {
         let members = self.members.borrow_and_update().clone();
         let stays = |id: &str, address: &str| members.iter().any(|m| m.id == id && m.address == address);
@@ -128,7 +128,7 @@ impl Members {
     }
 }
 
-/// One connection for all views; it is made when it is used, and made again when it breaks.
+/// One connection for all views, opened at its first use and again after it breaks.
 fn channel(address: &str, config: &RemoteConfig) -> Result<Channel, String> {
     let url = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
     let endpoint = Endpoint::from_shared(url).map_err(|error| format!("`{address}` is no address: {error}"))?;

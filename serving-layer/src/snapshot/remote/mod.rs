@@ -1,13 +1,13 @@
-//! Speed layers in other processes, read as if they were one in this.
+//! Speed layers in other processes, read as if they were one local layer.
 //!
 //! ```text
-//! member a ──┐  one stream per view and member: the base for the floors that are read, then what is new
+//! member a ──┐  one stream per view and member: everything from the wanted starts, then new slices
 //! member b ──┴─► link ─► view: each member's slices, partition by partition ─► read: from memory, no round trip
 //! ```
-//! Slices are functions of the log, so it does not matter who sent them. Where two members hold a partition, the one
-//! that is further is read. A partition is missing once its member has not been heard for
-//! [`RemoteConfig::stale_after`], and until another one holds it and is as far as what was read before: answers do
-//! not go back.
+//! Slices are functions of the log, so it does not matter which member sent them. Where two members hold a partition,
+//! the one with the greater head is read. A partition is missing once its member was silent for
+//! [`RemoteConfig::stale_after`], and until another one holds it and has reached the offset read before: answers do not
+//! go back.
 
 mod bytes;
 mod link;
@@ -38,35 +38,38 @@ use self::bytes::Total;
 use self::members::Members;
 use self::view::RemoteView;
 
-/// A speed layer somewhere.
+/// A speed layer in another process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// What errors call it.
+    /// Its name in errors.
     pub id: String,
-    /// `host:port`, or a URL.
+    /// Its Flight address: `host:port`, or a URL.
     pub address: String,
 }
 
-/// Bounds and intervals; defaults live with the command line.
+/// Bounds and intervals of receiving; the command line has the defaults.
 #[derive(Debug, Clone)]
 pub struct RemoteConfig {
-    /// For how long a member's slices are still read when nothing is heard of it. Longer than members' heartbeats.
+    /// Time for which the slices of a silent member are still read. Longer than members' heartbeats.
     pub stale_after: Duration,
-    /// A floor that nobody has read for so long is no longer received.
+    /// Time after which a start that was not read is no longer received.
     pub idle: Duration,
-    /// Floors of a view that are received at a time: of all generations that are kept, and of the one to come. The one
-    /// that was not read for longest goes.
+    /// Greatest number of starts received per view: those of all kept generations and the next one. The start unread
+    /// for longest is dropped.
     pub floors: usize,
-    /// Slices of all views and members, bytes; a member whose slices do not fit counts as missing.
+    /// Greatest size of the slices of all views and members, in bytes; a member whose slices do not fit counts as
+    /// missing.
     pub memory_limit: usize,
 }
 
-/// What it is made of.
+/// The parts of the remote speed layers.
 #[derive(Debug)]
 pub struct RemoteParts {
+    /// The views to receive.
     pub views: Vec<Arc<View>>,
-    /// All members that are alive, as far as anybody knows.
+    /// The live members by the catalog, as a value to watch.
     pub members: watch::Receiver<Vec<Member>>,
+    /// The settings.
     pub config: RemoteConfig,
 }
 
@@ -77,7 +80,7 @@ pub struct RemoteRealtime {
 }
 
 impl RemoteRealtime {
-    /// Starts to follow the members, until `shutdown`.
+    /// Starts to watch the members, until `shutdown`.
     pub fn start(parts: RemoteParts, tracker: &TaskTracker, shutdown: &CancellationToken) -> Arc<Self> {
         let RemoteParts { views, members, config } = parts;
         let total = Arc::new(Total::new(config.memory_limit));
@@ -85,7 +88,7 @@ impl RemoteRealtime {
         let views: BTreeMap<_, _> = views.collect();
         let all = views.values().cloned().collect();
         let mut following = Members::new(all, members, config, total, tracker.clone(), shutdown.clone());
-        // Before anybody reads: who is there now is waited for.
+        // Before the first read, so that it waits for the present members.
         following.look(true);
         background::spawn(tracker, shutdown, "remote_members", following.run());
         Arc::new(Self { views })
@@ -98,7 +101,7 @@ impl RemoteRealtime {
 
 #[async_trait]
 impl Realtime for RemoteRealtime {
-    /// From memory. A floor that was not read before is asked for, and until it is there the answer is
+    /// Reads from memory. A start that was not read before is requested, and until its slices arrive the answer is
     /// [`RealtimeError::Asking`].
     async fn read(&self, view: &ViewName, floor: &Cut) -> Result<RealtimeView, RealtimeError> {
         self.view(view)?.read(floor, clock::now_monotonic())

@@ -1,4 +1,4 @@
-//! From a member's messages to what they say, checked: nothing is believed that would not fit together.
+//! Checks and decodes a member's messages: inconsistent ones are refused.
 
 use arrow::array::RecordBatch;
 use arrow_flight::FlightData;
@@ -12,11 +12,11 @@ use dovetail_core::view::{RowErrors, View};
 use futures::{StreamExt, TryStreamExt};
 use tonic::Streaming;
 
-/// What came of one partition in one go.
+/// The slices of one partition that came together.
 #[derive(Debug)]
 pub(super) struct Update {
     pub(super) partition: i32,
-    /// It replaces what was there.
+    /// Whether they replace the earlier ones.
     pub(super) base: bool,
     /// Contiguous, at least one.
     pub(super) slices: Vec<(OffsetRange, Vec<RecordBatch>, RowErrors)>,
@@ -27,7 +27,7 @@ pub(super) struct Update {
 pub(super) enum Received {
     Update(Update),
     Status(Status),
-    /// More is to come before it can be used: so many bytes wait.
+    /// More parts are needed before it can be used: so many bytes wait.
     Waiting {
         partition: i32,
         bytes: usize,
@@ -45,10 +45,10 @@ impl Receiver {
         Self { messages: FlightDataDecoder::new(stream), parts: Parts::default() }
     }
 
-    /// What comes next.
+    /// The next message.
     ///
     /// # Errors
-    /// Says why the stream has ended, or what it said that cannot be.
+    /// The reason why the stream has ended, or the inconsistency of a message.
     pub(super) async fn next(&mut self, view: &View) -> Result<Received, String> {
         loop {
             let message = match self.messages.next().await {
@@ -66,7 +66,7 @@ impl Receiver {
     }
 }
 
-/// The reasons of an error, outermost first, without repetition.
+/// The error and its causes, outermost first, without repetition.
 pub(super) fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = match error.downcast_ref::<FlightError>() {
         Some(FlightError::Tonic(status)) => return describe(status.as_ref()),
@@ -78,11 +78,11 @@ pub(super) fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     with_causes(text, error)
 }
 
-/// The parts of an update that came so far.
+/// The parts of an update received so far.
 #[derive(Debug, Default)]
 struct Parts {
     update: Option<Update>,
-    /// The last slice has no end yet.
+    /// Whether the last slice has no end yet.
     open: bool,
     bytes: usize,
 }
@@ -114,7 +114,7 @@ impl Parts {
         if batch.num_rows() > 0 {
             let batch = RecordBatch::try_new(view.state_schema(), batch.columns().to_vec());
             let batch = batch.map_err(|error| format!("a state of another shape: {error}"))?;
-            // In memory of its own: as it came, each of its buffers would hold the whole message.
+            // Copied, because each buffer of the received batch would keep the whole message.
             let copied = row_states::copied(&[batch]).map_err(|error| error.to_string())?;
             self.bytes += copied.iter().map(RecordBatch::get_array_memory_size).sum::<usize>();
             if let Some((_, state, _)) = update.slices.last_mut() {

@@ -1,5 +1,4 @@
-//! What can be read while members come, go, and are slow: by hand, without a connection. With connections, see the
-//! system tests.
+//! Reads while members come, go, and are slow: by hand, without a connection. With connections, see the system tests.
 
 #![expect(clippy::disallowed_methods, reason = "tests wait in real time")]
 
@@ -34,7 +33,7 @@ pub(super) async fn view() -> Arc<View> {
     }
 }
 
-/// A view, its members, and a time that moves when it is told to.
+/// A view, its members, and a clock that is moved by hand.
 struct Rig {
     remote: RemoteView,
     total: Arc<Total>,
@@ -120,7 +119,7 @@ async fn who_was_there_first_is_waited_for() {
     assert!(matches!(rig.read(0), Err(RealtimeError::Asking { member, .. }) if member == "b"));
     rig.sends("b", &[(1, &[0, 4])]);
     assert_eq!(rig.heads(0), [(0, 7), (1, 4)]);
-    // Who comes later is not.
+    // A member that joins later is not waited for.
     rig.remote.joined("c", "elsewhere", false);
     assert_eq!(rig.heads(0), [(0, 7), (1, 4)]);
 }
@@ -131,7 +130,7 @@ async fn who_does_not_answer_is_not_waited_for() {
     assert!(rig.read(0).is_err());
     rig.sends("a", &[(0, &[0, 5])]);
     rig.remote.down("b", "connection refused");
-    // Nobody has told that there is a partition 1: that is for `meet` to find out.
+    // No member has reported a partition 1: `meet` has to find that out.
     assert_eq!(rig.heads(0), [(0, 5)]);
 }
 
@@ -211,7 +210,7 @@ async fn a_floor_is_asked_for_when_one_partition_lacks_it() {
     rig.tells("a", &[0, 1], &[(5, catching_up())]);
     assert!(rig.read(0).is_ok());
     assert!(rig.remote.has_to_ask("a"));
-    // One that it is given later lacks what was not asked for, too.
+    // A partition that it is given later lacks the starts that were not requested, too.
     rig.remote.opened("a", &[cut(5), cut(0)]);
     rig.says("a", &[0]);
     assert_eq!(rig.heads(8), [(0, 8)]);
@@ -262,7 +261,7 @@ async fn a_floor_that_was_dropped_is_said_to_be_so_and_not_asked_for() {
     let view = ViewName::parse("total").unwrap();
     assert_eq!(dropped, RealtimeError::Dropped { view, partition: 0, floor: 2, from: 5 });
     assert!(!rig.remote.has_to_ask("a"));
-    // What the member still has is.
+    // The slices that the member still has are.
     assert!(matches!(rig.read(6).unwrap().whole(), Err(RealtimeError::Asking { .. })));
     assert!(rig.remote.has_to_ask("a"));
     // After a rollback it holds that again.

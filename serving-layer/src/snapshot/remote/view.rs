@@ -1,4 +1,4 @@
-//! One view as its members have sent it: what can be read, and why the rest cannot.
+//! One view as received from its members: the parts that can be read, and the reasons for the rest.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -16,58 +16,58 @@ use tokio::time::Instant;
 use super::RemoteConfig;
 use super::bytes::Counted;
 
-/// The served generation's floor, the one before and the one to come: fewer are not received.
+/// Least number of starts received: those of the served generation, the previous and the next one.
 const FLOORS_MIN: usize = 3;
-/// Ends of readers' merged bases that are kept as boundaries.
+/// Number of ends of readers' merged copies that are kept as boundaries.
 const KEPT: usize = 2;
 
 #[derive(Debug)]
 pub(super) struct RemoteView {
     pub(super) view: Arc<View>,
     pub(super) stale_after: Duration,
-    /// Floors that are received at a time.
+    /// Greatest number of starts received.
     most: usize,
     state: Mutex<State>,
-    /// What members are to be asked for.
+    /// The starts to request from members.
     pub(super) floors: watch::Sender<Vec<Cut>>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// The floors that are read, and when they were last.
+    /// The starts that are read, with the time of the last read.
     pub(super) wanted: Vec<(Cut, Instant)>,
     pub(super) links: BTreeMap<String, Link>,
-    /// How far each partition was read: answers do not go back.
+    /// The offset up to which each partition was read: answers do not go back.
     pub(super) seen: BTreeMap<i32, i64>,
     pub(super) kept: VecDeque<Offsets>,
 }
 
-/// What one member has sent.
+/// The state of one member.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) address: String,
-    /// It was a member before anybody read, and has neither answered nor failed yet.
+    /// Whether it was a member before the first read, and has neither answered nor failed yet.
     pub(super) is_first: bool,
-    /// Why there is no stream at the moment.
+    /// The reason why there is no stream at the moment.
     pub(super) down: Option<String>,
-    /// What it has does not fit: how much that is, in words. Until all that it has has come.
+    /// The size of its slices in words, if they do not fit; until all of them have arrived.
     pub(super) no_room: Option<String>,
-    /// Partitions of which something came that did not fit.
+    /// Partitions whose slices did not fit.
     pub(super) refused: BTreeSet<i32>,
-    /// It is no member any more.
+    /// Whether it has ceased to be a member.
     pub(super) gone: bool,
     pub(super) heard: Option<Instant>,
-    /// The floors that its stream is for.
+    /// The starts requested with its stream.
     pub(super) asked: Vec<Cut>,
     /// Whether its stream sends slices at all.
     pub(super) sends: bool,
-    /// Whether everything that it had when it was asked has come.
+    /// Whether everything that it had at the request has arrived.
     pub(super) answered: bool,
     pub(super) held: BTreeMap<i32, Held>,
     pub(super) status: BTreeMap<i32, PartitionStatus>,
 }
 
-/// One partition as one member has sent it.
+/// One partition of one member.
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) start: i64,
@@ -75,7 +75,7 @@ pub(super) struct Held {
     /// Contiguous, from `start` to `head`.
     pub(super) slices: Vec<Slice>,
     pub(super) bytes: Counted,
-    /// Since when it is not the member's any more.
+    /// Time since which the member does not own it any more.
     pub(super) lost: Option<Instant>,
 }
 
@@ -103,10 +103,10 @@ impl RemoteView {
         self.state.lock()
     }
 
-    /// What can be read from `floor` now.
+    /// The slices that can be read from `floor` now.
     ///
     /// # Errors
-    /// [`RealtimeError::Asking`] while there are members that have not been heard at all.
+    /// [`RealtimeError::Asking`] while there are members that were not heard at all.
     pub(super) fn read(&self, floor: &Cut, now: Instant) -> Result<RealtimeView, RealtimeError> {
         let mut state = self.state();
         self.want(&mut state, floor, now);
@@ -137,7 +137,7 @@ impl RemoteView {
         Ok(realtime)
     }
 
-    /// The member that is furthest in a partition, of those that can be read from `floor`.
+    /// The member with the greatest head in a partition, of those that can be read from `floor`.
     fn furthest<'s>(&self, state: &'s State, partition: i32, floor: i64, now: Instant) -> Option<(&'s str, &'s Held)> {
         let live = state.links.iter().filter(|(_, link)| self.is_live(link, now));
         let held = live.filter_map(|(member, link)| Some((member.as_str(), link.held.get(&partition)?)));
@@ -151,7 +151,7 @@ impl RemoteView {
         link.heard.is_some_and(|heard| now.saturating_duration_since(heard) <= self.stale_after)
     }
 
-    /// Why a partition cannot be read from `floor`.
+    /// The reason why a partition cannot be read from `floor`.
     fn unread(&self, state: &State, partition: i32, floor: &Cut, now: Instant) -> RealtimeError {
         let mut asking = None;
         if let Some(why) = no_room(state, partition) {
@@ -206,7 +206,7 @@ impl RemoteView {
     }
 
     pub(super) fn announce(&self, state: &mut State) {
-        // A floor that is wanted again later has to be asked for again: what lies below may have retired.
+        // A start that is wanted again later has to be requested again: the slices below may have retired.
         let wanted = &state.wanted;
         for link in state.links.values_mut() {
             link.asked.retain(|asked| wanted.iter().any(|(floor, _)| floor == asked));
@@ -222,7 +222,7 @@ impl RemoteView {
         }
     }
 
-    /// How far every partition is folded that some member holds.
+    /// The head of every partition that some member holds.
     pub(super) fn head(&self, now: Instant) -> Offsets {
         let state = self.state();
         let mut heads = Offsets::default();
@@ -236,7 +236,7 @@ impl RemoteView {
         heads
     }
 
-    /// Partitions that are not folded further or that nobody holds, and why.
+    /// The partitions that are stalled or that no member holds, and why.
     pub(super) fn held_up(&self, now: Instant) -> Vec<(i32, HeldUp)> {
         let state = self.state();
         let why = |partition| {
@@ -255,7 +255,7 @@ impl RemoteView {
 }
 
 impl State {
-    /// All that anybody has ever told of.
+    /// All partitions that any member has reported.
     fn partitions(&self) -> BTreeSet<i32> {
         let told = self.links.values().flat_map(|link| link.held.keys().chain(link.status.keys()).chain(&link.refused));
         told.chain(self.seen.keys()).copied().collect()
@@ -268,7 +268,8 @@ impl Link {
     }
 }
 
-/// Why a partition cannot be read, if that is for want of room: somebody has it, and nobody's fits.
+/// The reason why a partition cannot be read, if that is a lack of memory: some member has it, and no member's slices
+/// fit.
 fn no_room(state: &State, partition: i32) -> Option<String> {
     if state.links.values().any(|link| link.held.contains_key(&partition)) {
         return None;

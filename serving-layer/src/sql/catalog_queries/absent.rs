@@ -1,5 +1,5 @@
-//! Queries of `pg_catalog` that find nothing: about keys, indexes, triggers, policies. A query that joins the table of
-//! something that there is none of has no rows, whatever else it says, so that is what it is answered with.
+//! Queries of `pg_catalog` without a result: about keys, indexes, triggers, policies. A query that joins an empty
+//! catalog table has no rows, whatever else it says, so it is answered without them.
 
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, GroupByExpr, Join, JoinOperator, Select, SelectItem, SetExpr, TableFactor,
@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use crate::sql::catalog_queries::rewrite::{column, is, last, parsed};
 
-/// Tables of `pg_catalog` that have no rows here. Functions are not listed: those of DataFusion are not PostgreSQL's.
+/// Tables of `pg_catalog` without rows. Functions are not listed: those of DataFusion are not PostgreSQL's.
 const OF_NOTHING: [&str; 29] = [
     "pg_attrdef",
     "pg_auth_members",
@@ -45,7 +45,7 @@ pub(super) fn has_groups(select: &Select) -> bool {
     !matches!(&select.group_by, GroupByExpr::Expressions(groups, _) if groups.is_empty())
 }
 
-/// Whether no row can come out of what is selected from.
+/// Whether the FROM clause can give no row.
 pub(super) fn is_of_nothing(select: &Select) -> bool {
     let has_a_row_of_its_own =
         !has_groups(select) && select.projection.iter().any(|item| aggregates(&item.to_string()));
@@ -66,7 +66,7 @@ fn from_is_of_nothing(from: &TableWithJoins) -> bool {
 
 /// Whether an aggregate without groups makes a row of nothing.
 pub(super) fn aggregates(item: &str) -> bool {
-    // Those of a subquery are its own.
+    // Aggregates in a subquery belong to it.
     let item = item.to_lowercase();
     let item = item.split("(select").next().unwrap_or_default();
     ["count(", "sum(", "min(", "max(", "array_agg(", "string_agg(", "bool_or(", "bool_and(", "json_agg("]
@@ -83,7 +83,7 @@ fn factor_is_of_nothing(factor: &TableFactor) -> bool {
             };
             in_catalog && last(name).is_some_and(|table| OF_NOTHING.contains(&table.as_str()))
         }
-        // The options and privileges of a table: there are none to spread out.
+        // The options and privileges of a table: there are none to expand.
         TableFactor::Table { name, args: Some(args), .. } if is(name, "unnest") || is(name, "aclexplode") => {
             args.args.first().is_some_and(|argument| match argument {
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) => is_never_there(argument),
@@ -103,7 +103,7 @@ fn is_never_there(expr: &Expr) -> bool {
     column(expr).is_some_and(|column| matches!(column.value.as_str(), "reloptions" | "attacl" | "attoptions"))
 }
 
-/// No rows of the same columns; `None` where their names are not known.
+/// A query without rows and with the same columns; `None` when their names are not known.
 pub(super) fn nothing_like(select: &Select) -> Option<Select> {
     let mut names: Vec<String> = vec![];
     for item in &select.projection {

@@ -1,4 +1,4 @@
-//! Relations of the catalogs that DataFusion lacks, or fills in otherwise than PostgreSQL: a query stands for each.
+//! Relations of the catalogs that DataFusion lacks, or fills differently from PostgreSQL: a query replaces each.
 
 use datafusion::sql::sqlparser::ast::{Expr, ObjectName, ObjectNamePart, SetExpr, TableFactor, TableWithJoins};
 
@@ -13,7 +13,7 @@ const QUERIES: [(&str, &str, &str); 3] = [
     (PG_CATALOG, "pg_tables", include_str!("relations/tables.sql")),
 ];
 
-/// What there is none of here, by the columns that clients read.
+/// Empty relations, with the columns that clients read.
 const EMPTY: [(&str, &str, &str); 8] = [
     (
         INFORMATION_SCHEMA,
@@ -52,7 +52,7 @@ const EMPTY: [(&str, &str, &str); 8] = [
     (PG_CATALOG, "pg_indexes", "schemaname tablename indexname tablespace indexdef"),
 ];
 
-/// Puts the query in the place of a table that has one.
+/// Replaces a table by its query, if it has one.
 pub(super) fn replace(factor: &mut TableFactor) {
     let TableFactor::Table { name, alias, args: None, .. } = factor else { return };
     let Some((table, query)) = name_of(name).and_then(|(schema, table)| Some((table, query(schema, table)?))) else {
@@ -67,7 +67,7 @@ pub(super) fn replace(factor: &mut TableFactor) {
     *factor = derived;
 }
 
-/// `information_schema.columns.data_type` is a column of what stands for the table, which has no schema.
+/// Qualifies `information_schema.columns.data_type` by the table's replacement, which has no schema.
 pub(super) fn rename(expr: &mut Expr) {
     if let Expr::CompoundIdentifier(parts) = expr
         && let [schema, table, _] = parts.as_slice()

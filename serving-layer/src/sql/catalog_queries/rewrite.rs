@@ -1,7 +1,7 @@
-//! Questions to `pg_catalog` in words that DataFusion can plan, before `datafusion-pg-catalog` sees them.
+//! Questions to `pg_catalog` in a form that DataFusion can plan, before `datafusion-pg-catalog` sees them.
 //!
-//! Drivers ask in ways of PostgreSQL alone: `ARRAY(SELECT ..)`, subqueries that can only find one row, functions over
-//! the columns of keys. Most is about what no database of this kind has: see [`crate::sql::catalog_queries::absent`].
+//! Drivers use forms of PostgreSQL alone: `ARRAY(SELECT ..)`, subqueries that can find only one row, functions over the
+//! columns of keys. Most ask for things that do not exist here: see [`crate::sql::catalog_queries::absent`].
 
 use std::ops::ControlFlow;
 
@@ -14,11 +14,11 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::sql::catalog_queries::absent::{aggregates, has_groups, is_of_nothing, nothing_like};
 
-/// Columns that hold the name of a function here, and its oid in PostgreSQL.
+/// Columns with the name of a function here, and its oid in PostgreSQL.
 const OF_FUNCTIONS: [&str; 7] =
     ["typinput", "typoutput", "typreceive", "typsend", "typmodin", "typmodout", "typanalyze"];
 
-/// What asyncpg asks of types that it does not know, in a recursion through types of kinds that there are none of here.
+/// asyncpg's question for unknown types, a recursion through kinds of types that do not exist here.
 const INTROSPECTION: &str = include_str!("introspection.sql");
 
 fn is_introspection(query: &Query) -> bool {
@@ -26,7 +26,7 @@ fn is_introspection(query: &Query) -> bool {
     first.is_some_and(|first| first.alias.name.value == "typeinfo_tree")
 }
 
-/// The statement in simpler words; the same one when it needs none.
+/// The statement in simpler form; unchanged when it needs none.
 pub(super) fn simpler(mut statement: Statement) -> Statement {
     if let Statement::Query(query) = &statement
         && is_introspection(query)
@@ -127,7 +127,7 @@ fn is_of_function(expr: &Expr) -> bool {
     column(expr).is_some_and(|column| OF_FUNCTIONS.contains(&column.value.as_str()))
 }
 
-/// `'pg_catalog.array_in'::regproc` and `typinput::regproc`: the name.
+/// The name in `'pg_catalog.array_in'::regproc` and `typinput::regproc`.
 fn by_name(expr: &Expr) -> Option<Expr> {
     match expr {
         Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(name), .. }) => {
@@ -138,7 +138,7 @@ fn by_name(expr: &Expr) -> Option<Expr> {
     }
 }
 
-/// The query that `sql` is.
+/// Parses `sql` as a query.
 pub(super) fn parsed(sql: &str) -> Option<Query> {
     match Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?.pop()? {
         Statement::Query(query) => Some(*query),
@@ -146,7 +146,7 @@ pub(super) fn parsed(sql: &str) -> Option<Query> {
     }
 }
 
-/// `ARRAY(SELECT x ..)`: what `array_agg` gathers, and an array of nothing where there is nothing to gather.
+/// `ARRAY(SELECT x ..)` as `array_agg`, and an empty array where there are no rows.
 fn array_of(query: &Query) -> Option<Expr> {
     let SetExpr::Select(select) = query.body.as_ref() else { return None };
     let empty = "arrow_cast(make_array(), 'List(Utf8)')";
@@ -160,13 +160,13 @@ fn array_of(query: &Query) -> Option<Expr> {
     let mut gathered = query.clone();
     let order = gathered.order_by.take().map(|order| order.to_string()).unwrap_or_default();
     let SetExpr::Select(inner) = gathered.body.as_mut() else { return None };
-    // `ORDER BY 1` is by what is gathered.
+    // `ORDER BY 1` means the collected expression.
     let order = if order.ends_with(" 1") { format!("ORDER BY {item}") } else { order };
     inner.projection = vec![SelectItem::UnnamedExpr(expression(&format!("array_agg({item} {order})"))?)];
     expression(&format!("coalesce(({gathered}), {empty})"))
 }
 
-/// The expression that `sql` is.
+/// Parses `sql` as an expression.
 pub(crate) fn expression(sql: &str) -> Option<Expr> {
     let SetExpr::Select(mut select) = *parsed(&format!("SELECT {sql}"))?.body else { return None };
     match select.projection.pop()? {
@@ -175,7 +175,7 @@ pub(crate) fn expression(sql: &str) -> Option<Expr> {
     }
 }
 
-/// A subquery over `pg_catalog` that stands for a value looks a row up by its oid: the first one is the only one.
+/// Limits a subquery over `pg_catalog` in place of a value to one row: it looks a row up by its oid.
 fn only_row(query: &mut Query) {
     let SetExpr::Select(select) = query.body.as_mut() else { return };
     let is_of_catalog = select.from.iter().all(|from| {

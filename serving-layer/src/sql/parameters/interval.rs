@@ -17,7 +17,7 @@ pub(super) fn interval(text: &str) -> Option<ScalarValue> {
     read(text).map(|interval| ScalarValue::IntervalMonthDayNano(Some(interval)))
 }
 
-/// The interval in words that DataFusion reads as well.
+/// The interval in a form that DataFusion reads as well.
 pub(crate) fn in_words(text: &str) -> Option<String> {
     let IntervalMonthDayNano { months, days, nanoseconds } = read(text.trim())?;
     Some(format!("{months} months {days} days {nanoseconds} nanoseconds"))
@@ -88,7 +88,7 @@ fn iso(text: &str) -> Option<Sum> {
     Some(sum)
 }
 
-/// Adds a number of units, in billionths of one. Parts of a day are a time, parts of a month are refused.
+/// Adds a number of units, in billionths of one. Fractions of a day become time; fractions of a month are refused.
 fn add(sum: &mut Sum, number: i128, unit: &str) -> Option<()> {
     let whole = |factor: i128| (number % SECOND == 0).then_some(number / SECOND * factor);
     let unit = unit.to_ascii_lowercase();

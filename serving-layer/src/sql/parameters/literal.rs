@@ -1,4 +1,4 @@
-//! Texts as values, read as PostgreSQL reads them.
+//! Values from text, by PostgreSQL's rules.
 
 use arrow::datatypes::{DataType, i256};
 use datafusion::common::ScalarValue;
@@ -8,10 +8,10 @@ use super::moment::Moment;
 use super::wrong;
 use crate::error::{QueryError, Reason};
 
-/// The text as a value of the type; a decimal keeps the digits that it is written with.
+/// The value of a text in a type; a decimal keeps its written digits.
 ///
 /// # Errors
-/// When it is none.
+/// When it is no value of the type.
 pub(crate) fn literal(text: &str, wanted: &DataType) -> Result<ScalarValue, QueryError> {
     let trimmed = text.trim();
     let wrong = || wrong(text, wanted);
@@ -58,7 +58,7 @@ pub(crate) fn literal(text: &str, wanted: &DataType) -> Result<ScalarValue, Quer
     own.cast_to(wanted).map_err(|_| wrong())
 }
 
-/// Any beginning that can be nothing else, as PostgreSQL takes it.
+/// Any unambiguous prefix, as in PostgreSQL.
 fn boolean(text: &str) -> Option<bool> {
     let text = text.to_ascii_lowercase();
     let begins = |word: &str, least: usize| text.len() >= least && word.starts_with(text.as_str());
@@ -73,12 +73,12 @@ fn boolean(text: &str) -> Option<bool> {
 
 fn float8(text: &str) -> Option<f64> {
     let value: f64 = text.parse().ok()?;
-    // Digits that are too large for a float are no infinity.
+    // Digits too large for a float are no infinity.
     let is_infinite = text.trim_start_matches(['+', '-']).to_ascii_lowercase().starts_with("inf");
     (value.is_finite() || value.is_nan() || is_infinite).then_some(value)
 }
 
-/// A number with the precision and scale that it is written with, exponents included; `None` beyond 76 digits.
+/// A number with its written precision and scale, exponents included; `None` beyond 76 digits.
 pub(crate) fn decimal(text: &str) -> Option<ScalarValue> {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i16>().ok()?),
@@ -110,7 +110,7 @@ pub(crate) fn decimal(text: &str) -> Option<ScalarValue> {
     }
 }
 
-/// `\x0102ff`, or text with `\\` and octal `\ooo`.
+/// Reads `\x0102ff`, or text with `\\` and octal `\ooo`.
 fn bytes(text: &str) -> Option<Vec<u8>> {
     if let Some(digits) = text.strip_prefix("\\x").or_else(|| text.strip_prefix("\\X")) {
         let digits: Vec<u8> = digits.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();

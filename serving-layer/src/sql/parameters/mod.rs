@@ -1,6 +1,6 @@
-//! Parameters of statements, of both interfaces: which types they have, and values in them.
+//! Parameters of statements in both interfaces: their types and values.
 //!
-//! A value is bound as the type that the plan wants where it is the same value in it, else as what it is: `i = $1` with
+//! A value is bound as the type that the plan wants if the value is the same in it, else as its own type: `i = $1` with
 //! 2.5 compares two floats and finds nothing, as in PostgreSQL. Nothing is rounded or cut off to fit.
 
 mod interval;
@@ -20,8 +20,8 @@ use crate::error::{QueryError, Reason};
 pub(crate) use self::interval::in_words;
 pub(crate) use self::literal::{decimal, literal};
 
-/// Types of the placeholders by their names: from what they stand beside, else from the cast around them; unknown where
-/// the statement does not say.
+/// Types of the placeholders by their names: from the expressions beside them, else from the cast around them; unknown
+/// where the statement has neither.
 pub(crate) fn types(plan: &LogicalPlan) -> Result<HashMap<String, Option<DataType>>> {
     let mut types: HashMap<String, Option<DataType>> = HashMap::new();
     plan.apply_with_subqueries(|node| {
@@ -67,7 +67,7 @@ pub(crate) fn types(plan: &LogicalPlan) -> Result<HashMap<String, Option<DataTyp
     Ok(types)
 }
 
-/// If `expr` is a placeholder of unknown type, this is its type.
+/// Sets the type of `expr` if it is a placeholder of unknown type.
 fn is_at_least(
     types: &mut HashMap<String, Option<DataType>>,
     expr: &Expr,
@@ -81,7 +81,7 @@ fn is_at_least(
     }
 }
 
-/// A parameter that stands beside several types has the first of them, or the wider one of two integers.
+/// The type of a parameter beside several types: the first, or the wider one of two integers.
 fn wider(known: Option<DataType>, found: Option<DataType>) -> Option<DataType> {
     match (known, found) {
         (Some(known), Some(found))
@@ -122,10 +122,10 @@ fn is_bytes(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_))
 }
 
-/// The value as what the plan wants where that is the same value, else as it is. A text is read as what is wanted.
+/// The value in the type that the plan wants if it is the same there, else unchanged. A text is parsed as that type.
 ///
 /// # Errors
-/// When a text is not what is wanted.
+/// When a text is no value of that type.
 pub(crate) fn fit(value: ScalarValue, wanted: Option<&DataType>) -> Result<ScalarValue, QueryError> {
     let Some(wanted) = wanted else { return Ok(value) };
     if value.is_null() {
@@ -147,7 +147,7 @@ pub(crate) fn fit(value: ScalarValue, wanted: Option<&DataType>) -> Result<Scala
             }
         }
         value if own.is_floating() && wanted.is_decimal() => {
-            // The decimal that the float is written as: `d = $1` with 0.1 finds 0.1.
+            // The decimal of the float's text: `d = $1` with 0.1 finds 0.1.
             Ok(decimal(&value.to_string()).unwrap_or(value))
         }
         value if agreed(&own, Some(wanted)) == *wanted => Ok(value.cast_to(wanted).unwrap_or(value)),
@@ -160,7 +160,7 @@ fn wrong(text: &str, wanted: &DataType) -> QueryError {
     QueryError::new(Reason::Data, format!("invalid parameter: `{most}` is no {}", name(wanted)))
 }
 
-/// The type as SQL calls it.
+/// The type's name in SQL.
 pub(crate) fn name(data_type: &DataType) -> String {
     match data_type {
         DataType::Boolean => "BOOLEAN".to_owned(),

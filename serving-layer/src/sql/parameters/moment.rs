@@ -13,13 +13,13 @@ use dovetail_core::texts::micros;
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
 
-/// What a text says of a moment.
+/// A moment's text, read into its parts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment {
     date: NaiveDate,
-    /// Since midnight; up to 24:00:00.
+    /// Nanoseconds since midnight; up to 24:00:00.
     micros: i64,
-    /// Seconds ahead of UTC, when it says so.
+    /// Seconds ahead of UTC, if the text has an offset.
     offset: Option<i32>,
 }
 
@@ -51,7 +51,7 @@ impl Moment {
         Some(Self { date, micros, offset })
     }
 
-    /// `12:34:56.789`, with or without an offset, which says nothing without a date.
+    /// Reads `12:34:56.789`, with or without an offset, which means nothing without a date.
     pub(super) fn time(text: &str) -> Option<ScalarValue> {
         let ends = text.find(|c: char| !matches!(c, '0'..='9' | ':' | '.')).unwrap_or(text.len());
         let zone = text[ends..].trim();
@@ -69,8 +69,8 @@ impl Moment {
         self.date.signed_duration_since(NaiveDate::default()).num_days()
     }
 
-    /// In a column without a zone an offset means nothing, as in PostgreSQL: the clock is what counts. In one with a
-    /// zone it tells the instant, and without an offset the clock is that of the zone.
+    /// The timestamp. In a column without a zone the offset is ignored, as in PostgreSQL: the written local time
+    /// counts. In one with a zone it determines the instant, and without an offset the local time is that of the zone.
     pub(super) fn timestamp(self, zone: Option<&Arc<str>>) -> Option<ScalarValue> {
         let offset = if zone.is_some() { self.offset } else { None };
         let local = self.days().checked_mul(DAY)?.checked_add(self.micros)?;

@@ -10,7 +10,7 @@ fn shown(text: &str, wanted: &DataType) -> String {
     }
 }
 
-/// What is expected was asked of PostgreSQL 15: `SELECT '..'::text[]`.
+/// The expected values are PostgreSQL 15's: `SELECT '..'::text[]`.
 #[test]
 fn array_literals() {
     let read =

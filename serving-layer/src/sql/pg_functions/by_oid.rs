@@ -1,4 +1,4 @@
-//! Functions of the oid of something: each oid has its answer.
+//! Functions of an oid, with a result for each oid.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
 
-/// A function of an oid, and perhaps a flag that makes no difference.
+/// A function of an oid, and optionally a flag that is ignored.
 #[derive(Debug)]
 pub(super) struct ByOid {
     name: &'static str,
@@ -30,7 +30,7 @@ impl ByOid {
         let signatures = vec![
             TypeSignature::Exact(vec![DataType::Int32]),
             TypeSignature::Exact(vec![DataType::Int32, DataType::Boolean]),
-            // As it is written in a statement.
+            // The type of an oid written in a statement.
             TypeSignature::Exact(vec![DataType::Int64]),
             TypeSignature::Exact(vec![DataType::Int64, DataType::Boolean]),
         ];
@@ -39,7 +39,7 @@ impl ByOid {
     }
 }
 
-/// There is one function of each name.
+/// Functions of equal name are equal.
 impl PartialEq for ByOid {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name

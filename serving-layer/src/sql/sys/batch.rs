@@ -8,7 +8,7 @@ use super::column::{self, Column, count, float, instant, int64, text};
 use crate::error::QueryError;
 use crate::snapshot::layers::Layers;
 
-/// The latest rows that each of these tables shows.
+/// Number of latest rows in each of these tables.
 const LATEST: u32 = 1000;
 
 pub(super) const RUNS: &[Column<Run>] = &[
@@ -32,7 +32,7 @@ pub(super) async fn runs(layers: &Layers) -> Result<RecordBatch, QueryError> {
     column::batch(RUNS, &layers.catalog.runs(LATEST).await?)
 }
 
-/// A generation with what its manifest says, if that can be read.
+/// A generation with the content of its manifest, if that can be read.
 pub(super) struct Published {
     row: GenerationRow,
     manifest: Option<Manifest>,

@@ -1,4 +1,4 @@
-//! A `sys` table as one list: what each column is called, and what it takes from a row.
+//! A `sys` table as a list of columns: their names, and how they read a row.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ pub(super) const fn instant<R>(name: &'static str, get: fn(&R) -> Option<i64>) -
     Column { name, nullable: true, get: Get::Instant(get) }
 }
 
-/// A count as the integer that SQL has for it.
+/// A count as SQL's integer.
 pub(super) fn count(value: u64) -> Option<i64> {
     Some(i64::try_from(value).unwrap_or(i64::MAX))
 }

@@ -1,5 +1,5 @@
-//! `sys.dead_letters`: the records that do not decode, from the objects that hold them. Segments of an older schema are
-//! decoded again, as views decode them: what they count as a dead letter now is one here.
+//! `sys.dead_letters`: the records that do not decode, from their objects. Segments of an older schema are decoded
+//! again, as views decode them: a record that is a dead letter now is one here.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ use crate::snapshot::layers::Layers;
 const TEXT: &str = "text";
 const TEXT_CHARS: usize = 1000;
 
-/// The columns that a segment has for all of its letters.
+/// The columns with the same value for all letters of a segment.
 const PLACE: &[Column<Segment>] = &[
     text("topic", |segment: &Segment| Some(segment.topic.clone())).required(),
     int32("partition", |segment: &Segment| Some(segment.partition)).required(),
@@ -129,7 +129,7 @@ impl TableProvider for DeadLetters {
     }
 }
 
-/// Reads one object after the other, as rows are asked for.
+/// Reads one object after the other, as rows are requested.
 #[derive(Debug)]
 struct Objects {
     schema: SchemaRef,
@@ -145,7 +145,7 @@ impl PartitionStream for Objects {
 
     fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
         let (store, schema, streams) = (self.store.clone(), Arc::clone(&self.schema), self.streams.clone());
-        // Of one object at a time.
+        // Memory of one object at a time.
         let room = Arc::new(MemoryConsumer::new("sys.dead_letters").register(context.memory_pool()));
         let objects = futures::stream::iter(self.segments.clone()).then(move |segment| {
             let (store, schema, context) = (store.clone(), Arc::clone(&schema), Arc::clone(&context));
@@ -186,8 +186,8 @@ async fn read(store: &Store, segment: &Segment, schema: SchemaRef) -> Result<Vec
     decoded.await.map_err(|_| QueryError::panicked())?
 }
 
-/// The object's columns under this table's names; a leading `_` of theirs does not matter. One that the object lacks is
-/// NULL: those of earlier versions have no headers.
+/// The object's columns under this table's names; their leading `_` is ignored. A column that the object lacks is NULL:
+/// objects of earlier versions have no headers.
 fn letters(batch: &RecordBatch, topic: &str, partition: i32, schema: &SchemaRef) -> Result<RecordBatch> {
     let rows = batch.num_rows();
     let found = |name: &str| {
@@ -214,7 +214,7 @@ fn texts(values: &ArrayRef) -> Result<ArrayRef> {
     Ok(Arc::new(StringArray::from_iter(values.as_binary::<i32>().iter().map(|value| value.map(as_text)))))
 }
 
-/// What is no UTF-8 becomes U+FFFD, and so does what PostgreSQL's texts cannot hold.
+/// The value as text: bytes that are no UTF-8, and characters that PostgreSQL's texts cannot contain, become U+FFFD.
 fn as_text(value: &[u8]) -> String {
     // No character is longer than four bytes.
     let start = &value[..value.len().min(4 * TEXT_CHARS)];

@@ -1,4 +1,4 @@
-//! `sys.*`: what the engine knows about itself, read when a query asks.
+//! `sys.*`: the engine's own state, read when a query asks.
 
 mod batch;
 mod column;
@@ -95,7 +95,7 @@ impl Kind {
         }
     }
 
-    /// With `recount`, records that were landed under another schema are counted as they decode now.
+    /// The rows. With `recount`, records landed under another schema are counted as they decode now.
     async fn rows(
         self,
         tables: &Tables,
@@ -137,7 +137,7 @@ impl TableProvider for SysTable {
         let Some(pin) = &self.pin else {
             return Err(QueryError::new(Reason::Internal, "a schema was scanned without a snapshot").into());
         };
-        // Only where somebody looks at the counts: it takes decoding the records.
+        // Only where the counts are read: they take decoding the records.
         let is_wanted =
             |name| projection.is_none_or(|columns| columns.iter().any(|i| self.schema.field(*i).name() == name));
         let recount = tables::COUNTS.into_iter().any(is_wanted).then(|| session.task_ctx());

@@ -1,4 +1,4 @@
-//! `sys.partitions`: where every layer stands in every partition, and how far it lags behind the log.
+//! `sys.partitions`: the offsets of every layer in every partition, and the lag behind the log.
 
 use std::collections::BTreeMap;
 
@@ -17,29 +17,29 @@ use crate::snapshot::generation::Filled;
 use crate::snapshot::layers::{LOG_TIMEOUT, Layers};
 use crate::sql::tables::Tables;
 
-/// One partition as it stands. Offsets are the next to read.
+/// The state of one partition. Offsets are the next to read.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct PartitionState {
     pub(crate) stream: String,
     pub(crate) topic: String,
     pub(crate) partition: i32,
-    /// Where the log begins.
+    /// The log's first offset.
     pub(crate) first: Option<i64>,
     pub(crate) landed: Option<i64>,
-    /// Where the batch views of this stream end, the least of them.
+    /// The least of the cuts of the stream's batch views.
     pub(crate) cut: Option<i64>,
-    /// How far the speed layer has folded, the least of its views.
+    /// The least of the heads of the stream's views in the speed layer.
     pub(crate) head: Option<i64>,
     pub(crate) log_end: Option<i64>,
-    /// Records that are in the log and in no answer.
+    /// Number of records that are in the log and in no answer.
     pub(crate) lag_records: Option<i64>,
-    /// Age of the first of them; 0 when there is none.
+    /// Age of the first of them, in milliseconds; 0 when there is none.
     pub(crate) lag_ms: Option<i64>,
-    /// What the speed layer does: `reading`, `behind`; `stalled` while it waits for something, `no room` where what it
-    /// sends does not fit here, `stopped` when it does not go on by itself.
+    /// The speed layer's state: `reading`, `behind`; `stalled` while it waits for something, `no room` when its slices
+    /// do not fit into this process, `stopped` when it needs help.
     pub(crate) state: &'static str,
     pub(crate) error: Option<String>,
-    /// What landing does, and why it does not go on.
+    /// The state of landing, and the reason why it is stalled or stopped.
     pub(crate) landing_state: Option<String>,
     pub(crate) landing_error: Option<String>,
 }
@@ -57,7 +57,7 @@ pub(crate) async fn partitions(tables: &Tables) -> Result<Vec<PartitionState>, Q
     Ok(all)
 }
 
-/// Where a partition of the log begins and ends, or why that is not known.
+/// The first offset and the end of a partition of the log, or why they are not known.
 async fn bounds(log: &dyn Log, stream: &Stream, partition: i32) -> Result<OffsetRange, HeldUp> {
     match tokio::time::timeout(LOG_TIMEOUT, log.bounds(&stream.topic, partition)).await {
         Ok(Ok(bounds)) => Ok(bounds),
@@ -122,7 +122,7 @@ fn head(layers: &Layers, stream: &Stream, partition: i32) -> (Option<i64>, Optio
     for view in layers.folded().filter(|view| view.stream == stream.name) {
         match layers.realtime.head(&view.name) {
             Ok(head) => {
-                // A partition that nobody holds has no head.
+                // A partition that no speed layer holds has no head.
                 if let Some((_, here)) = head.iter().find(|&(held, _)| held == partition) {
                     least = Some(least.map_or(here, |least| least.min(here)));
                 }
@@ -133,7 +133,7 @@ fn head(layers: &Layers, stream: &Stream, partition: i32) -> (Option<i64>, Optio
     (least, held_up(layers, stream, partition))
 }
 
-/// Why the first view that is not folded any further is not.
+/// The reason why a view is stalled, of the first such view.
 fn held_up(layers: &Layers, stream: &Stream, partition: i32) -> Option<HeldUp> {
     layers.folded().filter(|view| view.stream == stream.name).find_map(|view| {
         let held_up = layers.realtime.held_up(&view.name);
@@ -142,7 +142,7 @@ fn held_up(layers: &Layers, stream: &Stream, partition: i32) -> Option<HeldUp> {
     })
 }
 
-/// How long ago the record at `offset` was produced.
+/// The age of the record at `offset`, in milliseconds.
 async fn age(tables: &Tables, stream: &Stream, partition: i32, offset: i64) -> Option<i64> {
     let read = tables.layers.log.as_ref()?.read(&stream.topic, partition, offset, 1);
     let fetched = tokio::time::timeout(LOG_TIMEOUT, read).await.ok()?.ok()?;

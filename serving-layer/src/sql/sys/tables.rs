@@ -13,7 +13,7 @@ use crate::error::QueryError;
 use crate::snapshot::layers::Layers;
 use crate::sql::tables::Tables;
 
-/// A stream with what is landed of it.
+/// A stream with the totals of its landing.
 pub(super) struct Landed {
     stream: Arc<Stream>,
     partitions: i32,
@@ -33,7 +33,7 @@ pub(super) const STREAMS: &[Column<Landed>] = &[
     int64("bytes", |of: &Landed| count(of.totals.bytes)).required(),
 ];
 
-/// Columns that say how many records decode.
+/// The columns that count decoded records.
 pub(super) const COUNTS: [&str; 3] = ["landed_rows", "rows", "dead_letters"];
 
 pub(super) async fn streams(tables: &Tables, recount: Option<&Arc<TaskContext>>) -> Result<RecordBatch, QueryError> {
@@ -102,7 +102,7 @@ pub(super) async fn gaps(layers: &Layers) -> Result<RecordBatch, QueryError> {
     column::batch(GAPS, &gaps)
 }
 
-/// A column that a stream's records are decoded into.
+/// A column of a stream's decoded records.
 pub(super) struct Source {
     stream: Arc<Stream>,
     field: FieldRef,

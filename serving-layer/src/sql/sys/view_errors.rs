@@ -1,5 +1,5 @@
-//! `sys.view_errors`: the records that views leave out because their evaluation failed. Below the cut from the objects
-//! that hold them, above it from the speed layer.
+//! `sys.view_errors`: the records that views leave out because their evaluation failed. Below the cut from their
+//! objects, above it from the speed layer.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ pub(super) struct ViewErrors {
     schema: SchemaRef,
 }
 
-/// Columns that all records of one view have.
+/// The columns with the same value for all records of one view.
 const VIEW: &[Column<Arc<View>>] = &[text("view", |view: &Arc<View>| Some(view.name.to_string())).required()];
 
 impl ViewErrors {
@@ -108,7 +108,7 @@ impl TableProvider for ViewErrors {
     }
 }
 
-/// Where one view's errors are.
+/// The source of one view's errors.
 #[derive(Debug, Clone)]
 struct Source {
     view: String,
@@ -117,7 +117,7 @@ struct Source {
     slices: Vec<Slice>,
 }
 
-/// Reads one object after the other, as rows are asked for.
+/// Reads one object after the other, as rows are requested.
 #[derive(Debug)]
 struct Rows {
     schema: SchemaRef,
@@ -132,7 +132,7 @@ impl PartitionStream for Rows {
 
     fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
         let (store, schema) = (self.store.clone(), Arc::clone(&self.schema));
-        // Of one object at a time.
+        // Memory of one object at a time.
         let room = Arc::new(MemoryConsumer::new("sys.view_errors").register(context.memory_pool()));
         let sources = futures::stream::iter(self.sources.clone()).flat_map(move |source| {
             let (store, schema, room) = (store.clone(), Arc::clone(&schema), Arc::clone(&room));

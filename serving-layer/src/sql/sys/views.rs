@@ -1,4 +1,4 @@
-//! `sys.views`: each view, whether it can be answered, and what its answers are as of.
+//! `sys.views`: each view, whether it can be answered, and the offsets that its answers cover.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,17 +16,17 @@ use crate::error::QueryError;
 use crate::snapshot::generation::Filled;
 use crate::snapshot::{Pin, Tail};
 
-/// One view as it stands.
+/// The state of one view.
 #[derive(Debug, Clone)]
 pub(crate) struct ViewState {
     pub(crate) name: String,
     pub(crate) sql: String,
     pub(crate) columns: SchemaRef,
-    /// Of what only folded views have.
+    /// The part that only folded views have.
     pub(crate) folded: Option<FoldedState>,
     /// `filled`, `speed_only` before the first generation, `filling`, `unfilled`, `waiting` or `derived`.
     pub(crate) state: &'static str,
-    /// Why it cannot be answered.
+    /// The reason why it cannot be answered.
     pub(crate) error: Option<String>,
 }
 
@@ -39,15 +39,15 @@ pub(crate) struct FoldedState {
     pub(crate) cut: Option<Cut>,
     pub(crate) head: Option<Offsets>,
     pub(crate) batch_groups: Option<u64>,
-    /// Records that its answers leave out.
+    /// Number of records that its answers leave out.
     pub(crate) errors: Option<u64>,
     pub(crate) on_error: &'static str,
 }
 
-/// How much longer than what it may wait for a view takes to say how it stands: then what it asks does not answer.
+/// Extra time for a view's state beyond its own wait: after it, its sources do not answer.
 const VIEW_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// All views as one snapshot sees them. They are asked at once, so that many that wait take no longer than one.
+/// The states of all views in one snapshot. They are read concurrently, so that many waits take no longer than one.
 pub(crate) async fn views(pin: &Arc<Pin>) -> Vec<ViewState> {
     let limit = pin.layers.catch_up + VIEW_TIMEOUT;
     join_all(pin.layers.views.iter().map(|view| async move {
@@ -69,7 +69,7 @@ pub(crate) async fn views(pin: &Arc<Pin>) -> Vec<ViewState> {
     .await
 }
 
-/// A view of which it is not known in time how it stands.
+/// The state of a view that was not known in time.
 fn silent(pin: &Pin, view: &View, limit: Duration) -> ViewState {
     let error = format!("view `{}`: what it is asked from has not answered for {limit:?}", view.name);
     state(pin, view, None, "waiting", Some(error))

@@ -1,4 +1,4 @@
-//! What the requests are about, where they come from, and who answers. The weights are rough.
+//! The complaints, boroughs and agencies of the requests. The weights are rough.
 
 /// Code and name.
 pub(super) const AGENCIES: &[(&str, &str)] = &[
@@ -31,12 +31,12 @@ pub(super) struct Complaint {
     pub(super) name: &'static str,
     pub(super) agency: usize,
     pub(super) weight: u64,
-    /// About a rented home: other boroughs have more of them.
+    /// Whether it is about a rented home, which other boroughs have more of.
     pub(super) rental: bool,
-    /// The usual ones first.
+    /// The descriptors, usual ones first.
     pub(super) descriptors: &'static [&'static str],
     pub(super) location_type: &'static str,
-    /// Quantiles of the minutes until a request is closed.
+    /// Quantiles of the time until a request is closed, in minutes.
     pub(super) closes_minutes: &'static [u64],
     pub(super) resolutions: &'static [&'static str],
 }
@@ -159,13 +159,13 @@ pub(super) const COMPLAINTS: &[Complaint] = &[
 pub(super) struct Borough {
     pub(super) name: &'static str,
     pub(super) weight: u64,
-    /// Its weight among requests about rented homes.
+    /// Weight among requests about rented homes.
     pub(super) rentals: u64,
     pub(super) first_zip: u64,
     pub(super) zips: u64,
-    /// How many community boards it has.
+    /// Number of community boards.
     pub(super) boards: u64,
-    /// The usual ones first.
+    /// The cities, usual ones first.
     pub(super) cities: &'static [&'static str],
     /// Millionths of a degree north, from and to.
     pub(super) latitude: Option<(u64, u64)>,

@@ -1,4 +1,4 @@
-//! What was acknowledged survives a kill -9: this test runs itself as a child process and kills it while it appends.
+//! Acknowledged records survive a kill -9: this test runs itself as a child process and kills it while it appends.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -7,7 +7,7 @@ use super::*;
 
 const FOLDER: &str = "DOVETAIL_TEST_LOG_FOLDER";
 const KILLS: usize = 4;
-/// How much a child has to acknowledge before it is killed.
+/// Number of records that a child acknowledges before it is killed.
 const ACKNOWLEDGED: usize = 300;
 
 /// The child: appends numbers from the log's end on, several at once, and prints what was acknowledged.

@@ -20,7 +20,7 @@ async fn nothing_is_lost_or_doubled_while_the_broker_restarts() {
     nothing_is_lost_or_doubled(&own, &faults).await;
 }
 
-/// Whoever leads, one of the three is it.
+/// The leader is one of the three, whichever it is.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_doubled_while_leaders_die() {
     if brokers("nothing_is_lost_or_doubled_while_leaders_die").is_none() {

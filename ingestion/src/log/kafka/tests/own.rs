@@ -19,7 +19,7 @@ impl Brokers {
         Self { folder, printed }
     }
 
-    /// What `dev/kafka up` said that a variable should be.
+    /// The value of a variable in the output of `dev/kafka up`.
     pub(super) fn variable(&self, name: &str) -> String {
         let line = |line: &str| line.strip_prefix("export ")?.strip_prefix(name)?.strip_prefix('=').map(str::to_owned);
         self.printed.lines().find_map(line).unwrap()

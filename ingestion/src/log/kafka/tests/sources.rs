@@ -224,7 +224,7 @@ async fn a_source_appends_while_others_are_looked_for_in_a_long_partition() {
         rig.append(&filler).await;
     }
     let log = open(&rig.brokers);
-    // It is known from here on.
+    // The source is known from here on.
     log.append(&rig.topic, 0, values_of(&["0"]), mark("busy", [0])).await.unwrap();
     let long = vec!["+"; 20_000];
     for _ in 0..10 {

@@ -41,7 +41,7 @@ async fn a_topic_made_again_is_not_continued() {
     ] {
         assert!(matches!(result, Err(LogError::Recreated { .. })), "{result:?}");
     }
-    // Who begins anew sees the new one.
+    // A reader that begins anew sees the new topic.
     let other = open(&rig.brokers);
     let after = other.identity(&rig.topic).await.unwrap();
     assert!(after.is_some() && after != before);

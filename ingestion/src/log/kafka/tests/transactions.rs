@@ -59,7 +59,7 @@ async fn an_open_transaction_is_not_there_yet() {
     let producer = transactional(&rig);
     producer.begin_transaction().unwrap();
     send(&rig, &producer, &["b"]);
-    // What comes behind it has to wait as well.
+    // A record behind it has to wait as well.
     rig.append(&["c"]).await;
     assert_eq!(rig.bounds().await.end, 1);
     assert_eq!(rig.all(0).await, [(0, "a".to_owned())]);
