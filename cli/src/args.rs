@@ -197,8 +197,8 @@ pub struct Ingest {
     /// The stream's name in the pipeline.
     #[arg(required_unless_present = "pipeline", requires = "from")]
     pub stream: Option<String>,
-    /// CSV with a header row, JSON objects (one a line, or each over several) or a JSON array, plain or gzip; `-` is
-    /// standard input.
+    /// CSV with a header row, JSON objects (one a line, or each over several), a JSON array or Parquet; all but Parquet
+    /// also compressed by gzip, bzip2 or zstd; `-` is standard input.
     #[arg(long, value_name = "FILE", requires = "stream")]
     pub from: Option<String>,
     /// The pipeline's SQL file: take its streams' records over HTTP.

@@ -17,8 +17,9 @@ use super::failed::{Code, Failed};
 const REFUSAL_BYTES_MAX: usize = 64 << 10;
 
 /// The router with all of its errors in one shape. It has to be outermost, and may be so several times.
-pub fn errors_in_shape<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
-    router.layer(from_fn(answer))
+pub fn errors_in_shape(router: Router) -> Router {
+    // Around each route, a layer would not see which methods it takes: the router says so outside of its layers.
+    Router::new().fallback_service(router).layer(from_fn(answer))
 }
 
 async fn answer(request: Request, next: Next) -> Response {
@@ -75,7 +76,7 @@ fn message(status: StatusCode, method: &Method, path: &str, text: &str) -> Strin
 
 #[cfg(test)]
 mod tests {
-    use axum::routing::get;
+    use axum::routing::{get, post};
     use serde_json::Value;
     use tokio::net::TcpListener;
     use tokio_util::task::TaskTracker;
@@ -90,17 +91,23 @@ mod tests {
     async fn a_panic_and_what_is_no_route_are_answers() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let router = errors_in_shape(Router::new().route("/bug", get(bug)));
+        let inner = errors_in_shape(Router::new().route("/bug", get(bug)));
+        let router = errors_in_shape(Router::new().route("/both", post(bug).delete(bug)).merge(inner));
         TaskTracker::new().spawn(async move { axum::serve(listener, router).await });
-        for (method, path, status, code, message) in [
-            (Method::GET, "/bug", 500, "internal", "the request met a bug and was ended; the server goes on"),
-            (Method::PUT, "/bug", 405, "method_not_allowed", "`/bug` does not take `PUT`"),
-            (Method::GET, "/nope?x=1", 404, "unknown_route", "there is no route `GET /nope`"),
+        let ended = "the request met a bug and was ended; the server goes on";
+        for (method, path, status, code, message, takes) in [
+            (Method::GET, "/bug", 500, "internal", ended, None),
+            (Method::PUT, "/bug", 405, "method_not_allowed", "`/bug` does not take `PUT`", Some("GET,HEAD")),
+            (Method::GET, "/both", 405, "method_not_allowed", "`/both` does not take `GET`", Some("POST,DELETE")),
+            (Method::GET, "/nope?x=1", 404, "unknown_route", "there is no route `GET /nope`", None),
         ] {
             let asked = reqwest::Client::new().request(method, format!("{base}{path}")).send().await.unwrap();
             assert_eq!(asked.status().as_u16(), status, "{path}");
+            let allowed = asked.headers().get(header::ALLOW).map(|allowed| allowed.to_str().unwrap());
+            assert_eq!(allowed, takes, "{path}");
             let body: Value = serde_json::from_slice(&asked.bytes().await.unwrap()).unwrap();
             assert_eq!((&body["error"]["code"], &body["error"]["message"]), (&code.into(), &message.into()), "{path}");
+            assert_eq!(body["error"]["hint"].as_str(), takes.map(|takes| format!("it takes {takes}")).as_deref());
         }
     }
 }
