@@ -75,6 +75,11 @@ const IDLE_PRODUCER: Duration = Duration::from_secs(60);
 /// A request's transaction is not open for longer, unless its process is slow or dead.
 const LONG_OPEN: Duration = Duration::from_secs(2);
 
+/// Of the client that is linked in.
+pub fn librdkafka_version() -> String {
+    rdkafka::util::get_rdkafka_version().1
+}
+
 /// A log in Kafka.
 pub struct KafkaLog {
     clients: Arc<Clients>,
