@@ -8,7 +8,7 @@ use dovetail_server::config::Flags;
 
 /// A view is written once, in SQL; a batch layer and a speed layer fold it; queries get both, joined exactly.
 #[derive(Debug, Parser)]
-#[command(name = "dovetail", version, max_term_width = 100)]
+#[command(name = "dovetail", version, long_version = crate::version::long(), max_term_width = 100)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,

@@ -34,6 +34,8 @@ pub mod texts;
 pub mod view;
 pub mod view_error_file;
 
+pub use datafusion::DATAFUSION_VERSION;
+
 #[cfg(test)]
 #[path = "../tests/support/wire.rs"]
 mod wire;
