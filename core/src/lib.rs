@@ -35,7 +35,3 @@ pub mod view;
 pub mod view_error_file;
 
 pub use datafusion::DATAFUSION_VERSION;
-
-#[cfg(test)]
-#[path = "../tests/support/wire.rs"]
-mod wire;

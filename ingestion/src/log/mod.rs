@@ -1,7 +1,7 @@
 //! The log: partitions of records in the order they were appended.
 //!
 //! The trait is shaped for Kafka. Offsets may skip, a position can run ahead of the last record, and the first offset
-//! moves forward when old records are trimmed. Every implementation has to pass [`conformance`].
+//! moves forward when old records are trimmed. Every implementation has to pass `conformance` in `testkit/`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,7 +16,6 @@ use futures::future::{join_all, try_join_all};
 pub use self::spread::Spread;
 pub use dovetail_api::prefix::Prefix;
 
-pub mod conformance;
 pub mod embedded;
 pub mod kafka;
 mod spread;

@@ -1,9 +1,9 @@
 //! A PostgreSQL server that goes away, comes back, loses answers, or keeps us waiting.
 
+use dovetail_testkit::wire::Wire;
 use sqlx::{Connection, Executor};
 
 use super::*;
-use crate::wire::Wire;
 
 /// Short, so that giving up does not take long; the server's own limits follow from it.
 const CATALOG_TIMEOUT: Duration = Duration::from_millis(400);

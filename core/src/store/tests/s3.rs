@@ -1,15 +1,12 @@
 //! A bucket whose server fails, stalls, and loses answers.
 
-#[path = "../../../tests/support/faults.rs"]
-mod faults;
-
 use std::time::Duration;
 
+use dovetail_testkit::s3::{Fault, S3Proxy};
+use dovetail_testkit::wire::Wire;
 use object_store::path::Path;
 
-use self::faults::{Fault, Faults};
 use super::*;
-use crate::wire::Wire;
 
 const ATTEMPTS: u32 = 4;
 
@@ -20,31 +17,40 @@ const SETTINGS: StoreSettings = StoreSettings {
     longest_pause: Duration::from_millis(50),
 };
 
-async fn faulty(place: &Place) -> (Store, Faults) {
-    let faults = Faults::to(place.server()).await;
-    (place.through(faults.address).with_settings(SETTINGS), faults)
+async fn faulty(place: &Place) -> (Store, S3Proxy) {
+    let proxy = S3Proxy::to(place.server()).await;
+    (place.through(proxy.address).with_settings(SETTINGS), proxy)
+}
+
+fn is(method: &'static str) -> impl Fn(&String) -> bool {
+    move |of| of == method
+}
+
+fn any(_: &String) -> bool {
+    true
 }
 
 const EVERY: [Fault; 4] = [Fault::Unavailable, Fault::Stalls, Fault::LosesAnswer, Fault::Resets];
 
 async fn what_goes_wrong_for_a_while_is_tried_again(place: Place) {
-    let (store, faults) = faulty(&place).await;
+    let (store, proxy) = faulty(&place).await;
+    let faults = &proxy.faults;
     for (n, fault) in EVERY.into_iter().enumerate() {
         let (path, content) = (Path::from(format!("segments/{n}")), Bytes::from(vec![7; 300_000]));
         let some = u64::from(ATTEMPTS - 1);
-        faults.next(fault, Some("PUT"), some);
+        faults.set_next(some, fault, is("PUT"));
         store.put_new(&path, content.clone()).await.unwrap();
         assert_eq!(faults.met(), some, "{fault:?}");
-        faults.next(fault, Some("GET"), some);
+        faults.set_next(some, fault, is("GET"));
         assert_eq!(store.get(&path).await.unwrap(), content, "{fault:?}");
-        faults.next(fault, None, some);
+        faults.set_next(some, fault, any);
         assert_eq!(store.list_prefix(&Path::from("segments")).await.unwrap().len(), n + 1, "{fault:?}");
-        faults.next(fault, None, some);
+        faults.set_next(some, fault, any);
         assert_eq!(store.size(&path).await.unwrap(), 300_000, "{fault:?}");
         assert_eq!(faults.met(), some);
     }
     for n in 0..EVERY.len() {
-        faults.next(Fault::LosesAnswer, None, 2);
+        faults.set_next(2, Fault::LosesAnswer, any);
         store.delete(&Path::from(format!("segments/{n}"))).await.unwrap();
         assert_eq!(faults.met(), 2);
     }
@@ -52,34 +58,37 @@ async fn what_goes_wrong_for_a_while_is_tried_again(place: Place) {
 }
 
 async fn a_put_whose_answer_was_lost_does_not_hide_what_another_put(place: Place) {
-    let (store, faults) = faulty(&place).await;
+    let (store, proxy) = faulty(&place).await;
+    let faults = &proxy.faults;
     let path = Path::from("x");
     place.store.put_new(&path, Bytes::from_static(b"other")).await.unwrap();
-    faults.next(Fault::LosesAnswer, None, 2);
+    faults.set_next(2, Fault::LosesAnswer, any);
     let error = store.put_new(&path, Bytes::from_static(b"one")).await.unwrap_err();
     assert!(matches!(&error, StoreError::Exists { path } if path == "x"), "{error}");
     assert_eq!(place.store.get(&path).await.unwrap(), "other");
 }
 
 async fn patience_has_an_end(place: Place) {
-    let (store, faults) = faulty(&place).await;
+    let (store, proxy) = faulty(&place).await;
+    let faults = &proxy.faults;
     let path = Path::from("a/x");
     for fault in EVERY {
-        faults.next(fault, Some("PUT"), u64::MAX);
+        faults.set(fault, is("PUT"));
         let error = store.put_new(&path, Bytes::from_static(b"one")).await.unwrap_err();
         assert!(error.is_transient() && error.to_string().contains("`a/x`"), "{fault:?}: {error}");
         assert_eq!(faults.met(), u64::from(ATTEMPTS), "nobody else repeats a put");
     }
-    faults.next(Fault::Resets, None, 0);
+    faults.heal();
     store.put_new(&path, Bytes::from_static(b"one")).await.unwrap();
 }
 
 async fn readers_that_repeat_nothing_are_served_all_the_same(place: Place) {
-    let (store, faults) = faulty(&place).await;
+    let (store, proxy) = faulty(&place).await;
+    let faults = &proxy.faults;
     let path = Path::from("x");
     store.put_new(&path, Bytes::from_static(b"one")).await.unwrap();
     for fault in [Fault::Unavailable, Fault::Resets] {
-        faults.next(fault, None, 2);
+        faults.set_next(2, fault, any);
         let found = store.object_store().get(&path).await.unwrap().bytes().await.unwrap();
         assert_eq!((found.as_ref(), faults.met()), (b"one".as_slice(), 2));
     }
@@ -111,8 +120,9 @@ async fn a_server_that_comes_back_is_waited_for(place: Place) {
 }
 
 async fn what_will_not_mend_is_told_at_once(place: Place) {
-    let (store, faults) = faulty(&place).await;
-    faults.next(Fault::Forbidden, None, u64::MAX);
+    let (store, proxy) = faulty(&place).await;
+    let faults = &proxy.faults;
+    faults.set(Fault::Forbidden, any);
     let error = store.put_new(&Path::from("x"), Bytes::new()).await.unwrap_err();
     assert!(matches!(error, StoreError::Denied { .. }) && !error.is_transient(), "{error}");
     assert_eq!(faults.met(), 1);

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::limits::RECORD_BYTES;
 use super::*;
-use crate::log::{Spread, conformance};
+use crate::log::Spread;
 
 mod killed;
 
@@ -36,15 +36,6 @@ async fn values(log: &EmbeddedLog, partition: i32) -> Vec<String> {
         next = page.range.end;
     }
     values
-}
-
-#[tokio::test]
-async fn conforms_with_a_tail_and_without_one() {
-    for tail_bytes in [0, 2_000, 64 << 20] {
-        let folder = TempDir::new().unwrap();
-        let log: Arc<dyn Log> = open(&folder, tail_bytes);
-        conformance::run(&log, "conformance").await;
-    }
 }
 
 #[tokio::test]

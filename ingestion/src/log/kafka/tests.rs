@@ -16,7 +16,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tokio::time::Instant;
 
 use super::*;
-use crate::log::{Spread, conformance};
+use crate::log::Spread;
 
 mod outage;
 mod own;
@@ -151,11 +151,4 @@ async fn until<F: Future<Output = bool>>(what: &str, mut done: impl FnMut() -> F
         assert!(start.elapsed() < Duration::from_secs(60), "{what} took too long");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn it_conforms() {
-    let Some(brokers) = brokers("it_conforms") else { return };
-    let log: Arc<dyn Log> = Arc::new(open(&brokers));
-    conformance::run(&log, &fresh("conformance")).await;
 }

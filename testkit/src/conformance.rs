@@ -9,9 +9,8 @@ use std::sync::Arc;
 use arrow::array::{Array, BinaryArray, StringArray, TimestampMillisecondArray};
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::Records;
+use dovetail_ingestion::log::{Log, LogError, Prefix, SourceMark, SourcePosition, Spread};
 use futures::future::{join, join_all};
-
-use super::{Log, LogError, Prefix, SourceMark, SourcePosition, Spread};
 
 const PLENTY: usize = 1 << 20;
 

@@ -1,14 +1,16 @@
 //! An HTTP proxy that does to requests what a test says: for S3 stores. Each connection carries one request.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::faults::Faults;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// 503, and the server hears nothing of it.
     Unavailable,
     /// 403, and the server hears nothing of it.
@@ -21,75 +23,43 @@ pub(crate) enum Fault {
     Resets,
 }
 
-/// Requests to it go to the server, but for those that meet a fault. Ends when dropped.
-pub(crate) struct Faults {
-    pub(crate) address: SocketAddr,
-    shared: Arc<Shared>,
+/// Requests to it go to the server, but for those whose method meets a fault. Ends when dropped.
+pub struct S3Proxy {
+    pub address: SocketAddr,
+    pub faults: Arc<Faults<String, Fault>>,
     _tasks: JoinSet<()>,
 }
 
-struct Shared {
-    server: SocketAddr,
-    next: Mutex<Next>,
-}
-
-struct Next {
-    fault: Fault,
-    /// Which requests meet it: those of a method, or all.
-    method: Option<&'static str>,
-    left: u64,
-    met: u64,
-}
-
-impl Faults {
-    pub(crate) async fn to(server: SocketAddr) -> Self {
+impl S3Proxy {
+    pub async fn to(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let next = Next { fault: Fault::Resets, method: None, left: 0, met: 0 };
-        let shared = Arc::new(Shared { server, next: Mutex::new(next) });
+        let faults = Arc::new(Faults::default());
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, Arc::clone(&shared)));
-        Self { address, shared, _tasks: tasks }
-    }
-
-    /// The next `requests` of a method, or of any, meet `fault`.
-    pub(crate) fn next(&self, fault: Fault, method: Option<&'static str>, requests: u64) {
-        *self.shared.next.lock().unwrap() = Next { fault, method, left: requests, met: 0 };
-    }
-
-    /// Number of requests that have met the fault.
-    pub(crate) fn met(&self) -> u64 {
-        self.shared.next.lock().unwrap().met
+        tasks.spawn(accept(listener, server, Arc::clone(&faults)));
+        Self { address, faults, _tasks: tasks }
     }
 }
 
-impl Shared {
-    fn fault_of(&self, method: &str) -> Option<Fault> {
-        let mut next = self.next.lock().unwrap();
-        let meets = next.left > 0 && next.method.is_none_or(|of| of == method);
-        meets.then(|| {
-            next.left -= 1;
-            next.met += 1;
-            next.fault
-        })
-    }
-}
-
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, server: SocketAddr, faults: Arc<Faults<String, Fault>>) {
     let mut requests = JoinSet::new();
     loop {
         let (client, _) = listener.accept().await.unwrap();
         while requests.try_join_next().is_some() {}
-        let shared = Arc::clone(&shared);
+        let faults = Arc::clone(&faults);
         // Either end may hang up; the test sees what comes of it.
-        requests.spawn(async move { drop(carry(client, &shared).await) });
+        requests.spawn(async move { drop(carry(client, server, &faults).await) });
     }
 }
 
-async fn carry(mut client: TcpStream, shared: &Shared) -> std::io::Result<()> {
+async fn carry(mut client: TcpStream, server: SocketAddr, faults: &Faults<String, Fault>) -> std::io::Result<()> {
     let (head, body) = read_request(&mut client).await?;
-    let method = head.split(' ').next().unwrap_or_default();
-    let fault = shared.fault_of(method);
+    let method = head.split(' ').next().unwrap_or_default().to_owned();
+    faults.ask(method.clone());
+    let fault = faults.of(&method);
+    if fault.is_some() {
+        faults.note_met();
+    }
     match fault {
         Some(Fault::Resets) => return Ok(()),
         Some(Fault::Stalls) => return client.read_to_end(&mut vec![]).await.map(drop),
@@ -97,7 +67,7 @@ async fn carry(mut client: TcpStream, shared: &Shared) -> std::io::Result<()> {
         Some(Fault::Forbidden) => return refuse(&mut client, "403 Forbidden", "AccessDenied").await,
         Some(Fault::LosesAnswer) | None => {}
     }
-    let mut server = TcpStream::connect(shared.server).await?;
+    let mut server = TcpStream::connect(server).await?;
     server.write_all(for_one_request(&head).as_bytes()).await?;
     server.write_all(&body).await?;
     let mut answer = vec![];

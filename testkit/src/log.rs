@@ -1,0 +1,177 @@
+//! A log that fails, keeps silent, or has not heard of all its partitions.
+
+use std::fmt;
+use std::ops::Range;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use dovetail_core::offsets::OffsetRange;
+use dovetail_core::record::{Fetched, Records};
+use dovetail_ingestion::log::{Log, LogError, SourceMark, SourcePosition, TakenUp};
+use futures::future::try_join_all;
+
+use crate::faults::Faults;
+
+/// What is asked, of which partition, at which offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    CreateTopic,
+    Partitions,
+    Identity,
+    Append(i32),
+    SourcePosition(i32),
+    ForgetsSources,
+    Bounds(i32),
+    Read(i32, i64),
+    WaitPast(i32, i64),
+    Trim(i32),
+    DiskBytes,
+}
+
+#[derive(Clone)]
+pub enum Fault {
+    Fails(Arc<dyn Fn() -> LogError + Send + Sync>),
+    /// The call waits until the fault is over.
+    Holds,
+}
+
+impl Fault {
+    pub fn fails(error: impl Fn() -> LogError + Send + Sync + 'static) -> Self {
+        Self::Fails(Arc::new(error))
+    }
+
+    /// As if the brokers were away.
+    pub fn unreachable(why: &'static str) -> Self {
+        Self::fails(move || LogError::Unreachable { brokers: "b:9092".to_owned(), why: why.to_owned() })
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fails(error) => write!(f, "Fails({:?})", error()),
+            Self::Holds => f.write_str("Holds"),
+        }
+    }
+}
+
+/// Over another log. Whoever waits for records there is told of a fault that is set meanwhile. A source is taken up,
+/// and its requests are appended, partition by partition, so that those meet faults one by one.
+#[derive(Debug)]
+pub struct FakeLog {
+    log: Arc<dyn Log>,
+    pub faults: Faults<Call, Fault>,
+    seems: Mutex<Option<Seems>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Seems {
+    partitions: u32,
+    until_taken_up: bool,
+}
+
+impl FakeLog {
+    pub fn over(log: Arc<dyn Log>) -> Arc<Self> {
+        Arc::new(Self { log, faults: Faults::default(), seems: Mutex::new(None) })
+    }
+
+    /// What it is put over, where nothing goes wrong.
+    pub fn log(&self) -> &Arc<dyn Log> {
+        &self.log
+    }
+
+    /// It has heard of so many partitions, whatever a topic has.
+    pub fn seems_to_have(&self, partitions: u32) {
+        *self.seems.lock().unwrap() = Some(Seems { partitions, until_taken_up: false });
+    }
+
+    /// The same until a source is taken up: another process had it so long.
+    pub fn seems_until_taken_up_to_have(&self, partitions: u32) {
+        *self.seems.lock().unwrap() = Some(Seems { partitions, until_taken_up: true });
+    }
+
+    pub fn knows_its_partitions(&self) {
+        *self.seems.lock().unwrap() = None;
+    }
+
+    async fn through<T>(&self, call: Call, answer: impl Future<Output = Result<T, LogError>>) -> Result<T, LogError> {
+        self.faults.ask(call);
+        let waits = matches!(call, Call::WaitPast(..));
+        let mut answer = pin!(answer);
+        loop {
+            let mut changes = self.faults.changes();
+            let fault = self.faults.of(&call);
+            if fault.is_some() {
+                self.faults.note_met();
+            }
+            match fault {
+                Some(Fault::Fails(error)) => return Err(error()),
+                Some(Fault::Holds) => changes.next().await,
+                None => tokio::select! {
+                    answer = &mut answer => return answer,
+                    () = changes.next(), if waits => {}
+                },
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Log for FakeLog {
+    async fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), LogError> {
+        self.through(Call::CreateTopic, self.log.create_topic(topic, partitions)).await
+    }
+
+    async fn partitions(&self, topic: &str) -> Result<u32, LogError> {
+        let partitions = self.through(Call::Partitions, self.log.partitions(topic)).await?;
+        Ok(self.seems.lock().unwrap().map_or(partitions, |seems| seems.partitions))
+    }
+
+    async fn identity(&self, topic: &str) -> Result<Option<String>, LogError> {
+        self.through(Call::Identity, self.log.identity(topic)).await
+    }
+
+    async fn append(&self, t: &str, p: i32, r: Records, mark: Option<SourceMark>) -> Result<OffsetRange, LogError> {
+        self.through(Call::Append(p), self.log.append(t, p, r, mark)).await
+    }
+
+    async fn source_position(
+        &self,
+        topic: &str,
+        partition: i32,
+        source: &str,
+    ) -> Result<Option<SourcePosition>, LogError> {
+        self.through(Call::SourcePosition(partition), self.log.source_position(topic, partition, source)).await
+    }
+
+    async fn take_up(&self, topic: &str, source: &str, partitions: Range<i32>) -> Result<TakenUp, LogError> {
+        self.seems.lock().unwrap().take_if(|seems| seems.until_taken_up);
+        let positions = partitions.map(|partition| self.source_position(topic, partition, source));
+        Ok(TakenUp { positions: try_join_all(positions).await?, hold: 0 })
+    }
+
+    async fn forgets_sources(&self, topic: &str) -> Result<Option<usize>, LogError> {
+        self.through(Call::ForgetsSources, self.log.forgets_sources(topic)).await
+    }
+
+    async fn bounds(&self, topic: &str, partition: i32) -> Result<OffsetRange, LogError> {
+        self.through(Call::Bounds(partition), self.log.bounds(topic, partition)).await
+    }
+
+    async fn read(&self, topic: &str, partition: i32, from: i64, max_bytes: usize) -> Result<Fetched, LogError> {
+        self.through(Call::Read(partition, from), self.log.read(topic, partition, from, max_bytes)).await
+    }
+
+    async fn wait_past(&self, topic: &str, partition: i32, offset: i64) -> Result<(), LogError> {
+        self.through(Call::WaitPast(partition, offset), self.log.wait_past(topic, partition, offset)).await
+    }
+
+    async fn trim(&self, topic: &str, partition: i32, before: i64) -> Result<(), LogError> {
+        self.through(Call::Trim(partition), self.log.trim(topic, partition, before)).await
+    }
+
+    async fn disk_bytes(&self) -> Result<u64, LogError> {
+        self.through(Call::DiskBytes, self.log.disk_bytes()).await
+    }
+}
