@@ -11,13 +11,14 @@ use dovetail_core::catalog::{Segment, Trigger};
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::column;
 use dovetail_core::store::path::{self, Unique};
+use dovetail_testkit::store::{Fault, puts};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use super::{Landing, LandingState, SegmentEnd};
 use crate::config::LandingConfig;
-use crate::tests::{CLICKS, Fault, Rig, small_segments};
+use crate::tests::{CLICKS, Rig, small_segments};
 
 async fn parquet(rig: &Rig, path: &str) -> Vec<RecordBatch> {
     let content = rig.store.get(&path.into()).await.unwrap();
@@ -125,7 +126,7 @@ async fn what_a_dead_writer_left_is_ignored() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_store_stalls_the_landing_and_loses_nothing() {
     let rig = Rig::new(CLICKS).await;
-    rig.faulty.set(Fault::Full);
+    rig.fake.faults.set(Fault::FULL, puts(""));
     rig.append_clicks(0, 300).await;
     let landing = rig.landing(small_segments());
     let mut status = landing.board.subscribe();
@@ -134,13 +135,13 @@ async fn a_full_store_stalls_the_landing_and_loses_nothing() {
         |state: &LandingState| matches!(state, LandingState::Stalled { reason } if reason.contains("no space left"));
     status.wait_for(|status| status.values().all(|landing| is_stalled(&landing.state))).await.unwrap();
     assert!(rig.catalog.segments(rig.topic()).await.unwrap().is_empty());
-    rig.faulty.set(Fault::None);
+    rig.fake.faults.heal();
     rig.landed().await;
     status.wait_for(|status| status.values().all(|landing| landing.state == LandingState::Landing)).await.unwrap();
     landing.shutdown.cancel();
     tracker.wait().await;
     check_exact(&rig).await;
-    let sizes = rig.faulty.puts().len();
+    let sizes = rig.fake.arrived().len();
     let recorded = rig.catalog.segments(rig.topic()).await.unwrap();
     let objects: usize = recorded.iter().map(|s| 1 + usize::from(s.dead_path.is_some())).sum();
     assert_eq!(sizes, objects, "an attempt that failed is repeated under the same path");
@@ -148,17 +149,17 @@ async fn a_full_store_stalls_the_landing_and_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_is_back_is_well_also_when_it_has_nothing_new() {
-    let (rig, log) = Rig::new(CLICKS).await.on_flaky_log().await;
+    let (rig, log) = Rig::new(CLICKS).await.on_fake_log().await;
     rig.append_clicks(0, 30).await;
     let landing = rig.landing(small_segments());
     let mut status = landing.board.subscribe();
     let tracker = spawn(&rig, &landing);
     rig.landed().await;
-    log.set_away(true);
+    log.faults.set(dovetail_testkit::log::Fault::unreachable("away"), |_| true);
     let is_stalled =
         |state: &LandingState| matches!(state, LandingState::Stalled { reason } if reason.contains("away"));
     status.wait_for(|status| status.values().all(|landing| is_stalled(&landing.state))).await.unwrap();
-    log.set_away(false);
+    log.faults.heal();
     let well = status.wait_for(|status| status.values().all(|landing| landing.state == LandingState::Landing));
     tokio::time::timeout(Duration::from_secs(60), well).await.unwrap().unwrap();
     landing.shutdown.cancel();
@@ -169,14 +170,14 @@ async fn a_log_that_is_back_is_well_also_when_it_has_nothing_new() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_hangs_does_not_keep_the_process() {
     let rig = Rig::new(CLICKS).await;
-    rig.faulty.set(Fault::HangOn("segments/"));
+    rig.fake.faults.set(Fault::HoldsBefore, puts("segments/"));
     rig.append_clicks(0, 300).await;
     let landing = rig.landing(small_segments());
     let tracker = spawn(&rig, &landing);
-    rig.faulty.met().await;
+    rig.fake.faults.until_met().await;
     landing.shutdown.cancel();
     tracker.wait().await;
-    rig.faulty.set(Fault::None);
+    rig.fake.faults.heal();
     rig.land().await;
     check_exact(&rig).await;
 }
@@ -184,7 +185,7 @@ async fn a_store_that_hangs_does_not_keep_the_process() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partition_that_comes_back_while_its_lander_ends_is_landed() {
     let rig = Rig::new(CLICKS).await;
-    rig.faulty.set(Fault::HangOn("segments/"));
+    rig.fake.faults.set(Fault::HoldsBefore, puts("segments/"));
     rig.append_clicks(0, 300).await;
     let landing = rig.landing(LandingConfig { stop_grace: Duration::from_secs(1), ..small_segments() });
     let all = || Owned::from([(rig.streams[0].name.clone(), (0..rig.feed.partitions().cast_signed()).collect())]);
@@ -194,12 +195,12 @@ async fn a_partition_that_comes_back_while_its_lander_ends_is_landed() {
         drop(tracker.spawn(lander.run()));
     }
     tracker.close();
-    rig.faulty.met().await;
+    rig.fake.faults.until_met().await;
     owned.send_replace(Owned::new());
     // It waits for its store for as long as the grace, and then it has the partition again.
     tokio::time::sleep(Duration::from_millis(100)).await;
     owned.send_replace(all());
-    rig.faulty.set(Fault::None);
+    rig.fake.faults.heal();
     rig.landed().await;
     landing.shutdown.cancel();
     tracker.wait().await;

@@ -7,11 +7,13 @@ use dovetail_core::name::Generation;
 use dovetail_core::offsets::{Cut, OffsetRange};
 use dovetail_core::record::Records;
 use dovetail_core::view::View;
+use dovetail_testkit::fixtures::name;
+use dovetail_testkit::store::{Fault, puts};
 use tokio_util::sync::CancellationToken;
 
 use super::{Outcome, Phase, Request, RunError};
 use crate::recompute::choose_cut::{Choice, Landed, MAX_DELTAS, Situation, choose};
-use crate::tests::{CLICKS, Fault, Rig, name};
+use crate::tests::{CLICKS, Rig};
 
 fn segment(partition: i32, start: i64, end: i64) -> Segment {
     Segment {
@@ -192,14 +194,14 @@ async fn interrupted(
     prefix: &'static str,
     meanwhile: impl AsyncFnOnce(&CancellationToken),
 ) -> Result<Outcome, RunError> {
-    rig.faulty.set(Fault::HangOn(prefix));
+    rig.fake.faults.set(Fault::HoldsBefore, puts(prefix));
     let cancel = CancellationToken::new();
     let request = Request { kind: RunKind::Full, views: None, trigger: Trigger::Demand };
     let recompute = rig.recompute();
     let (done, ()) = tokio::join!(recompute.run(&request, None, &cancel), async {
-        rig.faulty.met().await;
+        rig.fake.faults.until_met().await;
         meanwhile(&cancel).await;
-        rig.faulty.set(Fault::None);
+        rig.fake.faults.heal();
     });
     done
 }
@@ -266,11 +268,11 @@ async fn a_segment_that_is_not_whole_is_named() {
     let before = rig.catalog.current().await.unwrap();
     let victims = rig.catalog.segments(rig.topic()).await.unwrap();
     let paths: Vec<&str> = victims.iter().map(|segment| segment.path.as_str()).take(3).collect();
-    rig.faulty.damage(paths[2]).await;
+    rig.fake.damage(paths[2]).await;
     check_names(&rig, paths[2], "is damaged").await;
-    rig.faulty.truncate(paths[1], 100).await;
+    rig.fake.truncate(paths[1], 100).await;
     check_names(&rig, paths[1], "has 100 bytes instead of").await;
-    rig.faulty.remove(paths[0]).await;
+    rig.fake.remove(paths[0]).await;
     check_names(&rig, paths[0], "is missing").await;
     assert_eq!(rig.catalog.current().await.unwrap(), before);
     rig.check_answers().await;

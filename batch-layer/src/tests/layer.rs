@@ -3,11 +3,12 @@
 use dovetail_core::catalog::{RunKind, RunState, Trigger};
 use dovetail_core::name::Generation;
 use dovetail_core::store::Store;
+use dovetail_testkit::fixtures::name;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{CLICKS, Rig, feeds, name, runs, small_segments};
+use super::{CLICKS, Rig, feeds, runs, small_segments};
 use crate::{BatchConfig, BatchHandle, BatchLayer, BatchParts, LandingState, Outcome, RunError};
 
 fn start(rig: &Rig, tracker: &TaskTracker, shutdown: &CancellationToken) -> BatchHandle {

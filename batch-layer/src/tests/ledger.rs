@@ -1,16 +1,19 @@
 //! Several processes over the same objects, stopped where it hurts: whatever is recorded is there, and whatever is
 //! there is known.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dovetail_core::catalog::{ObjectState, RunKind, RunSign, RunState, Segment, Trigger};
+use dovetail_testkit::fixtures::name;
+use dovetail_testkit::store::{FakeStore, Fault, deletes, puts, reads};
 use futures::future::join_all;
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{At, CLICKS, Gate, Rig, name, runs, small_segments};
+use super::{CLICKS, Rig, runs, small_segments};
 use crate::recompute::{Outcome, Recompute, Request, RunError};
 use crate::upkeep::Upkeep;
 
@@ -30,12 +33,12 @@ async fn segments(rig: &Rig) -> Vec<Segment> {
     rig.catalog.segments(rig.topic()).await.unwrap()
 }
 
-fn stalled_upkeep(rig: &Rig) -> (Upkeep, std::sync::Arc<Gate>) {
+fn stalled_upkeep(rig: &Rig) -> (Upkeep, Arc<FakeStore>) {
     let (store, gate) = rig.gated();
     (Upkeep { store, ..rig.upkeep() }, gate)
 }
 
-fn stalled_run(rig: &Rig) -> (Recompute, std::sync::Arc<Gate>) {
+fn stalled_run(rig: &Rig) -> (Recompute, Arc<FakeStore>) {
     let (store, gate) = rig.gated();
     (Recompute { store, ..rig.recompute() }, gate)
 }
@@ -70,14 +73,14 @@ async fn check_landed(rig: &Rig, records: i64) {
 async fn a_compaction_does_not_record_what_was_collected_meanwhile() {
     let rig = landed().await;
     let (compactor, gate) = stalled_upkeep(&rig);
-    gate.shut(At::AfterPut, "segments/");
+    gate.faults.set(Fault::HoldsAfter, puts("segments/"));
     let meanwhile = async {
-        gate.met().await;
+        gate.faults.until_met().await;
         let put = rig.objects(ObjectState::Staged).await;
         assert!(!put.is_empty());
         rig.clock.advance_ms(STAGING_MS + 1);
         rig.upkeep().collect().await.unwrap();
-        gate.open();
+        gate.faults.heal();
         put
     };
     let (compacted, put) = tokio::join!(compactor.compact(), meanwhile);
@@ -90,21 +93,21 @@ async fn a_compaction_does_not_record_what_was_collected_meanwhile() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lander_writes_again_what_was_collected_meanwhile() {
-    for at in [At::BeforePut, At::AfterPut] {
+    for fault in [Fault::HoldsBefore, Fault::HoldsAfter] {
         let rig = Rig::new(CLICKS).await;
         rig.append_clicks(0, 300).await;
         let (store, gate) = rig.gated();
-        gate.shut(at, "segments/");
+        gate.faults.set(fault, puts("segments/"));
         let landing = rig.landing_on(store, small_segments());
         let tracker = TaskTracker::new();
         for lander in landing.landers(&rig.feed, 0..2, None) {
             tracker.spawn(lander.run());
         }
-        gate.met().await;
+        gate.faults.until_met().await;
         let put = rig.objects(ObjectState::Staged).await;
         rig.clock.advance_ms(STAGING_MS + 1);
         rig.upkeep().collect().await.unwrap();
-        gate.open();
+        gate.faults.heal();
         rig.landed().await;
         landing.shutdown.cancel();
         tracker.close();
@@ -137,11 +140,11 @@ async fn what_is_put_after_it_was_collected_goes_though_its_writer_died() {
 async fn a_run_given_up_for_dead_does_not_publish_what_was_collected() {
     let rig = landed().await;
     let (recompute, gate) = stalled_run(&rig);
-    gate.shut(At::AfterPut, "generations/00000000000000000001/manifest");
+    gate.faults.set(Fault::HoldsAfter, puts("generations/00000000000000000001/manifest"));
     let meanwhile = async {
-        gate.met().await;
+        gate.faults.until_met().await;
         let_die(&rig).await;
-        gate.open();
+        gate.faults.heal();
     };
     let (published, ()) = tokio::join!(run(&recompute, RunKind::Full), meanwhile);
     assert!(published.is_err(), "{published:?}");
@@ -154,13 +157,13 @@ async fn a_run_given_up_for_dead_does_not_publish_what_was_collected() {
 async fn what_a_living_run_wrote_long_ago_is_published() {
     let rig = landed().await;
     let (recompute, gate) = stalled_run(&rig);
-    gate.shut(At::AfterPut, "generations/00000000000000000001/manifest");
+    gate.faults.set(Fault::HoldsAfter, puts("generations/00000000000000000001/manifest"));
     let meanwhile = async {
-        gate.met().await;
+        gate.faults.until_met().await;
         rig.clock.advance_ms(2 * STAGING_MS);
         keep_alive(&rig).await;
         rig.upkeep().run().await;
-        gate.open();
+        gate.faults.heal();
     };
     let (published, ()) = tokio::join!(run(&recompute, RunKind::Full), meanwhile);
     assert!(matches!(published.unwrap(), Outcome::Published(_)));
@@ -173,11 +176,11 @@ async fn readers_have_the_whole_grace_however_long_the_compaction_took() {
     let rig = landed().await;
     let before = segments(&rig).await;
     let (compactor, gate) = stalled_upkeep(&rig);
-    gate.shut(At::AfterPut, "segments/");
+    gate.faults.set(Fault::HoldsAfter, puts("segments/"));
     let meanwhile = async {
-        gate.met().await;
+        gate.faults.until_met().await;
         rig.clock.advance_ms(2 * GRACE_MS);
-        gate.open();
+        gate.faults.heal();
     };
     let (compacted, ()) = tokio::join!(compactor.compact(), meanwhile);
     compacted.unwrap();
@@ -197,15 +200,15 @@ async fn readers_have_the_whole_grace_however_long_the_compaction_took() {
 async fn the_cut_of_a_run_in_progress_stays_a_boundary() {
     let rig = landed().await;
     let (recompute, gate) = stalled_run(&rig);
-    gate.shut(At::BeforePut, "generations/");
+    gate.faults.set(Fault::HoldsBefore, puts("generations/"));
     let meanwhile = async {
-        gate.met().await;
+        gate.faults.until_met().await;
         rig.append_clicks(1500, 1500).await;
         rig.land().await;
         let before = segments(&rig).await.len();
         rig.upkeep().compact().await.unwrap();
         assert!(segments(&rig).await.len() < before);
-        gate.open();
+        gate.faults.heal();
     };
     let (published, ()) = tokio::join!(run(&recompute, RunKind::Full), meanwhile);
     published.unwrap();
@@ -219,16 +222,16 @@ async fn the_cut_of_a_run_in_progress_stays_a_boundary() {
 async fn a_run_longer_than_the_grace_reads_what_was_replaced() {
     let rig = landed().await;
     let (recompute, gate) = stalled_run(&rig);
-    gate.shut(At::BeforeRead, "segments/");
+    gate.faults.set(Fault::HoldsBefore, reads("segments/"));
     let meanwhile = async {
-        gate.met().await;
+        gate.faults.until_met().await;
         let before = segments(&rig).await.len();
         rig.upkeep().compact().await.unwrap();
         assert!(segments(&rig).await.len() < before);
         rig.clock.advance_ms(2 * STAGING_MS);
         keep_alive(&rig).await;
         rig.upkeep().run().await;
-        gate.open();
+        gate.faults.heal();
     };
     let (published, ()) = tokio::join!(run(&recompute, RunKind::Full), meanwhile);
     assert!(matches!(published.unwrap(), Outcome::Published(_)));
@@ -242,14 +245,14 @@ async fn a_run_longer_than_the_grace_reads_what_was_replaced() {
 async fn a_run_given_up_for_dead_is_not_told_to_restore_what_was_replaced() {
     let rig = landed().await;
     let (recompute, gate) = stalled_run(&rig);
-    gate.shut(At::BeforeRead, "segments/");
+    gate.faults.set(Fault::HoldsBefore, reads("segments/"));
     let meanwhile = async {
-        gate.met().await;
+        gate.faults.until_met().await;
         rig.upkeep().compact().await.unwrap();
         let_die(&rig).await;
         rig.clock.advance_ms(GRACE_MS + 1);
         rig.upkeep().collect().await.unwrap();
-        gate.open();
+        gate.faults.heal();
     };
     let (published, ()) = tokio::join!(run(&recompute, RunKind::Full), meanwhile);
     let error = published.unwrap_err();
@@ -259,18 +262,18 @@ async fn a_run_given_up_for_dead_is_not_told_to_restore_what_was_replaced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_collectors_at_once_do_no_harm() {
-    for at in [At::BeforeDelete, At::AfterDelete] {
+    for fault in [Fault::HoldsBefore, Fault::HoldsAfter] {
         let rig = landed().await;
         rig.upkeep().compact().await.unwrap();
         rig.clock.advance_ms(GRACE_MS + 1);
         let (collector, gate) = stalled_upkeep(&rig);
-        gate.shut(at, "segments/");
+        gate.faults.set(fault, deletes("segments/"));
         let meanwhile = async {
-            gate.met().await;
+            gate.faults.until_met().await;
             assert!(!rig.objects(ObjectState::Deleting).await.is_empty());
             rig.upkeep().collect().await.unwrap();
             assert!(rig.objects(ObjectState::Deleting).await.is_empty(), "what one began the other ends");
-            gate.open();
+            gate.faults.heal();
         };
         let (collected, ()) = tokio::join!(collector.collect(), meanwhile);
         collected.unwrap();
@@ -297,40 +300,42 @@ async fn check_only_recorded(rig: &Rig) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_at_any_step_leaves_nothing_behind() {
-    use At::{AfterDelete, AfterPut, BeforeDelete, BeforePut};
+    use Fault::{HoldsAfter, HoldsBefore};
     let rig = Rig::new(CLICKS).await;
     let mut records = 0;
     let more = async |records: &mut usize| {
         rig.append_clicks(*records, 700).await;
         *records += 700;
     };
-    for (at, below) in [(BeforePut, "segments/"), (AfterPut, "segments/"), (BeforePut, "dead/"), (AfterPut, "dead/")] {
+    for (fault, below) in
+        [(HoldsBefore, "segments/"), (HoldsAfter, "segments/"), (HoldsBefore, "dead/"), (HoldsAfter, "dead/")]
+    {
         more(&mut records).await;
         let (store, gate) = rig.gated();
-        gate.shut(at, below);
+        gate.faults.set(fault, puts(below));
         let landing = rig.landing_on(store, small_segments());
         let landers = landing.landers(&rig.feed, 0..2, None).into_iter().map(|lander| lander.run());
         tokio::select! {
             _ = join_all(landers) => panic!("the landing went on"),
-            () = gate.met() => {}
+            () = gate.faults.until_met() => {}
         }
         rig.check_ledger().await;
         rig.land().await;
 
         let (compactor, gate) = stalled_upkeep(&rig);
-        gate.shut(at, below);
+        gate.faults.set(fault, puts(below));
         tokio::select! {
-            done = compactor.compact() => panic!("{done:?} at {at:?} {below}"),
-            () = gate.met() => {}
+            done = compactor.compact() => panic!("{done:?} at {fault:?} {below}"),
+            () = gate.faults.until_met() => {}
         }
         rig.check_ledger().await;
     }
-    for (at, below) in [(BeforePut, "generations/"), (AfterPut, "generations/")] {
+    for fault in [HoldsBefore, HoldsAfter] {
         let (recompute, gate) = stalled_run(&rig);
-        gate.shut(at, below);
+        gate.faults.set(fault, puts("generations/"));
         tokio::select! {
             done = run(&recompute, RunKind::Full) => panic!("{done:?}"),
-            () = gate.met() => {}
+            () = gate.faults.until_met() => {}
         }
         rig.check_ledger().await;
         rig.clock.advance_ms(61_000);
@@ -338,12 +343,12 @@ async fn a_crash_at_any_step_leaves_nothing_behind() {
     rig.run(RunKind::Full).await.unwrap();
     rig.upkeep().compact().await.unwrap();
     rig.clock.advance_ms(STAGING_MS + 1);
-    for at in [BeforeDelete, AfterDelete] {
+    for fault in [HoldsBefore, HoldsAfter] {
         let (collector, gate) = stalled_upkeep(&rig);
-        gate.shut(at, "");
+        gate.faults.set(fault, deletes(""));
         tokio::select! {
             done = collector.collect() => panic!("{done:?}"),
-            () = gate.met() => {}
+            () = gate.faults.until_met() => {}
         }
         rig.check_ledger().await;
     }

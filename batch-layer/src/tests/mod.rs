@@ -2,10 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests wait in real time")]
 
-mod faulty;
-mod flaky;
 mod formats;
-mod gate;
 mod layer;
 mod ledger;
 mod several;
@@ -21,23 +18,20 @@ use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 use dovetail_core::catalog::{Catalog, ObjectState, RunKind, Trigger};
 use dovetail_core::clock::Clock;
-use dovetail_core::name::ViewName;
-use dovetail_core::pipeline::{Pipeline, Stream};
-use dovetail_core::record::Records;
+use dovetail_core::pipeline::Stream;
 use dovetail_core::store::{Store, StoreSettings};
-use dovetail_core::view::{Planned, Planner, View};
+use dovetail_core::view::View;
 use dovetail_ingestion::decoded_log::{Feed, FeedConfig};
 use dovetail_ingestion::landed_records::LandedRecords;
 use dovetail_ingestion::log::Log;
-use dovetail_ingestion::log::embedded::{EmbeddedLog, EmbeddedLogConfig};
+use dovetail_testkit::fixtures::{catalog_in, log_in, planned, records};
+use dovetail_testkit::log::FakeLog;
+use dovetail_testkit::store::FakeStore;
 use tempfile::TempDir;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use self::faulty::{Fault, Faulty};
-use self::flaky::Flaky;
-use self::gate::{At, Gate};
 use crate::config::{LandingConfig, RunConfig};
 use crate::landing::{Board, Landing};
 use crate::recompute::{Outcome, Recompute, Reporter, Request, RunError};
@@ -62,7 +56,7 @@ const SETTINGS: StoreSettings = StoreSettings {
 pub(crate) struct Rig {
     folder: TempDir,
     pub(crate) log: Arc<dyn Log>,
-    pub(crate) faulty: Arc<Faulty>,
+    pub(crate) fake: Arc<FakeStore>,
     pub(crate) catalog: Catalog,
     pub(crate) store: Store,
     pub(crate) clock: Clock,
@@ -74,18 +68,16 @@ pub(crate) struct Rig {
 impl Rig {
     pub(crate) async fn new(sql: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = EmbeddedLogConfig { queue_bytes: 1 << 20, tail_bytes: 1 << 20 };
-        let log: Arc<dyn Log> = Arc::new(EmbeddedLog::open(&folder.path().join("log"), &config).unwrap());
-        let url = format!("sqlite:{}", folder.path().join("catalog.db").display());
+        let log = log_in(folder.path());
         let clock = Clock::manual(1_000_000);
-        let catalog = Catalog::open_by(&url, clock.clone()).await.unwrap();
-        let faulty = Arc::new(Faulty::default());
-        let store = Store::new(Arc::clone(&faulty) as _).with_settings(SETTINGS);
+        let catalog = catalog_in(folder.path(), clock.clone()).await;
+        let fake = FakeStore::in_memory();
+        let store = Store::new(Arc::clone(&fake) as _).with_settings(SETTINGS);
         let (streams, views) = planned(sql).await;
         let stream = Arc::clone(&streams[0]);
         log.create_topic(&stream.topic, stream.options.partitions).await.unwrap();
         let feed = feed(&log, stream).await;
-        Self { folder, log, faulty, catalog, store, clock, streams, views, feed }
+        Self { folder, log, fake, catalog, store, clock, streams, views, feed }
     }
 
     /// The same log, catalog and store under another pipeline, as after a restart.
@@ -96,16 +88,16 @@ impl Rig {
     }
 
     /// The same, landing from a log that can be away.
-    pub(crate) async fn on_flaky_log(self) -> (Self, Arc<Flaky>) {
-        let flaky = Flaky::over(Arc::clone(&self.log));
-        let log: Arc<dyn Log> = Arc::<Flaky>::clone(&flaky);
+    pub(crate) async fn on_fake_log(self) -> (Self, Arc<FakeLog>) {
+        let fake = FakeLog::over(Arc::clone(&self.log));
+        let log: Arc<dyn Log> = Arc::<FakeLog>::clone(&fake);
         let feed = feed(&log, Arc::clone(&self.streams[0])).await;
-        (Self { feed, ..self }, flaky)
+        (Self { feed, ..self }, fake)
     }
 
     /// A store for one of several processes, which waits where a test says; the objects are the same.
-    fn gated(&self) -> (Store, Arc<Gate>) {
-        let gate = Gate::over(Arc::clone(&self.faulty) as _);
+    fn gated(&self) -> (Store, Arc<FakeStore>) {
+        let gate = FakeStore::over(Arc::clone(&self.fake) as _);
         (Store::new(Arc::clone(&gate) as _).with_settings(SETTINGS), gate)
     }
 
@@ -130,8 +122,7 @@ impl Rig {
     }
 
     pub(crate) async fn append(&self, partition: i32, lines: &[String]) {
-        let records = Records::from_values(1_000, lines.iter().map(String::as_bytes));
-        self.log.append(self.topic(), partition, records, None).await.unwrap();
+        self.log.append(self.topic(), partition, records(lines), None).await.unwrap();
     }
 
     /// `n` clicks to each partition, every 50th of them bad, several appends.
@@ -291,10 +282,6 @@ pub(crate) fn click(i: usize) -> String {
     format!(r#"{{"user_id": {}, "page": "/p{}", "ms": {}.5}}"#, i % 97, i % 11, i % 101)
 }
 
-pub(crate) fn name(view: &str) -> ViewName {
-    ViewName::parse(view).unwrap()
-}
-
 pub(crate) fn small_segments() -> LandingConfig {
     LandingConfig {
         segment_bytes: 4000,
@@ -329,18 +316,6 @@ pub(crate) fn lines(batches: &[RecordBatch]) -> Vec<String> {
     let mut lines: Vec<String> = batches.iter().flat_map(|b| (0..b.num_rows()).map(move |i| row(b, i))).collect();
     lines.sort();
     lines
-}
-
-async fn planned(sql: &str) -> (Vec<Arc<Stream>>, Vec<Arc<View>>) {
-    let pipeline = Pipeline::parse(sql, Path::new("/test.sql")).unwrap();
-    let mut planner = Planner::new(&pipeline).await.unwrap();
-    let mut views = vec![];
-    for definition in &pipeline.views {
-        if let Planned::Folded(view) = planner.plan(definition).await.unwrap() {
-            views.push(view);
-        }
-    }
-    (pipeline.streams.into_iter().map(Arc::new).collect(), views)
 }
 
 async fn feed(log: &Arc<dyn Log>, stream: Arc<Stream>) -> Arc<Feed> {

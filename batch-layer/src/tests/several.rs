@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use dovetail_core::catalog::{Catalog, NewRun, Run, RunEnd, RunKind, RunState, Trigger};
+use dovetail_testkit::store::{Fault, puts};
+use dovetail_testkit::waiting::eventually;
 use tokio::runtime::Runtime;
-use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{CLICKS, Fault, Rig, runs};
+use super::{CLICKS, Rig, runs};
 use crate::config::RunConfig;
 use crate::{BatchConfig, BatchHandle, BatchLayer, BatchParts, Outcome, RunError, leader};
 
@@ -67,19 +68,6 @@ impl Drop for Process {
             runtime.shutdown_background();
         }
     }
-}
-
-/// Waits until `look` finds something, and returns it.
-async fn eventually<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-    let looking = async {
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(Duration::from_secs(60), looking).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }
 
 async fn led_by(catalog: &Catalog, owner: &str) {
@@ -193,15 +181,15 @@ async fn a_leader_that_ends_lets_the_next_one_lead_at_once() {
 async fn a_due_run_does_not_wait_for_compaction() {
     let rig = filled().await;
     more(&rig, 1).await;
-    rig.faulty.set(Fault::HangOn("segments/"));
+    rig.fake.faults.set(Fault::HoldsBefore, puts("segments/"));
     let config = RunConfig { upkeep_every: Duration::from_millis(10), ..scheduled() };
     let a = Process::start(&rig, "a", config);
     led_by(&rig.catalog, "a").await;
     last_moment(&rig).await;
-    rig.faulty.met().await;
+    rig.fake.faults.until_met().await;
     rig.clock.advance_ms(STEP_MS);
     published(&rig, 1).await;
-    rig.faulty.set(Fault::None);
+    rig.fake.faults.heal();
     rig.check_answers().await;
     a.stop().await;
 }
@@ -211,7 +199,7 @@ async fn a_run_is_cancelled_and_looked_at_from_the_other_process() {
     let rig = filled().await;
     let [a, b] = ["a", "b"].map(|owner| Process::start(&rig, owner, runs()));
     assert!(!b.batch.cancel().await.unwrap());
-    rig.faulty.set(Fault::HangOn("generations/"));
+    rig.fake.faults.set(Fault::HoldsBefore, puts("generations/"));
     let asked = a.batch.clone();
     let running = a.tracker.spawn(async move { asked.recompute(RunKind::Full, None).await });
     let seen = eventually("progress in the catalog", async || {
@@ -227,7 +215,7 @@ async fn a_run_is_cancelled_and_looked_at_from_the_other_process() {
     let done = running.await.unwrap();
     assert!(matches!(done, Err(RunError::Cancelled { run_id }) if run_id == seen.id), "{done:?}");
     assert_eq!(rig.catalog.run(seen.id).await.unwrap().state, RunState::Cancelled);
-    rig.faulty.set(Fault::None);
+    rig.fake.faults.heal();
     let done = b.batch.recompute(RunKind::Full, None).await.unwrap();
     assert!(matches!(done, Outcome::Published(run) if run.owner == "b"));
     rig.check_answers().await;
@@ -239,15 +227,15 @@ async fn a_run_is_cancelled_and_looked_at_from_the_other_process() {
 async fn a_run_that_is_asked_for_waits_for_that_of_the_other_process() {
     let rig = filled().await;
     let [a, b] = ["a", "b"].map(|owner| Process::start(&rig, owner, runs()));
-    rig.faulty.set(Fault::HangOn("generations/"));
+    rig.fake.faults.set(Fault::HoldsBefore, puts("generations/"));
     let asked = a.batch.clone();
     let first = a.tracker.spawn(async move { asked.recompute(RunKind::Full, None).await });
-    rig.faulty.met().await;
+    rig.fake.faults.until_met().await;
     let asked = b.batch.clone();
     let second = b.tracker.spawn(async move { asked.recompute(RunKind::Full, None).await });
     let wanted = rig.catalog.clone();
     wanted.want_run(Trigger::Gap).await.unwrap();
-    rig.faulty.set(Fault::None);
+    rig.fake.faults.heal();
     for done in [first, second] {
         let done = done.await.unwrap().unwrap();
         assert!(matches!(&done, Outcome::Published(run) if run.kind == RunKind::Full), "{done:?}");

@@ -2,13 +2,14 @@ use dovetail_core::catalog::{GenerationRow, ObjectState, RunKind, Segment};
 use dovetail_core::manifest::{LeftOut, Manifest, ViewStates};
 use dovetail_core::name::{Generation, StreamName};
 use dovetail_core::offsets::{Cut, OffsetRange};
+use dovetail_testkit::fixtures::name;
 
 use super::compact::choose;
 use super::retire::to_retire;
 use super::rollback::rollback;
 use super::trim::needed_from;
 use super::{RollbackError, Upkeep};
-use crate::tests::{CLICKS, Rig, name};
+use crate::tests::{CLICKS, Rig};
 
 fn row(generation: u64, retired: bool) -> GenerationRow {
     GenerationRow {
@@ -188,7 +189,7 @@ async fn retired_generations_lose_their_objects_after_the_grace() {
     let states = rig.catalog.generation(Generation(4)).await.unwrap();
     let manifest = crate::recompute::manifest_of(&states).unwrap();
     let lost = &manifest.views.values().next().unwrap().files[0].path;
-    rig.faulty.remove(lost).await;
+    rig.fake.remove(lost).await;
     let refused = rollback(&rig.catalog, &rig.store, Generation(4)).await;
     assert!(matches!(refused, Err(RollbackError::ObjectMissing { path, .. }) if path == *lost));
 }
