@@ -1,7 +1,5 @@
 //! A pipeline over an embedded log, an in-memory object store that can be made to fail, and what tests ask of them.
 
-#![expect(clippy::disallowed_methods, reason = "tests wait in real time")]
-
 mod formats;
 mod layer;
 mod ledger;

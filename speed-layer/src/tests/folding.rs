@@ -1,8 +1,10 @@
 //! Folding and reading while records come, and after a restart.
 
 use dovetail_core::realtime::{Realtime, RealtimeError};
+use dovetail_testkit::fixtures::{click, cut, name};
+use dovetail_testkit::waiting::eventually;
 
-use super::rig::{CLICKS, Rig, click, cut, eventually, name};
+use super::rig::{CLICKS, Rig};
 
 #[tokio::test]
 async fn everything_is_read_from_the_start_before_any_generation() {
@@ -91,5 +93,5 @@ async fn many_readers_and_the_folding_do_not_hold_each_other_up() {
     // Every read sealed what was open: slices were merged as fast as they were made.
     let slices = rig.status(0).slices;
     assert!(slices <= 3 * 12, "{slices} slices");
-    eventually(async || (rig.status(0).head == 2000).then_some(())).await;
+    eventually("all records to be folded", async || (rig.status(0).head == 2000).then_some(())).await;
 }

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
+use dovetail_testkit::fixtures::cut;
+use dovetail_testkit::waiting::eventually;
 
-use super::rig::{CLICKS, Rig, config, cut, eventually};
+use super::rig::{CLICKS, Rig, config};
 use crate::{FoldState, SpeedConfig};
 
 const ROWS: &str = "
@@ -39,12 +41,12 @@ async fn a_published_generation_lets_folding_go_on() {
     assert!(head < 3000);
     assert!(rig.layer().bytes() < 4 * memory_limit, "{} bytes", rig.layer().bytes());
     // Nothing happens while it is paused, to the processor neither.
-    let asked = rig.log.asked();
+    let asked = rig.asked();
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!((rig.log.asked(), rig.status(0).head), (asked, head));
+    assert_eq!((rig.asked(), rig.status(0).head), (asked, head));
     for at in [head, 2900] {
         rig.publish_all(&cut(&[at])).await;
-        eventually(async || (rig.status(0).head > at.min(2890)).then_some(())).await;
+        eventually("folding to go on", async || (rig.status(0).head > at.min(2890)).then_some(())).await;
     }
     rig.state(0, |state| *state == FoldState::Folding).await;
     rig.check_all(&cut(&[2900])).await;
@@ -72,6 +74,6 @@ async fn rows_do_not_hold_decoded_batches_although_nobody_reads() {
     let lines: Vec<String> =
         (0..400).map(|i| format!(r#"{{"user_id": {}, "page": "p", "filler": "{:03000}"}}"#, i, i)).collect();
     rig.append(0, &lines).await;
-    eventually(async || (rig.status(0).head == 400).then_some(())).await;
+    eventually("all records to be folded", async || (rig.status(0).head == 400).then_some(())).await;
     assert!(rig.layer().bytes() < 200_000, "{} bytes", rig.layer().bytes());
 }

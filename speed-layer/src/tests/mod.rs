@@ -2,7 +2,6 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests wait in real time")]
 
-mod faulty;
 mod folding;
 mod memory;
 mod owned;

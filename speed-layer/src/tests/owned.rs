@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::realtime::Realtime;
+use dovetail_testkit::fixtures::{cut, name};
+use dovetail_testkit::waiting::eventually;
 use tokio::sync::watch;
 
-use super::rig::{CLICKS, Rig, config, cut, eventually, name};
+use super::rig::{CLICKS, Rig, config};
 use crate::view_fold::Subscriber;
 use dovetail_core::assignment::Owned;
 
@@ -23,16 +25,16 @@ async fn only_its_partitions_are_folded_and_read() {
     rig.append_clicks(0, 0, 100).await;
     rig.append_clicks(1, 0, 50).await;
     let heads = |rig: &Rig| rig.layer().head(&name("total")).unwrap().iter().collect::<Vec<_>>();
-    eventually(async || (heads(&rig) == [(1, 50)]).then_some(())).await;
+    eventually("the partition that it has", async || (heads(&rig) == [(1, 50)]).then_some(())).await;
     let realtime = rig.read("total", &cut(&[])).await;
     assert_eq!(realtime.head.partitions().collect::<Vec<_>>(), [1]);
     assert_eq!(rig.layer().status().iter().map(|status| status.partition).collect::<Vec<_>>(), [1]);
     // Another one: what was folded of the first goes.
     give.send_replace(owned(&rig, &[0]));
-    eventually(async || (heads(&rig) == [(0, 100)]).then_some(())).await;
+    eventually("the partition that it was given", async || (heads(&rig) == [(0, 100)]).then_some(())).await;
     assert!(rig.layer().read_partition(&name("total"), 1, 0, None).await.is_none());
     give.send_replace(owned(&rig, &[]));
-    eventually(async || (rig.layer().bytes() == 0).then_some(())).await;
+    eventually("nothing to be held", async || (rig.layer().bytes() == 0).then_some(())).await;
     // Both, from the cut.
     rig.publish_all(&cut(&[30, 20])).await;
     give.send_replace(owned(&rig, &[0, 1]));

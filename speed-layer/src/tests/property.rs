@@ -1,8 +1,9 @@
 //! Whatever happens in whatever order, what is read meets the cut and is the answer of one fold.
 
+use dovetail_testkit::fixtures::cut;
 use proptest::prelude::*;
 
-use super::rig::{CLICKS, Rig, config, cut};
+use super::rig::{CLICKS, Rig, config};
 
 #[derive(Debug, Clone)]
 enum Step {

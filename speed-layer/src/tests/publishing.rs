@@ -1,8 +1,10 @@
 //! New generations, rollbacks, and readers that are still at another one.
 
 use dovetail_core::realtime::RealtimeError;
+use dovetail_testkit::fixtures::cut;
+use dovetail_testkit::waiting::eventually;
 
-use super::rig::{CLICKS, Rig, cut, eventually};
+use super::rig::{CLICKS, Rig};
 
 /// Slices of partition 0 that a view is read as.
 async fn ranges(rig: &Rig, view: &str, floor: &[i64]) -> Vec<(i64, i64)> {
@@ -73,7 +75,7 @@ async fn the_cut_before_is_kept_until_the_next_generation() {
     assert!(matches!(gone, RealtimeError::Dropped { floor: 40, from: 60, .. }), "{gone}");
     // Another generation with the same cut retires nothing.
     rig.publish_all(&cut(&[90, 0])).await;
-    eventually(async || rig.try_read("total", &cut(&[90, 0])).await.ok()).await;
+    eventually("the view to be read from the cut", async || rig.try_read("total", &cut(&[90, 0])).await.ok()).await;
     rig.check_all(&cut(&[60, 0])).await;
 }
 
@@ -143,11 +145,11 @@ async fn a_boundary_that_was_announced_costs_no_second_fold() {
         rig.check_all(&cut(&[])).await;
         assert!(ranges(&rig, "total", &[0]).await.iter().any(|range| range.1 == 70));
         assert!(ranges(&rig, "total", &[0]).await.iter().any(|range| range.1 == 73));
-        rig.log.asked()
+        rig.asked()
     };
     let at = cut(&[73, 0]);
     rig.publish_all(&at).await;
     rig.read("total", &at).await;
     // `read` asks the layer only: nothing was read from the log, except by the layer itself.
-    assert_eq!(rig.log.asked(), asked);
+    assert_eq!(rig.asked(), asked);
 }

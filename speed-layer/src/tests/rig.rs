@@ -1,33 +1,29 @@
 //! A pipeline in a folder, and what a test asks of it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
-use dovetail_core::catalog::{Catalog, NewRun, PublishedGeneration, RunKind, Trigger};
-use dovetail_core::manifest::{LeftOut, Manifest, ViewStates};
-use dovetail_core::meet::meet;
-use dovetail_core::name::{Generation, ViewName};
-use dovetail_core::offsets::{Cut, OffsetRange};
-use dovetail_core::pipeline::{Pipeline, Stream};
+use dovetail_core::assignment::Owned;
+use dovetail_core::catalog::Catalog;
+use dovetail_core::clock::Clock;
+use dovetail_core::name::Generation;
+use dovetail_core::offsets::Cut;
+use dovetail_core::pipeline::Stream;
 use dovetail_core::realtime::{Realtime, RealtimeError, RealtimeView};
-use dovetail_core::record::Records;
-use dovetail_core::view::{Folder, Planned, Planner, View, compare_answers};
+use dovetail_core::view::View;
 use dovetail_ingestion::decoded_log::{Feed, FeedConfig};
-use dovetail_ingestion::log::Log;
-use dovetail_ingestion::log::embedded::{EmbeddedLog, EmbeddedLogConfig};
+use dovetail_ingestion::log::{Log, LogError};
+use dovetail_testkit::fixtures::{catalog_in, click, log_in, name, new_run, no_states, planned, publish, records};
+use dovetail_testkit::log::{Call, FakeLog, Fault};
+use dovetail_testkit::oracle;
+use dovetail_testkit::waiting::eventually;
 use tempfile::TempDir;
-use tokio::sync::Notify;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::faulty::Faulty;
 use crate::{FoldState, PartitionStatus, SpeedConfig, SpeedLayer, SpeedParts};
-use dovetail_core::assignment::Owned;
 
 pub(crate) const CLICKS: &str = "
 CREATE EXTERNAL TABLE clicks (user_id BIGINT NOT NULL, page VARCHAR, ms BIGINT)
@@ -39,7 +35,7 @@ CREATE VIEW slow AS SELECT _partition, _offset, page FROM clicks WHERE ms > 50;
 
 pub(crate) struct Rig {
     _folder: TempDir,
-    pub(crate) log: Arc<Faulty>,
+    pub(crate) log: Arc<FakeLog>,
     pub(crate) catalog: Catalog,
     pub(crate) stream: Arc<Stream>,
     pub(crate) views: Vec<Arc<View>>,
@@ -58,40 +54,18 @@ pub(crate) fn config() -> SpeedConfig {
     SpeedConfig { memory_limit: 1 << 30, seal_interval: Duration::ZERO, poll_interval: Duration::from_millis(5) }
 }
 
-pub(crate) fn cut(offsets: &[i64]) -> Cut {
-    Cut((0..).zip(offsets.iter().copied()).collect())
-}
-
-pub(crate) fn name(view: &str) -> ViewName {
-    ViewName::parse(view).unwrap()
-}
-
-pub(crate) fn click(i: usize) -> String {
-    format!(r#"{{"user_id": {}, "page": "/p{}", "ms": {}}}"#, i % 97, i % 11, i % 101)
+/// Calls that ask for records or bounds.
+fn asks(call: &Call) -> bool {
+    matches!(call, Call::Bounds(_) | Call::Read(..))
 }
 
 impl Rig {
     pub(crate) async fn new(sql: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = EmbeddedLogConfig { queue_bytes: 1 << 20, tail_bytes: 1 << 20 };
-        let inner: Arc<dyn Log> = Arc::new(EmbeddedLog::open(&folder.path().join("log"), &config).unwrap());
-        let log = Arc::new(Faulty {
-            inner,
-            down: AtomicBool::new(false),
-            asked: AtomicU64::new(0),
-            interrupted: Notify::new(),
-        });
-        let catalog = format!("sqlite:{}", folder.path().join("catalog.db").display());
-        let catalog = Catalog::open(&catalog).await.unwrap();
-        let pipeline = Pipeline::parse(sql, Path::new("/test.sql")).unwrap();
-        let mut planner = Planner::new(&pipeline).await.unwrap();
-        let mut views = vec![];
-        for definition in &pipeline.views {
-            if let Planned::Folded(view) = planner.plan(definition).await.unwrap() {
-                views.push(view);
-            }
-        }
-        let stream = Arc::new(pipeline.streams[0].clone());
+        let log = FakeLog::over(log_in(folder.path()));
+        let catalog = catalog_in(folder.path(), Clock::System).await;
+        let (mut streams, views) = planned(sql).await;
+        let stream = streams.swap_remove(0);
         log.create_topic(&stream.topic, stream.options.partitions).await.unwrap();
         Self { _folder: folder, log, catalog, stream, views, owned: None, running: None }
     }
@@ -106,7 +80,7 @@ impl Rig {
     /// A decoded log of its own, which decodes about ten clicks at a time.
     pub(crate) async fn feed(&self) -> Arc<Feed> {
         let config = FeedConfig { batch_bytes: 450, cache_bytes: 200_000 };
-        let log = Arc::<Faulty>::clone(&self.log);
+        let log = Arc::<FakeLog>::clone(&self.log);
         Arc::new(Feed::open(log, Arc::clone(&self.stream), config).await.unwrap())
     }
 
@@ -140,8 +114,7 @@ impl Rig {
     }
 
     pub(crate) async fn append(&self, partition: i32, lines: &[String]) {
-        let records = Records::from_values(1_000, lines.iter().map(String::as_bytes));
-        self.log.append(&self.stream.topic, partition, records, None).await.unwrap();
+        self.log.append(&self.stream.topic, partition, records(lines), None).await.unwrap();
     }
 
     /// Clicks `from .. to` to the partition, in appends of seven.
@@ -153,21 +126,28 @@ impl Rig {
     }
 
     pub(crate) async fn log_end(&self, partition: i32) -> i64 {
-        self.log.inner.bounds(&self.stream.topic, partition).await.unwrap().end
+        self.log.log().bounds(&self.stream.topic, partition).await.unwrap().end
+    }
+
+    /// The log gives no records; whoever waits for some goes on waiting,
+    pub(crate) fn log_goes_away(&self) {
+        self.log.faults.set(Fault::fails(|| LogError::Store("no route to the log".into())), asks);
+    }
+
+    /// or is told.
+    pub(crate) fn log_breaks_off(&self) {
+        let which = |call: &Call| asks(call) || matches!(call, Call::WaitPast(..));
+        self.log.faults.set(Fault::fails(|| LogError::Store("no route to the log".into())), which);
+    }
+
+    /// How often the log was asked for records or bounds.
+    pub(crate) fn asked(&self) -> usize {
+        self.log.faults.count(asks)
     }
 
     /// Notes a run with this cut.
     pub(crate) async fn start_run(&self, cut: &Cut) -> i64 {
-        let run = NewRun {
-            kind: RunKind::Full,
-            trigger: Trigger::Demand,
-            views: vec![],
-            cuts: [(self.stream.name.clone(), cut.clone())].into(),
-            owner: "test".to_owned(),
-            lease: Duration::from_secs(100),
-            basis: None,
-            moment: None,
-        };
+        let run = new_run([(self.stream.name.clone(), cut.clone())].into());
         self.catalog.start_run(&run).await.unwrap().id
     }
 
@@ -186,36 +166,14 @@ impl Rig {
         let generation = self.catalog.next_generation_number().await.unwrap();
         let views = cuts.iter().map(|(view, cut)| {
             let view = self.view(view);
-            let states = ViewStates {
-                fingerprint: view.fingerprint.clone(),
-                stream: view.stream.clone(),
-                topic: self.stream.topic.clone(),
-                cut: (*cut).clone(),
-                rows: 0,
-                groups: 0,
-                files: vec![],
-                deltas: vec![],
-                errors: LeftOut::default(),
-            };
-            (view.name.clone(), states)
+            (view.name.clone(), no_states(view, &self.stream.topic, cut))
         });
-        let views: BTreeMap<_, _> = views.collect();
-        let manifest = Manifest { generation, run_id, created_ms: 1, engine: "test".to_owned(), views };
-        let published = PublishedGeneration {
-            generation,
-            run_id,
-            manifest_path: format!("manifests/{generation}"),
-            manifest: manifest.to_json().unwrap(),
-            published_ms: 1,
-            failed: None,
-        };
-        self.catalog.stage(&[(&published.manifest_path, 1)], Some(run_id)).await.unwrap();
-        self.catalog.publish(&published, self.current().await).await.unwrap();
+        publish(&self.catalog, generation, run_id, views.collect::<BTreeMap<_, _>>()).await;
         generation
     }
 
     pub(crate) async fn current(&self) -> Generation {
-        self.catalog.current().await.unwrap().map_or_else(Generation::default, |row| row.generation)
+        dovetail_testkit::fixtures::current(&self.catalog).await
     }
 
     pub(crate) async fn try_read(&self, view: &str, floor: &Cut) -> Result<RealtimeView, RealtimeError> {
@@ -224,7 +182,7 @@ impl Rig {
 
     /// Reads as soon as the layer can be read from the start `floor`.
     pub(crate) async fn read(&self, view: &str, floor: &Cut) -> RealtimeView {
-        eventually(async || match self.try_read(view, floor).await {
+        eventually(&format!("{view} to be read from {floor}"), async || match self.try_read(view, floor).await {
             Ok(realtime) => Some(realtime),
             // It may not have heard yet of what changes that.
             Err(RealtimeError::UnknownView(view)) => panic!("{view}"),
@@ -235,7 +193,7 @@ impl Rig {
 
     /// Reads once the log's end is reached.
     pub(crate) async fn read_all(&self, view: &str, floor: &Cut) -> RealtimeView {
-        eventually(async || {
+        eventually(&format!("{view} to be read to the log's end"), async || {
             let realtime = self.read(view, floor).await;
             for (partition, head) in realtime.head.iter() {
                 if head < self.log_end(partition).await {
@@ -249,24 +207,13 @@ impl Rig {
 
     /// Reads until the layer cannot be read from the start `floor` any more.
     pub(crate) async fn refused(&self, view: &str, floor: &Cut) -> RealtimeError {
-        eventually(async || self.try_read(view, floor).await.err()).await
+        eventually(&format!("{view} to be refused from {floor}"), async || self.try_read(view, floor).await.err()).await
     }
 
-    /// Checks that the slices read meet the batch states below `cut`, and that both together give the answer of one
-    /// fold.
+    /// As [`oracle::check_meets`].
     pub(crate) async fn check(&self, view: &str, cut: &Cut, realtime: &RealtimeView) {
-        let partitions = self.stream.options.partitions;
-        meet(cut, realtime, partitions).unwrap();
-        let view = self.view(view);
-        let (mut joined, mut whole) = (vec![], vec![]);
-        for (partition, head) in realtime.head.iter() {
-            joined.extend(self.fold(view, partition, OffsetRange::new(0, cut.get(partition))).await);
-            whole.extend(self.fold(view, partition, OffsetRange::new(0, head)).await);
-        }
-        joined.extend(realtime.slices.iter().flat_map(|slice| slice.state.iter().cloned()));
-        let (joined, whole) = (view.finish(&joined, None).unwrap(), view.finish(&whole, None).unwrap());
-        let differences = compare_answers(&view.leaf_schema(), &joined, &whole, view.leaf_exactness()).unwrap();
-        assert!(differences.is_empty(), "{} with cut {cut}, head {}: {differences:?}", view.name, realtime.head);
+        let feed = self.feed().await;
+        oracle::check_meets(self.view(view), &feed, cut, realtime).await;
     }
 
     /// Reads every view up to the log's end and checks it.
@@ -277,38 +224,12 @@ impl Rig {
         }
     }
 
-    /// The state of `range`, from scratch.
-    pub(crate) async fn fold(&self, view: &Arc<View>, partition: i32, range: OffsetRange) -> Vec<RecordBatch> {
-        let feed = self.feed().await;
-        let mut folder = Folder::new(view).unwrap();
-        let mut at = range.start;
-        while at < range.end {
-            let decoded = feed.read(partition, at).await.unwrap().between(at, range.end);
-            folder.fold(&decoded.rows).await.unwrap();
-            at = decoded.range.end;
-        }
-        folder.take_state().unwrap()
-    }
-
     pub(crate) fn status(&self, partition: usize) -> PartitionStatus {
         self.layer().status()[partition].clone()
     }
 
     /// Waits until the partition's state is as asked for.
     pub(crate) async fn state(&self, partition: usize, wanted: impl Fn(&FoldState) -> bool) -> FoldState {
-        eventually(async || Some(self.status(partition).state).filter(&wanted)).await
+        eventually("another state", async || Some(self.status(partition).state).filter(&wanted)).await
     }
-}
-
-/// Asks until there is an answer, for at most 20 seconds.
-pub(crate) async fn eventually<T>(ask: impl AsyncFn() -> Option<T>) -> T {
-    let asked = async {
-        loop {
-            if let Some(answer) = ask().await {
-                return answer;
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), asked).await.expect("it did not come true in 20 seconds")
 }

@@ -1,12 +1,13 @@
 //! Faults: bad records, views that cannot be folded, a log that is away or trimmed.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dovetail_core::realtime::{HeldUp, Realtime, RealtimeError};
 use dovetail_ingestion::log::Log;
+use dovetail_testkit::fixtures::{click, cut, name};
+use dovetail_testkit::waiting::eventually;
 
-use super::rig::{CLICKS, Rig, click, config, cut, eventually, name};
+use super::rig::{CLICKS, Rig, config};
 use crate::{FoldState, SpeedConfig};
 
 const STOPPING: &str = "
@@ -39,13 +40,13 @@ async fn a_bad_record_stops_its_partition_at_its_offset() {
     assert_eq!(rig.layer().held_up(&name("total")), [(0, HeldUp::stopped(why))]);
     assert_eq!(rig.status(0).head, 33);
     // Everything before is read, and the other partition goes on.
-    eventually(async || (rig.status(1).head == 20).then_some(())).await;
+    eventually("the other partition to go on", async || (rig.status(1).head == 20).then_some(())).await;
     let realtime = rig.read("total", &cut(&[])).await;
     rig.check("total", &cut(&[]), &realtime).await;
     assert_eq!((realtime.head.get(0), realtime.head.get(1)), (33, 20));
-    let asked = rig.log.asked();
+    let asked = rig.asked();
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(rig.log.asked(), asked, "a stopped partition asks for nothing");
+    assert_eq!(rig.asked(), asked, "a stopped partition asks for nothing");
     // Another cut is another try: it stops again.
     rig.publish_all(&cut(&[20, 0])).await;
     let realtime = rig.read("total", &cut(&[20, 0])).await;
@@ -87,16 +88,16 @@ async fn a_log_that_is_away_stalls_and_comes_back() {
     let rig = Rig::started(CLICKS).await;
     rig.append_clicks(0, 0, 50).await;
     rig.check_all(&cut(&[])).await;
-    rig.log.down.store(true, Ordering::Relaxed);
+    rig.log_goes_away();
     rig.append_clicks(0, 50, 100).await;
     let state = rig.state(0, |state| matches!(state, FoldState::Stalled(_))).await;
     assert!(matches!(&state, FoldState::Stalled(why) if why.contains("store failed")), "{state:?}");
     let realtime = rig.read("total", &cut(&[])).await;
     assert_eq!(realtime.head.get(0), 50, "readers are answered");
-    let asked = rig.log.asked();
+    let asked = rig.asked();
     tokio::time::sleep(Duration::from_millis(500)).await;
-    assert!(rig.log.asked() - asked < 10, "it asks ever less often");
-    rig.log.down.store(false, Ordering::Relaxed);
+    assert!(rig.asked() - asked < 10, "it asks ever less often");
+    rig.log.faults.heal();
     rig.check_all(&cut(&[])).await;
     assert_eq!(rig.status(0).state, FoldState::Folding);
 }
@@ -106,13 +107,12 @@ async fn a_log_that_is_back_is_well_also_when_it_has_nothing_new() {
     let rig = Rig::started(CLICKS).await;
     rig.append_clicks(0, 0, 30).await;
     rig.read_all("total", &cut(&[])).await;
-    rig.log.down.store(true, Ordering::Relaxed);
-    rig.log.interrupt();
+    rig.log_breaks_off();
     rig.state(0, |state| matches!(state, FoldState::Stalled(_))).await;
     // The log is away for longer than the first look at it.
-    let asked = rig.log.asked();
-    eventually(async || (rig.log.asked() > asked + 2).then_some(())).await;
-    rig.log.down.store(false, Ordering::Relaxed);
+    let asked = rig.asked();
+    eventually("the log to be asked again", async || (rig.asked() > asked + 2).then_some(())).await;
+    rig.log.faults.heal();
     rig.state(0, |state| *state == FoldState::Folding).await;
 }
 
@@ -120,7 +120,7 @@ async fn a_log_that_is_back_is_well_also_when_it_has_nothing_new() {
 async fn it_starts_while_the_log_is_away() {
     let mut rig = Rig::new(CLICKS).await;
     rig.append_clicks(0, 0, 50).await;
-    rig.log.down.store(true, Ordering::Relaxed);
+    rig.log_goes_away();
     rig.start(config()).await;
     rig.state(1, |state| matches!(state, FoldState::Stalled(_))).await;
     // Reading all the time does not keep it from trying again.
@@ -131,7 +131,7 @@ async fn it_starts_while_the_log_is_away() {
         }
     };
     reading.await;
-    rig.log.down.store(false, Ordering::Relaxed);
+    rig.log.faults.heal();
     rig.check_all(&cut(&[])).await;
     for partition in [0, 1] {
         rig.state(partition, |state| *state == FoldState::Folding).await;
@@ -179,7 +179,7 @@ async fn what_was_landed_and_trimmed_is_not_taken_for_the_beginning() {
     rig.catalog.init_partition(&rig.stream.topic, 0, 0).await.unwrap();
     rig.log.trim(&rig.stream.topic, 0, 300).await.unwrap();
     rig.start(config()).await;
-    let refused = eventually(async || match rig.try_read("total", &cut(&[])).await {
+    let refused = eventually("the view to be refused", async || match rig.try_read("total", &cut(&[])).await {
         Err(error @ RealtimeError::Unfilled(_)) => Some(error),
         Ok(realtime) => panic!("it was answered, up to {}", realtime.head),
         Err(_) => None,
@@ -234,9 +234,9 @@ async fn an_idle_layer_asks_for_nothing_and_stops_at_once() {
     rig.start(SpeedConfig { poll_interval: Duration::from_secs(3600), ..config() }).await;
     rig.append_clicks(0, 0, 50).await;
     rig.check_all(&cut(&[])).await;
-    let asked = rig.log.asked();
+    let asked = rig.asked();
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(rig.log.asked(), asked);
+    assert_eq!(rig.asked(), asked);
     let layer = std::sync::Arc::clone(rig.layer());
     rig.stop().await;
     let ended = layer.read(&name("total"), &cut(&[])).await.unwrap().whole().unwrap_err();

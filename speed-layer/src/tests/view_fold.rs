@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use dovetail_core::offsets::OffsetRange;
 use dovetail_ingestion::decoded_log::Feed;
+use dovetail_testkit::fixtures::cut;
 
-use super::rig::{CLICKS, Rig, cut};
+use super::rig::{CLICKS, Rig};
 use crate::desired_state::{Start, Target};
 use crate::view_fold::ViewFold;
 
