@@ -1,60 +1,18 @@
 //! A log that does not answer: everything known without it is shown, and the rest is shown as unknown.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use dovetail_core::offsets::OffsetRange;
-use dovetail_core::record::{Fetched, Records};
-use dovetail_ingestion::log::{Log, LogError, SourceMark, SourcePosition};
+use dovetail_testkit::fixtures::log_in;
+use dovetail_testkit::log::{FakeLog, Fault};
 
 use super::world::World;
 
-#[derive(Debug)]
-struct Silent;
-
-#[async_trait]
-impl Log for Silent {
-    async fn create_topic(&self, _: &str, _: u32) -> Result<(), LogError> {
-        std::future::pending().await
-    }
-
-    async fn partitions(&self, _: &str) -> Result<u32, LogError> {
-        std::future::pending().await
-    }
-
-    async fn append(&self, _: &str, _: i32, _: Records, _: Option<SourceMark>) -> Result<OffsetRange, LogError> {
-        std::future::pending().await
-    }
-
-    async fn source_position(&self, _: &str, _: i32, _: &str) -> Result<Option<SourcePosition>, LogError> {
-        std::future::pending().await
-    }
-
-    async fn bounds(&self, _: &str, _: i32) -> Result<OffsetRange, LogError> {
-        std::future::pending().await
-    }
-
-    async fn read(&self, _: &str, _: i32, _: i64, _: usize) -> Result<Fetched, LogError> {
-        std::future::pending().await
-    }
-
-    async fn wait_past(&self, _: &str, _: i32, _: i64) -> Result<(), LogError> {
-        std::future::pending().await
-    }
-
-    async fn trim(&self, _: &str, _: i32, _: i64) -> Result<(), LogError> {
-        std::future::pending().await
-    }
-
-    async fn disk_bytes(&self) -> Result<u64, LogError> {
-        std::future::pending().await
-    }
-}
-
 #[tokio::test]
 async fn sys_partitions_say_that_the_log_does_not_answer() {
-    let world = World::on(Arc::new(Silent)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let silent = FakeLog::over(log_in(folder.path()));
+    silent.faults.set(Fault::Holds, |_| true);
+    let world = World::on(silent).await;
     let began = Instant::now();
     let sql = "SELECT partition, state, error, log_end FROM sys.partitions ORDER BY 1";
     let stalled = |partition| format!("{partition}|stalled|the log has not answered for 2s|");

@@ -1,7 +1,6 @@
 //! A pipeline in memory: rows by partition, a speed layer that folds them when asked, generations on demand.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,17 +9,17 @@ use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::util::pretty::pretty_format_batches;
 use async_trait::async_trait;
-use dovetail_core::catalog::{Catalog, NewRun, PublishedGeneration, RunKind, Trigger};
+use dovetail_core::catalog::{Catalog, NewRun};
 use dovetail_core::clock::Clock;
-use dovetail_core::manifest::{LeftOut, Manifest, StateFile, ViewStates};
+use dovetail_core::manifest::{StateFile, ViewStates};
 use dovetail_core::name::{StreamName, ViewName};
 use dovetail_core::offsets::{Cut, OffsetRange, Offsets};
-use dovetail_core::pipeline::Pipeline;
 use dovetail_core::realtime::{HeldUp, Realtime, RealtimeError, RealtimeView, Slice};
 use dovetail_core::state_file;
 use dovetail_core::store::{self, Store};
-use dovetail_core::view::{Folder, Planned, Planner, View, sort_state};
+use dovetail_core::view::{Folder, Planner, View, sort_state};
 use dovetail_ingestion::log::Log;
+use dovetail_testkit::fixtures::{folded, new_run, no_states, pipeline, publish, stream};
 use parquet::arrow::ArrowWriter;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
@@ -206,19 +205,13 @@ impl World {
     }
 
     async fn made(sql: &str, config: ServingConfig, log: Option<Arc<dyn Log>>) -> Self {
-        let pipeline = Pipeline::parse(sql, Path::new("pipeline.sql")).unwrap();
+        let pipeline = pipeline(sql);
         let mut planner = Planner::new(&pipeline).await.unwrap();
         let mut planned = vec![];
         for view in &pipeline.views {
             planned.push(planner.plan(view).await.unwrap());
         }
-        let views: Vec<Arc<View>> = planned
-            .iter()
-            .filter_map(|view| match view {
-                Planned::Folded(view) => Some(Arc::clone(view)),
-                Planned::Derived(_) => None,
-            })
-            .collect();
+        let views = folded(&planned);
         let rows = Arc::new(Rows {
             views: views.clone(),
             partitions: Mutex::new([(0, vec![]), (1, vec![])].into()),
@@ -291,46 +284,16 @@ impl World {
             let file = StateFile { path: path.to_string(), bytes: bytes.len() as u64, rows };
             self.catalog.stage(&[(path.as_ref(), file.bytes)], None).await.unwrap();
             self.store.put_new(&path, bytes.into()).await.unwrap();
-            let states = ViewStates {
-                fingerprint: view.fingerprint.clone(),
-                stream: view.stream.clone(),
-                topic: "Clicks".to_owned(),
-                cut: cut.clone(),
-                rows,
-                groups: rows,
-                files: vec![file],
-                deltas: vec![],
-                errors: LeftOut::default(),
-            };
+            let states = ViewStates { rows, groups: rows, files: vec![file], ..no_states(view, "Clicks", &cut) };
             views.insert(view.name.clone(), states);
         }
         let run = self.start_run(vec![]).await;
-        let manifest = Manifest { generation, run_id: run, created_ms: 1, engine: "test".to_owned(), views };
-        let published = PublishedGeneration {
-            generation,
-            run_id: run,
-            manifest_path: store::path::manifest(generation).to_string(),
-            manifest: manifest.to_json().unwrap(),
-            published_ms: 1,
-            failed: None,
-        };
-        let current = self.catalog.current().await.unwrap().map_or_else(Default::default, |row| row.generation);
-        self.catalog.stage(&[(&published.manifest_path, 1)], Some(run)).await.unwrap();
-        self.catalog.publish(&published, current).await.unwrap();
+        publish(&self.catalog, generation, run, views).await;
         self.serving.follow().await.unwrap()
     }
 
     pub(super) async fn start_run(&self, views: Vec<ViewName>) -> i64 {
-        let run = NewRun {
-            kind: RunKind::Full,
-            trigger: Trigger::Demand,
-            views,
-            cuts: BTreeMap::new(),
-            owner: "test".to_owned(),
-            lease: Duration::from_secs(100),
-            basis: None,
-            moment: None,
-        };
+        let run = NewRun { views, ..new_run(BTreeMap::new()) };
         self.catalog.start_run(&run).await.unwrap().id
     }
 
@@ -380,8 +343,7 @@ pub(super) fn parquet(schema: &arrow::datatypes::SchemaRef, states: &[RecordBatc
 
 /// One decoded record.
 fn row(partition: i32, offset: i64, user: &str, page: &str, ms: i64) -> RecordBatch {
-    let pipeline = Pipeline::parse(PIPELINE, Path::new("pipeline.sql")).unwrap();
-    let schema = pipeline.streams[0].decoded_schema();
+    let schema = stream(PIPELINE).decoded_schema();
     let mut columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from(vec![user])),
         Arc::new(StringArray::from(vec![page])),
