@@ -12,6 +12,7 @@
 //! a log and a catalog in a folder.
 
 #![expect(clippy::unwrap_used, reason = "what cannot go on has failed")]
+#![expect(clippy::disallowed_methods, reason = "tests wait in real time")]
 
 #[cfg(feature = "dovetail")]
 pub mod conformance;

@@ -7,4 +7,3 @@
 mod members;
 mod random;
 mod rig;
-mod wire;

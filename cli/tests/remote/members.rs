@@ -1,21 +1,21 @@
 //! Members that share the partitions, die, hand them over, are slow or not what they should be.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dovetail_core::meet::meet_in_part;
 use dovetail_core::offsets::Offsets;
 use dovetail_core::realtime::{Realtime, RealtimeError};
 use dovetail_serving_layer::RemoteConfig;
+use dovetail_testkit::fixtures::{cut, name};
+use dovetail_testkit::waiting::eventually_ok;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
-use crate::rig::{CLICKS, Rig, config, cut, eventually, name};
-use crate::wire::Flow;
+use crate::rig::{CLICKS, Rig, config};
 
 /// Waits until partitions are missing, and returns which and why.
 async fn missing(rig: &Rig, view: &str) -> (Vec<i32>, String) {
-    eventually("partitions are missing", async || match rig.try_read(view, &cut(&[])).await {
+    eventually_ok("partitions are missing", async || match rig.try_read(view, &cut(&[])).await {
         Err(RealtimeError::Missing { partitions, why, .. }) => Ok((partitions, why)),
         other => Err(format!("{other:?}")),
     })
@@ -74,12 +74,12 @@ async fn a_member_that_is_silent_is_missing_and_goes_on_where_it_was() {
     rig.start("a", &[0, 1, 2, 3]).await;
     rig.append(0, 0, 100).await;
     rig.check_all(&cut(&[])).await;
-    rig.running["a"].wire.flow.send_replace(Flow::Stalled);
+    rig.running["a"].wire.freeze();
     let (partitions, why) = missing(&rig, "total").await;
     assert_eq!(partitions, [0, 1, 2, 3]);
     assert!(why.contains("last heard"), "{why}");
     rig.append(0, 100, 3000).await;
-    rig.running["a"].wire.flow.send_replace(Flow::Open);
+    rig.running["a"].wire.up();
     rig.check_all(&cut(&[])).await;
     rig.end().await;
 }
@@ -90,20 +90,20 @@ async fn a_slow_reader_is_sent_few_large_slices_and_holds_up_nobody() {
     let mut rig = Rig::new(RemoteConfig { stale_after: Duration::from_secs(20), ..config() }).await;
     rig.start("a", &[0, 1, 2, 3]).await;
     rig.check_all(&cut(&[])).await;
-    rig.running["a"].wire.flow.send_replace(Flow::Stalled);
-    let before = rig.running["a"].wire.passed.load(Ordering::Relaxed);
+    rig.running["a"].wire.freeze();
+    let before = rig.running["a"].wire.passed();
     for round in 0..100 {
         rig.append(round % 4, round as usize * 20, round as usize * 20 + 20).await;
     }
     let layer = std::sync::Arc::clone(&rig.running["a"].layer);
-    eventually("the layer goes on", async || match layer.head(&name("total")).unwrap().total() {
+    eventually_ok("the layer goes on", async || match layer.head(&name("total")).unwrap().total() {
         2000 => Ok(()),
         head => Err(head),
     })
     .await;
-    rig.running["a"].wire.flow.send_replace(Flow::Open);
+    rig.running["a"].wire.up();
     rig.check_all(&cut(&[])).await;
-    let passed = rig.running["a"].wire.passed.load(Ordering::Relaxed) - before;
+    let passed = rig.running["a"].wire.passed() - before;
     assert!(passed < 4 << 20, "{passed} bytes were waiting");
     rig.end().await;
 }
@@ -128,7 +128,7 @@ async fn views_of_another_definition_are_refused() {
     rig.start_other("b", &[2, 3], &CLICKS.replace("ms > 50", "ms > 51")).await;
     rig.append(0, 0, 10).await;
     rig.read_all("total", &cut(&[])).await;
-    let refused = eventually("it is refused", async || {
+    let refused = eventually_ok("it is refused", async || {
         let realtime = rig.remote.read(&name("slow"), &cut(&[])).await.map_err(|error| error.to_string())?;
         let missing = meet_in_part(&cut(&[]), &realtime, 4).map_err(|error| error.to_string())?.missing;
         if missing == [2, 3] { Ok(()) } else { Err(format!("{missing:?} are missing")) }
@@ -170,7 +170,7 @@ async fn slices_that_do_not_fit_are_missing() {
     rig.start("a", &[0, 1, 2, 3]).await;
     rig.append(0, 0, 4000).await;
     // On a busy machine it may be missing for not having been heard, at first.
-    eventually("it does not fit", async || no_room(&rig, "slow").await).await;
+    eventually_ok("it does not fit", async || no_room(&rig, "slow").await).await;
     let held_up = rig.remote.held_up(&name("slow"));
     let (_, why) = held_up.iter().find(|(partition, _)| *partition == 0).unwrap();
     assert!(why.no_room && why.by_itself && why.why.starts_with("no room: speed layer `a`"), "{why:?}");
@@ -182,13 +182,13 @@ async fn what_does_not_fit_is_not_sent_again_and_again() {
     let mut rig = Rig::new(RemoteConfig { memory_limit: 20_000, ..config() }).await;
     rig.start("a", &[0, 1, 2, 3]).await;
     rig.append(0, 0, 4000).await;
-    eventually("it does not fit", async || no_room(&rig, "slow").await).await;
-    let passed = || rig.running["a"].wire.passed.load(Ordering::Relaxed);
+    eventually_ok("it does not fit", async || no_room(&rig, "slow").await).await;
+    let passed = || rig.running["a"].wire.passed();
     let (before, began) = (passed(), std::time::Instant::now());
     let mut reads = 0;
     while began.elapsed() < Duration::from_secs(4) {
         // It stays as it is in between: there is no moment at which it is asked anew by everybody.
-        eventually("it does not fit", async || no_room(&rig, "slow").await).await;
+        eventually_ok("it does not fit", async || no_room(&rig, "slow").await).await;
         reads += 1;
     }
     let passed = passed() - before;
@@ -203,7 +203,7 @@ async fn what_did_not_fit_is_read_once_the_floor_has_moved() {
     let mut rig = Rig::new(RemoteConfig { memory_limit: 20_000, idle, ..config() }).await;
     rig.start("a", &[0, 1, 2, 3]).await;
     rig.append(0, 0, 4000).await;
-    eventually("it does not fit", async || no_room(&rig, "slow").await).await;
+    eventually_ok("it does not fit", async || no_room(&rig, "slow").await).await;
     let next = cut(&[3990, 0, 0, 0]);
     rig.publish(&next).await;
     let realtime = rig.read_all("slow", &next).await;
@@ -212,7 +212,7 @@ async fn what_did_not_fit_is_read_once_the_floor_has_moved() {
         None => Ok(()),
         Some((partition, held_up)) => Err(format!("partition {partition}: {}", held_up.why)),
     };
-    eventually("nothing is said to be held up", well).await;
+    eventually_ok("nothing is said to be held up", well).await;
     rig.end().await;
 }
 
@@ -250,7 +250,7 @@ async fn generations_are_read_in_turn_without_asking_again() {
     }
     assert_eq!(asks(&metrics, "four"), before, "of {before} asks");
     // Nobody has read from here while the speed layer held it, and it does not any more.
-    let dropped = eventually("it is said to be dropped", async || match rig.try_read("total", &cut(&[])).await {
+    let dropped = eventually_ok("it is said to be dropped", async || match rig.try_read("total", &cut(&[])).await {
         Err(error @ RealtimeError::Dropped { .. }) => Ok(error.to_string()),
         other => Err(format!("{:?}", other.map(|realtime| realtime.head))),
     });

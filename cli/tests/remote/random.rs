@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use dovetail_core::offsets::{Cut, Offsets};
 use dovetail_core::view::View;
+use dovetail_testkit::fixtures::cut;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::rig::{PARTITIONS, Rig, config, cut};
+use crate::rig::{PARTITIONS, Rig, config};
 
 const IDS: [&str; 3] = ["a", "b", "c"];
 

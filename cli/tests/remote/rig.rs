@@ -1,34 +1,31 @@
 //! A log and a catalog, members that fold, and a reader.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
 use dovetail_core::assignment::Owned;
-use dovetail_core::catalog::{Catalog, NewRun, PublishedGeneration, RunKind, Trigger};
-use dovetail_core::manifest::{LeftOut, Manifest, ViewStates};
-use dovetail_core::meet::meet;
-use dovetail_core::name::{Generation, ViewName};
-use dovetail_core::offsets::{Cut, OffsetRange};
-use dovetail_core::pipeline::{Pipeline, Stream};
+use dovetail_core::catalog::Catalog;
+use dovetail_core::clock::Clock;
+use dovetail_core::name::Generation;
+use dovetail_core::offsets::Cut;
+use dovetail_core::pipeline::Stream;
 use dovetail_core::realtime::{Realtime, RealtimeError, RealtimeView};
-use dovetail_core::record::Records;
-use dovetail_core::view::{Folder, Planned, Planner, View, compare_answers};
+use dovetail_core::view::View;
 use dovetail_ingestion::decoded_log::{Feed, FeedConfig};
 use dovetail_ingestion::log::Log;
-use dovetail_ingestion::log::embedded::{EmbeddedLog, EmbeddedLogConfig};
 use dovetail_serving_layer::{Member, RemoteConfig, RemoteParts, RemoteRealtime};
 use dovetail_speed_layer::{FlightConfig, SpeedConfig, SpeedLayer, SpeedParts, serve};
+use dovetail_testkit::fixtures::{catalog_in, click, log_in, name, new_run, no_states, planned, publish, records};
+use dovetail_testkit::oracle;
+use dovetail_testkit::waiting::eventually_ok;
+use dovetail_testkit::wire::Wire;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-use crate::wire::Wire;
 
 pub(crate) const PARTITIONS: i32 = 4;
 
@@ -81,37 +78,13 @@ pub(crate) fn config() -> RemoteConfig {
     }
 }
 
-pub(crate) fn cut(offsets: &[i64]) -> Cut {
-    Cut((0..).zip(offsets.iter().copied()).collect())
-}
-
-pub(crate) fn name(view: &str) -> ViewName {
-    ViewName::parse(view).unwrap()
-}
-
-fn click(i: usize) -> String {
-    format!(r#"{{"user_id": {}, "page": "/p{}", "ms": {}}}"#, i % 97, i % 11, i % 101)
-}
-
-async fn planned(sql: &str) -> (Arc<Stream>, Vec<Arc<View>>) {
-    let pipeline = Pipeline::parse(sql, Path::new("/test.sql")).unwrap();
-    let mut planner = Planner::new(&pipeline).await.unwrap();
-    let mut views = vec![];
-    for definition in &pipeline.views {
-        if let Planned::Folded(view) = planner.plan(definition).await.unwrap() {
-            views.push(view);
-        }
-    }
-    (Arc::new(pipeline.streams[0].clone()), views)
-}
-
 impl Rig {
     pub(crate) async fn new(config: RemoteConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let limits = EmbeddedLogConfig { queue_bytes: 1 << 20, tail_bytes: 1 << 20 };
-        let log: Arc<dyn Log> = Arc::new(EmbeddedLog::open(&folder.path().join("log"), &limits).unwrap());
-        let catalog = Catalog::open(&format!("sqlite:{}", folder.path().join("catalog.db").display())).await.unwrap();
-        let (stream, views) = planned(CLICKS).await;
+        let log = log_in(folder.path());
+        let catalog = catalog_in(folder.path(), Clock::System).await;
+        let (mut streams, views) = planned(CLICKS).await;
+        let stream = streams.swap_remove(0);
         log.create_topic(&stream.topic, stream.options.partitions).await.unwrap();
         let (members, told) = watch::channel(vec![]);
         let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
@@ -171,7 +144,7 @@ impl Rig {
             (layer, address)
         });
         let (layer, address) = started.await.unwrap();
-        let wire = Wire::to(address, &self.tracker).await;
+        let wire = Wire::to(address).await;
         self.running.insert(id, Running { runtime: Some(runtime), layer, owned, shutdown, wire });
         self.tell();
     }
@@ -202,8 +175,7 @@ impl Rig {
     pub(crate) async fn append(&self, partition: i32, from: usize, to: usize) {
         let lines: Vec<String> = (from..to).map(click).collect();
         for lines in lines.chunks(7) {
-            let records = Records::from_values(1_000, lines.iter().map(String::as_bytes));
-            self.log.append(&self.stream.topic, partition, records, None).await.unwrap();
+            self.log.append(&self.stream.topic, partition, records(lines), None).await.unwrap();
         }
     }
 
@@ -212,46 +184,16 @@ impl Rig {
     }
 
     pub(crate) async fn publish(&self, cut: &Cut) -> Generation {
-        let run = NewRun {
-            kind: RunKind::Full,
-            trigger: Trigger::Demand,
-            views: vec![],
-            cuts: [(self.stream.name.clone(), cut.clone())].into(),
-            owner: "test".to_owned(),
-            lease: Duration::from_secs(100),
-            basis: None,
-            moment: None,
-        };
+        let run = new_run([(self.stream.name.clone(), cut.clone())].into());
         let run_id = self.catalog.start_run(&run).await.unwrap().id;
         let generation = self.catalog.next_generation_number().await.unwrap();
-        let states = |view: &Arc<View>| ViewStates {
-            fingerprint: view.fingerprint.clone(),
-            stream: view.stream.clone(),
-            topic: self.stream.topic.clone(),
-            cut: cut.clone(),
-            rows: 0,
-            groups: 0,
-            files: vec![],
-            deltas: vec![],
-            errors: LeftOut::default(),
-        };
-        let views = self.views.iter().map(|view| (view.name.clone(), states(view))).collect();
-        let manifest = Manifest { generation, run_id, created_ms: 1, engine: "test".to_owned(), views };
-        let published = PublishedGeneration {
-            generation,
-            run_id,
-            manifest_path: format!("manifests/{generation}"),
-            manifest: manifest.to_json().unwrap(),
-            published_ms: 1,
-            failed: None,
-        };
-        self.catalog.stage(&[(&published.manifest_path, 1)], Some(run_id)).await.unwrap();
-        self.catalog.publish(&published, self.current().await).await.unwrap();
+        let views = self.views.iter().map(|view| (view.name.clone(), no_states(view, &self.stream.topic, cut)));
+        publish(&self.catalog, generation, run_id, views.collect()).await;
         generation
     }
 
     pub(crate) async fn current(&self) -> Generation {
-        self.catalog.current().await.unwrap().map_or_else(Generation::default, |row| row.generation)
+        dovetail_testkit::fixtures::current(&self.catalog).await
     }
 
     /// Everything of all partitions.
@@ -264,12 +206,12 @@ impl Rig {
     }
 
     pub(crate) async fn read(&self, view: &str, floor: &Cut) -> RealtimeView {
-        eventually(&format!("{view} is read from {floor}"), async || self.try_read(view, floor).await).await
+        eventually_ok(&format!("{view} is read from {floor}"), async || self.try_read(view, floor).await).await
     }
 
     /// Reads once the log's end is reached.
     pub(crate) async fn read_all(&self, view: &str, floor: &Cut) -> RealtimeView {
-        eventually(&format!("{view} is read to the log's end"), async || {
+        eventually_ok(&format!("{view} is read to the log's end"), async || {
             let realtime = self.try_read(view, floor).await.map_err(|error| error.to_string())?;
             for (partition, head) in realtime.head.iter() {
                 let end = self.log_end(partition).await;
@@ -282,19 +224,10 @@ impl Rig {
         .await
     }
 
-    /// Checks that the slices read meet the batch states below `cut`, and that both together give the answer of one
-    /// fold.
+    /// As [`oracle::check_meets`].
     pub(crate) async fn check(&self, view: &Arc<View>, cut: &Cut, realtime: &RealtimeView) {
-        meet(cut, realtime, self.stream.options.partitions).unwrap();
-        let (mut joined, mut whole) = (vec![], vec![]);
-        for (partition, head) in realtime.head.iter() {
-            joined.extend(self.fold(view, partition, OffsetRange::new(0, cut.get(partition))).await);
-            whole.extend(self.fold(view, partition, OffsetRange::new(0, head)).await);
-        }
-        joined.extend(realtime.slices.iter().flat_map(|slice| slice.state.iter().cloned()));
-        let (joined, whole) = (view.finish(&joined, None).unwrap(), view.finish(&whole, None).unwrap());
-        let differences = compare_answers(&view.leaf_schema(), &joined, &whole, view.leaf_exactness()).unwrap();
-        assert!(differences.is_empty(), "{} with cut {cut}, head {}: {differences:?}", view.name, realtime.head);
+        let feed = self.feed().await;
+        oracle::check_meets(view, &feed, cut, realtime).await;
     }
 
     /// Reads every view up to the log's end and checks it.
@@ -305,34 +238,10 @@ impl Rig {
         }
     }
 
-    async fn fold(&self, view: &Arc<View>, partition: i32, range: OffsetRange) -> Vec<RecordBatch> {
-        let feed = self.feed().await;
-        let mut folder = Folder::new(view).unwrap();
-        let mut at = range.start;
-        while at < range.end {
-            let decoded = feed.read(partition, at).await.unwrap().between(at, range.end);
-            folder.fold(&decoded.rows).await.unwrap();
-            at = decoded.range.end;
-        }
-        folder.take_state().unwrap()
-    }
-
     pub(crate) async fn end(mut self) {
         self.running.clear();
         self.shutdown.cancel();
         self.tracker.close();
         tokio::time::timeout(Duration::from_secs(10), self.tracker.wait()).await.unwrap();
-    }
-}
-
-/// Asks until there is an answer, for at most 30 seconds; then says what kept it.
-pub(crate) async fn eventually<T, E: std::fmt::Display>(what: &str, ask: impl AsyncFn() -> Result<T, E>) -> T {
-    let give_up = std::time::Instant::now() + Duration::from_secs(30);
-    loop {
-        match ask().await {
-            Ok(answer) => return answer,
-            Err(why) if std::time::Instant::now() > give_up => panic!("not in 30 s: {what}: {why}"),
-            Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
-        }
     }
 }

@@ -4,5 +4,4 @@ pub(crate) mod case;
 mod input;
 pub(crate) mod interfaces;
 mod law;
-mod oracle;
 mod pipelines;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dovetail_core::catalog::{Catalog, NewRun, RunKind, Trigger};
+use dovetail_core::catalog::NewRun;
+use dovetail_core::clock::Clock;
+use dovetail_testkit::fixtures::{catalog_in, new_run};
 use serde_json::Value;
 
 use crate::support::{Server, data, said};
@@ -76,16 +78,11 @@ async fn a_generation_that_is_not_kept_is_refused() {
 async fn a_run_that_died_with_its_process_is_logged() {
     let mut server = Server::new(&data().join("clicks/pipeline.sql"), NOT_LANDING);
     std::fs::create_dir_all(server.data()).unwrap();
-    let catalog = Catalog::open(&format!("sqlite:{}", server.data().join("catalog.db").display())).await.unwrap();
+    let catalog = catalog_in(&server.data(), Clock::System).await;
     let run = NewRun {
-        kind: RunKind::Full,
-        trigger: Trigger::Demand,
-        views: vec![],
-        cuts: BTreeMap::new(),
         owner: "another process".to_owned(),
         lease: Duration::from_secs(1_000_000),
-        basis: None,
-        moment: None,
+        ..new_run(BTreeMap::new())
     };
     catalog.start_run(&run).await.unwrap();
     catalog.close().await;

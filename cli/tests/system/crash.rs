@@ -14,11 +14,13 @@ use arrow::array::AsArray;
 use dovetail_api::Client;
 use dovetail_connectors::sources::file::{SourceOptions, source_id};
 use dovetail_connectors::sources::generate::{GenerateOptions, Kind, generate};
-use dovetail_core::catalog::{Catalog, Object, ObjectState};
+use dovetail_core::catalog::{Object, ObjectState};
+use dovetail_core::clock::Clock;
 use dovetail_core::ledger;
 use dovetail_core::name::StreamName;
 use dovetail_core::store::Store;
 use dovetail_ingestion::stream_info::stream_of;
+use dovetail_testkit::fixtures::catalog_in;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
@@ -282,8 +284,7 @@ impl Ordeal {
 
     /// Checks that every recorded object is there, and that objects left by a killed process are soon gone.
     async fn check_objects(&mut self) {
-        let catalog = format!("sqlite:{}", self.server.data().join("catalog.db").display());
-        let catalog = Catalog::open(&catalog).await.unwrap();
+        let catalog = catalog_in(&self.server.data(), Clock::System).await;
         let recorded = |object: &Object| matches!(object.state, ObjectState::Live | ObjectState::Deleted);
         let objects = eventually("what killed processes left to be deleted", async || {
             let objects = catalog.objects().await.unwrap();

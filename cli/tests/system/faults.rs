@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use dovetail_api::layers::LayerInfo;
 use dovetail_batch_layer::LandingState;
+use dovetail_testkit::store::{Fault, puts};
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, SqliteConnection};
 
 use crate::support::{
-    Fault, Local, Server, clicks, config, eventually, last_of, number, settings_for_haste, texts, try_number, verify,
+    Local, Server, clicks, config, eventually, last_of, number, settings_for_haste, texts, try_number, verify,
 };
 
 /// Two streams, so that one can be well while the other is not.
@@ -84,15 +85,15 @@ async fn a_full_store_stalls_the_landing_and_nothing_else() {
     let local = Local::start(PIPELINE, config()).await;
     local.click(0, 1_000).await;
     local.is_whole(1_000).await;
-    local.faulty.set(Fault::Full);
+    local.store.faults.set(Fault::FULL, puts(""));
     local.click(1_000, 2_000).await;
     let reason = local.stalled().await;
     assert!(reason.contains("no space left") && reason.contains("segments/clicks/"), "{reason}");
-    let met = local.faulty.met();
+    let met = local.store.faults.met();
     local.click(2_000, 3_000).await;
-    eventually("landing to try again", async || (local.faulty.met() > met).then_some(())).await;
+    eventually("landing to try again", async || (local.store.faults.met() > met).then_some(())).await;
     assert_eq!(number(&local.client, LANDED).await, 1_000);
-    local.faulty.set(Fault::None);
+    local.store.faults.heal();
     local.is_whole(3_000).await;
 }
 

@@ -2,11 +2,12 @@
 //! is read from the log or from the landing.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::{BinaryArray, StringArray, TimestampMillisecondArray};
 use dovetail_core::record::Records;
 use dovetail_ingestion::log::Log;
-use dovetail_ingestion::log::embedded::{EmbeddedLog, EmbeddedLogConfig};
+use dovetail_testkit::fixtures::log_in;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -24,10 +25,9 @@ const AFTER: &str = "
 ";
 
 /// The server's log, while it does not run.
-async fn log(data: &Path) -> EmbeddedLog {
+async fn log(data: &Path) -> Arc<dyn Log> {
     std::fs::create_dir_all(data).unwrap();
-    let settings = EmbeddedLogConfig { queue_bytes: 1 << 20, tail_bytes: 1 << 20 };
-    let log = EmbeddedLog::open(&data.join("log"), &settings).unwrap();
+    let log = log_in(data);
     log.create_topic("notes", 1).await.unwrap();
     log
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{Instant, interval};
 
-use crate::support::{Fault, Local, clicks, config, eventually, number, try_number, verify};
+use crate::support::{Local, clicks, config, eventually, number, try_number, verify};
 
 const PIPELINE: &str = "
     CREATE EXTERNAL TABLE clicks (ts TIMESTAMP, user_id BIGINT, page VARCHAR, ms BIGINT)
@@ -33,7 +33,7 @@ async fn a_stalled_store_does_not_delay_the_speed_layer() {
     let local = Local::start(PIPELINE, config).await;
     local.append("clicks", clicks(0, 10_000)).await;
     until(&local, "SELECT n FROM batch.total", 10_000).await;
-    local.faulty.set(Fault::Stalled);
+    local.stall_store();
     let (began, mut n, mut feed) = (Instant::now(), 10_000, interval(Duration::from_millis(100)));
     while began.elapsed() < STALL {
         feed.tick().await;
@@ -42,9 +42,9 @@ async fn a_stalled_store_does_not_delay_the_speed_layer() {
         until(&local, "SELECT n FROM total", n as i64).await;
         until(&local, "SELECT sum(n) FROM per_user", n as i64).await;
     }
-    assert!(local.faulty.met() > 0, "nothing met the stalled store");
+    assert!(local.store.faults.met() > 0, "nothing met the stalled store");
     assert_eq!(number(&local.client, "SELECT n FROM batch.total").await, 10_000);
-    local.faulty.set(Fault::None);
+    local.store.faults.heal();
     landed(&local, n as i64).await;
     until(&local, "SELECT n FROM batch.total", n as i64).await;
     verify(&local.client, &[]).await;

@@ -8,6 +8,7 @@ use dovetail_core::record::Records;
 use dovetail_ingestion::log::Log;
 use dovetail_ingestion::log::kafka::KafkaLog;
 use dovetail_server::config::Config;
+use dovetail_testkit::fixtures::catalog_url;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
@@ -140,7 +141,7 @@ async fn partitions_that_are_added_are_taken_up() {
 
 /// A catalog that has seen the topic when nothing was lost yet.
 async fn catalog(folder: &TempDir, topic: &Topic) -> String {
-    let url = format!("sqlite:{}", folder.path().join("catalog.db").display());
+    let url = catalog_url(folder.path());
     let catalog = Catalog::open(&url).await.unwrap();
     catalog.init_partition(&topic.name, 0, 0).await.unwrap();
     catalog.close().await;

@@ -5,7 +5,6 @@
 
 mod answers;
 mod commands;
-mod comparing;
 mod crash;
 mod edges;
 mod faults;

@@ -11,9 +11,6 @@ mod clients;
 mod deck;
 pub(crate) mod fleet;
 mod objects;
-#[expect(dead_code, reason = "a store that refuses access stays as it is")]
-#[path = "../../../core/tests/support/faults.rs"]
-mod s3;
 
 use std::io::Write;
 use std::path::Path;
@@ -21,6 +18,7 @@ use std::time::Duration;
 
 use dovetail_api::runs::RunProgress;
 use dovetail_connectors::sources::generate::{GenerateOptions, Kind, generate};
+use dovetail_testkit::s3;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
@@ -281,7 +279,7 @@ async fn a_run_is_cancelled_and_looked_at_by_way_of_any_process() {
     let first = number(&client, "SELECT max(generation) FROM sys.generations").await;
     assert!(first > 0, "{fill}");
     for (runs, asked) in [(("batch", 1), ("batch", 2)), (("batch", 2), ("serve", 1))] {
-        backends.s3.next(s3::Fault::Stalls, Some("PUT"), u64::MAX);
+        backends.s3.faults.set(s3::Fault::Stalls, |method| method == "PUT");
         let running = fleet.client(runs.0, runs.1);
         let run = tokio_util::task::TaskTracker::new()
             .spawn(async move { running.post::<Value>("/v1/recompute", &json!({"full": true})).await });
@@ -299,7 +297,7 @@ async fn a_run_is_cancelled_and_looked_at_by_way_of_any_process() {
         assert!(told.contains("was cancelled"), "{told}");
         let state = texts(&client, &format!("SELECT state FROM sys.batch_runs WHERE id = {}", seen.run_id)).await;
         assert_eq!(state, ["cancelled"]);
-        backends.s3.next(s3::Fault::Stalls, None, 0);
+        backends.s3.faults.heal();
         let cancel = dovetail().args(["recompute", "--cancel", "--server", &url]).output().await.unwrap();
         assert!(said(&cancel).contains("no run is in progress"), "{cancel:?}");
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use dovetail_ingestion::append::PARTITIONS_SETTLE_AFTER;
 use dovetail_ingestion::log::Log;
 use dovetail_ingestion::log::kafka::KafkaLog;
+use dovetail_testkit::fixtures::catalog_url;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -89,7 +90,7 @@ async fn another_embedded_log_on_the_same_catalog_is_refused() {
     let mut server = Server::started(&pipeline).await;
     let file = write_clicks(folder.path(), "a.ndjson", 0, 100);
     server.ingest("clicks", &file, 100).await;
-    let catalog = format!("[catalog]\nurl = \"sqlite:{}\"\n", server.data().join("catalog.db").display());
+    let catalog = format!("[catalog]\nurl = \"{}\"\n", catalog_url(&server.data()));
     let mut other = Server::new(&pipeline, &format!("{catalog}{}", settings_on_demand()));
     other.launch();
     let (code, said) = other.ended().await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Fault, Local, clicks, config, eventually, try_number, verify};
+use crate::support::{Local, clicks, config, eventually, try_number, verify};
 
 const PIPELINE: &str = "
     CREATE EXTERNAL TABLE clicks (ts TIMESTAMP, user_id BIGINT, page VARCHAR, ms BIGINT)
@@ -21,7 +21,7 @@ async fn a_verification_whose_client_is_gone_has_ended() {
     eventually("100 records", async || reached("SELECT n FROM total").await).await;
     // Verification reads from the landing, which stalls.
     local.engine.log.trim("clicks", 0, 100).await.unwrap();
-    local.faulty.set(Fault::Stalled);
+    local.stall_store();
     let progress = async || local.client.get::<Value>("/v1/verify").await.unwrap();
     let begun = async || (progress().await["view"] == "total").then_some(());
     let all = json!({});
@@ -35,7 +35,7 @@ async fn a_verification_whose_client_is_gone_has_ended() {
     });
     let given_up = given_up.await;
     assert_eq!((&given_up["number"], &given_up["records_done"]), (&json!(1), &json!(0)), "{given_up}");
-    local.faulty.set(Fault::None);
+    local.store.faults.heal();
     verify(&local.client, &[]).await;
     let done = progress().await;
     assert_eq!(done, json!({"number": 2, "view": null, "records_done": 100, "records": 100}));

@@ -4,9 +4,9 @@ use std::ops::Range;
 use std::path::Path;
 
 use dovetail_connectors::sources::generate::Kind;
+use dovetail_testkit::oracle::{Oracle, agree};
 
 use super::input::{Input, lines, pipeline};
-use super::oracle::{Oracle, agree};
 use crate::support::Server;
 
 /// A server, and what should be in it.
@@ -37,7 +37,10 @@ impl Cuts {
 
     async fn layer(&self, layer: &str, range: Range<usize>, when: &str) {
         let expected = self.oracle.answers(&self.lines[range]).await;
-        agree(&self.server, layer, &self.oracle, &expected, when).await;
+        for (view, expected) in self.oracle.views.iter().zip(expected) {
+            let served = self.server.batches(&format!("SELECT * FROM {layer}.{}", view.name)).await;
+            agree(view, &served, &[expected], &format!("{when}: {layer}"));
+        }
     }
 }
 

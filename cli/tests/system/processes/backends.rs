@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 
+use dovetail_testkit::s3::S3Proxy;
 use tokio::process::Command;
-
-use super::s3::Faults;
 
 /// The backends' addresses, with names in them that no other test uses.
 pub(crate) struct Backends {
@@ -14,7 +13,7 @@ pub(crate) struct Backends {
     pub(crate) catalog: String,
     pub(crate) store: String,
     /// The way to the S3 store.
-    pub(crate) s3: Arc<Faults>,
+    pub(crate) s3: Arc<S3Proxy>,
     pub(crate) topic: String,
 }
 
@@ -33,7 +32,7 @@ impl Backends {
         let store = format!("{}/{unique}", s3.trim_end_matches('/'));
         let endpoint = std::env::var("AWS_ENDPOINT_URL").unwrap();
         let server = endpoint.trim_start_matches("http://").trim_end_matches('/').parse().unwrap();
-        let s3 = Arc::new(Faults::to(server).await);
+        let s3 = Arc::new(S3Proxy::to(server).await);
         Some(Self { brokers, catalog, store, s3, topic: unique })
     }
 

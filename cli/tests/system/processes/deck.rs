@@ -1,10 +1,9 @@
 //! The faults of a fleet, dealt from a shuffled deck, so that a run as long as the deck, which is the default, meets
 //! every kind.
 
+use dovetail_testkit::s3;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-
-use super::s3;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Fault {

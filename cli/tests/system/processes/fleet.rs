@@ -288,11 +288,11 @@ impl<'b> Fleet<'b> {
         // The end of an earlier trouble would be the end of this one.
         self.trouble.shutdown().await;
         let s3 = Arc::clone(&self.backends.s3);
-        s3.next(fault, method, u64::MAX);
+        s3.faults.set(fault, move |of| method.is_none_or(|method| of == method));
         self.trouble.spawn(async move {
             sleep(lasting).await;
-            eprintln!("          the S3 store {does}: {} requests met it, and it is over", s3.met());
-            s3.next(fault, method, 0);
+            eprintln!("          the S3 store {does}: {} requests met it, and it is over", s3.faults.met());
+            s3.faults.heal();
         });
     }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use dovetail_core::view::View;
 use dovetail_server::process::plan::Plan;
+use dovetail_testkit::oracle::agree;
 use tempfile::TempDir;
 
-use crate::comparing::agree;
 use crate::support::{Server, data};
 
 pub(super) struct Streams {

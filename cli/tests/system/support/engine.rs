@@ -13,16 +13,15 @@ use dovetail_server::process::engine::{Engine, Surroundings};
 use dovetail_server::process::membership::Addresses;
 use dovetail_server::process::plan::Plan;
 use dovetail_server::process::roles::Roles;
+use dovetail_testkit::store::{FakeStore, Fault, Op};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
-use super::Faulty;
-
 /// A running engine.
 pub(crate) struct Local {
     pub(crate) engine: Arc<Engine>,
-    pub(crate) faulty: Arc<Faulty>,
+    pub(crate) store: Arc<FakeStore>,
     pub(crate) client: Client,
     pub(crate) url: String,
     pub(crate) folder: TempDir,
@@ -45,9 +44,9 @@ impl Local {
         let plan = Plan::load(&file).await.unwrap();
         let config = Config { data_dir: Some(folder.path().join("data")), ..config };
         let local = Store::local(&config.data_dir().join("store")).unwrap();
-        let faulty = Faulty::over(local.object_store());
-        let store = Store::new(Arc::<Faulty>::clone(&faulty));
-        let backends = Backends::open(&config).await.unwrap().with_store(store);
+        let store = FakeStore::over(local.object_store());
+        let fake = Store::new(Arc::<FakeStore>::clone(&store));
+        let backends = Backends::open(&config).await.unwrap().with_store(fake);
         let surroundings = Surroundings {
             backends,
             roles: Roles::All,
@@ -64,7 +63,12 @@ impl Local {
         engine.tracker().spawn(async move {
             axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await.unwrap();
         });
-        Self { engine, faulty, client: Client::new(&url).unwrap(), url, folder }
+        Self { engine, store, client: Client::new(&url).unwrap(), url, folder }
+    }
+
+    /// The store does not answer whoever puts or reads.
+    pub(crate) fn stall_store(&self) {
+        self.store.faults.set(Fault::HoldsBefore, |call| matches!(call.op, Op::Put | Op::Read | Op::Head));
     }
 
     pub(crate) async fn append(&self, stream: &str, records: Vec<u8>) {

@@ -3,9 +3,6 @@
 mod asking;
 mod engine;
 mod server;
-mod store;
-
-use std::time::Duration;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
@@ -13,29 +10,9 @@ use dovetail_api::Client;
 use serde_json::{Value, json};
 
 pub(crate) use asking::{data, holds, post, said};
+pub(crate) use dovetail_testkit::waiting::eventually;
 pub(crate) use engine::{Local, config};
 pub(crate) use server::{Server, dovetail, free_port, last_of, settings_for_haste, settings_on_demand};
-pub(crate) use store::{Fault, Faulty};
-
-/// Time limit of a value to appear.
-const WAIT_MAX: Duration = Duration::from_secs(120);
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
-
-/// Waits until `look` finds something, and returns it. `what` names it in the failure.
-pub(crate) async fn eventually<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-    let waiting = async {
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            tokio::time::sleep(POLL_INTERVAL).await;
-        }
-    };
-    match tokio::time::timeout(WAIT_MAX, waiting).await {
-        Ok(found) => found,
-        Err(_) => panic!("waited {WAIT_MAX:?} in vain for {what}"),
-    }
-}
 
 /// The rows of a query.
 pub(crate) async fn rows(client: &Client, sql: &str) -> Vec<RecordBatch> {
