@@ -10,7 +10,7 @@ const LENGTH: usize = 4;
 /// A body that does not end where a frame does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the body is cut off in the frame at byte {byte}: send whole frames, a length of four bytes and the record")]
-pub struct Cut {
+pub struct CutOffBody {
     /// Offset of the incomplete frame in the body.
     pub byte: usize,
 }
@@ -30,11 +30,11 @@ pub fn framed(record: &[u8]) -> usize {
 }
 
 /// The records of `body`.
-pub fn split(body: &[u8]) -> Result<Vec<&[u8]>, Cut> {
+pub fn split(body: &[u8]) -> Result<Vec<&[u8]>, CutOffBody> {
     let mut records = Vec::new();
     let mut rest = body;
     while !rest.is_empty() {
-        let cut = Cut { byte: body.len() - rest.len() };
+        let cut = CutOffBody { byte: body.len() - rest.len() };
         let (length, after) = rest.split_first_chunk::<LENGTH>().ok_or(cut)?;
         let length = u32::from_be_bytes(*length) as usize;
         let (record, after) = after.split_at_checked(length).ok_or(cut)?;
@@ -71,10 +71,10 @@ mod tests {
         let body = body(&[b"ab".to_vec(), vec![], b"\n".to_vec()]);
         assert_eq!(split(&body), Ok(vec![b"ab".as_slice(), b"", b"\n"]));
         for (len, byte) in [(1, 0), (5, 0), (7, 6), (11, 10), (14, 10)] {
-            assert_eq!(split(&body[..len]), Err(Cut { byte }), "{len}");
+            assert_eq!(split(&body[..len]), Err(CutOffBody { byte }), "{len}");
         }
         assert_eq!(split(&[]), Ok(vec![]));
-        assert_eq!(split(&[0xff, 0xff, 0xff, 0xff, 1]), Err(Cut { byte: 0 }));
+        assert_eq!(split(&[0xff, 0xff, 0xff, 0xff, 1]), Err(CutOffBody { byte: 0 }));
     }
 
     proptest! {

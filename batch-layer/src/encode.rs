@@ -20,13 +20,13 @@ const SEGMENT_ROW_GROUP: usize = 1 << 20;
 const STATE_ROW_GROUP: usize = state_file::ROWS;
 
 /// A Parquet file that is being written to memory.
-pub(crate) struct Encoder {
+pub(crate) struct ParquetEncoder {
     writer: ArrowWriter<Vec<u8>>,
     /// As it is in the file.
     schema: SchemaRef,
 }
 
-impl Encoder {
+impl ParquetEncoder {
     /// Rows of `schema` in memory; `about` is what the file says of itself.
     fn new(schema: &Schema, properties: WriterPropertiesBuilder, about: Vec<KeyValue>) -> Result<Self, ParquetError> {
         let schema = stored::schema(schema);
@@ -47,38 +47,38 @@ impl Encoder {
 }
 
 /// An encoder of a segment's rows.
-pub(crate) fn segment(schema: &Schema) -> Result<Encoder, ParquetError> {
-    Encoder::new(schema, segment_properties(), stored::about(schema))
+pub(crate) fn segment(schema: &Schema) -> Result<ParquetEncoder, ParquetError> {
+    ParquetEncoder::new(schema, segment_properties(), stored::about(schema))
 }
 
 /// An encoder of dead letters.
-pub(crate) fn dead_letters() -> Result<Encoder, ParquetError> {
+pub(crate) fn dead_letters() -> Result<ParquetEncoder, ParquetError> {
     let value = ColumnPath::from("value");
     let properties = base(SEGMENT_ROW_GROUP)
         .set_column_dictionary_enabled(value.clone(), false)
         .set_column_statistics_enabled(value, EnabledStatistics::None);
     let schema = dead_letter_schema();
-    Encoder::new(&schema, properties, stored::about(&schema))
+    ParquetEncoder::new(&schema, properties, stored::about(&schema))
 }
 
 /// An encoder of a view's states; readers filter by the first `groups` columns.
-pub(crate) fn states(schema: &Schema, groups: usize, about: Vec<KeyValue>) -> Result<Encoder, ParquetError> {
+pub(crate) fn states(schema: &Schema, groups: usize, about: Vec<KeyValue>) -> Result<ParquetEncoder, ParquetError> {
     let mut properties = base(STATE_ROW_GROUP).set_statistics_enabled(EnabledStatistics::None);
     for field in schema.fields().iter().take(groups) {
         let path = ColumnPath::from(field.name().as_str());
         properties = properties.set_column_statistics_enabled(path, EnabledStatistics::Chunk);
     }
-    Encoder::new(schema, properties, about)
+    ParquetEncoder::new(schema, properties, about)
 }
 
 /// An encoder of the records that a view leaves out.
-pub(crate) fn errors() -> Result<Encoder, ParquetError> {
+pub(crate) fn errors() -> Result<ParquetEncoder, ParquetError> {
     let schema = view_error_file::schema();
-    Encoder::new(&schema, base(STATE_ROW_GROUP), stored::about(&schema))
+    ParquetEncoder::new(&schema, base(STATE_ROW_GROUP), stored::about(&schema))
 }
 
 /// The file's bytes.
-pub(crate) fn finish(encoder: Encoder) -> Result<Bytes, ParquetError> {
+pub(crate) fn finish(encoder: ParquetEncoder) -> Result<Bytes, ParquetError> {
     Ok(Bytes::from(encoder.writer.into_inner()?))
 }
 

@@ -8,23 +8,23 @@ use dovetail_core::store::Store;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::landing::{LandingStatus, SegmentEnd};
-use crate::recompute::{Outcome, Progress, Request, RunError};
+use crate::recompute::{FoldProgress, RunError, RunOutcome, RunRequest};
 use crate::runner::{Demand, InProgress};
 use crate::upkeep::{self, RollbackError};
 
 /// A running batch layer. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct BatchHandle {
-    pub(crate) inner: Arc<Inner>,
+    pub(crate) inner: Arc<HandleState>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Inner {
+pub(crate) struct HandleState {
     pub(crate) catalog: Catalog,
     pub(crate) store: Store,
     pub(crate) demands: mpsc::Sender<Demand>,
     pub(crate) in_progress: InProgress,
-    pub(crate) progress: watch::Receiver<Progress>,
+    pub(crate) progress: watch::Receiver<FoldProgress>,
     pub(crate) landing: watch::Receiver<LandingStatus>,
     pub(crate) ends: broadcast::Sender<SegmentEnd>,
 }
@@ -32,9 +32,9 @@ pub(crate) struct Inner {
 impl BatchHandle {
     /// Runs in this process, whether it leads or not, after earlier requests and a run in progress in another process;
     /// `None` means all views. Dropping the future does not cancel a run that has begun: see [`BatchHandle::cancel`].
-    pub async fn recompute(&self, kind: RunKind, views: Option<Vec<ViewName>>) -> Result<Outcome, RunError> {
+    pub async fn recompute(&self, kind: RunKind, views: Option<Vec<ViewName>>) -> Result<RunOutcome, RunError> {
         let (reply, done) = oneshot::channel();
-        let request = Request { kind, views, trigger: Trigger::Demand };
+        let request = RunRequest { kind, views, trigger: Trigger::Demand };
         let sent = self.inner.demands.send(Demand { request, reply }).await;
         sent.map_err(|_| RunError::Closed)?;
         done.await.map_err(|_| RunError::Closed)?
@@ -55,7 +55,7 @@ impl BatchHandle {
     }
 
     /// Progress of the run in progress in this process, or of the last one.
-    pub fn progress(&self) -> watch::Receiver<Progress> {
+    pub fn progress(&self) -> watch::Receiver<FoldProgress> {
         self.inner.progress.clone()
     }
 

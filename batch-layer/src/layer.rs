@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use dovetail_core::assignment::Owned;
+use dovetail_core::assignment::Assignment;
 use dovetail_core::background;
 use dovetail_core::catalog::Catalog;
 use dovetail_core::clock::Clock;
@@ -11,7 +11,7 @@ use dovetail_core::name::StreamName;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::store::Store;
 use dovetail_core::view::View;
-use dovetail_ingestion::decoded_log::Feed;
+use dovetail_ingestion::decoded_log::DecodedLog;
 use dovetail_ingestion::log::Log;
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -19,13 +19,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{BatchConfig, LandingConfig, RunConfig};
-use crate::handle::{BatchHandle, Inner};
-use crate::landing::{Board, Landing, LandingStatus, SegmentEnd};
+use crate::handle::{BatchHandle, HandleState};
+use crate::landing::{Board, LandingParts, LandingStatus, SegmentEnd};
 use crate::leader::Leader;
-use crate::recompute::{Recompute, Reporter};
+use crate::recompute::{RecomputeParts, Reporter};
 use crate::runner::{Demand, InProgress, Runner};
 use crate::upkeep::Upkeep;
-use crate::writer_id::Writer;
+use crate::writer_id::WriterId;
 
 /// Number of requests that may wait.
 const DEMANDS_WAITING_MAX: usize = 16;
@@ -40,7 +40,7 @@ pub struct BatchParts {
     /// The views that are folded.
     pub views: Vec<Arc<View>>,
     /// The decoded logs of the streams to land.
-    pub feeds: HashMap<StreamName, Arc<Feed>>,
+    pub feeds: HashMap<StreamName, Arc<DecodedLog>>,
     /// The catalog of landing, runs and generations.
     pub catalog: Catalog,
     /// The store of segments, states and manifests.
@@ -48,7 +48,7 @@ pub struct BatchParts {
     /// The clock for the age of segments and for messages.
     pub clock: Clock,
     /// The assigned partitions, when other processes land the others; `None` lands all.
-    pub owned: Option<watch::Receiver<Owned>>,
+    pub owned: Option<watch::Receiver<Assignment>>,
     /// The log to trim once generations cover it; `None` where it has its own retention, as Kafka does.
     pub trim: Option<Arc<dyn Log>>,
     /// Runtime on which runs fold: one of their own keeps them from delaying queries.
@@ -64,7 +64,7 @@ pub struct BatchLayer;
 impl BatchLayer {
     /// Starts segment writers, runs and upkeep on `tracker`; all of it ends after `shutdown`.
     pub fn start(parts: BatchParts, tracker: &TaskTracker, shutdown: CancellationToken) -> BatchHandle {
-        let writer = Arc::new(Writer::default());
+        let writer = Arc::new(WriterId::default());
         let (ends, _) = broadcast::channel(ENDS);
         let (demands, waiting) = mpsc::channel(DEMANDS_WAITING_MAX);
         let landing = match &parts.config.landing {
@@ -77,7 +77,7 @@ impl BatchLayer {
             None => Reporter::new().subscribe(),
         };
         let BatchParts { catalog, store, .. } = parts;
-        let inner = Inner { catalog, store, demands, in_progress, progress, landing, ends };
+        let inner = HandleState { catalog, store, demands, in_progress, progress, landing, ends };
         BatchHandle { inner: Arc::new(inner) }
     }
 }
@@ -85,12 +85,12 @@ impl BatchLayer {
 fn start_landing(
     parts: &BatchParts,
     config: &LandingConfig,
-    writer: &Arc<Writer>,
+    writer: &Arc<WriterId>,
     ends: &broadcast::Sender<SegmentEnd>,
     tracker: &TaskTracker,
     shutdown: &CancellationToken,
 ) -> watch::Receiver<LandingStatus> {
-    let landing = Arc::new(Landing {
+    let landing = Arc::new(LandingParts {
         catalog: parts.catalog.clone(),
         store: parts.store.clone(),
         clock: parts.clock.clone(),
@@ -112,10 +112,10 @@ fn start_landing(
 
 /// Lands partitions from number `landed` on, as they are added to the topic.
 async fn land_added(
-    landing: Arc<Landing>,
-    feed: Arc<Feed>,
+    landing: Arc<LandingParts>,
+    feed: Arc<DecodedLog>,
     mut landed: u32,
-    owned: Option<watch::Receiver<Owned>>,
+    owned: Option<watch::Receiver<Assignment>>,
     tracker: TaskTracker,
 ) {
     let mut count = feed.count();
@@ -134,16 +134,16 @@ async fn land_added(
 fn start_runs(
     parts: &BatchParts,
     config: &RunConfig,
-    writer: &Arc<Writer>,
+    writer: &Arc<WriterId>,
     demands: mpsc::Receiver<Demand>,
     in_progress: &InProgress,
     tracker: &TaskTracker,
     shutdown: CancellationToken,
-) -> watch::Receiver<crate::recompute::Progress> {
+) -> watch::Receiver<crate::recompute::FoldProgress> {
     let BatchParts { streams, views, catalog, store, clock, .. } = parts;
     let reporter = Reporter::new();
     let progress = reporter.subscribe();
-    let recompute = Recompute {
+    let recompute = RecomputeParts {
         streams: streams.iter().map(|stream| (stream.name.clone(), Arc::clone(stream))).collect(),
         views: views.clone(),
         catalog: catalog.clone(),

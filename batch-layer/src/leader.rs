@@ -26,7 +26,7 @@ pub async fn leader(catalog: &Catalog) -> Result<Option<String>, CatalogError> {
 
 /// A term: this process leads until its end, unless the lease is renewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Term {
+struct LeaderTerm {
     epoch: i64,
     /// End of the term by this machine's monotonic clock that goes on while a process is stopped. Counted from before
     /// the request to the catalog, so it is no later than the lease's end. A process that wakes up after it does not
@@ -36,7 +36,7 @@ struct Term {
 
 /// Whether this process leads.
 #[derive(Debug, Clone)]
-pub(crate) struct Leader(watch::Receiver<Option<Term>>);
+pub(crate) struct Leader(watch::Receiver<Option<LeaderTerm>>);
 
 impl Leader {
     /// Tries to lead as `holder` until `shutdown`; then ends the lease, so that another process can lead at once.
@@ -80,7 +80,9 @@ impl Leader {
         let mut terms = self.0.clone();
         loop {
             let term = *terms.borrow_and_update();
-            let Some(Term { until, .. }) = term.filter(|term| term.until > clock::now_monotonic()) else { return };
+            let Some(LeaderTerm { until, .. }) = term.filter(|term| term.until > clock::now_monotonic()) else {
+                return;
+            };
             tokio::select! {
                 () = clock::sleep_until(until) => {}
                 _ = terms.changed() => {}
@@ -89,12 +91,12 @@ impl Leader {
     }
 }
 
-async fn keep(catalog: &Catalog, holder: &str, lease: Duration, terms: &watch::Sender<Option<Term>>) {
+async fn keep(catalog: &Catalog, holder: &str, lease: Duration, terms: &watch::Sender<Option<LeaderTerm>>) {
     loop {
         let asked = clock::now_monotonic();
         match catalog.hold_lease(LEASE, holder, lease).await {
             Ok(held) if held.holder == holder => {
-                let term = Term { epoch: held.epoch, until: asked + lease };
+                let term = LeaderTerm { epoch: held.epoch, until: asked + lease };
                 let before = terms.send_replace(Some(term));
                 if before.map(|before| before.epoch) != Some(term.epoch) {
                     info!(holder, epoch = term.epoch, "leads the batch layer");

@@ -32,6 +32,6 @@ pub use handle::BatchHandle;
 pub use landing::{LandingState, LandingStatus, PartitionLanding, SegmentEnd};
 pub use layer::{BatchLayer, BatchParts};
 pub use leader::leader;
-pub use recompute::{Outcome, Phase, Progress, RunError};
+pub use recompute::{FoldProgress, Phase, RunError, RunOutcome};
 pub use schedule::{Schedule, ScheduleError};
 pub use upkeep::RollbackError;

@@ -14,14 +14,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::leader::Leader;
-use crate::recompute::{Outcome, Recompute, Request, RunError, unfilled};
+use crate::recompute::{RecomputeParts, RunError, RunOutcome, RunRequest, unfilled};
 use crate::schedule::Schedule;
 
 /// A request for a run whose caller waits.
 #[derive(Debug)]
 pub(crate) struct Demand {
-    pub(crate) request: Request,
-    pub(crate) reply: oneshot::Sender<Result<Outcome, RunError>>,
+    pub(crate) request: RunRequest,
+    pub(crate) reply: oneshot::Sender<Result<RunOutcome, RunError>>,
 }
 
 /// The run in progress, so that it can be cancelled.
@@ -56,7 +56,7 @@ const RUN_RETRY_FIRST: Duration = Duration::from_millis(200);
 const RUN_RETRY_MAX: Duration = Duration::from_secs(5);
 
 pub(crate) struct Runner {
-    pub(crate) recompute: Arc<Recompute>,
+    pub(crate) recompute: Arc<RecomputeParts>,
     pub(crate) demands: mpsc::Receiver<Demand>,
     pub(crate) in_progress: InProgress,
     pub(crate) leader: Leader,
@@ -162,7 +162,7 @@ impl Runner {
         }
         let wishes = self.recompute.catalog.wishes().await?;
         if let Some(wish) = wishes.first() {
-            let request = Request { kind: RunKind::Incremental, views: None, trigger: wish.trigger };
+            let request = RunRequest { kind: RunKind::Incremental, views: None, trigger: wish.trigger };
             let done = self.run_one(&request, None).await;
             let did = did(&request, &done);
             if !matches!(did, Did::Waits) {
@@ -193,7 +193,7 @@ impl Runner {
             return Ok((Did::Nothing, Duration::from_millis(next.max(1).unsigned_abs())));
         };
         let moment = Moment { kind, after_ms: last_ms, at_ms };
-        let request = Request { kind, views: None, trigger: Trigger::Schedule };
+        let request = RunRequest { kind, views: None, trigger: Trigger::Schedule };
         let done = self.run_one(&request, Some(moment)).await;
         let did = did(&request, &done);
         // A run that started has recorded the moment.
@@ -214,7 +214,7 @@ impl Runner {
         if missing.is_empty() {
             return Did::Nothing;
         }
-        let request = Request { kind: RunKind::Incremental, views: Some(missing), trigger: Trigger::Start };
+        let request = RunRequest { kind: RunKind::Incremental, views: Some(missing), trigger: Trigger::Start };
         did(&request, &self.run_one(&request, None).await)
     }
 
@@ -247,7 +247,7 @@ impl Runner {
         }
     }
 
-    async fn run_one(&self, request: &Request, moment: Option<Moment>) -> Result<Outcome, RunError> {
+    async fn run_one(&self, request: &RunRequest, moment: Option<Moment>) -> Result<RunOutcome, RunError> {
         // Checked before anything is read for a run that cannot start.
         if let Some(run) = self.recompute.catalog.running().await? {
             return Err(CatalogError::RunInProgress { id: run.id, owner: run.owner }.into());
@@ -268,7 +268,7 @@ impl Leading {
 }
 
 /// The result of a run that nobody waits for.
-fn did(request: &Request, done: &Result<Outcome, RunError>) -> Did {
+fn did(request: &RunRequest, done: &Result<RunOutcome, RunError>) -> Did {
     let (kind, trigger) = (request.kind, request.trigger);
     match done {
         Ok(_) | Err(RunError::Cancelled { .. }) => Did::Run,

@@ -7,13 +7,13 @@ use dovetail_core::store::path::Unique;
 use tokio::sync::OnceCell;
 
 #[derive(Debug, Default)]
-pub(crate) struct Writer {
+pub(crate) struct WriterId {
     /// The writer's number, taken from the catalog when the first object is written.
     number: OnceCell<i64>,
     sequence: AtomicU64,
 }
 
-impl Writer {
+impl WriterId {
     /// The part of the next object's path that makes it this writer's own.
     pub(crate) async fn unique(&self, catalog: &Catalog) -> Result<Unique, CatalogError> {
         let writer = *self.number.get_or_try_init(|| catalog.next_writer_number()).await?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow, bail};
 use dovetail_core::catalog::MemberLayer;
 use dovetail_core::pipeline::Pipeline;
-use dovetail_ingestion::decoded_log::Feed;
+use dovetail_ingestion::decoded_log::DecodedLog;
 use dovetail_ingestion::log::Log;
 use dovetail_ingestion::log::kafka::KafkaLog;
 use dovetail_server::process::backends::Backends;
@@ -158,7 +158,7 @@ async fn read_all(log: &Arc<dyn Log>, topic: &str) -> Result<f64> {
 async fn decode_all(bench: &Bench, log: &Arc<dyn Log>, pipeline: &Path) -> Result<f64> {
     let pipeline = Pipeline::load(pipeline).map_err(|e| anyhow!("{e}"))?;
     let stream = pipeline.streams.into_iter().next().ok_or_else(|| anyhow!("no stream"))?;
-    let feed = Feed::open(Arc::clone(log), Arc::new(stream), bench.config.feed()).await?;
+    let feed = DecodedLog::open(Arc::clone(log), Arc::new(stream), bench.config.feed()).await?;
     let began = Instant::now();
     let reads = (0..PARTITIONS).map(|partition| {
         let feed = &feed;

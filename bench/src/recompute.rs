@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use dovetail_batch_layer::Outcome;
+use dovetail_batch_layer::RunOutcome;
 use dovetail_core::catalog::RunKind;
 use dovetail_server::process::engine::Engine;
 
@@ -71,8 +71,8 @@ async fn plain(bench: &Bench, engine: &Engine) -> Result<f64> {
 async fn run(engine: &Engine, kind: RunKind) -> Result<f64> {
     let began = Instant::now();
     match engine.batch()?.recompute(kind, None).await? {
-        Outcome::Published(_) => Ok(began.elapsed().as_secs_f64()),
-        Outcome::NothingNew => bail!("the run found nothing new"),
+        RunOutcome::Published(_) => Ok(began.elapsed().as_secs_f64()),
+        RunOutcome::NothingNew => bail!("the run found nothing new"),
     }
 }
 

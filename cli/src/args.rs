@@ -49,14 +49,14 @@ pub enum Command {
         #[command(flatten)]
         server: Server,
         #[command(flatten)]
-        format: Format,
+        format: FormatArgs,
     },
     /// What is landed, folded and published, and how far each partition is behind.
     Status {
         #[command(flatten)]
         server: Server,
         #[command(flatten)]
-        format: Format,
+        format: FormatArgs,
     },
     /// Fold the whole log again from scratch and compare with what is served, row by row. With `--from`: compare a
     /// file with what of it is in the log. Exit code 2 on a difference.
@@ -75,14 +75,14 @@ pub enum Command {
         #[command(flatten)]
         server: Server,
         #[command(flatten)]
-        format: Format,
+        format: FormatArgs,
     },
     /// List the published generations.
     Generations {
         #[command(flatten)]
         server: Server,
         #[command(flatten)]
-        format: Format,
+        format: FormatArgs,
     },
     /// Serve an earlier generation again. What came since is folded from the log.
     Rollback {
@@ -103,7 +103,7 @@ pub struct Server {
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, ClapArgs)]
-pub struct Format {
+pub struct FormatArgs {
     /// How to print the result.
     #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
     pub format: OutputFormat,
@@ -118,7 +118,7 @@ pub enum OutputFormat {
 
 /// Where things run.
 #[derive(Debug, Clone, Default, ClapArgs)]
-pub struct Place {
+pub struct RunArgs {
     /// Settings; without it, `dovetail.toml` in the working directory if there is one.
     #[arg(long, env = "DOVETAIL_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -136,7 +136,7 @@ pub struct Place {
     pub flight: Option<String>,
 }
 
-impl Place {
+impl RunArgs {
     /// What the flags say of the settings.
     pub fn flags(&self) -> Flags {
         let Self { config, data_dir, http, postgres, flight } = self.clone();
@@ -161,7 +161,7 @@ pub struct Up {
     #[arg(env = "DOVETAIL_PIPELINE")]
     pub pipeline: PathBuf,
     #[command(flatten)]
-    pub place: Place,
+    pub place: RunArgs,
 }
 
 #[derive(Debug, Clone, ClapArgs)]
@@ -205,7 +205,7 @@ pub struct Ingest {
     #[arg(long, env = "DOVETAIL_PIPELINE", value_name = "FILE", conflicts_with_all = ["stream", "from"])]
     pub pipeline: Option<PathBuf>,
     #[command(flatten)]
-    pub place: Place,
+    pub place: RunArgs,
     /// Records a second.
     #[arg(long, conflicts_with = "as_recorded")]
     pub rate: Option<f64>,
@@ -239,7 +239,7 @@ pub enum InputFormat {
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Generate {
     #[arg(value_enum)]
-    pub kind: Kind,
+    pub kind: GeneratedKind,
     /// How many records.
     #[arg(long)]
     pub events: u64,
@@ -257,7 +257,7 @@ pub struct Generate {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
+pub enum GeneratedKind {
     Nyc311,
     Clicks,
     Weather,

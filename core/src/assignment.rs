@@ -7,22 +7,22 @@ use tokio::sync::watch;
 use crate::name::StreamName;
 
 /// Assigned partitions by stream; a stream that is absent has none.
-pub type Owned = BTreeMap<StreamName, BTreeSet<i32>>;
+pub type Assignment = BTreeMap<StreamName, BTreeSet<i32>>;
 
 /// Tells whether one partition of one stream is assigned to this process.
 #[derive(Debug, Clone)]
-pub struct OwnedHere {
+pub struct LocalAssignment {
     stream: StreamName,
     partition: i32,
     /// The assignment; `None` means that all partitions are assigned to this process.
-    owned: Option<watch::Receiver<Owned>>,
+    owned: Option<watch::Receiver<Assignment>>,
     /// The assignment when it was last read.
     here: bool,
 }
 
-impl OwnedHere {
+impl LocalAssignment {
     /// Reads `owned` for one partition; without `owned` the partition is always assigned to this process.
-    pub fn new(stream: &StreamName, partition: i32, owned: Option<&watch::Receiver<Owned>>) -> Self {
+    pub fn new(stream: &StreamName, partition: i32, owned: Option<&watch::Receiver<Assignment>>) -> Self {
         Self { stream: stream.clone(), partition, owned: owned.cloned(), here: true }
     }
 
@@ -44,7 +44,7 @@ impl OwnedHere {
 
     /// The current assignment, without remembering it.
     pub fn now(&self) -> bool {
-        let has = |owned: &Owned| owned.get(&self.stream).is_some_and(|all| all.contains(&self.partition));
+        let has = |owned: &Assignment| owned.get(&self.stream).is_some_and(|all| all.contains(&self.partition));
         self.owned.as_ref().is_none_or(|owned| has(&owned.borrow()))
     }
 

@@ -108,7 +108,7 @@ pub enum ManifestError {
 
 /// The manifest with its format in front.
 #[derive(Serialize)]
-struct Written<'m> {
+struct ManifestDocument<'m> {
     format: u32,
     #[serde(flatten)]
     manifest: &'m Manifest,
@@ -117,7 +117,7 @@ struct Written<'m> {
 impl Manifest {
     /// The text that is stored.
     pub fn to_json(&self) -> Result<String, ManifestError> {
-        let written = Written { format: FORMAT, manifest: self };
+        let written = ManifestDocument { format: FORMAT, manifest: self };
         Ok(serde_json::to_string_pretty(&written)?)
     }
 

@@ -127,7 +127,7 @@ impl fmt::Display for Partitions<'_> {
 
 /// The reason why a partition is not folded at the moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeldUp {
+pub struct Stall {
     /// Whether folding continues by itself once the cause is over.
     pub by_itself: bool,
     /// Whether the cause is a lack of memory at the reader.
@@ -137,7 +137,7 @@ pub struct HeldUp {
     pub why: String,
 }
 
-impl HeldUp {
+impl Stall {
     /// A cause that ends by itself.
     pub fn stalled(why: impl Into<String>) -> Self {
         Self { by_itself: true, no_room: false, why: why.into() }
@@ -174,7 +174,7 @@ pub trait Realtime: Send + Sync + fmt::Debug {
     fn head(&self, view: &ViewName) -> Result<Offsets, RealtimeError>;
 
     /// The partitions in which `view` is stalled, and why. They can still be read up to their head.
-    fn held_up(&self, _view: &ViewName) -> Vec<(i32, HeldUp)> {
+    fn held_up(&self, _view: &ViewName) -> Vec<(i32, Stall)> {
         vec![]
     }
 }

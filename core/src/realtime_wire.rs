@@ -1,7 +1,7 @@
 //! The protocol between a speed layer and a reader in another process, over Arrow Flight.
 //!
-//! The reader sends an [`Ask`] as the ticket of a `DoGet`. The answer never ends by itself: the schema of the view's
-//! states, then batches of it, each with a [`Message`] as its `app_metadata`:
+//! The reader sends an [`RealtimeRequest`] as the ticket of a `DoGet`. The answer never ends by itself: the schema of the view's
+//! states, then batches of it, each with a [`WireMessage`] as its `app_metadata`:
 //!
 //! ```text
 //! part  base [5, 9)                 partition 0 from its start, slice by slice, ..
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::ViewName;
 use crate::offsets::{Cut, OffsetRange};
-use crate::realtime::{HeldUp, RealtimeError};
+use crate::realtime::{RealtimeError, Stall};
 use crate::view::RowErrors;
 
 /// Greatest number of starts in a request.
@@ -27,7 +27,7 @@ pub const MOST_FLOORS: usize = 1024;
 
 /// A reader's request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ask {
+pub struct RealtimeRequest {
     /// The view.
     pub view: ViewName,
     /// Fingerprint of the view's definition at the reader: states of another definition are refused.
@@ -39,16 +39,16 @@ pub struct Ask {
 /// The metadata of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
-pub enum Message {
+pub enum WireMessage {
     /// The batch is a part of a slice.
-    Part(Part),
+    Part(SlicePart),
     /// The batch is empty and reports the speed layer's state.
     Status(Status),
 }
 
 /// A part of a slice's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
+pub struct SlicePart {
     /// The partition's number.
     pub partition: i32,
     /// The offsets of the whole slice.
@@ -72,12 +72,12 @@ pub struct Part {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// The partitions owned, in any order.
-    pub partitions: Vec<PartitionStatus>,
+    pub partitions: Vec<ViewPartitionStatus>,
 }
 
 /// Progress in one partition of one view.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PartitionStatus {
+pub struct ViewPartitionStatus {
     /// The partition's number.
     pub partition: i32,
     /// The offset up to which it has folded; `None` while the view is unfilled.
@@ -88,7 +88,7 @@ pub struct PartitionStatus {
     /// The starts from which it cannot be read at the moment, and why.
     pub unread: Vec<(i64, RealtimeError)>,
     /// The reason why it is not folded, if it is stalled.
-    pub held_up: Option<HeldUp>,
+    pub held_up: Option<Stall>,
 }
 
 #[cfg(test)]
@@ -100,15 +100,15 @@ mod tests {
         let view = ViewName::parse("clicks").unwrap();
         let error = RealtimeError::CatchingUp { view: view.clone(), partition: 1, head: 3, behind: 4 };
         let unread = vec![(7, error), (9, RealtimeError::Unfilled(view.clone()))];
-        let status = PartitionStatus {
+        let status = ViewPartitionStatus {
             partition: 1,
             head: Some(3),
             floor: Some(2),
             unread,
-            held_up: Some(HeldUp::stalled("no log")),
+            held_up: Some(Stall::stalled("no log")),
         };
         let range = OffsetRange::new(5, 9);
-        let part = Part {
+        let part = SlicePart {
             partition: 0,
             range,
             base: true,
@@ -117,12 +117,12 @@ mod tests {
             errors: RowErrors::default(),
             pinned: vec![7],
         };
-        for message in [Message::Part(part), Message::Status(Status { partitions: vec![status] })] {
+        for message in [WireMessage::Part(part), WireMessage::Status(Status { partitions: vec![status] })] {
             let json = serde_json::to_vec(&message).unwrap();
-            assert_eq!(serde_json::from_slice::<Message>(&json).unwrap(), message);
+            assert_eq!(serde_json::from_slice::<WireMessage>(&json).unwrap(), message);
         }
         let floors = vec![Cut([(0, 5)].into_iter().collect())];
-        let ask = Ask { view, fingerprint: "abc".to_owned(), floors };
-        assert_eq!(serde_json::from_slice::<Ask>(&serde_json::to_vec(&ask).unwrap()).unwrap(), ask);
+        let ask = RealtimeRequest { view, fingerprint: "abc".to_owned(), floors };
+        assert_eq!(serde_json::from_slice::<RealtimeRequest>(&serde_json::to_vec(&ask).unwrap()).unwrap(), ask);
     }
 }

@@ -15,11 +15,11 @@ use crate::view::View;
 /// Contiguous slices from a start upwards.
 #[derive(Debug, Default)]
 pub struct Slices {
-    slices: Vec<Sized>,
+    slices: Vec<SizedSlice>,
 }
 
 #[derive(Debug)]
-struct Sized {
+struct SizedSlice {
     slice: Slice,
     bytes: usize,
 }
@@ -33,7 +33,7 @@ impl Slices {
         if let Some(last) = self.slices.last() {
             assert_eq!(last.slice.range.end, slice.range.start, "slices are contiguous");
         }
-        self.slices.push(Sized::new(slice));
+        self.slices.push(SizedSlice::new(slice));
     }
 
     /// The slices at or above `floor`, which must be a boundary.
@@ -51,7 +51,7 @@ impl Slices {
     pub fn split(&mut self, whole: OffsetRange, at: i64, below: Slice, above: Slice) {
         let parts = below.range == OffsetRange::new(whole.start, at) && above.range == OffsetRange::new(at, whole.end);
         let Some(i) = self.slices.iter().position(|s| s.slice.range == whole && parts) else { return };
-        self.slices.splice(i..=i, [Sized::new(below), Sized::new(above)]);
+        self.slices.splice(i..=i, [SizedSlice::new(below), SizedSlice::new(above)]);
     }
 
     /// Drops the slices that end at or below `floor`.
@@ -87,13 +87,13 @@ impl Slices {
     pub fn compact(&mut self, view: &View, pinned: &BTreeSet<i64>) -> Result<()> {
         while let Some(left) = next_merge(&self.slices, pinned) {
             let merged = merge(view, &self.slices[left].slice, &self.slices[left + 1].slice)?;
-            self.slices.splice(left..=left + 1, [Sized::new(merged)]);
+            self.slices.splice(left..=left + 1, [SizedSlice::new(merged)]);
         }
         Ok(())
     }
 }
 
-impl Sized {
+impl SizedSlice {
     fn new(slice: Slice) -> Self {
         let state: usize = slice.state.iter().map(RecordBatch::get_array_memory_size).sum();
         let bytes = state + slice.errors.bytes();
@@ -113,7 +113,7 @@ fn merge(view: &View, left: &Slice, right: &Slice) -> Result<Slice> {
 }
 
 /// Index of the left one of the last pair of neighbours worth merging.
-fn next_merge(slices: &[Sized], pinned: &BTreeSet<i64>) -> Option<usize> {
+fn next_merge(slices: &[SizedSlice], pinned: &BTreeSet<i64>) -> Option<usize> {
     (1..slices.len()).rev().map(|right| right - 1).find(|&left| {
         let (left, right) = (&slices[left], &slices[left + 1]);
         left.bytes <= right.bytes.saturating_mul(2)
@@ -128,7 +128,8 @@ mod tests {
     /// The offset at which two of the slices, each of one offset, are merged next.
     fn merge_at(sizes: &[usize], pinned: &[i64]) -> Option<usize> {
         let slice = |i| Slice::empty(0, OffsetRange::new(i, i + 1));
-        let slices: Vec<Sized> = sizes.iter().zip(0..).map(|(&bytes, i)| Sized { slice: slice(i), bytes }).collect();
+        let slices: Vec<SizedSlice> =
+            sizes.iter().zip(0..).map(|(&bytes, i)| SizedSlice { slice: slice(i), bytes }).collect();
         next_merge(&slices, &pinned.iter().copied().collect())
     }
 
@@ -144,7 +145,7 @@ mod tests {
     fn nothing_is_merged_across_a_pinned_offset() {
         assert_eq!(merge_at(&[1, 1], &[1]), None);
         assert_eq!(merge_at(&[1, 1, 1], &[2]), Some(0));
-        let wide = |start, end| Sized { slice: Slice::empty(0, OffsetRange::new(start, end)), bytes: 1 };
+        let wide = |start, end| SizedSlice { slice: Slice::empty(0, OffsetRange::new(start, end)), bytes: 1 };
         // The cut will have to be made inside the first slice: it must not grow.
         assert_eq!(next_merge(&[wide(0, 10), wide(10, 20)], &[5].into()), None);
         assert_eq!(next_merge(&[wide(0, 10), wide(10, 20)], &[0, 20].into()), Some(0));

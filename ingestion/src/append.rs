@@ -11,8 +11,8 @@ use futures::future::try_join_all;
 
 use self::count::Count;
 use self::key::KeyColumn;
-use self::sources::Sources;
-use crate::log::{Appended, Batch, Log, LogError, Prefix, SourceMark, Spread, TakenUp};
+use self::sources::BusySources;
+use crate::log::{AppendBatch, AppendOutcome, Log, LogError, Prefix, SourceMark, Spread, TakenUp};
 
 mod count;
 mod key;
@@ -32,7 +32,7 @@ const PIECE_BYTES: usize = 64 << 20;
 
 /// The place of a request's values in their source.
 #[derive(Debug, Clone)]
-pub struct From {
+pub struct NumberedFrom {
     /// Name of the source, stable across restarts of the sender.
     pub source: String,
     /// Number of the first value.
@@ -43,7 +43,7 @@ pub struct From {
 
 /// The progress of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
+pub struct SourceProgress {
     /// Number of the record from which the source has to send: everything before is in the log.
     pub resume: u64,
     /// No record from this number on is in the log. Those before it are, except for some of the last request.
@@ -77,11 +77,11 @@ pub struct Appender {
     count: Count,
     /// The partition of the next request without key and source.
     turn: AtomicU32,
-    sources: Sources,
+    sources: BusySources,
 }
 
 /// The records of a source that are in the log.
-struct Known {
+struct KnownSource {
     /// Its last number in each partition.
     lasts: Vec<Option<u64>>,
     /// No record from this number on is in the log.
@@ -107,7 +107,7 @@ impl Appender {
     pub async fn open(log: Arc<dyn Log>, stream: Arc<Stream>, clock: Clock) -> Result<Self, LogError> {
         let count = Count::new(log.partitions(&stream.topic).await?);
         let key = KeyColumn::of(&stream);
-        Ok(Self { log, stream, key, clock, count, turn: AtomicU32::new(0), sources: Sources::default() })
+        Ok(Self { log, stream, key, clock, count, turn: AtomicU32::new(0), sources: BusySources::default() })
     }
 
     /// The stream that values are appended to.
@@ -124,7 +124,7 @@ impl Appender {
     /// # On a crash
     /// Requests already appended stay in the log. A source sends all of them again, and those are left out; values
     /// without numbers may be in the log twice when they are sent again.
-    pub async fn append(&self, values: &[&[u8]], from: Option<&From>) -> Result<u64, LogError> {
+    pub async fn append(&self, values: &[&[u8]], from: Option<&NumberedFrom>) -> Result<u64, LogError> {
         let Some(from) = from else { return self.append_unnumbered(values).await };
         let mut appended = 0;
         let mut first = from.first;
@@ -144,7 +144,7 @@ impl Appender {
             for (number, value) in (0..).zip(values) {
                 let key = self.key_of(value);
                 let partition = key.as_ref().map_or(turn, |key| crc32fast::hash(key) % partitions);
-                parts[partition as usize].push(Value { number, key, value });
+                parts[partition as usize].push(KeyedValue { number, key, value });
             }
             try_join_all((0..).zip(&parts).map(|(partition, part)| self.append_part(partition, part))).await?;
             appended += values.len() as u64;
@@ -157,8 +157,8 @@ impl Appender {
     /// # On a crash
     /// Kafka has all of the request or nothing of it; the embedded log has all or some, each record with its number.
     /// The client sends the request again, and records in the log are left out.
-    async fn append_request(&self, values: &[&[u8]], first: u64, from: &From) -> Result<u64, LogError> {
-        let From { source, prefix, .. } = from;
+    async fn append_request(&self, values: &[&[u8]], first: u64, from: &NumberedFrom) -> Result<u64, LogError> {
+        let NumberedFrom { source, prefix, .. } = from;
         let alone = self.sources.turn(source);
         let _alone = alone.lock().await;
         let mut appended = 0;
@@ -174,10 +174,10 @@ impl Appender {
             let batches = pieces.map(|(partition, piece)| {
                 let numbers = piece.iter().map(|value| value.number).collect();
                 let mark = SourceMark { source: source.clone(), numbers, spread: spread.clone() };
-                Batch { partition, records: records(piece, self.clock.now_ms()), mark }
+                AppendBatch { partition, records: records(piece, self.clock.now_ms()), mark }
             });
             let request = self.log.append_request(&self.stream.topic, batches.collect(), known.hold);
-            let Appended { records, again } = request.await?;
+            let AppendOutcome { records, again } = request.await?;
             appended += records;
             if !again {
                 return Ok(appended);
@@ -187,7 +187,7 @@ impl Appender {
     }
 
     /// The records of `source` in all partitions of the log.
-    async fn known(&self, source: &str, asked: Asked) -> Result<Known, LogError> {
+    async fn known(&self, source: &str, asked: Asked) -> Result<KnownSource, LogError> {
         let topic = self.stream.topic.as_str();
         let TakenUp { positions, hold } = match asked {
             Asked::ToAppend => self.take_up(source).await?,
@@ -209,7 +209,7 @@ impl Appender {
         let sure = seen.saturating_sub(MOST_PER_REQUEST);
         let spread = spread.then(sure, seen, self.count.used());
         let lasts = positions.iter().map(|position| position.as_ref().map(|position| position.last)).collect();
-        Ok(Known { lasts, seen, sure, prefix, spread, hold })
+        Ok(KnownSource { lasts, seen, sure, prefix, spread, hold })
     }
 
     /// Takes the source over, and then reads the number of partitions: the process that had it before may have used new
@@ -232,7 +232,7 @@ impl Appender {
     }
 
     /// Distributes the values over the partitions, without those that are in the log.
-    fn parts<'v>(&self, values: &[&'v [u8]], first: u64, known: &Known) -> Vec<Vec<Value<'v>>> {
+    fn parts<'v>(&self, values: &[&'v [u8]], first: u64, known: &KnownSource) -> Vec<Vec<KeyedValue<'v>>> {
         let mut parts = vec![vec![]; known.lasts.len()];
         for (number, value) in (first..).zip(values).filter(|(number, _)| *number >= known.sure) {
             let partitions = known.spread.at(number);
@@ -242,7 +242,7 @@ impl Appender {
                 None => (number % u64::from(partitions)) as u32,
             } as usize;
             if known.lasts[partition].is_none_or(|last| number > last) {
-                parts[partition].push(Value { number, key, value });
+                parts[partition].push(KeyedValue { number, key, value });
             }
         }
         parts
@@ -259,7 +259,7 @@ impl Appender {
         self.key.as_ref().and_then(|column| column.key(value))
     }
 
-    async fn append_part(&self, partition: i32, part: &[Value<'_>]) -> Result<(), LogError> {
+    async fn append_part(&self, partition: i32, part: &[KeyedValue<'_>]) -> Result<(), LogError> {
         for piece in pieces(part) {
             self.log.append(&self.stream.topic, partition, records(piece, self.clock.now_ms()), None).await?;
         }
@@ -267,11 +267,11 @@ impl Appender {
     }
 
     /// The progress of `source`. Waits until the log has searched for all of it.
-    pub async fn position(&self, source: &str) -> Result<Position, LogError> {
+    pub async fn position(&self, source: &str) -> Result<SourceProgress, LogError> {
         loop {
             match self.known(source, Asked::ToTell).await {
                 // All requests but the last are complete; of the last, some partitions may be missing.
-                Ok(known) => return Ok(Position { resume: known.sure, seen: known.seen, prefix: known.prefix }),
+                Ok(known) => return Ok(SourceProgress { resume: known.sure, seen: known.seen, prefix: known.prefix }),
                 // Each attempt searches further, and the log reports it.
                 Err(LogError::Searching { .. }) => {}
                 Err(error) => return Err(error),
@@ -281,14 +281,14 @@ impl Appender {
 }
 
 #[derive(Clone)]
-struct Value<'v> {
+struct KeyedValue<'v> {
     number: u64,
     key: Option<Vec<u8>>,
     value: &'v [u8],
 }
 
 /// Cuts `part` where it is too large for one batch of the log.
-fn pieces<'p, 'v>(part: &'p [Value<'v>]) -> impl Iterator<Item = &'p [Value<'v>]> {
+fn pieces<'p, 'v>(part: &'p [KeyedValue<'v>]) -> impl Iterator<Item = &'p [KeyedValue<'v>]> {
     let mut rest = part;
     std::iter::from_fn(move || {
         let mut bytes = 0;
@@ -303,7 +303,7 @@ fn pieces<'p, 'v>(part: &'p [Value<'v>]) -> impl Iterator<Item = &'p [Value<'v>]
     })
 }
 
-fn records(part: &[Value<'_>], now_ms: i64) -> Records {
+fn records(part: &[KeyedValue<'_>], now_ms: i64) -> Records {
     Records {
         timestamps: TimestampMillisecondArray::from_value(now_ms, part.len()),
         keys: part.iter().map(|v| v.key.as_deref()).collect::<BinaryArray>(),

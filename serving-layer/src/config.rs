@@ -13,7 +13,7 @@ use dovetail_core::view::Planned;
 use dovetail_ingestion::log::Log;
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use crate::landing_status::Landing;
+use crate::landing_status::LandingReport;
 
 /// Limits of the serving layer.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ pub struct ServingParts {
     /// The log, for its ends and for lag; `None` leaves them unknown.
     pub log: Option<Arc<dyn Log>>,
     /// The batch layer's landing; `None` leaves its state unknown.
-    pub landing: Option<Arc<dyn Landing>>,
+    pub landing: Option<Arc<dyn LandingReport>>,
     /// The clock for ages.
     pub clock: Clock,
     /// Renders `/metrics`; `None` leaves that empty.

@@ -7,7 +7,7 @@ use dovetail_core::catalog::CatalogError;
 use dovetail_core::pipeline::hint_of;
 use dovetail_core::store::StoreError;
 
-use crate::position::{Position, cut_position};
+use crate::position::{SqlPosition, cut_position};
 
 /// The kind of a failure, for callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,7 +130,7 @@ pub struct QueryError {
     /// The remedy, if one is known.
     pub hint: Option<String>,
     /// The place in the statement, if it is known.
-    pub position: Option<Position>,
+    pub position: Option<SqlPosition>,
 }
 
 impl QueryError {
@@ -144,7 +144,7 @@ impl QueryError {
         self
     }
 
-    pub(crate) fn at(mut self, position: Option<Position>) -> Self {
+    pub(crate) fn at(mut self, position: Option<SqlPosition>) -> Self {
         self.position = self.position.or(position);
         self
     }
@@ -210,7 +210,7 @@ impl From<DataFusionError> for QueryError {
             Some(diagnostic) => {
                 let notes = diagnostic.notes.iter().map(|n| &n.message);
                 let hint = notes.chain(diagnostic.helps.iter().map(|h| &h.message)).next().cloned();
-                (diagnostic.span.map(|span| Position { line: span.start.line, column: span.start.column }), hint)
+                (diagnostic.span.map(|span| SqlPosition { line: span.start.line, column: span.start.column }), hint)
             }
             None => (None, None),
         };

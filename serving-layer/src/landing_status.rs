@@ -12,7 +12,7 @@ pub struct LandingAt {
 }
 
 /// The batch layer's landing as `sys.partitions` shows it.
-pub trait Landing: Send + Sync + std::fmt::Debug {
+pub trait LandingReport: Send + Sync + std::fmt::Debug {
     /// `None` where it is not known to be landed.
     fn at(&self, stream: &StreamName, partition: i32) -> Option<LandingAt>;
 }

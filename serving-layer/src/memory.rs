@@ -26,12 +26,12 @@ const TOTAL_MEMORY: &str = "query.total_memory";
 
 /// A limit that several pools share.
 #[derive(Debug, Clone)]
-pub(crate) struct Shared {
+pub(crate) struct SharedLimit {
     pool: Arc<dyn MemoryPool>,
     limit: usize,
 }
 
-impl Shared {
+impl SharedLimit {
     pub(crate) fn new(limit: usize) -> Self {
         Self { pool: Arc::new(GreedyMemoryPool::new(limit)), limit }
     }
@@ -56,23 +56,23 @@ pub struct Pool {
     reads: Vec<String>,
     own: GreedyMemoryPool,
     limit: usize,
-    all: Shared,
+    all: SharedLimit,
     /// The last refusal, for people.
     refused: Mutex<Option<QueryError>>,
 }
 
 impl Pool {
     /// The pool of a query that reads the tables `reads`.
-    pub(crate) fn of_query(limit: usize, reads: Vec<String>, all: &Shared) -> Arc<Self> {
+    pub(crate) fn of_query(limit: usize, reads: Vec<String>, all: &SharedLimit) -> Arc<Self> {
         Self::made("query", limit, reads, all)
     }
 
     /// A pool without a limit of its own.
-    pub(crate) fn of(part: &'static str, all: &Shared) -> Arc<Self> {
+    pub(crate) fn of(part: &'static str, all: &SharedLimit) -> Arc<Self> {
         Self::made(part, usize::MAX, vec![], all)
     }
 
-    fn made(part: &'static str, limit: usize, reads: Vec<String>, all: &Shared) -> Arc<Self> {
+    fn made(part: &'static str, limit: usize, reads: Vec<String>, all: &SharedLimit) -> Arc<Self> {
         let gauge = metrics::gauge!("dovetail_memory_bytes", "part" => part);
         let own = GreedyMemoryPool::new(limit);
         Arc::new(Self { part, gauge, reads, own, limit, all: all.clone(), refused: Mutex::default() })
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn who_is_refused_is_told_by_which_limit() {
-        let all = Shared::new(1000);
+        let all = SharedLimit::new(1000);
         let query = Pool::of_query(600, vec!["by_page".to_owned()], &all);
         let _first = query.take("by_page", 500).unwrap();
         let error = query.take("by_page", 200).unwrap_err();

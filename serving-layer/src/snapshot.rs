@@ -1,11 +1,12 @@
 //! Snapshots: one generation, and for each view the realtime states that meet it.
 //!
-//! A query has one [`Pin`], its snapshot. All its scans read the same generation and, view by view, the same slices.
+//! A query has one [`Snapshot`], its snapshot. All its scans read the same generation and, view by view, the same slices.
 
 pub(crate) mod batch_states;
 pub(crate) mod cache;
 pub(crate) mod drift;
 pub(crate) mod generation;
+pub(crate) mod kept;
 pub(crate) mod layers;
 pub(crate) mod merged_cache;
 pub(crate) mod remote;
@@ -27,8 +28,8 @@ use serde::{Serialize, Serializer};
 use tokio::sync::OnceCell;
 
 use crate::error::{QueryError, Reason};
-use crate::snapshot::batch_states::States;
 use crate::snapshot::generation::{Filled, Served};
+use crate::snapshot::kept::States;
 use crate::snapshot::layers::Layers;
 use crate::snapshot::watch_generation::kept;
 
@@ -37,7 +38,7 @@ const CATCH_UP_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The realtime part of one view's snapshot, met with a generation's cut.
 #[derive(Debug)]
-pub(crate) struct Tail {
+pub(crate) struct RealtimePart {
     pub(crate) met: Met,
     /// Tally of the records below the head that both layers leave out.
     pub(crate) errors: Tally,
@@ -72,17 +73,17 @@ fn count<S: Serializer>(errors: &Tally, serializer: S) -> Result<S::Ok, S::Error
 
 /// One query's snapshot.
 #[derive(Debug)]
-pub(crate) struct Pin {
+pub(crate) struct Snapshot {
     pub(crate) layers: Arc<Layers>,
     pub(crate) served: Arc<Served>,
     /// Whether partitions may be missing.
     partial: bool,
     /// Whether the query named the generation.
     named: bool,
-    tails: Mutex<HashMap<ViewName, Arc<OnceCell<Arc<Tail>>>>>,
+    tails: Mutex<HashMap<ViewName, Arc<OnceCell<Arc<RealtimePart>>>>>,
 }
 
-impl Pin {
+impl Snapshot {
     pub(crate) fn new(layers: Arc<Layers>) -> Self {
         let served = layers.served();
         Self::on(layers, served, false)
@@ -113,7 +114,7 @@ impl Pin {
     }
 
     /// The realtime part of `view` from this generation's cut.
-    pub(crate) async fn tail(&self, view: &Arc<View>) -> Result<Arc<Tail>, QueryError> {
+    pub(crate) async fn tail(&self, view: &Arc<View>) -> Result<Arc<RealtimePart>, QueryError> {
         let cell = {
             let mut tails = self.tails.lock();
             Arc::clone(tails.entry(view.name.clone()).or_default())
@@ -121,7 +122,7 @@ impl Pin {
         cell.get_or_try_init(|| self.read(view)).await.cloned()
     }
 
-    async fn read(&self, view: &Arc<View>) -> Result<Arc<Tail>, QueryError> {
+    async fn read(&self, view: &Arc<View>) -> Result<Arc<RealtimePart>, QueryError> {
         let (cut, below) = match self.served.filled(view) {
             Filled::Nothing => (Cut::default(), Tally::default()),
             Filled::States(states) => (states.cut.clone(), states.errors.tally),
@@ -136,7 +137,7 @@ impl Pin {
                 Ok(realtime) => match self.meet(&cut, &realtime, partitions) {
                     Ok(met) => {
                         let errors = realtime.slices.iter().fold(below, |all, slice| all + slice.errors.tally);
-                        return Ok(Arc::new(Tail { met, errors, slices: realtime.slices }));
+                        return Ok(Arc::new(RealtimePart { met, errors, slices: realtime.slices }));
                     }
                     // The partition has only just been added.
                     Err(error @ MeetError::Missing { .. }) => missing(not_met(view, &error).message),

@@ -22,7 +22,7 @@ pub(crate) enum Start {
 
 /// The desired state of one view.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Target {
+pub(crate) struct DesiredState {
     pub(crate) start: Start,
     /// The previous generation's cut, kept for readers that still use it.
     pub(crate) previous: Option<Cut>,
@@ -33,7 +33,7 @@ pub(crate) struct Target {
 /// The desired state of all views.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Targets {
-    pub(crate) views: BTreeMap<ViewName, Target>,
+    pub(crate) views: BTreeMap<ViewName, DesiredState>,
     /// The known starts of each stream's landing: used while nothing is published.
     pub(crate) landed_from: BTreeMap<StreamName, Offsets>,
 }
@@ -47,7 +47,7 @@ impl Targets {
     }
 }
 
-impl Target {
+impl DesiredState {
     /// The start of one partition's slices, unless the view is unfilled.
     pub(crate) fn start(&self, partition: i32) -> Option<i64> {
         match &self.start {
@@ -96,7 +96,7 @@ pub(crate) async fn read(
         let start = start_of(view, manifest.as_ref());
         let coming = running.iter().filter_map(|run| run.cuts.get(&view.stream)).cloned().collect();
         let previous = before.views.get(&view.name).and_then(|old| previous_cut(old, &start));
-        targets.views.insert(view.name.clone(), Target { start, previous, coming });
+        targets.views.insert(view.name.clone(), DesiredState { start, previous, coming });
     }
     Ok(targets)
 }
@@ -111,7 +111,7 @@ fn start_of(view: &View, manifest: Option<&Manifest>) -> Start {
     }
 }
 
-fn previous_cut(old: &Target, start: &Start) -> Option<Cut> {
+fn previous_cut(old: &DesiredState, start: &Start) -> Option<Cut> {
     match &old.start {
         same if same == start => old.previous.clone(),
         Start::Cut(cut) => Some(cut.clone()),
@@ -129,8 +129,8 @@ mod tests {
         Cut([(0, offset)].into_iter().collect())
     }
 
-    fn target(start: Start, previous: Option<Cut>) -> Target {
-        Target { start, previous, coming: vec![cut(90)] }
+    fn target(start: Start, previous: Option<Cut>) -> DesiredState {
+        DesiredState { start, previous, coming: vec![cut(90)] }
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use dovetail_core::assignment::{Owned, OwnedHere};
+use dovetail_core::assignment::{Assignment, LocalAssignment};
 use dovetail_core::background;
 use dovetail_core::view::View;
-use dovetail_ingestion::decoded_log::Feed;
+use dovetail_ingestion::decoded_log::DecodedLog;
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -14,13 +14,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::SpeedConfig;
 use crate::desired_state::Targets;
-use crate::partition::{Message, PartitionFold};
-use crate::status::Shared;
+use crate::partition::{PartitionFold, PartitionMessage};
+use crate::status::SharedStatus;
 use crate::views::Views;
 
 /// The partitions of one stream.
 #[derive(Debug)]
-pub(crate) struct Doors {
+pub(crate) struct Handles {
     /// By partition number; a topic gets more, never fewer.
     all: RwLock<Arc<Vec<Door>>>,
     /// Grows when the head of any partition moves, or a partition comes or goes.
@@ -31,10 +31,10 @@ pub(crate) struct Doors {
 /// The parts that every partition of a stream is opened with.
 #[derive(Debug)]
 pub(crate) struct DoorParts {
-    pub(crate) feed: Arc<Feed>,
+    pub(crate) feed: Arc<DecodedLog>,
     pub(crate) views: Vec<Arc<View>>,
     pub(crate) targets: watch::Receiver<Targets>,
-    pub(crate) owned: Option<watch::Receiver<Owned>>,
+    pub(crate) owned: Option<watch::Receiver<Assignment>>,
     /// Bytes of all partitions of all streams.
     pub(crate) total_bytes: Arc<AtomicUsize>,
     pub(crate) config: SpeedConfig,
@@ -45,14 +45,14 @@ pub(crate) struct DoorParts {
 /// The handle to a partition's task.
 #[derive(Debug, Clone)]
 pub(crate) struct Door {
-    pub(crate) inbox: mpsc::Sender<Message>,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) inbox: mpsc::Sender<PartitionMessage>,
+    pub(crate) shared: Arc<SharedStatus>,
 }
 
 /// Number of messages that may wait for one partition.
 const MESSAGES_WAITING_MAX: usize = 256;
 
-impl Doors {
+impl Handles {
     /// Opens every partition of the topic, and later ones when they are added.
     pub(crate) fn open_all(parts: DoorParts) -> Arc<Self> {
         let doors = Arc::new(Self { all: RwLock::default(), moved: watch::Sender::default(), parts });
@@ -93,8 +93,8 @@ impl Doors {
     fn open(&self, partition: i32) -> Door {
         let DoorParts { feed, views, targets, owned, total_bytes, config, tracker, shutdown } = &self.parts;
         let (inbox, messages) = mpsc::channel(MESSAGES_WAITING_MAX);
-        let shared = Arc::new(Shared::new(views.len(), &self.moved));
-        let owned = OwnedHere::new(&feed.stream().name, partition, owned.as_ref());
+        let shared = Arc::new(SharedStatus::new(views.len(), &self.moved));
+        let owned = LocalAssignment::new(&feed.stream().name, partition, owned.as_ref());
         shared.set_owned(owned.now());
         let fold = PartitionFold {
             feed: Arc::clone(feed),

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use dovetail_core::assignment::Owned;
+use dovetail_core::assignment::Assignment;
 use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, CatalogError};
 use dovetail_core::name::{StreamName, ViewName};
 use dovetail_core::offsets::{Cut, Offsets};
-use dovetail_core::realtime::{HeldUp, Realtime, RealtimeError, RealtimeView};
+use dovetail_core::realtime::{Realtime, RealtimeError, RealtimeView, Stall};
 use dovetail_core::view::View;
-use dovetail_ingestion::decoded_log::Feed;
+use dovetail_ingestion::decoded_log::DecodedLog;
 use futures::future::join_all;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -21,8 +21,8 @@ use tokio_util::task::TaskTracker;
 use crate::SpeedConfig;
 use crate::desired_state;
 use crate::desired_state::Targets;
-use crate::handles::{Door, DoorParts, Doors};
-use crate::partition::{Message, Read, ReadAnswer, ReadRequest};
+use crate::handles::{Door, DoorParts, Handles};
+use crate::partition::{PartitionMessage, ReadAnswer, ReadRequest, ViewRead};
 use crate::status::PartitionStatus;
 use crate::view_fold::Subscriber;
 use crate::watch_catalog::Follow;
@@ -33,11 +33,11 @@ pub struct SpeedParts {
     /// The views to fold.
     pub views: Vec<Arc<View>>,
     /// The decoded log of every stream that a view reads.
-    pub feeds: HashMap<StreamName, Arc<Feed>>,
+    pub feeds: HashMap<StreamName, Arc<DecodedLog>>,
     /// The catalog of generations and cuts.
     pub catalog: Catalog,
     /// The assigned partitions, when other processes fold the others; `None` folds all.
-    pub owned: Option<watch::Receiver<Owned>>,
+    pub owned: Option<watch::Receiver<Assignment>>,
     /// The settings.
     pub config: SpeedConfig,
 }
@@ -48,15 +48,15 @@ pub struct SpeedParts {
 /// reason why it is not folded further.
 #[derive(Debug)]
 pub struct SpeedLayer {
-    views: HashMap<ViewName, Known>,
-    streams: HashMap<StreamName, Arc<Doors>>,
+    views: HashMap<ViewName, KnownView>,
+    streams: HashMap<StreamName, Arc<Handles>>,
     total_bytes: Arc<AtomicUsize>,
     pressure: Arc<Notify>,
 }
 
 /// A view and its index among its stream's views.
 #[derive(Debug)]
-struct Known {
+struct KnownView {
     view: Arc<View>,
     number: usize,
 }
@@ -86,9 +86,9 @@ impl SpeedLayer {
         for (stream, feed) in feeds {
             let mine: Vec<Arc<View>> = views.iter().filter(|v| v.stream == stream).cloned().collect();
             for (i, view) in mine.iter().enumerate() {
-                layer.views.insert(view.name.clone(), Known { view: Arc::clone(view), number: i });
+                layer.views.insert(view.name.clone(), KnownView { view: Arc::clone(view), number: i });
             }
-            let doors = Doors::open_all(DoorParts {
+            let doors = Handles::open_all(DoorParts {
                 feed,
                 views: mine,
                 targets: targets.clone(),
@@ -124,7 +124,7 @@ impl SpeedLayer {
         let doors = self.streams.get(stream).zip(usize::try_from(partition).ok());
         let door = doors.and_then(|(doors, p)| doors.all().get(p).cloned());
         if let Some(door) = door
-            && door.inbox.try_send(Message::Boundary(end)).is_err()
+            && door.inbox.try_send(PartitionMessage::Boundary(end)).is_err()
         {
             tracing::debug!(%stream, partition, end, "partition is too busy to note a boundary");
         }
@@ -184,7 +184,7 @@ impl SpeedLayer {
         let door = doors.get(usize::try_from(partition).ok()?)?;
         let (answer, receive) = oneshot::channel();
         let request = ReadRequest { view: number, floor, subscriber: subscriber.cloned(), answer };
-        if door.inbox.send(Message::Read(request)).await.is_err() {
+        if door.inbox.send(PartitionMessage::Read(request)).await.is_err() {
             return Some(Err(ended(view, partition)));
         }
         receive.await.unwrap_or_else(|_| Some(Err(ended(view, partition))))
@@ -208,7 +208,7 @@ impl Realtime for SpeedLayer {
         for (partition, answer) in (0..).zip(join_all(answers).await) {
             match answer {
                 None => {}
-                Some(Ok(Read { slices, head, .. })) => {
+                Some(Ok(ViewRead { slices, head, .. })) => {
                     realtime.floor.0.set(partition, floor.get(partition));
                     realtime.head.set(partition, head);
                     realtime.slices.extend(slices);
@@ -225,7 +225,7 @@ impl Realtime for SpeedLayer {
         let Ok((doors, number)) = self.doors(view) else { return };
         for (partition, door) in (0..).zip(&*doors) {
             // If a partition is too busy to take the message, the reader only has to merge more.
-            let _ = door.inbox.try_send(Message::Keep { view: number, at: at.get(partition) });
+            let _ = door.inbox.try_send(PartitionMessage::Keep { view: number, at: at.get(partition) });
         }
     }
 
@@ -235,7 +235,7 @@ impl Realtime for SpeedLayer {
         Ok((0..).zip(&*doors).filter_map(|(p, door)| Some((p, door.shared.head(number)?))).collect())
     }
 
-    fn held_up(&self, view: &ViewName) -> Vec<(i32, HeldUp)> {
+    fn held_up(&self, view: &ViewName) -> Vec<(i32, Stall)> {
         let Ok((doors, number)) = self.doors(view) else { return vec![] };
         (0..).zip(&*doors).filter_map(|(p, door)| Some((p, door.shared.held_up(number)?))).collect()
     }

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use dovetail_core::assignment::OwnedHere;
+use dovetail_core::assignment::LocalAssignment;
 use dovetail_core::backoff::Backoff;
 use dovetail_core::clock;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::pipeline::OnBadRecord;
 use dovetail_core::realtime::{RealtimeError, Slice};
-use dovetail_ingestion::decoded_log::{Feed, FeedError};
+use dovetail_ingestion::decoded_log::{DecodedLog, DecodedLogError};
 use dovetail_ingestion::formats::Decoded;
 use dovetail_ingestion::log::LogError;
 use futures::FutureExt;
@@ -23,12 +23,12 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::desired_state::Targets;
-use crate::status::{FoldState, Shared};
+use crate::status::{FoldState, SharedStatus};
 use crate::view_fold::Subscriber;
 use crate::views::Views;
 
 /// A message to a partition's task.
-pub(crate) enum Message {
+pub(crate) enum PartitionMessage {
     Read(ReadRequest),
     /// A segment of the landing will end at this offset: a cut may fall there.
     Boundary(i64),
@@ -49,11 +49,11 @@ pub(crate) struct ReadRequest {
 }
 
 /// The answer; `None` when the partition is not assigned to this layer.
-pub(crate) type ReadAnswer = Option<Result<Read, RealtimeError>>;
+pub(crate) type ReadAnswer = Option<Result<ViewRead, RealtimeError>>;
 
 /// The slices of one view in one partition.
 #[derive(Debug)]
-pub(crate) struct Read {
+pub(crate) struct ViewRead {
     pub(crate) slices: Vec<Slice>,
     pub(crate) head: i64,
     /// Offsets of present and expected cuts.
@@ -62,13 +62,13 @@ pub(crate) struct Read {
 
 /// Settings and neighbours of a partition's task.
 pub(crate) struct PartitionFold {
-    pub(crate) feed: Arc<Feed>,
+    pub(crate) feed: Arc<DecodedLog>,
     pub(crate) partition: i32,
     pub(crate) views: Views,
-    pub(crate) inbox: mpsc::Receiver<Message>,
+    pub(crate) inbox: mpsc::Receiver<PartitionMessage>,
     pub(crate) targets: watch::Receiver<Targets>,
-    pub(crate) owned: OwnedHere,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) owned: LocalAssignment,
+    pub(crate) shared: Arc<SharedStatus>,
     /// Bytes of all partitions, and the limit above which folding pauses.
     pub(crate) total_bytes: Arc<AtomicUsize>,
     pub(crate) pause_above: usize,
@@ -77,7 +77,7 @@ pub(crate) struct PartitionFold {
 }
 
 /// The loop's own state.
-struct State {
+struct LoopState {
     /// Whether the views have applied the current desired state.
     aimed: bool,
     /// The reason why nothing of this partition is folded: only another desired state changes that.
@@ -95,7 +95,7 @@ struct State {
 
 /// The next step.
 #[derive(Debug, Clone, Copy)]
-enum Step {
+enum NextStep {
     Fold(i64),
     Again(i64),
 }
@@ -111,7 +111,7 @@ const PAUSED_POLL_INTERVAL: Duration = Duration::from_millis(100);
 impl PartitionFold {
     /// Runs until shutdown.
     pub(crate) async fn run(mut self) {
-        let mut state = State {
+        let mut state = LoopState {
             aimed: false,
             stopped: None,
             stalled: None,
@@ -159,7 +159,7 @@ impl PartitionFold {
     }
 
     /// The offsets at which it may fold, and fold again.
-    fn open_steps(&self, state: &State, paused: bool) -> (Option<i64>, Option<i64>) {
+    fn open_steps(&self, state: &LoopState, paused: bool) -> (Option<i64>, Option<i64>) {
         if !state.aimed || state.retry_at.is_some() {
             return (None, None);
         }
@@ -167,9 +167,9 @@ impl PartitionFold {
         (fold, self.views.next_again())
     }
 
-    async fn step(&mut self, state: &mut State, step: Step) -> Result<(), FeedError> {
+    async fn step(&mut self, state: &mut LoopState, step: NextStep) -> Result<(), DecodedLogError> {
         match step {
-            Step::Fold(next) => {
+            NextStep::Fold(next) => {
                 state.again = false;
                 let decoded = self.feed.read(self.partition, next).await?;
                 self.fold(state, &decoded).await;
@@ -179,7 +179,7 @@ impl PartitionFold {
                     state.retry_later("the log has nothing at its end yet".to_owned());
                 }
             }
-            Step::Again(next) => {
+            NextStep::Again(next) => {
                 state.again = true;
                 let end = self.views.again_end();
                 let decoded = self.feed.read(self.partition, next).await?;
@@ -193,7 +193,7 @@ impl PartitionFold {
         Ok(())
     }
 
-    async fn fold(&mut self, state: &mut State, decoded: &Arc<Decoded>) {
+    async fn fold(&mut self, state: &mut LoopState, decoded: &Arc<Decoded>) {
         let stops = self.feed.stream().options.on_bad_record == OnBadRecord::Stop;
         match decoded.dead.first().filter(|_| stops) {
             Some(bad) => {
@@ -214,22 +214,24 @@ impl PartitionFold {
     }
 
     /// Records the result of a step.
-    async fn note(&mut self, state: &mut State, done: Result<(), FeedError>) {
+    async fn note(&mut self, state: &mut LoopState, done: Result<(), DecodedLogError>) {
         match done {
             Ok(()) if state.retry_at.is_none() => state.go_on(),
             Ok(()) => {}
-            Err(FeedError::Log(LogError::Trimmed { first, .. })) => match bounds(&self.feed, self.partition).await {
-                Ok(log) => self.views.trimmed(first.max(log.start), log),
-                Err(error) => state.retry_later(error.to_string()),
-            },
-            Err(FeedError::Log(error @ LogError::PastEnd { .. })) => state.stopped = Some(error.to_string()),
-            Err(FeedError::Decode(error)) => state.stopped = Some(error.to_string()),
-            Err(FeedError::Log(error)) => state.retry_later(error.to_string()),
+            Err(DecodedLogError::Log(LogError::Trimmed { first, .. })) => {
+                match bounds(&self.feed, self.partition).await {
+                    Ok(log) => self.views.trimmed(first.max(log.start), log),
+                    Err(error) => state.retry_later(error.to_string()),
+                }
+            }
+            Err(DecodedLogError::Log(error @ LogError::PastEnd { .. })) => state.stopped = Some(error.to_string()),
+            Err(DecodedLogError::Decode(error)) => state.stopped = Some(error.to_string()),
+            Err(DecodedLogError::Log(error)) => state.retry_later(error.to_string()),
         }
     }
 
     /// Applies the desired state.
-    async fn aim(&mut self, state: &mut State) {
+    async fn aim(&mut self, state: &mut LoopState) {
         let targets = self.targets.borrow_and_update().clone();
         if !self.owned.look() {
             return self.leave(state);
@@ -253,7 +255,7 @@ impl PartitionFold {
     }
 
     /// The partition is assigned to another process: its states are dropped, and nothing more is folded.
-    fn leave(&mut self, state: &mut State) {
+    fn leave(&mut self, state: &mut LoopState) {
         self.views.leave();
         state.aimed = false;
         state.stopped = None;
@@ -261,7 +263,7 @@ impl PartitionFold {
     }
 
     /// Repeats a failed step when its time has come.
-    async fn try_again(&mut self, state: &mut State) {
+    async fn try_again(&mut self, state: &mut LoopState) {
         state.retry_at = None;
         if !state.aimed {
             return self.aim(state).await;
@@ -279,15 +281,15 @@ impl PartitionFold {
         }
     }
 
-    fn handle(&mut self, state: &mut State, message: Message) {
+    fn handle(&mut self, state: &mut LoopState, message: PartitionMessage) {
         match message {
-            Message::Read(request) => self.answer(state, request),
-            Message::Boundary(end) => self.views.expect(end),
-            Message::Keep { view, at } => self.views.folds[view].keep(at),
+            PartitionMessage::Read(request) => self.answer(state, request),
+            PartitionMessage::Boundary(end) => self.views.expect(end),
+            PartitionMessage::Keep { view, at } => self.views.folds[view].keep(at),
         }
     }
 
-    fn answer(&mut self, state: &mut State, request: ReadRequest) {
+    fn answer(&mut self, state: &mut LoopState, request: ReadRequest) {
         let ReadRequest { view, floor, subscriber, answer } = request;
         if !self.owned.here() {
             let _ = answer.send(None);
@@ -301,7 +303,7 @@ impl PartitionFold {
         // The reader may have gone: then nobody misses the answer.
         let read = fold.read(floor).map(|(slices, head)| {
             subscriber.iter().for_each(|subscriber| fold.subscribe(subscriber));
-            Read { slices, head, cuts: fold.cuts() }
+            ViewRead { slices, head, cuts: fold.cuts() }
         });
         let _ = answer.send(Some(read));
     }
@@ -327,7 +329,7 @@ impl PartitionFold {
         }
     }
 
-    fn show(&self, state: &State, paused: bool) {
+    fn show(&self, state: &LoopState, paused: bool) {
         self.count_bytes();
         self.views.show(&self.shared);
         self.shared.set_owned(self.owned.here());
@@ -351,7 +353,7 @@ impl PartitionFold {
     }
 }
 
-impl State {
+impl LoopState {
     fn retry_later(&mut self, why: String) {
         self.retry_at = Some(clock::now_monotonic() + self.backoff.next_pause());
         self.stalled = Some(why);
@@ -363,28 +365,28 @@ impl State {
     }
 }
 
-async fn bounds(feed: &Feed, partition: i32) -> Result<OffsetRange, LogError> {
+async fn bounds(feed: &DecodedLog, partition: i32) -> Result<OffsetRange, LogError> {
     feed.log().bounds(&feed.stream().topic, partition).await
 }
 
 /// Waits until there is something to fold, new or again. With both, they take turns. Cancel-safe.
 async fn next_step(
-    feed: &Feed,
+    feed: &DecodedLog,
     partition: i32,
     fold: Option<i64>,
     again: Option<i64>,
     was_again: bool,
-) -> Result<Step, FeedError> {
+) -> Result<NextStep, DecodedLogError> {
     let ready = async {
         match fold {
-            Some(next) => feed.wait(partition, next).await.map(|()| Step::Fold(next)),
+            Some(next) => feed.wait(partition, next).await.map(|()| NextStep::Fold(next)),
             None => std::future::pending().await,
         }
     };
     match again {
         None => ready.await,
-        Some(next) if !was_again => Ok(Step::Again(next)),
-        Some(next) => ready.now_or_never().unwrap_or(Ok(Step::Again(next))),
+        Some(next) if !was_again => Ok(NextStep::Again(next)),
+        Some(next) => ready.now_or_never().unwrap_or(Ok(NextStep::Again(next))),
     }
 }
 

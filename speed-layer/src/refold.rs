@@ -14,7 +14,7 @@ use dovetail_ingestion::formats::Decoded;
 ///   below ──────┤ above ──►
 /// ```
 #[derive(Debug)]
-pub(crate) struct Split {
+pub(crate) struct Refold {
     pub(crate) whole: OffsetRange,
     pub(crate) at: i64,
     /// Next offset to fold again.
@@ -23,7 +23,7 @@ pub(crate) struct Split {
     above: Folder,
 }
 
-impl Split {
+impl Refold {
     pub(crate) fn new(view: &Arc<View>, whole: OffsetRange, at: i64) -> Result<Self> {
         Ok(Self { whole, at, next: whole.start, below: Folder::new(view)?, above: Folder::new(view)? })
     }

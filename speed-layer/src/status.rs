@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
 use dovetail_core::name::{StreamName, ViewName};
-use dovetail_core::realtime::HeldUp;
+use dovetail_core::realtime::Stall;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -44,7 +44,7 @@ pub struct PartitionStatus {
 
 /// Written by the partition's task.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct SharedStatus {
     /// Heads of the stream's views; [`UNFILLED`] for an unfilled one.
     heads: Vec<AtomicI64>,
     /// Likewise, the least offset from which each view can be read.
@@ -61,7 +61,7 @@ pub(crate) struct Shared {
 
 const UNFILLED: i64 = -1;
 
-impl Shared {
+impl SharedStatus {
     pub(crate) fn new(views: usize, moved: &watch::Sender<u64>) -> Self {
         Self {
             owned: AtomicBool::new(true),
@@ -113,13 +113,13 @@ impl Shared {
     }
 
     /// The reason why a view is stalled, its own or the partition's.
-    pub(crate) fn held_up(&self, view: usize) -> Option<HeldUp> {
+    pub(crate) fn held_up(&self, view: usize) -> Option<Stall> {
         let own = self.stopped.lock()[view].clone();
-        own.map(HeldUp::stopped).or_else(|| match &*self.state.borrow() {
+        own.map(Stall::stopped).or_else(|| match &*self.state.borrow() {
             FoldState::Folding => None,
-            FoldState::Paused => Some(HeldUp::stalled("the speed layer is out of memory; a batch run makes room")),
-            FoldState::Stalled(why) => Some(HeldUp::stalled(why)),
-            FoldState::Stopped { view: None, why } => Some(HeldUp::stopped(why)),
+            FoldState::Paused => Some(Stall::stalled("the speed layer is out of memory; a batch run makes room")),
+            FoldState::Stalled(why) => Some(Stall::stalled(why)),
+            FoldState::Stopped { view: None, why } => Some(Stall::stopped(why)),
             // Another view has stopped: this one goes on.
             FoldState::Stopped { view: Some(_), .. } => None,
         })

@@ -9,8 +9,8 @@ use dovetail_core::slices::Slices;
 use dovetail_core::view::{FoldError, Folder, View};
 use dovetail_ingestion::formats::Decoded;
 
-use crate::desired_state::{Start, Target};
-use crate::refold::{Split, take_slice};
+use crate::desired_state::{DesiredState, Start};
+use crate::refold::{Refold, take_slice};
 
 /// Number of segment ends that are remembered. A cut at an older one costs folding a slice again.
 const EXPECTED: usize = 8;
@@ -23,7 +23,7 @@ const EXPECTED: usize = 8;
 pub(crate) struct ViewFold {
     pub(crate) view: Arc<View>,
     pub(crate) partition: i32,
-    target: Target,
+    target: DesiredState,
     /// Ends of the latest segments of the landing, where the next cut may fall.
     expected: BTreeSet<i64>,
     /// Ends of readers' merged copies, the latest last.
@@ -31,7 +31,7 @@ pub(crate) struct ViewFold {
     /// The offset up to which each subscriber was sent everything; dropped ones are removed at the next read.
     subscribed: Vec<(Weak<Subscriber>, i64)>,
     /// `None` while the view is unfilled.
-    held: Option<Held>,
+    held: Option<HeldSlices>,
     /// The reason why it does not fold.
     stopped: Option<String>,
     /// Whether slices were sealed that may be merged with others.
@@ -43,7 +43,7 @@ pub(crate) struct ViewFold {
 pub(crate) struct Subscriber;
 
 #[derive(Debug)]
-struct Held {
+struct HeldSlices {
     floor: i64,
     /// Offset at which folding began: below, nothing can be folded again.
     began: i64,
@@ -53,12 +53,12 @@ struct Held {
     open: i64,
     head: i64,
     /// The slice that the cut fell into, while it is folded again.
-    split: Option<Split>,
+    split: Option<Refold>,
 }
 
 impl ViewFold {
     pub(crate) fn new(view: Arc<View>, partition: i32) -> Self {
-        let target = Target { start: Start::Unfilled, previous: None, coming: vec![] };
+        let target = DesiredState { start: Start::Unfilled, previous: None, coming: vec![] };
         Self {
             view,
             partition,
@@ -104,7 +104,7 @@ impl ViewFold {
 
     pub(crate) fn bytes(&self) -> usize {
         let held = self.held.as_ref();
-        held.map_or(0, |h| h.slices.bytes() + h.folder.size() + h.split.as_ref().map_or(0, Split::bytes))
+        held.map_or(0, |h| h.slices.bytes() + h.folder.size() + h.split.as_ref().map_or(0, Refold::bytes))
     }
 
     pub(crate) fn slices(&self) -> usize {
@@ -178,7 +178,7 @@ impl ViewFold {
     }
 
     /// Whether applying `target` starts anew, so that the log's bounds are needed.
-    pub(crate) fn starts_anew(&self, target: &Target) -> bool {
+    pub(crate) fn starts_anew(&self, target: &DesiredState) -> bool {
         target.start(self.partition).is_some_and(|start| !self.reaches(start))
     }
 
@@ -187,7 +187,7 @@ impl ViewFold {
     }
 
     /// Applies the desired state `target`. `log` has the log's bounds, which matter when it [`Self::starts_anew`].
-    pub(crate) fn aim(&mut self, target: Target, log: OffsetRange) {
+    pub(crate) fn aim(&mut self, target: DesiredState, log: OffsetRange) {
         let moved = self.target.start != target.start;
         self.target = target;
         let Some(start) = self.target.start(self.partition) else {
@@ -207,7 +207,7 @@ impl ViewFold {
         held.split.take_if(|split| split.at != start);
         match held.slices.cut_by(start) {
             Some(_) if held.split.is_some() => {}
-            Some(whole) => match Split::new(&self.view, whole, start) {
+            Some(whole) => match Refold::new(&self.view, whole, start) {
                 Ok(split) => held.split = Some(split),
                 Err(error) => self.failed(&error.into()),
             },
@@ -228,7 +228,7 @@ impl ViewFold {
             slices.push(Slice::empty(self.partition, OffsetRange::new(start, log.start)));
             head = log.start;
         }
-        self.held = Some(Held { floor: start, began: head, slices, folder, open: head, head, split: None });
+        self.held = Some(HeldSlices { floor: start, began: head, slices, folder, open: head, head, split: None });
         if head < log.start {
             self.stop(format!("offset {head} is gone, the log starts at {}: a batch run moves past it", log.start));
         } else if head > log.end {

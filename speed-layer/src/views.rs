@@ -6,8 +6,8 @@ use dovetail_core::offsets::OffsetRange;
 use dovetail_core::view::View;
 use dovetail_ingestion::formats::Decoded;
 
-use crate::desired_state::{Start, Target, Targets};
-use crate::status::{FoldState, Shared};
+use crate::desired_state::{DesiredState, Start, Targets};
+use crate::status::{FoldState, SharedStatus};
 use crate::view_fold::ViewFold;
 
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Views {
             if let Some(target) = targets.views.get(&fold.view.name) {
                 let lost = target.is_log_start() && targets.lost(&fold.view.stream, fold.partition, log.start);
                 let start = if lost { Start::Unfilled } else { target.start.clone() };
-                fold.aim(Target { start, ..target.clone() }, log);
+                fold.aim(DesiredState { start, ..target.clone() }, log);
             }
         }
     }
@@ -102,7 +102,7 @@ impl Views {
     }
 
     /// Publishes the status.
-    pub(crate) fn show(&self, shared: &Shared) {
+    pub(crate) fn show(&self, shared: &SharedStatus) {
         use std::sync::atomic::Ordering::Relaxed;
         let mut moved = false;
         for (i, fold) in self.folds.iter().enumerate() {

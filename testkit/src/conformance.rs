@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::{Array, BinaryArray, StringArray, TimestampMillisecondArray};
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::Records;
-use dovetail_ingestion::log::{Log, LogError, Prefix, SourceMark, SourcePosition, Spread};
+use dovetail_ingestion::log::{Log, LogError, PartitionPosition, Prefix, SourceMark, Spread};
 use futures::future::{join, join_all};
 
 const PLENTY: usize = 1 << 20;
@@ -247,7 +247,7 @@ async fn a_source_appends_nothing_twice(log: &dyn Log, topic: &str) {
     send(&numbered(5, 6), mark("other", [0])).await;
 
     let position = async |partition, source| log.source_position(topic, partition, source).await.expect("position");
-    assert_eq!(position(0, "file").await, Some(SourcePosition { last: 15, spread: spread() }));
+    assert_eq!(position(0, "file").await, Some(PartitionPosition { last: 15, spread: spread() }));
     assert_eq!(position(0, "other").await.map(|position| position.last), Some(0));
     assert_eq!(position(1, "file").await, None, "a position belongs to a partition");
     assert_eq!(without_offsets(read_all(log, topic, 0).await), numbered(0, 6));

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::{Fetched, Records};
-use dovetail_ingestion::log::{Log, LogError, SourceMark, SourcePosition, TakenUp};
+use dovetail_ingestion::log::{Log, LogError, PartitionPosition, SourceMark, TakenUp};
 use futures::future::try_join_all;
 
 use crate::faults::Faults;
@@ -141,7 +141,7 @@ impl Log for FakeLog {
         topic: &str,
         partition: i32,
         source: &str,
-    ) -> Result<Option<SourcePosition>, LogError> {
+    ) -> Result<Option<PartitionPosition>, LogError> {
         self.through(Call::SourcePosition(partition), self.log.source_position(topic, partition, source)).await
     }
 

@@ -14,7 +14,7 @@ use dovetail_core::pipeline::{Pipeline, Stream, register_lookups};
 use dovetail_core::realtime::RealtimeView;
 use dovetail_core::record::{Fetched, Records};
 use dovetail_core::view::{Folder, Planner, View, compare_answers};
-use dovetail_ingestion::decoded_log::Feed;
+use dovetail_ingestion::decoded_log::DecodedLog;
 use dovetail_ingestion::formats::Decoder;
 
 use crate::fixtures::folded;
@@ -88,7 +88,7 @@ pub fn agree(view: &View, left: &[RecordBatch], right: &[RecordBatch], what: &st
 }
 
 /// The state of `range` of a partition, from scratch.
-pub async fn fold(view: &Arc<View>, feed: &Feed, partition: i32, range: OffsetRange) -> Vec<RecordBatch> {
+pub async fn fold(view: &Arc<View>, feed: &DecodedLog, partition: i32, range: OffsetRange) -> Vec<RecordBatch> {
     let mut folder = Folder::new(view).unwrap();
     let mut at = range.start;
     while at < range.end {
@@ -100,7 +100,7 @@ pub async fn fold(view: &Arc<View>, feed: &Feed, partition: i32, range: OffsetRa
 }
 
 /// What was read meets the batch states below `cut`, and together they are the answer of one fold of it all.
-pub async fn check_meets(view: &Arc<View>, feed: &Feed, cut: &Cut, realtime: &RealtimeView) {
+pub async fn check_meets(view: &Arc<View>, feed: &DecodedLog, cut: &Cut, realtime: &RealtimeView) {
     meet(cut, realtime, feed.stream().options.partitions).unwrap();
     let (mut joined, mut whole) = (vec![], vec![]);
     for (partition, head) in realtime.head.iter() {

@@ -3,7 +3,7 @@
 use dovetail_core::catalog::CatalogError;
 use dovetail_core::error_chain::in_one_line;
 use dovetail_core::store::StoreError;
-use dovetail_ingestion::decoded_log::FeedError;
+use dovetail_ingestion::decoded_log::DecodedLogError;
 use dovetail_ingestion::log::LogError;
 use parquet::errors::ParquetError;
 
@@ -12,7 +12,7 @@ use crate::put::PutError;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LandError {
     #[error(transparent)]
-    Feed(#[from] FeedError),
+    Feed(#[from] DecodedLogError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -37,7 +37,7 @@ impl LandError {
     /// silently.
     pub(crate) fn is_final(&self) -> bool {
         match self {
-            Self::Feed(FeedError::Log(error)) => {
+            Self::Feed(DecodedLogError::Log(error)) => {
                 matches!(error, LogError::Trimmed { .. } | LogError::PastEnd { .. } | LogError::NoSuchPartition { .. })
             }
             _ => false,
@@ -46,7 +46,7 @@ impl LandError {
 
     /// Whether the log is being closed, as at the end of the process.
     pub(crate) fn is_end(&self) -> bool {
-        matches!(self, Self::Feed(FeedError::Log(LogError::Closed)))
+        matches!(self, Self::Feed(DecodedLogError::Log(LogError::Closed)))
     }
 
     /// The error and its causes, in one line.

@@ -1,6 +1,6 @@
 //! Landing: every record of the log, once, in Parquet.
 //!
-//! One [`Lander`], the segment writer, per partition reads the decoded log, buffers a [`segment`], writes it and
+//! One [`SegmentWriter`], the segment writer, per partition reads the decoded log, buffers a [`segment`], writes it and
 //! records it in the catalog, which refuses a segment that does not start at the partition's next offset. A segment
 //! writer that cannot write waits and keeps its buffer; it reads nothing meanwhile.
 
@@ -16,18 +16,18 @@ mod tests;
 use std::ops::Range;
 use std::sync::Arc;
 
-use dovetail_core::assignment::Owned;
+use dovetail_core::assignment::Assignment;
 use dovetail_core::catalog::Catalog;
 use dovetail_core::clock::Clock;
 use dovetail_core::store::Store;
-use dovetail_ingestion::decoded_log::Feed;
+use dovetail_ingestion::decoded_log::DecodedLog;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::LandingConfig;
-use crate::writer_id::Writer;
+use crate::writer_id::WriterId;
 
-pub(crate) use segment_writer::Lander;
+pub(crate) use segment_writer::SegmentWriter;
 pub(crate) use status::Board;
 pub use status::{LandingState, LandingStatus, PartitionLanding};
 
@@ -44,28 +44,28 @@ pub struct SegmentEnd {
 
 /// State that all segment writers share.
 #[derive(Debug)]
-pub(crate) struct Landing {
+pub(crate) struct LandingParts {
     pub(crate) catalog: Catalog,
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) config: LandingConfig,
-    pub(crate) writer: Arc<Writer>,
+    pub(crate) writer: Arc<WriterId>,
     pub(crate) board: Board,
     pub(crate) ends: broadcast::Sender<SegmentEnd>,
     pub(crate) shutdown: CancellationToken,
 }
 
-impl Landing {
+impl LandingParts {
     /// A segment writer for each of some partitions of `feed`; it lands the partition while it is assigned to this
     /// process.
     pub(crate) fn landers(
         self: &Arc<Self>,
-        feed: &Arc<Feed>,
+        feed: &Arc<DecodedLog>,
         partitions: Range<u32>,
-        owned: Option<&watch::Receiver<Owned>>,
-    ) -> Vec<Lander> {
+        owned: Option<&watch::Receiver<Assignment>>,
+    ) -> Vec<SegmentWriter> {
         let partitions = partitions.start.cast_signed()..partitions.end.cast_signed();
-        let lander = |partition| Lander::new(Arc::clone(self), Arc::clone(feed), partition, owned);
+        let lander = |partition| SegmentWriter::new(Arc::clone(self), Arc::clone(feed), partition, owned);
         partitions.map(lander).collect()
     }
 }

@@ -8,10 +8,10 @@ use tracing::{debug, error, warn};
 
 use super::error::LandError;
 use super::segment::Sealed;
-use super::{Lander, Landing};
+use super::{LandingParts, SegmentWriter};
 use crate::put::{PutError, put_segment};
 
-impl Lander {
+impl SegmentWriter {
     /// The segment's row in the catalog, with paths that no other segment ever had.
     pub(super) async fn describe(&self, sealed: &Sealed) -> Result<Segment, LandError> {
         let unique = self.landing.writer.unique(&self.landing.catalog).await?;
@@ -42,7 +42,7 @@ impl Lander {
     /// and upkeep deletes them after `batch.staging_limit`; the next owner of the partition reads the range again.
     /// After it the segment is landed, whether this process has learnt it or not.
     pub(super) async fn record(&self, segment: &Segment, sealed: &Sealed) -> Result<Option<i64>, LandError> {
-        let Landing { store, catalog, .. } = self.landing.as_ref();
+        let LandingParts { store, catalog, .. } = self.landing.as_ref();
         match put_segment(catalog, store, segment, &sealed.rows, sealed.dead.as_ref()).await {
             // The segment may have been recorded although the answer was lost: recording it again tells.
             Ok(()) | Err(PutError::Catalog(CatalogError::NotStaged { .. })) => {}

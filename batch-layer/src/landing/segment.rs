@@ -10,19 +10,19 @@ use dovetail_ingestion::dead_letters;
 use dovetail_ingestion::formats::{DeadLetter, Decoded};
 use parquet::errors::ParquetError;
 
-use crate::encode::{self, Encoder};
+use crate::encode::{self, ParquetEncoder};
 
 /// A segment to which records are added.
 pub(crate) struct Buffer {
     partition: i32,
     range: OffsetRange,
-    rows: Encoder,
+    rows: ParquetEncoder,
     /// The encoder of dead letters, made for the first one.
-    dead: Option<Encoder>,
+    dead: Option<ParquetEncoder>,
     row_count: u64,
     dead_count: u64,
     payload_bytes: usize,
-    times: Times,
+    times: TimeRange,
 }
 
 /// A complete segment, ready to be written.
@@ -34,17 +34,17 @@ pub(crate) struct Sealed {
     pub(crate) row_count: u64,
     pub(crate) dead_count: u64,
     pub(crate) payload_bytes: usize,
-    pub(crate) times: Times,
+    pub(crate) times: TimeRange,
 }
 
 /// Least and greatest time of a segment's records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Times {
+pub(crate) struct TimeRange {
     pub(crate) first: Option<i64>,
     pub(crate) last: Option<i64>,
 }
 
-impl Times {
+impl TimeRange {
     pub(crate) fn add(&mut self, first: Option<i64>, last: Option<i64>) {
         self.first = self.first.into_iter().chain(first).min();
         self.last = self.last.into_iter().chain(last).max();
@@ -62,7 +62,7 @@ impl Buffer {
             row_count: 0,
             dead_count: 0,
             payload_bytes: 0,
-            times: Times::default(),
+            times: TimeRange::default(),
         })
     }
 
@@ -192,7 +192,7 @@ mod tests {
         buffer.add(&decoded(12, 20, &[], &[])).unwrap();
         let sealed = buffer.seal().unwrap();
         assert_eq!((sealed.range, sealed.row_count, sealed.dead_count), (OffsetRange::new(5, 20), 3, 1));
-        assert_eq!(sealed.times, Times { first: Some(50), last: Some(109) });
+        assert_eq!(sealed.times, TimeRange { first: Some(50), last: Some(109) });
         assert!(sealed.dead.is_some());
     }
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use dovetail_core::assignment::{Owned, OwnedHere};
+use dovetail_core::assignment::{Assignment, LocalAssignment};
 use dovetail_core::backoff::Backoff;
 use dovetail_core::clock;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::pipeline::{OnBadRecord, OnDataLoss};
-use dovetail_ingestion::decoded_log::{Feed, FeedError};
+use dovetail_ingestion::decoded_log::{DecodedLog, DecodedLogError};
 use dovetail_ingestion::formats::{DeadLetter, Decoded};
 use dovetail_ingestion::log::LogError;
 use tokio::sync::watch;
@@ -19,15 +19,15 @@ use tracing::{error, info, warn};
 
 use super::error::LandError;
 use super::segment::{Buffer, Sealed, before_first_dead, payload_bytes};
-use super::{Landing, LandingState, SegmentEnd};
+use super::{LandingParts, LandingState, SegmentEnd};
 
 /// Lands one partition until the process ends or the partition stops.
 #[derive(Debug)]
-pub(crate) struct Lander {
-    pub(super) landing: Arc<Landing>,
-    pub(super) feed: Arc<Feed>,
+pub(crate) struct SegmentWriter {
+    pub(super) landing: Arc<LandingParts>,
+    pub(super) feed: Arc<DecodedLog>,
     pub(super) partition: i32,
-    owned: OwnedHere,
+    owned: LocalAssignment,
     /// Cancelled when the process ends or the partition is assigned to another one.
     stop: CancellationToken,
     pub(super) schema: SchemaRef,
@@ -36,13 +36,13 @@ pub(crate) struct Lander {
 
 /// The reason why a segment writer ends.
 #[derive(Debug)]
-enum End {
+enum WriterEnd {
     Shutdown,
     Stopped { offset: i64, error: String },
 }
 
 /// A segment whose end is decided.
-struct Filled {
+struct ClosedSegment {
     buffer: Buffer,
     behind: Behind,
 }
@@ -57,21 +57,21 @@ enum Behind {
 }
 
 /// The result of a read.
-enum Found {
+enum ReadOutcome {
     Records(Arc<Decoded>),
     Gap(OffsetRange),
 }
 
-impl Lander {
+impl SegmentWriter {
     pub(super) fn new(
-        landing: Arc<Landing>,
-        feed: Arc<Feed>,
+        landing: Arc<LandingParts>,
+        feed: Arc<DecodedLog>,
         partition: i32,
-        owned: Option<&watch::Receiver<Owned>>,
+        owned: Option<&watch::Receiver<Assignment>>,
     ) -> Self {
         let stream = feed.stream();
         let (schema, fingerprint) = (stream.decoded_schema(), stream.fingerprint());
-        let owned = OwnedHere::new(&stream.name, partition, owned);
+        let owned = LocalAssignment::new(&stream.name, partition, owned);
         let stop = landing.shutdown.child_token();
         let lander = Self { landing, feed, partition, owned, stop, schema, fingerprint };
         if lander.owned.now() {
@@ -124,8 +124,8 @@ impl Lander {
     async fn land(&self) {
         let end = self.land_all().await;
         let state = match end {
-            End::Shutdown => LandingState::Ended,
-            End::Stopped { offset, error } => {
+            WriterEnd::Shutdown => LandingState::Ended,
+            WriterEnd::Stopped { offset, error } => {
                 error!(topic = self.topic(), partition = self.partition, offset, error, "landing stopped");
                 LandingState::Stopped { offset, error }
             }
@@ -133,7 +133,7 @@ impl Lander {
         self.set_state(state);
     }
 
-    async fn land_all(&self) -> End {
+    async fn land_all(&self) -> WriterEnd {
         let mut next = match self.persist(0, || self.first()).await {
             Ok(next) => next,
             Err(end) => return end,
@@ -156,8 +156,8 @@ impl Lander {
     }
 
     /// Lands the segment that starts at `next`; returns the start of the next one.
-    async fn land_next(&self, next: i64) -> Result<i64, End> {
-        let Filled { buffer, behind } = self.fill(next).await?;
+    async fn land_next(&self, next: i64) -> Result<i64, WriterEnd> {
+        let ClosedSegment { buffer, behind } = self.fill(next).await?;
         let range = buffer.range();
         let mut landed = range.end;
         if !range.is_empty() {
@@ -173,7 +173,7 @@ impl Lander {
             // After a fence, the process that landed the range also decides about the cause of its end.
             Behind::Bad(bad) if landed == range.end => {
                 self.landing.board.set_next_offset(&self.feed.stream().name, self.partition, landed);
-                Err(End::Stopped { offset: bad.offset, error: bad.reason() })
+                Err(WriterEnd::Stopped { offset: bad.offset, error: bad.reason() })
             }
             Behind::Gap(gap) if landed == range.end => self.persist(gap.start, || self.record_gap(gap)).await,
             _ => Ok(landed),
@@ -181,7 +181,7 @@ impl Lander {
     }
 
     /// Reads until the segment is large or old enough.
-    async fn fill(&self, start: i64) -> Result<Filled, End> {
+    async fn fill(&self, start: i64) -> Result<ClosedSegment, WriterEnd> {
         let config = &self.landing.config;
         let mut buffer = self.buffer(start).await?;
         let mut deadline = None;
@@ -194,8 +194,8 @@ impl Lander {
                 read = self.persist(from, || self.read(from)) => read?,
             };
             let decoded = match found {
-                Found::Records(decoded) => decoded,
-                Found::Gap(gap) => return Ok(self.end_before(buffer, Behind::Gap(gap))),
+                ReadOutcome::Records(decoded) => decoded,
+                ReadOutcome::Gap(gap) => return Ok(self.end_before(buffer, Behind::Gap(gap))),
             };
             if self.feed.stream().options.on_bad_record == OnBadRecord::Stop
                 && let Some((good, bad)) = before_first_dead(&decoded)
@@ -213,34 +213,34 @@ impl Lander {
         if buffer.payload_bytes() < config.segment_bytes {
             self.announce(buffer.range().end);
         }
-        Ok(Filled { buffer, behind: Behind::More })
+        Ok(ClosedSegment { buffer, behind: Behind::More })
     }
 
-    fn end_before(&self, buffer: Buffer, behind: Behind) -> Filled {
+    fn end_before(&self, buffer: Buffer, behind: Behind) -> ClosedSegment {
         if !buffer.range().is_empty() {
             self.announce(buffer.range().end);
         }
-        Filled { buffer, behind }
+        ClosedSegment { buffer, behind }
     }
 
-    async fn buffer(&self, start: i64) -> Result<Buffer, End> {
+    async fn buffer(&self, start: i64) -> Result<Buffer, WriterEnd> {
         let new = || async { Ok(Buffer::new(self.partition, start, &self.schema)?) };
         self.persist(start, new).await
     }
 
     /// Waits for records at or after `from`.
-    async fn read(&self, from: i64) -> Result<Found, LandError> {
+    async fn read(&self, from: i64) -> Result<ReadOutcome, LandError> {
         let goes_on = self.feed.stream().options.on_data_loss == OnDataLoss::Continue;
         loop {
             match self.feed.read(self.partition, from).await {
-                Ok(decoded) if !decoded.range.is_empty() => return Ok(Found::Records(decoded)),
+                Ok(decoded) if !decoded.range.is_empty() => return Ok(ReadOutcome::Records(decoded)),
                 // There may be no record for hours although the log is well.
                 Ok(_) => {
                     self.set_state(LandingState::Landing);
                     self.feed.wait(self.partition, from).await?;
                 }
-                Err(FeedError::Log(LogError::Trimmed { first, .. })) if goes_on => {
-                    return Ok(Found::Gap(OffsetRange::new(from, first)));
+                Err(DecodedLogError::Log(LogError::Trimmed { first, .. })) if goes_on => {
+                    return Ok(ReadOutcome::Gap(OffsetRange::new(from, first)));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -248,13 +248,13 @@ impl Lander {
     }
 
     /// Encodes on a thread that answers no requests, because it takes long.
-    async fn add(&self, mut buffer: Buffer, decoded: Arc<Decoded>) -> Result<Buffer, End> {
+    async fn add(&self, mut buffer: Buffer, decoded: Arc<Decoded>) -> Result<Buffer, WriterEnd> {
         let at = buffer.range().end;
         let added = spawn_blocking(move || buffer.add(&decoded).map(|()| buffer)).await;
         self.encoded(at, added)
     }
 
-    async fn seal(&self, buffer: Buffer) -> Result<Sealed, End> {
+    async fn seal(&self, buffer: Buffer) -> Result<Sealed, WriterEnd> {
         let at = buffer.range().start;
         let sealed = spawn_blocking(move || buffer.seal()).await;
         self.encoded(at, sealed)
@@ -265,9 +265,9 @@ impl Lander {
         &self,
         offset: i64,
         result: Result<Result<T, parquet::errors::ParquetError>, tokio::task::JoinError>,
-    ) -> Result<T, End> {
+    ) -> Result<T, WriterEnd> {
         let result = result.map_err(LandError::from).and_then(|encoded| Ok(encoded?));
-        result.map_err(|error| End::Stopped { offset, error: error.reason() })
+        result.map_err(|error| WriterEnd::Stopped { offset, error: error.reason() })
     }
 
     fn announce(&self, end: i64) {
@@ -280,9 +280,9 @@ impl Lander {
     ///
     /// # On a crash
     /// The buffer is lost, and the next owner of the partition reads its records from the log again.
-    async fn land_at_once(&self, buffer: Buffer) -> End {
+    async fn land_at_once(&self, buffer: Buffer) -> WriterEnd {
         if buffer.range().is_empty() {
-            return End::Shutdown;
+            return WriterEnd::Shutdown;
         }
         let range = buffer.range();
         self.announce(range.end);
@@ -300,11 +300,11 @@ impl Lander {
                 info!(topic = self.topic(), partition = self.partition, %range, "left to be read again")
             }
         }
-        End::Shutdown
+        WriterEnd::Shutdown
     }
 
     /// Repeats `attempt` until it succeeds, with growing pauses, and reports the reason in the status.
-    async fn persist<T, F>(&self, offset: i64, attempt: impl Fn() -> F) -> Result<T, End>
+    async fn persist<T, F>(&self, offset: i64, attempt: impl Fn() -> F) -> Result<T, WriterEnd>
     where
         F: Future<Output = Result<T, LandError>>,
     {
@@ -314,22 +314,22 @@ impl Lander {
             let attempted = tokio::select! {
                 biased;
                 attempted = attempt() => attempted,
-                () = self.out_of_grace() => return Err(End::Shutdown),
+                () = self.out_of_grace() => return Err(WriterEnd::Shutdown),
             };
             let error = match attempted {
                 Ok(value) => {
                     self.set_state(LandingState::Landing);
                     return Ok(value);
                 }
-                Err(error) if error.is_end() => return Err(End::Shutdown),
-                Err(error) if error.is_final() => return Err(End::Stopped { offset, error: error.reason() }),
+                Err(error) if error.is_end() => return Err(WriterEnd::Shutdown),
+                Err(error) if error.is_final() => return Err(WriterEnd::Stopped { offset, error: error.reason() }),
                 Err(error) => error,
             };
             let (reason, pause) = (error.reason(), backoff.next_pause());
             warn!(topic = self.topic(), partition = self.partition, reason, ?pause, "landing stalled");
             self.set_state(LandingState::Stalled { reason });
             tokio::select! {
-                () = self.stop.cancelled() => return Err(End::Shutdown),
+                () = self.stop.cancelled() => return Err(WriterEnd::Shutdown),
                 () = clock::sleep(pause) => {}
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::Int64Type;
-use dovetail_core::assignment::Owned;
+use dovetail_core::assignment::Assignment;
 use dovetail_core::catalog::{Segment, Trigger};
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::column;
@@ -16,7 +16,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use super::{Landing, LandingState, SegmentEnd};
+use super::{LandingParts, LandingState, SegmentEnd};
 use crate::config::LandingConfig;
 use crate::tests::{CLICKS, Rig, small_segments};
 
@@ -61,7 +61,7 @@ async fn check_exact(rig: &Rig) {
     assert_eq!(concat_batches(&schema, &landed).unwrap(), expected);
 }
 
-fn spawn(rig: &Rig, landing: &Arc<Landing>) -> TaskTracker {
+fn spawn(rig: &Rig, landing: &Arc<LandingParts>) -> TaskTracker {
     let tracker = TaskTracker::new();
     landing
         .landers(&rig.feed, 0..rig.feed.partitions(), None)
@@ -188,7 +188,7 @@ async fn a_partition_that_comes_back_while_its_lander_ends_is_landed() {
     rig.fake.faults.set(Fault::HoldsBefore, puts("segments/"));
     rig.append_clicks(0, 300).await;
     let landing = rig.landing(LandingConfig { stop_grace: Duration::from_secs(1), ..small_segments() });
-    let all = || Owned::from([(rig.streams[0].name.clone(), (0..rig.feed.partitions().cast_signed()).collect())]);
+    let all = || Assignment::from([(rig.streams[0].name.clone(), (0..rig.feed.partitions().cast_signed()).collect())]);
     let owned = watch::Sender::new(all());
     let tracker = TaskTracker::new();
     for lander in landing.landers(&rig.feed, 0..rig.feed.partitions(), Some(&owned.subscribe())) {
@@ -196,7 +196,7 @@ async fn a_partition_that_comes_back_while_its_lander_ends_is_landed() {
     }
     tracker.close();
     rig.fake.faults.until_met().await;
-    owned.send_replace(Owned::new());
+    owned.send_replace(Assignment::new());
     // It waits for its store for as long as the grace, and then it has the partition again.
     tokio::time::sleep(Duration::from_millis(100)).await;
     owned.send_replace(all());

@@ -16,7 +16,7 @@ pub(crate) const MAX_DELTAS: usize = 7;
 
 /// A stream's landing in the catalog.
 #[derive(Debug, Clone)]
-pub(crate) struct Landed {
+pub(crate) struct StreamLanding {
     pub(crate) topic: String,
     /// The segments by partition and offset.
     pub(crate) segments: Vec<Segment>,
@@ -33,7 +33,7 @@ pub(crate) struct Situation<'a> {
     pub(crate) wanted: Option<&'a [ViewName]>,
     /// The pipeline's views.
     pub(crate) views: &'a [Arc<View>],
-    pub(crate) landed: &'a BTreeMap<StreamName, Landed>,
+    pub(crate) landed: &'a BTreeMap<StreamName, StreamLanding>,
     /// The current generation's manifest.
     pub(crate) current: Option<&'a Manifest>,
 }
@@ -43,14 +43,14 @@ pub(crate) struct Situation<'a> {
 pub(crate) struct Choice {
     /// The cuts of the streams that are folded.
     pub(crate) cuts: BTreeMap<StreamName, Cut>,
-    pub(crate) folds: Vec<ViewFold>,
+    pub(crate) folds: Vec<ViewFoldPlan>,
     /// Views that keep their states.
     pub(crate) kept: BTreeMap<ViewName, ViewStates>,
 }
 
 /// `states = merge(base, fold(segments))`
 #[derive(Debug, Clone)]
-pub(crate) struct ViewFold {
+pub(crate) struct ViewFoldPlan {
     pub(crate) view: Arc<View>,
     pub(crate) topic: String,
     pub(crate) cut: Cut,
@@ -60,14 +60,14 @@ pub(crate) struct ViewFold {
     pub(crate) published: Option<ViewStates>,
 }
 
-impl ViewFold {
+impl ViewFoldPlan {
     /// Number of rows to read.
     pub(crate) fn rows(&self) -> u64 {
         self.segments.iter().map(|segment| segment.rows).sum()
     }
 }
 
-impl Landed {
+impl StreamLanding {
     /// The end of the landing. Segments and gaps determine it: a partition may have moved on since they were read.
     pub(crate) fn cut(&self) -> Cut {
         let mut cut: Offsets = self.partitions.iter().map(|p| (p.partition, p.first_offset)).collect();
@@ -132,7 +132,7 @@ pub(crate) fn choose(situation: &Situation<'_>) -> Choice {
         }
     }
     // Views that were never filled over a log without landed records have nothing to publish.
-    let landed = |fold: &ViewFold| situation.landed.get(&fold.view.stream).is_some_and(|landed| !landed.is_empty());
+    let landed = |fold: &ViewFoldPlan| situation.landed.get(&fold.view.stream).is_some_and(|landed| !landed.is_empty());
     let nothing_landed = !choice.folds.iter().any(landed);
     if nothing_landed && situation.current.is_none() {
         choice.folds.clear();
@@ -148,7 +148,7 @@ impl Choice {
         segments.map(|segment| (segment.path.clone(), segment.bytes)).collect()
     }
 
-    fn add(&mut self, view: &Arc<View>, landed: &Landed, states: Option<&ViewStates>, kind: RunKind) {
+    fn add(&mut self, view: &Arc<View>, landed: &StreamLanding, states: Option<&ViewStates>, kind: RunKind) {
         let base = states
             .filter(|states| kind == RunKind::Incremental && (view.is_aggregate() || states.files.len() < MAX_FILES))
             .filter(|states| states.errors.files.len() < MAX_FILES);
@@ -165,7 +165,7 @@ impl Choice {
         };
         self.cuts.insert(view.stream.clone(), cut.clone());
         let (topic, published) = (landed.topic.clone(), states.cloned());
-        self.folds.push(ViewFold { view: Arc::clone(view), topic, cut, base, segments, published });
+        self.folds.push(ViewFoldPlan { view: Arc::clone(view), topic, cut, base, segments, published });
     }
 }
 

@@ -7,14 +7,14 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::context::SessionContext;
 use dovetail_core::manifest::ViewStates;
 use dovetail_core::pipeline::Stream;
-use dovetail_core::view::{FoldError, Piece, fold_table};
+use dovetail_core::view::{FoldError, FoldedPiece, fold_table};
 use metrics::counter;
 use tokio::time::interval;
 
 use super::RunError;
 use super::progress::{Reporter, RowsRead};
 use super::scan::LandedTable;
-use crate::recompute::choose_cut::{MAX_DELTAS, ViewFold};
+use crate::recompute::choose_cut::{MAX_DELTAS, ViewFoldPlan};
 use crate::recompute::state_files;
 use crate::recompute::state_files::{Output, StateWriter};
 use crate::recompute::unreadable_segment::find_damaged;
@@ -25,7 +25,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Folds the segments of `fold` and writes the states. Dropping the future stops the work.
 pub(crate) async fn fold_view(
-    fold: &ViewFold,
+    fold: &ViewFoldPlan,
     stream: &Arc<Stream>,
     output: &Output<'_>,
     context: &SessionContext,
@@ -52,7 +52,7 @@ pub(crate) async fn fold_view(
     Ok(states)
 }
 
-async fn glance(fold: &ViewFold, rows_read: &RowsRead, reporter: &Reporter) -> std::convert::Infallible {
+async fn glance(fold: &ViewFoldPlan, rows_read: &RowsRead, reporter: &Reporter) -> std::convert::Infallible {
     let mut glances = interval(PROGRESS_INTERVAL);
     loop {
         glances.tick().await;
@@ -61,7 +61,7 @@ async fn glance(fold: &ViewFold, rows_read: &RowsRead, reporter: &Reporter) -> s
 }
 
 async fn fold_segments(
-    fold: &ViewFold,
+    fold: &ViewFoldPlan,
     table: &LandedTable,
     output: &Output<'_>,
     context: &SessionContext,
@@ -69,44 +69,44 @@ async fn fold_segments(
     // A view of rows writes as it goes; a view that left rows out before may do so again.
     let places = !fold.view.is_aggregate() || fold.base.as_ref().is_some_and(|base| !base.errors.is_empty());
     match fold_once(fold, table, output, context, places).await {
-        Err(Failed::Unplaced) => fold_once(fold, table, output, context, true).await,
+        Err(FoldFailure::Unplaced) => fold_once(fold, table, output, context, true).await,
         folded => folded,
     }
     .map_err(|failed| match failed {
-        Failed::Unplaced => RunError::Fold { view: fold.view.name.clone(), why: FoldError::Unplaced.to_string() },
-        Failed::Run(error) => error,
+        FoldFailure::Unplaced => RunError::Fold { view: fold.view.name.clone(), why: FoldError::Unplaced.to_string() },
+        FoldFailure::Run(error) => error,
     })
 }
 
 /// The reason why a fold failed.
-enum Failed {
+enum FoldFailure {
     /// A row failed, and its partition and offset were not read.
     Unplaced,
     Run(RunError),
 }
 
-impl<E: Into<RunError>> From<E> for Failed {
+impl<E: Into<RunError>> From<E> for FoldFailure {
     fn from(error: E) -> Self {
         Self::Run(error.into())
     }
 }
 
 async fn fold_once(
-    fold: &ViewFold,
+    fold: &ViewFoldPlan,
     table: &LandedTable,
     output: &Output<'_>,
     context: &SessionContext,
     places: bool,
-) -> Result<ViewStates, Failed> {
+) -> Result<ViewStates, FoldFailure> {
     let view = &fold.view;
     let failed = |error: DataFusionError| RunError::fold(&view.name, &error);
     let stopped = |error| match error {
-        FoldError::Unplaced => Failed::Unplaced,
+        FoldError::Unplaced => FoldFailure::Unplaced,
         FoldError::Row(error) => {
             let why = format!("partition {}: {error}", error.partition);
-            Failed::Run(RunError::Stopped { view: view.name.clone(), why })
+            FoldFailure::Run(RunError::Stopped { view: view.name.clone(), why })
         }
-        error => Failed::Run(RunError::Fold { view: view.name.clone(), why: error.to_string() }),
+        error => FoldFailure::Run(RunError::Fold { view: view.name.clone(), why: error.to_string() }),
     };
     let mut writer = StateWriter::new(output, view, &fold.cut);
     let mut left_out = ErrorWriter::new(output, view, fold.base.as_ref().map(|base| &base.errors));
@@ -124,8 +124,8 @@ async fn fold_once(
         }
         while let Some(piece) = folded.next().await.map_err(stopped)? {
             match piece {
-                Piece::State(state) => pieces.extend(state),
-                Piece::Errors(errors) => left_out.add(&errors).await?,
+                FoldedPiece::State(state) => pieces.extend(state),
+                FoldedPiece::Errors(errors) => left_out.add(&errors).await?,
             }
         }
         let of = Arc::clone(view);
@@ -137,8 +137,8 @@ async fn fold_once(
         files.extend(fold.base.iter().flat_map(|base| base.files.clone()));
         while let Some(piece) = folded.next().await.map_err(stopped)? {
             match piece {
-                Piece::State(rows) => writer.add(rows).await?,
-                Piece::Errors(errors) => left_out.add(&errors).await?,
+                FoldedPiece::State(rows) => writer.add(rows).await?,
+                FoldedPiece::Errors(errors) => left_out.add(&errors).await?,
             }
         }
     }

@@ -9,8 +9,10 @@
 mod choose_cut;
 mod error;
 mod fold;
+mod fold_engine;
 mod progress;
 mod publish;
+mod repeated_change;
 mod scan;
 mod state_files;
 mod unreadable_segment;
@@ -23,8 +25,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::execution::context::SessionContext;
-use datafusion::prelude::SessionConfig;
 use dovetail_core::catalog::{
     Catalog, CatalogError, GenerationRow, Moment, NewRun, Run, RunEnd, RunKind, RunSign, RunState, Trigger,
 };
@@ -41,19 +41,20 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::config::RunConfig;
-use crate::recompute::choose_cut::{Choice, Landed, Situation, ViewFold};
-use crate::recompute::state_files::{Output, Written};
+use crate::recompute::choose_cut::{Choice, Situation, StreamLanding, ViewFoldPlan};
+use crate::recompute::fold_engine::FoldEngine;
+use crate::recompute::state_files::{Output, WrittenObjects};
 
 pub use self::error::RunError;
 pub(crate) use self::progress::Reporter;
-pub use self::progress::{Phase, Progress};
+pub use self::progress::{FoldProgress, Phase};
 pub(crate) use crate::recompute::choose_cut::unfilled;
 #[cfg(test)]
 pub(crate) use crate::recompute::state_files::read as read_states;
 
 /// The parts that runs work with.
 #[derive(Debug)]
-pub(crate) struct Recompute {
+pub(crate) struct RecomputeParts {
     pub(crate) streams: HashMap<StreamName, Arc<Stream>>,
     pub(crate) views: Vec<Arc<View>>,
     pub(crate) catalog: Catalog,
@@ -65,7 +66,7 @@ pub(crate) struct Recompute {
 
 /// A request for a run.
 #[derive(Debug, Clone)]
-pub(crate) struct Request {
+pub(crate) struct RunRequest {
     pub(crate) kind: RunKind,
     /// The views to fold; `None` for all.
     pub(crate) views: Option<Vec<ViewName>>,
@@ -83,7 +84,7 @@ const HEARTBEAT_INTERVAL_MIN: Duration = Duration::from_millis(10);
 
 /// The end of a run that did not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RunOutcome {
     /// The run published a generation.
     Published(Box<Run>),
     /// Every view covers the whole landing: there was nothing to publish.
@@ -105,7 +106,7 @@ struct Folded {
     failed: Option<String>,
 }
 
-impl Recompute {
+impl RecomputeParts {
     /// Runs `request`, unless another run is in progress. `moment` is the time at which it was due.
     ///
     /// # On a crash
@@ -113,19 +114,19 @@ impl Recompute {
     /// collected then; the current generation is unchanged unless the pointer had moved.
     pub(crate) async fn run(
         &self,
-        request: &Request,
+        request: &RunRequest,
         moment: Option<Moment>,
         cancel: &CancellationToken,
-    ) -> Result<Outcome, RunError> {
+    ) -> Result<RunOutcome, RunError> {
         self.know_views(request)?;
         self.catalog.expire_runs().await?;
         let Some(Started { run, choice, current }) = self.start(request, moment).await? else {
-            return Ok(Outcome::NothingNew);
+            return Ok(RunOutcome::NothingNew);
         };
         let started = clock::now_monotonic();
         let (run_id, kind) = (run.id, run.kind);
         info!(run = run_id, %kind, trigger = %run.trigger, views = choice.folds.len(), "run started");
-        let written = Written::default();
+        let written = WrittenObjects::default();
         let ended = self.work(run, choice, current, &written, cancel).await;
         self.reporter.phase(Phase::Ended);
         histogram!("dovetail_recompute_seconds", "kind" => kind.as_str()).record(started.elapsed().as_secs_f64());
@@ -133,14 +134,14 @@ impl Recompute {
             Ok(run) => {
                 counter!("dovetail_runs_total", "state" => run.state.as_str()).increment(1);
                 self.discard(&written).await;
-                Ok(Outcome::Published(Box::new(run)))
+                Ok(RunOutcome::Published(Box::new(run)))
             }
             Err(error) => self.give_up(run_id, cancelled(error), &written).await,
         }
     }
 
     /// Chooses the work and starts a run; `None` where there is nothing to do.
-    async fn start(&self, request: &Request, moment: Option<Moment>) -> Result<Option<Started>, RunError> {
+    async fn start(&self, request: &RunRequest, moment: Option<Moment>) -> Result<Option<Started>, RunError> {
         let mut choices = 0;
         loop {
             let basis = self.catalog.basis().await?;
@@ -186,7 +187,7 @@ impl Recompute {
         }
     }
 
-    fn know_views(&self, request: &Request) -> Result<(), RunError> {
+    fn know_views(&self, request: &RunRequest) -> Result<(), RunError> {
         let known = |name: &ViewName| self.views.iter().any(|view| view.name == *name);
         match request.views.iter().flatten().find(|name| !known(name)) {
             Some(unknown) => Err(RunError::UnknownView(unknown.clone())),
@@ -194,7 +195,7 @@ impl Recompute {
         }
     }
 
-    async fn landed(&self) -> Result<BTreeMap<StreamName, Landed>, RunError> {
+    async fn landed(&self) -> Result<BTreeMap<StreamName, StreamLanding>, RunError> {
         let mut landed = BTreeMap::new();
         for view in &self.views {
             if landed.contains_key(&view.stream) {
@@ -206,7 +207,7 @@ impl Recompute {
             let mut gaps = self.catalog.gaps().await?;
             gaps.retain(|gap| gap.topic == topic);
             let segments = self.catalog.segments(&topic).await?;
-            landed.insert(view.stream.clone(), Landed { topic, segments, gaps, partitions });
+            landed.insert(view.stream.clone(), StreamLanding { topic, segments, gaps, partitions });
         }
         Ok(landed)
     }
@@ -221,7 +222,7 @@ impl Recompute {
         run: Run,
         choice: Choice,
         expected_previous: Generation,
-        written: &Written,
+        written: &WrittenObjects,
         cancel: &CancellationToken,
     ) -> Result<Run, RunError> {
         let generation = self.catalog.next_generation_number().await?;
@@ -252,11 +253,11 @@ impl Recompute {
     /// another one to publish.
     async fn fold_all(&self, choice: &Choice, output: &Output<'_>) -> Result<Folded, RunError> {
         unreadable_segment::check_sizes(&self.store, choice.sizes()).await?;
-        let context = self.context();
+        let engine = FoldEngine::local(&self.store, self.config.cores);
         // Boxed and collected: otherwise the compiler cannot see that they may move between threads.
         let mut folds: Vec<BoxFuture<'_, _>> = vec![];
         for fold in &choice.folds {
-            folds.push(self.fold_one(fold, output, &context).boxed());
+            folds.push(self.fold_one(fold, output, &engine).boxed());
         }
         let done: Vec<_> = futures::stream::iter(folds).buffered(VIEWS_AT_ONCE).try_collect().await?;
         let (mut folded, mut errors) = (Folded::default(), vec![]);
@@ -286,26 +287,15 @@ impl Recompute {
 
     async fn fold_one(
         &self,
-        fold: &ViewFold,
+        fold: &ViewFoldPlan,
         output: &Output<'_>,
-        context: &SessionContext,
+        engine: &FoldEngine,
     ) -> Result<Result<ViewStates, RunError>, RunError> {
         let stream = self.stream(&fold.view.stream)?;
-        match fold::fold_view(fold, stream, output, context, self.config.cores, &self.reporter).await {
+        match engine.fold(fold, stream, output, &self.reporter).await {
             Err(error) if !error.is_of_a_view() => Err(error),
             states => Ok(states),
         }
-    }
-
-    fn context(&self) -> SessionContext {
-        let mut config = SessionConfig::new().with_target_partitions(self.config.cores.max(1));
-        // The columns read must have the types that the views were planned with.
-        config.options_mut().execution.parquet.schema_force_view_types = false;
-        config.options_mut().execution.time_zone = Some("UTC".to_owned());
-        let context = SessionContext::new_with_config(config);
-        dovetail_core::functions::install(&context);
-        self.store.register(&context.runtime_env());
-        context
     }
 
     /// Renews the lease until the run is no longer this process's, or was cancelled; returns the reason.
@@ -322,7 +312,7 @@ impl Recompute {
     }
 
     fn sign(&self) -> RunSign {
-        let Progress { phase, rows_done, rows_total, segments_done, segments, .. } = self.reporter.now();
+        let FoldProgress { phase, rows_done, rows_total, segments_done, segments, .. } = self.reporter.now();
         RunSign {
             phase: phase.as_str().to_owned(),
             rows: rows_done,
@@ -336,14 +326,14 @@ impl Recompute {
     ///
     /// # On a crash
     /// The run ends as failed once its lease has passed, and its staged objects are deleted then.
-    async fn give_up(&self, run_id: i64, error: RunError, written: &Written) -> Result<Outcome, RunError> {
+    async fn give_up(&self, run_id: i64, error: RunError, written: &WrittenObjects) -> Result<RunOutcome, RunError> {
         let end = match &error {
             RunError::Cancelled { .. } => RunEnd::Cancelled,
             error => RunEnd::Failed { error: error.text() },
         };
         let error = match self.end(run_id, &end).await {
             // Only the answer to its publishing was lost.
-            Ok(Some(run)) => return Ok(Outcome::Published(Box::new(run))),
+            Ok(Some(run)) => return Ok(RunOutcome::Published(Box::new(run))),
             Ok(None) => {
                 self.discard(written).await;
                 self.given_up(run_id, error).await
@@ -374,7 +364,7 @@ impl Recompute {
         }
     }
 
-    async fn discard(&self, written: &Written) {
+    async fn discard(&self, written: &WrittenObjects) {
         let written = written.take();
         let paths: Vec<&str> = written.iter().map(String::as_str).collect();
         if !paths.is_empty()

@@ -41,7 +41,7 @@ impl Phase {
 
 /// The progress of a run over all its views: a segment that two views read counts twice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct FoldProgress {
     /// The run's number, 0 before the first.
     pub run_id: i64,
     /// Its present step.
@@ -67,27 +67,27 @@ pub struct Progress {
 /// Reports the progress of a run.
 #[derive(Debug)]
 pub(crate) struct Reporter {
-    sender: watch::Sender<Progress>,
+    sender: watch::Sender<FoldProgress>,
     /// Rows and segments of the views that are folded.
     done: Mutex<(u64, usize)>,
 }
 
 impl Reporter {
     pub(crate) fn new() -> Self {
-        Self { sender: watch::Sender::new(Progress::default()), done: Mutex::default() }
+        Self { sender: watch::Sender::new(FoldProgress::default()), done: Mutex::default() }
     }
 
-    pub(crate) fn subscribe(&self) -> watch::Receiver<Progress> {
+    pub(crate) fn subscribe(&self) -> watch::Receiver<FoldProgress> {
         self.sender.subscribe()
     }
 
-    pub(crate) fn now(&self) -> Progress {
+    pub(crate) fn now(&self) -> FoldProgress {
         self.sender.borrow().clone()
     }
 
     pub(crate) fn begin(&self, run_id: i64, choice: &Choice, started_ms: i64) {
         self.set_done((0, 0));
-        self.sender.send_replace(Progress {
+        self.sender.send_replace(FoldProgress {
             run_id,
             phase: Phase::Checking,
             view: None,
@@ -96,7 +96,7 @@ impl Reporter {
             segments_done: 0,
             segments: choice.folds.iter().map(|fold| fold.segments.len()).sum(),
             rows_done: 0,
-            rows_total: choice.folds.iter().map(crate::recompute::choose_cut::ViewFold::rows).sum(),
+            rows_total: choice.folds.iter().map(crate::recompute::choose_cut::ViewFoldPlan::rows).sum(),
             started_ms,
         });
     }

@@ -1,25 +1,19 @@
 //! Publishing: the manifest is written create-only, then the catalog's pointer moves for all views at once.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use bytes::Bytes;
-use dovetail_core::backoff::Backoff;
 use dovetail_core::catalog::{CatalogError, PublishedGeneration, Run, RunEnd, RunState};
-use dovetail_core::clock;
 use dovetail_core::manifest::{Manifest, ViewStates};
 use dovetail_core::name::{Generation, ViewName};
 use dovetail_core::store::path;
-use tracing::{info, warn};
+use tracing::info;
 
-use super::{Recompute, RunError};
+use super::{RecomputeParts, RunError};
+use crate::recompute::repeated_change::patiently;
 use crate::recompute::state_files::Output;
 
-/// Pauses while the catalog does not take a change of a run.
-const CHANGE_RETRY_FIRST: Duration = Duration::from_millis(100);
-const CHANGE_RETRY_MAX: Duration = Duration::from_secs(5);
-
-impl Recompute {
+impl RecomputeParts {
     /// Writes the manifest, then makes the generation current.
     ///
     /// # On a crash
@@ -69,27 +63,4 @@ impl Recompute {
             Err(error) => Err(error),
         }
     }
-}
-
-/// Repeats a change of the catalog while it may still go through, for up to `patience`.
-pub(super) async fn patiently<T, F>(patience: Duration, change: impl Fn() -> F) -> Result<T, CatalogError>
-where
-    F: Future<Output = Result<T, CatalogError>>,
-{
-    let give_up = clock::now_monotonic() + patience;
-    let mut backoff = Backoff::new(CHANGE_RETRY_FIRST, CHANGE_RETRY_MAX);
-    loop {
-        match change().await {
-            Err(error) if is_outage(&error) && clock::now_monotonic() < give_up => {
-                warn!(%error, "the catalog does not take a change, trying again");
-                clock::sleep(backoff.next_pause()).await;
-            }
-            result => return result,
-        }
-    }
-}
-
-/// Whether the change may succeed later, or may have succeeded without an answer.
-fn is_outage(error: &CatalogError) -> bool {
-    error.is_transient() || matches!(error, CatalogError::Store { .. })
 }

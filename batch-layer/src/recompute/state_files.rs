@@ -18,17 +18,17 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 
 use super::RunError;
-use super::publish::patiently;
-use crate::encode::{self, Encoder};
+use crate::encode::{self, ParquetEncoder};
+use crate::recompute::repeated_change::patiently;
 
 /// Size in bytes at which a file of states is closed, approximately.
 const FILE_BYTES: usize = 64 << 20;
 
 /// Objects that a run has written, or tried to: they are garbage if it does not publish.
 #[derive(Debug, Default)]
-pub(crate) struct Written(Mutex<Vec<String>>);
+pub(crate) struct WrittenObjects(Mutex<Vec<String>>);
 
-impl Written {
+impl WrittenObjects {
     fn add(&self, path: &str) {
         self.0.lock().push(path.to_owned());
     }
@@ -55,7 +55,7 @@ pub(crate) struct Output<'r> {
     /// Time for which a request to the catalog is repeated while it is away.
     pub(crate) patience: Duration,
     pub(crate) generation: Generation,
-    pub(crate) written: &'r Written,
+    pub(crate) written: &'r WrittenObjects,
 }
 
 impl Output<'_> {
@@ -77,7 +77,7 @@ pub(crate) struct StateWriter<'r> {
     output: &'r Output<'r>,
     view: &'r View,
     about: Vec<KeyValue>,
-    encoder: Option<Encoder>,
+    encoder: Option<ParquetEncoder>,
     files: Vec<StateFile>,
     /// Number of rows in the present file.
     rows: u64,

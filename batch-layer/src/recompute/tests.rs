@@ -11,8 +11,8 @@ use dovetail_testkit::fixtures::name;
 use dovetail_testkit::store::{Fault, puts};
 use tokio_util::sync::CancellationToken;
 
-use super::{Outcome, Phase, Request, RunError};
-use crate::recompute::choose_cut::{Choice, Landed, MAX_DELTAS, Situation, choose};
+use super::{Phase, RunError, RunOutcome, RunRequest};
+use crate::recompute::choose_cut::{Choice, MAX_DELTAS, Situation, StreamLanding, choose};
 use crate::tests::{CLICKS, Rig};
 
 fn segment(partition: i32, start: i64, end: i64) -> Segment {
@@ -32,9 +32,9 @@ fn segment(partition: i32, start: i64, end: i64) -> Segment {
     }
 }
 
-fn landed(segments: Vec<Segment>) -> Landed {
+fn landed(segments: Vec<Segment>) -> StreamLanding {
     let partition = |partition| Partition { topic: "Clicks".to_owned(), partition, first_offset: 5, next_offset: 99 };
-    Landed { topic: "Clicks".to_owned(), segments, gaps: vec![], partitions: vec![partition(0), partition(1)] }
+    StreamLanding { topic: "Clicks".to_owned(), segments, gaps: vec![], partitions: vec![partition(0), partition(1)] }
 }
 
 fn manifest(views: &[Arc<View>], cut: &[(i32, i64)]) -> Manifest {
@@ -95,7 +95,7 @@ async fn decisions() {
         noted_ms: 0,
     };
     let with_gaps =
-        |segments, gaps| BTreeMap::from([(rig.streams[0].name.clone(), Landed { gaps, ..landed(segments) })]);
+        |segments, gaps| BTreeMap::from([(rig.streams[0].name.clone(), StreamLanding { gaps, ..landed(segments) })]);
     let alone = with_gaps(vec![segment(0, 5, 10), segment(1, 5, 7)], vec![lost(10, 20)]);
     let gap = decide(Incremental, &alone, Some(&before));
     assert_eq!((starts(&gap, 0).len(), gap.folds[0].base.is_some()), (0, true), "nothing to fold");
@@ -124,12 +124,12 @@ async fn full_incremental_and_one_shot_answers_are_the_same() {
         rig.append_clicks(from, 150).await;
         rig.land().await;
         let done = rig.run(RunKind::Incremental).await.unwrap();
-        assert!(matches!(&done, Outcome::Published(run) if run.state == RunState::Published), "{done:?}");
+        assert!(matches!(&done, RunOutcome::Published(run) if run.state == RunState::Published), "{done:?}");
         rig.check_answers().await;
     }
-    assert_eq!(rig.run(RunKind::Incremental).await.unwrap(), Outcome::NothingNew);
+    assert_eq!(rig.run(RunKind::Incremental).await.unwrap(), RunOutcome::NothingNew);
     let incremental: Vec<_> = answers(&rig).await;
-    assert!(matches!(rig.run(RunKind::Full).await.unwrap(), Outcome::Published(_)));
+    assert!(matches!(rig.run(RunKind::Full).await.unwrap(), RunOutcome::Published(_)));
     assert_eq!(answers(&rig).await, incremental);
     let (_, manifest) = rig.recompute().current().await.unwrap();
     let manifest = manifest.unwrap();
@@ -171,7 +171,7 @@ async fn progress_ends_with_everything_read() {
     rig.append_clicks(0, 300).await;
     rig.land().await;
     let recompute = rig.recompute();
-    let request = Request { kind: RunKind::Full, views: None, trigger: Trigger::Demand };
+    let request = RunRequest { kind: RunKind::Full, views: None, trigger: Trigger::Demand };
     recompute.run(&request, None, &CancellationToken::new()).await.unwrap();
     let progress = recompute.reporter.now();
     assert_eq!((progress.phase, progress.views_done, progress.views), (Phase::Ended, 3, 3));
@@ -184,7 +184,7 @@ async fn progress_ends_with_everything_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_log_has_nothing_to_publish() {
     let rig = Rig::new(CLICKS).await;
-    assert_eq!(rig.run(RunKind::Full).await.unwrap(), Outcome::NothingNew);
+    assert_eq!(rig.run(RunKind::Full).await.unwrap(), RunOutcome::NothingNew);
     assert!(rig.catalog.runs(1).await.unwrap().is_empty());
 }
 
@@ -193,10 +193,10 @@ async fn interrupted(
     rig: &Rig,
     prefix: &'static str,
     meanwhile: impl AsyncFnOnce(&CancellationToken),
-) -> Result<Outcome, RunError> {
+) -> Result<RunOutcome, RunError> {
     rig.fake.faults.set(Fault::HoldsBefore, puts(prefix));
     let cancel = CancellationToken::new();
-    let request = Request { kind: RunKind::Full, views: None, trigger: Trigger::Demand };
+    let request = RunRequest { kind: RunKind::Full, views: None, trigger: Trigger::Demand };
     let recompute = rig.recompute();
     let (done, ()) = tokio::join!(recompute.run(&request, None, &cancel), async {
         rig.fake.faults.until_met().await;
@@ -222,7 +222,7 @@ async fn a_cancelled_run_leaves_what_is_published() {
     assert!(garbage.iter().all(|path| path.starts_with("generations/00000000000000000002/")), "{garbage:?}");
     assert!(!garbage.is_empty());
     rig.check_answers().await;
-    assert!(matches!(rig.run(RunKind::Full).await.unwrap(), Outcome::Published(_)));
+    assert!(matches!(rig.run(RunKind::Full).await.unwrap(), RunOutcome::Published(_)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use dovetail_core::view_error_file;
 use parquet::errors::ParquetError;
 
 use super::RunError;
-use crate::encode::{self, Encoder};
+use crate::encode::{self, ParquetEncoder};
 use crate::recompute::state_files::Output;
 
 /// Size in bytes at which a file is closed, approximately.
@@ -17,7 +17,7 @@ const FILE_BYTES: usize = 64 << 20;
 pub(super) struct ErrorWriter<'r> {
     output: &'r Output<'r>,
     view: &'r View,
-    encoder: Option<Encoder>,
+    encoder: Option<ParquetEncoder>,
     /// Number of rows in the present file.
     rows: u64,
     /// Number of files of this run.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{CLICKS, Rig, feeds, runs, small_segments};
-use crate::{BatchConfig, BatchHandle, BatchLayer, BatchParts, LandingState, Outcome, RunError};
+use crate::{BatchConfig, BatchHandle, BatchLayer, BatchParts, LandingState, RunError, RunOutcome};
 
 fn start(rig: &Rig, tracker: &TaskTracker, shutdown: &CancellationToken) -> BatchHandle {
     let parts = BatchParts {
@@ -35,7 +35,7 @@ async fn a_layer_lands_runs_and_ends() {
     rig.append_clicks(0, 300).await;
     rig.landed().await;
     let first = batch.recompute(RunKind::Incremental, None).await.unwrap();
-    assert!(matches!(&first, Outcome::Published(run) if run.state == RunState::Published), "{first:?}");
+    assert!(matches!(&first, RunOutcome::Published(run) if run.state == RunState::Published), "{first:?}");
     rig.check_answers().await;
     rig.append_clicks(300, 100).await;
     rig.landed().await;

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{CLICKS, Rig, runs, small_segments};
-use crate::recompute::{Outcome, Recompute, Request, RunError};
+use crate::recompute::{RecomputeParts, RunError, RunOutcome, RunRequest};
 use crate::upkeep::Upkeep;
 
 const GRACE_MS: i64 = 300_000;
@@ -38,13 +38,13 @@ fn stalled_upkeep(rig: &Rig) -> (Upkeep, Arc<FakeStore>) {
     (Upkeep { store, ..rig.upkeep() }, gate)
 }
 
-fn stalled_run(rig: &Rig) -> (Recompute, Arc<FakeStore>) {
+fn stalled_run(rig: &Rig) -> (RecomputeParts, Arc<FakeStore>) {
     let (store, gate) = rig.gated();
-    (Recompute { store, ..rig.recompute() }, gate)
+    (RecomputeParts { store, ..rig.recompute() }, gate)
 }
 
-async fn run(recompute: &Recompute, kind: RunKind) -> Result<Outcome, RunError> {
-    let request = Request { kind, views: None, trigger: Trigger::Demand };
+async fn run(recompute: &RecomputeParts, kind: RunKind) -> Result<RunOutcome, RunError> {
+    let request = RunRequest { kind, views: None, trigger: Trigger::Demand };
     recompute.run(&request, None, &CancellationToken::new()).await
 }
 
@@ -166,7 +166,7 @@ async fn what_a_living_run_wrote_long_ago_is_published() {
         gate.faults.heal();
     };
     let (published, ()) = tokio::join!(run(&recompute, RunKind::Full), meanwhile);
-    assert!(matches!(published.unwrap(), Outcome::Published(_)));
+    assert!(matches!(published.unwrap(), RunOutcome::Published(_)));
     rig.check_ledger().await;
     rig.check_answers().await;
 }
@@ -234,7 +234,7 @@ async fn a_run_longer_than_the_grace_reads_what_was_replaced() {
         gate.faults.heal();
     };
     let (published, ()) = tokio::join!(run(&recompute, RunKind::Full), meanwhile);
-    assert!(matches!(published.unwrap(), Outcome::Published(_)));
+    assert!(matches!(published.unwrap(), RunOutcome::Published(_)));
     rig.check_ledger().await;
     rig.check_answers().await;
     rig.upkeep().collect().await.unwrap();

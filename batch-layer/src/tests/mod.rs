@@ -19,7 +19,7 @@ use dovetail_core::clock::Clock;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::store::{Store, StoreSettings};
 use dovetail_core::view::View;
-use dovetail_ingestion::decoded_log::{Feed, FeedConfig};
+use dovetail_ingestion::decoded_log::{DecodedLog, DecodedLogConfig};
 use dovetail_ingestion::landed_records::LandedRecords;
 use dovetail_ingestion::log::Log;
 use dovetail_testkit::fixtures::{catalog_in, log_in, planned, records};
@@ -31,10 +31,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{LandingConfig, RunConfig};
-use crate::landing::{Board, Landing};
-use crate::recompute::{Outcome, Recompute, Reporter, Request, RunError};
+use crate::landing::{Board, LandingParts};
+use crate::recompute::{RecomputeParts, Reporter, RunError, RunOutcome, RunRequest};
 use crate::upkeep::Upkeep;
-use crate::writer_id::Writer;
+use crate::writer_id::WriterId;
 
 pub(crate) const CLICKS: &str = "
 CREATE EXTERNAL TABLE clicks (user_id BIGINT NOT NULL, page VARCHAR, ms DOUBLE)
@@ -60,7 +60,7 @@ pub(crate) struct Rig {
     pub(crate) clock: Clock,
     pub(crate) streams: Vec<Arc<Stream>>,
     pub(crate) views: Vec<Arc<View>>,
-    pub(crate) feed: Arc<Feed>,
+    pub(crate) feed: Arc<DecodedLog>,
 }
 
 impl Rig {
@@ -133,17 +133,17 @@ impl Rig {
         }
     }
 
-    pub(crate) fn landing(&self, config: LandingConfig) -> Arc<Landing> {
+    pub(crate) fn landing(&self, config: LandingConfig) -> Arc<LandingParts> {
         self.landing_on(self.store.clone(), config)
     }
 
-    fn landing_on(&self, store: Store, config: LandingConfig) -> Arc<Landing> {
-        Arc::new(Landing {
+    fn landing_on(&self, store: Store, config: LandingConfig) -> Arc<LandingParts> {
+        Arc::new(LandingParts {
             catalog: self.catalog.clone(),
             store,
             clock: self.clock.clone(),
             config,
-            writer: Arc::new(Writer::default()),
+            writer: Arc::new(WriterId::default()),
             board: Board::new(),
             ends: broadcast::channel(1000).0,
             shutdown: CancellationToken::new(),
@@ -181,8 +181,8 @@ impl Rig {
         }
     }
 
-    pub(crate) fn recompute(&self) -> Recompute {
-        Recompute {
+    pub(crate) fn recompute(&self) -> RecomputeParts {
+        RecomputeParts {
             streams: self.streams.iter().map(|stream| (stream.name.clone(), Arc::clone(stream))).collect(),
             views: self.views.clone(),
             catalog: self.catalog.clone(),
@@ -202,7 +202,7 @@ impl Rig {
             store: self.store.clone(),
             clock: self.clock.clone(),
             config: runs(),
-            writer: Arc::new(Writer::default()),
+            writer: Arc::new(WriterId::default()),
             deleted_again: tokio::sync::Mutex::default(),
         }
     }
@@ -220,8 +220,8 @@ impl Rig {
         offsets
     }
 
-    pub(crate) async fn run(&self, kind: RunKind) -> Result<Outcome, RunError> {
-        let request = Request { kind, views: None, trigger: Trigger::Demand };
+    pub(crate) async fn run(&self, kind: RunKind) -> Result<RunOutcome, RunError> {
+        let request = RunRequest { kind, views: None, trigger: Trigger::Demand };
         self.recompute().run(&request, None, &CancellationToken::new()).await
     }
 
@@ -316,11 +316,11 @@ pub(crate) fn lines(batches: &[RecordBatch]) -> Vec<String> {
     lines
 }
 
-async fn feed(log: &Arc<dyn Log>, stream: Arc<Stream>) -> Arc<Feed> {
-    let config = FeedConfig { batch_bytes: 2000, cache_bytes: 100_000 };
-    Arc::new(Feed::open(Arc::clone(log), stream, config).await.unwrap())
+async fn feed(log: &Arc<dyn Log>, stream: Arc<Stream>) -> Arc<DecodedLog> {
+    let config = DecodedLogConfig { batch_bytes: 2000, cache_bytes: 100_000 };
+    Arc::new(DecodedLog::open(Arc::clone(log), stream, config).await.unwrap())
 }
 
-pub(crate) fn feeds(rig: &Rig) -> HashMap<dovetail_core::name::StreamName, Arc<Feed>> {
+pub(crate) fn feeds(rig: &Rig) -> HashMap<dovetail_core::name::StreamName, Arc<DecodedLog>> {
     [(rig.streams[0].name.clone(), Arc::clone(&rig.feed))].into()
 }

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{CLICKS, Rig, runs};
 use crate::config::RunConfig;
-use crate::{BatchConfig, BatchHandle, BatchLayer, BatchParts, Outcome, RunError, leader};
+use crate::{BatchConfig, BatchHandle, BatchLayer, BatchParts, RunError, RunOutcome, leader};
 
 /// A process: it can be killed, which gives nothing back.
 struct Process {
@@ -217,7 +217,7 @@ async fn a_run_is_cancelled_and_looked_at_from_the_other_process() {
     assert_eq!(rig.catalog.run(seen.id).await.unwrap().state, RunState::Cancelled);
     rig.fake.faults.heal();
     let done = b.batch.recompute(RunKind::Full, None).await.unwrap();
-    assert!(matches!(done, Outcome::Published(run) if run.owner == "b"));
+    assert!(matches!(done, RunOutcome::Published(run) if run.owner == "b"));
     rig.check_answers().await;
     a.stop().await;
     b.stop().await;
@@ -238,7 +238,7 @@ async fn a_run_that_is_asked_for_waits_for_that_of_the_other_process() {
     rig.fake.faults.heal();
     for done in [first, second] {
         let done = done.await.unwrap().unwrap();
-        assert!(matches!(&done, Outcome::Published(run) if run.kind == RunKind::Full), "{done:?}");
+        assert!(matches!(&done, RunOutcome::Published(run) if run.kind == RunKind::Full), "{done:?}");
     }
     eventually("the wish to be covered", async || rig.catalog.wishes().await.unwrap().is_empty().then_some(())).await;
     a.stop().await;
@@ -283,7 +283,7 @@ async fn a_run_and_compaction_at_once_leave_no_cut_inside_a_segment() {
         more(&rig, n).await;
         let upkeep = rig.upkeep();
         let (run, ()) = tokio::join!(rig.run(RunKind::Incremental), async { upkeep.run().await });
-        assert!(matches!(run.unwrap(), Outcome::Published(_)));
+        assert!(matches!(run.unwrap(), RunOutcome::Published(_)));
         rig.check_answers().await;
     }
 }

@@ -17,7 +17,7 @@ use parquet::errors::ParquetError;
 use tracing::{info, warn};
 
 use super::{Upkeep, UpkeepError};
-use crate::encode::{self, Encoder};
+use crate::encode::{self, ParquetEncoder};
 use crate::put::put_segment;
 use dovetail_ingestion::dead_letters;
 
@@ -113,7 +113,7 @@ impl Upkeep {
     }
 
     /// Writes all rows of `paths`, in order, to one file.
-    async fn merged(&self, mut encoder: Encoder, paths: Vec<String>) -> Result<Bytes, UpkeepError> {
+    async fn merged(&self, mut encoder: ParquetEncoder, paths: Vec<String>) -> Result<Bytes, UpkeepError> {
         for path in paths {
             let object = self.store.get(&path.as_str().into()).await?;
             encoder = tokio::task::spawn_blocking(move || append(encoder, object)).await??;
@@ -122,7 +122,7 @@ impl Upkeep {
     }
 }
 
-fn append(mut encoder: Encoder, object: Bytes) -> Result<Encoder, ParquetError> {
+fn append(mut encoder: ParquetEncoder, object: Bytes) -> Result<ParquetEncoder, ParquetError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(object)?;
     for batch in builder.with_batch_size(BATCH_ROWS).build()? {
         encoder.write(&dead_letters::of_today(batch?)?)?;

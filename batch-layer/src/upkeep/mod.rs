@@ -25,7 +25,7 @@ pub(crate) use self::rollback::rollback;
 use crate::config::RunConfig;
 use crate::leader::Leader;
 use crate::put::PutError;
-use crate::writer_id::Writer;
+use crate::writer_id::WriterId;
 
 /// Number of runs and generations that are remembered and examined.
 const RECENT: u32 = 1000;
@@ -40,7 +40,7 @@ pub(crate) struct Upkeep {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) config: RunConfig,
-    pub(crate) writer: Arc<Writer>,
+    pub(crate) writer: Arc<WriterId>,
     /// Time of the last repeated deletion of objects that were never recorded.
     pub(crate) deleted_again: tokio::sync::Mutex<Option<Instant>>,
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use dovetail_connectors::sources::generate::{GenerateOptions, Kind as Generated, generate};
 
-use crate::args::{Generate, Kind};
+use crate::args::{Generate, GeneratedKind};
 
 pub(super) fn run(args: &Generate) -> Result<ExitCode> {
     let Generate { events, seed, late, bad, start_ms, .. } = *args;
@@ -28,10 +28,10 @@ pub(super) fn run(args: &Generate) -> Result<ExitCode> {
     }
 }
 
-fn kind(kind: Kind) -> Generated {
+fn kind(kind: GeneratedKind) -> Generated {
     match kind {
-        Kind::Nyc311 => Generated::Nyc311,
-        Kind::Clicks => Generated::Clicks,
-        Kind::Weather => Generated::Weather,
+        GeneratedKind::Nyc311 => Generated::Nyc311,
+        GeneratedKind::Clicks => Generated::Clicks,
+        GeneratedKind::Weather => Generated::Weather,
     }
 }

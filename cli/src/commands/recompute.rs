@@ -7,7 +7,7 @@ use dovetail_api::Client;
 use dovetail_api::runs::{RecomputeRequest, Recomputed, RunProgress};
 
 use super::query::whole_number;
-use super::shown::{Step, while_showing};
+use super::shown::{ProgressStep, while_showing};
 use crate::args::Recompute;
 use crate::output::counted;
 
@@ -27,7 +27,7 @@ pub(super) async fn run(args: &Recompute) -> Result<ExitCode> {
         let progress = client.run_progress().await.ok()?;
         let RunProgress { run_id, phase, segments_done, segments, rows_done, rows, .. } = progress;
         let what = format!("{phase} {segments_done}/{segments} segments");
-        (run_id != before.run_id).then_some(Step { what, done: rows_done, total: rows })
+        (run_id != before.run_id).then_some(ProgressStep { what, done: rows_done, total: rows })
     };
     let outcome = while_showing("rows", run_or_cancel(&client, &request), look).await?;
     match outcome.generation {

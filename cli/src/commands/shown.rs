@@ -12,13 +12,13 @@ const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The progress: `done` of `total`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Step {
+pub(super) struct ProgressStep {
     pub(super) what: String,
     pub(super) done: u64,
     pub(super) total: u64,
 }
 
-impl Step {
+impl ProgressStep {
     fn line(&self, unit: &str) -> String {
         let Self { what, done, total } = self;
         let percent = done.saturating_mul(100).checked_div(*total).map_or(100, |percent| percent.min(100));
@@ -30,7 +30,7 @@ impl Step {
 pub(super) async fn while_showing<T>(
     unit: &str,
     work: impl Future<Output = Result<T>>,
-    look: impl AsyncFn() -> Option<Step>,
+    look: impl AsyncFn() -> Option<ProgressStep>,
 ) -> Result<T> {
     let template = format!("{{msg}} {{bar:30}} {{pos}}/{{len}} {unit}, {{per_sec}}, ETA {{eta}}");
     let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(&template)?);
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn a_line_says_how_far_it_is() {
-        let step = |done, total| Step { what: "verifying by_page".to_owned(), done, total }.line("records");
+        let step = |done, total| ProgressStep { what: "verifying by_page".to_owned(), done, total }.line("records");
         assert_eq!(step(250, 1000), "verifying by_page: 250 of 1000 records, 25 %");
         assert_eq!(step(0, 0), "verifying by_page: 0 of 0 records, 100 %");
     }

@@ -9,10 +9,10 @@ use dovetail_server::process::plan::Plan;
 use dovetail_server::process::roles::Roles;
 use dovetail_server::process::running::{Running, runtimes};
 
-use crate::args::Place;
+use crate::args::RunArgs;
 use crate::output::counted;
 
-pub(super) fn run(pipeline: &Path, roles: Roles, place: &Place) -> Result<ExitCode> {
+pub(super) fn run(pipeline: &Path, roles: Roles, place: &RunArgs) -> Result<ExitCode> {
     let config = Config::load(&place.flags())?;
     let (connections, work) = runtimes(&config)?;
     let handle = work.handle().clone();

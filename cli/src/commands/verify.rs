@@ -6,7 +6,7 @@ use anyhow::Result;
 use dovetail_api::Client;
 use dovetail_api::verify::{Verdict, VerifyProgress};
 
-use super::shown::{Step, while_showing};
+use super::shown::{ProgressStep, while_showing};
 use crate::args::{OutputFormat, Server};
 use crate::output::counted;
 
@@ -19,7 +19,7 @@ pub(super) async fn run(views: Vec<String>, server: &Server, format: OutputForma
     let look = async || {
         let VerifyProgress { number, view, records_done, records } = client.verify_progress().await.ok()?;
         let what = format!("verifying {}", view.filter(|_| number != before.number)?);
-        Some(Step { what, done: records_done, total: records })
+        Some(ProgressStep { what, done: records_done, total: records })
     };
     let verdicts = while_showing("records", async { Ok(client.verify(views).await?) }, look).await?;
     #[expect(clippy::print_stdout, reason = "the command's result")]

@@ -18,7 +18,7 @@ use crate::args::{InputFormat, OutputFormat, Server};
 
 /// The result of the comparison.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
-struct Found {
+struct FileComparison {
     /// Number of records in the file.
     in_file: u64,
     /// Number of those that are in the log.
@@ -46,13 +46,13 @@ struct Often {
 }
 
 #[derive(Debug, Default)]
-struct Tally {
+struct RecordTally {
     records: HashMap<Digest, Often>,
     others: u64,
     too_long: Vec<u64>,
 }
 
-impl Tally {
+impl RecordTally {
     fn file(&mut self, record: &[u8], line: u64) {
         let often = self.records.entry(digest(record)).or_default();
         if often.file == 0 {
@@ -68,10 +68,15 @@ impl Tally {
         }
     }
 
-    fn found(self) -> Found {
+    fn found(self) -> FileComparison {
         let too_long = self.too_long.len() as u64;
-        let mut found =
-            Found { others: self.others, in_file: too_long, too_long, missing: too_long, ..Found::default() };
+        let mut found = FileComparison {
+            others: self.others,
+            in_file: too_long,
+            too_long,
+            missing: too_long,
+            ..FileComparison::default()
+        };
         let mut lines = self.too_long;
         for Often { file, log, line } in self.records.into_values() {
             found.in_file += file;
@@ -84,7 +89,7 @@ impl Tally {
         }
         lines.sort_unstable();
         lines.truncate(LINES);
-        Found { missing_lines: lines, ..found }
+        FileComparison { missing_lines: lines, ..found }
     }
 }
 
@@ -103,7 +108,7 @@ pub(super) async fn run(
     };
     let info = stream_of(client.stream(stream.as_str()).await?)?;
     let options = SourceOptions { stream: Arc::new(info), format: format.map(file_format), force: true };
-    let mut tally = Tally::default();
+    let mut tally = RecordTally::default();
     for record in open(from, &options)? {
         let record = record?;
         match record.too_long {
@@ -118,7 +123,7 @@ pub(super) async fn run(
         OutputFormat::Json => println!("{}", serde_json::to_string_pretty(&found)?),
         OutputFormat::Csv => {
             println!("in_file,in_log,missing,more_often,too_long,others");
-            let Found { in_file, in_log, missing, more_often, too_long, others, .. } = &found;
+            let FileComparison { in_file, in_log, missing, more_often, too_long, others, .. } = &found;
             println!("{in_file},{in_log},{missing},{more_often},{too_long},{others}");
         }
         OutputFormat::Table => println!("{}", in_words(from, &stream, &found)),
@@ -126,8 +131,8 @@ pub(super) async fn run(
     Ok(ExitCode::from(if found.missing > 0 { 2 } else { 0 }))
 }
 
-fn in_words(from: &str, stream: &StreamName, found: &Found) -> String {
-    let Found { in_file, in_log, missing, more_often, too_long, others, missing_lines } = found;
+fn in_words(from: &str, stream: &StreamName, found: &FileComparison) -> String {
+    let FileComparison { in_file, in_log, missing, more_often, too_long, others, missing_lines } = found;
     let mut lines = vec![
         format!("`{from}` against the log of `{stream}`"),
         format!("  in the file  {in_file}"),
@@ -165,12 +170,12 @@ mod tests {
 
     #[test]
     fn records_are_counted_as_often_as_they_are_there() {
-        let mut tally = Tally { too_long: vec![9], ..Tally::default() };
+        let mut tally = RecordTally { too_long: vec![9], ..RecordTally::default() };
         for (line, record) in [(1, "a"), (2, "a"), (3, "b"), (4, "c"), (5, "c")] {
             tally.file(record.as_bytes(), line);
         }
         ["a", "a", "a", "c", "x"].iter().for_each(|record| tally.log(digest(record.as_bytes())));
-        let expected = Found {
+        let expected = FileComparison {
             in_file: 6,
             in_log: 3,
             missing: 3,

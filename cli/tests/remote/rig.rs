@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dovetail_core::assignment::Owned;
+use dovetail_core::assignment::Assignment;
 use dovetail_core::catalog::Catalog;
 use dovetail_core::clock::Clock;
 use dovetail_core::name::Generation;
@@ -12,9 +12,9 @@ use dovetail_core::offsets::Cut;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::realtime::{Realtime, RealtimeError, RealtimeView};
 use dovetail_core::view::View;
-use dovetail_ingestion::decoded_log::{Feed, FeedConfig};
+use dovetail_ingestion::decoded_log::{DecodedLog, DecodedLogConfig};
 use dovetail_ingestion::log::Log;
-use dovetail_serving_layer::{Member, RemoteConfig, RemoteParts, RemoteRealtime};
+use dovetail_serving_layer::{RemoteConfig, RemoteParts, RemoteRealtime, SpeedMember};
 use dovetail_speed_layer::{FlightConfig, SpeedConfig, SpeedLayer, SpeedParts, serve};
 use dovetail_testkit::fixtures::{catalog_in, click, log_in, name, new_run, no_states, planned, publish, records};
 use dovetail_testkit::oracle;
@@ -44,7 +44,7 @@ pub(crate) struct Rig {
     pub(crate) catalog: Catalog,
     pub(crate) stream: Arc<Stream>,
     pub(crate) views: Vec<Arc<View>>,
-    members: watch::Sender<Vec<Member>>,
+    members: watch::Sender<Vec<SpeedMember>>,
     pub(crate) running: BTreeMap<&'static str, Running>,
     pub(crate) remote: Arc<RemoteRealtime>,
     tracker: TaskTracker,
@@ -55,7 +55,7 @@ pub(crate) struct Rig {
 pub(crate) struct Running {
     runtime: Option<Runtime>,
     pub(crate) layer: Arc<SpeedLayer>,
-    owned: watch::Sender<Owned>,
+    owned: watch::Sender<Assignment>,
     shutdown: CancellationToken,
     pub(crate) wire: Wire,
 }
@@ -94,12 +94,12 @@ impl Rig {
         Self { _folder: folder, log, catalog, stream, views, members, running, remote, tracker, shutdown }
     }
 
-    async fn feed(&self) -> Arc<Feed> {
-        let config = FeedConfig { batch_bytes: 450, cache_bytes: 200_000 };
-        Arc::new(Feed::open(Arc::clone(&self.log), Arc::clone(&self.stream), config).await.unwrap())
+    async fn feed(&self) -> Arc<DecodedLog> {
+        let config = DecodedLogConfig { batch_bytes: 450, cache_bytes: 200_000 };
+        Arc::new(DecodedLog::open(Arc::clone(&self.log), Arc::clone(&self.stream), config).await.unwrap())
     }
 
-    fn owned(&self, partitions: &[i32]) -> Owned {
+    fn owned(&self, partitions: &[i32]) -> Assignment {
         [(self.stream.name.clone(), partitions.iter().copied().collect::<BTreeSet<_>>())].into()
     }
 
@@ -152,7 +152,7 @@ impl Rig {
     /// Reports the present members to the reader.
     pub(crate) fn tell(&self) {
         let members = self.running.iter();
-        let members = members.map(|(id, r)| Member { id: (*id).to_owned(), address: r.wire.address.to_string() });
+        let members = members.map(|(id, r)| SpeedMember { id: (*id).to_owned(), address: r.wire.address.to_string() });
         self.members.send_replace(members.collect());
     }
 

@@ -66,11 +66,11 @@ use crate::clock::{self, Clock};
 /// A handle to the catalog: clones share the connections.
 #[derive(Debug, Clone)]
 pub struct Catalog {
-    inner: Arc<Inner>,
+    inner: Arc<CatalogState>,
 }
 
 #[derive(Debug)]
-struct Inner {
+struct CatalogState {
     /// What errors call the database: its file, or its server's address.
     name: String,
     pools: Pools,

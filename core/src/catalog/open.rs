@@ -8,7 +8,7 @@ use sqlx::SqlSafeStr;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use tokio::sync::watch;
 
-use super::{Catalog, CatalogError, Inner, postgres, sqlite};
+use super::{Catalog, CatalogError, CatalogState, postgres, sqlite};
 use crate::clock::Clock;
 
 /// Time for which an operation waits for a lock of another process, or for the server to come back.
@@ -63,7 +63,8 @@ impl Catalog {
             "postgres" | "postgresql" => postgres::open(postgres::parse(url).ok_or_else(refused)?, patience).await?,
             _ => return Err(refused()),
         };
-        let inner = Inner { name, pools, clock, patience, change: AtomicI64::new(0), changes: watch::Sender::new(0) };
+        let inner =
+            CatalogState { name, pools, clock, patience, change: AtomicI64::new(0), changes: watch::Sender::new(0) };
         let catalog = Self { inner: Arc::new(inner) };
         catalog.look().await?;
         catalog.know_states().await?;

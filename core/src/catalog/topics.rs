@@ -6,7 +6,7 @@ use chrono::DateTime;
 use super::statement::{FromRow, Row, Statement};
 use super::{Catalog, CatalogError};
 
-struct Noted {
+struct NotedTopic {
     identity: String,
     noted_ms: i64,
 }
@@ -14,7 +14,7 @@ struct Noted {
 impl Catalog {
     /// Records the identity of a topic that was not seen before; refuses a topic whose identity has changed.
     pub async fn recognise_topic(&self, topic: &str, identity: &str) -> Result<(), CatalogError> {
-        let noted: Option<Noted> = self.read_one("look up a topic", get(topic)).await?;
+        let noted: Option<NotedTopic> = self.read_one("look up a topic", get(topic)).await?;
         let noted = match noted {
             Some(noted) => noted,
             None => self.note_topic(topic, identity).await?,
@@ -32,7 +32,7 @@ impl Catalog {
     }
 
     /// Records the identity if there is none yet; returns the one recorded.
-    async fn note_topic(&self, topic: &str, identity: &str) -> Result<Noted, CatalogError> {
+    async fn note_topic(&self, topic: &str, identity: &str) -> Result<NotedTopic, CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("note a topic").await?;
             let noted_ms = change.now_ms().await?;
@@ -50,7 +50,7 @@ fn get(topic: &str) -> Statement {
     Statement::new(include_str!("sql/topic_get.sql")).bind(topic)
 }
 
-impl FromRow for Noted {
+impl FromRow for NotedTopic {
     fn from_row(row: &Row) -> sqlx::Result<Self> {
         Ok(Self { identity: row.get("identity")?, noted_ms: row.get("noted_ms")? })
     }

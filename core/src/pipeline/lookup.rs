@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::Location;
 
 use super::error::Report;
 use super::lookup_file::{self, MAX_LOOKUP_BYTES};
-use super::options::{self, Entry};
+use super::options::{self, OptionEntry};
 use super::statement::usable;
 use super::suggest::nearest;
 use super::{Lookup, LookupFormat, types};
@@ -22,7 +22,7 @@ pub(super) fn declared(
     folder: &Path,
     file_at: Location,
     table: &CreateExternalTable,
-    entries: &[Entry],
+    entries: &[OptionEntry],
     report: &mut Report<'_>,
 ) -> Option<Lookup> {
     let errors = report.errors.len();
@@ -80,7 +80,7 @@ fn format(file_type: &str, report: &mut Report<'_>) -> Option<LookupFormat> {
     }
 }
 
-fn set(lookup: &mut Lookup, entry: &Entry, report: &mut Report<'_>) {
+fn set(lookup: &mut Lookup, entry: &OptionEntry, report: &mut Report<'_>) {
     if lookup.format == LookupFormat::Parquet {
         let message = format!("unknown option `{}`", entry.key);
         report.hint(entry.key_at, message, "a Parquet lookup has no options");
@@ -93,7 +93,7 @@ fn set(lookup: &mut Lookup, entry: &Entry, report: &mut Report<'_>) {
     }
 }
 
-fn delimiter(entry: &Entry, report: &mut Report<'_>) -> Option<u8> {
+fn delimiter(entry: &OptionEntry, report: &mut Report<'_>) -> Option<u8> {
     let found = match entry.value.as_bytes() {
         b"\\t" => Some(b'\t'),
         [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => Some(*byte),

@@ -67,7 +67,7 @@ impl LookupError {
 
 /// A lookup's rows, and the hash of the bytes they come from.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct LookupTable {
     pub(super) schema: SchemaRef,
     pub(super) batches: Vec<RecordBatch>,
     pub(super) content: String,
@@ -87,14 +87,14 @@ impl Lookup {
 }
 
 /// Reads the whole table. Its schema is that of the declared columns, or else the file's.
-pub(super) fn read(lookup: &Lookup, limit: u64) -> Result<Table, LookupError> {
+pub(super) fn read(lookup: &Lookup, limit: u64) -> Result<LookupTable, LookupError> {
     let bytes = read_bytes(lookup, limit)?;
     let content = blake3::hash(&bytes).to_hex().to_string();
     let read = match lookup.format {
         LookupFormat::Csv => read_csv(lookup, &bytes, limit),
         LookupFormat::Parquet => read_parquet(lookup, bytes, limit),
     };
-    read.map(|(schema, batches)| Table { schema, batches, content })
+    read.map(|(schema, batches)| LookupTable { schema, batches, content })
 }
 
 fn read_bytes(lookup: &Lookup, limit: u64) -> Result<Bytes, LookupError> {
@@ -143,9 +143,9 @@ fn collect(
     Ok(all)
 }
 
-type Rows = (SchemaRef, Vec<RecordBatch>);
+type LookupRows = (SchemaRef, Vec<RecordBatch>);
 
-fn read_csv(lookup: &Lookup, bytes: &[u8], limit: u64) -> Result<Rows, LookupError> {
+fn read_csv(lookup: &Lookup, bytes: &[u8], limit: u64) -> Result<LookupRows, LookupError> {
     let format = Format::default().with_header(lookup.has_header).with_delimiter(lookup.delimiter);
     let sample = if lookup.columns.is_some() { Some(0) } else { None };
     let found = format.infer_schema(Cursor::new(bytes), sample).map_err(|error| malformed(lookup, &error))?.0;
@@ -268,7 +268,7 @@ fn by_header(lookup: &Lookup, declared: &Schema, found: &Schema) -> Result<(Sche
     Ok((Schema::new(physical), Some(projection)))
 }
 
-fn read_parquet(lookup: &Lookup, bytes: Bytes, limit: u64) -> Result<Rows, LookupError> {
+fn read_parquet(lookup: &Lookup, bytes: Bytes, limit: u64) -> Result<LookupRows, LookupError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| malformed(lookup, &error.into()))?;
     let found = Arc::clone(builder.schema());
     let reader = builder.build().map_err(|error| malformed(lookup, &error.into()))?;

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::Location;
 
 use super::error::{PipelineError, PipelineErrors, Report};
-use super::source::{DIALECT, Piece, keyword, split};
+use super::source::{DIALECT, StatementTokens, keyword, split};
 use super::statement::{Declared, declared};
 use super::types::{lower_first, normalized};
 use super::{Format, Pipeline};
@@ -75,7 +75,7 @@ impl Parsing {
         }
     }
 
-    fn statement(&mut self, piece: &Piece, text: &str, folder: &Path) {
+    fn statement(&mut self, piece: &StatementTokens, text: &str, folder: &Path) {
         let mut report = report(piece, text, &mut self.errors);
         let Some(statement) = parsed(piece, &mut report) else { return };
         let folded = folded_columns(&statement);
@@ -124,12 +124,12 @@ fn folded_columns(statement: &Statement) -> Vec<Ident> {
     table.columns.iter().map(|column| &column.name).filter(|name| mixed(name)).cloned().collect()
 }
 
-fn report<'a>(piece: &Piece, text: &str, errors: &'a mut Vec<PipelineError>) -> Report<'a> {
+fn report<'a>(piece: &StatementTokens, text: &str, errors: &'a mut Vec<PipelineError>) -> Report<'a> {
     Report { statement: piece.title(text), start: piece.start(), errors }
 }
 
 /// Parses the statement of one piece.
-fn parsed(piece: &Piece, report: &mut Report<'_>) -> Option<Statement> {
+fn parsed(piece: &StatementTokens, report: &mut Report<'_>) -> Option<Statement> {
     if piece.depth() > MAX_DEPTH {
         report.error(report.start, format!("brackets nest deeper than {MAX_DEPTH}"));
         return None;
@@ -151,7 +151,7 @@ fn parsed(piece: &Piece, report: &mut Report<'_>) -> Option<Statement> {
 }
 
 /// The hint for a second `CREATE` in one statement: the `;` before it is missing.
-fn missing_semicolon(piece: &Piece) -> Option<String> {
+fn missing_semicolon(piece: &StatementTokens) -> Option<String> {
     let words = piece.words();
     let second = words.iter().skip(1).find(|word| keyword(&word.token) == Keyword::CREATE)?;
     Some(format!("is a `;` missing before the `CREATE` at line {}?", second.span.start.line))

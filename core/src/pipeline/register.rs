@@ -7,7 +7,7 @@ use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 
 use super::error::{PipelineError, PipelineErrors};
-use super::lookup_file::{LookupError, MAX_LOOKUP_BYTES, Table, read};
+use super::lookup_file::{LookupError, LookupTable, MAX_LOOKUP_BYTES, read};
 use super::{Lookup, Pipeline};
 
 /// Reads every lookup into memory and registers it as a table of `ctx`.
@@ -35,7 +35,7 @@ async fn register(lookup: Lookup, ctx: &SessionContext) -> Result<(), PipelineEr
         .map_err(|error| PipelineError::in_file(error.strip_backtrace(), None))
 }
 
-fn read_unchanged(lookup: &Lookup) -> Result<Table, LookupError> {
+fn read_unchanged(lookup: &Lookup) -> Result<LookupTable, LookupError> {
     let table = read(lookup, MAX_LOOKUP_BYTES)?;
     if table.content != lookup.content {
         return Err(LookupError::Changed { path: lookup.path.clone() });

@@ -12,29 +12,29 @@ const TITLE_CHARS: usize = 40;
 
 /// The tokens of one statement, with the `;` that ends it if there is one. Places are those of the whole text.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Piece {
+pub(super) struct StatementTokens {
     pub(super) tokens: Vec<TokenWithSpan>,
 }
 
 /// Cuts `text` at its semicolons. When a token is malformed (a string without an end), the last piece holds what
 /// was read of its statement, and the error comes along.
-pub(super) fn split(text: &str) -> (Vec<Piece>, Option<TokenizerError>) {
+pub(super) fn split(text: &str) -> (Vec<StatementTokens>, Option<TokenizerError>) {
     let mut tokens = Vec::new();
     let error = Tokenizer::new(&DIALECT, text).tokenize_with_location_into_buf(&mut tokens).err();
-    let mut pieces = vec![Piece::default()];
+    let mut pieces = vec![StatementTokens::default()];
     for token in tokens {
         let ends = token.token == Token::SemiColon;
         if let Some(piece) = pieces.last_mut() {
             piece.tokens.push(token);
         }
         if ends {
-            pieces.push(Piece::default());
+            pieces.push(StatementTokens::default());
         }
     }
     (pieces, error)
 }
 
-impl Piece {
+impl StatementTokens {
     /// The tokens that mean something: no white space, no comments, no `;`.
     pub(super) fn words(&self) -> Vec<&TokenWithSpan> {
         let means = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_) | Token::SemiColon);

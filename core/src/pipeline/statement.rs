@@ -8,8 +8,8 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
 use super::error::Report;
-use super::options::{self, Entry};
-use super::source::{Piece, keyword, slice};
+use super::options::{self, OptionEntry};
+use super::source::{StatementTokens, keyword, slice};
 use super::types::normalized;
 use super::{Lookup, Stream, ViewSql, lookup, stream};
 use crate::name::{NameError, ViewName};
@@ -28,7 +28,7 @@ pub(super) enum Declared {
 /// Reads one parsed statement; `None` when the reported errors leave nothing to continue with.
 pub(super) fn declared(
     statement: Statement,
-    piece: &Piece,
+    piece: &StatementTokens,
     text: &str,
     folder: &Path,
     report: &mut Report<'_>,
@@ -60,7 +60,7 @@ fn refuse(report: &mut Report<'_>) -> Option<Declared> {
     None
 }
 
-fn view(name: &ObjectName, piece: &Piece, text: &str, report: &mut Report<'_>) -> Option<ViewSql> {
+fn view(name: &ObjectName, piece: &StatementTokens, text: &str, report: &mut Report<'_>) -> Option<ViewSql> {
     let (name, at) = plain_name(name, report)?;
     report.statement = format!("view `{name}`");
     let words = piece.words();
@@ -84,11 +84,11 @@ fn view(name: &ObjectName, piece: &Piece, text: &str, report: &mut Report<'_>) -
 }
 
 /// Reads `(key = value, ..)` at the start of `words`; returns the entries and the number of words.
-fn view_entries(words: &[&TokenWithSpan]) -> Option<(Vec<Entry>, usize)> {
+fn view_entries(words: &[&TokenWithSpan]) -> Option<(Vec<OptionEntry>, usize)> {
     let end = words.iter().position(|word| word.token == Token::RParen)?;
     let inside = words.first().filter(|word| word.token == Token::LParen).and_then(|_| words.get(1..end))?;
     let entries = inside.split(|word| word.token == Token::Comma).map(|entry| match entry {
-        [key, equals, value] if equals.token == Token::Eq => Some(Entry {
+        [key, equals, value] if equals.token == Token::Eq => Some(OptionEntry {
             key: as_text(&key.token)?,
             value: as_text(&value.token)?,
             key_at: key.span.start,
@@ -114,7 +114,7 @@ fn ends_in_binding(words: &[&TokenWithSpan]) -> bool {
 
 fn external_table(
     table: CreateExternalTable,
-    piece: &Piece,
+    piece: &StatementTokens,
     folder: &Path,
     report: &mut Report<'_>,
 ) -> Option<Declared> {
@@ -182,7 +182,7 @@ pub(super) fn usable<N: ToString>(name: Result<N, NameError>, at: Location, repo
 
 /// The options with their places, which the syntax tree does not keep: each is a key (with dots) and one value, between
 /// commas.
-fn entries(table: &CreateExternalTable, piece: &Piece) -> Vec<Entry> {
+fn entries(table: &CreateExternalTable, piece: &StatementTokens) -> Vec<OptionEntry> {
     let words = piece.words();
     let opens =
         words.windows(2).position(|pair| keyword(&pair[0].token) == Keyword::OPTIONS && pair[1].token == Token::LParen);
@@ -196,12 +196,12 @@ fn entries(table: &CreateExternalTable, piece: &Piece) -> Vec<Entry> {
             Value::Number(number, _) => number.clone(),
             other => other.clone().into_string().unwrap_or_default(),
         };
-        Entry { key: key.clone(), value, key_at: at(place.first()), value_at: at(place.last()) }
+        OptionEntry { key: key.clone(), value, key_at: at(place.first()), value_at: at(place.last()) }
     };
     table.options.iter().map(entry).collect()
 }
 
-fn location_at(piece: &Piece) -> Location {
+fn location_at(piece: &StatementTokens) -> Location {
     let words = piece.words();
     let found = words.windows(2).find(|pair| {
         keyword(&pair[0].token) == Keyword::LOCATION && matches!(pair[1].token, Token::SingleQuotedString(_))

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::tokenizer::Location;
 
 use super::error::Report;
 use super::fingerprint::Fingerprint;
-use super::options::{self, Entry};
+use super::options::{self, OptionEntry};
 use super::statement::usable;
 use super::{Format, Stream, types};
 use crate::name::StreamName;
@@ -61,7 +61,7 @@ pub(super) fn declared(
     topic: &str,
     topic_at: Location,
     table: &CreateExternalTable,
-    entries: &[Entry],
+    entries: &[OptionEntry],
     report: &mut Report<'_>,
 ) -> Option<Stream> {
     let name = usable(StreamName::parse(name), name_at, report);

@@ -11,7 +11,7 @@ use datafusion::logical_expr::ScalarUDF;
 
 use super::function::Function;
 use super::interval::INTERVAL;
-use super::zone::Zone;
+use super::zone::SqlZone;
 use super::zoned::per_second;
 
 const NANOS: i64 = 1_000_000_000;
@@ -46,7 +46,7 @@ fn types(types: &[DataType]) -> Result<(Vec<DataType>, DataType)> {
 fn locals(array: &ArrayRef) -> Result<Vec<Option<NaiveDateTime>>> {
     let DataType::Timestamp(unit, zone) = array.data_type() else { return exec_err!("`age` takes times") };
     let per_second = per_second(*unit);
-    let mut zone = zone.as_deref().map(Zone::parse).transpose()?;
+    let mut zone = zone.as_deref().map(SqlZone::parse).transpose()?;
     let instants = cast(array, &DataType::Int64)?;
     let mut local = |instant: i64| {
         let (seconds, part) = (instant.div_euclid(per_second), instant.rem_euclid(per_second));

@@ -12,7 +12,7 @@ use datafusion::functions_nested;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
 
-use super::function::{Function, Named};
+use super::function::{ColumnNaming, Function};
 use crate::functions::guard::unguarded;
 
 /// An element of PostgreSQL's array literal: `None` for NULL, text, or an array.
@@ -26,7 +26,7 @@ pub(super) enum Element {
 /// Reads `{a,"b,c",NULL,{..}}`.
 pub(super) fn parsed(literal: &str) -> Result<Vec<Element>> {
     let wrong = || DataFusionError::Execution(format!("malformed array literal: \"{literal}\""));
-    let mut reader = Reader { rest: literal.trim().chars().peekable() };
+    let mut reader = ArrayReader { rest: literal.trim().chars().peekable() };
     // `[1:2]={..}`: bounds that do not begin at 1 cannot be kept.
     if reader.rest.peek() != Some(&'{') {
         return Err(wrong());
@@ -42,11 +42,11 @@ pub(super) fn parsed(literal: &str) -> Result<Vec<Element>> {
 /// PostgreSQL's greatest number of dimensions.
 const MAX_DIMENSIONS: usize = 6;
 
-struct Reader<'a> {
+struct ArrayReader<'a> {
     rest: std::iter::Peekable<std::str::Chars<'a>>,
 }
 
-impl Reader<'_> {
+impl ArrayReader<'_> {
     /// Reads the elements behind `{`, up to its `}`.
     fn elements(&mut self, depth: usize) -> Option<Vec<Element>> {
         if depth == MAX_DIMENSIONS {
@@ -162,10 +162,10 @@ pub(super) fn quantified() -> Vec<Arc<ScalarUDF>> {
     macro_rules! both {
         ($($name:literal, $operator:literal, $compare:expr;)*) => {
             vec![$(
-                Function::named(concat!("any_", $name), Named::Infix(concat!($operator, " ANY")), types, |arguments, _| {
+                Function::named(concat!("any_", $name), ColumnNaming::Infix(concat!($operator, " ANY")), types, |arguments, _| {
                     reduced(arguments, $compare, true)
                 }).udf(),
-                Function::named(concat!("all_", $name), Named::Infix(concat!($operator, " ALL")), types, |arguments, _| {
+                Function::named(concat!("all_", $name), ColumnNaming::Infix(concat!($operator, " ALL")), types, |arguments, _| {
                     reduced(arguments, $compare, false)
                 }).udf(),
             )*]

@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Decimal128Type, i256};
 use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::ScalarUDF;
 
-use super::function::{Function, Named};
+use super::function::{ColumnNaming, Function};
 
 /// Digits behind the point of every quotient.
 const SCALE: i8 = 20;
@@ -16,7 +16,7 @@ const SIGNIFICANT: i32 = 16;
 const PLACE: i32 = 4;
 
 pub(super) fn divide() -> Arc<ScalarUDF> {
-    Function::named("numeric_divide", Named::Infix("/"), types, |arguments, _| quotients(arguments)).udf()
+    Function::named("numeric_divide", ColumnNaming::Infix("/"), types, |arguments, _| quotients(arguments)).udf()
 }
 
 fn types(types: &[DataType]) -> Result<(Vec<DataType>, DataType)> {
@@ -35,10 +35,11 @@ fn quotients(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     let [left, right] = [&arguments[0], &arguments[1]].map(|array| array.as_primitive::<Decimal128Type>());
     let (left_scale, right_scale) = (left.scale(), right.scale());
     let each = left.iter().zip(right).map(|pair| match pair {
-        (Some(dividend), Some(divisor)) => {
-            quotient(Number { value: dividend, scale: left_scale }, Number { value: divisor, scale: right_scale })
-                .map(Some)
-        }
+        (Some(dividend), Some(divisor)) => quotient(
+            NumberType { value: dividend, scale: left_scale },
+            NumberType { value: divisor, scale: right_scale },
+        )
+        .map(Some),
         _ => Ok(None),
     });
     let quotients: Decimal128Array = each.collect::<Result<_>>()?;
@@ -46,12 +47,12 @@ fn quotients(arguments: &[ArrayRef]) -> Result<ArrayRef> {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Number {
+struct NumberType {
     value: i128,
     scale: i8,
 }
 
-impl Number {
+impl NumberType {
     /// The place of the first digit in groups of four, and that group: 12345.6 is `(1, 1)`, 0.05 is `(-1, 500)`.
     fn leading(self) -> (i32, i128) {
         if self.value == 0 {
@@ -70,7 +71,7 @@ impl Number {
     }
 }
 
-fn quotient(dividend: Number, divisor: Number) -> Result<i128> {
+fn quotient(dividend: NumberType, divisor: NumberType) -> Result<i128> {
     if divisor.value == 0 {
         return exec_err!("division by zero");
     }
@@ -127,8 +128,10 @@ mod tests {
             ((100_000, 0), (30, 1), "33333.333333333333"),
         ];
         for ((left, left_scale), (right, right_scale), expected) in cases {
-            let found =
-                quotient(Number { value: left, scale: left_scale }, Number { value: right, scale: right_scale });
+            let found = quotient(
+                NumberType { value: left, scale: left_scale },
+                NumberType { value: right, scale: right_scale },
+            );
             let digits = expected.split_once('.').map_or(0, |(_, fraction)| fraction.len());
             let expected: i128 = expected.replace('.', "").parse().unwrap();
             assert_eq!(found.unwrap(), expected * 10_i128.pow(20 - digits as u32));

@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 use super::interval::{self, DAY, SECOND};
-use super::zone::Zone;
+use super::zone::SqlZone;
 use super::zoned::per_second;
 
 pub(super) fn extract() -> Arc<ScalarUDF> {
@@ -48,13 +48,13 @@ impl Hash for Extract {
 
 /// Fields with a fraction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum FractionField {
     Second,
     Millisecond,
     Epoch,
 }
 
-impl Part {
+impl FractionField {
     fn named(name: &str) -> Option<Self> {
         match name.to_lowercase().as_str() {
             "second" | "seconds" => Some(Self::Second),
@@ -74,8 +74,8 @@ fn name_of(field: Option<&ScalarValue>) -> Option<&str> {
     field.and_then(|field| field.try_as_str().flatten())
 }
 
-fn part(field: Option<&ScalarValue>) -> Option<Part> {
-    name_of(field).and_then(Part::named)
+fn part(field: Option<&ScalarValue>) -> Option<FractionField> {
+    name_of(field).and_then(FractionField::named)
 }
 
 /// Fields that DataFusion does not know, as whole numbers.
@@ -166,7 +166,9 @@ impl ScalarUDFImpl for Extract {
         }
         let part = part(field);
         let data_type = match part {
-            Some(part) if self.exact => DataType::Decimal128(if part == Part::Epoch { 28 } else { 11 }, part.digits()),
+            Some(part) if self.exact => {
+                DataType::Decimal128(if part == FractionField::Epoch { 28 } else { 11 }, part.digits())
+            }
             Some(_) => DataType::Float64,
             None => return self.of.return_field_from_args(arguments),
         };
@@ -222,14 +224,14 @@ fn zone_seconds(time: &ArrayRef) -> Result<ArrayRef> {
             time.data_type()
         );
     };
-    let (mut zone, per_second) = (Zone::parse(zone)?, per_second(*unit));
+    let (mut zone, per_second) = (SqlZone::parse(zone)?, per_second(*unit));
     let instants = cast(time, &DataType::Int64)?;
     let mut ahead = |instant: i64| zone.ahead(instant.div_euclid(per_second));
     let seconds = instants.as_primitive::<Int64Type>().iter().map(|i| i.map(&mut ahead).transpose());
     Ok(Arc::new(seconds.collect::<Result<Int64Array>>()?))
 }
 
-fn numbers(array: &ArrayRef, part: Part, to: &DataType) -> Result<ArrayRef> {
+fn numbers(array: &ArrayRef, part: FractionField, to: &DataType) -> Result<ArrayRef> {
     let nanos = nanoseconds(array, part)?;
     Ok(match to {
         DataType::Float64 => {
@@ -245,9 +247,9 @@ fn numbers(array: &ArrayRef, part: Part, to: &DataType) -> Result<ArrayRef> {
 }
 
 /// Nanoseconds of the minute, or since the epoch.
-fn nanoseconds(array: &ArrayRef, part: Part) -> Result<Vec<Option<i128>>> {
+fn nanoseconds(array: &ArrayRef, part: FractionField) -> Result<Vec<Option<i128>>> {
     const MINUTE: i128 = 60 * SECOND as i128;
-    let whole = part == Part::Epoch;
+    let whole = part == FractionField::Epoch;
     let of_minute = |nanos: i128| if whole { nanos } else { nanos.rem_euclid(MINUTE) };
     match array.data_type() {
         DataType::Interval(_) | DataType::Duration(_) => {
@@ -274,7 +276,7 @@ fn nanoseconds(array: &ArrayRef, part: Part) -> Result<Vec<Option<i128>>> {
             Ok(days.iter().map(|day| day.map(|day| of_minute(i128::from(day) * i128::from(DAY)))).collect())
         }
         DataType::Timestamp(unit, zone) => {
-            let mut zone = zone.as_deref().filter(|_| !whole).map(Zone::parse).transpose()?;
+            let mut zone = zone.as_deref().filter(|_| !whole).map(SqlZone::parse).transpose()?;
             let per_second = per_second(*unit);
             let mut nanos = |instant: i64| -> Result<i128> {
                 let ahead = zone.as_mut().map(|zone| zone.ahead(instant.div_euclid(per_second))).transpose()?;

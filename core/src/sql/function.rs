@@ -15,11 +15,11 @@ use datafusion::scalar::ScalarValue;
 pub(super) type Types = fn(&[DataType]) -> Result<(Vec<DataType>, DataType)>;
 
 /// From arguments of one length and the type of the result to the result.
-pub(super) type Run = fn(&[ArrayRef], &DataType) -> Result<ArrayRef>;
+pub(super) type ScalarBody = fn(&[ArrayRef], &DataType) -> Result<ArrayRef>;
 
 /// The name of an unnamed column that a function computes.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Named {
+pub(super) enum ColumnNaming {
     /// `name(arguments)`.
     Call,
     /// The name of its first argument, as DataFusion names casts.
@@ -33,17 +33,17 @@ pub(super) enum Named {
 pub(super) struct Function {
     pub(super) name: &'static str,
     pub(super) types: Types,
-    pub(super) run: Run,
-    pub(super) named: Named,
+    pub(super) run: ScalarBody,
+    pub(super) named: ColumnNaming,
     signature: Signature,
 }
 
 impl Function {
-    pub(super) fn new(name: &'static str, types: Types, run: Run) -> Self {
-        Self::named(name, Named::Call, types, run)
+    pub(super) fn new(name: &'static str, types: Types, run: ScalarBody) -> Self {
+        Self::named(name, ColumnNaming::Call, types, run)
     }
 
-    pub(super) fn named(name: &'static str, named: Named, types: Types, run: Run) -> Self {
+    pub(super) fn named(name: &'static str, named: ColumnNaming, types: Types, run: ScalarBody) -> Self {
         Self { name, types, run, named, signature: Signature::user_defined(Volatility::Immutable) }
     }
 
@@ -75,8 +75,8 @@ impl ScalarUDFImpl for Function {
     fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
         let names: Vec<String> = arguments.iter().map(|argument| argument.schema_name().to_string()).collect();
         Ok(match (self.named, names.as_slice()) {
-            (Named::First, [first, ..]) => first.clone(),
-            (Named::Infix(operator), [left, right]) => format!("{left} {operator} {right}"),
+            (ColumnNaming::First, [first, ..]) => first.clone(),
+            (ColumnNaming::Infix(operator), [left, right]) => format!("{left} {operator} {right}"),
             _ => format!("{}({})", self.name, names.join(",")),
         })
     }
@@ -99,7 +99,7 @@ impl ScalarUDFImpl for Function {
 }
 
 /// Runs `function` on arrays. Constants are expanded, unless all arguments are constant.
-pub(super) fn run(function: Run, arguments: &ScalarFunctionArgs) -> Result<ColumnarValue> {
+pub(super) fn run(function: ScalarBody, arguments: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     let constant = arguments.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
     let rows = if constant { 1 } else { arguments.number_rows };
     let arrays = arguments.args.iter().map(|argument| argument.to_array(rows)).collect::<Result<Vec<_>>>()?;

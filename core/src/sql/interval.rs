@@ -11,7 +11,7 @@ use arrow::datatypes::{
 use datafusion::common::{DataFusionError, Result, exec_err, plan_err};
 use datafusion::logical_expr::ScalarUDF;
 
-use super::function::{Function, Named};
+use super::function::{ColumnNaming, Function};
 
 pub(super) const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
@@ -29,7 +29,7 @@ fn key(interval: IntervalMonthDayNano) -> i128 {
 /// `interval_key(i)`: a number in the order of intervals; `24:00:00` and `1 day` have the same.
 pub(super) fn interval_key() -> Arc<ScalarUDF> {
     let types = |_: &[DataType]| Ok((vec![INTERVAL], DataType::Decimal128(38, 0)));
-    Function::named("interval_key", Named::First, types, |arguments, _| {
+    Function::named("interval_key", ColumnNaming::First, types, |arguments, _| {
         let keys = arguments[0].as_primitive::<IntervalMonthDayNanoType>().unary::<_, Decimal128Type>(key);
         Ok(Arc::new(keys.with_precision_and_scale(38, 0)?))
     })
@@ -38,12 +38,13 @@ pub(super) fn interval_key() -> Arc<ScalarUDF> {
 
 /// `interval * number`; a remainder of months becomes days, and one of days time.
 pub(super) fn multiplied() -> Arc<ScalarUDF> {
-    Function::named("interval_multiply", Named::Infix("*"), by_number, |arguments, _| scaled(arguments, times)).udf()
+    Function::named("interval_multiply", ColumnNaming::Infix("*"), by_number, |arguments, _| scaled(arguments, times))
+        .udf()
 }
 
 /// `interval / number`.
 pub(super) fn divided() -> Arc<ScalarUDF> {
-    Function::named("interval_divide", Named::Infix("/"), by_number, |arguments, _| {
+    Function::named("interval_divide", ColumnNaming::Infix("/"), by_number, |arguments, _| {
         scaled(arguments, |interval, divisor| match divisor == 0.0 {
             true => exec_err!("division by zero"),
             false => over(interval, divisor),

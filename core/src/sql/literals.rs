@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, CastKind, DataType, ExactNumberInfo, Expr, UnaryOperator, Value,
 };
 
-use super::rewrite::{Refused, string};
+use super::rewrite::{RefusedClause, string};
 
 /// Greatest number of digits of a DECIMAL.
 const DIGITS: usize = 76;
@@ -15,7 +15,7 @@ const DIGITS: usize = 76;
 ///
 /// # Errors
 /// When the number is beyond every type.
-pub(super) fn number(text: &str, negative: bool) -> Result<Option<Expr>, Refused> {
+pub(super) fn number(text: &str, negative: bool) -> Result<Option<Expr>, RefusedClause> {
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return float(text).map(|()| None);
     }
@@ -26,7 +26,7 @@ pub(super) fn number(text: &str, negative: bool) -> Result<Option<Expr>, Refused
     let digits = text.trim_start_matches('0');
     if digits.len() > DIGITS {
         let message = format!("a whole number of {} digits has no type", digits.len());
-        return Err(Refused { message, hint: format!("decimals have {DIGITS} digits at most") });
+        return Err(RefusedClause { message, hint: format!("decimals have {DIGITS} digits at most") });
     }
     let sign = if negative { "-" } else { "" };
     let info = ExactNumberInfo::PrecisionAndScale(digits.len() as u64, 0);
@@ -34,10 +34,10 @@ pub(super) fn number(text: &str, negative: bool) -> Result<Option<Expr>, Refused
 }
 
 /// Checks that a number with a point or an exponent is within DOUBLE; small ones are rounded to zero.
-fn float(text: &str) -> Result<(), Refused> {
+fn float(text: &str) -> Result<(), RefusedClause> {
     if text.parse::<f64>().is_ok_and(f64::is_infinite) {
         let message = format!("`{text}` is out of range for type double precision");
-        return Err(Refused { message, hint: "a DOUBLE reaches up to 1.8e308".to_owned() });
+        return Err(RefusedClause { message, hint: "a DOUBLE reaches up to 1.8e308".to_owned() });
     }
     Ok(())
 }

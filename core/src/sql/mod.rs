@@ -63,7 +63,7 @@ use crate::view::register_mended_functions;
 
 pub use cast::in_calendar;
 pub use duplicate_columns::{marked, unmarked};
-pub use rewrite::{Refused, rewritten};
+pub use rewrite::{RefusedClause, rewritten};
 
 /// Number of times that the meaning of SQL has changed: states of different meanings never meet.
 pub const MEANING: &str = "4";

@@ -17,10 +17,10 @@ use super::{division, extract, interval, strings, zoned};
 #[derive(Debug)]
 pub(super) struct Operators;
 
-type Planned<T> = Result<PlannerResult<T>>;
+type PlannedExpr<T> = Result<PlannerResult<T>>;
 
 impl ExprPlanner for Operators {
-    fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> Planned<RawBinaryExpr> {
+    fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> PlannedExpr<RawBinaryExpr> {
         let raw = with_interval(raw, schema);
         let types = (raw.left.get_type(schema), raw.right.get_type(schema));
         let (Ok(left), Ok(right)) = types else { return Ok(PlannerResult::Original(raw)) };
@@ -45,11 +45,11 @@ impl ExprPlanner for Operators {
         }))
     }
 
-    fn plan_extract(&self, arguments: Vec<Expr>) -> Planned<Vec<Expr>> {
+    fn plan_extract(&self, arguments: Vec<Expr>) -> PlannedExpr<Vec<Expr>> {
         Ok(PlannerResult::Planned(call(extract::extract(), arguments)))
     }
 
-    fn plan_substring(&self, arguments: Vec<Expr>) -> Planned<Vec<Expr>> {
+    fn plan_substring(&self, arguments: Vec<Expr>) -> PlannedExpr<Vec<Expr>> {
         // `SUBSTRING(t FROM 'pattern')`.
         match arguments.as_slice() {
             [_, Expr::Literal(pattern, _)] if pattern.data_type().is_string() => {
@@ -60,7 +60,7 @@ impl ExprPlanner for Operators {
     }
 
     /// The fraction arguments of DataFusion's sketches become floats.
-    fn plan_aggregate(&self, mut raw: RawAggregateExpr) -> Planned<RawAggregateExpr> {
+    fn plan_aggregate(&self, mut raw: RawAggregateExpr) -> PlannedExpr<RawAggregateExpr> {
         if raw.func.name().contains("percentile") {
             raw.args = raw.args.into_iter().map(float).collect();
         }

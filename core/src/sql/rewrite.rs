@@ -18,22 +18,22 @@ use super::{arrays, literals};
 /// A clause that is refused, and its replacement.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}: {hint}")]
-pub struct Refused {
+pub struct RefusedClause {
     /// The reason, in lower case and without a full stop.
     pub message: String,
     /// The SQL to write instead.
     pub hint: String,
 }
 
-fn refused(message: impl Into<String>, hint: impl Into<String>) -> ControlFlow<Refused> {
-    ControlFlow::Break(Refused { message: message.into(), hint: hint.into() })
+fn refused(message: impl Into<String>, hint: impl Into<String>) -> ControlFlow<RefusedClause> {
+    ControlFlow::Break(RefusedClause { message: message.into(), hint: hint.into() })
 }
 
 /// Rewrites the statement so that DataFusion can plan it.
 ///
 /// # Errors
 /// When a clause would be ignored, or would mean something else.
-pub fn rewritten(mut statement: Statement) -> Result<Statement, Refused> {
+pub fn rewritten(mut statement: Statement) -> Result<Statement, RefusedClause> {
     match VisitMut::visit(&mut statement, &mut Rewriting) {
         ControlFlow::Continue(()) => Ok(statement),
         ControlFlow::Break(refused) => Err(refused),
@@ -43,9 +43,9 @@ pub fn rewritten(mut statement: Statement) -> Result<Statement, Refused> {
 struct Rewriting;
 
 impl VisitorMut for Rewriting {
-    type Break = Refused;
+    type Break = RefusedClause;
 
-    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Refused> {
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<RefusedClause> {
         ordered_by_columns(query)?;
         set_operations(&mut query.body);
         let Some(fetch) = query.fetch.take() else { return ControlFlow::Continue(()) };
@@ -62,7 +62,7 @@ impl VisitorMut for Rewriting {
         ControlFlow::Continue(())
     }
 
-    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Refused> {
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<RefusedClause> {
         // `GROUP BY ()` is one group, also of no rows.
         if let GroupByExpr::Expressions(groups, _) = &mut select.group_by
             && matches!(groups.as_slice(), [Expr::Tuple(none)] if none.is_empty())
@@ -72,7 +72,7 @@ impl VisitorMut for Rewriting {
         select.from.iter().try_for_each(joined_by_what_is_there)
     }
 
-    fn post_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<Refused> {
+    fn post_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<RefusedClause> {
         match table {
             TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
                 return refused("TABLESAMPLE is not supported", "filter by random(), or by a hash of a column");
@@ -99,7 +99,7 @@ impl VisitorMut for Rewriting {
         ControlFlow::Continue(())
     }
 
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Refused> {
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<RefusedClause> {
         // DataFusion plans it and finds the wrong rows.
         if let Expr::AllOp { right, .. } = expr
             && matches!(right.as_ref(), Expr::Subquery(_))
@@ -174,7 +174,7 @@ impl VisitorMut for Rewriting {
     }
 }
 
-fn literal(text: &str, negative: bool) -> ControlFlow<Refused, Option<Expr>> {
+fn literal(text: &str, negative: bool) -> ControlFlow<RefusedClause, Option<Expr>> {
     match literals::number(text, negative) {
         Ok(expr) => ControlFlow::Continue(expr),
         Err(refused) => ControlFlow::Break(refused),
@@ -258,7 +258,7 @@ fn argument_count(function: &Function) -> Option<usize> {
 
 /// Refuses RIGHT and FULL JOIN with USING or NATURAL: the merged column is the left one, which is null where an outer
 /// join has no left row.
-fn joined_by_what_is_there(table: &TableWithJoins) -> ControlFlow<Refused> {
+fn joined_by_what_is_there(table: &TableWithJoins) -> ControlFlow<RefusedClause> {
     for join in &table.joins {
         let (JoinOperator::Right(constraint)
         | JoinOperator::RightOuter(constraint)
@@ -277,7 +277,7 @@ fn joined_by_what_is_there(table: &TableWithJoins) -> ControlFlow<Refused> {
 }
 
 /// Refuses `SELECT -x AS x .. ORDER BY x + 1`: `x` is the column in PostgreSQL, and the alias in DataFusion.
-fn ordered_by_columns(query: &Query) -> ControlFlow<Refused> {
+fn ordered_by_columns(query: &Query) -> ControlFlow<RefusedClause> {
     let (Some(OrderBy { kind: OrderByKind::Expressions(keys), .. }), SetExpr::Select(select)) =
         (&query.order_by, query.body.as_ref())
     else {

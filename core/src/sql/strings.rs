@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::ScalarUDF;
 
-use super::function::{Function, Named};
+use super::function::{ColumnNaming, Function};
 
 fn all_text(types: &[DataType], count: std::ops::RangeInclusive<usize>) -> Result<(Vec<DataType>, DataType)> {
     if !count.contains(&types.len()) {
@@ -87,12 +87,12 @@ fn regex_of(pattern: &str, escape: &str) -> Result<String> {
 
 /// `varchar(t, n)`: the result of a cast to `VARCHAR(n)`.
 pub(super) fn varchar() -> Arc<ScalarUDF> {
-    Function::named("varchar", Named::First, text_and_length, |arguments, _| cut(arguments, false)).udf()
+    Function::named("varchar", ColumnNaming::First, text_and_length, |arguments, _| cut(arguments, false)).udf()
 }
 
 /// `bpchar(t, n)`: the result of a cast to `CHAR(n)`. Spaces at its end mean nothing, so they are removed.
 pub(super) fn bpchar() -> Arc<ScalarUDF> {
-    Function::named("bpchar", Named::First, text_and_length, |arguments, _| cut(arguments, true)).udf()
+    Function::named("bpchar", ColumnNaming::First, text_and_length, |arguments, _| cut(arguments, true)).udf()
 }
 
 fn text_and_length(types: &[DataType]) -> Result<(Vec<DataType>, DataType)> {

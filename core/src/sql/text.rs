@@ -10,7 +10,7 @@ use chrono::{DateTime, Datelike, NaiveDateTime, Timelike};
 use datafusion::common::{DataFusionError, Result};
 
 use super::interval;
-use super::zone::Zone;
+use super::zone::SqlZone;
 
 /// Whether the text of this type differs from `arrow`'s.
 pub(super) fn differs(data_type: &DataType) -> bool {
@@ -192,7 +192,7 @@ fn timestamps(array: &ArrayRef, unit: TimeUnit, zone: Option<&str>) -> Result<St
         TimeUnit::Microsecond => 1_000_000,
         TimeUnit::Nanosecond => 1_000_000_000,
     };
-    let mut zone = zone.map(Zone::parse).transpose()?;
+    let mut zone = zone.map(SqlZone::parse).transpose()?;
     let instants = cast(array, &DataType::Int64)?;
     let mut text = |instant: i64| -> Result<String> {
         let (seconds, part) = (instant.div_euclid(per_second), instant.rem_euclid(per_second));

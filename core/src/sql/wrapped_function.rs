@@ -11,13 +11,13 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
-type Change = fn(&ArrayRef) -> Result<ArrayRef>;
+type ResultChange = fn(&ArrayRef) -> Result<ArrayRef>;
 
 #[derive(Debug)]
 pub(super) struct Wrapped {
     of: Arc<ScalarUDF>,
     name: &'static str,
-    change: Option<Change>,
+    change: Option<ResultChange>,
 }
 
 impl Wrapped {
@@ -27,7 +27,7 @@ impl Wrapped {
     }
 
     /// `of` with `change` applied to its answers.
-    pub(super) fn after(of: Arc<ScalarUDF>, name: &'static str, change: Change) -> Self {
+    pub(super) fn after(of: Arc<ScalarUDF>, name: &'static str, change: ResultChange) -> Self {
         Self { of, name, change: Some(change) }
     }
 }

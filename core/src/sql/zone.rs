@@ -17,46 +17,46 @@ const HOUR: i64 = 3600;
 const SLOTS: i64 = 256;
 
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum ZoneKind {
     Fixed(i64),
     Named(Tz),
 }
 
 /// A zone with a cache of the hours that were asked for.
 #[derive(Debug)]
-pub(super) struct Zone {
-    kind: Kind,
+pub(super) struct SqlZone {
+    kind: ZoneKind,
     /// Hours since the epoch in UTC -> seconds that local time is ahead throughout.
     ahead: Vec<(i64, i64)>,
     /// The same by local hours.
     local: Vec<(i64, i64)>,
 }
 
-impl Zone {
+impl SqlZone {
     /// Parses an IANA name, or an offset such as `+05:30`. UTC needs neither cache nor computation.
     pub(super) fn parse(name: &str) -> Result<Self> {
         let kind = match name.parse::<Tz>() {
-            Ok(Tz::UTC) => Kind::Fixed(0),
-            Ok(tz) => Kind::Named(tz),
-            Err(_) => Kind::Fixed(fixed(name)?),
+            Ok(Tz::UTC) => ZoneKind::Fixed(0),
+            Ok(tz) => ZoneKind::Named(tz),
+            Err(_) => ZoneKind::Fixed(fixed(name)?),
         };
         let empty = match kind {
-            Kind::Fixed(_) => vec![],
-            Kind::Named(_) => vec![(i64::MIN, 0); SLOTS as usize],
+            ZoneKind::Fixed(_) => vec![],
+            ZoneKind::Named(_) => vec![(i64::MIN, 0); SLOTS as usize],
         };
         Ok(Self { kind, ahead: empty.clone(), local: empty })
     }
 
     /// Whether local times are UTC's.
     pub(super) fn is_utc(&self) -> bool {
-        matches!(self.kind, Kind::Fixed(0))
+        matches!(self.kind, ZoneKind::Fixed(0))
     }
 
     /// Seconds that local time is ahead of UTC at `instant`, in seconds since the epoch.
     pub(super) fn ahead(&mut self, instant: i64) -> Result<i64> {
         let tz = match self.kind {
-            Kind::Fixed(ahead) => return Ok(ahead),
-            Kind::Named(tz) => tz,
+            ZoneKind::Fixed(ahead) => return Ok(ahead),
+            ZoneKind::Named(tz) => tz,
         };
         let hour = instant.div_euclid(HOUR);
         let slot = hour.rem_euclid(SLOTS) as usize;
@@ -76,17 +76,17 @@ impl Zone {
     /// The zone's abbreviation at `instant`: `EST`; that of a fixed offset is `+05:30`.
     pub(super) fn abbreviation(&self, instant: i64) -> Result<String> {
         match self.kind {
-            Kind::Fixed(0) => Ok("UTC".to_owned()),
-            Kind::Fixed(ahead) => Ok(super::text::offset(ahead)),
-            Kind::Named(tz) => Ok(tz.offset_from_utc_datetime(&naive(instant)?).to_string()),
+            ZoneKind::Fixed(0) => Ok("UTC".to_owned()),
+            ZoneKind::Fixed(ahead) => Ok(super::text::offset(ahead)),
+            ZoneKind::Named(tz) => Ok(tz.offset_from_utc_datetime(&naive(instant)?).to_string()),
         }
     }
 
     /// The instant of a local time; both are seconds since the epoch, the local one as if the zone were UTC.
     pub(super) fn instant(&mut self, local: i64) -> Result<i64> {
         let tz = match self.kind {
-            Kind::Fixed(ahead) => return Ok(local - ahead),
-            Kind::Named(tz) => tz,
+            ZoneKind::Fixed(ahead) => return Ok(local - ahead),
+            ZoneKind::Named(tz) => tz,
         };
         let hour = local.div_euclid(HOUR);
         let slot = hour.rem_euclid(SLOTS) as usize;

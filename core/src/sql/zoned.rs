@@ -18,9 +18,9 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
-use super::function::{Function, Named, run};
+use super::function::{ColumnNaming, Function, run};
 use super::interval::{self, DAY, INTERVAL};
-use super::zone::Zone;
+use super::zone::SqlZone;
 
 /// Number of units in a second.
 pub(super) fn per_second(unit: TimeUnit) -> i64 {
@@ -40,7 +40,7 @@ fn out_of_range() -> DataFusionError {
 pub(super) fn local_zone(data_type: &DataType) -> Option<(TimeUnit, Arc<str>)> {
     match data_type {
         DataType::Timestamp(unit, Some(zone)) => {
-            let is_local = Zone::parse(zone).is_ok_and(|zone| !zone.is_utc());
+            let is_local = SqlZone::parse(zone).is_ok_and(|zone| !zone.is_utc());
             is_local.then(|| (*unit, Arc::clone(zone)))
         }
         _ => None,
@@ -52,9 +52,9 @@ fn each(
     array: &ArrayRef,
     unit: TimeUnit,
     zone: &str,
-    mut change: impl FnMut(i64, &mut Local) -> Result<i64>,
+    mut change: impl FnMut(i64, &mut LocalZone) -> Result<i64>,
 ) -> Result<ArrayRef> {
-    let mut local = Local { zone: Zone::parse(zone)?, per_second: per_second(unit) };
+    let mut local = LocalZone { zone: SqlZone::parse(zone)?, per_second: per_second(unit) };
     let instants = cast(array, &DataType::Int64)?;
     let instants: &Int64Array = instants.as_primitive::<Int64Type>();
     let changed = instants.iter().map(|instant| instant.map(|instant| change(instant, &mut local)).transpose());
@@ -64,12 +64,12 @@ fn each(
 
 /// A zone, and the unit of its instants.
 #[derive(Debug)]
-pub(super) struct Local {
-    pub(super) zone: Zone,
+pub(super) struct LocalZone {
+    pub(super) zone: SqlZone,
     pub(super) per_second: i64,
 }
 
-impl Local {
+impl LocalZone {
     /// Units that local time is ahead of UTC.
     fn ahead(&mut self, instant: i64) -> Result<i64> {
         Ok(self.zone.ahead(instant.div_euclid(self.per_second))? * self.per_second)
@@ -213,13 +213,13 @@ fn answer(
 fn truncated(arguments: &ScalarFunctionArgs, unit: TimeUnit, zone: &str) -> Result<Option<ColumnarValue>> {
     let Some(ColumnarValue::Scalar(field)) = arguments.args.first() else { return Ok(None) };
     let Some(field) = field.try_as_str().flatten().map(str::to_lowercase) else { return Ok(None) };
-    let Some(field) = Field::named(&field) else { return Ok(None) };
+    let Some(field) = TruncatedField::named(&field) else { return Ok(None) };
     answer(&arguments.args[1], 1, |array| each(array, unit, zone, |instant, local| trunc(instant, field, local)))
 }
 
 /// The field to which a time is truncated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Field {
+pub(super) enum TruncatedField {
     /// Length in seconds.
     Clock(i64),
     /// Number of parts in a second.
@@ -231,7 +231,7 @@ pub(super) enum Field {
     Years(i32),
 }
 
-impl Field {
+impl TruncatedField {
     pub(super) fn named(name: &str) -> Option<Self> {
         Some(match name {
             "microsecond" | "microseconds" => Self::Fraction(1_000_000),
@@ -252,12 +252,12 @@ impl Field {
     }
 }
 
-pub(super) fn trunc(instant: i64, field: Field, local: &mut Local) -> Result<i64> {
+pub(super) fn trunc(instant: i64, field: TruncatedField, local: &mut LocalZone) -> Result<i64> {
     let clock = |step: i64, time: i64| time.div_euclid(step).checked_mul(step).ok_or_else(out_of_range);
     match field {
-        Field::Fraction(parts) if parts >= local.per_second => Ok(instant),
-        Field::Fraction(parts) => clock(local.per_second / parts, instant),
-        Field::Clock(seconds) => {
+        TruncatedField::Fraction(parts) if parts >= local.per_second => Ok(instant),
+        TruncatedField::Fraction(parts) => clock(local.per_second / parts, instant),
+        TruncatedField::Clock(seconds) => {
             let ahead = local.ahead(instant)?;
             let time = instant.checked_add(ahead).ok_or_else(out_of_range)?;
             Ok(clock(seconds * local.per_second, time)? - ahead)
@@ -272,15 +272,17 @@ pub(super) fn trunc(instant: i64, field: Field, local: &mut Local) -> Result<i64
 }
 
 /// The first day of the period that contains `day`.
-fn first_day(day: NaiveDate, field: Field) -> Result<NaiveDate> {
+fn first_day(day: NaiveDate, field: TruncatedField) -> Result<NaiveDate> {
     let first = match field {
-        Field::Week => day.checked_sub_signed(TimeDelta::days(i64::from(day.weekday().num_days_from_monday()))),
-        Field::Month => day.with_day(1),
-        Field::Quarter => NaiveDate::from_ymd_opt(day.year(), (day.month0() / 3) * 3 + 1, 1),
+        TruncatedField::Week => {
+            day.checked_sub_signed(TimeDelta::days(i64::from(day.weekday().num_days_from_monday())))
+        }
+        TruncatedField::Month => day.with_day(1),
+        TruncatedField::Quarter => NaiveDate::from_ymd_opt(day.year(), (day.month0() / 3) * 3 + 1, 1),
         // A decade begins with a 0, a century and a millennium with a 1.
-        Field::Years(1) => NaiveDate::from_ymd_opt(day.year(), 1, 1),
-        Field::Years(10) => NaiveDate::from_ymd_opt(day.year().div_euclid(10) * 10, 1, 1),
-        Field::Years(years) => NaiveDate::from_ymd_opt((day.year() - 1).div_euclid(years) * years + 1, 1, 1),
+        TruncatedField::Years(1) => NaiveDate::from_ymd_opt(day.year(), 1, 1),
+        TruncatedField::Years(10) => NaiveDate::from_ymd_opt(day.year().div_euclid(10) * 10, 1, 1),
+        TruncatedField::Years(years) => NaiveDate::from_ymd_opt((day.year() - 1).div_euclid(years) * years + 1, 1, 1),
         _ => Some(day),
     };
     first.ok_or_else(out_of_range)
@@ -315,7 +317,7 @@ impl Stride {
     }
 }
 
-pub(super) fn bin(instant: i64, stride: Stride, local: &mut Local) -> Result<i64> {
+pub(super) fn bin(instant: i64, stride: Stride, local: &mut LocalZone) -> Result<i64> {
     let time = local.local(instant)?;
     let start = match stride {
         Stride::Units(units) => time.div_euclid(units).checked_mul(units).ok_or_else(out_of_range)?,
@@ -341,12 +343,13 @@ pub(super) fn bin(instant: i64, stride: Stride, local: &mut Local) -> Result<i64
 
 /// `t + i` by the calendar of `t`'s zone: months, then days, each as a local time; then the time, as elapsed time.
 pub(super) fn plus() -> Arc<ScalarUDF> {
-    Function::named("timestamptz_plus", Named::Infix("+"), moved_types, |arguments, _| moved(arguments, 1)).udf()
+    Function::named("timestamptz_plus", ColumnNaming::Infix("+"), moved_types, |arguments, _| moved(arguments, 1)).udf()
 }
 
 /// `t - i`.
 pub(super) fn minus() -> Arc<ScalarUDF> {
-    Function::named("timestamptz_minus", Named::Infix("-"), moved_types, |arguments, _| moved(arguments, -1)).udf()
+    Function::named("timestamptz_minus", ColumnNaming::Infix("-"), moved_types, |arguments, _| moved(arguments, -1))
+        .udf()
 }
 
 fn moved_types(types: &[DataType]) -> Result<(Vec<DataType>, DataType)> {
@@ -360,7 +363,7 @@ fn moved_types(types: &[DataType]) -> Result<(Vec<DataType>, DataType)> {
 
 fn moved(arguments: &[ArrayRef], sign: i64) -> Result<ArrayRef> {
     let DataType::Timestamp(unit, Some(zone)) = arguments[0].data_type() else { return Err(out_of_range()) };
-    let mut local = Local { zone: Zone::parse(zone)?, per_second: per_second(*unit) };
+    let mut local = LocalZone { zone: SqlZone::parse(zone)?, per_second: per_second(*unit) };
     let instants = cast(&arguments[0], &DataType::Int64)?;
     let instants: &Int64Array = instants.as_primitive::<Int64Type>();
     let intervals = arguments[1].as_primitive::<IntervalMonthDayNanoType>();
@@ -372,7 +375,7 @@ fn moved(arguments: &[ArrayRef], sign: i64) -> Result<ArrayRef> {
     Ok(cast(&moved, arguments[0].data_type())?)
 }
 
-pub(super) fn shifted(instant: i64, interval: IntervalMonthDayNano, sign: i64, local: &mut Local) -> Result<i64> {
+pub(super) fn shifted(instant: i64, interval: IntervalMonthDayNano, sign: i64, local: &mut LocalZone) -> Result<i64> {
     let (months, days) = (sign * i64::from(interval.months), sign * i64::from(interval.days));
     let mut instant = instant;
     if months != 0 {
@@ -452,7 +455,7 @@ impl ScalarUDFImpl for AtTimeZone {
         let result = match arguments.arg_fields.get(1).map(|field| field.data_type()) {
             Some(DataType::Timestamp(unit, Some(_))) => DataType::Timestamp(*unit, None),
             Some(DataType::Timestamp(unit, None)) => {
-                let zone = zone.map(|zone| Zone::parse(zone).map(|_| Arc::from(zone))).transpose()?;
+                let zone = zone.map(|zone| SqlZone::parse(zone).map(|_| Arc::from(zone))).transpose()?;
                 DataType::Timestamp(*unit, Some(zone.unwrap_or_else(|| Arc::from("UTC"))))
             }
             _ => return plan_err!("`AT TIME ZONE` wants a timestamp"),

@@ -5,7 +5,7 @@ use arrow::datatypes::{ArrowNativeType, Decimal128Type, DecimalType};
 
 /// The decimal's unscaled value; `None` when `text` is no number or does not fit into `precision` digits.
 pub fn decimal<D: DecimalType>(text: &str, precision: u8, scale: i8) -> Option<D::Native> {
-    let number = Number::parse(text)?;
+    let number = WrittenNumber::parse(text)?;
     let value = digits::<D>(number.digits(), number.point + i64::from(scale))?;
     let value = if number.negative { value.neg_checked().ok()? } else { value };
     D::is_valid_decimal_precision(value, precision).then_some(value)
@@ -13,7 +13,7 @@ pub fn decimal<D: DecimalType>(text: &str, precision: u8, scale: i8) -> Option<D
 
 /// The whole number; `None` when `text` is none or has more than 38 digits.
 pub(super) fn whole(text: &str) -> Option<i128> {
-    let number = Number::parse(text)?;
+    let number = WrittenNumber::parse(text)?;
     let point = usize::try_from(number.point).unwrap_or(0);
     if number.digits().skip(point).any(|digit| digit != b'0') {
         return None;
@@ -22,7 +22,7 @@ pub(super) fn whole(text: &str) -> Option<i128> {
 }
 
 /// A number's text in its parts.
-struct Number<'t> {
+struct WrittenNumber<'t> {
     negative: bool,
     whole: &'t str,
     fraction: &'t str,
@@ -30,7 +30,7 @@ struct Number<'t> {
     point: i64,
 }
 
-impl<'t> Number<'t> {
+impl<'t> WrittenNumber<'t> {
     fn parse(text: &'t str) -> Option<Self> {
         let text = text.trim_ascii();
         let (negative, text) = match text.as_bytes().first()? {

@@ -22,14 +22,14 @@ pub(super) struct Aggregation {
     pub(super) group_by: Arc<PhysicalGroupBy>,
     /// Schema of the group columns in the table.
     pub(super) group_schema: SchemaRef,
-    pub(super) functions: Vec<Function>,
+    pub(super) functions: Vec<AggregateCall>,
     pub(super) state_schema: SchemaRef,
     pub(super) input_schema: SchemaRef,
 }
 
 /// One aggregate function with its arguments.
 #[derive(Debug)]
-pub(super) struct Function {
+pub(super) struct AggregateCall {
     expr: Arc<AggregateFunctionExpr>,
     /// Arguments, followed by the ORDER BY expressions.
     pub(super) arguments: Vec<Arc<dyn PhysicalExpr>>,
@@ -40,7 +40,7 @@ pub(super) struct Function {
     pub(super) needs_order: bool,
 }
 
-impl Function {
+impl AggregateCall {
     /// The function's accumulator. Without group columns it is DataFusion's other implementation, which treats NaN
     /// differently.
     pub(super) fn accumulator(&self, grouped: bool) -> Result<Box<dyn GroupsAccumulator>> {
@@ -84,7 +84,7 @@ impl Aggregation {
                 fields.extend(expr.state_fields()?.iter().map(|f| f.as_ref().clone()));
                 let mut arguments = expr.expressions();
                 arguments.extend(expr.order_bys().iter().map(|sort| Arc::clone(&sort.expr)));
-                functions.push(Function {
+                functions.push(AggregateCall {
                     needs_order: expr.order_sensitivity() == AggregateOrderSensitivity::HardRequirement,
                     expr: Arc::clone(expr),
                     arguments,
@@ -122,7 +122,7 @@ impl Aggregation {
 
     /// Folds and finishes a group of one row that has NULL everywhere. A group without rows would not do, because
     /// accumulators may divide by its count.
-    fn try_out(&self, function: &Function) -> Result<()> {
+    fn try_out(&self, function: &AggregateCall) -> Result<()> {
         let grouped = self.group_columns() > 0;
         let arguments = function.arguments.iter().map(|a| Ok(new_null_array(&a.data_type(&self.input_schema)?, 1)));
         let arguments = arguments.collect::<Result<Vec<_>>>()?;

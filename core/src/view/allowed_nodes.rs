@@ -75,7 +75,7 @@ pub(super) fn name(plan: &LogicalPlan) -> &'static str {
 
 /// The place of an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum ExprPlace {
     /// In a node that works row by row.
     Rows,
     /// In the aggregate at the cut.
@@ -85,7 +85,7 @@ pub(super) enum Place {
 }
 
 /// Checks that the expressions of `plan`, which is folded, give the same values whenever they are evaluated.
-pub(super) fn expressions(plan: &LogicalPlan, place: Place) -> Result<(), Refusal> {
+pub(super) fn expressions(plan: &LogicalPlan, place: ExprPlace) -> Result<(), Refusal> {
     let mut refusal = None;
     let walked = plan.apply_expressions(|expr| {
         expr.apply(|expr| {
@@ -102,7 +102,7 @@ pub(super) fn expressions(plan: &LogicalPlan, place: Place) -> Result<(), Refusa
 }
 
 /// Checks one expression, without those inside of it.
-pub(super) fn expression(expr: &Expr, place: Place) -> Result<(), Refusal> {
+pub(super) fn expression(expr: &Expr, place: ExprPlace) -> Result<(), Refusal> {
     #[expect(deprecated, reason = "a wildcard is refused by name as any other")]
     match expr {
         Expr::Alias(_)
@@ -130,12 +130,12 @@ pub(super) fn expression(expr: &Expr, place: Place) -> Result<(), Refusal> {
         | Expr::LambdaVariable(_) => Ok(()),
         Expr::ScalarFunction(call) => immutable(call.func.name(), call.func.signature().volatility),
         Expr::HigherOrderFunction(call) => immutable(call.func.name(), call.func.signature().volatility),
-        Expr::InSubquery(compared) if compared.negated && place != Place::Lookup => refuse(
+        Expr::InSubquery(compared) if compared.negated && place != ExprPlace::Lookup => refuse(
             "`NOT IN (SELECT ..)` over a lookup cannot be folded: one NULL among its rows would leave no row at all",
             "write NOT EXISTS (SELECT 1 FROM lookup WHERE lookup.k = stream.k)",
         ),
         Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_) | Expr::ScalarSubquery(_)
-            if place == Place::Aggregate =>
+            if place == ExprPlace::Aggregate =>
         {
             refuse(
                 "a subquery inside of an aggregate or GROUP BY cannot be folded",
@@ -145,8 +145,8 @@ pub(super) fn expression(expr: &Expr, place: Place) -> Result<(), Refusal> {
         Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_) | Expr::ScalarSubquery(_) => {
             subquery(expr).map_or(Ok(()), |subquery| same_each_time(&subquery.subquery))
         }
-        Expr::AggregateFunction(_) | Expr::GroupingSet(_) if place != Place::Rows => Ok(()),
-        Expr::WindowFunction(_) | Expr::OuterReferenceColumn(..) if place == Place::Lookup => Ok(()),
+        Expr::AggregateFunction(_) | Expr::GroupingSet(_) if place != ExprPlace::Rows => Ok(()),
+        Expr::WindowFunction(_) | Expr::OuterReferenceColumn(..) if place == ExprPlace::Lookup => Ok(()),
         Expr::OuterReferenceColumn(..) => refuse(
             "LATERAL over a stream's rows cannot be folded",
             "write a subquery in FROM that computes the columns: FROM (SELECT .., unnest(tags) AS tag FROM stream)",

@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 use super::View;
 use super::evaluate::{cannot_fail, caught, caught_now, failing, is_of_a_row, message};
 use super::row_errors::{RowError, RowErrors};
-use super::table::{Evaluated, Table};
+use super::table::{Evaluated, GroupTable};
 use crate::pipeline::OnError;
 use crate::record::column::{OFFSET, PARTITION};
 
@@ -98,9 +98,9 @@ pub(super) struct BatchInput {
 
 /// The batch that [`BatchInput`] yields.
 #[derive(Debug, Default)]
-struct Slot(Mutex<Option<RecordBatch>>);
+struct BatchSlot(Mutex<Option<RecordBatch>>);
 
-impl Slot {
+impl BatchSlot {
     fn put(&self, batch: Option<RecordBatch>) {
         *self.0.lock() = batch;
     }
@@ -116,7 +116,7 @@ impl PartitionStream for BatchInput {
     }
 
     fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let slot = context.session_config().get_extension::<Slot>();
+        let slot = context.session_config().get_extension::<BatchSlot>();
         let batch = match slot.and_then(|slot| slot.get()) {
             Some(batch) => Ok(batch),
             None => exec_err!("a fold plan was run without a batch"),
@@ -149,18 +149,18 @@ pub enum FoldError {
 pub struct Folder {
     view: Arc<View>,
     plan: Arc<dyn ExecutionPlan>,
-    slot: Arc<Slot>,
+    slot: Arc<BatchSlot>,
     context: Arc<TaskContext>,
     runs: usize,
-    held: Held,
+    held: HeldInput,
     errors: RowErrors,
     /// Whether the plan is known to run on no rows: then a failure on a row belongs to the row.
     is_sound: bool,
 }
 
 #[derive(Debug)]
-enum Held {
-    Groups(Box<Table>),
+enum HeldInput {
+    Groups(Box<GroupTable>),
     Rows(Vec<RecordBatch>),
 }
 
@@ -174,10 +174,10 @@ impl Folder {
     /// A folder without rows.
     pub fn new(view: &Arc<View>) -> Result<Self> {
         let held = match &view.aggregation {
-            Some(aggregation) => Held::Groups(Box::new(Table::new(aggregation)?)),
-            None => Held::Rows(vec![]),
+            Some(aggregation) => HeldInput::Groups(Box::new(GroupTable::new(aggregation)?)),
+            None => HeldInput::Rows(vec![]),
         };
-        let slot = Arc::new(Slot::default());
+        let slot = Arc::new(BatchSlot::default());
         let context = with_slot(&view.fold.context, &slot);
         let plan = Arc::clone(&view.fold.physical);
         let view = Arc::clone(view);
@@ -259,10 +259,10 @@ impl Folder {
 
     fn hold(&mut self, ready: Ready) -> Result<()> {
         match (&mut self.held, ready) {
-            (Held::Groups(table), Ready::Groups(all)) => {
+            (HeldInput::Groups(table), Ready::Groups(all)) => {
                 caught_now(|| all.iter().try_for_each(|evaluated| table.update(evaluated)))
             }
-            (Held::Rows(held), Ready::Rows(rows)) => {
+            (HeldInput::Rows(held), Ready::Rows(rows)) => {
                 held.extend(rows);
                 Ok(())
             }
@@ -285,8 +285,8 @@ impl Folder {
     /// Takes the state of the rows folded since the last call.
     pub fn take_state(&mut self) -> Result<Vec<RecordBatch>> {
         match &mut self.held {
-            Held::Groups(table) => Ok(vec![table.take_state()?]),
-            Held::Rows(rows) => Ok(std::mem::take(rows)),
+            HeldInput::Groups(table) => Ok(vec![table.take_state()?]),
+            HeldInput::Rows(rows) => Ok(std::mem::take(rows)),
         }
     }
 
@@ -303,8 +303,8 @@ impl Folder {
     /// Bytes in memory since the last [`Folder::take_state`].
     pub fn size(&self) -> usize {
         let held = match &self.held {
-            Held::Groups(table) => table.size(),
-            Held::Rows(rows) => rows.iter().map(RecordBatch::get_array_memory_size).sum(),
+            HeldInput::Groups(table) => table.size(),
+            HeldInput::Rows(rows) => rows.iter().map(RecordBatch::get_array_memory_size).sum(),
         };
         held + self.errors.bytes()
     }
@@ -366,7 +366,7 @@ async fn find(
     None
 }
 
-fn with_slot(context: &TaskContext, slot: &Arc<Slot>) -> Arc<TaskContext> {
+fn with_slot(context: &TaskContext, slot: &Arc<BatchSlot>) -> Arc<TaskContext> {
     let config = context.session_config().clone().with_extension(Arc::clone(slot));
     Arc::new(TaskContext::new(
         context.task_id(),

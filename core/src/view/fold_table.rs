@@ -22,7 +22,7 @@ const AHEAD: usize = 4;
 
 /// A piece of the result of a fold.
 #[derive(Debug)]
-pub enum Piece {
+pub enum FoldedPiece {
     /// A state of some of the rows; for a view of rows, the rows themselves.
     State(Vec<RecordBatch>),
     /// Rows that were left out.
@@ -33,7 +33,7 @@ pub enum Piece {
 #[derive(Debug)]
 pub struct TableFold {
     tasks: JoinSet<Result<(), FoldError>>,
-    pieces: mpsc::Receiver<Piece>,
+    pieces: mpsc::Receiver<FoldedPiece>,
 }
 
 impl TableFold {
@@ -41,7 +41,7 @@ impl TableFold {
     ///
     /// # Errors
     /// When a task failed: then the earlier pieces are of no use.
-    pub async fn next(&mut self) -> Result<Option<Piece>, FoldError> {
+    pub async fn next(&mut self) -> Result<Option<FoldedPiece>, FoldError> {
         if let Some(piece) = self.pieces.recv().await {
             return Ok(Some(piece));
         }
@@ -89,20 +89,20 @@ async fn fold_partition(
     view: Arc<View>,
     mut rows: SendableRecordBatchStream,
     mut widen: Widen,
-    output: mpsc::Sender<Piece>,
+    output: mpsc::Sender<FoldedPiece>,
 ) -> Result<(), FoldError> {
     let mut folder = Folder::new(&view)?;
     while let Some(batch) = rows.next().await {
         folder.fold(&widen.widen(&batch?)?).await?;
-        if !folder.errors().is_empty() && output.send(Piece::Errors(folder.take_errors())).await.is_err() {
+        if !folder.errors().is_empty() && output.send(FoldedPiece::Errors(folder.take_errors())).await.is_err() {
             return Ok(());
         }
-        if !view.is_aggregate() && output.send(Piece::State(folder.take_state()?)).await.is_err() {
+        if !view.is_aggregate() && output.send(FoldedPiece::State(folder.take_state()?)).await.is_err() {
             return Ok(());
         }
     }
     // Nobody reads it if the fold was dropped.
-    let _ = output.send(Piece::State(folder.take_state()?)).await;
+    let _ = output.send(FoldedPiece::State(folder.take_state()?)).await;
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan};
 use super::exactness::function;
 use super::order::{ORDERED, is_set};
 use crate::view::allowed_nodes;
-use crate::view::allowed_nodes::Place;
+use crate::view::allowed_nodes::ExprPlace;
 use crate::view::nondeterminism;
 use crate::view::split_plan::scanned_tables;
 
@@ -32,7 +32,7 @@ pub(super) fn refuse<T>(message: impl Into<String>, hint: impl Into<String>) -> 
 
 /// The kind of a part of the plan, seen from below.
 #[derive(Debug)]
-enum Part {
+enum PlanPart {
     /// The part reads lookups or constants only.
     Static,
     /// The part works row by row over this stream: foldable so far.
@@ -56,10 +56,10 @@ pub(super) enum CutPoint {
 pub(super) fn cut_point(plan: &LogicalPlan, streams: &HashSet<String>) -> Result<CutPoint, Refusal> {
     let walk = Walk { streams };
     match walk.part(plan)? {
-        Part::Static => refuse("the view reads no stream", "select from one of the pipeline's streams"),
-        Part::Rows(_) => Ok(CutPoint::Top),
-        Part::Cut { at, blocked_by: None } => Ok(CutPoint::Aggregate(at)),
-        Part::Cut { at, blocked_by: Some(_) } => Ok(CutPoint::Below(at)),
+        PlanPart::Static => refuse("the view reads no stream", "select from one of the pipeline's streams"),
+        PlanPart::Rows(_) => Ok(CutPoint::Top),
+        PlanPart::Cut { at, blocked_by: None } => Ok(CutPoint::Aggregate(at)),
+        PlanPart::Cut { at, blocked_by: Some(_) } => Ok(CutPoint::Below(at)),
     }
 }
 
@@ -71,34 +71,34 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn part(&self, plan: &LogicalPlan) -> Result<Part, Refusal> {
+    fn part(&self, plan: &LogicalPlan) -> Result<PlanPart, Refusal> {
         allowed_nodes::node(plan)?;
         self.no_stream_in_subqueries(plan)?;
         if let LogicalPlan::TableScan(scan) = plan {
             let name = scan.table_name.table();
-            return Ok(if self.streams.contains(name) { Part::Rows(name.to_owned()) } else { Part::Static });
+            return Ok(if self.streams.contains(name) { PlanPart::Rows(name.to_owned()) } else { PlanPart::Static });
         }
         let inputs = plan.inputs();
         let parts = inputs.iter().map(|input| self.part(input)).collect::<Result<Vec<_>, _>>()?;
-        let mut reading: Vec<(usize, Part)> =
-            parts.into_iter().enumerate().filter(|(_, part)| !matches!(part, Part::Static)).collect();
+        let mut reading: Vec<(usize, PlanPart)> =
+            parts.into_iter().enumerate().filter(|(_, part)| !matches!(part, PlanPart::Static)).collect();
         match (reading.len(), plan) {
             (_, LogicalPlan::RecursiveQuery(_)) => refuse(
                 "`WITH RECURSIVE` has no place in a view over a stream",
                 "put it into a query, or into a view that reads views only",
             ),
-            (0, _) => Ok(Part::Static),
+            (0, _) => Ok(PlanPart::Static),
             (1, _) => match reading.pop() {
                 Some((side, part)) => over_one(plan, side, part),
-                None => Ok(Part::Static),
+                None => Ok(PlanPart::Static),
             },
             (n, LogicalPlan::Union(_)) if n == inputs.len() => union(reading),
             (_, LogicalPlan::Union(_)) => refuse(UNION_WITH_LOOKUP, UNION_IN_QUERY),
-            (_, LogicalPlan::Join(_)) if reading.iter().all(|(_, part)| matches!(part, Part::Rows(_))) => refuse(
+            (_, LogicalPlan::Join(_)) if reading.iter().all(|(_, part)| matches!(part, PlanPart::Rows(_))) => refuse(
                 "a join of two streams cannot be folded: rows that belong together may lie on both sides of the cut",
                 "make a view of each stream and join the views in the query, or join a lookup",
             ),
-            (_, LogicalPlan::Join(_)) if reading.iter().any(|(_, part)| matches!(part, Part::Rows(_))) => refuse(
+            (_, LogicalPlan::Join(_)) if reading.iter().any(|(_, part)| matches!(part, PlanPart::Rows(_))) => refuse(
                 "a join of a stream's rows with an aggregate over a stream cannot be folded: each row would need \
                  all others",
                 "make a view of each and join them in the query",
@@ -133,10 +133,10 @@ impl Walk<'_> {
 }
 
 /// Combines several inputs that read streams.
-fn union(reading: Vec<(usize, Part)>) -> Result<Part, Refusal> {
+fn union(reading: Vec<(usize, PlanPart)>) -> Result<PlanPart, Refusal> {
     let mut streams = HashSet::new();
     for (_, part) in reading {
-        let Part::Rows(stream) = part else {
+        let PlanPart::Rows(stream) = part else {
             return refuse(
                 "UNION of aggregates over streams cannot be folded",
                 "make a view of each, and a view that is the UNION ALL of these views",
@@ -147,7 +147,7 @@ fn union(reading: Vec<(usize, Part)>) -> Result<Part, Refusal> {
     let mut streams: Vec<String> = streams.into_iter().collect();
     streams.sort();
     match streams.as_slice() {
-        [stream] => Ok(Part::Rows(stream.clone())),
+        [stream] => Ok(PlanPart::Rows(stream.clone())),
         _ => {
             let names: Vec<String> = streams.iter().map(|stream| format!("`{stream}`")).collect();
             refuse(
@@ -159,11 +159,11 @@ fn union(reading: Vec<(usize, Part)>) -> Result<Part, Refusal> {
     }
 }
 
-fn over_one(plan: &LogicalPlan, side: usize, below: Part) -> Result<Part, Refusal> {
+fn over_one(plan: &LogicalPlan, side: usize, below: PlanPart) -> Result<PlanPart, Refusal> {
     match below {
-        Part::Static => Ok(Part::Static),
-        Part::Rows(stream) => over_rows(plan, side, stream),
-        Part::Cut { blocked_by: Some(what), .. }
+        PlanPart::Static => Ok(PlanPart::Static),
+        PlanPart::Rows(stream) => over_rows(plan, side, stream),
+        PlanPart::Cut { blocked_by: Some(what), .. }
             if matches!(plan, LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_)) =>
         {
             refuse(
@@ -171,7 +171,7 @@ fn over_one(plan: &LogicalPlan, side: usize, below: Part) -> Result<Part, Refusa
                 hint_below_aggregate(what),
             )
         }
-        cut @ Part::Cut { .. } => Ok(cut),
+        cut @ PlanPart::Cut { .. } => Ok(cut),
     }
 }
 
@@ -183,25 +183,25 @@ fn hint_below_aggregate(what: &str) -> &'static str {
     }
 }
 
-fn over_rows(plan: &LogicalPlan, side: usize, stream: String) -> Result<Part, Refusal> {
-    let below = |what| Ok(Part::Cut { at: std::ptr::from_ref(plan), blocked_by: Some(what) });
+fn over_rows(plan: &LogicalPlan, side: usize, stream: String) -> Result<PlanPart, Refusal> {
+    let below = |what| Ok(PlanPart::Cut { at: std::ptr::from_ref(plan), blocked_by: Some(what) });
     match plan {
         LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::Unnest(_) => {
-            allowed_nodes::expressions(plan, Place::Rows)?;
-            Ok(Part::Rows(stream))
+            allowed_nodes::expressions(plan, ExprPlace::Rows)?;
+            Ok(PlanPart::Rows(stream))
         }
-        LogicalPlan::SubqueryAlias(_) => Ok(Part::Rows(stream)),
+        LogicalPlan::SubqueryAlias(_) => Ok(PlanPart::Rows(stream)),
         LogicalPlan::Join(join) => {
-            allowed_nodes::expressions(plan, Place::Rows)?;
+            allowed_nodes::expressions(plan, ExprPlace::Rows)?;
             let lookup = if side == 0 { &join.right } else { &join.left };
             same_each_time(lookup)?;
             keeps_only_stream_rows(join.join_type, side)?;
-            Ok(Part::Rows(stream))
+            Ok(PlanPart::Rows(stream))
         }
         LogicalPlan::Aggregate(aggregate) => {
-            allowed_nodes::expressions(plan, Place::Aggregate)?;
+            allowed_nodes::expressions(plan, ExprPlace::Aggregate)?;
             order_is_given(aggregate)?;
-            Ok(Part::Cut { at: std::ptr::from_ref(plan), blocked_by: None })
+            Ok(PlanPart::Cut { at: std::ptr::from_ref(plan), blocked_by: None })
         }
         LogicalPlan::Sort(_) => below("ORDER BY"),
         LogicalPlan::Limit(_) => below("LIMIT"),
@@ -254,7 +254,7 @@ pub(super) fn same_each_time(lookup: &LogicalPlan) -> Result<(), Refusal> {
     let mut refusal = None;
     let walked = lookup.apply_with_subqueries(|node| {
         let checked = allowed_nodes::node(node)
-            .and_then(|()| allowed_nodes::expressions(node, Place::Lookup))
+            .and_then(|()| allowed_nodes::expressions(node, ExprPlace::Lookup))
             .and_then(|()| match node {
                 LogicalPlan::Aggregate(aggregate) => order_is_given(aggregate),
                 _ => Ok(()),

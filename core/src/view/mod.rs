@@ -62,12 +62,12 @@ use aggregation::Aggregation;
 pub use compare::{Difference, compare_answers};
 pub use exactness::Exactness;
 pub use fold::{FoldError, Folder};
-pub use fold_table::{Piece, TableFold, fold_table};
+pub use fold_table::{FoldedPiece, TableFold, fold_table};
 pub use planner::{Planned, Planner, ViewError};
 pub use return_types::register_mended_functions;
 pub use row_errors::{MOST_LISTED, RowError, RowErrors, Tally};
 pub use state::{sort_state, split_state};
-use table::Table;
+use table::GroupTable;
 pub use trial::{Trial, try_out};
 
 /// A view over one stream that both layers fold.
@@ -174,7 +174,7 @@ impl View {
         let Some(aggregation) = &self.aggregation else {
             return Ok(states.iter().filter(|s| s.num_rows() > 0).cloned().collect());
         };
-        let mut table = Table::new(aggregation)?;
+        let mut table = GroupTable::new(aggregation)?;
         for state in states {
             table.merge(state)?;
         }
@@ -189,8 +189,8 @@ impl View {
             return states.iter().map(|s| self.rename_rows(s, columns)).collect();
         };
         let mut table = match columns {
-            Some(columns) => Table::with_columns(aggregation, columns)?,
-            None => Table::new(aggregation)?,
+            Some(columns) => GroupTable::with_columns(aggregation, columns)?,
+            None => GroupTable::new(aggregation)?,
         };
         for state in states {
             table.merge(state)?;

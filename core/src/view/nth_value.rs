@@ -56,7 +56,7 @@ struct NthValue {
     orderings: Fields,
     options: Vec<SortOptions>,
     /// The first n, or the last n, settled rows, in order, followed by the rows added since.
-    rows: Vec<Row>,
+    rows: Vec<NthRow>,
     settled: usize,
 }
 
@@ -64,7 +64,7 @@ struct NthValue {
 const UNSETTLED: usize = 64;
 
 #[derive(Debug)]
-struct Row {
+struct NthRow {
     value: ScalarValue,
     ordering: Vec<ScalarValue>,
 }
@@ -81,7 +81,7 @@ impl NthValue {
         if self.rows.len() >= self.settled.saturating_add(self.n.max(UNSETTLED)) {
             self.settle()?;
         }
-        self.rows.push(Row { value: ScalarValue::try_from_array(value, row)?, ordering });
+        self.rows.push(NthRow { value: ScalarValue::try_from_array(value, row)?, ordering });
         Ok(())
     }
 
@@ -170,7 +170,7 @@ impl Accumulator for NthValue {
     }
 
     fn size(&self) -> usize {
-        let row = |row: &Row| row.value.size() + ScalarValue::size_of_vec(&row.ordering) + size_of::<Row>();
+        let row = |row: &NthRow| row.value.size() + ScalarValue::size_of_vec(&row.ordering) + size_of::<NthRow>();
         size_of_val(self) + self.rows.iter().map(row).sum::<usize>()
     }
 }

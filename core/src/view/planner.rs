@@ -289,7 +289,7 @@ impl Planner {
         plan: &LogicalPlan,
         at: *const LogicalPlan,
         on_error: OnError,
-    ) -> Result<Parts, ViewError> {
+    ) -> Result<PlanParts, ViewError> {
         let Some(LogicalPlan::Aggregate(aggregate)) = node(plan, at) else {
             return Err(DataFusionError::Internal("the cut point is no aggregate".to_owned()).into());
         };
@@ -318,7 +318,7 @@ impl Planner {
         }
         let finish_plan = finish_over(plan, at, &leaf_schema)?;
         let state_schema = Arc::clone(&aggregation.state_schema);
-        Ok(Parts {
+        Ok(PlanParts {
             loose: nondeterminism::above(plan, at),
             leaf_exactness,
             fold,
@@ -329,7 +329,12 @@ impl Planner {
         })
     }
 
-    async fn cut_rows(&self, plan: &LogicalPlan, rows: &LogicalPlan, on_error: OnError) -> Result<Parts, ViewError> {
+    async fn cut_rows(
+        &self,
+        plan: &LogicalPlan,
+        rows: &LogicalPlan,
+        on_error: OnError,
+    ) -> Result<PlanParts, ViewError> {
         let fold = self.fold_plan(rows.clone(), on_error).await?;
         let fields = fields_of(rows);
         let leaf_schema = leaf_schema(fields.iter());
@@ -337,7 +342,7 @@ impl Planner {
         let state_schema = nullable_schema(fields);
         let leaf_exactness = vec![Exactness::Bits; leaf_schema.fields().len()];
         let loose = nondeterminism::above(plan, rows);
-        Ok(Parts { loose, leaf_exactness, fold, aggregation: None, state_schema, leaf_schema, finish_plan })
+        Ok(PlanParts { loose, leaf_exactness, fold, aggregation: None, state_schema, leaf_schema, finish_plan })
     }
 
     /// Plans the part below the cut, over a batch of the stream.
@@ -376,7 +381,7 @@ impl Planner {
     }
 }
 
-struct Parts {
+struct PlanParts {
     loose: Vec<String>,
     leaf_exactness: Vec<Exactness>,
     fold: FoldPlan,

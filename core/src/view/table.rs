@@ -12,10 +12,10 @@ use datafusion::physical_plan::aggregates::evaluate_group_by;
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 
-use super::aggregation::{Aggregation, Function};
+use super::aggregation::{AggregateCall, Aggregation};
 
 /// Groups and accumulators of one view. It grows with its groups until its state is taken.
-pub(super) struct Table {
+pub(super) struct GroupTable {
     aggregation: Arc<Aggregation>,
     /// The groups; `None` when the view has no group columns and so always exactly one group.
     groups: Option<Box<dyn GroupValues>>,
@@ -25,7 +25,7 @@ pub(super) struct Table {
     group_indices: Vec<usize>,
 }
 
-impl Table {
+impl GroupTable {
     pub(super) fn new(aggregation: &Arc<Aggregation>) -> Result<Self> {
         Self::with_functions(aggregation, |_| true)
     }
@@ -64,7 +64,7 @@ impl Table {
         Ok(())
     }
 
-    fn update_accumulators(&mut self, aggregation: &Aggregation, inputs: &[Input]) -> Result<()> {
+    fn update_accumulators(&mut self, aggregation: &Aggregation, inputs: &[AggregateInput]) -> Result<()> {
         let total = self.len();
         for ((function, input), accumulator) in aggregation.functions.iter().zip(inputs).zip(&mut self.accumulators) {
             let Some(accumulator) = accumulator else { continue };
@@ -169,7 +169,7 @@ impl Table {
     }
 }
 
-impl std::fmt::Debug for Table {
+impl std::fmt::Debug for GroupTable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Table").field("groups", &self.len()).finish_non_exhaustive()
     }
@@ -178,7 +178,7 @@ impl std::fmt::Debug for Table {
 /// Rows of the aggregate's input with every expression evaluated that a row can make fail.
 pub(super) struct Evaluated {
     rows: usize,
-    inputs: Vec<Input>,
+    inputs: Vec<AggregateInput>,
     /// The group columns, once for each grouping set.
     groups: Vec<Vec<ArrayRef>>,
 }
@@ -188,7 +188,7 @@ impl Evaluated {
     pub(super) fn of(aggregation: &Aggregation, rows: &RecordBatch) -> Result<Self> {
         let mut inputs = vec![];
         for function in &aggregation.functions {
-            inputs.push(Input::evaluate(function, rows)?);
+            inputs.push(AggregateInput::evaluate(function, rows)?);
         }
         let groups = match aggregation.group_columns() {
             0 => vec![],
@@ -199,13 +199,13 @@ impl Evaluated {
 }
 
 /// A function's evaluated arguments for one batch.
-struct Input {
+struct AggregateInput {
     arguments: Vec<ArrayRef>,
     filter: Option<BooleanArray>,
 }
 
-impl Input {
-    fn evaluate(function: &Function, rows: &RecordBatch) -> Result<Self> {
+impl AggregateInput {
+    fn evaluate(function: &AggregateCall, rows: &RecordBatch) -> Result<Self> {
         let n = rows.num_rows();
         let arguments = function.arguments.iter().map(|a| a.evaluate(rows)?.into_array(n)).collect::<Result<_>>()?;
         let filter = match &function.filter {
@@ -216,7 +216,7 @@ impl Input {
     }
 
     /// The same input sorted by the function's ORDER BY, with the rows' groups.
-    fn ordered(&self, function: &Function, group_indices: &[usize]) -> Result<(Self, Vec<usize>)> {
+    fn ordered(&self, function: &AggregateCall, group_indices: &[usize]) -> Result<(Self, Vec<usize>)> {
         let keys = &self.arguments[function.plain_arguments()..];
         if keys.is_empty() || group_indices.len() < 2 {
             return Ok((

@@ -35,7 +35,8 @@ impl KeyColumn {
     pub(super) fn key(&self, value: &[u8]) -> Option<Vec<u8>> {
         match self.format {
             Format::Json => {
-                let raw = serde_json::Deserializer::from_slice(value).deserialize_map(Member(&self.name)).ok()??;
+                let raw =
+                    serde_json::Deserializer::from_slice(value).deserialize_map(ObjectMember(&self.name)).ok()??;
                 match raw.get() {
                     "null" => None,
                     text if text.starts_with('"') => serde_json::from_str::<String>(text).ok().map(String::into_bytes),
@@ -53,10 +54,10 @@ impl KeyColumn {
 }
 
 /// Finds one member of an object and skips the others.
-struct Member<'n>(&'n str);
+struct ObjectMember<'n>(&'n str);
 
-impl<'de> Visitor<'de> for Member<'_> {
-    type Value = Option<&'de RawValue>;
+impl<'de> Visitor<'de> for ObjectMember<'_> {
+    type KeyedValue = Option<&'de RawValue>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
@@ -64,7 +65,7 @@ impl<'de> Visitor<'de> for Member<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut found = None;
-        while let Some(is_it) = map.next_key_seed(Named(self.0))? {
+        while let Some(is_it) = map.next_key_seed(NameMatch(self.0))? {
             if is_it {
                 found = Some(map.next_value()?);
             } else {
@@ -76,18 +77,18 @@ impl<'de> Visitor<'de> for Member<'_> {
 }
 
 /// Tells whether a member has this name, without an allocation.
-struct Named<'n>(&'n str);
+struct NameMatch<'n>(&'n str);
 
-impl<'de> DeserializeSeed<'de> for Named<'_> {
-    type Value = bool;
+impl<'de> DeserializeSeed<'de> for NameMatch<'_> {
+    type KeyedValue = bool;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
-impl Visitor<'_> for Named<'_> {
-    type Value = bool;
+impl Visitor<'_> for NameMatch<'_> {
+    type KeyedValue = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a name")

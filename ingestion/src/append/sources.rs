@@ -7,12 +7,12 @@ use parking_lot::Mutex;
 
 /// Sources that have a request in progress.
 #[derive(Debug, Default)]
-pub(super) struct Sources(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
+pub(super) struct BusySources(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
 
 /// Unused names are removed once there are this many, or twice as many as are in use.
 const CLEAR: usize = 64;
 
-impl Sources {
+impl BusySources {
     /// The lock that a request of `source` holds while it is in progress.
     pub(super) fn turn(&self, source: &str) -> Arc<tokio::sync::Mutex<()>> {
         let mut turns = self.0.lock();
@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn who_is_done_is_forgotten() {
-        let sources = Sources::default();
+        let sources = BusySources::default();
         let held = sources.turn("a");
         assert!(Arc::ptr_eq(&held, &sources.turn("a")));
         for i in 0..10_000 {

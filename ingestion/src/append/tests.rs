@@ -26,7 +26,7 @@ async fn new_partitions_are_used_once_every_process_knows_them() {
     let all: Vec<String> = (0..160).map(|i| format!("{{\"n\": {}}}", 1_000_000 + i)).collect();
     let append = async |from: usize, to: usize| {
         let values: Vec<&[u8]> = all[from..to].iter().map(String::as_bytes).collect();
-        let from = From { source: "file".to_owned(), first: from as u64, prefix: None };
+        let from = NumberedFrom { source: "file".to_owned(), first: from as u64, prefix: None };
         appender.append(&values, Some(&from)).await.unwrap()
     };
     append(0, 40).await;
@@ -49,8 +49,8 @@ async fn new_partitions_are_used_once_every_process_knows_them() {
 fn large_parts_are_cut() {
     let value = vec![0; PIECE_BYTES / 2];
     let large = vec![0; PIECE_BYTES + 1];
-    let part: Vec<Value<'_>> = [&value, &value, &value, &large, &value]
-        .map(|value| Value { number: 0, key: None, value: value.as_slice() })
+    let part: Vec<KeyedValue<'_>> = [&value, &value, &value, &large, &value]
+        .map(|value| KeyedValue { number: 0, key: None, value: value.as_slice() })
         .to_vec();
     assert_eq!(pieces(&part).map(<[_]>::len).collect::<Vec<_>>(), [2, 1, 1, 1]);
     assert_eq!(pieces(&[]).count(), 0);

@@ -14,7 +14,7 @@ use dovetail_core::pipeline::Stream;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-use self::partition::Partition;
+use self::partition::DecodedPartition;
 use crate::formats::{DecodeError, Decoded};
 use crate::log::{Log, LogError};
 
@@ -23,7 +23,7 @@ mod tests;
 
 /// The reason why a read of the decoded log failed.
 #[derive(Debug, thiserror::Error)]
-pub enum FeedError {
+pub enum DecodedLogError {
     /// The log could not be read.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -34,7 +34,7 @@ pub enum FeedError {
 
 /// Memory bounds of a decoded log.
 #[derive(Debug, Clone)]
-pub struct FeedConfig {
+pub struct DecodedLogConfig {
     /// Approximate number of payload bytes that one read decodes.
     pub batch_bytes: usize,
     /// Bytes that each partition keeps decoded for the other layer.
@@ -43,30 +43,35 @@ pub struct FeedConfig {
 
 /// Decoded records of one stream. Cheap to share.
 #[derive(Debug)]
-pub struct Feed {
+pub struct DecodedLog {
     log: Arc<dyn Log>,
     stream: Arc<Stream>,
-    config: FeedConfig,
+    config: DecodedLogConfig,
     /// By partition number; a topic gets more partitions, never fewer.
-    partitions: RwLock<Vec<Arc<Partition>>>,
+    partitions: RwLock<Vec<Arc<DecodedPartition>>>,
     count: watch::Sender<u32>,
 }
 
-impl Feed {
+impl DecodedLog {
     /// Opens the decoded log of all partitions of the stream's topic, which must exist.
-    pub async fn open(log: Arc<dyn Log>, stream: Arc<Stream>, config: FeedConfig) -> Result<Self, FeedError> {
+    pub async fn open(
+        log: Arc<dyn Log>,
+        stream: Arc<Stream>,
+        config: DecodedLogConfig,
+    ) -> Result<Self, DecodedLogError> {
         let feed = Self { log, stream, config, partitions: RwLock::default(), count: watch::Sender::new(0) };
         feed.look().await?;
         Ok(feed)
     }
 
     /// Adds the partitions that the topic has got since.
-    pub async fn look(&self) -> Result<(), FeedError> {
+    pub async fn look(&self) -> Result<(), DecodedLogError> {
         let there = self.log.partitions(&self.stream.topic).await?;
         let mut all = self.partitions.write();
         while all.len() < there as usize {
             let number = i32::try_from(all.len()).unwrap_or(i32::MAX);
-            let partition = Partition::new(Arc::clone(&self.log), Arc::clone(&self.stream), number, &self.config)?;
+            let partition =
+                DecodedPartition::new(Arc::clone(&self.log), Arc::clone(&self.stream), number, &self.config)?;
             all.push(Arc::new(partition));
         }
         drop(all);
@@ -98,13 +103,13 @@ impl Feed {
         self.count.subscribe()
     }
 
-    fn partition(&self, number: i32) -> Option<Arc<Partition>> {
+    fn partition(&self, number: i32) -> Option<Arc<DecodedPartition>> {
         let all = self.partitions.read();
         all.get(usize::try_from(number).ok()?).cloned()
     }
 
     /// Decoded records at or after `from`; an empty range at the log's end.
-    pub async fn read(&self, partition: i32, from: i64) -> Result<Arc<Decoded>, FeedError> {
+    pub async fn read(&self, partition: i32, from: i64) -> Result<Arc<Decoded>, DecodedLogError> {
         match self.partition(partition) {
             Some(partition) => partition.read(from).await,
             None => {
@@ -115,7 +120,7 @@ impl Feed {
     }
 
     /// Waits until there are records at or after `from`.
-    pub async fn wait(&self, partition: i32, from: i64) -> Result<(), FeedError> {
+    pub async fn wait(&self, partition: i32, from: i64) -> Result<(), DecodedLogError> {
         Ok(self.log.wait_past(&self.stream.topic, partition, from).await?)
     }
 }

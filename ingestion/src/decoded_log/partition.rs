@@ -7,56 +7,56 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Shared, WeakShared};
 use parking_lot::{Mutex, MutexGuard};
 
-use super::recent::Recent;
-use super::{FeedConfig, FeedError};
+use super::recent::RecentBatches;
+use super::{DecodedLogConfig, DecodedLogError};
 use crate::formats::{DecodeError, Decoded, Decoder};
 use crate::log::Log;
 
 /// A batch that is read and decoded once for all readers of the same offset. Its waiters drive it, so that no reader
 /// depends on the progress of another; it ends when the last waiter gives up.
-type Reading = Shared<Work>;
-type Work = BoxFuture<'static, Result<Arc<Decoded>, Refused>>;
+type PendingRead = Shared<DecodeWork>;
+type DecodeWork = BoxFuture<'static, Result<Arc<Decoded>, SharedError>>;
 
 /// The error for the first waiter that takes it; the others read for themselves.
-type Refused = Arc<Mutex<Option<FeedError>>>;
+type SharedError = Arc<Mutex<Option<DecodedLogError>>>;
 
 #[derive(Debug)]
-pub(super) struct Partition {
+pub(super) struct DecodedPartition {
     log: Arc<dyn Log>,
     stream: Arc<Stream>,
     number: i32,
-    config: FeedConfig,
+    config: DecodedLogConfig,
     /// Locked for look-ups only, never while the log is read or records are decoded.
-    held: Mutex<Held>,
+    held: Mutex<ReadyBatches>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
-    recent: Recent,
+struct ReadyBatches {
+    recent: RecentBatches,
     /// The readings in progress by their start offset; no more than there are readers.
-    readings: Vec<(i64, WeakShared<Work>)>,
+    readings: Vec<(i64, WeakShared<DecodeWork>)>,
     /// Idle decoders: as many as there ever were readings at once.
     decoders: Vec<Decoder>,
 }
 
-impl Partition {
+impl DecodedPartition {
     pub(super) fn new(
         log: Arc<dyn Log>,
         stream: Arc<Stream>,
         number: i32,
-        config: &FeedConfig,
+        config: &DecodedLogConfig,
     ) -> Result<Self, DecodeError> {
         // The first decoder also shows that the stream can be decoded.
-        let held = Held { decoders: vec![Decoder::new(Arc::clone(&stream))?], ..Held::default() };
+        let held = ReadyBatches { decoders: vec![Decoder::new(Arc::clone(&stream))?], ..ReadyBatches::default() };
         Ok(Self { log, stream, number, config: config.clone(), held: Mutex::new(held) })
     }
 
     /// Decoded records at or after `from`; an empty range at the log's end.
-    pub(super) async fn read(self: Arc<Self>, from: i64) -> Result<Arc<Decoded>, FeedError> {
+    pub(super) async fn read(self: Arc<Self>, from: i64) -> Result<Arc<Decoded>, DecodedLogError> {
         loop {
             let reading = match self.find_or_begin(from) {
-                Found::Kept(decoded) => return Ok(decoded),
-                Found::Reading(reading) => reading,
+                CacheState::Kept(decoded) => return Ok(decoded),
+                CacheState::Reading(reading) => reading,
             };
             let refused = match reading.await {
                 Ok(decoded) => return Ok(decoded),
@@ -69,24 +69,24 @@ impl Partition {
     }
 
     /// Finds `from` in the cache or among the readings in progress, or else begins a reading.
-    fn find_or_begin(self: &Arc<Self>, from: i64) -> Found {
+    fn find_or_begin(self: &Arc<Self>, from: i64) -> CacheState {
         let mut held = self.held();
         if let Some(kept) = held.recent.find(from) {
-            return Found::Kept(kept.starting_at(from));
+            return CacheState::Kept(kept.starting_at(from));
         }
         let same = held.readings.iter().find(|(start, _)| *start == from);
         if let Some(reading) = same.and_then(|(_, reading)| reading.upgrade()) {
-            return Found::Reading(reading);
+            return CacheState::Reading(reading);
         }
         let partition = Arc::clone(self);
         let reading = async move { partition.decode(from).await }.boxed().shared();
         // Readings without a waiter are gone.
         held.readings.retain(|(start, reading)| *start != from && reading.upgrade().is_some());
         held.readings.extend(reading.downgrade().map(|weak| (from, weak)));
-        Found::Reading(reading)
+        CacheState::Reading(reading)
     }
 
-    async fn decode(&self, from: i64) -> Result<Arc<Decoded>, Refused> {
+    async fn decode(&self, from: i64) -> Result<Arc<Decoded>, SharedError> {
         let decoded = self.decoded(from).await;
         let mut held = self.held();
         held.readings.retain(|(start, _)| *start != from);
@@ -100,7 +100,7 @@ impl Partition {
     }
 
     /// Reads and decodes; also returns the bytes of the records.
-    async fn decoded(&self, from: i64) -> Result<(Arc<Decoded>, usize), FeedError> {
+    async fn decoded(&self, from: i64) -> Result<(Arc<Decoded>, usize), DecodedLogError> {
         let fetched = self.log.read(&self.stream.topic, self.number, from, self.config.batch_bytes).await?;
         let free = self.held().decoders.pop();
         let mut decoder = match free {
@@ -112,7 +112,7 @@ impl Partition {
         Ok((Arc::new(decoded?), fetched.records.payload_bytes()))
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn held(&self) -> MutexGuard<'_, ReadyBatches> {
         self.held.lock()
     }
 
@@ -124,7 +124,7 @@ impl Partition {
     }
 }
 
-enum Found {
+enum CacheState {
     Kept(Arc<Decoded>),
-    Reading(Reading),
+    Reading(PendingRead),
 }

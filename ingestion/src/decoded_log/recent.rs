@@ -10,12 +10,12 @@ const STRETCH_BYTES: usize = 4096;
 
 /// Batches in the order of their offsets, apart from each other.
 #[derive(Debug, Default)]
-pub(super) struct Recent {
+pub(super) struct RecentBatches {
     stretches: VecDeque<(Arc<Decoded>, usize)>,
     bytes: usize,
 }
 
-impl Recent {
+impl RecentBatches {
     /// The batch that contains `offset`.
     pub(super) fn find(&self, offset: i64) -> Option<&Arc<Decoded>> {
         let after = self.stretches.partition_point(|(decoded, _)| decoded.range.start <= offset);

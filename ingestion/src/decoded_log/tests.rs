@@ -16,16 +16,16 @@ use crate::log::embedded::{EmbeddedLog, EmbeddedLogConfig};
 struct Rig {
     _folder: TempDir,
     log: Arc<EmbeddedLog>,
-    feed: Feed,
+    feed: DecodedLog,
 }
 
 impl Rig {
-    async fn new(config: FeedConfig) -> Self {
+    async fn new(config: DecodedLogConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = EmbeddedLogConfig { queue_bytes: 1 << 20, tail_bytes: 1 << 20 };
         let log = Arc::new(EmbeddedLog::open(&folder.path().join("log"), &settings).unwrap());
         log.create_topic("S", 1).await.unwrap();
-        let feed = Feed::open(Arc::<EmbeddedLog>::clone(&log), stream(), config).await.unwrap();
+        let feed = DecodedLog::open(Arc::<EmbeddedLog>::clone(&log), stream(), config).await.unwrap();
         Self { _folder: folder, log, feed }
     }
 
@@ -64,8 +64,8 @@ fn stream() -> Arc<Stream> {
     Arc::new(Pipeline::parse(sql, Path::new("p.sql")).unwrap().streams[0].clone())
 }
 
-fn config(batch_bytes: usize, cache_bytes: usize) -> FeedConfig {
-    FeedConfig { batch_bytes, cache_bytes }
+fn config(batch_bytes: usize, cache_bytes: usize) -> DecodedLogConfig {
+    DecodedLogConfig { batch_bytes, cache_bytes }
 }
 
 #[tokio::test]

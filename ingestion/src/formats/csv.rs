@@ -100,9 +100,9 @@ pub fn split(line: &str, expected: usize, delimiter: char) -> Result<Vec<Cow<'_,
 }
 
 /// A field and the text behind its delimiter; `None` after the last one.
-type Split<'a> = (Cow<'a, str>, Option<&'a str>);
+type SplitField<'a> = (Cow<'a, str>, Option<&'a str>);
 
-fn bare(rest: &str, delimiter: char) -> Result<Split<'_>, &'static str> {
+fn bare(rest: &str, delimiter: char) -> Result<SplitField<'_>, &'static str> {
     let (field, after) = match rest.split_once(delimiter) {
         Some((field, after)) => (field, Some(after)),
         None => (rest, None),
@@ -117,7 +117,7 @@ fn bare(rest: &str, delimiter: char) -> Result<Split<'_>, &'static str> {
 pub const QUOTES_DO_NOT_CLOSE: &str = "a field's quotes do not close";
 
 /// Reads the field behind an opening quote.
-fn unquote(quoted: &str, delimiter: char) -> Result<Split<'_>, &'static str> {
+fn unquote(quoted: &str, delimiter: char) -> Result<SplitField<'_>, &'static str> {
     let mut field = Cow::Borrowed("");
     let mut rest = quoted;
     loop {

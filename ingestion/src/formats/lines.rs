@@ -10,11 +10,11 @@ use super::json::utf8;
 use super::{DeadRow, Parsed};
 
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(super) struct TextLines {
     raw: SchemaRef,
 }
 
-impl Lines {
+impl TextLines {
     pub(super) fn new(columns: &Schema) -> Self {
         let fields = columns.fields().iter().map(|field| Field::new(field.name(), DataType::Utf8, true));
         Self { raw: Arc::new(Schema::new(fields.collect::<Vec<_>>())) }

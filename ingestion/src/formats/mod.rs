@@ -19,8 +19,8 @@ use self::csv::Csv;
 pub(crate) use self::csv::delimiter;
 pub use self::csv::{QUOTES_DO_NOT_CLOSE, split as split_line};
 use self::json::Json;
-use self::lines::Lines;
-use self::timestamp::Timestamps;
+use self::lines::TextLines;
+use self::timestamp::TimestampReader;
 use crate::formats::reason::Why;
 
 mod batcher;
@@ -98,14 +98,14 @@ pub struct Decoder {
     stream: Arc<Stream>,
     schema: SchemaRef,
     codec: Codec,
-    timestamps: Timestamps,
+    timestamps: TimestampReader,
 }
 
 #[derive(Debug)]
 enum Codec {
     Json(Box<Json>),
     Csv(Csv),
-    Lines(Lines),
+    Lines(TextLines),
 }
 
 /// A batch after parsing: the columns in [`types::raw_schema`] or, for CSV, as text.
@@ -150,14 +150,14 @@ impl Decoder {
                 return Err(error(field.name(), why));
             }
         }
-        let timestamps = Timestamps::new(&stream.options).map_err(|why| {
+        let timestamps = TimestampReader::new(&stream.options).map_err(|why| {
             let first = columns.iter().find(|field| matches!(field.data_type(), DataType::Timestamp(..)));
             error(first.map_or("", |field| field.name()), why)
         })?;
         let codec = match stream.format {
             Format::Json => Codec::Json(Box::new(Json::new(&stream.columns)?)),
             Format::Csv => Codec::Csv(Csv::new(&stream.columns, &stream.options)),
-            Format::Text => Codec::Lines(Lines::new(&stream.columns)),
+            Format::Text => Codec::Lines(TextLines::new(&stream.columns)),
         };
         Ok(Self { schema: decoded_schema(&stream), stream, codec, timestamps })
     }

@@ -35,7 +35,7 @@ pub(super) fn normalise(text: &str, fields: &Fields, out: &mut Vec<u8>) -> Resul
 /// however deep `text` nests.
 pub(super) fn members<'a>(text: &'a str, fields: &Fields) -> Result<Vec<(usize, &'a RawValue)>, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let members = Members(fields).deserialize(&mut json)?;
+    let members = ObjectMembers(fields).deserialize(&mut json)?;
     json.end()?;
     Ok(members)
 }
@@ -177,9 +177,9 @@ fn push_string(text: &str, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, text);
 }
 
-struct Members<'f>(&'f Fields);
+struct ObjectMembers<'f>(&'f Fields);
 
-impl<'de> DeserializeSeed<'de> for Members<'_> {
+impl<'de> DeserializeSeed<'de> for ObjectMembers<'_> {
     type Value = Vec<(usize, &'de RawValue)>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -187,7 +187,7 @@ impl<'de> DeserializeSeed<'de> for Members<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Members<'_> {
+impl<'de> Visitor<'de> for ObjectMembers<'_> {
     type Value = Vec<(usize, &'de RawValue)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 use dovetail_core::texts::{self, one_nan};
 
 use super::DeadRow;
-use super::timestamp::{Timestamps, Unreadable};
+use super::timestamp::{TimestampReader, Unreadable};
 use super::types::has_float;
 use crate::formats::reason::{Why, shortened};
 
@@ -22,7 +22,7 @@ pub(super) fn convert(
     raw: &ArrayRef,
     data_type: &DataType,
     path: &str,
-    timestamps: &mut Timestamps,
+    timestamps: &mut TimestampReader,
     bad: &mut Vec<DeadRow>,
 ) -> Result<ArrayRef, ArrowError> {
     match (raw.data_type(), data_type) {
@@ -55,7 +55,7 @@ fn times<T: ArrowPrimitiveType<Native = i64>>(
     data_type: &DataType,
     unit: TimeUnit,
     path: &str,
-    timestamps: &mut Timestamps,
+    timestamps: &mut TimestampReader,
     bad: &mut Vec<DeadRow>,
 ) -> ArrayRef {
     let mut values = arrow::array::PrimitiveBuilder::<T>::with_capacity(texts.len()).with_data_type(data_type.clone());
@@ -88,7 +88,7 @@ fn structs(
     raw: &StructArray,
     fields: &Fields,
     path: &str,
-    timestamps: &mut Timestamps,
+    timestamps: &mut TimestampReader,
     bad: &mut Vec<DeadRow>,
 ) -> Result<ArrayRef, ArrowError> {
     let columns = raw
@@ -105,7 +105,7 @@ fn lists<O: OffsetSizeTrait>(
     raw: &GenericListArray<O>,
     field: &FieldRef,
     path: &str,
-    timestamps: &mut Timestamps,
+    timestamps: &mut TimestampReader,
     bad: &mut Vec<DeadRow>,
 ) -> Result<ArrayRef, ArrowError> {
     let mut bad_items = Vec::new();

@@ -31,7 +31,7 @@ const YEARS: Range<i64> = -62_135_596_800..253_402_300_800;
 
 /// Reads the timestamps of one stream.
 #[derive(Debug)]
-pub(super) struct Timestamps {
+pub(super) struct TimestampReader {
     zone: Option<Zone>,
     formats: Vec<TimeFormat>,
     /// The unit of numbers.
@@ -54,14 +54,14 @@ pub(super) enum Unreadable {
 
 /// A time as it was written: seconds since the epoch and microseconds, after rounding maybe a whole second of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reading {
+enum ParsedTimestamp {
     Instant(i64, i64),
     /// Seconds of a local time, as if its zone were UTC.
     Local(i64, i64),
     InZone(Tz, i64, i64),
 }
 
-impl Timestamps {
+impl TimestampReader {
     /// Parses the stream's formats. The error is the first one that is none.
     pub(super) fn new(options: &StreamOptions) -> Result<Self, String> {
         let formats =
@@ -84,14 +84,16 @@ impl Timestamps {
         value.ok_or(Unreadable::BeyondYears)
     }
 
-    fn instant(&mut self, reading: Reading) -> Option<(i64, i64)> {
+    fn instant(&mut self, reading: ParsedTimestamp) -> Option<(i64, i64)> {
         match (reading, &mut self.zone) {
-            (Reading::Instant(seconds, micros), _) | (Reading::Local(seconds, micros), None) => Some((seconds, micros)),
-            (Reading::Local(seconds, micros), Some(zone)) => {
+            (ParsedTimestamp::Instant(seconds, micros), _) | (ParsedTimestamp::Local(seconds, micros), None) => {
+                Some((seconds, micros))
+            }
+            (ParsedTimestamp::Local(seconds, micros), Some(zone)) => {
                 let (seconds, micros) = carried(seconds, micros);
                 Some((zone.instant(seconds)?, micros))
             }
-            (Reading::InZone(tz, seconds, micros), _) => {
+            (ParsedTimestamp::InZone(tz, seconds, micros), _) => {
                 let (seconds, micros) = carried(seconds, micros);
                 Some((zone::instant(tz, seconds)?, micros))
             }
@@ -122,18 +124,18 @@ impl TimeFormat {
         Ok(Self { items, instant })
     }
 
-    fn read(&self, text: &str) -> Option<Reading> {
+    fn read(&self, text: &str) -> Option<ParsedTimestamp> {
         let mut parsed = Parsed::new();
         chrono::format::parse(&mut parsed, text, self.items.iter()).ok()?;
         if self.instant {
             let instant = parsed.to_datetime().ok()?;
-            return Some(Reading::Instant(instant.timestamp(), fraction(instant.nanosecond())));
+            return Some(ParsedTimestamp::Instant(instant.timestamp(), fraction(instant.nanosecond())));
         }
         let local = parsed
             .to_naive_datetime_with_offset(0)
             .or_else(|_| parsed.to_naive_date().map(|date| date.and_time(NaiveTime::MIN)))
             .ok()?;
-        Some(Reading::Local(local.and_utc().timestamp(), fraction(local.nanosecond())))
+        Some(ParsedTimestamp::Local(local.and_utc().timestamp(), fraction(local.nanosecond())))
     }
 }
 
@@ -166,7 +168,7 @@ fn is_instant(item: &Item<'_>) -> bool {
 }
 
 /// Reads `YYYY-MM-DD`, optionally with `T` or a space, `HH:MM[:SS[.fraction]]` and a zone.
-fn iso(text: &str) -> Option<Reading> {
+fn iso(text: &str) -> Option<ParsedTimestamp> {
     let bytes = text.as_bytes();
     let date = bytes.get(..10)?;
     if date[4] != b'-' || date[7] != b'-' {
@@ -176,7 +178,7 @@ fn iso(text: &str) -> Option<Reading> {
     let date = NaiveDate::from_ymd_opt(year as i32, two(date, 5)?, two(date, 8)?)?;
     let midnight = date.and_time(NaiveTime::MIN).and_utc().timestamp();
     match bytes.get(10) {
-        None => return Some(Reading::Local(midnight, 0)),
+        None => return Some(ParsedTimestamp::Local(midnight, 0)),
         Some(b'T' | b't' | b' ') => {}
         Some(_) => return None,
     }
@@ -208,19 +210,19 @@ fn seconds(text: &str) -> Option<(u32, i64, usize)> {
     (digits > 0).then_some((second, micros(text.get(20..20 + digits)?), 20 + digits))
 }
 
-fn zoned(zone: &str, local: i64, micros: i64) -> Option<Reading> {
+fn zoned(zone: &str, local: i64, micros: i64) -> Option<ParsedTimestamp> {
     match zone {
-        "" => return Some(Reading::Local(local, micros)),
-        "Z" | "z" => return Some(Reading::Instant(local, micros)),
+        "" => return Some(ParsedTimestamp::Local(local, micros)),
+        "Z" | "z" => return Some(ParsedTimestamp::Instant(local, micros)),
         _ => {}
     }
     let zone = zone.trim_ascii_start();
     match zone.as_bytes() {
         [sign @ (b'+' | b'-'), offset @ ..] => {
             let ahead = offset_seconds(offset)?;
-            Some(Reading::Instant(if *sign == b'+' { local - ahead } else { local + ahead }, micros))
+            Some(ParsedTimestamp::Instant(if *sign == b'+' { local - ahead } else { local + ahead }, micros))
         }
-        _ => zone.parse().ok().map(|tz| Reading::InZone(tz, local, micros)),
+        _ => zone.parse().ok().map(|tz| ParsedTimestamp::InZone(tz, local, micros)),
     }
 }
 
@@ -245,11 +247,11 @@ fn two(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 /// Reads a number of `unit`s since the epoch, optionally with a fraction or an exponent.
-fn number(text: &str, unit: TimeUnit) -> Option<Reading> {
+fn number(text: &str, unit: TimeUnit) -> Option<ParsedTimestamp> {
     let per_second = per_second(unit);
     if let Ok(count) = text.parse::<i64>() {
         let nanos = count.rem_euclid(per_second) * (NANOS / per_second);
-        return Some(Reading::Instant(count.div_euclid(per_second), micros_of_nanos(nanos as u32)));
+        return Some(ParsedTimestamp::Instant(count.div_euclid(per_second), micros_of_nanos(nanos as u32)));
     }
     let is_number = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
     text.parse::<f64>().ok().filter(|_| is_number)?;
@@ -258,7 +260,7 @@ fn number(text: &str, unit: TimeUnit) -> Option<Reading> {
     let finest = i8::try_from(scale).ok().and_then(|scale| decimal::<Decimal128Type>(text, 38, scale));
     let second = 10_i128.pow(FINEST_DIGITS);
     let seconds = finest.and_then(|finest| i64::try_from(finest.div_euclid(second)).ok());
-    let (Some(finest), Some(seconds)) = (finest, seconds) else { return Some(Reading::Instant(i64::MAX, 0)) };
+    let (Some(finest), Some(seconds)) = (finest, seconds) else { return Some(ParsedTimestamp::Instant(i64::MAX, 0)) };
     let fraction = format!("{:0digits$}", finest.rem_euclid(second), digits = FINEST_DIGITS as usize);
-    Some(Reading::Instant(seconds, micros(&fraction)))
+    Some(ParsedTimestamp::Instant(seconds, micros(&fraction)))
 }

@@ -35,7 +35,7 @@ pub struct SourceMark {
 
 /// The position of a source in a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourcePosition {
+pub struct PartitionPosition {
     /// Number of its last record there.
     pub last: u64,
     /// The spread in the mark of that record.
@@ -51,7 +51,7 @@ impl SourceMark {
 
 /// Records of one request of a source that go to one partition.
 #[derive(Debug)]
-pub struct Batch {
+pub struct AppendBatch {
     /// The partition's number.
     pub partition: i32,
     /// The records, in their order.
@@ -64,14 +64,14 @@ pub struct Batch {
 #[derive(Debug, Clone, Default)]
 pub struct TakenUp {
     /// Its position in each of the requested partitions.
-    pub positions: Vec<Option<SourcePosition>>,
+    pub positions: Vec<Option<PartitionPosition>>,
     /// Number of the takeover; a request that is planned by the positions carries it.
     pub hold: u64,
 }
 
 /// The outcome of one request of a source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Appended {
+pub struct AppendOutcome {
     /// Number of records that were not in the log before.
     pub records: u64,
     /// Whether the request must be planned again: the source was taken over meanwhile, or another request of it came
@@ -209,7 +209,7 @@ pub trait Log: fmt::Debug + Send + Sync {
         topic: &str,
         partition: i32,
         source: &str,
-    ) -> Result<Option<SourcePosition>, LogError>;
+    ) -> Result<Option<PartitionPosition>, LogError>;
 
     /// Takes `source` over, and returns its position in each of `partitions`. Records of it that another process has in
     /// flight at this moment are either counted, or never reach the log.
@@ -220,28 +220,33 @@ pub trait Log: fmt::Debug + Send + Sync {
 
     /// Appends one request of a source that was taken over, each batch as [`Log::append`] does, those of one partition
     /// in their order. `hold` is from [`Log::take_up`]: nothing is appended if the source was taken over since.
-    async fn append_request(&self, topic: &str, batches: Vec<Batch>, _hold: u64) -> Result<Appended, LogError> {
-        let mut parts = BTreeMap::<i32, Vec<Batch>>::new();
+    async fn append_request(
+        &self,
+        topic: &str,
+        batches: Vec<AppendBatch>,
+        _hold: u64,
+    ) -> Result<AppendOutcome, LogError> {
+        let mut parts = BTreeMap::<i32, Vec<AppendBatch>>::new();
         for batch in batches {
             parts.entry(batch.partition).or_default().push(batch);
         }
-        let append = async |part: Vec<Batch>| {
-            let mut appended = Appended::default();
-            for Batch { partition, records, mark } in part {
+        let append = async |part: Vec<AppendBatch>| {
+            let mut appended = AppendOutcome::default();
+            for AppendBatch { partition, records, mark } in part {
                 let count = records.len() as u64;
                 match self.append(topic, partition, records, Some(mark)).await {
                     // The range can be wider: others append as well.
                     Ok(range) => appended.records += if range.is_empty() { 0 } else { count },
-                    Err(LogError::SourceOverlap { .. }) => return Ok(Appended { again: true, ..appended }),
+                    Err(LogError::SourceOverlap { .. }) => return Ok(AppendOutcome { again: true, ..appended }),
                     Err(error) => return Err(error),
                 }
             }
             Ok(appended)
         };
-        let mut all = Appended::default();
+        let mut all = AppendOutcome::default();
         // All of them run to their end, also when one fails.
         for appended in join_all(parts.into_values().map(append)).await {
-            let Appended { records, again } = appended?;
+            let AppendOutcome { records, again } = appended?;
             all.records += records;
             all.again |= again;
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::Array;
 use dovetail_core::clock::Clock;
 use dovetail_core::record::Fetched;
-use dovetail_ingestion::append::{Appender, From, MOST_PER_REQUEST};
+use dovetail_ingestion::append::{Appender, MOST_PER_REQUEST, NumberedFrom};
 use dovetail_ingestion::log::{Log, LogError, Prefix};
 use dovetail_testkit::fixtures::{log_in, stream};
 use dovetail_testkit::log::{Call, FakeLog, Fault};
@@ -58,7 +58,7 @@ impl Rig {
 
     async fn append(&self, values: &[String], from: Option<(&str, u64)>) -> Result<u64, LogError> {
         let values: Vec<&[u8]> = values.iter().map(String::as_bytes).collect();
-        let from = from.map(|(source, first)| From { source: source.to_owned(), first, prefix: None });
+        let from = from.map(|(source, first)| NumberedFrom { source: source.to_owned(), first, prefix: None });
         self.appender.append(&values, from.as_ref()).await
     }
 
@@ -181,7 +181,9 @@ async fn what_the_sender_says_of_its_records_is_as_durable_as_they_are() {
         let values = values(from, to);
         let values: Vec<&[u8]> = values.iter().map(String::as_bytes).collect();
         let prefix = digest.map(|digest| Prefix { records: to as u64, digest });
-        rig.appender.append(&values, Some(&From { source: "file".to_owned(), first: from as u64, prefix })).await
+        rig.appender
+            .append(&values, Some(&NumberedFrom { source: "file".to_owned(), first: from as u64, prefix }))
+            .await
     };
     send(0, 10, Some(1)).await.unwrap();
     let said = async || rig.appender.position("file").await.unwrap().prefix;

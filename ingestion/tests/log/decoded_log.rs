@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dovetail_core::offsets::OffsetRange;
-use dovetail_ingestion::decoded_log::{Feed, FeedConfig, FeedError};
+use dovetail_ingestion::decoded_log::{DecodedLog, DecodedLogConfig, DecodedLogError};
 use dovetail_ingestion::formats::Decoded;
 use dovetail_ingestion::log::{Log, LogError};
 use dovetail_testkit::fixtures::{log_in, records, stream};
@@ -18,15 +18,15 @@ const STREAM: &str =
 struct Rig {
     _folder: TempDir,
     log: Arc<FakeLog>,
-    feed: Feed,
+    feed: DecodedLog,
 }
 
 impl Rig {
-    async fn new(config: FeedConfig) -> Self {
+    async fn new(config: DecodedLogConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = FakeLog::over(log_in(folder.path()));
         log.create_topic("S", 1).await.unwrap();
-        let feed = Feed::open(Arc::<FakeLog>::clone(&log), stream(STREAM), config).await.unwrap();
+        let feed = DecodedLog::open(Arc::<FakeLog>::clone(&log), stream(STREAM), config).await.unwrap();
         Self { _folder: folder, log, feed }
     }
 
@@ -65,8 +65,8 @@ impl Rig {
     }
 }
 
-fn config(batch_bytes: usize, cache_bytes: usize) -> FeedConfig {
-    FeedConfig { batch_bytes, cache_bytes }
+fn config(batch_bytes: usize, cache_bytes: usize) -> DecodedLogConfig {
+    DecodedLogConfig { batch_bytes, cache_bytes }
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn an_error_is_told_to_each_who_meets_it() {
     let second = begun(rig.feed.read(0, 7)).await;
     rig.log.faults.heal();
     for read in [first, second] {
-        assert!(matches!(read.await, Err(FeedError::Log(LogError::PastEnd { .. }))));
+        assert!(matches!(read.await, Err(DecodedLogError::Log(LogError::PastEnd { .. }))));
     }
 }
 
@@ -151,8 +151,8 @@ async fn a_read_begins_in_the_middle_of_what_is_kept() {
     assert_eq!(rig.decoded(), 1);
     let at_end = rig.feed.read(0, 5).await.unwrap();
     assert!(at_end.range.is_empty() && at_end.rows.num_rows() == 0);
-    assert!(matches!(rig.feed.read(0, 6).await, Err(FeedError::Log(LogError::PastEnd { .. }))));
-    assert!(matches!(rig.feed.read(1, 0).await, Err(FeedError::Log(LogError::NoSuchPartition { .. }))));
+    assert!(matches!(rig.feed.read(0, 6).await, Err(DecodedLogError::Log(LogError::PastEnd { .. }))));
+    assert!(matches!(rig.feed.read(1, 0).await, Err(DecodedLogError::Log(LogError::NoSuchPartition { .. }))));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use dovetail_batch_layer::{BatchConfig, LandingConfig, RunConfig, Schedule};
 use dovetail_core::catalog::MemberLayer;
 use dovetail_core::clock;
 use dovetail_core::store::S3Options;
-use dovetail_ingestion::decoded_log::FeedConfig;
+use dovetail_ingestion::decoded_log::DecodedLogConfig;
 use dovetail_ingestion::log::embedded::EmbeddedLogConfig;
 use dovetail_ingestion::log::kafka::KafkaConfig;
 use dovetail_serving_layer::{RemoteConfig, ServingConfig};
@@ -124,8 +124,8 @@ impl Config {
     }
 
     /// Memory bounds of a decoded log.
-    pub fn feed(&self) -> FeedConfig {
-        FeedConfig { batch_bytes: bytes(self.log.read), cache_bytes: bytes(self.log.decoded) }
+    pub fn feed(&self) -> DecodedLogConfig {
+        DecodedLogConfig { batch_bytes: bytes(self.log.read), cache_bytes: bytes(self.log.decoded) }
     }
 
     /// Settings of the speed layer.

@@ -13,7 +13,8 @@ use anyhow::{Context, Result};
 
 pub use layers::bytes;
 pub use sections::{
-    Batch, CatalogPlace, Config, Ingest, Kafka, Keep, Landing, Listen, Log, Member, Query, Speed, StorePlace,
+    BatchSettings, CatalogPlace, Config, IngestSettings, Kafka, Keep, LandingSettings, Listen, LogSettings,
+    MemberSettings, Query, Speed, StorePlace,
 };
 pub use variables::refuse_unknown;
 

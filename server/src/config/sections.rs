@@ -18,13 +18,13 @@ pub struct Config {
     /// The PostgreSQL wire.
     pub postgres: Listen,
     /// Limits of requests that append.
-    pub ingest: Ingest,
+    pub ingest: IngestSettings,
     /// The embedded log and the decoded log.
-    pub log: Log,
+    pub log: LogSettings,
     /// Segments.
-    pub landing: Landing,
+    pub landing: LandingSettings,
     /// Runs and upkeep.
-    pub batch: Batch,
+    pub batch: BatchSettings,
     /// The speed layer.
     pub speed: Speed,
     /// Queries.
@@ -38,7 +38,7 @@ pub struct Config {
     /// The Flight service of a speed layer.
     pub flight: Listen,
     /// Membership of processes of one layer.
-    pub member: Member,
+    pub member: MemberSettings,
 }
 
 /// The Kafka log; without brokers, the log is the embedded one.
@@ -81,7 +81,7 @@ pub struct StorePlace {
 /// Membership of processes with one layer each.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Member {
+pub struct MemberSettings {
     /// Host at which other processes reach this one; by default that of the address it listens on.
     pub advertise: Option<String>,
     /// Time for which a member counts as live without a renewal.
@@ -89,7 +89,7 @@ pub struct Member {
     pub lease: Duration,
 }
 
-impl Default for Member {
+impl Default for MemberSettings {
     fn default() -> Self {
         Self { advertise: None, lease: Duration::from_secs(5) }
     }
@@ -106,14 +106,14 @@ pub struct Listen {
 /// Limits of requests that append records.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Ingest {
+pub struct IngestSettings {
     /// Size of all requests that are being appended; beyond it, requests get 429.
     pub in_flight: ByteSize,
     /// Greatest size of one request.
     pub request: ByteSize,
 }
 
-impl Default for Ingest {
+impl Default for IngestSettings {
     fn default() -> Self {
         Self { in_flight: ByteSize::mib(64), request: ByteSize::mib(16) }
     }
@@ -122,7 +122,7 @@ impl Default for Ingest {
 /// Sizes of the embedded log and of the decoded log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Log {
+pub struct LogSettings {
     /// Size of appends that wait for the disk.
     pub queue: ByteSize,
     /// Size of recent records in memory for readers at the log's end.
@@ -145,14 +145,14 @@ pub enum Keep {
     All,
 }
 
-impl Log {
+impl LogSettings {
     /// Whether the log is trimmed.
     pub fn trims(&self) -> bool {
         self.keep == Keep::Uncovered
     }
 }
 
-impl Default for Log {
+impl Default for LogSettings {
     fn default() -> Self {
         Self {
             queue: ByteSize::mib(64),
@@ -167,7 +167,7 @@ impl Default for Log {
 /// Limits of a segment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Landing {
+pub struct LandingSettings {
     /// Payload at which a segment is closed.
     pub segment_size: ByteSize,
     /// Age of a segment's first record at which it is closed.
@@ -175,7 +175,7 @@ pub struct Landing {
     pub segment_age: Duration,
 }
 
-impl Default for Landing {
+impl Default for LandingSettings {
     fn default() -> Self {
         Self { segment_size: ByteSize::mib(128), segment_age: Duration::from_secs(5) }
     }
@@ -184,7 +184,7 @@ impl Default for Landing {
 /// Schedules and upkeep of the batch layer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Batch {
+pub struct BatchSettings {
     /// Schedule of incremental runs: `every 30s`, a cron expression with seconds, or `never`.
     pub schedule: String,
     /// Schedule of full runs, in the same form.
@@ -206,7 +206,7 @@ pub struct Batch {
     pub upkeep_every: Duration,
 }
 
-impl Default for Batch {
+impl Default for BatchSettings {
     fn default() -> Self {
         Self {
             schedule: "every 1m".to_owned(),

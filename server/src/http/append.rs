@@ -13,7 +13,7 @@ use dovetail_connectors::sources::file::{split_lines, split_values};
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::record::{Fetched, Records};
-use dovetail_ingestion::append::{From, Position};
+use dovetail_ingestion::append::{NumberedFrom, SourceProgress};
 use dovetail_ingestion::formats::{DeadLetter, DecodeError, Decoder};
 use dovetail_ingestion::log::LogError;
 use dovetail_serving_layer::{Code, Failed};
@@ -21,17 +21,17 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
 use super::App;
-use super::body::Received;
+use super::body::ReceivedBody;
 
 /// The source and first number of a request; `None` when its records are not numbered.
-fn numbered_by(query: AppendQuery) -> Result<Option<From>, Failed> {
+fn numbered_by(query: AppendQuery) -> Result<Option<NumberedFrom>, Failed> {
     let refused = |message: &str| Err(Failed::new(Code::BadRequest, message));
     let Ok(prefix) = query.prefix.map(|prefix| prefix.parse()).transpose() else {
         return refused("`prefix` is none; write how many records, `:` and 16 hexadecimal digits");
     };
     match (query.source, query.first) {
         (Some(source), _) if source.is_empty() => refused("`source` is empty; name the source"),
-        (Some(source), Some(first)) => Ok(Some(From { source, first, prefix })),
+        (Some(source), Some(first)) => Ok(Some(NumberedFrom { source, first, prefix })),
         // Other records would be taken for the first ones of their source, and left out as duplicates.
         (Some(_), None) => refused("`source` numbers the records: say the number of the first one with `first`"),
         (None, Some(_)) => refused("`first` numbers the records of a source: name it with `source`"),
@@ -74,7 +74,7 @@ pub(super) async fn append(
     if dry_run {
         return try_records(appender.stream(), &values).map(IntoResponse::into_response);
     }
-    if let Some(From { first, prefix: Some(prefix), .. }) = &from
+    if let Some(NumberedFrom { first, prefix: Some(prefix), .. }) = &from
         && first.saturating_add(values.len() as u64) > prefix.records
     {
         return Err(Failed::new(Code::BadRequest, "`prefix` counts fewer records than were sent"));
@@ -113,7 +113,7 @@ fn try_records(stream: &Arc<Stream>, values: &[&[u8]]) -> Result<axum::Json<DryR
 }
 
 /// The values of a JSON body that are no plain lines.
-fn values(app: &App, received: &mut Received) -> Result<Vec<Vec<u8>>, Failed> {
+fn values(app: &App, received: &mut ReceivedBody) -> Result<Vec<Vec<u8>>, Failed> {
     app.intake.double(received)?;
     split_values(&received.bytes).map_err(|e| Failed::new(Code::BadRequest, format!("{e}; nothing was appended")))
 }
@@ -137,19 +137,19 @@ pub(super) const UNKNOWN: &str = "some of the records may be in the log: see whi
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Named {
+pub(super) struct SourceQuery {
     source: String,
 }
 
 pub(super) async fn source(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-    Query(Named { source }): Query<Named>,
+    Query(SourceQuery { source }): Query<SourceQuery>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failed> {
     is_text(query.as_deref())?;
     let position = app.appender(&name)?.position(&source).await;
-    let Position { resume, seen, prefix } = position.map_err(|error| not_appended(error, true))?;
+    let SourceProgress { resume, seen, prefix } = position.map_err(|error| not_appended(error, true))?;
     Ok(axum::Json(SourcePosition { next: resume, seen, prefix }).into_response())
 }
 
@@ -157,7 +157,7 @@ pub(super) async fn source_by_path(
     state: State<Arc<App>>,
     Path((name, source)): Path<(String, String)>,
 ) -> Result<Response, Failed> {
-    self::source(state, Path(name), Query(Named { source }), RawQuery(None)).await
+    self::source(state, Path(name), Query(SourceQuery { source }), RawQuery(None)).await
 }
 
 #[cfg(test)]

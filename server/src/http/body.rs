@@ -31,7 +31,7 @@ pub(super) struct Intake {
 
 /// A body, and its memory until it is dropped.
 #[derive(Debug)]
-pub(super) struct Received {
+pub(super) struct ReceivedBody {
     pub(super) bytes: Bytes,
     room: OwnedSemaphorePermit,
 }
@@ -43,7 +43,7 @@ impl Intake {
 
     /// Reads `body`. When it is refused, further bytes of the sender are dropped for a while, so that the sender sees
     /// the error.
-    pub(super) async fn receive(&self, headers: &HeaderMap, body: Body) -> Result<Received, Failed> {
+    pub(super) async fn receive(&self, headers: &HeaderMap, body: Body) -> Result<ReceivedBody, Failed> {
         let mut pieces = body.into_data_stream();
         let began = clock::now_monotonic();
         let received = self.read(headers, &mut pieces, began).await;
@@ -60,7 +60,7 @@ impl Intake {
         headers: &HeaderMap,
         pieces: &mut axum::body::BodyDataStream,
         began: Instant,
-    ) -> Result<Received, Failed> {
+    ) -> Result<ReceivedBody, Failed> {
         if let Some(encoding) = headers.get(header::CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
             let message = format!("the body is encoded as {encoding:?}; send it as it is");
             return Err(Failed::new(Code::UnsupportedMediaType, message));
@@ -91,11 +91,11 @@ impl Intake {
             }
             read.extend_from_slice(&piece);
         }
-        Ok(Received { bytes: read.into(), room })
+        Ok(ReceivedBody { bytes: read.into(), room })
     }
 
     /// Reserves memory for a copy of the body.
-    pub(super) fn double(&self, received: &mut Received) -> Result<(), Failed> {
+    pub(super) fn double(&self, received: &mut ReceivedBody) -> Result<(), Failed> {
         let length = received.bytes.len();
         received.room.merge(self.room(length, length)?);
         Ok(())

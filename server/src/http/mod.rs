@@ -28,7 +28,7 @@ use serde::de::DeserializeOwned;
 
 use self::body::Intake;
 use crate::config::{Config, bytes};
-use crate::jobs::verify::Progress;
+use crate::jobs::progress::VerifyTracker;
 use crate::process::engine::Engine;
 use crate::process::roles::Roles;
 
@@ -39,13 +39,13 @@ pub(crate) use layers::landing_state;
 struct App {
     engine: Arc<Engine>,
     intake: Intake,
-    verifying: Progress,
+    verifying: VerifyTracker,
 }
 
 /// The routes of the layers that this process runs.
 pub fn router(engine: &Arc<Engine>, config: &Config) -> Result<Router> {
     let intake = Intake::new(bytes(config.ingest.in_flight), bytes(config.ingest.request));
-    let app = Arc::new(App { engine: Arc::clone(engine), intake, verifying: Progress::default() });
+    let app = Arc::new(App { engine: Arc::clone(engine), intake, verifying: VerifyTracker::default() });
     let mut router = Router::new().route(paths::LAYERS, get(layers::layers));
     if engine.roles.has(MemberLayer::Ingest) {
         router = router

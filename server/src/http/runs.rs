@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::State;
 use dovetail_api::runs::{Cancelled, RecomputeRequest, Recomputed, Rollback, RunProgress};
-use dovetail_batch_layer::{Outcome, leader};
+use dovetail_batch_layer::{RunOutcome, leader};
 use dovetail_core::catalog::{Run, RunKind, RunState};
 use dovetail_core::clock;
 use dovetail_core::name::Generation;
@@ -28,8 +28,8 @@ pub(super) async fn recompute(State(app): State<Arc<App>>, body: Bytes) -> Resul
     let batch = app.engine.batch().map_err(unavailable)?.clone();
     let outcome = batch.recompute(kind, views).await.map_err(|error| codes::of_run(&error))?;
     Ok(axum::Json(match outcome {
-        Outcome::NothingNew => Recomputed::default(),
-        Outcome::Published(run) => {
+        RunOutcome::NothingNew => Recomputed::default(),
+        RunOutcome::Published(run) => {
             until_served(&app.engine).await;
             let took_ms = run.finished_ms.map(|finished| finished - run.started_ms);
             let Run { id, generation, rows, segments, error, .. } = *run;

@@ -13,16 +13,15 @@ use dovetail_ingestion::landed_records::LandedRecords;
 use dovetail_ingestion::log::{Log, LogError};
 use tokio::sync::mpsc;
 
-use crate::jobs::verify::{Folding, Progress};
+use crate::jobs::folding::{Folding, READ_BYTES};
+use crate::jobs::progress::VerifyTracker;
 use crate::process::engine::Engine;
 
-/// Payload bytes per read of the log.
-pub(crate) const READ: usize = 4 << 20;
 /// Number of batches of a segment that wait to be folded.
 const AHEAD: usize = 2;
 
 /// The part of the landing that covers an offset.
-pub(crate) enum Landed {
+pub(crate) enum Coverage {
     Segment(Segment),
     /// A gap: the log had lost the records before.
     Gap(Gap),
@@ -40,13 +39,13 @@ pub(crate) struct Replay<'e> {
     /// The stream.
     pub stream: &'e Arc<Stream>,
     /// The progress to report to.
-    pub progress: &'e Progress,
+    pub progress: &'e VerifyTracker,
     /// The first offset of each partition in the catalog, which never changes: it is read once.
     firsts: HashMap<i32, i64>,
 }
 
 impl<'e> Replay<'e> {
-    pub(crate) async fn new(engine: &'e Engine, stream: &'e Arc<Stream>, progress: &'e Progress) -> Result<Self> {
+    pub(crate) async fn new(engine: &'e Engine, stream: &'e Arc<Stream>, progress: &'e VerifyTracker) -> Result<Self> {
         let known = engine.catalog.partitions(&stream.topic).await?;
         let firsts = known.into_iter().map(|known| (known.partition, known.first_offset)).collect();
         let (log, catalog, store) = (engine.log.as_ref(), &engine.catalog, &engine.store);
@@ -65,14 +64,14 @@ impl<'e> Replay<'e> {
         let mut at = self.first(partition).await?;
         let mut records = 0;
         while at < end {
-            let fetched = match self.log.read(topic, partition, at, READ).await {
+            let fetched = match self.log.read(topic, partition, at, READ_BYTES).await {
                 Err(LogError::Trimmed { .. }) => {
                     let next = match self.landed_at(partition, at).await? {
-                        Landed::Segment(segment) => {
+                        Coverage::Segment(segment) => {
                             records += self.landed(&segment, OffsetRange::new(at, end), folding).await?;
                             segment.range.end
                         }
-                        Landed::Gap(gap) => gap.range.end,
+                        Coverage::Gap(gap) => gap.range.end,
                     };
                     self.progress.read((next.min(end) - at).unsigned_abs());
                     at = next;
@@ -114,16 +113,16 @@ impl<'e> Replay<'e> {
     }
 
     /// The part of the landing that covers `offset`, which the log does not have.
-    pub(crate) async fn landed_at(&self, partition: i32, offset: i64) -> Result<Landed> {
+    pub(crate) async fn landed_at(&self, partition: i32, offset: i64) -> Result<Coverage> {
         let topic = &self.stream.topic;
         let range = OffsetRange::new(offset, offset + 1);
         if let Some(segment) = self.catalog.segments_in(topic, partition, range).await?.into_iter().next() {
-            return Ok(Landed::Segment(segment));
+            return Ok(Coverage::Segment(segment));
         }
         let here = |gap: &Gap| gap.topic == *topic && gap.partition == partition && gap.range.contains(offset);
         let gap = self.catalog.gaps().await?.into_iter().find(here);
         let gone = || anyhow!("offset {offset} of `{topic}` partition {partition} is neither in the log nor landed");
-        gap.map(Landed::Gap).ok_or_else(gone)
+        gap.map(Coverage::Gap).ok_or_else(gone)
     }
 
     /// The segment's records within `range`.

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
 use datafusion::datasource::MemTable;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -14,24 +13,28 @@ use dovetail_api::verify::Verdict;
 use dovetail_core::clock;
 use dovetail_core::offsets::Offsets;
 use dovetail_core::pipeline::Stream;
-use dovetail_core::view::{Difference, Folder, Tally, View, compare_answers};
+use dovetail_core::view::{Difference, Tally, View, compare_answers};
 use dovetail_ingestion::formats::Decoder;
 use dovetail_serving_layer::{AsOf, Pool, QueryError, Reason};
 use futures::StreamExt;
 
-use crate::jobs::replay::{READ, Replay};
+use crate::jobs::folding::{Folding, bytes_of, rows_of};
+use crate::jobs::progress::VerifyTracker;
+use crate::jobs::replay::Replay;
 use crate::process::engine::Engine;
 
-mod progress;
 mod records;
 
-pub use progress::Progress;
 pub(crate) use records::digests;
 
 const EXAMPLES: usize = 5;
 
 /// Verifies `views`, one after the other; other verifications wait meanwhile.
-pub(crate) async fn verify_all(engine: &Arc<Engine>, views: &[Arc<View>], progress: &Progress) -> Result<Vec<Verdict>> {
+pub(crate) async fn verify_all(
+    engine: &Arc<Engine>,
+    views: &[Arc<View>],
+    progress: &VerifyTracker,
+) -> Result<Vec<Verdict>> {
     let _turn = progress.turn().await;
     let mut expected = vec![];
     for view in views {
@@ -49,7 +52,7 @@ pub(crate) async fn verify_all(engine: &Arc<Engine>, views: &[Arc<View>], progre
 }
 
 /// The served answer of a view.
-struct Served {
+struct ServedAnswer {
     as_of: AsOf,
     states: Vec<RecordBatch>,
     answered: Vec<RecordBatch>,
@@ -61,7 +64,7 @@ struct Served {
 const SERVED_RETRIES_MAX: u32 = 20;
 const SERVED_RETRY_PAUSE: Duration = Duration::from_millis(250);
 
-async fn served_in_time(engine: &Arc<Engine>, view: &Arc<View>, memory: &Arc<Pool>) -> Result<Served> {
+async fn served_in_time(engine: &Arc<Engine>, view: &Arc<View>, memory: &Arc<Pool>) -> Result<ServedAnswer> {
     let mut tries = 0;
     loop {
         let served = served(engine, view, memory).await;
@@ -74,7 +77,7 @@ async fn served_in_time(engine: &Arc<Engine>, view: &Arc<View>, memory: &Arc<Poo
     }
 }
 
-async fn served(engine: &Arc<Engine>, view: &Arc<View>, memory: &Arc<Pool>) -> Result<Served> {
+async fn served(engine: &Arc<Engine>, view: &Arc<View>, memory: &Arc<Pool>) -> Result<ServedAnswer> {
     let mut served = engine.serving()?.query(&format!("SELECT * FROM public.{}", view.name)).await?;
     let Some(as_of) = served.as_of.iter().find(|as_of| as_of.view == view.name).cloned() else {
         bail!("the answer of `{}` does not say what it is as of", view.name);
@@ -89,13 +92,13 @@ async fn served(engine: &Arc<Engine>, view: &Arc<View>, memory: &Arc<Pool>) -> R
         room.push(memory.take(&view.name, batch.get_array_memory_size())?);
         answered.push(batch);
     }
-    Ok(Served { as_of, states, answered, room })
+    Ok(ServedAnswer { as_of, states, answered, room })
 }
 
 /// Verifies one view within the memory of all queries: when there is not enough, it fails and says so.
-pub async fn verify(engine: &Arc<Engine>, view: &Arc<View>, progress: &Progress) -> Result<Verdict> {
+pub async fn verify(engine: &Arc<Engine>, view: &Arc<View>, progress: &VerifyTracker) -> Result<Verdict> {
     let memory = engine.serving()?.memory_to_verify();
-    let Served { as_of, states, mut answered, mut room } = served_in_time(engine, view, &memory).await?;
+    let ServedAnswer { as_of, states, mut answered, mut room } = served_in_time(engine, view, &memory).await?;
     let is_loose = !view.loose().is_empty();
     let stream = stream_of(engine, view)?;
     let replay = Replay::new(engine, stream, progress).await?;
@@ -144,14 +147,6 @@ pub async fn verify(engine: &Arc<Engine>, view: &Arc<View>, progress: &Progress)
     })
 }
 
-fn rows_of(batches: &[RecordBatch]) -> u64 {
-    batches.iter().map(|batch| batch.num_rows() as u64).sum()
-}
-
-fn bytes_of(batches: &[RecordBatch]) -> usize {
-    batches.iter().map(RecordBatch::get_array_memory_size).sum()
-}
-
 fn stream_of<'e>(engine: &'e Engine, view: &View) -> Result<&'e Arc<Stream>> {
     let stream = engine.streams.iter().find(|stream| stream.name == view.stream);
     stream.with_context(|| format!("view `{}` reads a stream that is gone", view.name))
@@ -198,43 +193,4 @@ async fn answer(view: &Arc<View>, states: &[RecordBatch], memory: &Arc<Pool>) ->
     let plan = view.answer_plan(Arc::new(leaf))?;
     let answer = context.execute_logical_plan(plan).await?.collect().await;
     answer.map_err(|error| memory.explain(error)).with_context(|| format!("view `{}`", view.name))
-}
-
-/// A folder whose memory is reserved from a pool.
-pub(crate) struct Folding {
-    folder: Folder,
-    memory: Arc<Pool>,
-    room: MemoryReservation,
-    /// Tally of the records left out.
-    errors: Tally,
-    /// Batches of partitions with few records, which are folded together: each fold has a cost of its own.
-    waiting: Vec<RecordBatch>,
-}
-
-/// Number of rows folded at once; fewer if they reach the bytes of one read.
-const TOGETHER: u64 = 8192;
-
-impl Folding {
-    fn new(view: &Arc<View>, memory: &Arc<Pool>) -> Result<Self> {
-        let (folder, memory) = (Folder::new(view)?, Arc::clone(memory));
-        Ok(Self { folder, room: memory.for_view(&view.name), memory, errors: Tally::default(), waiting: vec![] })
-    }
-
-    pub(crate) async fn fold(&mut self, rows: &RecordBatch) -> Result<()> {
-        self.waiting.push(rows.clone());
-        match rows_of(&self.waiting) >= TOGETHER || bytes_of(&self.waiting) >= READ {
-            true => self.fold_waiting().await,
-            false => Ok(()),
-        }
-    }
-
-    async fn fold_waiting(&mut self) -> Result<()> {
-        let Some(first) = self.waiting.first() else { return Ok(()) };
-        let rows = concat_batches(&first.schema(), &self.waiting)?;
-        self.waiting.clear();
-        self.folder.fold(&rows).await?;
-        self.errors += self.folder.take_errors().tally;
-        self.room.try_resize(self.folder.size()).map_err(|error| self.memory.explain(error))?;
-        Ok(())
-    }
 }

@@ -23,12 +23,12 @@ pub struct Backends {
     pub catalog: Catalog,
     /// The object store.
     pub store: Store,
-    kind: Kind,
+    kind: LogKind,
 }
 
 /// The kind of log, for features that only one has.
 #[derive(Debug, Clone)]
-enum Kind {
+enum LogKind {
     Embedded(Arc<EmbeddedLog>),
     Kafka(Arc<KafkaLog>),
 }
@@ -40,13 +40,13 @@ impl Backends {
         let (log, kind): (Arc<dyn Log>, _) = match config.kafka()? {
             Some(kafka) => {
                 let log = Arc::new(KafkaLog::open(kafka)?);
-                (Arc::<KafkaLog>::clone(&log), Kind::Kafka(log))
+                (Arc::<KafkaLog>::clone(&log), LogKind::Kafka(log))
             }
             None => {
                 let folder = config.data_dir();
                 std::fs::create_dir_all(&folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
                 let log = open_embedded(&folder.join("log"), config).await?;
-                (Arc::<EmbeddedLog>::clone(&log), Kind::Embedded(log))
+                (Arc::<EmbeddedLog>::clone(&log), LogKind::Embedded(log))
             }
         };
         let catalog = Catalog::open(&config.catalog_url()).await?;
@@ -105,7 +105,7 @@ impl Backends {
 
     /// Whether no other process can use the same log.
     pub fn is_alone(&self) -> bool {
-        matches!(self.kind, Kind::Embedded(_))
+        matches!(self.kind, LogKind::Embedded(_))
     }
 
     /// Ends the leases and runs of an earlier process on this log: it is dead, whatever its lease says.
@@ -120,13 +120,13 @@ impl Backends {
     /// Closes the log, then the catalog.
     pub async fn close(&self) {
         match &self.kind {
-            Kind::Embedded(log) => {
+            LogKind::Embedded(log) => {
                 let log = Arc::clone(log);
                 if let Err(error) = tokio::task::spawn_blocking(move || log.close()).await {
                     tracing::error!(%error, "the log did not close");
                 }
             }
-            Kind::Kafka(log) => log.close(),
+            LogKind::Kafka(log) => log.close(),
         }
         self.catalog.close().await;
     }

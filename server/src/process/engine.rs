@@ -22,7 +22,7 @@ use dovetail_core::store::Store;
 use dovetail_core::view::View;
 use dovetail_ingestion::append::Appender;
 use dovetail_ingestion::log::Log;
-use dovetail_serving_layer::{Member, RemoteParts, RemoteRealtime, Serving, ServingParts};
+use dovetail_serving_layer::{RemoteParts, RemoteRealtime, Serving, ServingParts, SpeedMember};
 use dovetail_speed_layer::{SpeedLayer, SpeedParts};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::runtime::Handle;
@@ -294,7 +294,7 @@ fn remote(
         catalog.clone(),
         MemberLayer::Speed,
         config.member.lease / 4,
-        |member| Some(Member { id: member.id, address: member.flight? }),
+        |member| Some(SpeedMember { id: member.id, address: member.flight? }),
         tracker,
         shutdown.clone(),
     );

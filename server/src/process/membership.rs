@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use dovetail_core::assignment::Owned;
+use dovetail_core::assignment::Assignment;
 use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, CatalogError, Member, MemberLayer, NewMember};
 use dovetail_core::clock;
@@ -19,7 +19,7 @@ use tracing::{info, warn};
 
 /// A stream's partitions that the members share.
 #[derive(Debug, Clone)]
-pub(crate) struct Shared {
+pub(crate) struct SharedStream {
     pub(crate) stream: StreamName,
     pub(crate) topic: String,
     pub(crate) partitions: watch::Receiver<u32>,
@@ -43,7 +43,7 @@ pub(crate) struct Membership {
     pub(crate) id: String,
     /// Its addresses for others.
     pub(crate) addresses: Addresses,
-    pub(crate) shared: Vec<Shared>,
+    pub(crate) shared: Vec<SharedStream>,
     pub(crate) lease: Duration,
 }
 
@@ -59,7 +59,7 @@ impl Membership {
         self,
         tracker: &TaskTracker,
         shutdown: CancellationToken,
-    ) -> Result<watch::Receiver<Owned>, CatalogError> {
+    ) -> Result<watch::Receiver<Assignment>, CatalogError> {
         self.enter().await?;
         let owned = watch::Sender::new(self.look().await?);
         let receiver = owned.subscribe();
@@ -82,7 +82,7 @@ impl Membership {
         self.catalog.join(&member, self.lease).await
     }
 
-    async fn stay(&self, owned: &watch::Sender<Owned>) {
+    async fn stay(&self, owned: &watch::Sender<Assignment>) {
         let mut changes = self.catalog.changes();
         loop {
             let slept = clock::now_monotonic();
@@ -90,13 +90,13 @@ impl Membership {
             let _ = tokio::time::timeout(self.lease / 4, changes.changed()).await;
             if slept.elapsed() > self.lease {
                 // This process was stopped: others may own its partitions, until the catalog shows that none does.
-                owned.send_replace(Owned::new());
+                owned.send_replace(Assignment::new());
             }
             match self.renew(owned).await {
                 Ok(()) => {}
                 Err(CatalogError::MemberLost { .. }) => {
                     warn!(member = self.id, "gave no sign of life in time, others may have taken over; joining again");
-                    owned.send_replace(Owned::new());
+                    owned.send_replace(Assignment::new());
                     if let Err(error) = self.enter().await {
                         warn!(%error, "cannot join");
                     }
@@ -106,7 +106,7 @@ impl Membership {
         }
     }
 
-    async fn renew(&self, owned: &watch::Sender<Owned>) -> Result<(), CatalogError> {
+    async fn renew(&self, owned: &watch::Sender<Assignment>) -> Result<(), CatalogError> {
         let mine = self.look().await?;
         if owned.send_if_modified(|old| std::mem::replace(old, mine.clone()) != mine) {
             info!(layer = %self.layer, partitions = ?mine, "partitions of this process");
@@ -116,7 +116,7 @@ impl Membership {
         self.catalog.renew_member(&self.id, &topics.collect(), self.lease).await
     }
 
-    async fn look(&self) -> Result<Owned, CatalogError> {
+    async fn look(&self) -> Result<Assignment, CatalogError> {
         let members = self.catalog.members(self.layer).await?;
         let ids: Vec<&str> = members.iter().map(|member| member.id.as_str()).collect();
         Ok(share(&ids, &self.id, &self.shared))
@@ -124,10 +124,10 @@ impl Membership {
 }
 
 /// The partitions of `me` among `members`, which are sorted: distributed in turn.
-fn share(members: &[&str], me: &str, shared: &[Shared]) -> Owned {
-    let Some(mine) = members.iter().position(|member| *member == me) else { return Owned::new() };
+fn share(members: &[&str], me: &str, shared: &[SharedStream]) -> Assignment {
+    let Some(mine) = members.iter().position(|member| *member == me) else { return Assignment::new() };
     let mut turn = 0;
-    let mut owned = Owned::new();
+    let mut owned = Assignment::new();
     for stream in shared {
         let mut partitions = BTreeSet::new();
         for partition in 0..stream.partitions.borrow().cast_signed() {
@@ -175,9 +175,9 @@ pub(crate) fn follow<T: PartialEq + Send + Sync + 'static>(
 mod tests {
     use super::*;
 
-    fn shared(partitions: &[u32]) -> Vec<Shared> {
+    fn shared(partitions: &[u32]) -> Vec<SharedStream> {
         let names = ["a", "b"];
-        let shared = names.iter().zip(partitions).map(|(name, &partitions)| Shared {
+        let shared = names.iter().zip(partitions).map(|(name, &partitions)| SharedStream {
             stream: StreamName::parse(name).unwrap(),
             topic: name.to_uppercase(),
             partitions: watch::channel(partitions).1,
@@ -191,7 +191,7 @@ mod tests {
         for n in 1..10 {
             let ids: Vec<String> = (0..n).map(|i| format!("m{i}")).collect();
             let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-            let parts: Vec<Owned> = ids.iter().map(|me| share(&ids, me, &shared)).collect();
+            let parts: Vec<Assignment> = ids.iter().map(|me| share(&ids, me, &shared)).collect();
             let sizes: Vec<usize> = parts.iter().map(|part| part.values().map(BTreeSet::len).sum()).collect();
             assert_eq!(sizes.iter().sum::<usize>(), 7, "{n} members: {sizes:?}");
             assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1, "{n} members: {sizes:?}");
@@ -199,6 +199,6 @@ mod tests {
                 parts.iter().flat_map(|part| part.iter().flat_map(|(s, ps)| ps.iter().map(move |p| (s, p)))).collect();
             assert_eq!(all.len(), 7, "{n} members");
         }
-        assert_eq!(share(&["m0"], "gone", &shared), Owned::new());
+        assert_eq!(share(&["m0"], "gone", &shared), Assignment::new());
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use dovetail_core::background;
 use dovetail_core::catalog::{CatalogError, MemberLayer};
 use dovetail_core::clock;
-use dovetail_ingestion::decoded_log::FeedError;
+use dovetail_ingestion::decoded_log::DecodedLogError;
 use dovetail_ingestion::log::LogError;
 use dovetail_serving_layer::{QueryError, Reason};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -178,7 +178,7 @@ fn passes(error: &anyhow::Error) -> bool {
     let catalog = |e: &CatalogError| matches!(e, CatalogError::Unreachable { .. } | CatalogError::Busy { .. });
     let log = |e: &LogError| matches!(e, LogError::Unreachable { .. });
     // The chain of these errors lacks their cause.
-    let feed = |e: &FeedError| matches!(e, FeedError::Log(e) if log(e));
+    let feed = |e: &DecodedLogError| matches!(e, DecodedLogError::Log(e) if log(e));
     let storage = |e: &QueryError| e.reason == Reason::Storage;
     error.chain().any(|cause| {
         cause.downcast_ref().is_some_and(catalog)

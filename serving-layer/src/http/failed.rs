@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 pub use dovetail_api::error::Code;
 
 use crate::error::QueryError;
-use crate::position::Position;
+use crate::position::SqlPosition;
 
 /// An error as an HTTP answer.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct Failed {
     code: &'static str,
     message: String,
     hint: Option<String>,
-    position: Option<Position>,
+    position: Option<SqlPosition>,
     sqlstate: Option<&'static str>,
     again: bool,
 }

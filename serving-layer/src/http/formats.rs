@@ -16,7 +16,7 @@ use crate::sql::query::Answer;
 
 /// The format of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(super) enum AnswerFormat {
     /// `{"as_of": [..], "columns": [{"name", "type"}], "rows": [{..}]}`, followed by `"error": {..}` if one occurs.
     Json,
     Ndjson,
@@ -24,7 +24,7 @@ pub(super) enum Format {
     Arrow,
 }
 
-impl Format {
+impl AnswerFormat {
     /// The first known type of those accepted; JSON when any will do.
     pub(super) fn accepted(accept: Option<&str>) -> Result<Self, QueryError> {
         let Some(accept) = accept else { return Ok(Self::Json) };
@@ -53,26 +53,28 @@ impl Format {
 }
 
 /// Writes one answer; its output is sent as it comes.
-pub(super) struct Writer {
+pub(super) struct AnswerWriter {
     schema: SchemaRef,
-    kind: Kind,
+    kind: WriterState,
 }
 
-enum Kind {
+enum WriterState {
     Json { head: Option<String>, rows: bool },
     Ndjson,
     Csv { header: bool },
     Arrow(Box<StreamWriter<Vec<u8>>>),
 }
 
-impl Writer {
-    pub(super) fn new(format: Format, answer: &Answer) -> Result<Self, QueryError> {
+impl AnswerWriter {
+    pub(super) fn new(format: AnswerFormat, answer: &Answer) -> Result<Self, QueryError> {
         let schema = distinct_names(&answer.schema);
         let kind = match format {
-            Format::Json => Kind::Json { head: Some(head(&schema, answer)), rows: false },
-            Format::Ndjson => Kind::Ndjson,
-            Format::Csv => Kind::Csv { header: false },
-            Format::Arrow => Kind::Arrow(Box::new(StreamWriter::try_new(vec![], &schema).map_err(unwritable)?)),
+            AnswerFormat::Json => WriterState::Json { head: Some(head(&schema, answer)), rows: false },
+            AnswerFormat::Ndjson => WriterState::Ndjson,
+            AnswerFormat::Csv => WriterState::Csv { header: false },
+            AnswerFormat::Arrow => {
+                WriterState::Arrow(Box::new(StreamWriter::try_new(vec![], &schema).map_err(unwritable)?))
+            }
         };
         Ok(Self { schema, kind })
     }
@@ -84,12 +86,12 @@ impl Writer {
         if batch.num_rows() == 0 {
             return Ok(vec![]);
         }
-        if matches!(self.kind, Kind::Json { .. } | Kind::Ndjson) {
+        if matches!(self.kind, WriterState::Json { .. } | WriterState::Ndjson) {
             // JSON would contain the error as a cell.
             batch.columns().iter().try_for_each(in_calendar).map_err(|error| unwritable(error.into()))?;
         }
         match &mut self.kind {
-            Kind::Json { head, rows } => {
+            WriterState::Json { head, rows } => {
                 let mut out = head.take().unwrap_or_default().into_bytes();
                 let array = json_array(&batch)?;
                 // `[{..},{..}]` without its brackets.
@@ -100,17 +102,17 @@ impl Writer {
                 out.extend_from_slice(inside);
                 Ok(out)
             }
-            Kind::Ndjson => {
+            WriterState::Ndjson => {
                 let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(vec![]);
                 writer.write(&batch).map_err(unwritable)?;
                 writer.finish().map_err(unwritable)?;
                 Ok(writer.into_inner())
             }
-            Kind::Csv { header } => {
+            WriterState::Csv { header } => {
                 let first = !std::mem::replace(header, true);
                 csv(&batch, first)
             }
-            Kind::Arrow(writer) => {
+            WriterState::Arrow(writer) => {
                 writer.write(&batch).map_err(unwritable)?;
                 Ok(std::mem::take(writer.get_mut()))
             }
@@ -121,18 +123,18 @@ impl Writer {
     pub(super) fn fail(self, error: &QueryError) -> Option<Vec<u8>> {
         let error = Failed::from(error).json();
         match self.kind {
-            Kind::Json { .. } => Some(format!("],\"error\":{error}}}\n").into_bytes()),
-            Kind::Ndjson => Some(format!("{}\n", json!({ "error": error })).into_bytes()),
-            Kind::Csv { .. } | Kind::Arrow(_) => None,
+            WriterState::Json { .. } => Some(format!("],\"error\":{error}}}\n").into_bytes()),
+            WriterState::Ndjson => Some(format!("{}\n", json!({ "error": error })).into_bytes()),
+            WriterState::Csv { .. } | WriterState::Arrow(_) => None,
         }
     }
 
     pub(super) fn finish(mut self) -> Result<Vec<u8>, QueryError> {
         match &mut self.kind {
-            Kind::Json { head, .. } => Ok([head.take().unwrap_or_default().as_bytes(), b"]}\n"].concat()),
-            Kind::Ndjson | Kind::Csv { header: true } => Ok(vec![]),
-            Kind::Csv { header: false } => csv(&RecordBatch::new_empty(self.schema), true),
-            Kind::Arrow(writer) => {
+            WriterState::Json { head, .. } => Ok([head.take().unwrap_or_default().as_bytes(), b"]}\n"].concat()),
+            WriterState::Ndjson | WriterState::Csv { header: true } => Ok(vec![]),
+            WriterState::Csv { header: false } => csv(&RecordBatch::new_empty(self.schema), true),
+            WriterState::Arrow(writer) => {
                 writer.finish().map_err(unwritable)?;
                 Ok(std::mem::take(writer.get_mut()))
             }

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use super::failed::{Code, Failed};
-use super::formats::{Format, Writer};
+use super::formats::{AnswerFormat, AnswerWriter};
 use super::params;
 use crate::error::{QueryError, Reason};
 use crate::serving::Serving;
@@ -37,7 +37,7 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The body of a request.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Ask {
+struct QueryRequest {
     sql: String,
     #[serde(default)]
     params: Vec<Value>,
@@ -64,7 +64,7 @@ pub(super) async fn query(State(serving): State<Arc<Serving>>, headers: HeaderMa
 }
 
 async fn answer(serving: &Serving, headers: &HeaderMap, body: &str) -> Result<Response, QueryError> {
-    let format = Format::accepted(headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()))?;
+    let format = AnswerFormat::accepted(headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()))?;
     let ask = ask(headers, body)?;
     let statement = serving.dialect.parse_one(&ask.sql)?;
     if check(&statement)? == Does::Session {
@@ -74,26 +74,26 @@ async fn answer(serving: &Serving, headers: &HeaderMap, body: &str) -> Result<Re
     let bind = |plan: &LogicalPlan| -> Result<ParamValues, QueryError> { params::bind(plan, &ask.params) };
     let settings = Settings { partial: ask.partial, generation: ask.generation, ..Settings::default() };
     let mut answer = Box::pin(serving.start(&statement, &settings, Some(&bind), "http")).await?;
-    let mut writer = Writer::new(format, &answer)?;
+    let mut writer = AnswerWriter::new(format, &answer)?;
     let mut held = vec![];
     while held.len() < HELD {
         match answer.batches.next().await {
             Some(batch) => held.extend(writer.write(&batch?)?),
             None => {
                 held.extend(writer.finish()?);
-                return Ok(respond(format, &answer.as_of, Body::from(Held::new(held).into_bytes())));
+                return Ok(respond(format, &answer.as_of, Body::from(HeldAnswer::new(held).into_bytes())));
             }
         }
     }
-    let held = Held::new(held).into_bytes();
+    let held = HeldAnswer::new(held).into_bytes();
     let body = futures::stream::once(async { Ok(held) }).chain(rest(answer.batches, writer).map_ok(Bytes::from));
     Ok(respond(format, &answer.as_of, Body::from_stream(body)))
 }
 
 /// The held-back part of an answer; its bytes count until the client has read it or is gone.
-struct Held(Vec<u8>);
+struct HeldAnswer(Vec<u8>);
 
-impl Held {
+impl HeldAnswer {
     fn new(bytes: Vec<u8>) -> Self {
         metrics::gauge!("dovetail_answers_held_bytes").increment(bytes.capacity() as f64);
         Self(bytes)
@@ -104,22 +104,22 @@ impl Held {
     }
 }
 
-impl AsRef<[u8]> for Held {
+impl AsRef<[u8]> for HeldAnswer {
     fn as_ref(&self) -> &[u8] {
         &self.0
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldAnswer {
     fn drop(&mut self) {
         metrics::gauge!("dovetail_answers_held_bytes").decrement(self.0.capacity() as f64);
     }
 }
 
-fn ask(headers: &HeaderMap, body: &str) -> Result<Ask, QueryError> {
+fn ask(headers: &HeaderMap, body: &str) -> Result<QueryRequest, QueryError> {
     let declared = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !declared.starts_with("application/json") && !body.trim_start().starts_with('{') {
-        return Ok(Ask { sql: body.to_owned(), params: vec![], partial: false, generation: None });
+        return Ok(QueryRequest { sql: body.to_owned(), params: vec![], partial: false, generation: None });
     }
     serde_json::from_str(body).map_err(|error| {
         QueryError::new(Reason::Syntax, format!("the body is no question: {error}")).with_hint(
@@ -128,7 +128,7 @@ fn ask(headers: &HeaderMap, body: &str) -> Result<Ask, QueryError> {
     })
 }
 
-fn respond(format: Format, views: &[AsOf], body: Body) -> Response {
+fn respond(format: AnswerFormat, views: &[AsOf], body: Body) -> Response {
     let mut response = (StatusCode::OK, body).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     response.headers_mut().extend(as_of(views));
@@ -137,7 +137,7 @@ fn respond(format: Format, views: &[AsOf], body: Body) -> Response {
 
 /// The rest of an answer after the held-back part. An error becomes its end where the format can express it; else the
 /// body is cut, so that no client takes it for complete.
-fn rest(batches: Batches, writer: Writer) -> impl Stream<Item = Result<Vec<u8>, QueryError>> {
+fn rest(batches: Batches, writer: AnswerWriter) -> impl Stream<Item = Result<Vec<u8>, QueryError>> {
     futures::stream::unfold(Some((batches, writer)), |state| async move {
         let (mut batches, mut writer) = state?;
         let error = match batches.next().await {

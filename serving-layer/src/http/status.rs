@@ -10,18 +10,18 @@ use serde_json::{Value, json};
 use super::failed::{Code, Failed};
 use crate::error::QueryError;
 use crate::serving::Serving;
-use crate::snapshot::Pin;
-use crate::snapshot::cache::Kind;
+use crate::snapshot::Snapshot;
+use crate::snapshot::cache::CacheKind;
 use crate::sql::sys::{ViewState, partitions, views as view_states};
 
 pub(super) async fn views(State(serving): State<Arc<Serving>>) -> Json<Value> {
-    let pin = Arc::new(Pin::new(Arc::clone(&serving.layers)));
+    let pin = Arc::new(Snapshot::new(Arc::clone(&serving.layers)));
     let views: Vec<Value> = view_states(&pin).await.iter().map(view_json).collect();
     Json(json!({ "views": views }))
 }
 
 pub(super) async fn view(State(serving): State<Arc<Serving>>, Path(name): Path<String>) -> Response {
-    let pin = Arc::new(Pin::new(Arc::clone(&serving.layers)));
+    let pin = Arc::new(Snapshot::new(Arc::clone(&serving.layers)));
     match view_states(&pin).await.iter().find(|view| view.name == name) {
         Some(view) => Json(view_json(view)).into_response(),
         None => {
@@ -66,7 +66,7 @@ pub(super) async fn status(State(serving): State<Arc<Serving>>) -> Response {
 
 async fn status_json(serving: &Serving) -> Result<Value, QueryError> {
     let layers = &serving.layers;
-    let pin = Arc::new(Pin::new(Arc::clone(layers)));
+    let pin = Arc::new(Snapshot::new(Arc::clone(layers)));
     let views = view_states(&pin).await;
     let partitions = partitions(&serving.tables).await?;
     let runs: Vec<Value> = layers.catalog.runs(5).await?.iter().map(run_json).collect();
@@ -102,9 +102,9 @@ async fn status_json(serving: &Serving) -> Result<Value, QueryError> {
             "queries_limit_bytes": serving.config.total_memory,
             "state_cache_bytes": layers.cache.bytes(),
             "state_cache": {
-                "states_bytes": layers.cache.bytes_of(Kind::States),
-                "merged_bytes": layers.cache.bytes_of(Kind::Merged),
-                "answers_bytes": layers.cache.bytes_of(Kind::Answers),
+                "states_bytes": layers.cache.bytes_of(CacheKind::States),
+                "merged_bytes": layers.cache.bytes_of(CacheKind::Merged),
+                "answers_bytes": layers.cache.bytes_of(CacheKind::Answers),
             },
             "state_cache_limit_bytes": serving.config.state_cache_bytes,
         },
@@ -129,7 +129,7 @@ fn run_json(run: &dovetail_core::catalog::Run) -> Value {
 
 /// 200 once every view can be answered, else 503 with the reasons.
 pub(super) async fn readyz(State(serving): State<Arc<Serving>>) -> Response {
-    let pin = Arc::new(Pin::new(Arc::clone(&serving.layers)));
+    let pin = Arc::new(Snapshot::new(Arc::clone(&serving.layers)));
     let reasons: Vec<String> = view_states(&pin).await.into_iter().filter_map(|view| view.error).collect();
     match reasons.is_empty() {
         true => "ready\n".into_response(),
@@ -142,7 +142,7 @@ pub(super) async fn metrics(State(serving): State<Arc<Serving>>) -> Response {
     let layers = &serving.layers;
     metrics::gauge!("dovetail_query_memory_bytes").set(layers.memory.reserved() as f64);
     metrics::gauge!("dovetail_state_cache_bytes").set(layers.cache.bytes() as f64);
-    let pin = Arc::new(Pin::new(Arc::clone(layers)));
+    let pin = Arc::new(Snapshot::new(Arc::clone(layers)));
     for view in view_states(&pin).await {
         if let Some(folded) = view.folded {
             // NaN when it cannot be answered, as below.

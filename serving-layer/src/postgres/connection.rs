@@ -23,20 +23,20 @@ use crate::sql::turn::SharedTurn;
 
 /// Handlers of one connection.
 pub(super) struct Handlers {
-    service: Arc<Service>,
+    service: Arc<WireService>,
     startup: Arc<Startup>,
     cancel: Arc<DefaultCancelHandler>,
 }
 
 /// Answers statements.
-pub(super) struct Service {
+pub(super) struct WireService {
     pub(super) serving: Arc<Serving>,
     pub(super) parser: Arc<Parser>,
     pub(super) open: Arc<Open>,
     turn: SharedTurn,
 }
 
-impl Service {
+impl WireService {
     /// The settings of the session for a statement of this connection.
     pub(super) fn settings(&self, metadata: &HashMap<String, String>) -> Settings {
         Settings { turn: self.turn.clone(), ..settings(metadata) }
@@ -56,7 +56,7 @@ impl Handlers {
         let parser = Arc::new(Parser { serving: Arc::clone(serving), open: Arc::clone(&open) });
         let serving_here = Arc::clone(serving);
         Self {
-            service: Arc::new(Service { serving: serving_here, parser, open, turn: SharedTurn::default() }),
+            service: Arc::new(WireService { serving: serving_here, parser, open, turn: SharedTurn::default() }),
             startup: Arc::new(Startup {
                 manager: Arc::clone(manager),
                 has_place,

@@ -12,11 +12,11 @@ use datafusion_postgres::pgwire::messages::copy::{CopyData, CopyDone, CopyOutRes
 use futures::{Sink, SinkExt, StreamExt};
 
 use self::format::CopyFormat;
-use super::connection::Service;
+use super::connection::WireService;
 use super::respond::{session_error, wire_error};
 use super::values::{Columns, Style};
 
-impl Service {
+impl WireService {
     /// Sends the rows. An error among them ends the copy, as in PostgreSQL: the rows sent are incomplete.
     pub(super) async fn copy<C>(&self, client: &mut C, statement: &Statement) -> PgWireResult<Response>
     where

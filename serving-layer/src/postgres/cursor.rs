@@ -17,8 +17,8 @@ use futures::{Stream, StreamExt};
 use tokio::sync::OwnedMutexGuard;
 
 use super::cancelled::cancellable;
-use super::connection::Service;
-use super::open::Hold;
+use super::connection::WireService;
+use super::open::Holdability;
 use super::respond::{done, session_error, wire_error};
 use super::values::{Columns, Style, fields};
 use crate::sql::fetch::is_move;
@@ -81,7 +81,7 @@ impl Cursor {
     }
 }
 
-impl Service {
+impl WireService {
     /// Runs a statement about cursors; `None` for any other. `format` is the requested format of rows, `None` where the
     /// cursor decides.
     pub(super) async fn cursor_statement(
@@ -130,7 +130,7 @@ impl Service {
             self.open.check_new(&name.value)?;
             let answer = self.answer(client, &Statement::Query(query.clone()), "", binder).await?;
             let begun = Cursor::begun(answer, cursor.binary == Some(true)).await?;
-            let hold = if cursor.hold == Some(true) { Hold::With } else { Hold::Without };
+            let hold = if cursor.hold == Some(true) { Holdability::With } else { Holdability::Without };
             self.open.put(name.value.clone(), begun, hold);
         }
         Ok(done("DECLARE CURSOR"))

@@ -28,7 +28,7 @@ use futures::{Sink, SinkExt};
 
 use super::bind;
 use super::cancelled::cancellable;
-use super::connection::Service;
+use super::connection::WireService;
 use super::describe::{Parser, Prepared, has_rows, zone};
 use super::respond::{rows, wire_error};
 use super::values::{Style, fields, same_on_the_wire};
@@ -36,7 +36,7 @@ use crate::error::{QueryError, Reason};
 use crate::sql::query::Answer;
 
 #[async_trait]
-impl ExtendedQueryHandler for Service {
+impl ExtendedQueryHandler for WireService {
     type Statement = Arc<Prepared>;
     type QueryParser = Parser;
 

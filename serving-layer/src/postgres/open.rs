@@ -26,34 +26,34 @@ pub(super) struct Open(Mutex<Things>);
 struct Things {
     cursors: HashMap<String, Opened>,
     /// The settings at the begin of the transaction.
-    before: Values,
+    before: SettingValues,
     savepoints: Vec<Savepoint>,
-    local: Local,
+    local: LocalValues,
 }
 
 /// The changed settings and their values.
-pub(super) type Values = HashMap<String, String>;
+pub(super) type SettingValues = HashMap<String, String>;
 
 /// The settings that `SET LOCAL` has changed, with their values after a commit.
-type Local = HashMap<String, Option<String>>;
+type LocalValues = HashMap<String, Option<String>>;
 
 #[derive(Debug)]
 struct Savepoint {
     name: String,
-    values: Values,
-    local: Local,
+    values: SettingValues,
+    local: LocalValues,
 }
 
 #[derive(Debug)]
 struct Opened {
     cursor: SharedCursor,
     schema: SchemaRef,
-    hold: Hold,
+    hold: Holdability,
 }
 
 /// Whether a cursor outlives its transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hold {
+pub(super) enum Holdability {
     With,
     Without,
 }
@@ -85,7 +85,7 @@ impl Open {
         Ok(())
     }
 
-    pub(super) fn put(&self, name: String, cursor: Cursor, hold: Hold) {
+    pub(super) fn put(&self, name: String, cursor: Cursor, hold: Holdability) {
         let schema = Arc::clone(&cursor.schema);
         let cursor = Arc::new(tokio::sync::Mutex::new(cursor));
         self.things().cursors.insert(name, Opened { cursor, schema, hold });
@@ -100,7 +100,7 @@ impl Open {
     }
 
     /// Begins a transaction with these settings.
-    pub(super) fn begin(&self, values: Values) {
+    pub(super) fn begin(&self, values: SettingValues) {
         self.things().before = values;
     }
 
@@ -110,7 +110,7 @@ impl Open {
     }
 
     /// Rolls the transaction back: returns the settings to restore.
-    pub(super) fn roll_back(&self) -> Values {
+    pub(super) fn roll_back(&self) -> SettingValues {
         let mut things = self.ended();
         things.local.clear();
         std::mem::take(&mut things.before)
@@ -120,7 +120,7 @@ impl Open {
     fn ended(&self) -> MutexGuard<'_, Things> {
         let mut things = self.things();
         things.savepoints.clear();
-        things.cursors.retain(|_, opened| opened.hold == Hold::With);
+        things.cursors.retain(|_, opened| opened.hold == Holdability::With);
         things
     }
 
@@ -134,7 +134,7 @@ impl Open {
         self.things().local.remove(name);
     }
 
-    pub(super) fn save(&self, name: &str, values: Values) -> PgWireResult<()> {
+    pub(super) fn save(&self, name: &str, values: SettingValues) -> PgWireResult<()> {
         let mut things = self.things();
         if things.savepoints.len() >= MAX_SAVEPOINTS {
             let message = format!("a transaction has at most {MAX_SAVEPOINTS} savepoints: release some");
@@ -150,7 +150,7 @@ impl Open {
     }
 
     /// Rolls back to a savepoint, which stays. Returns the settings to restore.
-    pub(super) fn roll_back_to(&self, name: &str) -> PgWireResult<Values> {
+    pub(super) fn roll_back_to(&self, name: &str) -> PgWireResult<SettingValues> {
         let mut things = self.things();
         let position = position(&things.savepoints, name)?;
         things.savepoints.truncate(position + 1);

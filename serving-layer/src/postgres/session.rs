@@ -15,7 +15,7 @@ use datafusion_postgres::pgwire::messages::response::TransactionStatus;
 use dovetail_core::name::Generation;
 
 pub(super) use self::called::answered;
-use super::open::{Open, Values};
+use super::open::{Open, SettingValues};
 use super::respond::{done, session_error};
 use crate::sql::schemas::PUBLIC;
 use crate::sql::settings::{GENERATION, KNOWN, PARTIAL, Settings};
@@ -271,13 +271,13 @@ pub(super) fn folded(name: &Ident) -> String {
 }
 
 /// The changed settings.
-fn values(metadata: &Metadata) -> Values {
+fn values(metadata: &Metadata) -> SettingValues {
     let known = KNOWN.iter().filter_map(|(name, _)| metadata.get_key_value(*name));
     known.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Restores all settings to `values`.
-fn put_back(metadata: &mut Metadata, values: Values) {
+fn put_back(metadata: &mut Metadata, values: SettingValues) {
     clear(metadata);
     metadata.extend(values);
 }

@@ -16,14 +16,14 @@ use datafusion_postgres::pgwire::messages::simplequery::Query;
 use futures::Sink;
 
 use super::cancelled::cancellable;
-use super::connection::Service;
+use super::connection::WireService;
 use super::respond::{rows, session_error, wire_error};
 use super::session::after;
 use super::values::Style;
 use crate::sql::statement::check;
 
 #[async_trait]
-impl SimpleQueryHandler for Service {
+impl SimpleQueryHandler for WireService {
     /// The default handler, but a rollback to a savepoint leaves the failed state.
     async fn on_query<C>(&self, client: &mut C, query: Query) -> PgWireResult<()>
     where
@@ -77,7 +77,7 @@ impl SimpleQueryHandler for Service {
     }
 }
 
-impl Service {
+impl WireService {
     async fn statement<C>(
         &self,
         client: &mut C,

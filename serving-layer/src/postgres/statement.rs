@@ -12,12 +12,12 @@ use datafusion_postgres::pgwire::messages::response::TransactionStatus;
 use datafusion_postgres::pgwire::messages::startup::ParameterStatus;
 use futures::{Sink, SinkExt};
 
-use super::connection::Service;
+use super::connection::WireService;
 use super::respond::{tell_missing, wire_error};
 use super::session::{answered, folded, run, told};
 use crate::sql::query::{Answer, Binder};
 
-impl Service {
+impl WireService {
     /// Begins to answer a query. The client is first notified of missing parts of the answer.
     pub(super) async fn answer(
         &self,

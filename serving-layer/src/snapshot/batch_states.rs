@@ -15,31 +15,9 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use crate::error::{QueryError, Reason};
-use crate::memory::{Pool, Shared};
-use crate::snapshot::cache::{Cache, Kind, Room};
-
-/// The states of one batch view.
-#[derive(Debug)]
-pub(crate) struct States {
-    /// Names of the files that they come from: equal ids are equal states.
-    pub(crate) id: Arc<str>,
-    pub(crate) batches: Vec<RecordBatch>,
-    pub(crate) rows: usize,
-    pub(crate) bytes: usize,
-    /// Their bytes, which count until they are dropped.
-    room: Option<Room>,
-}
-
-impl States {
-    /// The states of a view before the first generation.
-    pub(crate) fn none() -> Arc<Self> {
-        Arc::new(Self { id: "".into(), batches: vec![], rows: 0, bytes: 0, room: None })
-    }
-
-    fn is_kept(&self) -> bool {
-        self.room.as_ref().is_some_and(Room::is_kept)
-    }
-}
+use crate::memory::{Pool, SharedLimit};
+use crate::snapshot::cache::{Cache, CacheKind};
+use crate::snapshot::kept::States;
 
 type Cell = OnceCell<Arc<States>>;
 
@@ -50,11 +28,11 @@ pub(crate) struct StateCache {
     cache: Arc<Cache>,
     /// Memory for decoding, besides its result.
     work: Arc<Pool>,
-    known: Mutex<Known>,
+    known: Mutex<KnownStates>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct KnownStates {
     /// States that are being read.
     reading: HashMap<Arc<str>, Weak<Cell>>,
     /// States too large for the cache that are in use at the moment.
@@ -62,7 +40,7 @@ struct Known {
 }
 
 impl StateCache {
-    pub(crate) fn new(store: Store, cache: &Arc<Cache>, memory: &Shared) -> Self {
+    pub(crate) fn new(store: Store, cache: &Arc<Cache>, memory: &SharedLimit) -> Self {
         Self { store, cache: Arc::clone(cache), work: Pool::of("states", memory), known: Mutex::default() }
     }
 
@@ -92,13 +70,13 @@ impl StateCache {
         cell.get_or_try_init(|| read).await.cloned()
     }
 
-    fn known(&self) -> parking_lot::MutexGuard<'_, Known> {
+    fn known(&self) -> parking_lot::MutexGuard<'_, KnownStates> {
         self.known.lock()
     }
 
     async fn read(&self, id: Arc<str>, view: &Arc<View>, states: &ViewStates) -> Result<Arc<States>, QueryError> {
         let mut batches = vec![];
-        let mut room = self.cache.room(Kind::States, &view.name);
+        let mut room = self.cache.room(CacheKind::States, &view.name);
         for file in states.state_files() {
             // The object's memory while it is decoded.
             let object = self.work.take(&view.name, usize::try_from(file.bytes).unwrap_or(usize::MAX))?;

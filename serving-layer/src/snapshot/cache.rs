@@ -6,41 +6,40 @@
 
 use std::sync::Arc;
 
-use datafusion::execution::memory_pool::{MemoryPool, MemoryReservation};
+use datafusion::execution::memory_pool::MemoryPool;
 use dovetail_core::name::ViewName;
 use hashlink::LinkedHashMap;
 use parking_lot::Mutex;
 
 use crate::error::QueryError;
-use crate::memory::{Pool, Shared};
-use crate::snapshot::batch_states::States;
-use crate::snapshot::merged_cache::{Answer, Base};
+use crate::memory::{Pool, SharedLimit};
+use crate::snapshot::kept::{FinishedAnswer, MergedStates, Room, States};
 
 /// Greatest number of finished answers per view.
 const ANSWERS: usize = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum CacheKind {
     States,
     Merged,
     Answers,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Key {
+enum CacheKey {
     States(Arc<str>),
     Merged(ViewName),
     Answer(ViewName, Vec<usize>),
 }
 
 #[derive(Debug, Clone)]
-enum Value {
+enum CachedValue {
     States(Arc<States>),
-    Merged(Arc<Base>),
-    Answer(Arc<Answer>),
+    Merged(Arc<MergedStates>),
+    Answer(Arc<FinishedAnswer>),
 }
 
-impl Value {
+impl CachedValue {
     /// Whether only the cache has it.
     fn is_idle(&self) -> bool {
         match self {
@@ -52,11 +51,11 @@ impl Value {
 }
 
 /// What was not used for longest stands first.
-type Kept = LinkedHashMap<Key, Value>;
+type Kept = LinkedHashMap<CacheKey, CachedValue>;
 
 #[derive(Debug)]
 pub(crate) struct Cache {
-    all: Shared,
+    all: SharedLimit,
     states: Arc<Pool>,
     merged: Arc<Pool>,
     answers: Arc<Pool>,
@@ -65,38 +64,10 @@ pub(crate) struct Cache {
     kept: Mutex<Kept>,
 }
 
-/// Bytes that count until this is dropped.
-#[derive(Debug)]
-pub(crate) struct Room {
-    kept: MemoryReservation,
-    beside: MemoryReservation,
-}
-
-impl Room {
-    /// Whether all of them are the cache's.
-    pub(crate) fn is_kept(&self) -> bool {
-        self.beside.size() == 0
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.kept.size() + self.beside.size()
-    }
-
-    /// Releases the bytes above `bytes`.
-    pub(crate) fn shrink_to(&self, bytes: usize) {
-        let mut more = self.bytes().saturating_sub(bytes);
-        for part in [&self.beside, &self.kept] {
-            let less = part.size().min(more);
-            part.shrink(less);
-            more -= less;
-        }
-    }
-}
-
 impl Cache {
     /// A cache of up to `limit` bytes; `memory` is the limit of all queries.
-    pub(crate) fn new(limit: usize, memory: &Shared) -> Arc<Self> {
-        let all = Shared::new(limit);
+    pub(crate) fn new(limit: usize, memory: &SharedLimit) -> Arc<Self> {
+        let all = SharedLimit::new(limit);
         metrics::gauge!("dovetail_memory_limit_bytes", "setting" => "query.state_cache").set(limit as f64);
         metrics::gauge!("dovetail_memory_limit_bytes", "setting" => "query.total_memory").set(memory.limit() as f64);
         Arc::new(Self {
@@ -118,20 +89,20 @@ impl Cache {
         self.all.reserved()
     }
 
-    pub(crate) fn bytes_of(&self, kind: Kind) -> usize {
+    pub(crate) fn bytes_of(&self, kind: CacheKind) -> usize {
         self.pool(kind).reserved()
     }
 
-    fn pool(&self, kind: Kind) -> &Arc<Pool> {
+    fn pool(&self, kind: CacheKind) -> &Arc<Pool> {
         match kind {
-            Kind::States => &self.states,
-            Kind::Merged => &self.merged,
-            Kind::Answers => &self.answers,
+            CacheKind::States => &self.states,
+            CacheKind::Merged => &self.merged,
+            CacheKind::Answers => &self.answers,
         }
     }
 
     /// A room without bytes yet.
-    pub(crate) fn room(&self, kind: Kind, view: &ViewName) -> Room {
+    pub(crate) fn room(&self, kind: CacheKind, view: &ViewName) -> Room {
         Room { kept: self.pool(kind).for_view(view), beside: self.beside.for_view(view) }
     }
 
@@ -172,51 +143,52 @@ impl Cache {
     }
 
     pub(crate) fn states(&self, id: &Arc<str>) -> Option<Arc<States>> {
-        match self.get(&Key::States(Arc::clone(id)))? {
-            Value::States(states) => Some(states),
+        match self.get(&CacheKey::States(Arc::clone(id)))? {
+            CachedValue::States(states) => Some(states),
             _ => None,
         }
     }
 
     pub(crate) fn keep_states(&self, states: &Arc<States>) {
-        self.keep(Key::States(Arc::clone(&states.id)), Value::States(Arc::clone(states)));
+        self.keep(CacheKey::States(Arc::clone(&states.id)), CachedValue::States(Arc::clone(states)));
     }
 
-    pub(crate) fn merged(&self, view: &ViewName) -> Option<Arc<Base>> {
-        match self.get(&Key::Merged(view.clone()))? {
-            Value::Merged(base) => Some(base),
+    pub(crate) fn merged(&self, view: &ViewName) -> Option<Arc<MergedStates>> {
+        match self.get(&CacheKey::Merged(view.clone()))? {
+            CachedValue::Merged(base) => Some(base),
             _ => None,
         }
     }
 
-    pub(crate) fn keep_merged(&self, view: &ViewName, base: Base) {
-        self.keep(Key::Merged(view.clone()), Value::Merged(Arc::new(base)));
+    pub(crate) fn keep_merged(&self, view: &ViewName, base: MergedStates) {
+        self.keep(CacheKey::Merged(view.clone()), CachedValue::Merged(Arc::new(base)));
     }
 
-    pub(crate) fn answer(&self, view: &ViewName, columns: &[usize]) -> Option<Arc<Answer>> {
-        match self.get(&Key::Answer(view.clone(), columns.to_vec()))? {
-            Value::Answer(answer) => Some(answer),
+    pub(crate) fn answer(&self, view: &ViewName, columns: &[usize]) -> Option<Arc<FinishedAnswer>> {
+        match self.get(&CacheKey::Answer(view.clone(), columns.to_vec()))? {
+            CachedValue::Answer(answer) => Some(answer),
             _ => None,
         }
     }
 
-    pub(crate) fn keep_answer(&self, view: &ViewName, columns: &[usize], answer: &Arc<Answer>) {
-        let new = Key::Answer(view.clone(), columns.to_vec());
+    pub(crate) fn keep_answer(&self, view: &ViewName, columns: &[usize], answer: &Arc<FinishedAnswer>) {
+        let new = CacheKey::Answer(view.clone(), columns.to_vec());
         let gone = {
             let mut kept = self.kept();
-            let others = kept.keys().rev().filter(|key| matches!(key, Key::Answer(v, _) if v == view) && **key != new);
-            let others: Vec<Key> = others.skip(ANSWERS - 1).cloned().collect();
+            let others =
+                kept.keys().rev().filter(|key| matches!(key, CacheKey::Answer(v, _) if v == view) && **key != new);
+            let others: Vec<CacheKey> = others.skip(ANSWERS - 1).cloned().collect();
             others.iter().filter_map(|key| kept.remove(key)).collect::<Vec<_>>()
         };
         drop(gone);
-        self.keep(new, Value::Answer(Arc::clone(answer)));
+        self.keep(new, CachedValue::Answer(Arc::clone(answer)));
     }
 
-    fn get(&self, key: &Key) -> Option<Value> {
+    fn get(&self, key: &CacheKey) -> Option<CachedValue> {
         self.kept().to_back(key).cloned()
     }
 
-    fn keep(&self, key: Key, value: Value) {
+    fn keep(&self, key: CacheKey, value: CachedValue) {
         let before = self.kept().insert(key, value);
         drop(before);
     }

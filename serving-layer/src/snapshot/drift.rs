@@ -35,7 +35,7 @@ const GENERATIONS_LISTED_MAX: u32 = 1000;
 
 /// Compares whenever other generations are served, for ever.
 pub(crate) async fn watch(layers: Arc<Layers>) {
-    let mut watch = Watch::start(&layers).await;
+    let mut watch = DriftWatch::start(&layers).await;
     loop {
         clock::sleep(GENERATION_POLL_INTERVAL).await;
         if let Err(error) = watch.look(&layers).await {
@@ -47,14 +47,14 @@ pub(crate) async fn watch(layers: Arc<Layers>) {
 /// The progress of comparing. Every published generation is compared with the one before, or has rows with the reason
 /// why it was not.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct DriftWatch {
     /// The generation before the next one to be compared.
     before: Arc<Served>,
     /// The latest generation examined.
     done: Generation,
 }
 
-impl Watch {
+impl DriftWatch {
     /// Starts with the served generation. Earlier ones are not compared any more: for kept ones without a comparison
     /// the reason is recorded.
     pub(crate) async fn start(layers: &Arc<Layers>) -> Self {

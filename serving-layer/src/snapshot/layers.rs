@@ -17,11 +17,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::ServingParts;
 use crate::error::{QueryError, Reason};
-use crate::memory::Shared;
+use crate::memory::SharedLimit;
 use crate::snapshot::batch_states::StateCache;
 use crate::snapshot::cache::Cache;
 use crate::snapshot::generation::Served;
-use crate::snapshot::merged_cache::Bases;
+use crate::snapshot::merged_cache::MergedCache;
 
 /// How long the log may take to say how many partitions a topic has, or where they end.
 pub(crate) const LOG_TIMEOUT: Duration = Duration::from_secs(2);
@@ -38,10 +38,10 @@ pub(crate) struct Layers {
     /// Without it, partitions are those of the stream's definition.
     pub(crate) log: Option<Arc<dyn Log>>,
     pub(crate) states: StateCache,
-    pub(crate) bases: Bases,
+    pub(crate) bases: MergedCache,
     pub(crate) cache: Arc<Cache>,
     /// What all queries may use together, and what is done beside them.
-    pub(crate) memory: Shared,
+    pub(crate) memory: SharedLimit,
     /// How long a query waits for the speed layer to reach the generation's cut.
     pub(crate) catch_up: Duration,
     served: RwLock<Arc<Served>>,
@@ -52,11 +52,11 @@ impl Layers {
     /// Nothing is served yet.
     pub(crate) fn new(parts: &ServingParts) -> Self {
         let folded = parts.views.iter().map(|view| view.name().clone());
-        let memory = Shared::new(parts.config.total_memory);
+        let memory = SharedLimit::new(parts.config.total_memory);
         let cache = Cache::new(parts.config.state_cache_bytes, &memory);
         Self {
             states: StateCache::new(parts.store.clone(), &cache, &memory),
-            bases: Bases::new(folded, &cache, &memory, TaskTracker::new()),
+            bases: MergedCache::new(folded, &cache, &memory, TaskTracker::new()),
             cache,
             memory,
             views: parts.views.clone(),

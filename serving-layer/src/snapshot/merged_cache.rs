@@ -26,10 +26,10 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
-use crate::memory::{Pool, Shared};
-use crate::snapshot::Tail;
-use crate::snapshot::batch_states::States;
-use crate::snapshot::cache::{Cache, Kind, Room};
+use crate::memory::{Pool, SharedLimit};
+use crate::snapshot::RealtimePart;
+use crate::snapshot::cache::{Cache, CacheKind};
+use crate::snapshot::kept::{FinishedAnswer, MergedStates, Room, States};
 
 /// Number of slices at which a delta is merged although it has few rows.
 const MANY_SLICES: usize = 48;
@@ -37,34 +37,6 @@ const MANY_SLICES: usize = 48;
 const PART_OF_CACHE: usize = 8;
 /// Pause before the next attempt after a merge that failed.
 const MERGE_RETRY_PAUSE: Duration = Duration::from_secs(1);
-
-/// Batch states and the slices up to `ends`, merged: a merged copy.
-#[derive(Debug)]
-pub(crate) struct Base {
-    states: Arc<str>,
-    ends: Offsets,
-    batches: Vec<RecordBatch>,
-    rows: usize,
-    #[expect(dead_code, reason = "counts until it is dropped")]
-    room: Room,
-}
-
-/// A finished answer and the parts that it was finished from.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    states: Arc<str>,
-    head: Offsets,
-    pub(crate) batches: Vec<RecordBatch>,
-    /// Its bytes in the cache; `None` when it is not kept and counts as its query's.
-    room: Option<Room>,
-}
-
-impl Answer {
-    /// Whether its bytes are the cache's.
-    pub(crate) fn is_kept(&self) -> bool {
-        self.room.is_some()
-    }
-}
 
 /// The state of merging one view.
 #[derive(Debug, Default)]
@@ -75,25 +47,25 @@ struct Merging {
 }
 
 /// A merge in progress, until this is dropped.
-struct Turn(Arc<Merging>);
+struct MergeTurn(Arc<Merging>);
 
-impl Drop for Turn {
+impl Drop for MergeTurn {
     fn drop(&mut self) {
         self.0.is_on.store(false, Ordering::Release);
     }
 }
 
 impl Merging {
-    fn turn(self: &Arc<Self>) -> Option<Turn> {
+    fn turn(self: &Arc<Self>) -> Option<MergeTurn> {
         let not_before = *self.not_before.lock();
         if not_before.is_some_and(|at| clock::now_monotonic() < at) || self.is_on.swap(true, Ordering::AcqRel) {
             return None;
         }
-        Some(Turn(Arc::clone(self)))
+        Some(MergeTurn(Arc::clone(self)))
     }
 }
 
-impl Turn {
+impl MergeTurn {
     fn ended(self, outcome: &'static str) {
         metrics::counter!("dovetail_merges_total", "outcome" => outcome).increment(1);
         let not_before = (outcome != "merged").then(|| clock::now_monotonic() + MERGE_RETRY_PAUSE);
@@ -103,7 +75,7 @@ impl Turn {
 
 /// The merged copies and last answers of all views.
 #[derive(Debug)]
-pub(crate) struct Bases {
+pub(crate) struct MergedCache {
     views: HashMap<ViewName, Arc<Merging>>,
     cache: Arc<Cache>,
     /// Memory of merges in progress.
@@ -121,22 +93,22 @@ pub(crate) enum Reach {
 
 /// The states of one snapshot of a view, merged as far as they are.
 #[derive(Debug)]
-pub(crate) struct Pieces {
+pub(crate) struct SnapshotStates {
     pub(crate) batches: Vec<RecordBatch>,
     /// The merged copy with some of them, which counts while they are used.
     #[expect(dead_code, reason = "counts until it is dropped")]
-    base: Option<Arc<Base>>,
+    base: Option<Arc<MergedStates>>,
     /// Number of rows of `batches` that are in no copy, and of the copy.
     delta_rows: usize,
     base_rows: usize,
     delta_slices: usize,
 }
 
-impl Bases {
+impl MergedCache {
     pub(crate) fn new(
         views: impl Iterator<Item = ViewName>,
         cache: &Arc<Cache>,
-        memory: &Shared,
+        memory: &SharedLimit,
         tasks: TaskTracker,
     ) -> Self {
         let views = views.map(|view| (view, Arc::default())).collect();
@@ -148,10 +120,10 @@ impl Bases {
         &self,
         view: &Arc<View>,
         states: &Arc<States>,
-        tail: &Arc<Tail>,
+        tail: &Arc<RealtimePart>,
         reach: Reach,
         realtime: &Arc<dyn Realtime>,
-    ) -> Pieces {
+    ) -> SnapshotStates {
         let Some(merging) = self.views.get(&view.name).filter(|_| view.is_aggregate()) else {
             return pieces(None, states, tail);
         };
@@ -179,16 +151,16 @@ impl Bases {
             return None;
         }
         let work = self.memory.take(&view.name, bytes.saturating_mul(2)).ok()?;
-        let room = self.cache.room(Kind::Merged, &view.name);
+        let room = self.cache.room(CacheKind::Merged, &view.name);
         self.cache.try_grow(&room, bytes).then_some((room, work))
     }
 
     fn merge(
         &self,
-        (view, states, tail): (&Arc<View>, &Arc<States>, &Arc<Tail>),
+        (view, states, tail): (&Arc<View>, &Arc<States>, &Arc<RealtimePart>),
         batches: Vec<RecordBatch>,
         (room, work): (Room, MemoryReservation),
-        turn: Turn,
+        turn: MergeTurn,
     ) {
         let (view, states, tail) = (Arc::clone(view), Arc::clone(states), Arc::clone(tail));
         let cache = Arc::clone(&self.cache);
@@ -205,7 +177,7 @@ impl Bases {
                         let ends = tail.met.head.clone();
                         cache.keep_merged(
                             &view.name,
-                            Base { states: Arc::clone(&states.id), ends, batches, rows, room },
+                            MergedStates { states: Arc::clone(&states.id), ends, batches, rows, room },
                         );
                         "merged"
                     } else {
@@ -226,7 +198,13 @@ impl Bases {
     }
 
     /// The answer of the same snapshot, if it was finished before.
-    pub(crate) fn answer(&self, view: &View, states: &States, tail: &Tail, columns: &[usize]) -> Option<Arc<Answer>> {
+    pub(crate) fn answer(
+        &self,
+        view: &View,
+        states: &States,
+        tail: &RealtimePart,
+        columns: &[usize],
+    ) -> Option<Arc<FinishedAnswer>> {
         self.cache.answer(&view.name, columns).filter(|a| a.states == states.id && a.head == tail.met.head)
     }
 
@@ -235,15 +213,15 @@ impl Bases {
         &self,
         view: &View,
         states: &States,
-        tail: &Tail,
+        tail: &RealtimePart,
         columns: &[usize],
         batches: Vec<RecordBatch>,
-    ) -> Arc<Answer> {
+    ) -> Arc<FinishedAnswer> {
         let bytes: usize = batches.iter().map(RecordBatch::get_array_memory_size).sum();
         let room = (view.is_aggregate() && bytes <= self.cache.limit() / PART_OF_CACHE)
-            .then(|| self.cache.room(Kind::Answers, &view.name))
+            .then(|| self.cache.room(CacheKind::Answers, &view.name))
             .filter(|room| self.cache.try_grow(room, bytes));
-        let answer = Answer { states: Arc::clone(&states.id), head: tail.met.head.clone(), batches, room };
+        let answer = FinishedAnswer { states: Arc::clone(&states.id), head: tail.met.head.clone(), batches, room };
         let answer = Arc::new(answer);
         if answer.is_kept() {
             self.cache.keep_answer(&view.name, columns, &answer);
@@ -252,14 +230,7 @@ impl Bases {
     }
 }
 
-impl Answer {
-    /// An answer that no other query will ask for.
-    pub(crate) fn passing(batches: Vec<RecordBatch>) -> Arc<Self> {
-        Arc::new(Self { states: "".into(), head: Offsets::default(), batches, room: None })
-    }
-}
-
-impl Pieces {
+impl SnapshotStates {
     /// The states of one layer alone.
     pub(crate) fn of(batches: Vec<RecordBatch>) -> Self {
         Self { batches, base: None, delta_rows: 0, base_rows: 0, delta_slices: 0 }
@@ -276,7 +247,7 @@ impl Pieces {
 }
 
 /// Whether every partition of the snapshot has a slice boundary at the end of the copy.
-fn fits(base: &Base, states: &States, tail: &Tail) -> bool {
+fn fits(base: &MergedStates, states: &States, tail: &RealtimePart) -> bool {
     let boundary = |partition: i32, end: i64| {
         end == tail.met.cut.get(partition)
             || tail.slices.iter().any(|slice| slice.partition == partition && slice.range.end == end)
@@ -284,7 +255,7 @@ fn fits(base: &Base, states: &States, tail: &Tail) -> bool {
     base.states == states.id && tail.met.head.partitions().all(|p| boundary(p, base.ends.get(p)))
 }
 
-fn pieces(base: Option<Arc<Base>>, states: &States, tail: &Tail) -> Pieces {
+fn pieces(base: Option<Arc<MergedStates>>, states: &States, tail: &RealtimePart) -> SnapshotStates {
     let above = |slice: &&Slice| base.as_ref().is_none_or(|base| slice.range.start >= base.ends.get(slice.partition));
     let delta: Vec<&Slice> = tail.slices.iter().filter(above).filter(|slice| !slice.range.is_empty()).collect();
     let mut batches = base.as_ref().map_or_else(|| states.batches.clone(), |base| base.batches.clone());
@@ -295,5 +266,5 @@ fn pieces(base: Option<Arc<Base>>, states: &States, tail: &Tail) -> Pieces {
         batches.push(batch.clone());
     }
     let delta_slices = delta.len();
-    Pieces { batches, base, delta_rows, base_rows, delta_slices }
+    SnapshotStates { batches, base, delta_rows, base_rows, delta_slices }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Control {
     in_plan: AtomicUsize,
     /// Bytes of functions' results since an operator last asked for its input, by thread.
     made: Mutex<HashMap<ThreadId, Made>>,
-    work: Mutex<Work>,
+    work: Mutex<WorkKind>,
     /// Number of given-up queries of the same permit that still work.
     given_up: Arc<AtomicUsize>,
 }
@@ -43,7 +43,7 @@ struct Made {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Work {
+enum WorkKind {
     Wanted,
     GivenUp,
     Ended,
@@ -58,7 +58,7 @@ impl Control {
             in_plan: AtomicUsize::new(0),
             memory: Arc::clone(memory),
             made: Mutex::default(),
-            work: Mutex::new(Work::Wanted),
+            work: Mutex::new(WorkKind::Wanted),
             given_up,
         })
     }
@@ -72,8 +72,8 @@ impl Control {
     pub(crate) fn give_up(&self) {
         self.is_over.store(true, Ordering::SeqCst);
         let mut work = self.work();
-        if *work == Work::Wanted {
-            *work = Work::GivenUp;
+        if *work == WorkKind::Wanted {
+            *work = WorkKind::GivenUp;
             self.given_up.fetch_add(1, Ordering::SeqCst);
             metrics::gauge!("dovetail_queries_given_up").increment(1.0);
         }
@@ -81,7 +81,7 @@ impl Control {
 
     /// Records that all of its work has ended.
     pub(crate) fn ended(&self) {
-        if std::mem::replace(&mut *self.work(), Work::Ended) == Work::GivenUp {
+        if std::mem::replace(&mut *self.work(), WorkKind::Ended) == WorkKind::GivenUp {
             self.given_up.fetch_sub(1, Ordering::SeqCst);
             metrics::gauge!("dovetail_queries_given_up").decrement(1.0);
         }
@@ -92,7 +92,7 @@ impl Control {
         self.is_over.load(Ordering::Relaxed) || clock::now_monotonic() >= self.deadline
     }
 
-    fn work(&self) -> MutexGuard<'_, Work> {
+    fn work(&self) -> MutexGuard<'_, WorkKind> {
         self.work.lock()
     }
 

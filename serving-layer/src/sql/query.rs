@@ -21,14 +21,14 @@ use tokio::time::timeout_at;
 use crate::error::{QueryError, Reason};
 use crate::memory::Pool;
 use crate::serving::Serving;
-use crate::snapshot::{AsOf, Pin};
+use crate::snapshot::{AsOf, Snapshot};
 use crate::sql::batches::Batches;
 use crate::sql::control::Control;
 use crate::sql::query_clock::QueryClock;
 use crate::sql::query_work::{Wanted, Working, run};
 use crate::sql::settings::Settings;
 use crate::sql::statement::{check, planned};
-use crate::sql::turn::{SharedTurn, Turn};
+use crate::sql::turn::{SharedTurn, TurnPermit};
 
 /// A statement's answer while it is being computed.
 pub struct Answer {
@@ -38,7 +38,7 @@ pub struct Answer {
     pub as_of: Vec<AsOf>,
     /// The answer's rows.
     pub batches: Batches,
-    pin: Arc<Pin>,
+    pin: Arc<Snapshot>,
 }
 
 impl std::fmt::Debug for Answer {
@@ -125,8 +125,8 @@ impl Serving {
         check(statement)?;
         let turn = self.turn(&settings.turn, clock).await?;
         let pin = match settings.generation {
-            Some(generation) => Pin::of(Arc::clone(&self.layers), generation).await?,
-            None => Pin::new(Arc::clone(&self.layers)),
+            Some(generation) => Snapshot::of(Arc::clone(&self.layers), generation).await?,
+            None => Snapshot::new(Arc::clone(&self.layers)),
         };
         let pin = Arc::new(pin.partial(settings.partial));
         let statement = statement.clone();
@@ -160,7 +160,7 @@ impl Serving {
     }
 
     /// Waits for a permit among those of all queries.
-    async fn turn(&self, shared: &SharedTurn, clock: &QueryClock) -> Result<Turn, QueryError> {
+    async fn turn(&self, shared: &SharedTurn, clock: &QueryClock) -> Result<TurnPermit, QueryError> {
         if shared.is_free()
             && let Some(turn) = shared.held().upgrade()
         {

@@ -22,7 +22,7 @@ use crate::error::QueryError;
 use crate::memory::Pool;
 use crate::sql::control::Control;
 use crate::sql::query_clock::QueryClock;
-use crate::sql::turn::Turn;
+use crate::sql::turn::TurnPermit;
 use crate::sql::watch::watched;
 
 /// Somebody waits for a query.
@@ -38,7 +38,7 @@ impl Drop for Wanted {
 pub(super) struct Working {
     pub(super) control: Arc<Control>,
     pub(super) memory: Arc<Pool>,
-    pub(super) _turn: Turn,
+    pub(super) _turn: TurnPermit,
 }
 
 impl Drop for Working {
@@ -67,12 +67,12 @@ pub(super) type Item = Result<RecordBatch, QueryError>;
 const PIECE: usize = 1 << 20;
 
 /// A batch that is given on piece by piece, and room for it where it is large.
-struct Pieces {
+struct BatchPieces {
     waiting: VecDeque<RecordBatch>,
     _room: Option<MemoryReservation>,
 }
 
-impl Pieces {
+impl BatchPieces {
     fn of(batch: RecordBatch, memory: &Arc<Pool>) -> DfResult<Self> {
         let bytes: u64 = batch.columns().iter().map(|column| Width::of_array(column).total(batch.num_rows())).sum();
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -112,7 +112,7 @@ pub(super) async fn run(
 async fn all(stream: SendableRecordBatchStream, working: Working, rows: &mpsc::Sender<Item>, clock: &QueryClock) {
     let memory = Arc::clone(&working.memory);
     let pieces = |batch: DfResult<RecordBatch>| {
-        batch.and_then(|batch| Pieces::of(batch, &memory)).map_err(|error| clock.explain(memory.explain(error)))
+        batch.and_then(|batch| BatchPieces::of(batch, &memory)).map_err(|error| clock.explain(memory.explain(error)))
     };
     let mut holding = Some((stream, working));
     let mut ahead = None;

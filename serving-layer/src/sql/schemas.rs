@@ -20,13 +20,13 @@ use datafusion::logical_expr::{EmptyRelation, LogicalPlan, TableType};
 use dovetail_core::view::{DerivedView, Planned};
 use parking_lot::RwLock;
 
-use crate::snapshot::Pin;
+use crate::snapshot::Snapshot;
 use crate::sql::pg_catalog::PgCatalog;
 use crate::sql::raw::RawTable;
 use crate::sql::settings::known_settings;
 use crate::sql::sys;
 use crate::sql::tables::Tables;
-use crate::sql::view_table::{Layer, LeafTable};
+use crate::sql::view_table::{Layer, ViewScanTable};
 
 /// The name of the catalog, and so of the database.
 pub(crate) const CATALOG: &str = "dovetail";
@@ -40,7 +40,7 @@ type Others = Arc<RwLock<BTreeMap<String, Arc<dyn SchemaProvider>>>>;
 pub(crate) struct Catalogs {
     tables: Arc<Tables>,
     /// The snapshot; `None` where only schemas are needed.
-    pin: Option<Arc<Pin>>,
+    pin: Option<Arc<Snapshot>>,
     others: Others,
     /// Plans derived views.
     template: Option<Arc<SessionState>>,
@@ -53,14 +53,14 @@ impl Catalogs {
     }
 
     /// The same names over one query's snapshot.
-    pub(crate) fn pinned(&self, pin: &Arc<Pin>, template: Arc<SessionState>) -> Self {
+    pub(crate) fn pinned(&self, pin: &Arc<Snapshot>, template: Arc<SessionState>) -> Self {
         Self { pin: Some(Arc::clone(pin)), template: Some(template), ..self.clone() }
     }
 
     async fn view(&self, view: &Planned, layer: Layer) -> Result<Arc<dyn TableProvider>> {
         match view {
             Planned::Folded(view) => {
-                let leaf = LeafTable::new(view, layer, self.pin.as_ref());
+                let leaf = ViewScanTable::new(view, layer, self.pin.as_ref());
                 let plan = view.answer_plan(Arc::new(leaf))?;
                 Ok(Arc::new(ViewTable::new(plan, Some(view.sql.clone()))))
             }
@@ -117,11 +117,11 @@ impl CatalogProvider for Catalogs {
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         let of = |kind| Some(Arc::new(Schema { catalogs: self.clone(), kind }) as Arc<dyn SchemaProvider>);
         match name {
-            PUBLIC => of(Kind::Views(Layer::Merged)),
-            "batch" => of(Kind::Views(Layer::Batch)),
-            "speed" => of(Kind::Views(Layer::Speed)),
-            "raw" => of(Kind::Raw),
-            "sys" => of(Kind::Sys),
+            PUBLIC => of(SchemaKind::Views(Layer::Merged)),
+            "batch" => of(SchemaKind::Views(Layer::Batch)),
+            "speed" => of(SchemaKind::Views(Layer::Speed)),
+            "raw" => of(SchemaKind::Raw),
+            "sys" => of(SchemaKind::Sys),
             other => self.others.read().get(other).cloned(),
         }
     }
@@ -141,7 +141,7 @@ impl CatalogProvider for Catalogs {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum SchemaKind {
     Views(Layer),
     Raw,
     Sys,
@@ -151,7 +151,7 @@ enum Kind {
 #[derive(Debug)]
 struct Schema {
     catalogs: Catalogs,
-    kind: Kind,
+    kind: SchemaKind,
 }
 
 #[async_trait]
@@ -160,32 +160,32 @@ impl SchemaProvider for Schema {
         let tables = &self.catalogs.tables;
         let views = tables.layers.views.iter().map(|view| view.name().to_string());
         match self.kind {
-            Kind::Views(Layer::Merged) => views.chain(tables.lookups.names().cloned()).collect(),
-            Kind::Views(_) => views.collect(),
-            Kind::Raw => tables.layers.streams.iter().map(|stream| stream.name.to_string()).collect(),
-            Kind::Sys => sys::names().map(str::to_owned).collect(),
+            SchemaKind::Views(Layer::Merged) => views.chain(tables.lookups.names().cloned()).collect(),
+            SchemaKind::Views(_) => views.collect(),
+            SchemaKind::Raw => tables.layers.streams.iter().map(|stream| stream.name.to_string()).collect(),
+            SchemaKind::Sys => sys::names().map(str::to_owned).collect(),
         }
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         let tables = &self.catalogs.tables;
         match self.kind {
-            Kind::Views(layer) => match tables.layers.view(name) {
+            SchemaKind::Views(layer) => match tables.layers.view(name) {
                 Some(view) => self.catalogs.view(view, layer).await.map(Some),
                 // Derived views read lookups in every layer.
                 None => Ok(tables.lookups.get(name)),
             },
-            Kind::Raw => {
+            SchemaKind::Raw => {
                 let stream = tables.layers.streams.iter().find(|stream| stream.name.as_str() == name);
                 Ok(stream.map(|stream| Arc::new(RawTable::new(&tables.layers, stream)) as _))
             }
-            Kind::Sys => Ok(sys::table(name, tables, self.catalogs.pin.as_ref())),
+            SchemaKind::Sys => Ok(sys::table(name, tables, self.catalogs.pin.as_ref())),
         }
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
         Ok(self.table_exist(name).then(|| match self.kind {
-            Kind::Views(_) if self.catalogs.tables.lookups.get(name).is_none() => TableType::View,
+            SchemaKind::Views(_) if self.catalogs.tables.lookups.get(name).is_none() => TableType::View,
             _ => TableType::Base,
         }))
     }

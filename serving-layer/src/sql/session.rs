@@ -10,7 +10,7 @@ use dovetail_core::functions::guard::Guard;
 use crate::error::QueryError;
 use crate::memory::Pool;
 use crate::serving::Serving;
-use crate::snapshot::Pin;
+use crate::snapshot::Snapshot;
 use crate::sql::control::Control;
 use crate::sql::schemas::Catalogs;
 use crate::sql::settings::Settings;
@@ -26,7 +26,7 @@ impl Serving {
     /// when `control` says so.
     pub(crate) fn session(
         &self,
-        pin: &Arc<Pin>,
+        pin: &Arc<Snapshot>,
         settings: &Settings,
         memory: &Arc<Pool>,
         control: &Arc<Control>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dovetail_core::clock::Clock;
 
-use crate::landing_status::Landing;
+use crate::landing_status::LandingReport;
 use crate::snapshot::layers::Layers;
 use crate::sql::lookups::Lookups;
 use crate::sql::recounted::Recounted;
@@ -15,7 +15,7 @@ pub(crate) struct Tables {
     pub(crate) layers: Arc<Layers>,
     pub(crate) lookups: Lookups,
     /// Without it, what landing does is unknown.
-    pub(crate) landing: Option<Arc<dyn Landing>>,
+    pub(crate) landing: Option<Arc<dyn LandingReport>>,
     pub(crate) clock: Clock,
     pub(crate) recounted: Recounted,
 }

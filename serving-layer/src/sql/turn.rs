@@ -7,7 +7,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Leave to run, given back when nobody has it any more.
-pub(crate) type Turn = Arc<OwnedSemaphorePermit>;
+pub(crate) type TurnPermit = Arc<OwnedSemaphorePermit>;
 
 /// The turn of a connection. Its statements and cursors are read one after the other, so they need one between them;
 /// if each had its own, a message of several statements could wait for itself.

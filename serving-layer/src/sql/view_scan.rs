@@ -22,45 +22,45 @@ use dovetail_core::view::{View, split_state};
 use futures::{StreamExt, TryStreamExt};
 
 use crate::error::QueryError;
-use crate::snapshot::Tail;
-use crate::snapshot::batch_states::States;
+use crate::snapshot::RealtimePart;
+use crate::snapshot::kept::{FinishedAnswer, States};
 use crate::snapshot::layers::Layers;
-use crate::snapshot::merged_cache::{Answer, Pieces, Reach};
+use crate::snapshot::merged_cache::{Reach, SnapshotStates};
 
 /// The states to merge: batch states, realtime states or both.
 #[derive(Debug, Clone)]
-pub(crate) struct Source {
+pub(crate) struct ScanInput {
     pub(crate) layers: Arc<Layers>,
     pub(crate) view: Arc<View>,
     pub(crate) states: Option<Arc<States>>,
-    pub(crate) tail: Option<Arc<Tail>>,
+    pub(crate) tail: Option<Arc<RealtimePart>>,
 }
 
-impl Source {
+impl ScanInput {
     /// All states, merged as far as that was done before.
-    fn pieces(&self, reach: Reach) -> Pieces {
+    fn pieces(&self, reach: Reach) -> SnapshotStates {
         match (&self.states, &self.tail) {
             (Some(states), Some(tail)) => {
                 self.layers.bases.pieces(&self.view, states, tail, reach, &self.layers.realtime)
             }
-            (Some(states), None) => Pieces::of(states.batches.clone()),
+            (Some(states), None) => SnapshotStates::of(states.batches.clone()),
             (None, Some(tail)) => {
-                Pieces::of(tail.slices.iter().flat_map(|slice| slice.state.iter().cloned()).collect())
+                SnapshotStates::of(tail.slices.iter().flat_map(|slice| slice.state.iter().cloned()).collect())
             }
-            (None, None) => Pieces::of(vec![]),
+            (None, None) => SnapshotStates::of(vec![]),
         }
     }
 
-    fn kept_answer(&self, columns: &[usize]) -> Option<Arc<Answer>> {
+    fn kept_answer(&self, columns: &[usize]) -> Option<Arc<FinishedAnswer>> {
         let (states, tail) = (self.states.as_ref()?, self.tail.as_ref()?);
         self.layers.bases.answer(&self.view, states, tail, columns)
     }
 
     /// The answer, kept for other queries if it is of both layers and there is room.
-    fn keep_answer(&self, columns: &[usize], batches: Vec<RecordBatch>) -> Arc<Answer> {
+    fn keep_answer(&self, columns: &[usize], batches: Vec<RecordBatch>) -> Arc<FinishedAnswer> {
         match (&self.states, &self.tail) {
             (Some(states), Some(tail)) => self.layers.bases.keep(&self.view, states, tail, columns, batches),
-            _ => Answer::passing(batches),
+            _ => FinishedAnswer::passing(batches),
         }
     }
 }
@@ -73,8 +73,8 @@ pub(crate) fn group_schema(view: &View) -> SchemaRef {
 
 /// The operator that finishes the states of one snapshot.
 #[derive(Debug)]
-pub(crate) struct LeafExec {
-    source: Source,
+pub(crate) struct ViewScanExec {
+    source: ScanInput,
     /// Columns of the scan, in their output order.
     columns: Vec<usize>,
     filter: Option<Arc<dyn PhysicalExpr>>,
@@ -84,9 +84,9 @@ pub(crate) struct LeafExec {
     metrics: ExecutionPlanMetricsSet,
 }
 
-impl LeafExec {
+impl ViewScanExec {
     pub(crate) fn new(
-        source: Source,
+        source: ScanInput,
         projection: Option<&Vec<usize>>,
         filter: Option<Arc<dyn PhysicalExpr>>,
         limit: Option<usize>,
@@ -117,7 +117,7 @@ impl LeafExec {
     }
 }
 
-impl DisplayAs for LeafExec {
+impl DisplayAs for ViewScanExec {
     fn fmt_as(&self, _kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "LeafExec: view={}, columns={:?}", self.source.view.name, self.columns)?;
         match &self.filter {
@@ -127,7 +127,7 @@ impl DisplayAs for LeafExec {
     }
 }
 
-impl ExecutionPlan for LeafExec {
+impl ExecutionPlan for ViewScanExec {
     fn name(&self) -> &'static str {
         "LeafExec"
     }
@@ -187,7 +187,7 @@ impl ExecutionPlan for LeafExec {
 struct Job {
     /// Rows of a batch.
     rows: usize,
-    source: Source,
+    source: ScanInput,
     columns: Vec<usize>,
     filter: Option<Arc<dyn PhysicalExpr>>,
     limit: Option<usize>,
@@ -198,10 +198,10 @@ struct Job {
 
 /// An answer, and the memory that counts while its batches are used.
 struct Finished {
-    answer: Arc<Answer>,
+    answer: Arc<FinishedAnswer>,
     _reservation: MemoryReservation,
     /// A view without an aggregate returns the rows of its states.
-    _states: Option<(Source, Pieces)>,
+    _states: Option<(ScanInput, SnapshotStates)>,
 }
 
 impl Job {
@@ -229,11 +229,15 @@ impl Job {
         let answer = named(&self.schema, view.finish(&states, Some(&self.columns))?)?;
         if !view.is_aggregate() {
             let states = Some((self.source, pieces));
-            return Ok(Finished { answer: Answer::passing(answer), _reservation: self.reservation, _states: states });
+            return Ok(Finished {
+                answer: FinishedAnswer::passing(answer),
+                _reservation: self.reservation,
+                _states: states,
+            });
         }
         self.reservation.try_resize(answer.iter().map(RecordBatch::get_array_memory_size).sum())?;
         let answer = match self.filter {
-            Some(_) => Answer::passing(answer),
+            Some(_) => FinishedAnswer::passing(answer),
             None => self.source.keep_answer(&self.columns, answer),
         };
         if answer.is_kept() {

@@ -12,9 +12,9 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use dovetail_core::view::View;
 
 use crate::error::{QueryError, Reason};
-use crate::snapshot::Pin;
+use crate::snapshot::Snapshot;
 use crate::snapshot::generation::Filled;
-use crate::sql::view_scan::{LeafExec, Source, group_schema};
+use crate::sql::view_scan::{ScanInput, ViewScanExec, group_schema};
 
 /// The layers whose states are finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,20 +26,20 @@ pub(crate) enum Layer {
 
 /// The table of one view's finished states.
 #[derive(Debug)]
-pub(crate) struct LeafTable {
+pub(crate) struct ViewScanTable {
     view: Arc<View>,
     layer: Layer,
     /// The snapshot; `None` where only schemas are needed.
-    pin: Option<Arc<Pin>>,
+    pin: Option<Arc<Snapshot>>,
 }
 
-impl LeafTable {
-    pub(crate) fn new(view: &Arc<View>, layer: Layer, pin: Option<&Arc<Pin>>) -> Self {
+impl ViewScanTable {
+    pub(crate) fn new(view: &Arc<View>, layer: Layer, pin: Option<&Arc<Snapshot>>) -> Self {
         Self { view: Arc::clone(view), layer, pin: pin.cloned() }
     }
 
     /// Reads the states that the query will merge; every wait for other layers happens here.
-    async fn source(&self, pin: &Pin) -> Result<Source, QueryError> {
+    async fn source(&self, pin: &Snapshot) -> Result<ScanInput, QueryError> {
         let (states, tail) = match self.layer {
             Layer::Merged => {
                 let tail = pin.tail(&self.view).await?;
@@ -54,7 +54,7 @@ impl LeafTable {
             }
             Layer::Speed => (None, Some(pin.tail(&self.view).await?)),
         };
-        Ok(Source { layers: Arc::clone(&pin.layers), view: Arc::clone(&self.view), states, tail })
+        Ok(ScanInput { layers: Arc::clone(&pin.layers), view: Arc::clone(&self.view), states, tail })
     }
 
     /// The filters as one expression over the leading columns of a state.
@@ -82,7 +82,7 @@ fn without_qualifiers(filter: Expr) -> Result<Expr> {
 }
 
 #[async_trait]
-impl TableProvider for LeafTable {
+impl TableProvider for ViewScanTable {
     fn schema(&self) -> SchemaRef {
         self.view.leaf_schema()
     }
@@ -117,7 +117,7 @@ impl TableProvider for LeafTable {
         };
         let filter = self.state_filter(session, filters)?;
         let source = self.source(pin).await?;
-        Ok(Arc::new(LeafExec::new(source, projection, filter, limit)?))
+        Ok(Arc::new(ViewScanExec::new(source, projection, filter, limit)?))
     }
 }
 

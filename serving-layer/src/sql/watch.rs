@@ -36,7 +36,7 @@ pub(crate) fn watched(plan: Arc<dyn ExecutionPlan>, control: &Arc<Control>) -> R
     plan.transform_up(|node| {
         let node = with_filter_watched(node, control)?;
         let node = with_inputs_told(node)?;
-        Ok(Transformed::yes(Arc::new(Watch { input: node, above: Above::Other, control: Arc::clone(control) })))
+        Ok(Transformed::yes(Arc::new(WatchedExec { input: node, above: Above::Other, control: Arc::clone(control) })))
     })
     .data()
 }
@@ -81,9 +81,9 @@ fn with_inputs_told(node: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPla
         return Ok(node);
     }
     let told = |input: &Arc<dyn ExecutionPlan>| -> Arc<dyn ExecutionPlan> {
-        match input.downcast_ref::<Watch>() {
-            Some(Watch { input, control, .. }) => {
-                Arc::new(Watch { input: Arc::clone(input), above: above.clone(), control: Arc::clone(control) })
+        match input.downcast_ref::<WatchedExec>() {
+            Some(WatchedExec { input, control, .. }) => {
+                Arc::new(WatchedExec { input: Arc::clone(input), above: above.clone(), control: Arc::clone(control) })
             }
             None => Arc::clone(input),
         }
@@ -116,19 +116,19 @@ fn above(node: &dyn ExecutionPlan) -> Above {
 
 /// A watched operator.
 #[derive(Debug)]
-struct Watch {
+struct WatchedExec {
     input: Arc<dyn ExecutionPlan>,
     above: Above,
     control: Arc<Control>,
 }
 
-impl DisplayAs for Watch {
+impl DisplayAs for WatchedExec {
     fn fmt_as(&self, _kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Watch")
     }
 }
 
-impl ExecutionPlan for Watch {
+impl ExecutionPlan for WatchedExec {
     fn name(&self) -> &'static str {
         "Watch"
     }

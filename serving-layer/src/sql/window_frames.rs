@@ -31,7 +31,7 @@ impl AnalyzerRule for Frames {
                 let WindowFunctionDefinition::AggregateUDF(inner) = &window.fun else {
                     return Ok(Transformed::no(Expr::WindowFunction(window)));
                 };
-                let counted = Counted { inner: Arc::clone(inner), control: Arc::clone(&self.0) };
+                let counted = CountedAggregate { inner: Arc::clone(inner), control: Arc::clone(&self.0) };
                 window.fun = WindowFunctionDefinition::AggregateUDF(Arc::new(AggregateUDF::from(counted)));
                 Ok(Transformed::yes(Expr::WindowFunction(window)))
             }
@@ -51,33 +51,37 @@ impl AnalyzerRule for Frames {
 
 /// An aggregate over a window.
 #[derive(Debug, Clone)]
-struct Counted {
+struct CountedAggregate {
     inner: Arc<AggregateUDF>,
     control: Arc<Control>,
 }
 
 /// Two counted functions are equal if the functions are, whoever counts.
-impl PartialEq for Counted {
+impl PartialEq for CountedAggregate {
     fn eq(&self, other: &Self) -> bool {
         self.inner == other.inner
     }
 }
 
-impl Eq for Counted {}
+impl Eq for CountedAggregate {}
 
-impl Hash for Counted {
+impl Hash for CountedAggregate {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.inner.hash(state);
     }
 }
 
-impl Counted {
+impl CountedAggregate {
     fn counting(&self, inner: Box<dyn Accumulator>) -> Box<dyn Accumulator> {
-        Box::new(Counting { inner, function: self.inner.name().to_owned(), control: Arc::clone(&self.control) })
+        Box::new(CountedAccumulator {
+            inner,
+            function: self.inner.name().to_owned(),
+            control: Arc::clone(&self.control),
+        })
     }
 }
 
-impl AggregateUDFImpl for Counted {
+impl AggregateUDFImpl for CountedAggregate {
     fn name(&self) -> &str {
         self.inner.name()
     }
@@ -140,13 +144,13 @@ impl AggregateUDFImpl for Counted {
 }
 
 #[derive(Debug)]
-struct Counting {
+struct CountedAccumulator {
     inner: Box<dyn Accumulator>,
     function: String,
     control: Arc<Control>,
 }
 
-impl Accumulator for Counting {
+impl Accumulator for CountedAccumulator {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         self.control.check()?;
         self.inner.update_batch(values)

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::http::http_of;
 use super::world::{PIPELINE, World, config, until};
 use crate::memory::Pool;
-use crate::snapshot::cache::Kind;
+use crate::snapshot::cache::CacheKind;
 use crate::snapshot::drift::compare;
 use crate::{Reason, ServingConfig};
 
@@ -32,7 +32,7 @@ async fn states_merged_copies_and_answers_are_counted_together() {
     let http = http_of(sliced(config()).await).await;
     assert_eq!(http.world.rows(SQL).await, ROWS);
     let cache = Arc::clone(&http.world.serving.layers.cache);
-    until("a merged copy is kept", || cache.bytes_of(Kind::Merged) > 0).await;
+    until("a merged copy is kept", || cache.bytes_of(CacheKind::Merged) > 0).await;
     assert_eq!(http.world.rows(SQL).await, ROWS);
     let status = http.client.get(format!("{}/v1/status", http.base)).send().await.unwrap().text().await.unwrap();
     let memory = serde_json::from_str::<Value>(&status).unwrap()["memory"].clone();
@@ -61,7 +61,7 @@ async fn the_least_recently_used_goes() {
     let room = {
         let world = sliced(config()).await;
         world.rows("SELECT * FROM batch.by_page").await;
-        world.serving.layers.cache.bytes_of(Kind::States)
+        world.serving.layers.cache.bytes_of(CacheKind::States)
     };
     let world = sliced(ServingConfig { state_cache_bytes: room * 3 / 2, ..config() }).await;
     let cache = &world.serving.layers.cache;
@@ -69,8 +69,8 @@ async fn the_least_recently_used_goes() {
         world.rows(&format!("SELECT * FROM batch.{view}")).await;
         assert!(cache.bytes() <= cache.limit(), "{view}");
     }
-    assert_eq!(cache.bytes_of(Kind::Merged), 0);
-    assert!(cache.bytes_of(Kind::States) > 0);
+    assert_eq!(cache.bytes_of(CacheKind::Merged), 0);
+    assert!(cache.bytes_of(CacheKind::States) > 0);
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn merging_goes_on_after_one_that_met_a_bug() {
     world.rows.spoiled.store(false, Ordering::Relaxed);
     let give_up = std::time::Instant::now() + std::time::Duration::from_secs(30);
     let cache = &world.serving.layers.cache;
-    while cache.bytes_of(Kind::Merged) == 0 {
+    while cache.bytes_of(CacheKind::Merged) == 0 {
         assert!(std::time::Instant::now() < give_up, "nothing was merged any more");
         // With a filter, so that it is not answered from an answer that is kept.
         let filtered = "SELECT page, clicks FROM by_page WHERE page <> '/c' ORDER BY page";

@@ -6,7 +6,7 @@ use dovetail_core::name::Generation;
 use std::sync::Arc;
 
 use super::world::World;
-use crate::snapshot::drift::{Watch, compare};
+use crate::snapshot::drift::{DriftWatch, compare};
 
 async fn drifts(world: &World) -> Vec<String> {
     world.rows("SELECT view, drift, compared_rows, detail FROM sys.drift ORDER BY view").await
@@ -87,7 +87,7 @@ async fn what_another_process_found_is_not_undone() {
 #[tokio::test]
 async fn generations_that_come_between_two_looks_are_compared_one_by_one() {
     let world = World::new().await;
-    let mut watch = Watch::start(&world.serving.layers).await;
+    let mut watch = DriftWatch::start(&world.serving.layers).await;
     for n in 1..=3 {
         world.append(0, ("ann", "/a", 1));
         world.rows.boundaries.lock().unwrap().insert(n);
@@ -108,7 +108,7 @@ async fn generations_that_come_too_fast_say_so() {
     let world = World::new().await;
     world.append(0, ("ann", "/a", 1));
     world.publish(&["by_page"]).await;
-    let mut watch = Watch::start(&world.serving.layers).await;
+    let mut watch = DriftWatch::start(&world.serving.layers).await;
     for n in 2..=11 {
         world.append(0, ("ann", "/a", 1));
         world.rows.boundaries.lock().unwrap().insert(n);
@@ -120,7 +120,7 @@ async fn generations_that_come_too_fast_say_so() {
     assert_eq!(found[1..3], [2, 3].map(|n| format!("{n}||not compared: superseded by generation 11")));
     assert_eq!(found[3..], [4, 5, 6, 7, 8, 9, 10, 11].map(|n| format!("{n}|0.0|equal")));
     // A view that the one before does not hold is named, too.
-    let mut watch = Watch::start(&world.serving.layers).await;
+    let mut watch = DriftWatch::start(&world.serving.layers).await;
     world.publish(&["by_page"]).await;
     world.publish(&["by_user"]).await;
     watch.look(&world.serving.layers).await.unwrap();
@@ -131,7 +131,7 @@ async fn generations_that_come_too_fast_say_so() {
 #[tokio::test]
 async fn a_rollback_is_no_generation_and_the_next_one_is_compared_with_what_it_took_over() {
     let world = World::new().await;
-    let mut watch = Watch::start(&world.serving.layers).await;
+    let mut watch = DriftWatch::start(&world.serving.layers).await;
     for n in 1..=2 {
         world.append(0, ("ann", "/a", 1));
         world.rows.boundaries.lock().unwrap().insert(n);

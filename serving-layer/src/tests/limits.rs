@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::http::http_of;
 use super::postgres::wire_of;
 use super::world::{PIPELINE, World, config};
-use crate::{Position, Reason, ServingConfig};
+use crate::{Reason, ServingConfig, SqlPosition};
 
 #[tokio::test]
 async fn errors_say_where() {
@@ -18,7 +18,7 @@ async fn errors_say_where() {
     ] {
         let error = world.error(sql).await;
         assert_eq!(error.reason, reason, "{sql}: {error:?}");
-        assert_eq!(error.position, Some(Position { line, column }), "{sql}: {error:?}");
+        assert_eq!(error.position, Some(SqlPosition { line, column }), "{sql}: {error:?}");
     }
     assert_eq!(world.error("SELECT nope(1)").await.reason, Reason::UndefinedFunction);
     assert_eq!(world.error("SELECT 1 / 0").await.reason, Reason::DivisionByZero);

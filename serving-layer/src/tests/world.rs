@@ -14,7 +14,7 @@ use dovetail_core::clock::Clock;
 use dovetail_core::manifest::{StateFile, ViewStates};
 use dovetail_core::name::{StreamName, ViewName};
 use dovetail_core::offsets::{Cut, OffsetRange, Offsets};
-use dovetail_core::realtime::{HeldUp, Realtime, RealtimeError, RealtimeView, Slice};
+use dovetail_core::realtime::{Realtime, RealtimeError, RealtimeView, Slice, Stall};
 use dovetail_core::state_file;
 use dovetail_core::store::{self, Store};
 use dovetail_core::view::{Folder, Planner, View, sort_state};
@@ -25,7 +25,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
-use crate::{Answer, Landing, LandingAt, QueryError, Serving, ServingConfig, ServingParts};
+use crate::{Answer, LandingAt, LandingReport, QueryError, Serving, ServingConfig, ServingParts};
 
 pub(super) const PIPELINE: &str = "
 CREATE EXTERNAL TABLE clicks (user_id VARCHAR, page VARCHAR, ms BIGINT)
@@ -126,9 +126,9 @@ impl Realtime for Rows {
         Ok(self.ends())
     }
 
-    fn held_up(&self, _view: &ViewName) -> Vec<(i32, HeldUp)> {
+    fn held_up(&self, _view: &ViewName) -> Vec<(i32, Stall)> {
         let partitions = self.no_room.lock().unwrap();
-        partitions.iter().map(|&partition| (partition, HeldUp::no_room("no room: it does not fit"))).collect()
+        partitions.iter().map(|&partition| (partition, Stall::no_room("no room: it does not fit"))).collect()
     }
 
     fn keep_boundary(&self, _view: &ViewName, _at: &Offsets) {
@@ -160,7 +160,7 @@ pub(super) async fn until(what: &str, look: impl Fn() -> bool) {
 #[derive(Debug)]
 struct FirstIsStalled;
 
-impl Landing for FirstIsStalled {
+impl LandingReport for FirstIsStalled {
     fn at(&self, stream: &StreamName, partition: i32) -> Option<LandingAt> {
         assert_eq!(stream.as_str(), "clicks");
         Some(match partition {

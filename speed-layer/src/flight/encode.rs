@@ -5,20 +5,20 @@ use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use arrow_flight::FlightData;
-use dovetail_core::realtime_wire::Message;
+use dovetail_core::realtime_wire::WireMessage;
 use dovetail_core::view::split_state;
 
 /// Approximate size in bytes of a message's batch, unless a row is larger.
 const BYTES: usize = 1 << 20;
 
-pub(super) struct Encoder {
+pub(super) struct StateEncoder {
     generator: IpcDataGenerator,
     dictionaries: DictionaryTracker,
     options: IpcWriteOptions,
     context: IpcWriteContext,
 }
 
-impl Encoder {
+impl StateEncoder {
     /// The encoder and the first message of the stream.
     pub(super) fn new(schema: &Schema) -> (Self, FlightData) {
         let (generator, options) = (IpcDataGenerator::default(), IpcWriteOptions::default());
@@ -28,7 +28,7 @@ impl Encoder {
     }
 
     /// The dictionaries that the batch needs and that were not sent yet, then the batch with the message.
-    pub(super) fn encode(&mut self, batch: &RecordBatch, message: &Message) -> Result<Vec<FlightData>, ArrowError> {
+    pub(super) fn encode(&mut self, batch: &RecordBatch, message: &WireMessage) -> Result<Vec<FlightData>, ArrowError> {
         let metadata = serde_json::to_vec(message).map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
         let (dictionaries, batch) =
             self.generator.encode(batch, &mut self.dictionaries, &self.options, &mut self.context)?;
@@ -67,10 +67,10 @@ mod tests {
             RecordBatch::try_from_iter([("word", Arc::new(words) as ArrayRef)]).unwrap()
         };
         let batches = [batch(&["a", "b", "a"]), batch(&["c"]), batch(&["b", "c"])];
-        let (mut encoder, first) = Encoder::new(&batches[0].schema());
+        let (mut encoder, first) = StateEncoder::new(&batches[0].schema());
         let mut sent = vec![Ok(first)];
         for batch in &batches {
-            sent.extend(encoder.encode(batch, &Message::Status(Status::default())).unwrap().into_iter().map(Ok));
+            sent.extend(encoder.encode(batch, &WireMessage::Status(Status::default())).unwrap().into_iter().map(Ok));
         }
         let received: Vec<_> = FlightDataDecoder::new(futures::stream::iter(sent)).try_collect().await.unwrap();
         let received: Vec<RecordBatch> = received

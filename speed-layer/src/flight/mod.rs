@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
-use self::service::Service;
+use self::service::StatesService;
 use crate::SpeedLayer;
 
 /// Bounds and intervals of the service; the command line has the defaults.
@@ -46,7 +46,7 @@ pub async fn serve(
     config: FlightConfig,
     shutdown: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let service = FlightServiceServer::new(Service::new(layer, config, shutdown.clone()));
+    let service = FlightServiceServer::new(StatesService::new(layer, config, shutdown.clone()));
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let serving = Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(10)))

@@ -12,8 +12,8 @@ use arrow::array::RecordBatch;
 use arrow_flight::FlightData;
 use dovetail_core::clock;
 use dovetail_core::offsets::{Cut, OffsetRange};
-use dovetail_core::realtime::{HeldUp, Realtime, RealtimeError, Slice};
-use dovetail_core::realtime_wire::{Message, Part, PartitionStatus, Status};
+use dovetail_core::realtime::{Realtime, RealtimeError, Slice, Stall};
+use dovetail_core::realtime_wire::{SlicePart, Status, ViewPartitionStatus, WireMessage};
 use dovetail_core::view::{RowErrors, View};
 use futures::future::join_all;
 use tokio::sync::watch;
@@ -21,9 +21,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::FlightConfig;
-use super::encode::{Encoder, in_messages};
+use super::encode::{StateEncoder, in_messages};
 use crate::SpeedLayer;
-use crate::partition::Read;
+use crate::partition::ViewRead;
 use crate::view_fold::Subscriber;
 
 /// Number of left-out records per message.
@@ -40,10 +40,10 @@ pub(super) struct Sending {
     shutdown: CancellationToken,
     /// Keeps boundaries at the ends of the slices sent.
     subscriber: Arc<Subscriber>,
-    sent: BTreeMap<i32, Sent>,
+    sent: BTreeMap<i32, SentPartition>,
     /// Messages of the last round that were not taken yet.
-    waiting: VecDeque<(RecordBatch, Message)>,
-    encoder: Encoder,
+    waiting: VecDeque<(RecordBatch, WireMessage)>,
+    encoder: StateEncoder,
     encoded: VecDeque<FlightData>,
     last_round: Option<Instant>,
     last_status: Option<Instant>,
@@ -51,7 +51,7 @@ pub(super) struct Sending {
 
 /// The progress of one partition.
 #[derive(Debug, Default)]
-struct Sent {
+struct SentPartition {
     /// Everything below this offset was sent; `None` if nothing was.
     head: Option<i64>,
     /// The least offset from which it could be read.
@@ -60,10 +60,10 @@ struct Sent {
 }
 
 /// The result of a round in one partition.
-enum Found {
+enum SendRound {
     NotOurs,
-    More(Read),
-    Base(Read, Vec<(i64, RealtimeError)>),
+    More(ViewRead),
+    Base(ViewRead, Vec<(i64, RealtimeError)>),
     Nothing(Vec<(i64, RealtimeError)>),
 }
 
@@ -74,7 +74,7 @@ impl Sending {
         config: FlightConfig,
         shutdown: CancellationToken,
     ) -> (Self, FlightData) {
-        let (encoder, schema) = Encoder::new(&view.state_schema());
+        let (encoder, schema) = StateEncoder::new(&view.state_schema());
         let sending = Self {
             layer,
             view,
@@ -137,7 +137,7 @@ impl Sending {
         let due = self.last_status.is_none_or(|last| last.elapsed() >= self.config.heartbeat);
         if due || before != self.standing() {
             self.last_status = Some(clock::now_monotonic());
-            let status = Message::Status(self.status());
+            let status = WireMessage::Status(self.status());
             self.waiting.push_back((RecordBatch::new_empty(self.view.state_schema()), status));
         }
     }
@@ -166,44 +166,44 @@ impl Sending {
         })
     }
 
-    async fn find(&self, partition: i32) -> Found {
-        let nothing = Sent::default();
+    async fn find(&self, partition: i32) -> SendRound {
+        let nothing = SentPartition::default();
         let sent = self.sent.get(&partition).unwrap_or(&nothing);
         if let Some(head) = sent.head
             && !self.within_reach(partition, &sent.unread).await
         {
             match self.read(partition, head, true).await {
-                None => return Found::NotOurs,
-                Some(Ok(read)) => return Found::More(read),
+                None => return SendRound::NotOurs,
+                Some(Ok(read)) => return SendRound::More(read),
                 // The partition was begun anew.
                 Some(Err(_)) => {}
             }
         }
         let floors: BTreeSet<i64> = self.floors.iter().map(|floor| floor.get(partition)).collect();
-        let (mut base, mut unread): (Option<Read>, Vec<_>) = (None, vec![]);
+        let (mut base, mut unread): (Option<ViewRead>, Vec<_>) = (None, vec![]);
         for floor in floors {
             match &base {
                 Some(read) if read.has_boundary(floor) => {}
                 Some(_) => match self.read(partition, floor, false).await {
-                    None => return Found::NotOurs,
+                    None => return SendRound::NotOurs,
                     Some(Err(error)) => unread.push((floor, error)),
                     // It has just become readable: the next round sends it.
                     Some(Ok(read)) => unread.push((floor, self.catching_up(partition, read.head, floor))),
                 },
                 None => match self.read(partition, floor, true).await {
-                    None => return Found::NotOurs,
+                    None => return SendRound::NotOurs,
                     Some(Err(error)) => unread.push((floor, error)),
                     Some(Ok(read)) => base = Some(read),
                 },
             }
         }
         match base {
-            Some(read) => Found::Base(read, unread),
-            None => Found::Nothing(unread),
+            Some(read) => SendRound::Base(read, unread),
+            None => SendRound::Nothing(unread),
         }
     }
 
-    async fn read(&self, partition: i32, floor: i64, goes_on: bool) -> Option<Result<Read, RealtimeError>> {
+    async fn read(&self, partition: i32, floor: i64, goes_on: bool) -> Option<Result<ViewRead, RealtimeError>> {
         let subscriber = goes_on.then_some(&self.subscriber);
         self.layer.read_partition(&self.view.name, partition, floor, subscriber).await
     }
@@ -223,27 +223,28 @@ impl Sending {
         RealtimeError::CatchingUp { view: self.view.name.clone(), partition, head, behind }
     }
 
-    fn take(&mut self, partition: i32, found: Found) {
+    fn take(&mut self, partition: i32, found: SendRound) {
         match found {
-            Found::NotOurs => {
+            SendRound::NotOurs => {
                 self.sent.remove(&partition);
             }
-            Found::Nothing(unread) => {
-                self.sent.insert(partition, Sent { unread, ..Sent::default() });
+            SendRound::Nothing(unread) => {
+                self.sent.insert(partition, SentPartition { unread, ..SentPartition::default() });
             }
-            Found::Base(read, unread) => {
-                self.sent.insert(partition, Sent { head: Some(read.head), unread, ..Sent::default() });
+            SendRound::Base(read, unread) => {
+                self.sent
+                    .insert(partition, SentPartition { head: Some(read.head), unread, ..SentPartition::default() });
                 self.send(partition, read, true);
             }
-            Found::More(read) => {
+            SendRound::More(read) => {
                 self.sent.entry(partition).or_default().head = Some(read.head);
                 self.send(partition, read, false);
             }
         }
     }
 
-    fn send(&mut self, partition: i32, read: Read, base: bool) {
-        let Read { mut slices, head, cuts } = read;
+    fn send(&mut self, partition: i32, read: ViewRead, base: bool) {
+        let ViewRead { mut slices, head, cuts } = read;
         if slices.is_empty() && base {
             // An empty slice is news, too.
             slices.push(Slice::empty(partition, OffsetRange::new(head, head)));
@@ -260,8 +261,8 @@ impl Sending {
             for ((batch, errors), j) in parts.into_iter().zip(1..) {
                 let (end, done) = (j == n, j == n && i == last);
                 let pinned = if done { cuts.iter().copied().collect() } else { vec![] };
-                let part = Part { partition, range: slice.range, base, end, done, errors, pinned };
-                self.waiting.push_back((batch, Message::Part(part)));
+                let part = SlicePart { partition, range: slice.range, base, end, done, errors, pinned };
+                self.waiting.push_back((batch, WireMessage::Part(part)));
             }
         }
         metrics::counter!("dovetail_flight_sent_slices_total").increment(last as u64);
@@ -269,14 +270,14 @@ impl Sending {
 
     /// The parts of the status whose change a reader should learn at once.
     fn standing(&self) -> Vec<(i32, Vec<i64>, Option<i64>)> {
-        let unread = |sent: &Sent| sent.unread.iter().map(|(floor, _)| *floor).collect();
+        let unread = |sent: &SentPartition| sent.unread.iter().map(|(floor, _)| *floor).collect();
         self.sent.iter().map(|(&partition, sent)| (partition, unread(sent), sent.floor)).collect()
     }
 
     fn status(&self) -> Status {
-        let mut held_up: BTreeMap<i32, HeldUp> = self.layer.held_up(&self.view.name).into_iter().collect();
+        let mut held_up: BTreeMap<i32, Stall> = self.layer.held_up(&self.view.name).into_iter().collect();
         let heads = self.layer.heads(&self.view.name).into_iter();
-        let partitions = heads.map(|(partition, head)| PartitionStatus {
+        let partitions = heads.map(|(partition, head)| ViewPartitionStatus {
             partition,
             head,
             floor: self.sent.get(&partition).and_then(|sent| sent.floor),
@@ -287,7 +288,7 @@ impl Sending {
     }
 }
 
-impl Read {
+impl ViewRead {
     fn has_boundary(&self, offset: i64) -> bool {
         self.head == offset || self.slices.iter().any(|slice| slice.range.start == offset)
     }

@@ -9,7 +9,7 @@ use arrow_flight::{
 };
 use async_trait::async_trait;
 use dovetail_core::realtime::RealtimeError;
-use dovetail_core::realtime_wire::{Ask, MOST_FLOORS};
+use dovetail_core::realtime_wire::{MOST_FLOORS, RealtimeRequest};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::sync::Semaphore;
@@ -20,21 +20,21 @@ use super::FlightConfig;
 use super::sending::Sending;
 use crate::SpeedLayer;
 
-pub(super) struct Service {
+pub(super) struct StatesService {
     layer: Arc<SpeedLayer>,
     config: FlightConfig,
     places: Arc<Semaphore>,
     shutdown: CancellationToken,
 }
 
-impl Service {
+impl StatesService {
     pub(super) fn new(layer: Arc<SpeedLayer>, config: FlightConfig, shutdown: CancellationToken) -> Self {
         let places = Arc::new(Semaphore::new(config.max_streams.max(1)));
         Self { layer, config, places, shutdown }
     }
 
     fn sending(&self, ticket: &Ticket) -> Result<(Sending, FlightData), Status> {
-        let ask: Ask = serde_json::from_slice(&ticket.ticket)
+        let ask: RealtimeRequest = serde_json::from_slice(&ticket.ticket)
             .map_err(|error| Status::invalid_argument(format!("the ticket cannot be read: {error}")))?;
         if ask.floors.len() > MOST_FLOORS {
             let message = format!("{} floors are asked for, at most {MOST_FLOORS} are served", ask.floors.len());
@@ -57,7 +57,7 @@ impl Service {
 }
 
 #[async_trait]
-impl FlightService for Service {
+impl FlightService for StatesService {
     type HandshakeStream = BoxStream<'static, Result<HandshakeResponse, Status>>;
     type ListFlightsStream = BoxStream<'static, Result<FlightInfo, Status>>;
     type DoGetStream = BoxStream<'static, Result<FlightData, Status>>;

@@ -10,9 +10,9 @@ use tokio::sync::watch;
 
 use super::rig::{CLICKS, Rig, config};
 use crate::view_fold::Subscriber;
-use dovetail_core::assignment::Owned;
+use dovetail_core::assignment::Assignment;
 
-fn owned(rig: &Rig, partitions: &[i32]) -> Owned {
+fn owned(rig: &Rig, partitions: &[i32]) -> Assignment {
     [(rig.stream.name.clone(), partitions.iter().copied().collect())].into()
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dovetail_core::assignment::Owned;
+use dovetail_core::assignment::Assignment;
 use dovetail_core::catalog::Catalog;
 use dovetail_core::clock::Clock;
 use dovetail_core::name::Generation;
@@ -12,7 +12,7 @@ use dovetail_core::offsets::Cut;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::realtime::{Realtime, RealtimeError, RealtimeView};
 use dovetail_core::view::View;
-use dovetail_ingestion::decoded_log::{Feed, FeedConfig};
+use dovetail_ingestion::decoded_log::{DecodedLog, DecodedLogConfig};
 use dovetail_ingestion::log::{Log, LogError};
 use dovetail_testkit::fixtures::{catalog_in, click, log_in, name, new_run, no_states, planned, publish, records};
 use dovetail_testkit::log::{Call, FakeLog, Fault};
@@ -40,7 +40,7 @@ pub(crate) struct Rig {
     pub(crate) stream: Arc<Stream>,
     pub(crate) views: Vec<Arc<View>>,
     /// The assigned partitions of the layer at its start.
-    pub(crate) owned: Option<watch::Receiver<Owned>>,
+    pub(crate) owned: Option<watch::Receiver<Assignment>>,
     running: Option<Running>,
 }
 
@@ -78,10 +78,10 @@ impl Rig {
     }
 
     /// A decoded log of its own, which decodes about ten clicks at a time.
-    pub(crate) async fn feed(&self) -> Arc<Feed> {
-        let config = FeedConfig { batch_bytes: 450, cache_bytes: 200_000 };
+    pub(crate) async fn feed(&self) -> Arc<DecodedLog> {
+        let config = DecodedLogConfig { batch_bytes: 450, cache_bytes: 200_000 };
         let log = Arc::<FakeLog>::clone(&self.log);
-        Arc::new(Feed::open(log, Arc::clone(&self.stream), config).await.unwrap())
+        Arc::new(DecodedLog::open(log, Arc::clone(&self.stream), config).await.unwrap())
     }
 
     pub(crate) async fn start(&mut self, config: SpeedConfig) {

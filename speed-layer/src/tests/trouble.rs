@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dovetail_core::realtime::{HeldUp, Realtime, RealtimeError};
+use dovetail_core::realtime::{Realtime, RealtimeError, Stall};
 use dovetail_ingestion::log::Log;
 use dovetail_testkit::fixtures::{click, cut, name};
 use dovetail_testkit::waiting::eventually;
@@ -37,7 +37,7 @@ async fn a_bad_record_stops_its_partition_at_its_offset() {
     let state = rig.state(0, stopped).await;
     let FoldState::Stopped { view: None, why } = state else { panic!("{state:?}") };
     assert!(why.starts_with("bad record at offset 33: "), "{why}");
-    assert_eq!(rig.layer().held_up(&name("total")), [(0, HeldUp::stopped(why))]);
+    assert_eq!(rig.layer().held_up(&name("total")), [(0, Stall::stopped(why))]);
     assert_eq!(rig.status(0).head, 33);
     // Everything before is read, and the other partition goes on.
     eventually("the other partition to go on", async || (rig.status(1).head == 20).then_some(())).await;
@@ -66,7 +66,7 @@ async fn a_view_that_cannot_be_folded_stops_alone() {
     let state = rig.state(0, stopped).await;
     let FoldState::Stopped { view: Some(view), why } = state else { panic!("{state:?}") };
     assert!(view == name("rates") && why.contains("ivide by zero"), "{why}");
-    assert_eq!(rig.layer().held_up(&view), [(0, HeldUp::stopped(why))]);
+    assert_eq!(rig.layer().held_up(&view), [(0, Stall::stopped(why))]);
     assert_eq!(rig.layer().held_up(&name("total")), []);
     // The part that it folded before is complete.
     let rates = rig.read("rates", &cut(&[])).await;

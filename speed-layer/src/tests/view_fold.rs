@@ -3,20 +3,20 @@
 use std::sync::Arc;
 
 use dovetail_core::offsets::OffsetRange;
-use dovetail_ingestion::decoded_log::Feed;
+use dovetail_ingestion::decoded_log::DecodedLog;
 use dovetail_testkit::fixtures::cut;
 
 use super::rig::{CLICKS, Rig};
-use crate::desired_state::{Start, Target};
+use crate::desired_state::{DesiredState, Start};
 use crate::view_fold::ViewFold;
 
 const LOG: OffsetRange = OffsetRange { start: 0, end: i64::MAX };
 
-fn target(start: i64) -> Target {
-    Target { start: Start::Cut(cut(&[start])), previous: None, coming: vec![] }
+fn target(start: i64) -> DesiredState {
+    DesiredState { start: Start::Cut(cut(&[start])), previous: None, coming: vec![] }
 }
 
-async fn fold_one(fold: &mut ViewFold, feed: &Feed) {
+async fn fold_one(fold: &mut ViewFold, feed: &DecodedLog) {
     let head = fold.head().unwrap();
     let decoded = feed.read(0, head).await.unwrap().between(head, head + 1);
     fold.fold(&decoded).await;

@@ -60,8 +60,11 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) -> Result<()> {
     let options = GenerateOptions { events: args.events, seed: args.seed, late: LATE, bad: BAD, start_ms: None };
-    let mut source =
-        Source { generator: generate(Kind::Nyc311, &options), pacer: Pacer::new(Pace::Rate(args.rate)), next: None };
+    let mut source = DemoSource {
+        generator: generate(Kind::Nyc311, &options),
+        pacer: Pacer::new(Pace::Rate(args.rate)),
+        next: None,
+    };
     let began = clock::now_monotonic();
     progress.send_modify(|fed| (fed.before, fed.began) = (before, Some(began)));
     loop {
@@ -86,14 +89,14 @@ pub(super) async fn run(
 }
 
 /// Generated records with their due times.
-struct Source {
+struct DemoSource {
     generator: Generator,
     pacer: Pacer,
     /// A record that was generated and is not due yet.
     next: Option<(Vec<u8>, Duration)>,
 }
 
-impl Source {
+impl DemoSource {
     /// The records due by `time`, and the due time of the next one; `None` after the last.
     fn due_by(&mut self, time: Duration) -> (Vec<Vec<u8>>, Option<Duration>) {
         let mut records = vec![];
@@ -118,7 +121,7 @@ mod tests {
         let options = GenerateOptions { events: 10, seed: 1, late: 0.0, bad: 0.0, start_ms: None };
         let all: Vec<Vec<u8>> = generate(Kind::Nyc311, &options).collect();
         let mut source =
-            Source { generator: generate(Kind::Nyc311, &options), pacer: Pacer::new(Pace::Rate(10.0)), next: None };
+            DemoSource { generator: generate(Kind::Nyc311, &options), pacer: Pacer::new(Pace::Rate(10.0)), next: None };
         let (first, due) = source.due_by(Duration::from_millis(250));
         assert_eq!((first.len(), due), (3, Some(Duration::from_millis(300))));
         let (rest, due) = source.due_by(Duration::from_secs(10));

@@ -26,11 +26,11 @@ const DEAD: &str = "SELECT sum(dead_letters) FROM sys.streams";
 
 /// The sampled state.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Look {
+pub(super) struct DashboardData {
     pub(super) generation: u64,
     /// The groups, largest first.
     pub(super) groups: Vec<Group>,
-    pub(super) partitions: Vec<Partition>,
+    pub(super) partitions: Vec<PartitionOffsets>,
     pub(super) last_run: Option<LastRun>,
     /// Number of comparisons of the two layers, and of those with a difference.
     pub(super) compared: i64,
@@ -50,7 +50,7 @@ pub(super) struct Group {
 
 /// Offsets of one partition.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Partition {
+pub(super) struct PartitionOffsets {
     pub(super) first: i64,
     pub(super) landed: i64,
     pub(super) cut: i64,
@@ -67,7 +67,7 @@ pub(super) struct LastRun {
     pub(super) error: Option<String>,
 }
 
-impl Look {
+impl DashboardData {
     pub(super) async fn take(serving: &Serving) -> Result<Self> {
         let generation = serving.generation().0;
         let layers = if generation == 0 { LAYERS.to_owned() } else { format!("{LAYERS}{AND_BATCH}") };
@@ -116,11 +116,11 @@ fn groups(rows: &RecordBatch) -> Result<Vec<Group>> {
     Ok(groups)
 }
 
-fn partitions(rows: &RecordBatch) -> Result<Vec<Partition>> {
+fn partitions(rows: &RecordBatch) -> Result<Vec<PartitionOffsets>> {
     let columns = (1..6).map(|column| integers(rows, column)).collect::<Result<Vec<_>>>()?;
     let partition = |row: usize| {
         let [first, landed, cut, head, end] = std::array::from_fn(|column| columns[column].value(row));
-        Partition { first, landed, cut, head, end }
+        PartitionOffsets { first, landed, cut, head, end }
     };
     Ok((0..rows.num_rows()).map(partition).collect())
 }

@@ -30,15 +30,16 @@ use super::up::wait_for_stop;
 use super::verify::{code, lines};
 use crate::args::Demo;
 use dovetail_server::config::Config;
-use dovetail_server::jobs::verify::{Progress, verify};
+use dovetail_server::jobs::progress::VerifyTracker;
+use dovetail_server::jobs::verify::verify;
 use dovetail_server::process::engine::Engine;
 use dovetail_server::process::plan::Plan;
 use dovetail_server::process::roles::Roles;
 use dovetail_server::process::running::{Running, runtimes};
 use feed::Fed;
-use look::Look;
+use look::DashboardData;
 use panel::Frame;
-use place::Folder;
+use place::DataFolder;
 use screen::Screen;
 
 const STREAM: &str = "service_requests";
@@ -46,7 +47,7 @@ const STREAM: &str = "service_requests";
 const DRAW_INTERVAL: Duration = Duration::from_millis(200);
 
 pub(super) fn run(args: &Demo) -> Result<ExitCode> {
-    let folder = Folder::new(args.data_dir.as_deref())?;
+    let folder = DataFolder::new(args.data_dir.as_deref())?;
     let config = config(args, &folder);
     let (connections, work) = runtimes(&config)?;
     let handle = work.handle().clone();
@@ -61,7 +62,7 @@ pub(super) fn run(args: &Demo) -> Result<ExitCode> {
 
 /// The defaults, except for settings that make a demonstration worth watching. A `dovetail.toml` in the folder does not
 /// apply.
-fn config(args: &Demo, folder: &Folder) -> Config {
+fn config(args: &Demo, folder: &DataFolder) -> Config {
     let mut config = Config { data_dir: Some(folder.path().to_owned()), ..Config::default() };
     config.http.listen = Some(place::address(args.http.as_deref(), &config.http_listen(Roles::All)));
     config.postgres.listen = Some(place::address(args.postgres.as_deref(), config.postgres_listen()));
@@ -72,7 +73,7 @@ fn config(args: &Demo, folder: &Folder) -> Config {
 
 /// The reason why the demonstration ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
+enum DemoEnd {
     /// The user stopped it.
     Stopped,
     /// `--exit-after`.
@@ -93,19 +94,19 @@ async fn show(args: &Demo, running: &Running) -> Result<ExitCode> {
     let mut screen = Screen::new(args, running)?;
     let draw = draw(args, engine, &fed, &freshness, &mut screen);
     let end = tokio::select! {
-        stopped = wait_for_stop() => stopped.map(|()| End::Stopped),
-        over = over(args, fed.clone()) => over.map(|()| End::Over),
-        drawn = draw => drawn.map(|()| End::Stopped),
+        stopped = wait_for_stop() => stopped.map(|()| DemoEnd::Stopped),
+        over = over(args, fed.clone()) => over.map(|()| DemoEnd::Over),
+        drawn = draw => drawn.map(|()| DemoEnd::Stopped),
     };
     screen.finish()?;
     stop_feed.cancel();
     feeding.await?.context("the feed ended")?;
     match end? {
-        End::Stopped => {
+        DemoEnd::Stopped => {
             screen.say(&format!("stopped after {} records", panel::number(fed.borrow().appended)))?;
             Ok(ExitCode::SUCCESS)
         }
-        End::Over => prove(args, engine, &fed, &screen).await,
+        DemoEnd::Over => prove(args, engine, &fed, &screen).await,
     }
 }
 
@@ -143,7 +144,7 @@ async fn draw(
         frame.elapsed = began.elapsed();
         frame.fed = fed.borrow().clone();
         frame.freshness = *freshness.borrow();
-        match Look::take(engine.serving()?).await {
+        match DashboardData::take(engine.serving()?).await {
             Ok(look) => (frame.look, frame.trouble) = (look, None),
             Err(error) => frame.trouble = Some(format!("{error:#}")),
         }
@@ -171,7 +172,7 @@ async fn prove(args: &Demo, engine: &Arc<Engine>, fed: &watch::Receiver<Fed>, sc
     screen.say("verify: every view folded again from the log's beginning, and compared with what is served")?;
     let mut verdicts = vec![];
     for view in &engine.views {
-        let verdict = verify(engine, view, &Progress::default()).await?;
+        let verdict = verify(engine, view, &VerifyTracker::default()).await?;
         for line in lines(&verdict) {
             screen.say(&line)?;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use console::{Style, measure_text_width};
 
 use super::feed::Fed;
-use super::look::{Group, Look, Partition};
+use super::look::{DashboardData, Group, PartitionOffsets};
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +19,7 @@ pub(super) struct Frame {
     pub(super) fed: Fed,
     pub(super) freshness: Option<Duration>,
     /// The last sample that succeeded ..
-    pub(super) look: Look,
+    pub(super) look: DashboardData,
     /// .. and the error of the one after it.
     pub(super) trouble: Option<String>,
 }
@@ -106,7 +106,7 @@ fn log(frame: &Frame, ink: &Ink, width: usize) -> Vec<String> {
 }
 
 /// Draws `━━━━━━━━┃━━━╍╍    `: below the cut, landed, not landed, and still to come.
-fn log_bar(partition: &Partition, scale: i64, width: usize, ink: &Ink) -> String {
+fn log_bar(partition: &PartitionOffsets, scale: i64, width: usize, ink: &Ink) -> String {
     let cell = |offset: i64| cells(offset - partition.first, scale, width);
     let (cut, end) = (cell(partition.cut), cell(partition.end.max(partition.head)));
     let landed = cell(partition.landed).clamp(cut, end);
@@ -122,7 +122,7 @@ fn log_bar(partition: &Partition, scale: i64, width: usize, ink: &Ink) -> String
     )
 }
 
-fn view(look: &Look, ink: &Ink, width: usize) -> Vec<String> {
+fn view(look: &DashboardData, ink: &Ink, width: usize) -> Vec<String> {
     let heads = format!("{:>NUMBER$}   {:>NUMBER$}   {:>NUMBER$}   of requests_by_day", "batch", "speed", "merged");
     let total = look.total();
     let bar = width.saturating_sub(NAME + 3 * NUMBER + 9);
@@ -178,7 +178,7 @@ fn facts(frame: &Frame, ink: &Ink) -> Vec<String> {
     lines
 }
 
-fn run(look: &Look, ink: &Ink) -> String {
+fn run(look: &DashboardData, ink: &Ink) -> String {
     match &look.last_run {
         None => "none yet: everything is in the speed layer".to_owned(),
         Some(run) => match &run.error {
@@ -193,7 +193,7 @@ fn run(look: &Look, ink: &Ink) -> String {
     }
 }
 
-fn drift(look: &Look, ink: &Ink) -> String {
+fn drift(look: &DashboardData, ink: &Ink) -> String {
     match (look.compared, look.drifted) {
         (0, _) => "..".to_owned(),
         (compared, 0) => format!("0 in {} comparisons of the two layers", count(compared)),

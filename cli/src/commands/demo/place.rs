@@ -13,12 +13,12 @@ const FILES: [(&str, &str); 2] = [
 ];
 
 /// The data folder; a temporary one is removed when this is dropped.
-pub(super) enum Folder {
+pub(super) enum DataFolder {
     Kept(PathBuf),
     Temporary(TempDir),
 }
 
-impl Folder {
+impl DataFolder {
     /// Opens the folder `named`, or else a temporary one, and puts the pipeline into it.
     pub(super) fn new(named: Option<&Path>) -> Result<Self> {
         let folder = match named {
@@ -62,7 +62,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_pipeline_in_the_binary_is_whole() {
-        let folder = Folder::new(None).unwrap();
+        let folder = DataFolder::new(None).unwrap();
         let plan = Plan::load(&folder.pipeline()).await.unwrap();
         assert_eq!(plan.folded().len(), 4);
         let path = folder.path().to_owned();

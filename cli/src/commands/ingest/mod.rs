@@ -15,8 +15,8 @@ mod reading;
 mod sending;
 mod trial;
 
-use self::reading::{Read, Reading};
-use self::sending::{Sent, Target};
+use self::reading::{ReadSource, SourceReading};
+use self::sending::{SendTarget, SendTotals};
 use crate::args::{Ingest, InputFormat};
 use crate::output::counted;
 use dovetail_api::client::{Client, source_of_a_run};
@@ -67,10 +67,10 @@ pub(super) async fn run(args: &Ingest) -> Result<ExitCode> {
     let event_time = EventTime::of(&stream);
     let (before, seen) = (reached.prefix, reached.seen);
     let reading =
-        Reading { reader, reached, pacer, event_time, requests, changed: before::changed(from, &source, seen) };
+        SourceReading { reader, reached, pacer, event_time, requests, changed: before::changed(from, &source, seen) };
     let reading = tokio::task::spawn_blocking(move || reading.run());
-    let target = Target { client: &client, stream: &stream_name, source: &source };
-    let mut sent = Sent::new();
+    let target = SendTarget { client: &client, stream: &stream_name, source: &source };
+    let mut sent = SendTotals::new();
     let sending = target.send_all(&mut sent, received, &bar).await;
     let (read, done) = reading.await?;
     bar.finish_and_clear();
@@ -86,7 +86,7 @@ pub(super) async fn run(args: &Ingest) -> Result<ExitCode> {
 }
 
 /// Names the records that no log takes; returns their number.
-fn tell_of_those_left_out(from: &str, read: &Read, sent: &Sent) -> u64 {
+fn tell_of_those_left_out(from: &str, read: &ReadSource, sent: &SendTotals) -> u64 {
     for (line, bytes) in &read.too_long {
         eprintln!("`{from}`, line {line}: a record of {bytes} bytes is too long and was not appended");
     }
@@ -100,7 +100,7 @@ fn tell_of_those_left_out(from: &str, read: &Read, sent: &Sent) -> u64 {
     left_out
 }
 
-fn summarise(from: &str, records: u64, sent: &Sent, left_out: u64) -> Result<()> {
+fn summarise(from: &str, records: u64, sent: &SendTotals, left_out: u64) -> Result<()> {
     let Some(known) = records.checked_sub(sent.appended + left_out) else {
         bail!("the server says that it appended {} of {}", sent.appended, counted(records, "record"));
     };

@@ -18,7 +18,7 @@ const REQUEST_AGE: Duration = Duration::from_millis(50);
 
 /// Records between the reader and the server; their numbers are consecutive.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(super) struct SendRequest {
     pub(super) first: u64,
     /// The line at which each record begins.
     pub(super) lines: Vec<u64>,
@@ -29,7 +29,7 @@ pub(super) struct Request {
     pub(super) prefix: Prefix,
 }
 
-impl Request {
+impl SendRequest {
     fn from(first: u64) -> Self {
         Self { first, lines: vec![], frames: vec![], bytes_read: 0, prefix: Chain::default().prefix() }
     }
@@ -37,7 +37,7 @@ impl Request {
 
 /// The result of reading.
 #[derive(Debug, Default)]
-pub(super) struct Read {
+pub(super) struct ReadSource {
     pub(super) chain: Chain,
     /// Line and length of the first records that are too long, and the number of all.
     pub(super) too_long: Vec<(u64, u64)>,
@@ -48,27 +48,27 @@ pub(super) struct Read {
 pub(super) const NAMED: usize = 10;
 
 /// Reads a source on a thread of its own.
-pub(super) struct Reading {
+pub(super) struct SourceReading {
     pub(super) reader: SourceReader,
     pub(super) reached: SourcePosition,
     pub(super) pacer: Pacer,
     pub(super) event_time: Option<EventTime>,
-    pub(super) requests: mpsc::Sender<Request>,
+    pub(super) requests: mpsc::Sender<SendRequest>,
     /// The message when the source does not begin with the records that the log has of it.
     pub(super) changed: String,
 }
 
-impl Reading {
+impl SourceReading {
     /// Reads until the end, or until there is no receiver. Records before an error are delivered.
-    pub(super) fn run(mut self) -> (Read, Result<()>) {
-        let mut read = Read::default();
+    pub(super) fn run(mut self) -> (ReadSource, Result<()>) {
+        let mut read = ReadSource::default();
         let done = self.read(&mut read);
         (read, done)
     }
 
-    fn read(&mut self, read: &mut Read) -> Result<()> {
+    fn read(&mut self, read: &mut ReadSource) -> Result<()> {
         let began = clock::now_monotonic();
-        let mut request: Option<Request> = None;
+        let mut request: Option<SendRequest> = None;
         let mut oldest = began;
         loop {
             let record = match self.reader.next() {
@@ -80,7 +80,8 @@ impl Reading {
             };
             if record.number >= self.reached.next && record.too_long.is_none() {
                 let wait = self.wait(&record, began);
-                let full = |r: &Request| r.frames.len() >= REQUEST_BYTES || r.lines.len() as u64 >= MOST_PER_REQUEST;
+                let full =
+                    |r: &SendRequest| r.frames.len() >= REQUEST_BYTES || r.lines.len() as u64 >= MOST_PER_REQUEST;
                 let due = request.as_ref().is_some_and(full) || (!wait.is_zero() && oldest.elapsed() >= REQUEST_AGE);
                 if due && !self.send(&mut request, read.chain.prefix()) {
                     return Ok(());
@@ -89,7 +90,7 @@ impl Reading {
                 if request.is_none() {
                     oldest = clock::now_monotonic();
                 }
-                let request = request.get_or_insert_with(|| Request::from(record.number));
+                let request = request.get_or_insert_with(|| SendRequest::from(record.number));
                 let fits = frames::push(&mut request.frames, &record.value);
                 ensure!(fits, "the record at line {} is too long", record.line);
                 request.lines.push(record.line);
@@ -125,7 +126,7 @@ impl Reading {
     }
 
     /// Hands the request on; returns false without a receiver.
-    fn send(&self, request: &mut Option<Request>, prefix: Prefix) -> bool {
+    fn send(&self, request: &mut Option<SendRequest>, prefix: Prefix) -> bool {
         let Some(mut request) = request.take() else { return true };
         request.prefix = prefix;
         self.requests.blocking_send(request).is_ok()

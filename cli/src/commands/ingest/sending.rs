@@ -11,10 +11,10 @@ use indicatif::ProgressBar;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::reading::{NAMED, Request};
+use super::reading::{NAMED, SendRequest};
 
 /// The destination of records.
-pub(super) struct Target<'t> {
+pub(super) struct SendTarget<'t> {
     pub(super) client: &'t Client,
     pub(super) stream: &'t StreamName,
     pub(super) source: &'t str,
@@ -22,7 +22,7 @@ pub(super) struct Target<'t> {
 
 /// The results so far.
 #[derive(Debug)]
-pub(super) struct Sent {
+pub(super) struct SendTotals {
     pub(super) records: u64,
     /// Number of records that were not in the log before.
     pub(super) appended: u64,
@@ -32,21 +32,21 @@ pub(super) struct Sent {
     pub(super) began: Instant,
 }
 
-impl Sent {
+impl SendTotals {
     pub(super) fn new() -> Self {
         let began = clock::now_monotonic();
         Self { records: 0, appended: 0, refused: vec![], refused_count: 0, began }
     }
 }
 
-impl Target<'_> {
+impl SendTarget<'_> {
     pub(super) async fn send_all(
         &self,
-        sent: &mut Sent,
-        mut requests: mpsc::Receiver<Request>,
+        sent: &mut SendTotals,
+        mut requests: mpsc::Receiver<SendRequest>,
         bar: &ProgressBar,
     ) -> Result<()> {
-        while let Some(Request { first, lines, frames, bytes_read, prefix }) = requests.recv().await {
+        while let Some(SendRequest { first, lines, frames, bytes_read, prefix }) = requests.recv().await {
             self.send(sent, first, &lines, frames.into(), prefix).await?;
             bar.set_position(bytes_read);
             let rate = sent.records as f64 / sent.began.elapsed().as_secs_f64().max(1e-9);
@@ -56,7 +56,14 @@ impl Target<'_> {
     }
 
     /// Sends records; halves them if they are too large for the server, down to a single one.
-    async fn send(&self, sent: &mut Sent, first: u64, lines: &[u64], frames: Bytes, prefix: Prefix) -> Result<()> {
+    async fn send(
+        &self,
+        sent: &mut SendTotals,
+        first: u64,
+        lines: &[u64],
+        frames: Bytes,
+        prefix: Prefix,
+    ) -> Result<()> {
         let mut rest = vec![(first, lines, frames)];
         while let Some((first, lines, frames)) = rest.pop() {
             let records = lines.len() as u64;

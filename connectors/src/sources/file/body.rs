@@ -7,8 +7,8 @@ use bytes::Bytes;
 use dovetail_core::pipeline::{Format, Stream};
 
 use super::objects::{self, Objects};
-use super::text::Text;
-use super::values::Values;
+use super::text::SourceText;
+use super::values::ArrayValues;
 use super::{Raw, SourceError};
 
 /// A JSON body that ends, or continues, in the wrong place.
@@ -68,11 +68,11 @@ pub fn split_values(body: &Bytes) -> Result<Vec<Vec<u8>>, BodyError> {
         None => body.clone(),
     };
     let (array, longest) = (body.trim_ascii_start().starts_with(b"["), body.len());
-    let text = Text::new("the body".into(), Box::new(Cursor::new(body)), longest);
+    let text = SourceText::new("the body".into(), Box::new(Cursor::new(body)), longest);
     let mut records = Vec::new();
     let mut push = |raw: Raw| records.push(raw.value);
     if array {
-        let mut values = Values::of_array(text);
+        let mut values = ArrayValues::of_array(text);
         while let Some(raw) = values.next()? {
             push(raw);
         }

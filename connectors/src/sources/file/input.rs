@@ -19,9 +19,9 @@ pub(super) const PREFIX: usize = 16 * 1024;
 
 /// Number of input bytes read, in compressed bytes.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Position(Arc<AtomicU64>);
+pub(super) struct InputPosition(Arc<AtomicU64>);
 
-impl Position {
+impl InputPosition {
     pub(super) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -32,12 +32,12 @@ impl Position {
 }
 
 /// A reader that counts the bytes read through it.
-struct Counted<R> {
+struct CountedReader<R> {
     inner: R,
-    position: Position,
+    position: InputPosition,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for CountedReader<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buf)?;
         self.position.0.fetch_add(n as u64, Ordering::Relaxed);
@@ -46,21 +46,21 @@ impl<R: Read> Read for Counted<R> {
 }
 
 /// A source's text and its beginning.
-pub(super) struct Input {
+pub(super) struct SourceInput {
     pub(super) text: Box<dyn BufRead + Send>,
     /// The first bytes of `text`, which still holds them.
     pub(super) prefix: Vec<u8>,
-    pub(super) position: Position,
+    pub(super) position: InputPosition,
 }
 
-impl Input {
+impl SourceInput {
     /// Decompresses `raw` if it starts with the magic number of gzip, bzip2 or zstd, and reads ahead at the beginning
     /// of its text.
     ///
     /// A `live` input is read ahead no further than its first line, so that a slowly written pipe is read as it comes.
     pub(super) fn new(raw: impl Read + Send + 'static, live: bool) -> io::Result<Self> {
-        let position = Position::default();
-        let raw = Counted { inner: raw, position: position.clone() };
+        let position = InputPosition::default();
+        let raw = CountedReader { inner: raw, position: position.clone() };
         let raw = Peeked::new(BufReader::with_capacity(CHUNK, raw), |seen| seen.len() >= MAGIC);
         let text: Box<dyn BufRead + Send> = match raw.prefix() {
             packed if packed.starts_with(GZIP_MAGIC) => buffered(MultiGzDecoder::new(raw)),

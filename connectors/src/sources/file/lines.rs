@@ -2,15 +2,15 @@
 
 use super::{
     Raw, SourceError,
-    text::{Found, Text},
+    text::{LineFound, SourceText},
 };
 
 pub(super) struct Lines {
-    text: Text,
+    text: SourceText,
 }
 
 impl Lines {
-    pub(super) fn new(text: Text) -> Self {
+    pub(super) fn new(text: SourceText) -> Self {
         Self { text }
     }
 
@@ -26,13 +26,13 @@ impl Lines {
 }
 
 /// The next line, with its end.
-pub(super) fn read(text: &mut Text) -> Result<Option<Raw>, SourceError> {
+pub(super) fn read(text: &mut SourceText) -> Result<Option<Raw>, SourceError> {
     let line = text.line();
     let mut value = Vec::new();
     Ok(match text.read_line(&mut value)? {
-        Found::Line => Some(Raw { value, line, too_long: None }),
-        Found::TooLong(bytes) => Some(Raw { value, line, too_long: Some(bytes) }),
-        Found::Nothing => None,
+        LineFound::Line => Some(Raw { value, line, too_long: None }),
+        LineFound::TooLong(bytes) => Some(Raw { value, line, too_long: Some(bytes) }),
+        LineFound::Nothing => None,
     })
 }
 

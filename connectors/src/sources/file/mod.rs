@@ -35,14 +35,14 @@ pub use identity::source_id;
 pub use pace::{Pace, Pacer};
 pub use sniff::FileFormat;
 
-use input::{Input, Position};
+use input::{InputPosition, SourceInput};
 use lines::Lines;
 use objects::Objects;
 use parquet::ParquetRows;
-use sniff::Look;
-use table::Table;
-use text::Text;
-use values::Values;
+use sniff::Sniffed;
+use table::CsvTable;
+use text::SourceText;
+use values::ArrayValues;
 
 /// Options of reading a source.
 #[derive(Debug, Clone)]
@@ -70,8 +70,8 @@ pub struct SourceRecord {
 
 /// The records of one source, in order. It ends after an error.
 pub struct SourceReader {
-    records: Records,
-    position: Position,
+    records: RecordForm,
+    position: InputPosition,
     total_bytes: Option<u64>,
     next: u64,
     ended: bool,
@@ -84,11 +84,11 @@ struct Raw {
     too_long: Option<u64>,
 }
 
-enum Records {
+enum RecordForm {
     Lines(Lines),
     Objects(Objects),
-    Values(Values),
-    Table(Box<Table>),
+    Values(ArrayValues),
+    Table(Box<CsvTable>),
     Parquet(Box<ParquetRows>),
 }
 
@@ -105,10 +105,10 @@ pub fn open(path: &str, options: &SourceOptions) -> Result<SourceReader, SourceE
     }
     let total_bytes = metadata.is_file().then_some(metadata.len());
     if metadata.is_file() && options.format.is_none() && parquet::is_parquet(&file).map_err(cannot_open)? {
-        let (position, stream) = (Position::default(), &options.stream);
+        let (position, stream) = (InputPosition::default(), &options.stream);
         let rows = ParquetRows::open(path, file, metadata.len(), position.clone(), stream, options.force)?;
         return Ok(SourceReader {
-            records: Records::Parquet(Box::new(rows)),
+            records: RecordForm::Parquet(Box::new(rows)),
             position,
             total_bytes,
             next: 0,
@@ -136,14 +136,16 @@ fn read(
     options: &SourceOptions,
 ) -> Result<SourceReader, SourceError> {
     let cannot_open = |error| SourceError::Open { name: name.to_owned(), error };
-    let Input { text, prefix, position } = Input::new(raw, live).map_err(cannot_open)?;
+    let SourceInput { text, prefix, position } = SourceInput::new(raw, live).map_err(cannot_open)?;
     let format = format(name, &prefix, options)?;
-    let text = Text::new(name.into(), text, text::LONGEST_RECORD);
+    let text = SourceText::new(name.into(), text, text::LONGEST_RECORD);
     let records = match format {
-        FileFormat::Csv => Records::Table(Box::new(Table::new(name, text, &prefix, &options.stream, options.force)?)),
-        FileFormat::Lines => Records::Lines(Lines::new(text)),
-        FileFormat::Array => Records::Values(Values::of_array(text)),
-        FileFormat::Objects => Records::Objects(Objects::new(text)),
+        FileFormat::Csv => {
+            RecordForm::Table(Box::new(CsvTable::new(name, text, &prefix, &options.stream, options.force)?))
+        }
+        FileFormat::Lines => RecordForm::Lines(Lines::new(text)),
+        FileFormat::Array => RecordForm::Values(ArrayValues::of_array(text)),
+        FileFormat::Objects => RecordForm::Objects(Objects::new(text)),
     };
     Ok(SourceReader { records, position, total_bytes, next: 0, ended: false })
 }
@@ -156,9 +158,9 @@ fn format(name: &str, prefix: &[u8], options: &SourceOptions) -> Result<FileForm
         Format::Json | Format::Csv => sniff::look(&name(), prefix),
     };
     let format = match (seen, options.format) {
-        (Look::Empty, _) => return Err(SourceError::Empty { name: name() }),
-        (_, Some(format)) | (Look::Data(format), None) => format,
-        (Look::NotData { looks_like, advice }, None) => {
+        (Sniffed::Empty, _) => return Err(SourceError::Empty { name: name() }),
+        (_, Some(format)) | (Sniffed::Data(format), None) => format,
+        (Sniffed::NotData { looks_like, advice }, None) => {
             return Err(SourceError::NotData { name: name(), looks_like, advice });
         }
     };
@@ -185,14 +187,14 @@ impl SourceReader {
     /// Number of CSV rows so far with another width than the header or without UTF-8: they are among the records and
     /// will not decode.
     pub fn malformed_rows(&self) -> u64 {
-        if let Records::Table(table) = &self.records { table.malformed } else { 0 }
+        if let RecordForm::Table(table) = &self.records { table.malformed } else { 0 }
     }
 
     /// Fields of the file that the records leave out, because a CSV stream has its declared columns only.
     pub fn ignored_fields(&self) -> &[String] {
         match &self.records {
-            Records::Table(table) => &table.ignored,
-            Records::Parquet(rows) => &rows.ignored,
+            RecordForm::Table(table) => &table.ignored,
+            RecordForm::Parquet(rows) => &rows.ignored,
             _ => &[],
         }
     }
@@ -206,11 +208,11 @@ impl Iterator for SourceReader {
             return None;
         }
         let raw = match &mut self.records {
-            Records::Lines(lines) => lines.next(),
-            Records::Objects(objects) => objects.next(),
-            Records::Values(values) => values.next(),
-            Records::Table(table) => table.next(),
-            Records::Parquet(rows) => rows.next(),
+            RecordForm::Lines(lines) => lines.next(),
+            RecordForm::Objects(objects) => objects.next(),
+            RecordForm::Values(values) => values.next(),
+            RecordForm::Table(table) => table.next(),
+            RecordForm::Parquet(rows) => rows.next(),
         };
         self.ended = !matches!(raw, Ok(Some(_)));
         let Raw { value, line, too_long } = match raw.transpose()? {

@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 
 use serde::de::IgnoredAny;
 
-use super::{Raw, SourceError, lines, text::Text, values::Value};
+use super::{Raw, SourceError, lines, text::SourceText, values::ScannedValue};
 
 pub(super) struct Objects {
-    text: Text,
+    text: SourceText,
     /// Lines with their ends.
     ahead: VecDeque<Raw>,
     /// Records that were found and not returned yet.
@@ -19,7 +19,7 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    pub(super) fn new(text: Text) -> Self {
+    pub(super) fn new(text: SourceText) -> Self {
         Self { text, ahead: VecDeque::new(), found: VecDeque::new() }
     }
 
@@ -58,8 +58,8 @@ impl Objects {
         for lines in 1.. {
             let Some(line) = self.line(lines - 1)? else {
                 return match objects(&run) {
-                    Run::Bad => Ok(self.first_line()),
-                    Run::Open | Run::Objects => self.cut_off(),
+                    ObjectRun::Bad => Ok(self.first_line()),
+                    ObjectRun::Open | ObjectRun::Objects => self.cut_off(),
                 };
             };
             if line.too_long.is_some() {
@@ -76,9 +76,9 @@ impl Objects {
             }
             tried = run.len();
             match objects(&run) {
-                Run::Open => {}
-                Run::Bad => break,
-                Run::Objects => {
+                ObjectRun::Open => {}
+                ObjectRun::Bad => break,
+                ObjectRun::Objects => {
                     let first = self.ahead[0].line;
                     self.ahead.drain(..lines);
                     self.found = split(&run, first, self.text.longest());
@@ -142,7 +142,7 @@ impl Brackets {
     }
 }
 
-enum Run {
+enum ObjectRun {
     /// The run consists of objects.
     Objects,
     /// The run can become that.
@@ -150,20 +150,20 @@ enum Run {
     Bad,
 }
 
-fn objects(run: &[u8]) -> Run {
+fn objects(run: &[u8]) -> ObjectRun {
     let mut rest = run.trim_ascii();
     while !rest.is_empty() {
         if !rest.starts_with(b"{") {
-            return Run::Bad;
+            return ObjectRun::Bad;
         }
         let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<IgnoredAny>();
         match values.next() {
             Some(Ok(_)) => rest = between(&rest[values.byte_offset()..]),
-            Some(Err(error)) if !error.is_eof() => return Run::Bad,
-            _ => return Run::Open,
+            Some(Err(error)) if !error.is_eof() => return ObjectRun::Bad,
+            _ => return ObjectRun::Open,
         }
     }
-    Run::Objects
+    ObjectRun::Objects
 }
 
 /// The text after the white space and the comma between two values.
@@ -182,7 +182,7 @@ fn split(run: &[u8], mut line: u64, longest: usize) -> VecDeque<Raw> {
         if start.is_empty() {
             return found;
         }
-        let mut value = Value::new(longest);
+        let mut value = ScannedValue::new(longest);
         let (taken, _) = value.take(start);
         found.push_back(Raw { value: value.bytes, line, too_long: None });
         line += super::text::newlines(&start[..taken]);

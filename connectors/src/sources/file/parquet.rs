@@ -12,7 +12,7 @@ use arrow_json::LineDelimitedWriter;
 use dovetail_core::pipeline::{Format, Stream};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
-use super::input::Position;
+use super::input::InputPosition;
 use super::table::csv_line;
 use super::text::LONGEST_RECORD;
 use super::{Raw, SourceError, header};
@@ -24,17 +24,17 @@ const BATCH_ROWS: usize = 1024;
 pub(super) struct ParquetRows {
     name: String,
     batches: ParquetRecordBatchReader,
-    layout: Layout,
+    layout: ParquetLayout,
     made: IntoIter<Vec<u8>>,
     row: u64,
     rows: u64,
     bytes: u64,
-    position: Position,
+    position: InputPosition,
     /// Columns that the records leave out because the stream does not declare them.
     pub(super) ignored: Vec<String>,
 }
 
-enum Layout {
+enum ParquetLayout {
     /// JSON objects with these field names.
     Json(Vec<String>),
     /// CSV: for each declared column the index of the one that fills it, and the delimiter.
@@ -54,7 +54,7 @@ impl ParquetRows {
         name: &str,
         file: File,
         bytes: u64,
-        position: Position,
+        position: InputPosition,
         stream: &Stream,
         force: bool,
     ) -> Result<Self, SourceError> {
@@ -71,12 +71,12 @@ impl ParquetRows {
         let fields = header::fields(&names, &stream.options);
         header::check(name, &fields, stream, force)?;
         let (layout, ignored) = match stream.format {
-            Format::Json | Format::Text => (Layout::Json(fields), vec![]),
+            Format::Json | Format::Text => (ParquetLayout::Json(fields), vec![]),
             Format::Csv => {
                 let place = |column: &str| fields.iter().position(|field| field == column);
                 let places = stream.columns.fields().iter().map(|column| place(column.name())).collect();
                 let ignored = fields.iter().filter(|field| !header::declares(stream, field)).cloned().collect();
-                (Layout::Csv(places, stream.options.delimiter.unwrap_or(b',')), ignored)
+                (ParquetLayout::Csv(places, stream.options.delimiter.unwrap_or(b',')), ignored)
             }
         };
         let batches = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| unreadable(error.to_string()))?;
@@ -105,7 +105,7 @@ impl ParquetRows {
     }
 }
 
-impl Layout {
+impl ParquetLayout {
     fn values(&self, batch: &RecordBatch) -> Result<Vec<Vec<u8>>, ArrowError> {
         match self {
             Self::Json(names) => objects(names, batch),

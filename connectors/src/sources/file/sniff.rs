@@ -17,7 +17,7 @@ pub enum FileFormat {
 
 /// The result of detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum Sniffed {
     Data(FileFormat),
     Empty,
     NotData { looks_like: &'static str, advice: &'static str },
@@ -59,52 +59,52 @@ const MAGIC: &[(&[u8], &str, &str)] = &[
 ///
 /// The name decides between CSV and JSON where it can; the content decides the rest, and content that is neither is
 /// refused.
-pub(super) fn look(name: &str, prefix: &[u8]) -> Look {
+pub(super) fn look(name: &str, prefix: &[u8]) -> Sniffed {
     let text = prefix.trim_ascii_start();
     if let Some(refused) = binary(prefix) {
         return refused;
     }
-    let Some(first) = text.first() else { return Look::Empty };
+    let Some(first) = text.first() else { return Sniffed::Empty };
     let records = lines(text).any(is_object);
     match (first, extension(name).as_deref()) {
         (b'<', _) if !records => markup(text),
-        (_, Some("csv" | "tsv")) => Look::Data(FileFormat::Csv),
-        (b'[', _) => Look::Data(FileFormat::Array),
-        (b'{', _) => Look::Data(FileFormat::Objects),
+        (_, Some("csv" | "tsv")) => Sniffed::Data(FileFormat::Csv),
+        (b'[', _) => Sniffed::Data(FileFormat::Array),
+        (b'{', _) => Sniffed::Data(FileFormat::Objects),
         (_, Some("json" | "ndjson" | "jsonl")) if !lines(text).any(|line| line.starts_with(b"{")) => {
-            Look::NotData { looks_like: "text that is not JSON", advice: "call it .csv if that is what it is" }
+            Sniffed::NotData { looks_like: "text that is not JSON", advice: "call it .csv if that is what it is" }
         }
-        (_, Some("json" | "ndjson" | "jsonl")) => Look::Data(FileFormat::Objects),
-        _ if records => Look::Data(FileFormat::Objects),
-        _ => Look::Data(FileFormat::Csv),
+        (_, Some("json" | "ndjson" | "jsonl")) => Sniffed::Data(FileFormat::Objects),
+        _ if records => Sniffed::Data(FileFormat::Objects),
+        _ => Sniffed::Data(FileFormat::Csv),
     }
 }
 
 /// The format for a stream of lines: lines, unless the source is no text.
-pub(super) fn look_for_lines(prefix: &[u8]) -> Look {
+pub(super) fn look_for_lines(prefix: &[u8]) -> Sniffed {
     match binary(prefix) {
         Some(refused) => refused,
-        None if prefix.trim_ascii().is_empty() => Look::Empty,
-        None => Look::Data(FileFormat::Lines),
+        None if prefix.trim_ascii().is_empty() => Sniffed::Empty,
+        None => Sniffed::Data(FileFormat::Lines),
     }
 }
 
-fn binary(prefix: &[u8]) -> Option<Look> {
+fn binary(prefix: &[u8]) -> Option<Sniffed> {
     let text = prefix.trim_ascii_start();
     if let Some(&(_, looks_like, advice)) = MAGIC.iter().find(|(magic, ..)| text.starts_with(magic)) {
-        return Some(Look::NotData { looks_like, advice });
+        return Some(Sniffed::NotData { looks_like, advice });
     }
-    prefix.contains(&0).then_some(Look::NotData { looks_like: "binary data", advice: NAME_IT })
+    prefix.contains(&0).then_some(Sniffed::NotData { looks_like: "binary data", advice: NAME_IT })
 }
 
-fn markup(text: &[u8]) -> Look {
+fn markup(text: &[u8]) -> Sniffed {
     let start = text[..text.len().min(64)].to_ascii_lowercase();
     let xml = start.starts_with(b"<?xml") && !text.windows(5).any(|word| word.eq_ignore_ascii_case(b"<html"));
     if xml {
-        return Look::NotData { looks_like: "XML", advice: EXPORT };
+        return Sniffed::NotData { looks_like: "XML", advice: EXPORT };
     }
     let advice = "it is what a browser shows, perhaps a login or an error page: download the data itself";
-    Look::NotData { looks_like: "an HTML page", advice }
+    Sniffed::NotData { looks_like: "an HTML page", advice }
 }
 
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     fn check(name: &str, prefix: &str, format: FileFormat) {
-        assert_eq!(look(name, prefix.as_bytes()), Look::Data(format), "{name}: {prefix}");
+        assert_eq!(look(name, prefix.as_bytes()), Sniffed::Data(format), "{name}: {prefix}");
     }
 
     #[test]
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn what_is_no_data_is_named() {
         let named = |name: &str, prefix: &[u8]| match look(name, prefix) {
-            Look::NotData { looks_like, .. } => looks_like,
+            Sniffed::NotData { looks_like, .. } => looks_like,
             other => panic!("{name} taken for {other:?}"),
         };
         assert_eq!(named("a.csv", b"\n <!DOCTYPE html><html>"), "an HTML page");
@@ -164,9 +164,9 @@ mod tests {
         assert_eq!(named("a.json", b"just text\n"), "text that is not JSON");
         assert_eq!(named("a.csv", b"a\0b\0"), "binary data");
         assert_eq!(named("a.csv", b"\xff\xfea\0"), "UTF-16 text");
-        assert_eq!(look("a.csv", b" \r\n"), Look::Empty);
-        assert_eq!(look_for_lines(b"<34>Oct 11 22:14:15 su: failed"), Look::Data(FileFormat::Lines));
-        assert_eq!(look_for_lines(b"{\"a\":1}\n"), Look::Data(FileFormat::Lines));
-        assert!(matches!(look_for_lines(b"PK\x03\x04"), Look::NotData { .. }));
+        assert_eq!(look("a.csv", b" \r\n"), Sniffed::Empty);
+        assert_eq!(look_for_lines(b"<34>Oct 11 22:14:15 su: failed"), Sniffed::Data(FileFormat::Lines));
+        assert_eq!(look_for_lines(b"{\"a\":1}\n"), Sniffed::Data(FileFormat::Lines));
+        assert!(matches!(look_for_lines(b"PK\x03\x04"), Sniffed::NotData { .. }));
     }
 }

@@ -10,13 +10,13 @@ use dovetail_ingestion::formats::{QUOTES_DO_NOT_CLOSE, split_line};
 
 use super::{
     Raw, SourceError, header,
-    text::{self, Text},
+    text::{self, SourceText},
 };
 
 /// The rows of a CSV file below its header.
-pub(super) struct Table {
-    rows: Rows,
-    layout: Layout,
+pub(super) struct CsvTable {
+    rows: CsvRows,
+    layout: RowLayout,
     null_texts: Vec<String>,
     width: usize,
     pub(super) malformed: u64,
@@ -25,29 +25,29 @@ pub(super) struct Table {
 }
 
 /// The form in which a row is written.
-enum Layout {
+enum RowLayout {
     /// A JSON object, with `"name":` for each cell.
     Json(Vec<Vec<u8>>),
     /// CSV: for each declared column the index of the cell that fills it, and the delimiter.
     Csv(Vec<Option<usize>>, u8),
 }
 
-impl Table {
+impl CsvTable {
     /// Reads the header row; refuses one without a column of `stream`.
     pub(super) fn new(
         name: &str,
-        text: Text,
+        text: SourceText,
         prefix: &[u8],
         stream: &Stream,
         force: bool,
     ) -> Result<Self, SourceError> {
-        let mut rows = Rows::new(text, stream.options.delimiter.unwrap_or_else(|| delimiter(prefix)));
+        let mut rows = CsvRows::new(text, stream.options.delimiter.unwrap_or_else(|| delimiter(prefix)));
         let fields = match stream.options.header {
             Header::None => stream.columns.fields().iter().map(|field| field.name().clone()).collect(),
             Header::AsIs | Header::SnakeCase => {
                 match rows.next()? {
                     None => return Err(SourceError::Empty { name: name.to_owned() }),
-                    Some(Row { line, too_long: Some(_), .. }) => return Err(rows.text.too_long(line)),
+                    Some(RowSpan { line, too_long: Some(_), .. }) => return Err(rows.text.too_long(line)),
                     Some(_) => {}
                 }
                 let names: Vec<String> = rows.cells().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
@@ -60,12 +60,12 @@ impl Table {
             Format::Csv => fields.iter().filter(|field| !header::declares(stream, field)).cloned().collect(),
         };
         let null_texts = stream.options.null_texts.clone();
-        let layout = Layout::new(&fields, stream);
+        let layout = RowLayout::new(&fields, stream);
         Ok(Self { rows, layout, null_texts, width: fields.len(), malformed: 0, ignored })
     }
 
     pub(super) fn next(&mut self) -> Result<Option<Raw>, SourceError> {
-        let Some(Row { line, too_long, is_last }) = self.rows.next()? else { return Ok(None) };
+        let Some(RowSpan { line, too_long, is_last }) = self.rows.next()? else { return Ok(None) };
         if too_long.is_some() {
             return Ok(Some(Raw { value: Vec::new(), line, too_long }));
         }
@@ -87,8 +87,8 @@ impl Table {
         let value = |cell: &&str| !cell.is_empty() && !self.null_texts.iter().any(|null| null == cell);
         let cells: Vec<Option<&str>> = cells?.into_iter().map(|cell| Some(cell).filter(value)).collect();
         match &self.layout {
-            Layout::Json(names) => json_object(names, &cells),
-            Layout::Csv(columns, delimiter) => {
+            RowLayout::Json(names) => json_object(names, &cells),
+            RowLayout::Csv(columns, delimiter) => {
                 Some(csv_line(columns.iter().map(|column| cells[(*column)?]), *delimiter))
             }
         }
@@ -98,15 +98,15 @@ impl Table {
     fn undecodable(&self) -> Vec<u8> {
         let mut value = self.rows.raw().to_vec();
         if self.passes(&value) {
-            value.push(if let Layout::Csv(_, delimiter) = self.layout { delimiter } else { b',' });
+            value.push(if let RowLayout::Csv(_, delimiter) = self.layout { delimiter } else { b',' });
         }
         value
     }
 
     fn passes(&self, value: &[u8]) -> bool {
         match &self.layout {
-            Layout::Json(_) => value.trim_ascii().starts_with(b"{"),
-            Layout::Csv(columns, delimiter) => {
+            RowLayout::Json(_) => value.trim_ascii().starts_with(b"{"),
+            RowLayout::Csv(columns, delimiter) => {
                 let split = |line| split_line(line, columns.len(), char::from(*delimiter));
                 let fields = std::str::from_utf8(value).map(split);
                 fields.is_ok_and(|fields| fields.is_ok_and(|fields| fields.len() == columns.len()))
@@ -115,7 +115,7 @@ impl Table {
     }
 }
 
-impl Layout {
+impl RowLayout {
     fn new(fields: &[String], stream: &Stream) -> Self {
         match stream.format {
             Format::Json | Format::Text => Self::Json(fields.iter().map(|field| quoted_name(field)).collect()),
@@ -175,7 +175,7 @@ fn delimiter(prefix: &[u8]) -> u8 {
 }
 
 /// The start of a row, and its length if it is too long.
-struct Row {
+struct RowSpan {
     line: u64,
     too_long: Option<u64>,
     /// Whether the text ended it, not a line break.
@@ -183,8 +183,8 @@ struct Row {
 }
 
 /// Splits text into rows and cells, and keeps the bytes of the row.
-struct Rows {
-    text: Text,
+struct CsvRows {
+    text: SourceText,
     core: csv_core::Reader,
     delimiter: u8,
     cells: Vec<u8>,
@@ -193,14 +193,14 @@ struct Rows {
     raw: Vec<u8>,
 }
 
-impl Rows {
-    fn new(text: Text, delimiter: u8) -> Self {
+impl CsvRows {
+    fn new(text: SourceText, delimiter: u8) -> Self {
         let core = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
         Self { text, core, delimiter, cells: vec![0; 4096], ends: vec![0; 64], count: 0, raw: Vec::new() }
     }
 
     /// Reads the next row.
-    fn next(&mut self) -> Result<Option<Row>, SourceError> {
+    fn next(&mut self) -> Result<Option<RowSpan>, SourceError> {
         let line = self.text.line();
         let (mut written, mut count, mut passed) = (0, 0, 0);
         self.raw.clear();
@@ -229,11 +229,11 @@ impl Rows {
             }
         };
         if passed > 0 || self.raw.len() > self.text.longest() {
-            return Ok(Some(Row { line, too_long: Some(passed + self.raw.len() as u64), is_last }));
+            return Ok(Some(RowSpan { line, too_long: Some(passed + self.raw.len() as u64), is_last }));
         }
         self.count = count;
         let blank = line_ends(self.raw.iter());
-        Ok(Some(Row { line: line + text::newlines(&self.raw[..blank]), too_long: None, is_last }))
+        Ok(Some(RowSpan { line: line + text::newlines(&self.raw[..blank]), too_long: None, is_last }))
     }
 
     fn cells(&self) -> impl Iterator<Item = &[u8]> {

@@ -11,16 +11,16 @@ pub(super) const LONGEST_RECORD: usize = 16 * 1024 * 1024;
 /// Number of greatest records that are skipped before a quote or bracket that never closes ends reading.
 const PASSED_OVER: u64 = 8;
 
-/// The result of [`Text::read_line`].
+/// The result of [`SourceText::read_line`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum LineFound {
     Line,
     /// A line of this many bytes, none of which were kept.
     TooLong(u64),
     Nothing,
 }
 
-pub(super) struct Text {
+pub(super) struct SourceText {
     reader: Box<dyn BufRead + Send>,
     name: Arc<str>,
     longest: usize,
@@ -28,7 +28,7 @@ pub(super) struct Text {
     byte: u64,
 }
 
-impl Text {
+impl SourceText {
     pub(super) fn new(name: Arc<str>, reader: Box<dyn BufRead + Send>, longest: usize) -> Self {
         Self { reader, name, longest, line: 1, byte: 0 }
     }
@@ -62,7 +62,7 @@ impl Text {
     }
 
     /// Puts the next line into `line`, with its end.
-    pub(super) fn read_line(&mut self, line: &mut Vec<u8>) -> Result<Found, SourceError> {
+    pub(super) fn read_line(&mut self, line: &mut Vec<u8>) -> Result<LineFound, SourceError> {
         line.clear();
         let most = self.longest as u64 + 1;
         let n = match self.reader.by_ref().take(most).read_until(b'\n', line) {
@@ -74,9 +74,9 @@ impl Text {
             self.line += 1;
         } else if line.len() > self.longest {
             line.clear();
-            return self.pass_line(n as u64).map(Found::TooLong);
+            return self.pass_line(n as u64).map(LineFound::TooLong);
         }
-        Ok(if n > 0 { Found::Line } else { Found::Nothing })
+        Ok(if n > 0 { LineFound::Line } else { LineFound::Nothing })
     }
 
     /// Skips the rest of a line of which `length` bytes were read; returns the length of the whole line.

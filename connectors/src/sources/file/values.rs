@@ -5,50 +5,50 @@
 
 use super::{
     Raw, SourceError,
-    text::{self, Text},
+    text::{self, SourceText},
 };
 
-pub(super) struct Values {
-    text: Text,
-    place: Place,
+pub(super) struct ArrayValues {
+    text: SourceText,
+    place: ScanPlace,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum ScanPlace {
     BeforeArray,
     InArray,
     End,
 }
 
-impl Values {
+impl ArrayValues {
     /// The elements of one array.
-    pub(super) fn of_array(text: Text) -> Self {
-        Self { text, place: Place::BeforeArray }
+    pub(super) fn of_array(text: SourceText) -> Self {
+        Self { text, place: ScanPlace::BeforeArray }
     }
 
     pub(super) fn next(&mut self) -> Result<Option<Raw>, SourceError> {
         loop {
             let Some(byte) = self.peek_token()? else { return self.at_end_of_text() };
             match (self.place, byte) {
-                (Place::BeforeArray, b'[') => self.step(Place::InArray),
-                (Place::InArray, b',') => self.step(self.place),
-                (Place::InArray, b']') => self.step(Place::End),
-                (Place::BeforeArray, _) => return Err(self.text.no_array()),
-                (Place::End, _) => return Err(self.text.after_array()),
-                (Place::InArray, _) => return self.value().map(Some),
+                (ScanPlace::BeforeArray, b'[') => self.step(ScanPlace::InArray),
+                (ScanPlace::InArray, b',') => self.step(self.place),
+                (ScanPlace::InArray, b']') => self.step(ScanPlace::End),
+                (ScanPlace::BeforeArray, _) => return Err(self.text.no_array()),
+                (ScanPlace::End, _) => return Err(self.text.after_array()),
+                (ScanPlace::InArray, _) => return self.value().map(Some),
             }
         }
     }
 
     fn at_end_of_text(&self) -> Result<Option<Raw>, SourceError> {
         match self.place {
-            Place::End => Ok(None),
-            Place::BeforeArray | Place::InArray => Err(self.text.truncated("its JSON array")),
+            ScanPlace::End => Ok(None),
+            ScanPlace::BeforeArray | ScanPlace::InArray => Err(self.text.truncated("its JSON array")),
         }
     }
 
     /// Moves past one byte that is not a newline.
-    fn step(&mut self, place: Place) {
+    fn step(&mut self, place: ScanPlace) {
         self.text.consume(1, 0);
         self.place = place;
     }
@@ -72,7 +72,7 @@ impl Values {
 
     fn value(&mut self) -> Result<Raw, SourceError> {
         let line = self.text.line();
-        let mut value = Value::new(self.text.longest());
+        let mut value = ScannedValue::new(self.text.longest());
         loop {
             let bytes = self.text.fill()?;
             if bytes.is_empty() {
@@ -92,7 +92,7 @@ impl Values {
 
 /// The part of a value read so far.
 #[derive(Debug, Default)]
-pub(super) struct Value {
+pub(super) struct ScannedValue {
     /// Its bytes; none once it is longer than `longest`.
     pub(super) bytes: Vec<u8>,
     length: usize,
@@ -104,7 +104,7 @@ pub(super) struct Value {
     last: u8,
 }
 
-impl Value {
+impl ScannedValue {
     pub(super) fn new(longest: usize) -> Self {
         Self { longest, ..Self::default() }
     }

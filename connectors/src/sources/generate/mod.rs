@@ -64,7 +64,7 @@ impl GenerateOptions {
 /// A generator of lines. As an iterator it returns each as its own bytes; [`Self::write_next`] reuses a buffer.
 #[derive(Debug)]
 pub struct Generator {
-    feed: Feed,
+    feed: GeneratedFeed,
     left: u64,
     first: bool,
     random: Random,
@@ -74,7 +74,7 @@ pub struct Generator {
 }
 
 #[derive(Debug)]
-enum Feed {
+enum GeneratedFeed {
     Nyc311(Nyc311),
     Clicks(Box<Clicks>),
     Weather(Weather),
@@ -84,9 +84,9 @@ enum Feed {
 pub fn generate(kind: Kind, options: &GenerateOptions) -> Generator {
     let start_ms = options.start_ms.unwrap_or(DEFAULT_START_MS);
     let feed = match kind {
-        Kind::Nyc311 => Feed::Nyc311(Nyc311::new(start_ms)),
-        Kind::Clicks => Feed::Clicks(Box::new(Clicks::new(start_ms))),
-        Kind::Weather => Feed::Weather(Weather::new(start_ms)),
+        Kind::Nyc311 => GeneratedFeed::Nyc311(Nyc311::new(start_ms)),
+        Kind::Clicks => GeneratedFeed::Clicks(Box::new(Clicks::new(start_ms))),
+        Kind::Weather => GeneratedFeed::Weather(Weather::new(start_ms)),
     };
     Generator {
         feed,
@@ -112,9 +112,9 @@ impl Generator {
         let bad = self.faults.chance(self.bad) & !std::mem::take(&mut self.first);
         let flaw = bad.then(|| Flaw::any(&mut self.faults));
         match &mut self.feed {
-            Feed::Nyc311(feed) => feed.write(&mut self.random, late_ms, flaw, line),
-            Feed::Clicks(feed) => feed.write(&mut self.random, late_ms, flaw, line),
-            Feed::Weather(feed) => feed.write(&mut self.random, late_ms, flaw, line),
+            GeneratedFeed::Nyc311(feed) => feed.write(&mut self.random, late_ms, flaw, line),
+            GeneratedFeed::Clicks(feed) => feed.write(&mut self.random, late_ms, flaw, line),
+            GeneratedFeed::Weather(feed) => feed.write(&mut self.random, late_ms, flaw, line),
         }
         if let Some(flaw) = flaw {
             flaw.spoil(&mut self.faults, line);

@@ -51,7 +51,7 @@ pub(super) struct Nyc311 {
 }
 
 /// One request, before it is written.
-struct Request {
+struct ServiceRequest {
     complaint: &'static Complaint,
     borough: &'static Borough,
     created_ms: i64,
@@ -96,13 +96,13 @@ impl Nyc311 {
         self.key += 1 + random.below(3);
     }
 
-    fn request(&self, random: &mut Random, late_ms: i64) -> Request {
+    fn request(&self, random: &mut Random, late_ms: i64) -> ServiceRequest {
         let complaint = &COMPLAINTS[self.complaints.pick(random)];
         let boroughs = if complaint.rental { &self.rentals } else { &self.boroughs };
         let borough = &BOROUGHS[boroughs.pick(random)];
         let created_utc_ms = self.now_ms - late_ms;
         let closed_utc_ms = complaint.closes(random).map(|after_ms| created_utc_ms + after_ms);
-        Request {
+        ServiceRequest {
             complaint,
             borough,
             created_ms: whole_second(calendar::new_york_ms(created_utc_ms)),
@@ -124,7 +124,7 @@ impl Complaint {
     }
 }
 
-impl Request {
+impl ServiceRequest {
     fn write_subject(&self, random: &mut Random, out: &mut Vec<u8>) {
         let (agency, agency_name) = AGENCIES[self.complaint.agency];
         field(out, "agency", agency);

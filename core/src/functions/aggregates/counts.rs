@@ -56,7 +56,7 @@ impl AggregateUDFImpl for Counts {
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
         refuse_distinct(&args)?;
-        let tally = Tally::new(args.expr_fields[0].data_type())?;
+        let tally = CountTally::new(args.expr_fields[0].data_type())?;
         Ok(Box::new(Counting { tally, is_mode: self.name == MODE }))
     }
 
@@ -69,7 +69,7 @@ impl AggregateUDFImpl for Counts {
     }
 }
 
-/// The state fields of a [`Tally`].
+/// The state fields of a [`CountTally`].
 pub(super) fn state_fields(name: &str, value: &DataType) -> Vec<FieldRef> {
     let list = |part: &str, of: &DataType| {
         Arc::new(Field::new_list(format_state_name(name, part), Field::new_list_field(of.clone(), true), true))
@@ -79,7 +79,7 @@ pub(super) fn state_fields(name: &str, value: &DataType) -> Vec<FieldRef> {
 
 /// The number of occurrences of each value.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(super) struct CountTally {
     value: DataType,
     converter: RowConverter,
     /// Occurrences by the value's sort key.
@@ -90,7 +90,7 @@ pub(super) struct Tally {
 /// Bytes of an entry besides its key.
 const ENTRY: usize = 48;
 
-impl Tally {
+impl CountTally {
     pub(super) fn new(value: &DataType) -> Result<Self> {
         let converter = RowConverter::new(vec![SortField::new(value.clone())])?;
         Ok(Self { value: value.clone(), converter, counts: HashMap::new(), bytes: 0 })
@@ -175,7 +175,7 @@ impl Tally {
 
 #[derive(Debug)]
 struct Counting {
-    tally: Tally,
+    tally: CountTally,
     is_mode: bool,
 }
 

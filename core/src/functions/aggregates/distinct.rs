@@ -16,13 +16,13 @@ use super::bits;
 
 /// `approx_distinct`. Floats are counted by their bits, of which each number has one pattern.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct Distinct {
+pub(super) struct DistinctCount {
     has_bounds: bool,
     inner: Arc<AggregateUDF>,
     signature: Signature,
 }
 
-impl Distinct {
+impl DistinctCount {
     pub(super) fn estimate() -> Self {
         let signature = Signature::any(1, Volatility::Immutable);
         Self { has_bounds: false, inner: approx_distinct_udaf(), signature }
@@ -68,7 +68,7 @@ fn with_bounds(estimates: &UInt64Array) -> Result<StructArray> {
     Ok(StructArray::try_new(bounds(), columns, None)?)
 }
 
-impl AggregateUDFImpl for Distinct {
+impl AggregateUDFImpl for DistinctCount {
     fn name(&self) -> &str {
         if self.has_bounds { "approx_distinct_bounds" } else { "approx_distinct" }
     }

@@ -43,8 +43,8 @@ pub fn register(context: &SessionContext) {
     context.register_udaf(AggregateUDF::new_from_impl(by::By::greatest()));
     context.register_udaf(AggregateUDF::new_from_impl(by::By::least()));
     context.register_udaf(AggregateUDF::new_from_impl(top::Top::new()));
-    context.register_udaf(AggregateUDF::new_from_impl(distinct::Distinct::estimate()));
-    context.register_udaf(AggregateUDF::new_from_impl(distinct::Distinct::with_bounds()));
+    context.register_udaf(AggregateUDF::new_from_impl(distinct::DistinctCount::estimate()));
+    context.register_udaf(AggregateUDF::new_from_impl(distinct::DistinctCount::with_bounds()));
     context.register_udaf(AggregateUDF::new_from_impl(percentile::Percentile::new()));
 }
 

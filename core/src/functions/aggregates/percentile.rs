@@ -58,7 +58,7 @@ impl AggregateUDFImpl for Percentile {
         let at = constant(&args, 1).and_then(|at| at.cast_to(&DataType::Float64).ok());
         match at {
             Some(ScalarValue::Float64(Some(at))) if (0.0..=1.0).contains(&at) => {
-                Ok(Box::new(Digest { at, digest: TDigest::new(CENTROIDS) }))
+                Ok(Box::new(QuantileDigest { at, digest: TDigest::new(CENTROIDS) }))
             }
             _ => plan_err!("`approx_percentile_bounds(x, p)`: `p` is a number from 0 to 1, written as one"),
         }
@@ -78,12 +78,12 @@ impl AggregateUDFImpl for Percentile {
 }
 
 #[derive(Debug)]
-struct Digest {
+struct QuantileDigest {
     at: f64,
     digest: TDigest,
 }
 
-impl Accumulator for Digest {
+impl Accumulator for QuantileDigest {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         let values = cast(&values[0], &DataType::Float64)?;
         let values = filter(values.as_ref(), &is_not_null(values.as_ref())?)?;

@@ -14,7 +14,7 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
 
-use super::counts::{Tally, list_of, state_fields};
+use super::counts::{CountTally, list_of, state_fields};
 use super::{constant, refuse_distinct};
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -68,7 +68,7 @@ impl AggregateUDFImpl for Top {
             return plan_err!("`approx_top_k(x, k)`: `k` is a whole number from 1 to {K_MAX}, written as one");
         };
         let value = args.expr_fields[0].data_type().clone();
-        let tally = Tally::new(&value)?;
+        let tally = CountTally::new(&value)?;
         Ok(Box::new(Heaviest { k, value, tally, taken_off: 0 }))
     }
 
@@ -87,7 +87,7 @@ impl AggregateUDFImpl for Top {
 struct Heaviest {
     k: usize,
     value: DataType,
-    tally: Tally,
+    tally: CountTally,
     taken_off: i64,
 }
 

@@ -30,7 +30,7 @@ const NAN: i16 = i16::MAX - 2;
 
 /// A finished sum.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub(super) enum SumValue {
     Empty,
     Finite(Exact),
     Special(Special),
@@ -162,18 +162,18 @@ impl<W: Window> Sums<W> {
         self.wide.get_mut(index)
     }
 
-    pub(super) fn value(&self, group: usize) -> Value {
+    pub(super) fn value(&self, group: usize) -> SumValue {
         match self.exponents[group] {
-            EMPTY => Value::Empty,
+            EMPTY => SumValue::Empty,
             WIDE => {
                 let (integer, exponent) = self.wide[self.wide_index(group)].value();
-                Value::Finite(Exact { integer, exponent })
+                SumValue::Finite(Exact { integer, exponent })
             }
             exponent => match self.special(group) {
-                Some(special) => Value::Special(special),
+                Some(special) => SumValue::Special(special),
                 None => {
                     let integer = self.windows[group].integer();
-                    Value::Finite(Exact { integer, exponent: i32::from(exponent) })
+                    SumValue::Finite(Exact { integer, exponent: i32::from(exponent) })
                 }
             },
         }

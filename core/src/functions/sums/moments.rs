@@ -15,11 +15,11 @@ use datafusion::logical_expr::utils::format_state_name;
 use num_bigint::BigInt;
 
 use super::change::{change_exact, change_integers, change_intervals, change_products, each};
-use super::exact::{Exact, Sums, Value};
+use super::exact::{Exact, SumValue, Sums};
 use super::integers::Integers;
 use super::numbers::Numbers;
 use super::quick;
-use super::statistic::{Known, Statistic};
+use super::statistic::{KnownSums, Statistic};
 use super::term::Special;
 use super::whole::{divided, long, rounded, scale, shifted, within};
 
@@ -313,7 +313,7 @@ impl Moments {
         let sum = match &self.a {
             Some(First::Integers(sums)) => sums.value(group).map(BigInt::from),
             Some(First::Exact(sums)) => match sums.value(group) {
-                Value::Finite(exact) => Some(exact.whole()),
+                SumValue::Finite(exact) => Some(exact.whole()),
                 _ => None,
             },
             Some(First::Intervals(_)) | None => None,
@@ -337,7 +337,7 @@ impl Moments {
                     Some(value) => value,
                     None => return Ok(None),
                 },
-                Err(Value::Special(special)) => return Ok(Some(self.special(special))),
+                Err(SumValue::Special(special)) => return Ok(Some(self.special(special))),
                 Err(_) => return Ok(None),
             },
         };
@@ -376,17 +376,17 @@ impl Moments {
     }
 
     /// The exact sums of a group, or the first one that is no finite number.
-    fn known(&self, group: usize, n: u64) -> Result<Known, Value> {
+    fn known(&self, group: usize, n: u64) -> Result<KnownSums, SumValue> {
         let a = match &self.a {
             Some(First::Exact(sums)) => finite(sums.value(group))?,
             Some(First::Integers(sums)) => {
-                Exact { integer: sums.value(group).ok_or(Value::Empty)?.into(), exponent: 0 }
+                Exact { integer: sums.value(group).ok_or(SumValue::Empty)?.into(), exponent: 0 }
             }
             Some(First::Intervals(_)) | None => Exact::ZERO,
         };
         let b = self.b.as_ref().map_or(Ok(Exact::ZERO), |sums| finite(sums.value(group)))?;
         let of = |sums: &Option<Sums<i256>>| sums.as_ref().map_or(Ok(Exact::ZERO), |sums| finite(sums.value(group)));
-        Ok(Known { n, a, b, aa: of(&self.aa)?, bb: of(&self.bb)?, ab: of(&self.ab)? })
+        Ok(KnownSums { n, a, b, aa: of(&self.aa)?, bb: of(&self.bb)?, ab: of(&self.ab)? })
     }
 
     fn count(&self, group: usize) -> u64 {
@@ -406,9 +406,9 @@ impl Moments {
     }
 }
 
-fn finite(value: Value) -> Result<Exact, Value> {
+fn finite(value: SumValue) -> Result<Exact, SumValue> {
     match value {
-        Value::Finite(exact) => Ok(exact),
+        SumValue::Finite(exact) => Ok(exact),
         other => Err(other),
     }
 }

@@ -79,7 +79,7 @@ impl Statistic {
 
 /// The exact sums over `n` rows; zero where a statistic does not need them.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct KnownSums {
     pub(super) n: u64,
     pub(super) a: Exact,
     pub(super) b: Exact,
@@ -88,7 +88,7 @@ pub(super) struct Known {
     pub(super) ab: Exact,
 }
 
-impl Known {
+impl KnownSums {
     /// The statistic as PostgreSQL defines it, `None` for null; there must be enough rows.
     pub(super) fn statistic(&self, statistic: Statistic) -> Option<f64> {
         let n = Exact::from(self.n);

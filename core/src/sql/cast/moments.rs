@@ -10,7 +10,7 @@ use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err, exec_err};
 
-use super::super::zone::Zone;
+use super::super::zone::SqlZone;
 use super::plainly;
 use crate::texts;
 
@@ -19,43 +19,46 @@ const MICROS: i64 = 1_000_000;
 pub(super) fn read(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     let DataType::Timestamp(unit, zone) = to else { return exec_err!("`{to}` is no timestamp") };
     let texts = plainly(array, &DataType::Utf8)?;
-    let mut reader = Reader { unit: *unit, zone: zone.as_deref().map(Zone::parse).transpose()?, last_named: None };
+    let mut reader =
+        MomentReader { unit: *unit, zone: zone.as_deref().map(SqlZone::parse).transpose()?, last_named: None };
     let instants = texts.as_string::<i32>().iter().map(|text| text.map(|text| reader.instant(text)).transpose());
     let instants: ArrayRef = Arc::new(instants.collect::<Result<Int64Array>>()?);
     plainly(&instants, &DataType::Timestamp(*unit, zone.clone()))
 }
 
-struct Reader {
+struct MomentReader {
     unit: TimeUnit,
     /// The type's zone.
-    zone: Option<Zone>,
+    zone: Option<SqlZone>,
     /// The zone that a text named last.
-    last_named: Option<(String, Zone)>,
+    last_named: Option<(String, SqlZone)>,
 }
 
-impl Reader {
+impl MomentReader {
     fn instant(&mut self, text: &str) -> Result<i64> {
-        let moment = Moment::read(text).ok_or_else(|| invalid(text))?;
+        let moment = ParsedMoment::read(text).ok_or_else(|| invalid(text))?;
         let seconds = match (moment.zone(), &mut self.zone) {
-            (Written::Nothing, None) => moment.seconds,
-            (Written::Nothing, Some(zone)) => zone.instant(moment.seconds)?,
-            (Written::Offset(ahead), zone) => moment.seconds - if zone.is_some() { ahead } else { 0 },
-            (Written::Name(name), None) => {
+            (WrittenMoment::Nothing, None) => moment.seconds,
+            (WrittenMoment::Nothing, Some(zone)) => zone.instant(moment.seconds)?,
+            (WrittenMoment::Offset(ahead), zone) => moment.seconds - if zone.is_some() { ahead } else { 0 },
+            (WrittenMoment::Name(name), None) => {
                 self.named(name).map_err(|_| invalid(text))?;
                 moment.seconds
             }
-            (Written::Name(name), Some(_)) => self.named(name).map_err(|_| invalid(text))?.instant(moment.seconds)?,
-            (Written::Garbage, _) => return Err(invalid(text)),
+            (WrittenMoment::Name(name), Some(_)) => {
+                self.named(name).map_err(|_| invalid(text))?.instant(moment.seconds)?
+            }
+            (WrittenMoment::Garbage, _) => return Err(invalid(text)),
         };
         let instant = texts::in_unit(seconds, moment.micros, self.unit);
         instant.ok_or_else(|| exec_datafusion_err!("timestamp out of range: \"{text}\""))
     }
 
-    fn named(&mut self, name: &str) -> Result<&mut Zone> {
+    fn named(&mut self, name: &str) -> Result<&mut SqlZone> {
         let known = self.last_named.take().filter(|(last, _)| last == name);
         let zone = match known {
             Some(known) => known,
-            None => (name.to_owned(), Zone::parse(name)?),
+            None => (name.to_owned(), SqlZone::parse(name)?),
         };
         Ok(&mut self.last_named.insert(zone).1)
     }
@@ -67,7 +70,7 @@ fn invalid(text: &str) -> DataFusionError {
 
 /// A timestamp's text, read into its parts.
 #[derive(Debug, PartialEq, Eq)]
-struct Moment<'t> {
+struct ParsedMoment<'t> {
     /// Seconds since 1970 of the written local time, as if it were UTC.
     seconds: i64,
     /// 0 to 999,999.
@@ -77,7 +80,7 @@ struct Moment<'t> {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Written<'t> {
+enum WrittenMoment<'t> {
     Nothing,
     /// Seconds ahead of UTC.
     Offset(i64),
@@ -106,7 +109,7 @@ const ABBREVIATIONS: [(&str, i64); 17] = [
     ("PDT", -7),
 ];
 
-impl<'t> Moment<'t> {
+impl<'t> ParsedMoment<'t> {
     fn read(text: &'t str) -> Option<Self> {
         let text = text.trim_ascii();
         let (date, rest) = match text.find(['T', 't', ' ']) {
@@ -122,17 +125,17 @@ impl<'t> Moment<'t> {
         Some(Self { seconds, micros: micros % MICROS, rest: rest.trim_ascii_start() })
     }
 
-    fn zone(&self) -> Written<'t> {
+    fn zone(&self) -> WrittenMoment<'t> {
         let text = self.rest;
         let first = text.bytes().next();
         match first {
-            None => Written::Nothing,
-            Some(b'+' | b'-') => offset(text).map_or(Written::Garbage, Written::Offset),
+            None => WrittenMoment::Nothing,
+            Some(b'+' | b'-') => offset(text).map_or(WrittenMoment::Garbage, WrittenMoment::Offset),
             Some(first) if first.is_ascii_alphabetic() => {
                 let known = ABBREVIATIONS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
-                known.map_or(Written::Name(text), |(_, hours)| Written::Offset(hours * 3600))
+                known.map_or(WrittenMoment::Name(text), |(_, hours)| WrittenMoment::Offset(hours * 3600))
             }
-            Some(_) => Written::Garbage,
+            Some(_) => WrittenMoment::Garbage,
         }
     }
 }

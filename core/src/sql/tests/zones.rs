@@ -6,8 +6,8 @@ use arrow::datatypes::IntervalMonthDayNano;
 use rand::Rng;
 
 use super::super::interval::SECOND;
-use super::super::zone::Zone;
-use super::super::zoned::{Field, Local, Stride, bin, shifted, trunc};
+use super::super::zone::SqlZone;
+use super::super::zoned::{LocalZone, Stride, TruncatedField, bin, shifted, trunc};
 
 /// One line of `zones.py`: zone, instant, what is done, with what, result.
 fn check(line: &str) -> Option<String> {
@@ -19,10 +19,10 @@ fn check(line: &str) -> Option<String> {
     let mut found = vec![];
     // In seconds, and in nanoseconds with a fraction, as streams have them.
     for (per_second, fraction) in [(1, 0), (SECOND, 123_456_789)] {
-        let mut local = Local { zone: Zone::parse(zone).unwrap(), per_second };
+        let mut local = LocalZone { zone: SqlZone::parse(zone).unwrap(), per_second };
         let instant = instant * per_second + fraction;
         let result = match kind {
-            "trunc" => trunc(instant, Field::named(what).unwrap(), &mut local).unwrap(),
+            "trunc" => trunc(instant, TruncatedField::named(what).unwrap(), &mut local).unwrap(),
             "bin" => bin(instant, Stride::Units(what.parse::<i64>().unwrap() * per_second), &mut local).unwrap(),
             "plus" => {
                 let [months, days, seconds] =

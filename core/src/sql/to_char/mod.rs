@@ -86,36 +86,36 @@ impl ScalarUDFImpl for ToChar {
 }
 
 fn text(values: &ArrayRef, templates: &StringArray) -> Result<ArrayRef> {
-    let mut rows = Rows { templates, last: None };
+    let mut rows = TemplateRows { templates, last: None };
     let texts: StringArray = match values.data_type() {
         number if number.is_integer() || matches!(number, DataType::Decimal128(..) | DataType::Decimal256(..)) => {
             let digits = cast(values, &DataType::Utf8)?;
             let digits = digits.as_string::<i32>();
-            rows.each(digits.len(), number::Template::parse, |template, row| {
+            rows.each(digits.len(), number::NumberTemplate::parse, |template, row| {
                 Ok((!digits.is_null(row)).then(|| template.exact(digits.value(row))))
             })?
         }
         DataType::Float64 => {
             let numbers = values.as_primitive::<Float64Type>();
-            rows.each(numbers.len(), number::Template::parse, |template, row| {
+            rows.each(numbers.len(), number::NumberTemplate::parse, |template, row| {
                 Ok((!numbers.is_null(row)).then(|| template.float(numbers.value(row))))
             })?
         }
         _ => {
             let mut times = time::Times::new(values)?;
-            rows.each(values.len(), time::Template::parse, |template, row| times.text(template, row))?
+            rows.each(values.len(), time::TimeTemplate::parse, |template, row| times.text(template, row))?
         }
     };
     Ok(Arc::new(texts))
 }
 
 /// Templates by row. The last one is kept parsed: usually all rows have the same.
-struct Rows<'a> {
+struct TemplateRows<'a> {
     templates: &'a StringArray,
     last: Option<String>,
 }
 
-impl Rows<'_> {
+impl TemplateRows<'_> {
     fn each<T>(
         &mut self,
         rows: usize,

@@ -3,7 +3,7 @@
 use datafusion::common::{Result, exec_err};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Token {
+enum NumberToken {
     Nine,
     Zero,
     Point,
@@ -26,8 +26,8 @@ enum Anchor {
 }
 
 #[derive(Debug)]
-pub(super) struct Template {
-    tokens: Vec<Token>,
+pub(super) struct NumberTemplate {
+    tokens: Vec<NumberToken>,
     fill: bool,
     before: usize,
     behind: usize,
@@ -40,7 +40,7 @@ pub(super) struct Template {
     brackets: bool,
 }
 
-impl Template {
+impl NumberTemplate {
     pub(super) fn parse(template: &str) -> Result<Self> {
         let mut parsed = Self {
             tokens: vec![],
@@ -63,36 +63,36 @@ impl Template {
                     parsed.fill = true;
                     (2, None)
                 }
-                ("MI", _) => (2, Some(Token::Minus)),
-                ("PL", _) => (2, Some(Token::Plus)),
-                ("SG", _) => (2, Some(Token::Sign)),
-                ("PR", _) => (2, Some(Token::Brackets)),
+                ("MI", _) => (2, Some(NumberToken::Minus)),
+                ("PL", _) => (2, Some(NumberToken::Plus)),
+                ("SG", _) => (2, Some(NumberToken::Sign)),
+                ("PR", _) => (2, Some(NumberToken::Brackets)),
                 ("TH" | "RN" | "EE", _) | (_, 'L' | 'l' | 'V' | 'v') => {
                     return exec_err!(
                         "`{template}`: TH, RN, EEEE, L and V are not supported in a template for numbers"
                     );
                 }
-                (_, '9') => (1, Some(Token::Nine)),
-                (_, '0') => (1, Some(Token::Zero)),
-                (_, '.' | 'D' | 'd') => (1, Some(Token::Point)),
-                (_, ',' | 'G' | 'g') => (1, Some(Token::Comma)),
-                (_, 'S' | 's') => (1, Some(Token::Anchored)),
+                (_, '9') => (1, Some(NumberToken::Nine)),
+                (_, '0') => (1, Some(NumberToken::Zero)),
+                (_, '.' | 'D' | 'd') => (1, Some(NumberToken::Point)),
+                (_, ',' | 'G' | 'g') => (1, Some(NumberToken::Comma)),
+                (_, 'S' | 's') => (1, Some(NumberToken::Anchored)),
                 (_, '"') => {
                     let text: String = rest[1..].chars().take_while(|c| *c != '"').collect();
-                    parsed.tokens.extend(text.chars().map(Token::Text));
+                    parsed.tokens.extend(text.chars().map(NumberToken::Text));
                     ((text.len() + 2).min(rest.len()), None)
                 }
-                (_, other) => (other.len_utf8(), Some(Token::Text(other))),
+                (_, other) => (other.len_utf8(), Some(NumberToken::Text(other))),
             };
             rest = &rest[length..];
             let Some(token) = token else { continue };
             match token {
-                Token::Nine | Token::Zero if parsed.brackets => {
+                NumberToken::Nine | NumberToken::Zero if parsed.brackets => {
                     return exec_err!("\"9\" and \"0\" must be ahead of \"PR\"");
                 }
-                Token::Nine if parsed.has_point => parsed.behind += 1,
-                Token::Nine => parsed.before += 1,
-                Token::Zero => {
+                NumberToken::Nine if parsed.has_point => parsed.behind += 1,
+                NumberToken::Nine => parsed.before += 1,
+                NumberToken::Zero => {
                     let first = parsed.zeros.map_or(parsed.before, |(first, _)| first);
                     // Only a zero before the point makes leading zeros.
                     let first = if parsed.zeros.is_none() && parsed.has_point { usize::MAX } else { first };
@@ -102,18 +102,18 @@ impl Template {
                     }
                     parsed.zeros = Some((first, parsed.before + parsed.behind));
                 }
-                Token::Point if parsed.has_point => return exec_err!("multiple decimal points"),
-                Token::Point => parsed.has_point = true,
-                Token::Anchored if parsed.anchor != Anchor::None => return exec_err!("cannot use \"S\" twice"),
-                Token::Anchored => {
+                NumberToken::Point if parsed.has_point => return exec_err!("multiple decimal points"),
+                NumberToken::Point => parsed.has_point = true,
+                NumberToken::Anchored if parsed.anchor != Anchor::None => return exec_err!("cannot use \"S\" twice"),
+                NumberToken::Anchored => {
                     anchored_at = parsed.before;
                     parsed.anchor = if parsed.has_point { Anchor::Behind } else { Anchor::Before };
                 }
-                Token::Minus => parsed.minus = true,
-                Token::Plus => parsed.plus = true,
-                Token::Sign => (parsed.minus, parsed.plus) = (true, true),
-                Token::Brackets => parsed.brackets = true,
-                Token::Comma | Token::Text(_) => {}
+                NumberToken::Minus => parsed.minus = true,
+                NumberToken::Plus => parsed.plus = true,
+                NumberToken::Sign => (parsed.minus, parsed.plus) = (true, true),
+                NumberToken::Brackets => parsed.brackets = true,
+                NumberToken::Comma | NumberToken::Text(_) => {}
             }
             if parsed.anchor != Anchor::None && (parsed.minus || parsed.plus || parsed.brackets) {
                 return exec_err!("cannot use \"S\" and \"PL\"/\"MI\"/\"SG\"/\"PR\" together");
@@ -230,7 +230,7 @@ fn rounded(whole: &str, fraction: &str, behind: usize) -> String {
 }
 
 struct Writing<'a> {
-    template: &'a Template,
+    template: &'a NumberTemplate,
     sign: char,
     spaces: usize,
     brackets: bool,
@@ -247,26 +247,26 @@ struct Writing<'a> {
 }
 
 impl Writing<'_> {
-    fn token(&mut self, token: Token) {
+    fn token(&mut self, token: NumberToken) {
         let fill = self.template.fill;
         match token {
-            Token::Nine | Token::Zero | Token::Point => self.digit(token),
-            Token::Comma if self.in_number => self.out.push(','),
-            Token::Comma if fill => {}
-            Token::Comma => self.out.push(' '),
-            Token::Minus => match self.sign {
+            NumberToken::Nine | NumberToken::Zero | NumberToken::Point => self.digit(token),
+            NumberToken::Comma if self.in_number => self.out.push(','),
+            NumberToken::Comma if fill => {}
+            NumberToken::Comma => self.out.push(' '),
+            NumberToken::Minus => match self.sign {
                 '-' => self.out.push('-'),
                 _ if fill => {}
                 _ => self.out.push(' '),
             },
-            Token::Plus => match self.sign {
+            NumberToken::Plus => match self.sign {
                 '+' => self.out.push('+'),
                 _ if fill => {}
                 _ => self.out.push(' '),
             },
-            Token::Sign => self.out.push(self.sign),
-            Token::Anchored | Token::Brackets => {}
-            Token::Text(letter) => self.out.push(letter),
+            NumberToken::Sign => self.out.push(self.sign),
+            NumberToken::Anchored | NumberToken::Brackets => {}
+            NumberToken::Text(letter) => self.out.push(letter),
         }
     }
 
@@ -283,7 +283,7 @@ impl Writing<'_> {
         self.last_relevant.is_some_and(|last| self.number[last] == '.')
     }
 
-    fn digit(&mut self, token: Token) {
+    fn digit(&mut self, token: NumberToken) {
         let fill = self.template.fill;
         let zeros = self.makes_zeros();
         if !self.sign_written
@@ -313,7 +313,7 @@ impl Writing<'_> {
                 Some('.') if !self.last_is_point() || fill => self.out.push('.'),
                 Some('.') | None => {}
                 Some(digit) => {
-                    let is_cut = self.last_relevant.is_some_and(|last| self.at > last) && token != Token::Zero;
+                    let is_cut = self.last_relevant.is_some_and(|last| self.at > last) && token != NumberToken::Zero;
                     if is_cut {
                         // Nothing is written in its place.
                     } else if self.is_space_before_point() {

@@ -7,11 +7,11 @@ use chrono::{DateTime, Datelike, NaiveDateTime, Timelike};
 use datafusion::common::{DataFusionError, Result, exec_err};
 
 use super::super::interval;
-use super::super::zone::Zone;
+use super::super::zone::SqlZone;
 
 /// A field of a template; longer names come before their own prefixes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Field {
+enum TemplateField {
     Meridiem { dots: bool },
     Era { dots: bool },
     Century,
@@ -44,62 +44,62 @@ enum Field {
     Year(u32),
 }
 
-const FIELDS: [(&str, Field); 47] = [
-    ("A.D.", Field::Era { dots: true }),
-    ("A.M.", Field::Meridiem { dots: true }),
-    ("AD", Field::Era { dots: false }),
-    ("AM", Field::Meridiem { dots: false }),
-    ("B.C.", Field::Era { dots: true }),
-    ("BC", Field::Era { dots: false }),
-    ("CC", Field::Century),
-    ("DAY", Field::DayName { short: false }),
-    ("DDD", Field::DayOfYear),
-    ("DD", Field::Day),
-    ("DY", Field::DayName { short: true }),
-    ("D", Field::DayOfWeek),
-    ("FF1", Field::Fraction(1)),
-    ("FF2", Field::Fraction(2)),
-    ("FF3", Field::Fraction(3)),
-    ("FF4", Field::Fraction(4)),
-    ("FF5", Field::Fraction(5)),
-    ("FF6", Field::Fraction(6)),
-    ("HH24", Field::Hour24),
-    ("HH12", Field::Hour12),
-    ("HH", Field::Hour12),
-    ("IDDD", Field::IsoDayOfYear),
-    ("ID", Field::IsoDayOfWeek),
-    ("IW", Field::IsoWeek),
-    ("IYYY", Field::IsoYear(4)),
-    ("IYY", Field::IsoYear(3)),
-    ("IY", Field::IsoYear(2)),
-    ("I", Field::IsoYear(1)),
-    ("J", Field::Julian),
-    ("MI", Field::Minute),
-    ("MM", Field::Month),
-    ("MONTH", Field::MonthName { short: false }),
-    ("MON", Field::MonthName { short: true }),
-    ("MS", Field::Fraction(3)),
-    ("OF", Field::Offset),
-    ("P.M.", Field::Meridiem { dots: true }),
-    ("PM", Field::Meridiem { dots: false }),
-    ("Q", Field::Quarter),
-    ("RM", Field::Roman),
-    ("SSSSS", Field::SecondOfDay),
-    ("SSSS", Field::SecondOfDay),
-    ("SS", Field::Second),
-    ("TZH", Field::ZoneHours),
-    ("TZM", Field::ZoneMinutes),
-    ("TZ", Field::ZoneName),
-    ("US", Field::Fraction(6)),
-    ("WW", Field::Week),
+const FIELDS: [(&str, TemplateField); 47] = [
+    ("A.D.", TemplateField::Era { dots: true }),
+    ("A.M.", TemplateField::Meridiem { dots: true }),
+    ("AD", TemplateField::Era { dots: false }),
+    ("AM", TemplateField::Meridiem { dots: false }),
+    ("B.C.", TemplateField::Era { dots: true }),
+    ("BC", TemplateField::Era { dots: false }),
+    ("CC", TemplateField::Century),
+    ("DAY", TemplateField::DayName { short: false }),
+    ("DDD", TemplateField::DayOfYear),
+    ("DD", TemplateField::Day),
+    ("DY", TemplateField::DayName { short: true }),
+    ("D", TemplateField::DayOfWeek),
+    ("FF1", TemplateField::Fraction(1)),
+    ("FF2", TemplateField::Fraction(2)),
+    ("FF3", TemplateField::Fraction(3)),
+    ("FF4", TemplateField::Fraction(4)),
+    ("FF5", TemplateField::Fraction(5)),
+    ("FF6", TemplateField::Fraction(6)),
+    ("HH24", TemplateField::Hour24),
+    ("HH12", TemplateField::Hour12),
+    ("HH", TemplateField::Hour12),
+    ("IDDD", TemplateField::IsoDayOfYear),
+    ("ID", TemplateField::IsoDayOfWeek),
+    ("IW", TemplateField::IsoWeek),
+    ("IYYY", TemplateField::IsoYear(4)),
+    ("IYY", TemplateField::IsoYear(3)),
+    ("IY", TemplateField::IsoYear(2)),
+    ("I", TemplateField::IsoYear(1)),
+    ("J", TemplateField::Julian),
+    ("MI", TemplateField::Minute),
+    ("MM", TemplateField::Month),
+    ("MONTH", TemplateField::MonthName { short: false }),
+    ("MON", TemplateField::MonthName { short: true }),
+    ("MS", TemplateField::Fraction(3)),
+    ("OF", TemplateField::Offset),
+    ("P.M.", TemplateField::Meridiem { dots: true }),
+    ("PM", TemplateField::Meridiem { dots: false }),
+    ("Q", TemplateField::Quarter),
+    ("RM", TemplateField::Roman),
+    ("SSSSS", TemplateField::SecondOfDay),
+    ("SSSS", TemplateField::SecondOfDay),
+    ("SS", TemplateField::Second),
+    ("TZH", TemplateField::ZoneHours),
+    ("TZM", TemplateField::ZoneMinutes),
+    ("TZ", TemplateField::ZoneName),
+    ("US", TemplateField::Fraction(6)),
+    ("WW", TemplateField::Week),
 ];
-const MORE_FIELDS: [(&str, Field); 6] = [
-    ("W", Field::WeekOfMonth),
-    ("Y,YYY", Field::YearWithComma),
-    ("YYYY", Field::Year(4)),
-    ("YYY", Field::Year(3)),
-    ("YY", Field::Year(2)),
-    ("Y", Field::Year(1)),
+const MORE_FIELDS: [(&str, TemplateField); 6] = [
+    ("W", TemplateField::WeekOfMonth),
+    ("Y,YYY", TemplateField::YearWithComma),
+    ("YYYY", TemplateField::Year(4)),
+    ("YYY", TemplateField::Year(3)),
+    ("YY", TemplateField::Year(2)),
+    ("Y", TemplateField::Year(1)),
 ];
 
 /// The case of a name.
@@ -111,8 +111,8 @@ enum Case {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Part {
-    field: Field,
+struct TemplatePart {
+    field: TemplateField,
     case: Case,
     /// `FM`: no padding by zeros or spaces.
     fill: bool,
@@ -121,15 +121,15 @@ struct Part {
 }
 
 #[derive(Debug)]
-enum Token {
-    Field(Part),
+enum TimeToken {
+    Field(TemplatePart),
     Text(String),
 }
 
 #[derive(Debug)]
-pub(super) struct Template(Vec<Token>);
+pub(super) struct TimeTemplate(Vec<TimeToken>);
 
-impl Template {
+impl TimeTemplate {
     pub(super) fn parse(template: &str) -> Result<Self> {
         let mut tokens = vec![];
         let mut rest = template;
@@ -158,7 +158,7 @@ impl Template {
                 if ordinal.is_some() {
                     rest = &rest[2..];
                 }
-                tokens.push(Token::Field(Part { field, case, fill, ordinal }));
+                tokens.push(TimeToken::Field(TemplatePart { field, case, fill, ordinal }));
                 continue;
             }
             if field_at.len() < rest.len() {
@@ -168,15 +168,15 @@ impl Template {
             match first {
                 '"' => {
                     let (text, behind) = quoted(&rest[1..]);
-                    tokens.push(Token::Text(text));
+                    tokens.push(TimeToken::Text(text));
                     rest = behind;
                 }
                 '\\' if rest[1..].starts_with('"') => {
-                    tokens.push(Token::Text("\"".to_owned()));
+                    tokens.push(TimeToken::Text("\"".to_owned()));
                     rest = &rest[2..];
                 }
                 other => {
-                    tokens.push(Token::Text(other.to_string()));
+                    tokens.push(TimeToken::Text(other.to_string()));
                     rest = &rest[other.len_utf8()..];
                 }
             }
@@ -199,7 +199,7 @@ fn quoted(rest: &str) -> (String, &str) {
     (text, "")
 }
 
-fn field(rest: &str) -> Option<(Field, Case, usize)> {
+fn field(rest: &str) -> Option<(TemplateField, Case, usize)> {
     for (name, field) in FIELDS.into_iter().chain(MORE_FIELDS) {
         let Some(written) = rest.get(..name.len()) else { continue };
         let case = match written {
@@ -215,7 +215,7 @@ fn field(rest: &str) -> Option<(Field, Case, usize)> {
 
 /// Times by row.
 pub(super) enum Times {
-    Moments { nanos: Int64Array, per_second: i64, zone: Option<Zone> },
+    Moments { nanos: Int64Array, per_second: i64, zone: Option<SqlZone> },
     Spans(IntervalMonthDayNanoArray),
 }
 
@@ -232,7 +232,7 @@ impl Times {
         };
         Ok(match values.data_type() {
             DataType::Timestamp(unit, zone) => {
-                let zone = zone.as_deref().map(Zone::parse).transpose()?;
+                let zone = zone.as_deref().map(SqlZone::parse).transpose()?;
                 Self::Moments { nanos: numbers(values)?, per_second: per_second(*unit), zone }
             }
             DataType::Date32 | DataType::Date64 => {
@@ -249,7 +249,7 @@ impl Times {
         })
     }
 
-    pub(super) fn text(&mut self, template: &Template, row: usize) -> Result<Option<String>> {
+    pub(super) fn text(&mut self, template: &TimeTemplate, row: usize) -> Result<Option<String>> {
         let time = match self {
             Self::Moments { nanos, .. } if nanos.is_null(row) => return Ok(None),
             Self::Spans(spans) if spans.is_null(row) => return Ok(None),
@@ -274,8 +274,8 @@ impl Times {
         let mut text = String::new();
         for token in &template.0 {
             match token {
-                Token::Text(literal) => text.push_str(literal),
-                Token::Field(part) => text.push_str(&time.field(*part)?),
+                TimeToken::Text(literal) => text.push_str(literal),
+                TimeToken::Field(part) => text.push_str(&time.field(*part)?),
             }
         }
         Ok(Some(text))
@@ -304,7 +304,7 @@ const MONTHS: [&str; 12] = [
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const ROMAN: [&str; 12] = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"];
 
-impl Part {
+impl TemplatePart {
     fn number(self, number: i64, width: usize) -> String {
         let width = if self.fill { 0 } else { width };
         let digits = match number {
@@ -333,7 +333,7 @@ impl Part {
 }
 
 impl Time {
-    fn field(&self, part: Part) -> Result<String> {
+    fn field(&self, part: TemplatePart) -> Result<String> {
         match self {
             Self::Moment { local, ahead, zone } => Ok(moment(local, *ahead, zone, part)),
             Self::Span(span) => self::span(*span, part),
@@ -342,18 +342,18 @@ impl Time {
 }
 
 /// Fields of the time of day, which moments and spans share.
-fn clock(hours: i64, minutes: i64, seconds: i64, nanos: i64, part: Part) -> Option<String> {
+fn clock(hours: i64, minutes: i64, seconds: i64, nanos: i64, part: TemplatePart) -> Option<String> {
     Some(match part.field {
-        Field::Hour24 => part.number(hours, 2),
-        Field::Hour12 => part.number(if hours % 12 == 0 { 12 } else { hours % 12 }, 2),
-        Field::Minute => part.number(minutes, 2),
-        Field::Second => part.number(seconds, 2),
-        Field::Fraction(digits) => {
+        TemplateField::Hour24 => part.number(hours, 2),
+        TemplateField::Hour12 => part.number(if hours % 12 == 0 { 12 } else { hours % 12 }, 2),
+        TemplateField::Minute => part.number(minutes, 2),
+        TemplateField::Second => part.number(seconds, 2),
+        TemplateField::Fraction(digits) => {
             let fraction = nanos / 1000 / 10_i64.pow(6 - digits);
-            Part { fill: false, ..part }.number(fraction, digits as usize)
+            TemplatePart { fill: false, ..part }.number(fraction, digits as usize)
         }
-        Field::SecondOfDay => part.number(hours * 3600 + minutes * 60 + seconds, 0),
-        Field::Meridiem { dots } => {
+        TemplateField::SecondOfDay => part.number(hours * 3600 + minutes * 60 + seconds, 0),
+        TemplateField::Meridiem { dots } => {
             let word = match (hours % 24 >= 12, dots) {
                 (true, true) => "P.M.",
                 (true, false) => "PM",
@@ -367,14 +367,14 @@ fn clock(hours: i64, minutes: i64, seconds: i64, nanos: i64, part: Part) -> Opti
 }
 
 /// The last digits of a year.
-fn year(part: Part, year: i64, digits: u32) -> String {
+fn year(part: TemplatePart, year: i64, digits: u32) -> String {
     match digits {
         4 => part.number(year, 4),
         _ => part.number(year % 10_i64.pow(digits), digits as usize),
     }
 }
 
-fn moment(local: &NaiveDateTime, ahead: i64, zone: &str, part: Part) -> String {
+fn moment(local: &NaiveDateTime, ahead: i64, zone: &str, part: TemplatePart) -> String {
     let nanos = i64::from(local.nanosecond());
     let time = clock(local.hour().into(), local.minute().into(), local.second().into(), nanos, part);
     if let Some(text) = time {
@@ -386,7 +386,7 @@ fn moment(local: &NaiveDateTime, ahead: i64, zone: &str, part: Part) -> String {
     let sign = if ahead < 0 { '-' } else { '+' };
     let (hours, minutes) = (ahead.abs() / 3600, ahead.abs() / 60 % 60);
     match part.field {
-        Field::Era { dots } => {
+        TemplateField::Era { dots } => {
             let word = match (local.year() > 0, dots) {
                 (true, true) => "A.D.",
                 (true, false) => "AD",
@@ -395,53 +395,53 @@ fn moment(local: &NaiveDateTime, ahead: i64, zone: &str, part: Part) -> String {
             };
             part.word(word, 0)
         }
-        Field::Century => {
+        TemplateField::Century => {
             let year = i64::from(local.year());
             let century = if year > 0 { (year - 1) / 100 + 1 } else { year / 100 - 1 };
             part.number(century, 2)
         }
-        Field::DayName { short } => {
+        TemplateField::DayName { short } => {
             let name = DAYS[day_of_week as usize];
             if short { part.word(&name[..3], 0) } else { part.word(name, 9) }
         }
-        Field::DayOfYear => part.number(local.ordinal().into(), 3),
-        Field::Day => part.number(local.day().into(), 2),
-        Field::DayOfWeek => part.number(i64::from(day_of_week) + 1, 0),
-        Field::IsoDayOfWeek => part.number(local.weekday().number_from_monday().into(), 0),
-        Field::IsoDayOfYear => {
+        TemplateField::DayOfYear => part.number(local.ordinal().into(), 3),
+        TemplateField::Day => part.number(local.day().into(), 2),
+        TemplateField::DayOfWeek => part.number(i64::from(day_of_week) + 1, 0),
+        TemplateField::IsoDayOfWeek => part.number(local.weekday().number_from_monday().into(), 0),
+        TemplateField::IsoDayOfYear => {
             let day = i64::from(week.week() - 1) * 7 + i64::from(local.weekday().number_from_monday());
             part.number(day, 3)
         }
-        Field::IsoWeek => part.number(week.week().into(), 2),
-        Field::IsoYear(digits) => year(part, of_era(week.year()), digits),
+        TemplateField::IsoWeek => part.number(week.week().into(), 2),
+        TemplateField::IsoYear(digits) => year(part, of_era(week.year()), digits),
         // Day 1 of the common era is Julian day 1721426.
-        Field::Julian => part.number(i64::from(local.num_days_from_ce()) + 1_721_425, 0),
-        Field::Month => part.number(local.month().into(), 2),
-        Field::MonthName { short } => {
+        TemplateField::Julian => part.number(i64::from(local.num_days_from_ce()) + 1_721_425, 0),
+        TemplateField::Month => part.number(local.month().into(), 2),
+        TemplateField::MonthName { short } => {
             let name = MONTHS[local.month0() as usize];
             if short { part.word(&name[..3], 0) } else { part.word(name, 9) }
         }
-        Field::Offset => {
+        TemplateField::Offset => {
             let hours = if part.fill { format!("{sign}{hours}") } else { format!("{sign}{hours:02}") };
             if minutes == 0 { hours } else { format!("{hours}:{minutes:02}") }
         }
-        Field::Quarter => part.number(i64::from(local.month0() / 3) + 1, 0),
-        Field::Roman => part.word(ROMAN[local.month0() as usize], 4),
-        Field::ZoneHours => format!("{sign}{hours:02}"),
-        Field::ZoneMinutes => format!("{minutes:02}"),
-        Field::ZoneName => part.word(zone, 0),
-        Field::Week => part.number(i64::from(local.ordinal0() / 7) + 1, 2),
-        Field::WeekOfMonth => part.number(i64::from(local.day0() / 7) + 1, 0),
-        Field::YearWithComma => {
+        TemplateField::Quarter => part.number(i64::from(local.month0() / 3) + 1, 0),
+        TemplateField::Roman => part.word(ROMAN[local.month0() as usize], 4),
+        TemplateField::ZoneHours => format!("{sign}{hours:02}"),
+        TemplateField::ZoneMinutes => format!("{minutes:02}"),
+        TemplateField::ZoneName => part.word(zone, 0),
+        TemplateField::Week => part.number(i64::from(local.ordinal0() / 7) + 1, 2),
+        TemplateField::WeekOfMonth => part.number(i64::from(local.day0() / 7) + 1, 0),
+        TemplateField::YearWithComma => {
             let year = of_era(local.year());
             format!("{},{:03}", year / 1000, year % 1000)
         }
-        Field::Year(digits) => year(part, of_era(local.year()), digits),
+        TemplateField::Year(digits) => year(part, of_era(local.year()), digits),
         _ => String::new(),
     }
 }
 
-fn span(span: IntervalMonthDayNano, part: Part) -> Result<String> {
+fn span(span: IntervalMonthDayNano, part: TemplatePart) -> Result<String> {
     let seconds = span.nanoseconds / interval::SECOND;
     let nanos = span.nanoseconds % interval::SECOND;
     if let Some(text) = clock(seconds / 3600, seconds / 60 % 60, seconds % 60, nanos, part) {
@@ -449,11 +449,11 @@ fn span(span: IntervalMonthDayNano, part: Part) -> Result<String> {
     }
     let (years, months) = (i64::from(span.months / 12), i64::from(span.months % 12));
     Ok(match part.field {
-        Field::Year(digits) => year(part, years, digits),
-        Field::Month => part.number(months, 2),
-        Field::Day => part.number(span.days.into(), 2),
-        Field::DayOfYear => part.number(i64::from(span.months) * 30 + i64::from(span.days), 3),
-        Field::Quarter => part.number(if months == 0 { 1 } else { (months - 1) / 3 + 1 }, 0),
+        TemplateField::Year(digits) => year(part, years, digits),
+        TemplateField::Month => part.number(months, 2),
+        TemplateField::Day => part.number(span.days.into(), 2),
+        TemplateField::DayOfYear => part.number(i64::from(span.months) * 30 + i64::from(span.days), 3),
+        TemplateField::Quarter => part.number(if months == 0 { 1 } else { (months - 1) / 3 + 1 }, 0),
         _ => return exec_err!("invalid format specification for an interval value"),
     })
 }

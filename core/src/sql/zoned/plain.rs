@@ -12,7 +12,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 use datafusion::scalar::ScalarValue;
 
 use super::super::interval::{self, DAY};
-use super::{Field, answer, each, first_day, out_of_range, per_second};
+use super::{TruncatedField, answer, each, first_day, out_of_range, per_second};
 
 const NANOS: i64 = 1_000_000_000;
 const UTC: &str = "UTC";
@@ -21,19 +21,19 @@ const UTC: &str = "UTC";
 pub(super) fn truncated(arguments: &ScalarFunctionArgs, unit: TimeUnit) -> Result<Option<ColumnarValue>> {
     let [ColumnarValue::Scalar(field), time] = arguments.args.as_slice() else { return Ok(None) };
     let Some(field) = field.try_as_str().flatten().map(str::to_lowercase) else { return Ok(None) };
-    let Some(field) = Field::named(&field) else { return Ok(None) };
+    let Some(field) = TruncatedField::named(&field) else { return Ok(None) };
     answer(time, 1, |array| truncate(array, per_second(unit), field))
 }
 
-fn truncate(array: &ArrayRef, per_second: i64, field: Field) -> Result<ArrayRef> {
+fn truncate(array: &ArrayRef, per_second: i64, field: TruncatedField) -> Result<ArrayRef> {
     let day = 86_400 * per_second;
     match field {
-        Field::Fraction(parts) if parts >= per_second => Ok(Arc::clone(array)),
-        Field::Fraction(parts) => changed(array, |time| steps(time, per_second / parts, 0)),
-        Field::Clock(seconds) => changed(array, |time| steps(time, seconds * per_second, 0)),
-        Field::Day => changed(array, |time| steps(time, day, 0)),
+        TruncatedField::Fraction(parts) if parts >= per_second => Ok(Arc::clone(array)),
+        TruncatedField::Fraction(parts) => changed(array, |time| steps(time, per_second / parts, 0)),
+        TruncatedField::Clock(seconds) => changed(array, |time| steps(time, seconds * per_second, 0)),
+        TruncatedField::Day => changed(array, |time| steps(time, day, 0)),
         // Weeks begin on Mondays, and 1970 began on a Thursday.
-        Field::Week => changed(array, |time| steps(time, 7 * day, -3 * day)),
+        TruncatedField::Week => changed(array, |time| steps(time, 7 * day, -3 * day)),
         field => changed(array, |time| {
             let first = first_day(date(time.div_euclid(day))?, field).ok()?;
             first.signed_duration_since(NaiveDate::default()).num_days().checked_mul(day)
@@ -166,12 +166,12 @@ mod tests {
             ("quarter", ["0002-01-01T00:00:00", "1969-10-01T00:00:00", "9999-10-01T00:00:00"]),
             ("year", ["0002-01-01T00:00:00", "1969-01-01T00:00:00", "9999-01-01T00:00:00"]),
         ] {
-            let truncated = truncate(&instants(&times), 1_000_000, Field::named(field).unwrap()).unwrap();
+            let truncated = truncate(&instants(&times), 1_000_000, TruncatedField::named(field).unwrap()).unwrap();
             assert_eq!(&truncated, &instants(&wanted), "{field}");
         }
         let first: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![i64::MIN]));
-        assert!(truncate(&first, 1_000_000, Field::Day).is_err());
-        assert!(truncate(&first, 1_000_000, Field::Years(1)).is_err());
+        assert!(truncate(&first, 1_000_000, TruncatedField::Day).is_err());
+        assert!(truncate(&first, 1_000_000, TruncatedField::Years(1)).is_err());
     }
 
     /// `date_bin(stride, '..'::timestamp, origin)` of PostgreSQL 15.

@@ -11,7 +11,7 @@ use datafusion::prelude::SessionContext;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::super::{FoldError, Folder, Piece, Planned, RowErrors, Tally, View, compare_answers, fold_table};
+use super::super::{FoldError, FoldedPiece, Folder, Planned, RowErrors, Tally, View, compare_answers, fold_table};
 use super::law::{cutting, pieces};
 use super::rows::{Row, answer, batch, of_g, one_shot, plan_with, row};
 use crate::pipeline::OnError;
@@ -78,8 +78,8 @@ async fn as_table(view: &Arc<View>, pieces: Vec<RecordBatch>) -> (Vec<RecordBatc
     let (mut states, mut errors) = (vec![], RowErrors::default());
     while let Some(piece) = fold.next().await.unwrap() {
         match piece {
-            Piece::State(state) => states.extend(state),
-            Piece::Errors(more) => errors.append(&more),
+            FoldedPiece::State(state) => states.extend(state),
+            FoldedPiece::Errors(more) => errors.append(&more),
         }
     }
     (states, errors)

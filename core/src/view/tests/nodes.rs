@@ -19,7 +19,7 @@ use datafusion::prelude::SessionContext;
 use super::super::foldable::cut_point;
 use super::rows::{context, plan};
 use crate::view::allowed_nodes;
-use crate::view::allowed_nodes::Place;
+use crate::view::allowed_nodes::ExprPlace;
 
 fn node_number(plan: &LogicalPlan) -> usize {
     match plan {
@@ -241,7 +241,7 @@ async fn every_expression_is_folded_or_refused_by_name() {
     ];
     for expr in &allowed_by_hand {
         seen.insert(expression_number(expr));
-        assert!(allowed_nodes::expression(expr, Place::Rows).is_ok(), "{expr}");
+        assert!(allowed_nodes::expression(expr, ExprPlace::Rows).is_ok(), "{expr}");
     }
     #[expect(deprecated, reason = "a wildcard is an expression as any other")]
     let wildcard = Expr::Wildcard { qualifier: None, options: Box::new(WildcardOptions::default()) };
@@ -254,13 +254,13 @@ async fn every_expression_is_folded_or_refused_by_name() {
     ];
     for (expr, message) in refused {
         seen.insert(expression_number(&expr));
-        let refusal = allowed_nodes::expression(&expr, Place::Rows).unwrap_err();
+        let refusal = allowed_nodes::expression(&expr, ExprPlace::Rows).unwrap_err();
         assert!(refusal.message.contains(message), "{expr}: {}", refusal.message);
     }
     let state = context.state();
     let function = Arc::clone(state.higher_order_functions().values().next().unwrap());
     let call = Expr::HigherOrderFunction(HigherOrderFunction::new(function, vec![col("tags"), lambda]));
     seen.insert(expression_number(&call));
-    assert!(allowed_nodes::expression(&call, Place::Rows).is_ok(), "{call}");
+    assert!(allowed_nodes::expression(&call, ExprPlace::Rows).is_ok(), "{call}");
     assert_eq!(seen, (0..EXPRESSIONS).collect(), "an expression without a sample");
 }

@@ -42,13 +42,13 @@ pub(super) struct Malformed(&'static str);
 
 /// Encodes the records of `pieces`, one after the other, as one batch.
 pub(super) fn encode(pieces: &[Records]) -> Vec<u8> {
-    let timestamps = Timestamps::gather(pieces);
-    let keys = Text::gather::<BinaryType>(&pieces.iter().map(|p| &p.keys).collect::<Vec<_>>());
-    let headers = Text::gather::<Utf8Type>(&pieces.iter().map(|p| &p.headers).collect::<Vec<_>>());
-    let values = Text::gather::<BinaryType>(&pieces.iter().map(|p| &p.values).collect::<Vec<_>>());
+    let timestamps = TimestampColumn::gather(pieces);
+    let keys = TextColumn::gather::<BinaryType>(&pieces.iter().map(|p| &p.keys).collect::<Vec<_>>());
+    let headers = TextColumn::gather::<Utf8Type>(&pieces.iter().map(|p| &p.headers).collect::<Vec<_>>());
+    let values = TextColumn::gather::<BinaryType>(&pieces.iter().map(|p| &p.values).collect::<Vec<_>>());
     let texts = [keys, headers, values];
 
-    let size = HEADER_BYTES + timestamps.numbers.len() + texts.iter().map(Text::size).sum::<usize>();
+    let size = HEADER_BYTES + timestamps.numbers.len() + texts.iter().map(TextColumn::size).sum::<usize>();
     let mut out = Vec::with_capacity(size);
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&timestamps.count.to_le_bytes());
@@ -103,14 +103,14 @@ fn check_length(kinds: &[u8], n: usize, lengths: [u32; 3], left: usize) -> Resul
     }
 }
 
-struct Timestamps {
+struct TimestampColumn {
     count: u32,
     kind: u8,
     first: i64,
     numbers: Vec<u8>,
 }
 
-impl Timestamps {
+impl TimestampColumn {
     fn gather(pieces: &[Records]) -> Self {
         let all = || pieces.iter().flat_map(|piece| piece.timestamps.values().iter().copied());
         let count = pieces.iter().map(Records::len).sum::<usize>() as u32;
@@ -125,7 +125,7 @@ impl Timestamps {
 }
 
 /// A column of keys, headers or values on its way into a batch.
-struct Text<'a> {
+struct TextColumn<'a> {
     kind: u8,
     nulls: Vec<u8>,
     ends: Vec<u8>,
@@ -133,7 +133,7 @@ struct Text<'a> {
     data_len: u32,
 }
 
-impl<'a> Text<'a> {
+impl<'a> TextColumn<'a> {
     fn gather<T: ByteArrayType<Offset = i32>>(pieces: &[&'a GenericByteArray<T>]) -> Self {
         let n = pieces.iter().map(|piece| piece.len()).sum::<usize>();
         let null_count = pieces.iter().map(|piece| piece.null_count()).sum::<usize>();

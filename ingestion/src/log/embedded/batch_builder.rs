@@ -32,14 +32,14 @@ pub(super) fn fitting(records: &Records, bytes: usize) -> usize {
 
 /// Records from an offset on, up to a limit.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(super) struct BatchBuilder {
     from: i64,
     next: i64,
     left: usize,
     pieces: Vec<Records>,
 }
 
-impl Page {
+impl BatchBuilder {
     /// An empty batch that begins at `from`.
     pub(super) fn new(from: i64, max_bytes: usize) -> Self {
         Self { from, next: from, left: max_bytes.min(MOST_BYTES), pieces: Vec::new() }

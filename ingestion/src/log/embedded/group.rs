@@ -8,9 +8,9 @@ use dovetail_core::record::Records;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::keys::PartitionId;
-use super::topic::Partition;
+use super::topic::TopicPartition;
 use crate::log::embedded::batch_builder::{bytes_of_first, fitting};
-use crate::log::{LogError, SourceMark, SourcePosition};
+use crate::log::{LogError, PartitionPosition, SourceMark};
 
 #[cfg(test)]
 mod tests;
@@ -21,7 +21,7 @@ const BATCH_BYTES: usize = 1 << 20;
 /// One append on its way to the writer.
 #[derive(Debug)]
 pub(super) struct Append {
-    pub(super) partition: Arc<Partition>,
+    pub(super) partition: Arc<TopicPartition>,
     pub(super) records: Records,
     pub(super) mark: Option<SourceMark>,
     pub(super) reply: oneshot::Sender<Result<OffsetRange, LogError>>,
@@ -31,7 +31,7 @@ pub(super) struct Append {
 
 /// The outcome of one append.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum GroupedAppend {
     /// The offsets of the records. An empty range if they had been appended before.
     Appended(OffsetRange),
     /// The source sent a part of the records that it had already appended.
@@ -40,17 +40,17 @@ pub(super) enum Outcome {
 
 /// The outcome of a group.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
+pub(super) struct GroupPlan {
     /// One per append, in their order.
-    pub(super) outcomes: Vec<Outcome>,
-    pub(super) growth: HashMap<PartitionId, Growth>,
-    pub(super) positions: HashMap<(PartitionId, String), SourcePosition>,
+    pub(super) outcomes: Vec<GroupedAppend>,
+    pub(super) growth: HashMap<PartitionId, PartitionGrowth>,
+    pub(super) positions: HashMap<(PartitionId, String), PartitionPosition>,
 }
 
 /// The records that one partition gains.
 #[derive(Debug)]
-pub(super) struct Growth {
-    pub(super) partition: Arc<Partition>,
+pub(super) struct PartitionGrowth {
+    pub(super) partition: Arc<TopicPartition>,
     pub(super) start: i64,
     pub(super) end: i64,
     pub(super) pieces: Vec<Records>,
@@ -60,11 +60,11 @@ pub(super) struct Growth {
 pub(super) fn plan(
     appends: &[Append],
     stored: impl Fn(PartitionId, &str) -> Result<Option<u64>, LogError>,
-) -> Result<Plan, LogError> {
-    let mut plan = Plan::default();
+) -> Result<GroupPlan, LogError> {
+    let mut plan = GroupPlan::default();
     for append in appends {
         let id = append.partition.id;
-        let growth = plan.growth.entry(id).or_insert_with(|| Growth::none(&append.partition));
+        let growth = plan.growth.entry(id).or_insert_with(|| PartitionGrowth::none(&append.partition));
         if let Some(mark) = &append.mark
             && let Some((first, last)) = mark.span()
         {
@@ -77,26 +77,26 @@ pub(super) fn plan(
                 plan.outcomes.push(outcome);
                 continue;
             }
-            plan.positions.insert(key, SourcePosition { last, spread: mark.spread.clone() });
+            plan.positions.insert(key, PartitionPosition { last, spread: mark.spread.clone() });
         }
-        plan.outcomes.push(Outcome::Appended(growth.add(&append.records)));
+        plan.outcomes.push(GroupedAppend::Appended(growth.add(&append.records)));
     }
     plan.growth.retain(|_, growth| growth.start < growth.end);
     Ok(plan)
 }
 
 /// The outcome of a batch that the source has appended before, at least in part.
-fn repeated(source: &str, (first, last): (u64, u64), appended: Option<u64>, end: i64) -> Option<Outcome> {
+fn repeated(source: &str, (first, last): (u64, u64), appended: Option<u64>, end: i64) -> Option<GroupedAppend> {
     let appended = appended?;
     if last <= appended {
-        return Some(Outcome::Appended(OffsetRange::new(end, end)));
+        return Some(GroupedAppend::Appended(OffsetRange::new(end, end)));
     }
-    let overlap = Outcome::Overlap { source: source.to_owned(), first, appended };
+    let overlap = GroupedAppend::Overlap { source: source.to_owned(), first, appended };
     (first <= appended).then_some(overlap)
 }
 
-impl Growth {
-    fn none(partition: &Arc<Partition>) -> Self {
+impl PartitionGrowth {
+    fn none(partition: &Arc<TopicPartition>) -> Self {
         let end = partition.bounds().end;
         Self { partition: Arc::clone(partition), start: end, end, pieces: Vec::new() }
     }

@@ -2,7 +2,7 @@
 
 use dovetail_core::record::Records;
 
-use super::topic::Partition;
+use super::topic::TopicPartition;
 use crate::log::LogError;
 use crate::log::embedded::batch_builder::bytes_of_first;
 
@@ -21,7 +21,7 @@ pub(super) fn check_name(name: &str) -> Result<(), LogError> {
 }
 
 /// Refuses records of which one is too large.
-pub(super) fn check_sizes(partition: &Partition, records: &Records) -> Result<(), LogError> {
+pub(super) fn check_sizes(partition: &TopicPartition, records: &Records) -> Result<(), LogError> {
     if bytes_of_first(records, records.len()) <= RECORD_BYTES {
         return Ok(());
     }

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Offsets do not skip here, and a batch is in the log as a whole or not at all. An append that fails with
-//! [`LogError::Store`] was not acknowledged but can be in the log after a restart, as when a connection breaks; a
+//! [`LogError::LogStore`] was not acknowledged but can be in the log after a restart, as when a connection breaks; a
 //! caller that must know sends a [`SourceMark`]. After such an error the store takes nothing until it is opened again.
 
 mod batch_builder;
@@ -28,13 +28,13 @@ use tokio_util::sync::CancellationToken;
 use self::group::Append;
 use self::limits::{check_name, check_sizes};
 use self::positions::{Forgetful, Positions};
-use self::store::{Store, failed};
+use self::store::{LogStore, failed};
 use self::tail::Tails;
-use self::topic::Partition;
-use self::topics::Topics;
-use self::writer::Writer;
-use super::{Log, LogError, SourceMark, SourcePosition};
-use crate::log::embedded::batch_builder::{Page, bytes_of_first};
+use self::topic::TopicPartition;
+use self::topics::EmbeddedTopics;
+use self::writer::LogWriter;
+use super::{Log, LogError, PartitionPosition, SourceMark};
+use crate::log::embedded::batch_builder::{BatchBuilder, bytes_of_first};
 
 mod batch;
 mod group;
@@ -66,9 +66,9 @@ pub struct EmbeddedLogConfig {
 
 /// A log in a folder of this machine.
 pub struct EmbeddedLog {
-    store: Store,
+    store: LogStore,
     identity: String,
-    topics: Arc<Topics>,
+    topics: Arc<EmbeddedTopics>,
     forgetful: Arc<Forgetful>,
     /// Locked while something is trimmed: one trim after the other is cheaper.
     trimming: Arc<Mutex<()>>,
@@ -87,16 +87,16 @@ impl EmbeddedLog {
     }
 
     fn open_with(path: &Path, config: &EmbeddedLogConfig, most_sources: usize) -> Result<Self, LogError> {
-        let store = Store::open(path)?;
+        let store = LogStore::open(path)?;
         let identity = store.identity()?;
-        let topics = Arc::new(Topics::load(store.clone())?);
+        let topics = Arc::new(EmbeddedTopics::load(store.clone())?);
         let forgetful = Arc::new(Forgetful::load(&store)?);
         let queue_bytes = config.queue_bytes.clamp(APPEND_BYTES, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
         let queue = Arc::new(Semaphore::new(queue_bytes));
         let commits = Arc::new(AtomicU64::new(0));
         // The queue is bounded by bytes: no append takes less than this.
         let (appends, waiting) = mpsc::channel(queue_bytes / APPEND_BYTES);
-        let writer = Writer {
+        let writer = LogWriter {
             store: store.clone(),
             topics: Arc::clone(&topics),
             positions: Positions::load(&store, most_sources)?,
@@ -145,7 +145,7 @@ impl EmbeddedLog {
     /// Waits for room in the queue, and puts an append there.
     async fn enqueue(
         &self,
-        partition: Arc<Partition>,
+        partition: Arc<TopicPartition>,
         records: Records,
         mark: Option<SourceMark>,
     ) -> Result<oneshot::Receiver<Result<OffsetRange, LogError>>, LogError> {
@@ -202,7 +202,7 @@ impl Log for EmbeddedLog {
         topic: &str,
         partition: i32,
         source: &str,
-    ) -> Result<Option<SourcePosition>, LogError> {
+    ) -> Result<Option<PartitionPosition>, LogError> {
         let topic = self.topics.topic(topic)?;
         let (id, first) = (topic.partition(partition)?.id, topic.first);
         check_name(source)?;
@@ -222,7 +222,7 @@ impl Log for EmbeddedLog {
     async fn read(&self, topic: &str, partition: i32, from: i64, max_bytes: usize) -> Result<Fetched, LogError> {
         let partition = self.topics.partition(topic, partition)?;
         let end = partition.bounds_around(from)?.end;
-        let mut page = Page::new(from, max_bytes);
+        let mut page = BatchBuilder::new(from, max_bytes);
         if from == end || partition.tail.fill(&mut page) {
             return page.finish().map_err(failed);
         }

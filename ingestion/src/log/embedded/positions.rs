@@ -16,8 +16,8 @@ use metrics::{counter, gauge};
 use parking_lot::RwLock;
 
 use super::keys::{self, PartitionId};
-use super::store::{Store, failed, unreadable};
-use crate::log::{LogError, Prefix, SourcePosition, Spread};
+use super::store::{LogStore, failed, unreadable};
+use crate::log::{LogError, PartitionPosition, Prefix, Spread};
 
 /// Greatest number of sources per topic whose positions are kept.
 pub(super) const SOURCES_MAX: usize = 100_000;
@@ -27,11 +27,11 @@ pub(super) const SOURCES_MAX: usize = 100_000;
 pub(super) struct Positions {
     most: usize,
     stamp: u64,
-    topics: HashMap<u32, Recent>,
+    topics: HashMap<u32, RecentSources>,
 }
 
 #[derive(Debug, Default)]
-struct Recent {
+struct RecentSources {
     by_source: HashMap<Arc<str>, u64>,
     by_stamp: BTreeMap<u64, Arc<str>>,
     /// Sources of older versions, which did not store a stamp: the first to be forgotten.
@@ -39,7 +39,7 @@ struct Recent {
 }
 
 impl Positions {
-    pub(super) fn load(store: &Store, most: usize) -> Result<Self, LogError> {
+    pub(super) fn load(store: &LogStore, most: usize) -> Result<Self, LogError> {
         let mut positions = Self { most, stamp: 0, topics: HashMap::new() };
         for row in store.data.prefix([keys::SOURCE]) {
             let (key, value) = row.into_inner().map_err(failed)?;
@@ -73,7 +73,7 @@ impl Positions {
     }
 }
 
-impl Recent {
+impl RecentSources {
     fn used(&mut self, source: &str, stamp: u64) {
         let source: Arc<str> = match self.by_source.get_key_value(source) {
             Some((_, before)) if *before >= stamp => return,
@@ -109,7 +109,7 @@ impl Recent {
 pub(super) struct Forgetful(RwLock<std::collections::HashSet<u32>>);
 
 impl Forgetful {
-    pub(super) fn load(store: &Store) -> Result<Self, LogError> {
+    pub(super) fn load(store: &LogStore) -> Result<Self, LogError> {
         let mut topics = std::collections::HashSet::new();
         for row in store.data.prefix([keys::FORGOTTEN]) {
             topics.extend(keys::of_forgotten(&row.key().map_err(failed)?));
@@ -127,7 +127,7 @@ impl Forgetful {
     }
 }
 
-pub(super) fn encode(position: &SourcePosition, stamp: u64) -> Vec<u8> {
+pub(super) fn encode(position: &PartitionPosition, stamp: u64) -> Vec<u8> {
     let mut value = position.last.to_be_bytes().to_vec();
     value.extend_from_slice(&stamp.to_be_bytes());
     for (from, partitions) in position.spread.entries() {
@@ -143,16 +143,16 @@ pub(super) fn encode(position: &SourcePosition, stamp: u64) -> Vec<u8> {
 
 /// The stored position of a source in `id`, whose topic had `first` partitions when older versions wrote it.
 pub(super) fn read(
-    store: &Store,
+    store: &LogStore,
     id: PartitionId,
     source: &str,
     first: u32,
-) -> Result<Option<SourcePosition>, LogError> {
+) -> Result<Option<PartitionPosition>, LogError> {
     let Some(value) = store.data.get(keys::source(id, source)).map_err(failed)? else { return Ok(None) };
     decode(&value, first).map(Some).ok_or_else(|| unreadable("position of source", source))
 }
 
-fn decode(value: &[u8], first: u32) -> Option<SourcePosition> {
+fn decode(value: &[u8], first: u32) -> Option<PartitionPosition> {
     let (last, rest) = value.split_first_chunk::<8>()?;
     let last = u64::from_be_bytes(*last);
     let spread = match rest.split_first_chunk::<8>() {
@@ -170,7 +170,7 @@ fn decode(value: &[u8], first: u32) -> Option<SourcePosition> {
             spread.with_prefix(self::prefix(prefix))
         }
     };
-    Some(SourcePosition { last, spread })
+    Some(PartitionPosition { last, spread })
 }
 
 /// Bytes of a pair and of a prefix: no number of pairs has the length of some pairs and a prefix.
@@ -199,13 +199,13 @@ mod tests {
     fn a_position_goes_there_and_back() {
         for spread in [Spread::default(), Spread::over(3), Spread::over(3).then(0, 70, 5)] {
             for prefix in [None, Some(Prefix { records: 100, digest: u64::MAX })] {
-                let position = SourcePosition { last: 99, spread: spread.clone().with_prefix(prefix) };
+                let position = PartitionPosition { last: 99, spread: spread.clone().with_prefix(prefix) };
                 let value = encode(&position, 7);
                 assert_eq!((decode(&value, 4), stamp(&value)), (Some(position), Some(7)));
             }
         }
         let before = 99_u64.to_be_bytes();
-        assert_eq!(decode(&before, 4), Some(SourcePosition { last: 99, spread: Spread::over(4) }));
+        assert_eq!(decode(&before, 4), Some(PartitionPosition { last: 99, spread: Spread::over(4) }));
         assert_eq!((stamp(&before), decode(&before[..7], 4), decode(&[0; 17], 4)), (None, None, None));
     }
 
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn those_of_older_versions_go_first() {
-        let mut recent = Recent::default();
+        let mut recent = RecentSources::default();
         recent.used("new", 5);
         recent.used("old", 0);
         recent.used("older", 0);

@@ -19,9 +19,9 @@ use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSepara
 
 use super::batch;
 use super::keys::{self, PartitionId, TopicRow};
-use super::topic::{Partition, Topic};
+use super::topic::{Topic, TopicPartition};
 use crate::log::LogError;
-use crate::log::embedded::batch_builder::Page;
+use crate::log::embedded::batch_builder::BatchBuilder;
 
 /// Bytes collected in memory before they are written to a file; at most five times as much is in memory at once.
 const WRITE_BUFFER_BYTES: u64 = 32 << 20;
@@ -33,12 +33,12 @@ const FORMAT: i64 = 1;
 const SEPARATE_FROM_BYTES: u32 = 1 << 10;
 
 #[derive(Clone)]
-pub(super) struct Store {
+pub(super) struct LogStore {
     pub(super) db: Database,
     pub(super) data: Keyspace,
 }
 
-impl Store {
+impl LogStore {
     /// Opens or creates the store in `path`.
     ///
     /// # Errors
@@ -122,7 +122,7 @@ impl Store {
     }
 
     /// Fills `page` from disk, up to `end`. A batch that cannot be read is an error only when it is the first.
-    pub(super) fn fill(&self, partition: &Partition, page: &mut Page, end: i64) -> Result<(), LogError> {
+    pub(super) fn fill(&self, partition: &TopicPartition, page: &mut BatchBuilder, end: i64) -> Result<(), LogError> {
         let Some(first) = self.batch_at(partition.id, page.next())? else { return Ok(()) };
         let mut expected = first;
         for row in self.data.range(keys::batch(partition.id, first)..keys::batch(partition.id, end)) {
@@ -150,7 +150,7 @@ impl Store {
 }
 
 /// Reads and decodes one batch; `expected` is its first offset, for errors in which not even its key can be read.
-fn load(partition: &Partition, row: fjall::Guard, expected: i64) -> Result<(i64, Records), LogError> {
+fn load(partition: &TopicPartition, row: fjall::Guard, expected: i64) -> Result<(i64, Records), LogError> {
     let (key, value) = row.into_inner().map_err(|error| match disk_failure(&error) {
         true => failed(error),
         false => partition.damaged(expected, error),

@@ -9,19 +9,19 @@ use std::sync::Arc;
 use dovetail_core::record::Records;
 use parking_lot::Mutex;
 
-use super::topic::Partition;
-use crate::log::embedded::batch_builder::Page;
+use super::topic::TopicPartition;
+use crate::log::embedded::batch_builder::BatchBuilder;
 
 /// Bytes of a batch besides its data: the arrays around it.
 const BATCH_BYTES: usize = 1024;
 
 /// The newest batches of one partition.
 #[derive(Debug, Default)]
-pub(super) struct Tail(Mutex<VecDeque<(i64, Records)>>);
+pub(super) struct LogTail(Mutex<VecDeque<(i64, Records)>>);
 
-impl Tail {
+impl LogTail {
     /// Fills `page` from the tail; returns `false` when the tail does not have the start of the page.
-    pub(super) fn fill(&self, page: &mut Page) -> bool {
+    pub(super) fn fill(&self, page: &mut BatchBuilder) -> bool {
         let batches = self.lock();
         let found = batches.partition_point(|(first, _)| *first <= page.next());
         if found == 0 {
@@ -53,7 +53,7 @@ impl Tail {
 pub(super) struct Tails {
     most_bytes: usize,
     bytes: usize,
-    order: VecDeque<(Arc<Partition>, usize)>,
+    order: VecDeque<(Arc<TopicPartition>, usize)>,
 }
 
 impl Tails {
@@ -62,7 +62,7 @@ impl Tails {
     }
 
     /// Adds a batch of `bytes` encoded, and drops the oldest ones beyond the bound.
-    pub(super) fn push(&mut self, partition: &Arc<Partition>, first: i64, records: Records, bytes: usize) {
+    pub(super) fn push(&mut self, partition: &Arc<TopicPartition>, first: i64, records: Records, bytes: usize) {
         let bytes = bytes + BATCH_BYTES;
         partition.tail.push(first, records);
         self.order.push_back((Arc::clone(partition), bytes));

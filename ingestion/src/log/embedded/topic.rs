@@ -6,14 +6,14 @@ use dovetail_core::offsets::OffsetRange;
 use tokio::sync::watch;
 
 use super::keys::PartitionId;
-use super::tail::Tail;
+use super::tail::LogTail;
 use crate::log::LogError;
 
 #[derive(Debug)]
 pub(super) struct Topic {
     pub(super) name: Arc<str>,
     pub(super) id: u32,
-    pub(super) partitions: Vec<Arc<Partition>>,
+    pub(super) partitions: Vec<Arc<TopicPartition>>,
     /// The number of partitions with which it was made.
     pub(super) first: u32,
 }
@@ -23,7 +23,7 @@ impl Topic {
     pub(super) fn new(name: &str, id: u32, bounds: impl IntoIterator<Item = OffsetRange>) -> Self {
         let name: Arc<str> = name.into();
         let partitions: Vec<_> =
-            (0..).zip(bounds).map(|(number, bounds)| Partition::new(&name, id, number, bounds)).collect();
+            (0..).zip(bounds).map(|(number, bounds)| TopicPartition::new(&name, id, number, bounds)).collect();
         let first = partitions.len() as u32;
         Self { name, id, partitions, first }
     }
@@ -36,7 +36,7 @@ impl Topic {
     /// The same with more partitions, which are empty.
     pub(super) fn grown_to(&self, partitions: u32) -> Self {
         let new = self.partition_count()..partitions;
-        let new = new.map(|number| Partition::new(&self.name, self.id, number, OffsetRange::new(0, 0)));
+        let new = new.map(|number| TopicPartition::new(&self.name, self.id, number, OffsetRange::new(0, 0)));
         let partitions = self.partitions.iter().map(Arc::clone).chain(new).collect();
         Self { name: Arc::clone(&self.name), id: self.id, partitions, first: self.first }
     }
@@ -45,7 +45,7 @@ impl Topic {
         self.partitions.len() as u32
     }
 
-    pub(super) fn partition(&self, number: i32) -> Result<&Arc<Partition>, LogError> {
+    pub(super) fn partition(&self, number: i32) -> Result<&Arc<TopicPartition>, LogError> {
         let partition = usize::try_from(number).ok().and_then(|number| self.partitions.get(number));
         partition.ok_or_else(|| LogError::NoSuchPartition {
             topic: self.name.to_string(),
@@ -56,19 +56,19 @@ impl Topic {
 }
 
 #[derive(Debug)]
-pub(super) struct Partition {
+pub(super) struct TopicPartition {
     pub(super) topic: Arc<str>,
     pub(super) id: PartitionId,
     /// Durable records only. The writer moves the end, trimming moves the start.
     pub(super) bounds: watch::Sender<OffsetRange>,
-    pub(super) tail: Tail,
+    pub(super) tail: LogTail,
 }
 
-impl Partition {
+impl TopicPartition {
     fn new(topic: &Arc<str>, id: u32, number: u32, bounds: OffsetRange) -> Arc<Self> {
         let id = PartitionId { topic: id, number };
         let (topic, bounds) = (Arc::clone(topic), watch::Sender::new(bounds));
-        Arc::new(Self { topic, id, bounds, tail: Tail::default() })
+        Arc::new(Self { topic, id, bounds, tail: LogTail::default() })
     }
 
     pub(super) fn bounds(&self) -> OffsetRange {

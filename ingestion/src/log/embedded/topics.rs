@@ -8,19 +8,19 @@ use fjall::PersistMode;
 use parking_lot::{Mutex, RwLock};
 
 use super::keys::{self, TopicRow};
-use super::store::{Store, failed};
-use super::topic::{Partition, Topic};
+use super::store::{LogStore, failed};
+use super::topic::{Topic, TopicPartition};
 use crate::log::LogError;
 
-pub(super) struct Topics {
-    store: Store,
+pub(super) struct EmbeddedTopics {
+    store: LogStore,
     all: RwLock<HashMap<String, Arc<Topic>>>,
     /// Locked while a topic is created, so that no two get the same id.
     creating: Mutex<()>,
 }
 
-impl Topics {
-    pub(super) fn load(store: Store) -> Result<Self, LogError> {
+impl EmbeddedTopics {
+    pub(super) fn load(store: LogStore) -> Result<Self, LogError> {
         let all = RwLock::new(store.topics()?);
         Ok(Self { store, all, creating: Mutex::default() })
     }
@@ -30,7 +30,7 @@ impl Topics {
         all.get(name).map(Arc::clone).ok_or_else(|| LogError::NoSuchTopic { topic: name.to_owned() })
     }
 
-    pub(super) fn partition(&self, topic: &str, number: i32) -> Result<Arc<Partition>, LogError> {
+    pub(super) fn partition(&self, topic: &str, number: i32) -> Result<Arc<TopicPartition>, LogError> {
         self.topic(topic)?.partition(number).map(Arc::clone)
     }
 

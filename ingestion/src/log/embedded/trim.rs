@@ -7,8 +7,8 @@ use dovetail_core::offsets::OffsetRange;
 use fjall::PersistMode;
 
 use super::keys;
-use super::store::{Store, failed};
-use super::topic::Partition;
+use super::store::{LogStore, failed};
+use super::topic::TopicPartition;
 use crate::log::LogError;
 
 /// Number of keys removed in one step, which bounds the size of a step.
@@ -22,7 +22,7 @@ const FLUSH_POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// # On a crash
 /// The first offset moves before anything is removed: batches may be left that no reader can reach, and the next trim
 /// removes them.
-pub(super) fn trim(store: &Store, partition: &Partition, before: i64) -> Result<(), LogError> {
+pub(super) fn trim(store: &LogStore, partition: &TopicPartition, before: i64) -> Result<(), LogError> {
     let old = partition.bounds();
     if before <= old.start {
         return Ok(());
@@ -38,21 +38,21 @@ pub(super) fn trim(store: &Store, partition: &Partition, before: i64) -> Result<
     give_back(store, || write_first(store, partition, first))
 }
 
-fn write_first(store: &Store, partition: &Partition, first: i64) -> Result<(), LogError> {
+fn write_first(store: &LogStore, partition: &TopicPartition, first: i64) -> Result<(), LogError> {
     let mut step = store.db.batch().durability(Some(PersistMode::SyncData));
     step.insert(&store.data, keys::first(partition.id), first.to_be_bytes());
     step.commit().map_err(failed)
 }
 
 /// First offset of the batch that holds `before`, or the log's end.
-fn first_kept(store: &Store, partition: &Partition, old: OffsetRange, before: i64) -> Result<i64, LogError> {
+fn first_kept(store: &LogStore, partition: &TopicPartition, old: OffsetRange, before: i64) -> Result<i64, LogError> {
     if before >= old.end {
         return Ok(old.end);
     }
     Ok(store.batch_at(partition.id, before)?.unwrap_or(old.start))
 }
 
-fn remove_below(store: &Store, partition: &Partition, first: i64) -> Result<(), LogError> {
+fn remove_below(store: &LogStore, partition: &TopicPartition, first: i64) -> Result<(), LogError> {
     let doomed = store.data.range(keys::batch(partition.id, 0)..keys::batch(partition.id, first));
     let mut doomed = doomed.map(fjall::Guard::key).peekable();
     while doomed.peek().is_some() {
@@ -70,7 +70,7 @@ fn remove_below(store: &Store, partition: &Partition, first: i64) -> Result<(), 
 /// The store would do so by itself after some more flushes, but a log without appends has none. Dropped data has to be
 /// older than the last write, in each of two steps: first the batches leave their files, then the files without a
 /// reader leave the disk. `write` is any write.
-fn give_back(store: &Store, write: impl Fn() -> Result<(), LogError>) -> Result<(), LogError> {
+fn give_back(store: &LogStore, write: impl Fn() -> Result<(), LogError>) -> Result<(), LogError> {
     write()?;
     store.data.rotate_memtable().map_err(failed)?;
     let since = clock::now_monotonic();

@@ -12,21 +12,21 @@ use fjall::{OwnedWriteBatch, PersistMode, Slice};
 use metrics::{counter, gauge};
 use tokio::sync::{Semaphore, mpsc};
 
-use super::group::{Append, Growth, Outcome, Plan, plan};
+use super::group::{Append, GroupPlan, GroupedAppend, PartitionGrowth, plan};
 use super::keys::PartitionId;
 use super::positions::{Forgetful, Positions};
-use super::store::{Store, failed};
+use super::store::{LogStore, failed};
 use super::tail::Tails;
-use super::topics::Topics;
+use super::topics::EmbeddedTopics;
 use super::{batch, keys, positions};
 use crate::log::LogError;
 
 /// Greatest size of a group in bytes.
 const GROUP_BYTES: usize = 32 << 20;
 
-pub(super) struct Writer {
-    pub(super) store: Store,
-    pub(super) topics: Arc<Topics>,
+pub(super) struct LogWriter {
+    pub(super) store: LogStore,
+    pub(super) topics: Arc<EmbeddedTopics>,
     pub(super) positions: Positions,
     pub(super) forgetful: Arc<Forgetful>,
     pub(super) tails: Tails,
@@ -37,7 +37,7 @@ pub(super) struct Writer {
     pub(super) commits: Arc<AtomicU64>,
 }
 
-impl Writer {
+impl LogWriter {
     /// Commits the appends that arrive, until every sender is gone and the queue is empty.
     pub(super) fn run(mut self, mut appends: mpsc::Receiver<Append>) {
         while let Some(first) = appends.blocking_recv() {
@@ -62,7 +62,7 @@ impl Writer {
     /// # On a crash
     /// The journal has all of the group or nothing of it. A group in the journal is there after the next start, even if
     /// it was not acknowledged.
-    fn commit(&mut self, group: &[Append]) -> Result<Plan, LogError> {
+    fn commit(&mut self, group: &[Append]) -> Result<GroupPlan, LogError> {
         let stored = |id, source: &str| {
             // The spread does not matter here.
             Ok(positions::read(&self.store, id, source, 1)?.map(|position| position.last))
@@ -81,7 +81,7 @@ impl Writer {
     }
 
     /// Writes batches, ends and positions in one atomic step; returns the batches of each partition.
-    fn write(&mut self, plan: &Plan) -> Result<Vec<Vec<(i64, Slice)>>, LogError> {
+    fn write(&mut self, plan: &GroupPlan) -> Result<Vec<Vec<(i64, Slice)>>, LogError> {
         let mut step = self.store.db.batch().durability(Some(PersistMode::SyncData));
         let mut written = Vec::with_capacity(plan.growth.len());
         for (&id, growth) in &plan.growth {
@@ -115,7 +115,7 @@ impl Writer {
     }
 
     /// Puts a partition's new batches into its tail, then moves its end.
-    fn show(&mut self, growth: &Growth, batches: Vec<(i64, Slice)>) {
+    fn show(&mut self, growth: &PartitionGrowth, batches: Vec<(i64, Slice)>) {
         let partition = &growth.partition;
         let mut bytes = 0;
         for (first, value) in batches {
@@ -146,7 +146,7 @@ fn gather(first: Append, appends: &mut mpsc::Receiver<Append>) -> Vec<Append> {
     group
 }
 
-fn encode(growth: &Growth) -> Vec<(i64, Slice)> {
+fn encode(growth: &PartitionGrowth) -> Vec<(i64, Slice)> {
     let mut first = growth.start;
     let mut encoded = Vec::new();
     for pieces in growth.batches() {
@@ -157,10 +157,10 @@ fn encode(growth: &Growth) -> Vec<(i64, Slice)> {
 }
 
 /// Answers an append; the records of an appender that no longer waits are appended all the same.
-fn answer(append: Append, outcome: Outcome) {
+fn answer(append: Append, outcome: GroupedAppend) {
     let answer = match outcome {
-        Outcome::Appended(range) => Ok(range),
-        Outcome::Overlap { source, first, appended } => Err(LogError::SourceOverlap {
+        GroupedAppend::Appended(range) => Ok(range),
+        GroupedAppend::Overlap { source, first, appended } => Err(LogError::SourceOverlap {
             topic: append.partition.topic.to_string(),
             partition: append.partition.number(),
             source_id: source,

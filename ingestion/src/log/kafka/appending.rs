@@ -21,7 +21,7 @@ use super::blocking;
 use super::clients::{Clients, Sender};
 use super::delivery::Delivery;
 use super::headers;
-use super::partition::Partition;
+use super::partition::KafkaPartition;
 use super::reading;
 use crate::log::{LogError, SourceMark};
 
@@ -35,7 +35,7 @@ const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(2);
 /// [`Log::append`](crate::log::Log::append) for records without a mark.
 pub(super) async fn append(
     clients: &Arc<Clients>,
-    partition: &Arc<Partition>,
+    partition: &Arc<KafkaPartition>,
     records: &Records,
 ) -> Result<OffsetRange, LogError> {
     clients.reported.identities.check(&partition.topic)?;
@@ -64,7 +64,7 @@ pub(super) fn count_appended(topic: &str, records: &Records) {
 
 async fn send(
     clients: &Arc<Clients>,
-    partition: &Partition,
+    partition: &KafkaPartition,
     records: &Records,
     until: Instant,
 ) -> Result<Arc<Delivery>, LogError> {
@@ -74,7 +74,7 @@ async fn send(
     Ok(delivery)
 }
 
-fn sender(clients: &Clients, partition: &Partition) -> Result<Arc<Sender>, LogError> {
+fn sender(clients: &Clients, partition: &KafkaPartition) -> Result<Arc<Sender>, LogError> {
     clients.sender().map_err(|error| clients.failed("appending", &partition.topic, &error))
 }
 
@@ -82,7 +82,7 @@ fn sender(clients: &Clients, partition: &Partition) -> Result<Arc<Sender>, LogEr
 pub(super) async fn enqueue(
     clients: &Arc<Clients>,
     sender: &Arc<Sender>,
-    partition: &Partition,
+    partition: &KafkaPartition,
     records: &Records,
     mark: Option<&SourceMark>,
     delivery: &Arc<Delivery>,
@@ -149,7 +149,7 @@ impl Drop for Unsent<'_> {
 
 fn send_one(
     sender: &Sender,
-    partition: &Partition,
+    partition: &KafkaPartition,
     records: &Records,
     i: usize,
     number: Option<(&str, u64)>,
@@ -185,7 +185,7 @@ fn headers_of(records: &Records, i: usize, timestamp_ms: i64, number: Option<(&s
 }
 
 /// Refuses records that the producer would refuse in the middle of an append.
-pub(super) fn check_sizes(clients: &Clients, partition: &Partition, records: &Records) -> Result<(), LogError> {
+pub(super) fn check_sizes(clients: &Clients, partition: &KafkaPartition, records: &Records) -> Result<(), LogError> {
     let most = clients.config.most_bytes().saturating_sub(RECORD_BYTES);
     let lengths = |i: usize| {
         let key = records.keys.value_length(i) as usize;

@@ -14,7 +14,7 @@ const MOST_BYTES: usize = 1 << 30;
 const FIRST_BYTES: usize = 1 << 16;
 
 #[derive(Debug)]
-pub(super) struct Page {
+pub(super) struct FetchBuilder {
     from: i64,
     most_bytes: usize,
     bytes: usize,
@@ -35,7 +35,7 @@ pub(super) struct Mark {
     pub(super) spread: Spread,
 }
 
-impl Page {
+impl FetchBuilder {
     pub(super) fn new(from: i64, most_bytes: usize) -> Self {
         let first = most_bytes.min(FIRST_BYTES);
         Self {

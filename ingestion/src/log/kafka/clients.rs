@@ -31,7 +31,7 @@ use super::context::{Context, Reported};
 use super::failure::{Failures, is_outage};
 use super::settings::KafkaConfig;
 use crate::log::LogError;
-use crate::log::kafka::consumer::{Lane, serve};
+use crate::log::kafka::consumer::{SharedConsumer, serve};
 use crate::log::kafka::source_producers::Holds;
 
 /// A producer.
@@ -78,7 +78,7 @@ pub(super) struct Clients {
     /// Locked while a task takes the observer's events.
     observing: Mutex<()>,
     undecided: Mutex<Option<Arc<BaseConsumer<Context>>>>,
-    lanes: Mutex<Vec<Option<Arc<Lane>>>>,
+    lanes: Mutex<Vec<Option<Arc<SharedConsumer>>>>,
     pub(super) holds: Holds,
     /// Transactions of sources in progress, which are awaited to their end.
     pub(super) requests: TaskTracker,
@@ -113,12 +113,12 @@ impl Clients {
         self.config.patience
     }
 
-    pub(super) fn lane(&self, number: usize) -> KafkaResult<Arc<Lane>> {
+    pub(super) fn lane(&self, number: usize) -> KafkaResult<Arc<SharedConsumer>> {
         let mut lanes = lock(&self.lanes);
         if let Some(Some(lane)) = lanes.get(number) {
             return Ok(Arc::clone(lane));
         }
-        let lane = Arc::new(Lane::open(&self.config, Context::new("reader", &self.reported))?);
+        let lane = Arc::new(SharedConsumer::open(&self.config, Context::new("reader", &self.reported))?);
         if let Some(place) = lanes.get_mut(number) {
             *place = Some(Arc::clone(&lane));
         }

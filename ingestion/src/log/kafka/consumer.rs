@@ -15,7 +15,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::context::Context;
 use super::settings::KafkaConfig;
 
-pub(super) struct Lane {
+pub(super) struct SharedConsumer {
     pub(super) consumer: Arc<BaseConsumer<Context>>,
     patience: Duration,
     /// Locked while events are taken, so that the holder knows that no other task is about to handle one.
@@ -23,7 +23,7 @@ pub(super) struct Lane {
     strays: AtomicU64,
 }
 
-impl Lane {
+impl SharedConsumer {
     pub(super) fn open(config: &KafkaConfig, context: Context) -> KafkaResult<Self> {
         let consumer: BaseConsumer<Context> = config.consumer().create_with_context(context)?;
         let (consumer, patience) = (Arc::new(consumer), config.patience);

@@ -16,14 +16,14 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::context::Context;
-use crate::log::kafka::batch_builder::Page;
-use crate::log::kafka::consumer::Lane;
+use crate::log::kafka::batch_builder::FetchBuilder;
+use crate::log::kafka::consumer::SharedConsumer;
 
 /// Greatest delay in noticing a marker, which wakes no task.
 const MARKER_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-pub(super) struct Cursor {
-    lane: Arc<Lane>,
+pub(super) struct PartitionCursor {
+    lane: Arc<SharedConsumer>,
     topic: Arc<str>,
     partition: i32,
     queue: PartitionQueue<Context>,
@@ -41,7 +41,7 @@ pub(super) struct Cursor {
 
 /// The result of a read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum CursorStep {
     /// The offset at which the next read begins, greater than this one's.
     To(i64),
     /// The partition ended without a record since the start of the read.
@@ -50,9 +50,9 @@ pub(super) enum Step {
     Nothing,
 }
 
-impl Cursor {
+impl PartitionCursor {
     /// A new cursor at `from`; an error when the partition's name is invalid.
-    pub(super) fn open(lane: Arc<Lane>, topic: &Arc<str>, partition: i32, from: i64) -> KafkaResult<Self> {
+    pub(super) fn open(lane: Arc<SharedConsumer>, topic: &Arc<str>, partition: i32, from: i64) -> KafkaResult<Self> {
         // Split before it is assigned, so that nothing of it takes another way.
         let queue = lane.consumer.split_partition_queue(topic, partition);
         let mut queue = queue.ok_or_else(|| KafkaError::Subscription(format!("no queue for {topic}/{partition}")))?;
@@ -79,21 +79,21 @@ impl Cursor {
     ///
     /// `placed` means that nothing was read since the cursor was placed, so that an end that is reached is not an old
     /// one.
-    pub(super) fn read(&mut self, page: &mut Page, placed: bool, until: Instant) -> KafkaResult<Step> {
+    pub(super) fn read(&mut self, page: &mut FetchBuilder, placed: bool, until: Instant) -> KafkaResult<CursorStep> {
         let mut ended = false;
         loop {
             ended |= self.fill(page)?;
             let at = self.at(page);
             if at > page.from() {
                 self.next = at;
-                return Ok(Step::To(at));
+                return Ok(CursorStep::To(at));
             }
             if ended && placed {
-                return Ok(Step::Ended);
+                return Ok(CursorStep::Ended);
             }
             let left = until.saturating_duration_since(clock::now_monotonic());
             if left.is_zero() {
-                return Ok(Step::Nothing);
+                return Ok(CursorStep::Nothing);
             }
             ended |= self.take(left.min(MARKER_POLL_INTERVAL))?;
         }
@@ -114,7 +114,7 @@ impl Cursor {
     }
 
     /// Moves records from the queue into the batch while they fit. Returns `true` when the partition's end was passed.
-    fn fill(&mut self, page: &mut Page) -> KafkaResult<bool> {
+    fn fill(&mut self, page: &mut FetchBuilder) -> KafkaResult<bool> {
         if let Some(held) = self.held.take()
             && !page.push(&held)
         {
@@ -156,7 +156,7 @@ impl Cursor {
     }
 
     /// The offset at which the read after `page` begins.
-    fn at(&self, page: &Page) -> i64 {
+    fn at(&self, page: &FetchBuilder) -> i64 {
         match &self.held {
             Some(held) => held.offset(),
             None => self.position().max(page.next()),
@@ -170,7 +170,7 @@ impl Cursor {
     }
 }
 
-impl Drop for Cursor {
+impl Drop for PartitionCursor {
     fn drop(&mut self) {
         if let Err(error) = self.lane.unassign(&self.topic, self.partition) {
             tracing::debug!(topic = %self.topic, partition = self.partition, %error, "unassign");

@@ -36,11 +36,11 @@ use futures::future::try_join_all;
 use tokio_util::sync::CancellationToken;
 
 use self::clients::Clients;
-use self::partition::Partition;
-use self::requests::Part;
+use self::partition::KafkaPartition;
+use self::requests::RequestPart;
 pub use self::settings::KafkaConfig;
-use self::topics::Topics;
-use super::{Appended, Batch, Log, LogError, SourceMark, SourcePosition, TakenUp};
+use self::topics::KafkaTopics;
+use super::{AppendBatch, AppendOutcome, Log, LogError, PartitionPosition, SourceMark, TakenUp};
 
 mod appending;
 mod clients;
@@ -84,7 +84,7 @@ pub fn librdkafka_version() -> String {
 /// A log in Kafka.
 pub struct KafkaLog {
     clients: Arc<Clients>,
-    topics: Arc<Topics>,
+    topics: Arc<KafkaTopics>,
     closed: CancellationToken,
     keeper: Option<JoinHandle<()>>,
 }
@@ -93,7 +93,7 @@ impl KafkaLog {
     /// Checks the settings and makes the clients; does not wait for the brokers.
     pub fn open(config: KafkaConfig) -> Result<Self, LogError> {
         let clients = Arc::new(Clients::open(config)?);
-        let topics = Arc::new(Topics::default());
+        let topics = Arc::new(KafkaTopics::default());
         let closed = CancellationToken::new();
         let keeper = {
             let (clients, topics, closed) = (Arc::clone(&clients), Arc::clone(&topics), closed.clone());
@@ -108,7 +108,7 @@ impl KafkaLog {
         self.closed.cancel();
     }
 
-    async fn partition(&self, topic: &str, number: i32) -> Result<Arc<Partition>, LogError> {
+    async fn partition(&self, topic: &str, number: i32) -> Result<Arc<KafkaPartition>, LogError> {
         if let Some(partition) = self.topics.known(topic, number) {
             return Ok(partition);
         }
@@ -180,7 +180,8 @@ impl Log for KafkaLog {
             loop {
                 let TakenUp { hold, .. } =
                     self.take_up(topic, &mark.source, partition.number..partition.number + 1).await?;
-                let part = Part { partition: Arc::clone(&partition), records: records.clone(), mark: mark.clone() };
+                let part =
+                    RequestPart { partition: Arc::clone(&partition), records: records.clone(), mark: mark.clone() };
                 match requests::append(&self.clients, &mark.source, vec![part], hold).await? {
                     Some(ranges) => return ranges.into_iter().next().ok_or(LogError::Closed),
                     None if clock::now_monotonic() < until => {}
@@ -204,15 +205,20 @@ impl Log for KafkaLog {
         self.unless_closed(take_up).await
     }
 
-    async fn append_request(&self, topic: &str, batches: Vec<Batch>, hold: u64) -> Result<Appended, LogError> {
+    async fn append_request(
+        &self,
+        topic: &str,
+        batches: Vec<AppendBatch>,
+        hold: u64,
+    ) -> Result<AppendOutcome, LogError> {
         let Some(source) = batches.first().map(|batch| batch.mark.source.clone()) else {
-            return Ok(Appended::default());
+            return Ok(AppendOutcome::default());
         };
         let counts: Vec<u64> = batches.iter().map(|batch| batch.records.len() as u64).collect();
         let append = async {
-            let part = async |Batch { partition, records, mark }| {
+            let part = async |AppendBatch { partition, records, mark }| {
                 let partition = self.partition(topic, partition).await?;
-                Ok(Part { partition, records, mark })
+                Ok(RequestPart { partition, records, mark })
             };
             let parts = try_join_all(batches.into_iter().map(part)).await?;
             requests::append(&self.clients, &source, parts, hold).await
@@ -220,9 +226,9 @@ impl Log for KafkaLog {
         match self.unless_closed(append).await {
             Ok(Some(ranges)) => {
                 let there = ranges.iter().zip(counts).filter(|(range, _)| !range.is_empty());
-                Ok(Appended { records: there.map(|(_, count)| count).sum(), again: false })
+                Ok(AppendOutcome { records: there.map(|(_, count)| count).sum(), again: false })
             }
-            Ok(None) | Err(LogError::SourceOverlap { .. }) => Ok(Appended { records: 0, again: true }),
+            Ok(None) | Err(LogError::SourceOverlap { .. }) => Ok(AppendOutcome { records: 0, again: true }),
             Err(error) => Err(error),
         }
     }
@@ -232,7 +238,7 @@ impl Log for KafkaLog {
         topic: &str,
         partition: i32,
         source: &str,
-    ) -> Result<Option<SourcePosition>, LogError> {
+    ) -> Result<Option<PartitionPosition>, LogError> {
         let clients = &self.clients;
         let partition = self.partition(topic, partition).await?;
         clients.reported.identities.check(topic)?;
@@ -303,7 +309,7 @@ impl fmt::Debug for KafkaLog {
 }
 
 /// Does the periodic work, until the log is closed.
-fn keep(clients: &Clients, topics: &Topics, closed: &CancellationToken) {
+fn keep(clients: &Clients, topics: &KafkaTopics, closed: &CancellationToken) {
     let mut looked = clock::now_monotonic();
     while !closed.is_cancelled() {
         clients.serve();

@@ -11,11 +11,11 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::cursor::Cursor;
+use super::cursor::PartitionCursor;
 use super::sources::Sources;
 use crate::log::LogError;
 
-pub(super) struct Partition {
+pub(super) struct KafkaPartition {
     pub(super) topic: Arc<str>,
     pub(super) number: i32,
     /// The highest end seen: records below it can be read.
@@ -28,14 +28,14 @@ pub(super) struct Partition {
     /// Locked by the task that searches backwards for a source.
     pub(super) searching: tokio::sync::Mutex<()>,
     /// One slot per consumer.
-    slots: Mutex<Vec<Slot>>,
+    slots: Mutex<Vec<CursorSlot>>,
     released: Notify,
 }
 
-enum Slot {
+enum CursorSlot {
     Empty,
     Idle {
-        cursor: Cursor,
+        cursor: PartitionCursor,
         since: Instant,
     },
     /// Leased; `watched` is the offset of a cursor that waits for records, and comes back once there are some.
@@ -44,7 +44,7 @@ enum Slot {
     },
 }
 
-impl Partition {
+impl KafkaPartition {
     pub(super) fn new(topic: &Arc<str>, number: i32, lanes: usize) -> Self {
         Self {
             topic: Arc::clone(topic),
@@ -54,7 +54,7 @@ impl Partition {
             sending: tokio::sync::Mutex::new(()),
             sources: tokio::sync::Mutex::default(),
             searching: tokio::sync::Mutex::new(()),
-            slots: Mutex::new((0..lanes).map(|_| Slot::Empty).collect()),
+            slots: Mutex::new((0..lanes).map(|_| CursorSlot::Empty).collect()),
             released: Notify::new(),
         }
     }
@@ -100,46 +100,46 @@ impl Partition {
     pub(super) fn retire(&self, age: Duration) {
         let end = self.known_end();
         for slot in self.slots().iter_mut() {
-            if matches!(slot, Slot::Idle { cursor, since } if since.elapsed() > age && cursor.next() < end) {
-                *slot = Slot::Empty;
+            if matches!(slot, CursorSlot::Idle { cursor, since } if since.elapsed() > age && cursor.next() < end) {
+                *slot = CursorSlot::Empty;
             }
         }
     }
 
-    fn slots(&self) -> parking_lot::MutexGuard<'_, Vec<Slot>> {
+    fn slots(&self) -> parking_lot::MutexGuard<'_, Vec<CursorSlot>> {
         self.slots.lock()
     }
 }
 
-fn choose(slots: &mut [Slot], from: i64, watch: bool) -> Option<(usize, Option<Cursor>)> {
-    let there = slots.iter().position(|slot| matches!(slot, Slot::Idle { cursor, .. } if cursor.next() == from));
+fn choose(slots: &mut [CursorSlot], from: i64, watch: bool) -> Option<(usize, Option<PartitionCursor>)> {
+    let there = slots.iter().position(|slot| matches!(slot, CursorSlot::Idle { cursor, .. } if cursor.next() == from));
     // A cursor that waits at this offset is back in a moment: no other has to be moved.
-    let coming = slots.iter().any(|slot| matches!(slot, Slot::Lent { watched: Some(at) } if *at == from));
+    let coming = slots.iter().any(|slot| matches!(slot, CursorSlot::Lent { watched: Some(at) } if *at == from));
     if there.is_none() && coming {
         return None;
     }
-    let empty = || slots.iter().position(|slot| matches!(slot, Slot::Empty));
+    let empty = || slots.iter().position(|slot| matches!(slot, CursorSlot::Empty));
     let lane = there.or_else(empty).or_else(|| longest_idle(slots))?;
-    let lent = Slot::Lent { watched: watch.then_some(from) };
+    let lent = CursorSlot::Lent { watched: watch.then_some(from) };
     match std::mem::replace(&mut slots[lane], lent) {
-        Slot::Idle { cursor, .. } => Some((lane, Some(cursor))),
-        Slot::Empty | Slot::Lent { .. } => Some((lane, None)),
+        CursorSlot::Idle { cursor, .. } => Some((lane, Some(cursor))),
+        CursorSlot::Empty | CursorSlot::Lent { .. } => Some((lane, None)),
     }
 }
 
-fn longest_idle(slots: &[Slot]) -> Option<usize> {
+fn longest_idle(slots: &[CursorSlot]) -> Option<usize> {
     let idle = slots.iter().enumerate().filter_map(|(lane, slot)| match slot {
-        Slot::Idle { since, .. } => Some((since, lane)),
-        Slot::Empty | Slot::Lent { .. } => None,
+        CursorSlot::Idle { since, .. } => Some((since, lane)),
+        CursorSlot::Empty | CursorSlot::Lent { .. } => None,
     });
     idle.min().map(|(_, lane)| lane)
 }
 
 /// A leased cursor; it is returned when this is dropped.
 pub(super) struct Loan {
-    partition: Arc<Partition>,
+    partition: Arc<KafkaPartition>,
     pub(super) lane: usize,
-    cursor: Option<Cursor>,
+    cursor: Option<PartitionCursor>,
 }
 
 impl Loan {
@@ -150,15 +150,15 @@ impl Loan {
 }
 
 impl Deref for Loan {
-    type Target = Option<Cursor>;
+    type Target = Option<PartitionCursor>;
 
-    fn deref(&self) -> &Option<Cursor> {
+    fn deref(&self) -> &Option<PartitionCursor> {
         &self.cursor
     }
 }
 
 impl DerefMut for Loan {
-    fn deref_mut(&mut self) -> &mut Option<Cursor> {
+    fn deref_mut(&mut self) -> &mut Option<PartitionCursor> {
         &mut self.cursor
     }
 }
@@ -166,8 +166,8 @@ impl DerefMut for Loan {
 impl Drop for Loan {
     fn drop(&mut self) {
         let slot = match self.cursor.take() {
-            Some(cursor) => Slot::Idle { cursor, since: clock::now_monotonic() },
-            None => Slot::Empty,
+            Some(cursor) => CursorSlot::Idle { cursor, since: clock::now_monotonic() },
+            None => CursorSlot::Empty,
         };
         self.partition.slots()[self.lane] = slot;
         self.partition.released.notify_waiters();

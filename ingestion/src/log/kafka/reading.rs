@@ -13,10 +13,10 @@ use tokio::time::Instant;
 
 use super::blocking;
 use super::clients::Clients;
-use super::cursor::{Cursor, Step};
-use super::partition::{Loan, Partition};
+use super::cursor::{CursorStep, PartitionCursor};
+use super::partition::{KafkaPartition, Loan};
 use crate::log::LogError;
-use crate::log::kafka::batch_builder::{Mark, Page};
+use crate::log::kafka::batch_builder::{FetchBuilder, Mark};
 
 /// Time for which a read waits for expected records, before it checks that they still exist.
 const READ_TIMEOUT: Duration = Duration::from_millis(250);
@@ -27,7 +27,7 @@ const QUIET_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 const MARKS_BYTES: usize = 4 << 20;
 
 /// First offset and end, read from the brokers now.
-pub(super) async fn bounds(clients: &Arc<Clients>, partition: &Arc<Partition>) -> Result<OffsetRange, LogError> {
+pub(super) async fn bounds(clients: &Arc<Clients>, partition: &Arc<KafkaPartition>) -> Result<OffsetRange, LogError> {
     let (clients, asked) = (Arc::clone(clients), Arc::clone(partition));
     let bounds = blocking(move || clients.bounds(&asked.topic, asked.number)).await?;
     partition.reaches(bounds.end);
@@ -35,7 +35,7 @@ pub(super) async fn bounds(clients: &Arc<Clients>, partition: &Arc<Partition>) -
 }
 
 /// The end including the records of open transactions.
-pub(super) async fn undecided_end(clients: &Arc<Clients>, partition: &Arc<Partition>) -> Result<i64, LogError> {
+pub(super) async fn undecided_end(clients: &Arc<Clients>, partition: &Arc<KafkaPartition>) -> Result<i64, LogError> {
     let (clients, partition) = (Arc::clone(clients), Arc::clone(partition));
     blocking(move || clients.undecided_end(&partition.topic, partition.number)).await
 }
@@ -43,17 +43,17 @@ pub(super) async fn undecided_end(clients: &Arc<Clients>, partition: &Arc<Partit
 /// [`Log::read`](crate::log::Log::read).
 pub(super) async fn read(
     clients: &Arc<Clients>,
-    partition: &Arc<Partition>,
+    partition: &Arc<KafkaPartition>,
     from: i64,
     most_bytes: usize,
 ) -> Result<Fetched, LogError> {
     if from >= partition.known_end() {
         let end = bounds_around(clients, partition, from).await?.end;
         if from == end {
-            return Ok(Page::new(from, 0).finish(end));
+            return Ok(FetchBuilder::new(from, 0).finish(end));
         }
     }
-    let (page, end) = fill(clients, partition, Page::new(from, most_bytes)).await?;
+    let (page, end) = fill(clients, partition, FetchBuilder::new(from, most_bytes)).await?;
     let topic = partition.topic.to_string();
     counter!("dovetail_log_read_records_total", "topic" => topic.clone()).increment(page.len() as u64);
     counter!("dovetail_log_read_bytes_total", "topic" => topic).increment(page.bytes() as u64);
@@ -63,15 +63,19 @@ pub(super) async fn read(
 /// The marks of sources from `from` on, which is not the end, up to one batch; and the offset at which the next begins.
 pub(super) async fn marks(
     clients: &Arc<Clients>,
-    partition: &Arc<Partition>,
+    partition: &Arc<KafkaPartition>,
     from: i64,
 ) -> Result<(Vec<Mark>, i64), LogError> {
-    let (page, end) = fill(clients, partition, Page::of_marks(from, MARKS_BYTES)).await?;
+    let (page, end) = fill(clients, partition, FetchBuilder::of_marks(from, MARKS_BYTES)).await?;
     Ok((page.into_marks(), end))
 }
 
 /// Fills a batch that begins below the partition's end; also returns the offset at which the next one begins.
-async fn fill(clients: &Arc<Clients>, partition: &Arc<Partition>, page: Page) -> Result<(Page, i64), LogError> {
+async fn fill(
+    clients: &Arc<Clients>,
+    partition: &Arc<KafkaPartition>,
+    page: FetchBuilder,
+) -> Result<(FetchBuilder, i64), LogError> {
     let until = clock::now_monotonic() + clients.patience();
     let (from, mut page) = (page.from(), page);
     let mut end = partition.known_end();
@@ -80,14 +84,14 @@ async fn fill(clients: &Arc<Clients>, partition: &Arc<Partition>, page: Page) ->
         let (filled, step) = attempt(clients, partition, page).await?;
         page = filled;
         match step {
-            Ok(Step::To(at)) => {
+            Ok(CursorStep::To(at)) => {
                 partition.reaches(at);
                 return Ok((page, at));
             }
             // Once is not enough: a new leader may for a moment not know the end of the last one.
-            Ok(Step::Ended) if ends > 0 => return Ok((page, end)),
-            Ok(Step::Ended) => ends += 1,
-            Ok(Step::Nothing) => {}
+            Ok(CursorStep::Ended) if ends > 0 => return Ok((page, end)),
+            Ok(CursorStep::Ended) => ends += 1,
+            Ok(CursorStep::Nothing) => {}
             Err(error) if may_pass(&error) => tracing::debug!(topic = %partition.topic, %error, "read"),
             Err(error) => return Err(clients.failed("reading", &partition.topic, &error)),
         }
@@ -102,9 +106,9 @@ async fn fill(clients: &Arc<Clients>, partition: &Arc<Partition>, page: Page) ->
 /// One attempt; returns the batch and the offset reached. Without progress the next attempt uses another cursor.
 async fn attempt(
     clients: &Arc<Clients>,
-    partition: &Arc<Partition>,
-    page: Page,
-) -> Result<(Page, KafkaResult<Step>), LogError> {
+    partition: &Arc<KafkaPartition>,
+    page: FetchBuilder,
+) -> Result<(FetchBuilder, KafkaResult<CursorStep>), LogError> {
     let mut loan = partition.lend(page.from(), false).await;
     let stands = loan.as_ref().is_some_and(|cursor| cursor.next() == page.from());
     if !stands {
@@ -118,10 +122,10 @@ async fn attempt(
             Ok(cursor) => cursor.read(&mut page, !stands, clock::now_monotonic() + READ_TIMEOUT),
             Err(error) => Err(error),
         };
-        if !loan.as_ref().is_some_and(Cursor::confirm) {
-            step = step.and(Ok(Step::Nothing));
+        if !loan.as_ref().is_some_and(PartitionCursor::confirm) {
+            step = step.and(Ok(CursorStep::Nothing));
         }
-        if !matches!(step, Ok(Step::To(_))) {
+        if !matches!(step, Ok(CursorStep::To(_))) {
             page = page.emptied();
             loan.discard();
         }
@@ -132,16 +136,25 @@ async fn attempt(
 }
 
 /// The leased cursor, moved to `at` or opened there. Records in flight for another place are dropped.
-fn cursor_at<'l>(clients: &Clients, partition: &Partition, loan: &'l mut Loan, at: i64) -> KafkaResult<&'l mut Cursor> {
+fn cursor_at<'l>(
+    clients: &Clients,
+    partition: &KafkaPartition,
+    loan: &'l mut Loan,
+    at: i64,
+) -> KafkaResult<&'l mut PartitionCursor> {
     let cursor = match loan.take().filter(|cursor| cursor.next() == at) {
         Some(cursor) => cursor,
-        None => Cursor::open(clients.lane(loan.lane)?, &partition.topic, partition.number, at)?,
+        None => PartitionCursor::open(clients.lane(loan.lane)?, &partition.topic, partition.number, at)?,
     };
     Ok(loan.insert(cursor))
 }
 
 /// The bounds from the brokers, if a read may begin at `from`.
-async fn bounds_around(clients: &Arc<Clients>, partition: &Arc<Partition>, from: i64) -> Result<OffsetRange, LogError> {
+async fn bounds_around(
+    clients: &Arc<Clients>,
+    partition: &Arc<KafkaPartition>,
+    from: i64,
+) -> Result<OffsetRange, LogError> {
     let bounds = bounds(clients, partition).await?;
     partition.check(from, bounds)?;
     Ok(bounds)
@@ -156,7 +169,11 @@ fn may_pass(error: &KafkaError) -> bool {
 }
 
 /// [`Log::wait_past`](crate::log::Log::wait_past). One of the waiting tasks watches for all.
-pub(super) async fn wait_past(clients: &Arc<Clients>, partition: &Arc<Partition>, offset: i64) -> Result<(), LogError> {
+pub(super) async fn wait_past(
+    clients: &Arc<Clients>,
+    partition: &Arc<KafkaPartition>,
+    offset: i64,
+) -> Result<(), LogError> {
     let mut end = partition.end.subscribe();
     if *end.borrow() > offset {
         return Ok(());
@@ -169,7 +186,7 @@ pub(super) async fn wait_past(clients: &Arc<Clients>, partition: &Arc<Partition>
     }
 }
 
-async fn watch(clients: &Arc<Clients>, partition: &Arc<Partition>, offset: i64) -> Result<(), LogError> {
+async fn watch(clients: &Arc<Clients>, partition: &Arc<KafkaPartition>, offset: i64) -> Result<(), LogError> {
     let _alone = partition.watching.lock().await;
     let mut asked = None;
     while partition.known_end() <= offset {

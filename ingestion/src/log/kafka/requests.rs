@@ -18,10 +18,10 @@ use super::appending::{check_sizes, count_appended, enqueue};
 use super::blocking;
 use super::clients::{Clients, Sender};
 use super::delivery::Delivery;
-use super::partition::Partition;
+use super::partition::KafkaPartition;
 use super::reading;
-use crate::log::kafka::source_producers::{Held, Hold};
-use crate::log::{LogError, SourceMark, SourcePosition};
+use crate::log::kafka::source_producers::{InitialisedProducer, ProducerHold};
+use crate::log::{LogError, PartitionPosition, SourceMark};
 
 /// Time for which a request waits before it is planned again: another process may want the same source.
 const REPLAN_PAUSE_MAX: Duration = Duration::from_millis(200);
@@ -35,8 +35,8 @@ const READABLE_POLL_INTERVAL: Duration = Duration::from_millis(2);
 const IN_FLIGHT_POLL_INTERVAL: Duration = Duration::from_micros(200);
 
 /// Records of a request for one partition.
-pub(super) struct Part {
-    pub(super) partition: Arc<Partition>,
+pub(super) struct RequestPart {
+    pub(super) partition: Arc<KafkaPartition>,
     pub(super) records: Records,
     pub(super) mark: SourceMark,
 }
@@ -52,7 +52,7 @@ pub(super) struct Part {
 pub(super) async fn append(
     clients: &Arc<Clients>,
     source: &str,
-    parts: Vec<Part>,
+    parts: Vec<RequestPart>,
     hold: u64,
 ) -> Result<Option<Vec<OffsetRange>>, LogError> {
     for part in &parts {
@@ -62,21 +62,22 @@ pub(super) async fn append(
     let Some(first) = parts.first() else { return Ok(Some(vec![])) };
     let (topic, until) = (Arc::clone(&first.partition.topic), clock::now_monotonic() + clients.patience());
     let held = clients.holds.hold(clients, &topic, source, until).await?;
-    let request = Request { clients: Arc::clone(clients), topic, source: source.to_owned(), parts, hold, until };
+    let request =
+        TransactionRequest { clients: Arc::clone(clients), topic, source: source.to_owned(), parts, hold, until };
     clients.requests.spawn(request.run(held)).await.map_err(|error| LogError::Store(error.into()))?
 }
 
-struct Request {
+struct TransactionRequest {
     clients: Arc<Clients>,
     topic: Arc<str>,
     source: String,
-    parts: Vec<Part>,
+    parts: Vec<RequestPart>,
     hold: u64,
     until: Instant,
 }
 
-impl Request {
-    async fn run(self, mut hold: Hold) -> Result<Option<Vec<OffsetRange>>, LogError> {
+impl TransactionRequest {
+    async fn run(self, mut hold: ProducerHold) -> Result<Option<Vec<OffsetRange>>, LogError> {
         let error = match self.attempt(&mut hold).await {
             Err(error @ (LogError::Unreachable { .. } | LogError::Undecided { .. })) => error,
             done => return done,
@@ -94,7 +95,7 @@ impl Request {
         Ok(None)
     }
 
-    async fn attempt(&self, hold: &mut Hold) -> Result<Option<Vec<OffsetRange>>, LogError> {
+    async fn attempt(&self, hold: &mut ProducerHold) -> Result<Option<Vec<OffsetRange>>, LogError> {
         let Self { clients, topic, source, parts, until, .. } = self;
         let held = hold.held(clients, topic, *until).await?;
         if held.number() != self.hold {
@@ -118,7 +119,7 @@ impl Request {
             },
         };
         let mut ranges = Vec::with_capacity(parts.len());
-        for (Part { partition, records, mark }, delivery) in parts.iter().zip(deliveries) {
+        for (RequestPart { partition, records, mark }, delivery) in parts.iter().zip(deliveries) {
             let Some(delivery) = delivery else {
                 let end = reading::bounds(clients, partition).await?.end;
                 ranges.push(OffsetRange::new(end, end));
@@ -126,7 +127,7 @@ impl Request {
             };
             let range = delivery.outcome().map_err(|code| self.failed(code))?;
             if let Some((_, last)) = mark.span() {
-                let position = SourcePosition { last, spread: mark.spread.clone() };
+                let position = PartitionPosition { last, spread: mark.spread.clone() };
                 held.committed(partition, source, position, range, records.len()).await;
             }
             count_appended(topic, records);
@@ -142,15 +143,15 @@ impl Request {
 
     /// Tells for each part whether it is not yet in the log. A part that is there in part is
     /// [`LogError::SourceOverlap`].
-    async fn news(&self, held: &mut Held) -> Result<Vec<bool>, LogError> {
+    async fn news(&self, held: &mut InitialisedProducer) -> Result<Vec<bool>, LogError> {
         let Self { clients, source, parts, until, .. } = self;
         let partitions: Vec<_> = parts.iter().map(|part| Arc::clone(&part.partition)).collect();
         let positions = held.positions(clients, &partitions, source, *until).await?;
-        let is_new = |(part, position): (&Part, Option<SourcePosition>)| {
+        let is_new = |(part, position): (&RequestPart, Option<PartitionPosition>)| {
             let Some((first, last)) = part.mark.span() else { return Ok(false) };
             match position {
-                Some(SourcePosition { last: appended, .. }) if last <= appended => Ok(false),
-                Some(SourcePosition { last: appended, .. }) if first <= appended => {
+                Some(PartitionPosition { last: appended, .. }) if last <= appended => Ok(false),
+                Some(PartitionPosition { last: appended, .. }) if first <= appended => {
                     let (topic, partition) = (part.partition.topic.to_string(), part.partition.number);
                     Err(LogError::SourceOverlap { topic, partition, source_id: source.clone(), first, appended })
                 }
@@ -173,7 +174,7 @@ impl Request {
         };
         at_broker(|sender, _| sender.begin_transaction()).await?;
         let mut deliveries = Vec::with_capacity(parts.len());
-        for (Part { partition, records, mark }, is_new) in parts.iter().zip(news) {
+        for (RequestPart { partition, records, mark }, is_new) in parts.iter().zip(news) {
             if !is_new {
                 deliveries.push(None);
                 continue;
@@ -214,7 +215,7 @@ impl Request {
 }
 
 /// Waits until the partition's end is at `end`: the brokers write a transaction's markers after they have answered.
-async fn readable(clients: &Arc<Clients>, partition: &Arc<Partition>, end: i64) -> Result<(), LogError> {
+async fn readable(clients: &Arc<Clients>, partition: &Arc<KafkaPartition>, end: i64) -> Result<(), LogError> {
     while reading::bounds(clients, partition).await?.end < end {
         clock::sleep(READABLE_POLL_INTERVAL).await;
     }

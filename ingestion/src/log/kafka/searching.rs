@@ -9,11 +9,11 @@ use metrics::counter;
 use tokio::time::Instant;
 
 use super::clients::Clients;
-use super::partition::Partition;
+use super::partition::KafkaPartition;
 use super::reading;
-use super::sources::{Found, WINDOW};
+use super::sources::{SourceState, WINDOW};
 use crate::log::kafka::batch_builder::Mark;
-use crate::log::{LogError, SourcePosition};
+use crate::log::{LogError, PartitionPosition};
 
 /// Greatest window: after each one the next search begins behind it.
 const WIDEST: i64 = 1 << 20;
@@ -27,10 +27,10 @@ const SEARCH_TIMEOUT: Duration = Duration::from_secs(20);
 /// The position of `source` by all that is in the log now.
 pub(super) async fn position(
     clients: &Arc<Clients>,
-    partition: &Arc<Partition>,
+    partition: &Arc<KafkaPartition>,
     source: &str,
     until: Instant,
-) -> Result<Option<SourcePosition>, LogError> {
+) -> Result<Option<PartitionPosition>, LogError> {
     let mut search = None;
     loop {
         let bounds = all_decided(clients, partition, until).await?;
@@ -42,10 +42,10 @@ pub(super) async fn position(
             sources.cover_to(range.end);
         }
         match sources.find(source) {
-            Found::At(position) => return Ok(Some(position)),
-            Found::Nowhere => return Ok(None),
-            Found::Unmet if sources.starts_by(bounds.start) => return Ok(None),
-            Found::Unmet | Found::Forgotten => drop(sources),
+            SourceState::At(position) => return Ok(Some(position)),
+            SourceState::Nowhere => return Ok(None),
+            SourceState::Unmet if sources.starts_by(bounds.start) => return Ok(None),
+            SourceState::Unmet | SourceState::Forgotten => drop(sources),
         }
         search.get_or_insert_with(|| Search::new(partition, source)).go_back(clients, bounds.start).await?;
     }
@@ -55,7 +55,7 @@ pub(super) async fn position(
 /// cannot be read yet, though they may be committed.
 async fn all_decided(
     clients: &Arc<Clients>,
-    partition: &Arc<Partition>,
+    partition: &Arc<KafkaPartition>,
     until: Instant,
 ) -> Result<OffsetRange, LogError> {
     let mut high = None;
@@ -78,14 +78,14 @@ async fn all_decided(
 
 /// The search backwards through a partition for one source; every source on the way is remembered.
 struct Search<'s> {
-    partition: &'s Arc<Partition>,
+    partition: &'s Arc<KafkaPartition>,
     source: &'s str,
     began: Instant,
     told: Instant,
 }
 
 impl<'s> Search<'s> {
-    fn new(partition: &'s Arc<Partition>, source: &'s str) -> Self {
+    fn new(partition: &'s Arc<KafkaPartition>, source: &'s str) -> Self {
         let now = clock::now_monotonic();
         Self { partition, source, began: now, told: now }
     }
@@ -95,12 +95,12 @@ impl<'s> Search<'s> {
         // Another search of this partition waits, and continues from the end of this one.
         let _alone = self.partition.searching.lock().await;
         let mut sources = self.partition.sources.lock().await;
-        if sources.find(self.source) == Found::Forgotten {
+        if sources.find(self.source) == SourceState::Forgotten {
             sources.look_again();
         }
         let mut window = WINDOW;
         loop {
-            if matches!(sources.find(self.source), Found::At(_) | Found::Nowhere) {
+            if matches!(sources.find(self.source), SourceState::At(_) | SourceState::Nowhere) {
                 return Ok(());
             }
             let from = sources.covered.map_or(start, |covered| covered.start);
@@ -139,7 +139,11 @@ impl<'s> Search<'s> {
 }
 
 /// The last mark of each source in `range`.
-async fn marks(clients: &Arc<Clients>, partition: &Arc<Partition>, range: OffsetRange) -> Result<Vec<Mark>, LogError> {
+async fn marks(
+    clients: &Arc<Clients>,
+    partition: &Arc<KafkaPartition>,
+    range: OffsetRange,
+) -> Result<Vec<Mark>, LogError> {
     let (mut at, mut all) = (range.start, Vec::<Mark>::new());
     while at < range.end {
         let (marks, next) = reading::marks(clients, partition, at).await?;

@@ -21,9 +21,9 @@ use tokio::time::{Instant, timeout};
 
 use super::blocking;
 use super::clients::{Clients, Sender};
-use super::partition::Partition;
+use super::partition::KafkaPartition;
 use super::searching;
-use crate::log::{LogError, SourcePosition};
+use crate::log::{LogError, PartitionPosition};
 
 /// Number of transactional ids of a topic, however many sources it has: brokers keep each one for days.
 const IDS: u32 = 4096;
@@ -37,31 +37,31 @@ const SOURCES: usize = 64;
 /// The producers of this process, by transactional id.
 #[derive(Debug)]
 pub(super) struct Holds {
-    holds: Mutex<HashMap<String, Kept>>,
+    holds: Mutex<HashMap<String, KeptProducers>>,
     room: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
-struct Kept {
-    held: Arc<tokio::sync::Mutex<Option<Held>>>,
+struct KeptProducers {
+    held: Arc<tokio::sync::Mutex<Option<InitialisedProducer>>>,
     used: Instant,
 }
 
 /// A producer, locked for one request of this process.
 #[derive(Debug)]
-pub(super) struct Hold {
+pub(super) struct ProducerHold {
     id: String,
-    held: OwnedMutexGuard<Option<Held>>,
+    held: OwnedMutexGuard<Option<InitialisedProducer>>,
     _room: OwnedSemaphorePermit,
 }
 
 /// An initialised producer, and the positions found in the log since.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct InitialisedProducer {
     /// Unique within this process.
     number: u64,
     sender: Option<Arc<Sender>>,
-    positions: HashMap<String, HashMap<i32, Option<SourcePosition>>>,
+    positions: HashMap<String, HashMap<i32, Option<PartitionPosition>>>,
     /// The ends of the records of its last transaction, by partition. Its marker lies behind.
     ends: HashMap<i32, i64>,
 }
@@ -80,13 +80,13 @@ impl Holds {
         topic: &str,
         source: &str,
         until: Instant,
-    ) -> Result<Hold, LogError> {
+    ) -> Result<ProducerHold, LogError> {
         let id = transactional_id(topic, source);
         let left = until.saturating_duration_since(clock::now_monotonic());
         let taken = timeout(left, async {
             let room = Arc::clone(&self.room).acquire_owned().await.map_err(|_| LogError::Closed)?;
             let held = self.kept(&id).lock_owned().await;
-            Ok(Hold { id, held, _room: room })
+            Ok(ProducerHold { id, held, _room: room })
         });
         taken.await.unwrap_or_else(|_| {
             let why = format!("other requests of source `{source}` took longer than {:?}", clients.patience());
@@ -94,7 +94,7 @@ impl Holds {
         })
     }
 
-    fn kept(&self, id: &str) -> Arc<tokio::sync::Mutex<Option<Held>>> {
+    fn kept(&self, id: &str) -> Arc<tokio::sync::Mutex<Option<InitialisedProducer>>> {
         let mut holds = self.lock();
         // Each holder of a permit uses at most one, so at this number one is idle.
         if !holds.contains_key(id) && holds.len() >= PRODUCERS_MAX {
@@ -102,8 +102,9 @@ impl Holds {
             let idle = idle.map(|(id, _)| id.clone());
             idle.and_then(|id| holds.remove(&id));
         }
-        let kept =
-            holds.entry(id.to_owned()).or_insert_with(|| Kept { held: Arc::default(), used: clock::now_monotonic() });
+        let kept = holds
+            .entry(id.to_owned())
+            .or_insert_with(|| KeptProducers { held: Arc::default(), used: clock::now_monotonic() });
         kept.used = clock::now_monotonic();
         let held = Arc::clone(&kept.held);
         gauge!("dovetail_kafka_source_producers").set(holds.len() as f64);
@@ -120,12 +121,12 @@ impl Holds {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, KeptProducers>> {
         self.holds.lock()
     }
 }
 
-impl Kept {
+impl KeptProducers {
     /// Other requests get it only under the lock of all.
     fn is_idle(&self) -> bool {
         Arc::strong_count(&self.held) == 1
@@ -137,21 +138,22 @@ pub(super) fn transactional_id(topic: &str, source: &str) -> String {
     format!("dovetail-{topic}-{}", crc32fast::hash(source.as_bytes()) % IDS)
 }
 
-impl Hold {
+impl ProducerHold {
     /// The producer, initialised if it is not yet.
     pub(super) async fn held(
         &mut self,
         clients: &Arc<Clients>,
         topic: &str,
         until: Instant,
-    ) -> Result<&mut Held, LogError> {
-        let alive = |held: &Held| held.sender().is_some_and(|sender| sender.client().fatal_error().is_none());
+    ) -> Result<&mut InitialisedProducer, LogError> {
+        let alive =
+            |held: &InitialisedProducer| held.sender().is_some_and(|sender| sender.client().fatal_error().is_none());
         let held = self.held.take().filter(alive);
         let held = match held {
             Some(held) => held,
             None => {
                 let (clients, topic, id) = (Arc::clone(clients), topic.to_owned(), self.id.clone());
-                blocking(move || Held::open(&clients, &topic, &id, until)).await?
+                blocking(move || InitialisedProducer::open(&clients, &topic, &id, until)).await?
             }
         };
         Ok(self.held.insert(held))
@@ -163,7 +165,7 @@ impl Hold {
     }
 }
 
-impl Held {
+impl InitialisedProducer {
     /// Initialises a producer. Waits for the brokers. Blocks.
     fn open(clients: &Clients, topic: &str, id: &str, until: Instant) -> Result<Self, LogError> {
         let failed = |error| clients.failed("taking up a source", topic, &error);
@@ -188,10 +190,10 @@ impl Held {
     pub(super) async fn positions(
         &mut self,
         clients: &Arc<Clients>,
-        partitions: &[Arc<Partition>],
+        partitions: &[Arc<KafkaPartition>],
         source: &str,
         until: Instant,
-    ) -> Result<Vec<Option<SourcePosition>>, LogError> {
+    ) -> Result<Vec<Option<PartitionPosition>>, LogError> {
         if self.positions.len() >= SOURCES && !self.positions.contains_key(source) {
             self.positions.clear();
         }
@@ -208,9 +210,9 @@ impl Held {
     /// Records that `records` of `source` up to `position` were committed at `range`.
     pub(super) async fn committed(
         &mut self,
-        partition: &Partition,
+        partition: &KafkaPartition,
         source: &str,
-        position: SourcePosition,
+        position: PartitionPosition,
         range: OffsetRange,
         records: usize,
     ) {
@@ -231,7 +233,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for InitialisedProducer {
     fn drop(&mut self) {
         if let Some(sender) = self.sender.take() {
             // Dropping it takes a moment, during which other tasks go on.

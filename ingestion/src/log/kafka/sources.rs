@@ -19,7 +19,7 @@ use dovetail_core::offsets::OffsetRange;
 use metrics::counter;
 
 use crate::log::kafka::bloom::Forgotten;
-use crate::log::{SourcePosition, Spread};
+use crate::log::{PartitionPosition, Spread};
 
 /// The first window of the backward search, in offsets; each next one is four times as large.
 pub(super) const WINDOW: i64 = 1024;
@@ -34,8 +34,8 @@ pub(super) struct Sources {
     most: usize,
     /// The sources requested or met lately, and before that. Without a position: the source is certainly not in the
     /// log.
-    young: HashMap<String, Option<SourcePosition>>,
-    old: HashMap<String, Option<SourcePosition>>,
+    young: HashMap<String, Option<PartitionPosition>>,
+    old: HashMap<String, Option<PartitionPosition>>,
     forgotten: Forgotten,
     /// Ranges appended by this process past `covered`, whose marks are remembered, or which have none.
     own: Vec<OffsetRange>,
@@ -56,8 +56,8 @@ impl Default for Sources {
 
 /// The knowledge of a source in all that is covered.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    At(SourcePosition),
+pub(super) enum SourceState {
+    At(PartitionPosition),
     /// The whole partition was searched without a mark of it.
     Nowhere,
     Unmet,
@@ -66,15 +66,15 @@ pub(super) enum Found {
 }
 
 impl Sources {
-    pub(super) fn find(&mut self, source: &str) -> Found {
+    pub(super) fn find(&mut self, source: &str) -> SourceState {
         if let Some(position) = self.old.remove(source) {
             self.remember(source, position);
         }
         match self.young.get(source) {
-            Some(Some(position)) => Found::At(position.clone()),
-            Some(None) => Found::Nowhere,
-            None if self.forgotten.may_have(source) => Found::Forgotten,
-            None => Found::Unmet,
+            Some(Some(position)) => SourceState::At(position.clone()),
+            Some(None) => SourceState::Nowhere,
+            None if self.forgotten.may_have(source) => SourceState::Forgotten,
+            None => SourceState::Unmet,
         }
     }
 
@@ -90,7 +90,7 @@ impl Sources {
             return;
         }
         let before = self.young.remove(source).or_else(|| self.old.remove(source)).flatten();
-        let here = SourcePosition { last, spread: spread.clone() };
+        let here = PartitionPosition { last, spread: spread.clone() };
         let position = before.filter(|before| before.last >= last).unwrap_or(here);
         self.remember(source, Some(position));
     }
@@ -105,7 +105,7 @@ impl Sources {
         }
     }
 
-    fn remember(&mut self, source: &str, position: Option<SourcePosition>) {
+    fn remember(&mut self, source: &str, position: Option<PartitionPosition>) {
         if self.young.len() >= self.most {
             let driven_out = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
             counter!("dovetail_log_sources_forgotten_total").increment(driven_out.len() as u64);
@@ -206,22 +206,22 @@ mod tests {
         for i in 0..1_000 {
             sources.met(&name(i), i, &spread);
             // A source that is requested now and then stays.
-            assert_eq!(sources.find(&name(0)), Found::At(SourcePosition { last: 0, spread: spread.clone() }));
+            assert_eq!(sources.find(&name(0)), SourceState::At(PartitionPosition { last: 0, spread: spread.clone() }));
         }
         assert!(sources.young.len() + sources.old.len() <= 20);
-        assert_eq!(sources.find(&name(500)), Found::Forgotten);
-        assert_eq!(sources.find("never met"), Found::Unmet);
+        assert_eq!(sources.find(&name(500)), SourceState::Forgotten);
+        assert_eq!(sources.find("never met"), SourceState::Unmet);
 
         sources.look_again();
         assert_eq!(sources.covered, Some(range(100, 100)));
         for i in 0..1_000 {
             sources.met_behind(&name(i), i, &spread);
         }
-        let at = |i| Found::At(SourcePosition { last: i, spread: Spread::over(2) });
+        let at = |i| SourceState::At(PartitionPosition { last: i, spread: Spread::over(2) });
         assert_eq!(sources.find(&name(999)), at(999), "those that appended last were not driven out");
-        assert_eq!(sources.find(&name(500)), Found::Forgotten);
+        assert_eq!(sources.find(&name(500)), SourceState::Forgotten);
         sources.is_nowhere(&name(500));
-        assert_eq!(sources.find(&name(500)), Found::Nowhere);
+        assert_eq!(sources.find(&name(500)), SourceState::Nowhere);
         sources.met(&name(500), 7, &spread);
         assert_eq!(sources.find(&name(500)), at(7));
     }

@@ -11,7 +11,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use super::clients::Clients;
-use super::partition::Partition;
+use super::partition::KafkaPartition;
 use crate::log::LogError;
 
 /// Interval of checks for a topic that was just made.
@@ -19,10 +19,10 @@ const NEW_TOPIC_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Partitions by topic, for the topics that were used.
 #[derive(Default)]
-pub(super) struct Topics(RwLock<HashMap<String, Vec<Arc<Partition>>>>);
+pub(super) struct KafkaTopics(RwLock<HashMap<String, Vec<Arc<KafkaPartition>>>>);
 
-impl Topics {
-    pub(super) fn known(&self, topic: &str, partition: i32) -> Option<Arc<Partition>> {
+impl KafkaTopics {
+    pub(super) fn known(&self, topic: &str, partition: i32) -> Option<Arc<KafkaPartition>> {
         let topics = self.0.read();
         topics.get(topic)?.get(usize::try_from(partition).ok()?).cloned()
     }
@@ -32,7 +32,7 @@ impl Topics {
         topics.keys().cloned().collect()
     }
 
-    pub(super) fn each(&self, act: impl Fn(&Partition)) {
+    pub(super) fn each(&self, act: impl Fn(&KafkaPartition)) {
         let topics = self.0.read();
         topics.values().flatten().for_each(|partition| act(partition));
     }
@@ -55,7 +55,7 @@ impl Topics {
         let name: Arc<str> = known.first().map_or_else(|| topic.into(), |first| Arc::clone(&first.topic));
         for number in known.len()..partitions {
             let number = i32::try_from(number).unwrap_or(i32::MAX);
-            known.push(Arc::new(Partition::new(&name, number, clients.config.readers.max(1))));
+            known.push(Arc::new(KafkaPartition::new(&name, number, clients.config.readers.max(1))));
         }
         Ok(u32::try_from(partitions).unwrap_or(u32::MAX))
     }

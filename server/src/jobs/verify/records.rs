@@ -13,19 +13,20 @@ use dovetail_ingestion::landed_records::LandedRecords;
 use dovetail_ingestion::log::LogError;
 use tokio::sync::mpsc;
 
-use super::Progress;
-use crate::jobs::replay::{Landed, READ, Replay};
+use crate::jobs::folding::READ_BYTES;
+use crate::jobs::progress::VerifyTracker;
+use crate::jobs::replay::{Coverage, Replay};
 use crate::process::engine::Engine;
 
 /// Sends the digests of all present records, partition by partition; ends early without a receiver.
 pub(crate) async fn digests(engine: &Engine, stream: &Arc<Stream>, to: &mpsc::Sender<Result<Bytes>>) -> Result<()> {
-    let (topic, progress) = (&stream.topic, Progress::default());
+    let (topic, progress) = (&stream.topic, VerifyTracker::default());
     let replay = Replay::new(engine, stream, &progress).await?;
     for partition in 0..engine.log.partitions(topic).await?.cast_signed() {
         let end = engine.log.bounds(topic, partition).await?.end;
         let mut at = replay.first(partition).await?;
         while at < end {
-            let (next, digests) = match engine.log.read(topic, partition, at, READ).await {
+            let (next, digests) = match engine.log.read(topic, partition, at, READ_BYTES).await {
                 Err(LogError::Trimmed { .. }) => landed(&replay, partition, OffsetRange::new(at, end)).await?,
                 fetched => {
                     let fetched = fetched?;
@@ -47,8 +48,8 @@ pub(crate) async fn digests(engine: &Engine, stream: &Arc<Stream>, to: &mpsc::Se
 /// The digests of the segment or gap that covers the start of `range`, and its end.
 async fn landed(replay: &Replay<'_>, partition: i32, range: OffsetRange) -> Result<(i64, Vec<u8>)> {
     let segment = match replay.landed_at(partition, range.start).await? {
-        Landed::Gap(gap) => return Ok((gap.range.end, vec![])),
-        Landed::Segment(segment) => segment,
+        Coverage::Gap(gap) => return Ok((gap.range.end, vec![])),
+        Coverage::Segment(segment) => segment,
     };
     let whole = || format!("segment `{}`", segment.path);
     let records = LandedRecords::open(replay.store, &segment).await.with_context(whole)?;

@@ -12,7 +12,7 @@ use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, Member, MemberLayer};
 use dovetail_core::clock;
 use dovetail_core::name::StreamName;
-use dovetail_serving_layer::{Landing, LandingAt};
+use dovetail_serving_layer::{LandingAt, LandingReport};
 use futures::future::join_all;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -30,7 +30,7 @@ const LANDINGS_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(super) struct Here(pub(super) BatchHandle);
 
-impl Landing for Here {
+impl LandingReport for Here {
     fn at(&self, stream: &StreamName, partition: i32) -> Option<LandingAt> {
         let status = self.0.landing_status();
         let at = status.borrow().get(&(stream.clone(), partition)).cloned()?;
@@ -39,13 +39,13 @@ impl Landing for Here {
     }
 }
 
-type Known = BTreeMap<(String, i32), LandingAt>;
+type KnownLandings = BTreeMap<(String, i32), LandingAt>;
 
 /// The landings that the processes of the batch layer last reported: remote.
 #[derive(Debug)]
-struct Elsewhere(watch::Receiver<Known>);
+struct Elsewhere(watch::Receiver<KnownLandings>);
 
-impl Landing for Elsewhere {
+impl LandingReport for Elsewhere {
     fn at(&self, stream: &StreamName, partition: i32) -> Option<LandingAt> {
         self.0.borrow().get(&(stream.to_string(), partition)).cloned()
     }
@@ -56,10 +56,10 @@ pub(super) fn elsewhere(
     catalog: &Catalog,
     tracker: &TaskTracker,
     shutdown: &CancellationToken,
-) -> Result<Arc<dyn Landing>> {
+) -> Result<Arc<dyn LandingReport>> {
     let http = reqwest::Client::builder().timeout(LANDINGS_TIMEOUT).build()?;
     let catalog = catalog.clone();
-    let (sender, receiver) = watch::channel(Known::new());
+    let (sender, receiver) = watch::channel(KnownLandings::new());
     background::spawn(tracker, shutdown, "ask_landings", async move {
         loop {
             match catalog.members(MemberLayer::Batch).await {
@@ -76,7 +76,7 @@ pub(super) fn elsewhere(
 }
 
 /// The report of one process; empty when it does not answer.
-async fn ask(http: &reqwest::Client, member: &Member) -> Known {
+async fn ask(http: &reqwest::Client, member: &Member) -> KnownLandings {
     let asked = async {
         let answer = http.get(format!("{}{}", member.address, paths::LAYERS)).send().await?.error_for_status()?;
         answer.json::<Vec<LayerInfo>>().await
@@ -88,7 +88,7 @@ async fn ask(http: &reqwest::Client, member: &Member) -> Known {
         }
         Err(error) => {
             debug!(member = member.id, %error, "what it lands is not known");
-            Known::new()
+            KnownLandings::new()
         }
     }
 }

@@ -11,14 +11,14 @@ use dovetail_core::clock::{self, Clock};
 use dovetail_core::name::StreamName;
 use dovetail_core::pipeline::Stream;
 use dovetail_ingestion::append::Appender;
-use dovetail_ingestion::decoded_log::Feed;
+use dovetail_ingestion::decoded_log::DecodedLog;
 use dovetail_ingestion::log::{Log, LogError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info};
 
 use crate::config::Config;
-use crate::process::membership::Shared;
+use crate::process::membership::SharedStream;
 use crate::process::plan::Plan;
 use crate::process::roles::Roles;
 
@@ -49,10 +49,10 @@ pub(super) async fn register(catalog: &Catalog, streams: &[Arc<Stream>], plan: &
 
 /// The decoded logs and appenders of the streams.
 pub(super) struct Streams {
-    pub(super) feeds: HashMap<StreamName, Arc<Feed>>,
+    pub(super) feeds: HashMap<StreamName, Arc<DecodedLog>>,
     pub(super) appenders: HashMap<StreamName, Arc<Appender>>,
     /// The partitions that members of the layer share.
-    pub(super) shared: Vec<Shared>,
+    pub(super) shared: Vec<SharedStream>,
 }
 
 /// Logs once when a topic has more partitions than the pipeline says: some were added.
@@ -69,7 +69,7 @@ const PARTITIONS_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Adds new partitions of the topics, until `shutdown`.
 pub(super) fn look_for_partitions(
-    feeds: &HashMap<StreamName, Arc<Feed>>,
+    feeds: &HashMap<StreamName, Arc<DecodedLog>>,
     tracker: &TaskTracker,
     shutdown: &CancellationToken,
 ) {
@@ -98,9 +98,9 @@ pub(super) async fn open_streams(
     for stream in streams {
         tell_of_more(log.as_ref(), stream).await?;
         if roles.reads() {
-            let feed = Feed::open(Arc::clone(log), Arc::clone(stream), config.feed()).await?;
+            let feed = DecodedLog::open(Arc::clone(log), Arc::clone(stream), config.feed()).await?;
             let (topic, partitions) = (stream.topic.clone(), feed.count());
-            opened.shared.push(Shared { stream: stream.name.clone(), topic, partitions });
+            opened.shared.push(SharedStream { stream: stream.name.clone(), topic, partitions });
             opened.feeds.insert(stream.name.clone(), Arc::new(feed));
         }
         if roles.has(MemberLayer::Ingest) {

@@ -11,7 +11,7 @@ use crate::postgres::values::{Style, binary, sized, text};
 /// The format and options of a statement.
 #[derive(Debug, Default)]
 pub(super) struct CopyFormat {
-    kind: Kind,
+    kind: CopyKind,
     delimiter: Option<u8>,
     null: Option<String>,
     header: bool,
@@ -21,7 +21,7 @@ pub(super) struct CopyFormat {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Kind {
+enum CopyKind {
     #[default]
     Text,
     Csv,
@@ -55,12 +55,12 @@ impl CopyFormat {
         }
         for option in legacy {
             match option {
-                CopyLegacyOption::Binary => format.kind = Kind::Binary,
+                CopyLegacyOption::Binary => format.kind = CopyKind::Binary,
                 CopyLegacyOption::Delimiter(c) => format.delimiter = Some(byte(*c)?),
                 CopyLegacyOption::Null(null) => format.null = Some(null.clone()),
                 CopyLegacyOption::Header => format.header = true,
                 CopyLegacyOption::Csv(options) => {
-                    format.kind = Kind::Csv;
+                    format.kind = CopyKind::Csv;
                     for option in options {
                         match option {
                             CopyLegacyCsvOption::Header => format.header = true,
@@ -79,18 +79,18 @@ impl CopyFormat {
 
     fn check(self) -> PgWireResult<Self> {
         let csv_only = self.quote.is_some() || self.escape.is_some() || !self.force_quote.is_empty();
-        if self.kind != Kind::Csv && csv_only {
+        if self.kind != CopyKind::Csv && csv_only {
             return Err(session_error("22023", "`QUOTE`, `ESCAPE` and `FORCE_QUOTE` are options of CSV"));
         }
-        if self.kind == Kind::Binary && (self.delimiter.is_some() || self.null.is_some() || self.header) {
+        if self.kind == CopyKind::Binary && (self.delimiter.is_some() || self.null.is_some() || self.header) {
             return Err(session_error("22023", "`DELIMITER`, `NULL` and `HEADER` are no options of binary"));
         }
         Ok(self)
     }
 
     /// A writer of rows with columns of these names.
-    pub(super) fn writer(self, names: &[String]) -> PgWireResult<Writer> {
-        let is_csv = self.kind == Kind::Csv;
+    pub(super) fn writer(self, names: &[String]) -> PgWireResult<CopyWriter> {
+        let is_csv = self.kind == CopyKind::Csv;
         let quote = self.quote.unwrap_or(b'"');
         let mut forced = vec![false; names.len()];
         for column in &self.force_quote {
@@ -99,7 +99,7 @@ impl CopyFormat {
                 None => return Err(session_error("42703", format!("column \"{}\" does not exist", column.value))),
             }
         }
-        Ok(Writer {
+        Ok(CopyWriter {
             kind: self.kind,
             delimiter: self.delimiter.unwrap_or(if is_csv { b',' } else { b'\t' }),
             null: self.null.unwrap_or_else(|| if is_csv { String::new() } else { "\\N".to_owned() }),
@@ -111,19 +111,19 @@ impl CopyFormat {
     }
 }
 
-fn kind(name: &str) -> PgWireResult<Kind> {
+fn kind(name: &str) -> PgWireResult<CopyKind> {
     match name.to_lowercase().as_str() {
-        "text" => Ok(Kind::Text),
-        "csv" => Ok(Kind::Csv),
-        "binary" => Ok(Kind::Binary),
+        "text" => Ok(CopyKind::Text),
+        "csv" => Ok(CopyKind::Csv),
+        "binary" => Ok(CopyKind::Binary),
         other => Err(session_error("22023", format!("COPY format \"{other}\" not recognized: text, csv or binary"))),
     }
 }
 
 /// Writes rows.
 #[derive(Debug)]
-pub(super) struct Writer {
-    kind: Kind,
+pub(super) struct CopyWriter {
+    kind: CopyKind,
     delimiter: u8,
     null: String,
     quote: u8,
@@ -133,22 +133,22 @@ pub(super) struct Writer {
     header: Option<Vec<String>>,
 }
 
-impl Writer {
+impl CopyWriter {
     /// 0 for text and CSV, 1 for binary.
     pub(super) fn code(&self) -> i8 {
-        i8::from(self.kind == Kind::Binary)
+        i8::from(self.kind == CopyKind::Binary)
     }
 
     /// The bytes before the rows.
     pub(super) fn beginning(&self) -> BytesMut {
         let mut out = BytesMut::new();
-        if self.kind == Kind::Binary {
+        if self.kind == CopyKind::Binary {
             out.extend_from_slice(b"PGCOPY\n\xFF\r\n\0\0\0\0\0\0\0\0\0");
         }
         for (i, name) in self.header.iter().flatten().enumerate() {
             self.between(i, &mut out);
             match self.kind {
-                Kind::Csv => self.csv(name.as_bytes(), self.forced.len() == 1, false, &mut out),
+                CopyKind::Csv => self.csv(name.as_bytes(), self.forced.len() == 1, false, &mut out),
                 _ => self.escaped(name.as_bytes(), &mut out),
             }
         }
@@ -160,19 +160,19 @@ impl Writer {
 
     /// Whether these bytes are a message of their own; in binary the first row is in the same message.
     pub(super) fn begins_alone(&self) -> bool {
-        self.kind != Kind::Binary
+        self.kind != CopyKind::Binary
     }
 
     /// The bytes after the rows.
     pub(super) fn end(&self) -> &'static [u8] {
         match self.kind {
-            Kind::Binary => b"\xFF\xFF",
-            Kind::Text | Kind::Csv => b"",
+            CopyKind::Binary => b"\xFF\xFF",
+            CopyKind::Text | CopyKind::Csv => b"",
         }
     }
 
     pub(super) fn row(&self, columns: &[ArrayRef], row: usize, style: Style, out: &mut BytesMut) -> PgWireResult<()> {
-        if self.kind == Kind::Binary {
+        if self.kind == CopyKind::Binary {
             out.extend_from_slice(&i16::try_from(columns.len()).unwrap_or(i16::MAX).to_be_bytes());
             return columns.iter().try_for_each(|column| sized(out, |out| binary(column.as_ref(), row, out)));
         }
@@ -181,7 +181,7 @@ impl Writer {
             let mut value = BytesMut::new();
             match (text(column.as_ref(), row, style, &mut value)?, self.kind) {
                 (false, _) => out.extend_from_slice(self.null.as_bytes()),
-                (true, Kind::Csv) => self.csv(&value, columns.len() == 1, self.forced[i], out),
+                (true, CopyKind::Csv) => self.csv(&value, columns.len() == 1, self.forced[i], out),
                 (true, _) => self.escaped(&value, out),
             }
         }

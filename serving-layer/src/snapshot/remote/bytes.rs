@@ -14,7 +14,7 @@ pub(super) struct Total {
 
 /// Bytes that count until this is dropped.
 #[derive(Debug)]
-pub(super) struct Counted {
+pub(super) struct CountedBytes {
     total: Arc<Total>,
     bytes: usize,
 }
@@ -32,9 +32,9 @@ impl Total {
         self.limit
     }
 
-    pub(super) fn count(self: &Arc<Self>, bytes: usize) -> Counted {
+    pub(super) fn count(self: &Arc<Self>, bytes: usize) -> CountedBytes {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        Counted { total: Arc::clone(self), bytes }
+        CountedBytes { total: Arc::clone(self), bytes }
     }
 
     /// Whether `more` would fit.
@@ -55,13 +55,13 @@ impl Total {
     }
 }
 
-impl Counted {
+impl CountedBytes {
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 }
 
-impl Drop for Counted {
+impl Drop for CountedBytes {
     fn drop(&mut self) {
         self.total.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
         self.total.freed.notify_waiters();

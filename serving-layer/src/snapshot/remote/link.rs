@@ -10,15 +10,15 @@ use dovetail_core::backoff::Backoff;
 use dovetail_core::clock;
 use dovetail_core::offsets::Cut;
 use dovetail_core::realtime::Slice;
-use dovetail_core::realtime_wire::Ask;
+use dovetail_core::realtime_wire::RealtimeRequest;
 use dovetail_core::slices::Slices;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tonic::transport::Channel;
 
-use super::bytes::{Counted, Total};
+use super::bytes::{CountedBytes, Total};
 use super::receive::{Received, Receiver, Update, describe};
-use super::view::{Held, RemoteView};
+use super::view::{RemotePartition, RemoteView};
 
 /// First pause between two attempts.
 const LINK_RETRY_FIRST: Duration = Duration::from_millis(50);
@@ -34,7 +34,7 @@ const MESSAGE_BYTES_OVER: usize = 4 << 20;
 /// The wanted starts, as a value to watch.
 type Floors = watch::Receiver<Vec<Cut>>;
 
-pub(super) struct Link {
+pub(super) struct MemberLink {
     pub(super) member: String,
     pub(super) view: Arc<RemoteView>,
     pub(super) channel: Channel,
@@ -54,19 +54,19 @@ enum Ended {
     /// Other starts are wanted.
     Again,
     Failed(String),
-    NoRoom(Refused),
+    NoRoom(Overflow),
 }
 
 /// The size that did not fit, as received until then.
 #[derive(Debug, Clone, Copy)]
-struct Refused {
+struct Overflow {
     bytes: usize,
 }
 
 /// The reason why a message was not accepted.
 enum NotTaken {
     Wrong(String),
-    NoRoom(Refused),
+    NoRoom(Overflow),
 }
 
 impl From<String> for NotTaken {
@@ -81,7 +81,7 @@ enum Took {
     Status,
 }
 
-impl Link {
+impl MemberLink {
     /// Runs until the future is dropped.
     pub(super) async fn run(self) {
         let (mut pauses, mut wanted) = (Pauses::new(), self.view.floors());
@@ -101,7 +101,7 @@ impl Link {
 
     /// Waits until there is room, or until the wanted starts change: then the member has less to send. The pause grows
     /// each time, since only a part of the refused size is known.
-    async fn wait_for_room(&self, refused: Refused, wanted: &mut Floors, pauses: &mut Pauses) {
+    async fn wait_for_room(&self, refused: Overflow, wanted: &mut Floors, pauses: &mut Pauses) {
         let pause = pauses.no_room.next_pause();
         let (member, bytes, limit) = (&self.member, refused.bytes, self.total.limit());
         tracing::warn!(view = %self.view.name(), member, bytes, limit, ?pause, "no room for its slices");
@@ -124,7 +124,8 @@ impl Link {
     async fn stream(&self, wanted: &mut Floors, pauses: &mut Pauses) -> Ended {
         let floors = wanted.borrow_and_update().clone();
         let view = &self.view.view;
-        let ask = Ask { view: view.name.clone(), fingerprint: view.fingerprint.clone(), floors: floors.clone() };
+        let ask =
+            RealtimeRequest { view: view.name.clone(), fingerprint: view.fingerprint.clone(), floors: floors.clone() };
         let ticket = match serde_json::to_vec(&ask) {
             Ok(ticket) => Ticket { ticket: ticket.into() },
             Err(error) => return Ended::Failed(error.to_string()),
@@ -169,13 +170,13 @@ impl Link {
     fn take(
         &self,
         growing: &mut BTreeMap<i32, Growing>,
-        waiting: &mut Vec<Counted>,
+        waiting: &mut Vec<CountedBytes>,
         received: Received,
     ) -> Result<Took, NotTaken> {
         let now = clock::now_monotonic();
         let took = match received {
             Received::Waiting { partition, bytes } => {
-                let counted: usize = waiting.iter().map(Counted::bytes).sum();
+                let counted: usize = waiting.iter().map(CountedBytes::bytes).sum();
                 let more = bytes.saturating_sub(counted);
                 self.check_room(partition, more, bytes)?;
                 waiting.push(self.total.count(more));
@@ -244,13 +245,13 @@ impl Link {
     }
 
     /// The state that readers see.
-    fn held(&self, partition: i32, grown: &Growing) -> Result<Held, NotTaken> {
+    fn held(&self, partition: i32, grown: &Growing) -> Result<RemotePartition, NotTaken> {
         let bytes = grown.slices.bytes();
         let slices = grown.slices.from(grown.start);
         // The replaced slices count until right after.
         let before = self.view.bytes_of(&self.member, partition);
         self.check_room(partition, bytes.saturating_sub(before), bytes)?;
-        Ok(Held { start: grown.start, head: grown.head, slices, bytes: self.total.count(bytes), lost: None })
+        Ok(RemotePartition { start: grown.start, head: grown.head, slices, bytes: self.total.count(bytes), lost: None })
     }
 
     /// Checks that there is room for `more` bytes, if the partition has `whole` bytes in all.
@@ -261,7 +262,7 @@ impl Link {
         metrics::counter!("dovetail_remote_over_limit_total").increment(1);
         // Its own bytes become free for others.
         let bytes = self.view.no_room(&self.member, partition, whole, self.total.limit());
-        Err(NotTaken::NoRoom(Refused { bytes }))
+        Err(NotTaken::NoRoom(Overflow { bytes }))
     }
 }
 

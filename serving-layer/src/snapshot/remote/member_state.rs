@@ -9,7 +9,7 @@ use dovetail_core::realtime_wire::Status;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::view::{Held, Link, RemoteView};
+use super::view::{MemberState, RemotePartition, RemoteView};
 use crate::memory::size;
 
 impl RemoteView {
@@ -19,7 +19,7 @@ impl RemoteView {
     }
 
     pub(super) fn joined(&self, member: &str, address: &str, is_first: bool) {
-        let new = Link {
+        let new = MemberState {
             address: address.to_owned(),
             is_first,
             down: None,
@@ -69,7 +69,7 @@ impl RemoteView {
         self.with(member, |link| link.heard = Some(now));
     }
 
-    pub(super) fn hold(&self, member: &str, partition: i32, held: Held) {
+    pub(super) fn hold(&self, member: &str, partition: i32, held: RemotePartition) {
         self.with(member, |link| {
             link.held.insert(partition, held);
         });
@@ -181,7 +181,7 @@ impl RemoteView {
         heard.map(|(member, heard)| (member.clone(), now.saturating_duration_since(heard))).collect()
     }
 
-    fn with(&self, member: &str, change: impl FnOnce(&mut Link)) {
+    fn with(&self, member: &str, change: impl FnOnce(&mut MemberState)) {
         if let Some(link) = self.state().links.get_mut(member) {
             change(link);
         }

@@ -13,16 +13,16 @@ use tonic::transport::{Channel, Endpoint};
 use tracing::{info, warn};
 
 use super::bytes::Total;
-use super::link::Link;
+use super::link::MemberLink;
 use super::view::RemoteView;
-use super::{Member, RemoteConfig};
+use super::{RemoteConfig, SpeedMember};
 
 /// Interval of dropping unneeded slices.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
 
 pub(super) struct Members {
     views: Vec<Arc<RemoteView>>,
-    members: watch::Receiver<Vec<Member>>,
+    members: watch::Receiver<Vec<SpeedMember>>,
     config: RemoteConfig,
     total: Arc<Total>,
     tracker: TaskTracker,
@@ -34,7 +34,7 @@ pub(super) struct Members {
 impl Members {
     pub(super) fn new(
         views: Vec<Arc<RemoteView>>,
-        members: watch::Receiver<Vec<Member>>,
+        members: watch::Receiver<Vec<SpeedMember>>,
         config: RemoteConfig,
         total: Arc<Total>,
         tracker: TaskTracker,
@@ -78,7 +78,7 @@ impl Members {
         }
     }
 
-    fn link(&mut self, Member { id, address }: Member, first: bool) {
+    fn link(&mut self, SpeedMember { id, address }: SpeedMember, first: bool) {
         info!(member = id, address, "speed layer joined");
         let links = self.shutdown.child_token();
         let channel = channel(&address, &self.config);
@@ -86,7 +86,7 @@ impl Members {
             view.joined(&id, &address, first);
             match &channel {
                 Ok(channel) => {
-                    let link = Link {
+                    let link = MemberLink {
                         member: id.clone(),
                         view: Arc::clone(view),
                         channel: channel.clone(),

@@ -28,7 +28,7 @@ use dovetail_core::background;
 use dovetail_core::clock;
 use dovetail_core::name::ViewName;
 use dovetail_core::offsets::{Cut, Offsets};
-use dovetail_core::realtime::{HeldUp, Realtime, RealtimeError, RealtimeView};
+use dovetail_core::realtime::{Realtime, RealtimeError, RealtimeView, Stall};
 use dovetail_core::view::View;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +40,7 @@ use self::view::RemoteView;
 
 /// A speed layer in another process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
+pub struct SpeedMember {
     /// Its name in errors.
     pub id: String,
     /// Its Flight address: `host:port`, or a URL.
@@ -68,7 +68,7 @@ pub struct RemoteParts {
     /// The views to receive.
     pub views: Vec<Arc<View>>,
     /// The live members by the catalog, as a value to watch.
-    pub members: watch::Receiver<Vec<Member>>,
+    pub members: watch::Receiver<Vec<SpeedMember>>,
     /// The settings.
     pub config: RemoteConfig,
 }
@@ -117,7 +117,7 @@ impl Realtime for RemoteRealtime {
         Ok(self.view(view)?.head(clock::now_monotonic()))
     }
 
-    fn held_up(&self, view: &ViewName) -> Vec<(i32, HeldUp)> {
+    fn held_up(&self, view: &ViewName) -> Vec<(i32, Stall)> {
         self.view(view).map(|view| view.held_up(clock::now_monotonic())).unwrap_or_default()
     }
 }

@@ -6,7 +6,7 @@ use arrow_flight::decode::{DecodedPayload, FlightDataDecoder};
 use arrow_flight::error::FlightError;
 use dovetail_core::error_chain::with_causes;
 use dovetail_core::offsets::OffsetRange;
-use dovetail_core::realtime_wire::{Message, Part, Status};
+use dovetail_core::realtime_wire::{SlicePart, Status, WireMessage};
 use dovetail_core::row_states;
 use dovetail_core::view::{RowErrors, View};
 use futures::{StreamExt, TryStreamExt};
@@ -36,13 +36,13 @@ pub(super) enum Received {
 
 pub(super) struct Receiver {
     messages: FlightDataDecoder,
-    parts: Parts,
+    parts: UpdateParts,
 }
 
 impl Receiver {
     pub(super) fn new(stream: Streaming<FlightData>) -> Self {
         let stream = stream.map_err(|status| FlightError::Tonic(Box::new(status)));
-        Self { messages: FlightDataDecoder::new(stream), parts: Parts::default() }
+        Self { messages: FlightDataDecoder::new(stream), parts: UpdateParts::default() }
     }
 
     /// The next message.
@@ -59,8 +59,8 @@ impl Receiver {
             let DecodedPayload::RecordBatch(batch) = message.payload else { continue };
             let said = serde_json::from_slice(&message.inner.app_metadata);
             match said.map_err(|error| format!("a message cannot be read: {error}"))? {
-                Message::Status(status) => return Ok(Received::Status(status)),
-                Message::Part(part) => return self.parts.add(view, part, &batch),
+                WireMessage::Status(status) => return Ok(Received::Status(status)),
+                WireMessage::Part(part) => return self.parts.add(view, part, &batch),
             }
         }
     }
@@ -80,16 +80,16 @@ pub(super) fn describe(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// The parts of an update received so far.
 #[derive(Debug, Default)]
-struct Parts {
+struct UpdateParts {
     update: Option<Update>,
     /// Whether the last slice has no end yet.
     open: bool,
     bytes: usize,
 }
 
-impl Parts {
-    fn add(&mut self, view: &View, part: Part, batch: &RecordBatch) -> Result<Received, String> {
-        let Part { partition, range, base, end, done, errors, pinned } = part;
+impl UpdateParts {
+    fn add(&mut self, view: &View, part: SlicePart, batch: &RecordBatch) -> Result<Received, String> {
+        let SlicePart { partition, range, base, end, done, errors, pinned } = part;
         let wrong = |what: &str| Err(format!("a part of partition {partition}, {range}, {what}"));
         if range.start > range.end || (done && !end) {
             return wrong("cannot be");
@@ -135,16 +135,16 @@ mod tests {
     use super::*;
     use crate::snapshot::remote::tests::view;
 
-    fn part(start: i64, end_offset: i64, base: bool, end: bool, done: bool) -> Part {
+    fn part(start: i64, end_offset: i64, base: bool, end: bool, done: bool) -> SlicePart {
         let range = OffsetRange { start, end: end_offset };
-        Part { partition: 0, range, base, end, done, errors: RowErrors::default(), pinned: vec![] }
+        SlicePart { partition: 0, range, base, end, done, errors: RowErrors::default(), pinned: vec![] }
     }
 
     #[tokio::test]
     async fn parts_are_put_together() {
         let view = view().await;
         let empty = RecordBatch::new_empty(view.state_schema());
-        let mut parts = Parts::default();
+        let mut parts = UpdateParts::default();
         for part in [part(5, 9, true, false, false), part(5, 9, true, true, false)] {
             assert!(matches!(parts.add(&view, part, &empty), Ok(Received::Waiting { bytes: 0, .. })));
         }
@@ -161,19 +161,19 @@ mod tests {
     async fn what_does_not_fit_together_is_refused() {
         let view = view().await;
         let empty = RecordBatch::new_empty(view.state_schema());
-        let begun = |parts: &mut Parts| parts.add(&view, part(5, 9, true, true, false), &empty).map(drop);
+        let begun = |parts: &mut UpdateParts| parts.add(&view, part(5, 9, true, true, false), &empty).map(drop);
         for wrong in [
             part(10, 12, true, true, true),
             part(9, 12, false, true, true),
             part(9, 7, true, true, true),
             part(9, 12, true, false, true),
-            Part { partition: 1, ..part(9, 12, true, true, true) },
+            SlicePart { partition: 1, ..part(9, 12, true, true, true) },
         ] {
-            let mut parts = Parts::default();
+            let mut parts = UpdateParts::default();
             begun(&mut parts).unwrap();
             assert!(parts.add(&view, wrong.clone(), &empty).is_err(), "{wrong:?}");
         }
-        let mut parts = Parts::default();
+        let mut parts = UpdateParts::default();
         parts.add(&view, part(5, 9, true, false, false), &empty).unwrap();
         assert!(parts.add(&view, part(9, 12, true, true, true), &empty).is_err(), "a slice has no end");
     }

@@ -10,13 +10,13 @@ use dovetail_core::name::ViewName;
 use dovetail_core::offsets::{Cut, OffsetRange, Offsets};
 use dovetail_core::pipeline::Pipeline;
 use dovetail_core::realtime::{RealtimeError, RealtimeView, Slice};
-use dovetail_core::realtime_wire::{PartitionStatus, Status};
+use dovetail_core::realtime_wire::{Status, ViewPartitionStatus};
 use dovetail_core::view::{Planned, Planner, View};
 use tokio::time::Instant;
 
 use super::RemoteConfig;
 use super::bytes::Total;
-use super::view::{Held, RemoteView};
+use super::view::{RemotePartition, RemoteView};
 
 const STALE: Duration = Duration::from_secs(2);
 
@@ -61,10 +61,10 @@ impl Rig {
         self.says(member, &partitions.iter().map(|(partition, _)| *partition).collect::<Vec<_>>());
     }
 
-    fn held(&self, partition: i32, ends: &[i64]) -> Held {
+    fn held(&self, partition: i32, ends: &[i64]) -> RemotePartition {
         let slices = ends.windows(2).map(|ends| Slice::empty(partition, OffsetRange::new(ends[0], ends[1])));
         let (start, head) = (ends[0], ends[ends.len() - 1]);
-        Held { start, head, slices: slices.collect(), bytes: self.total.count(100), lost: None }
+        RemotePartition { start, head, slices: slices.collect(), bytes: self.total.count(100), lost: None }
     }
 
     fn says(&self, member: &str, partitions: &[i32]) {
@@ -72,7 +72,7 @@ impl Rig {
     }
 
     fn tells(&self, member: &str, partitions: &[i32], unread: &[(i64, RealtimeError)]) {
-        let partitions = partitions.iter().map(|&partition| PartitionStatus {
+        let partitions = partitions.iter().map(|&partition| ViewPartitionStatus {
             partition,
             head: Some(0),
             floor: self.floor,

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use dovetail_core::name::ViewName;
 use dovetail_core::offsets::{Cut, Offsets};
-use dovetail_core::realtime::{HeldUp, RealtimeError, RealtimeView, Slice};
-use dovetail_core::realtime_wire::{MOST_FLOORS, PartitionStatus};
+use dovetail_core::realtime::{RealtimeError, RealtimeView, Slice, Stall};
+use dovetail_core::realtime_wire::{MOST_FLOORS, ViewPartitionStatus};
 use dovetail_core::view::View;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::RemoteConfig;
-use super::bytes::Counted;
+use super::bytes::CountedBytes;
 
 /// Least number of starts received: those of the served generation, the previous and the next one.
 const FLOORS_MIN: usize = 3;
@@ -27,16 +27,16 @@ pub(super) struct RemoteView {
     pub(super) stale_after: Duration,
     /// Greatest number of starts received.
     most: usize,
-    state: Mutex<State>,
+    state: Mutex<RemoteState>,
     /// The starts to request from members.
     pub(super) floors: watch::Sender<Vec<Cut>>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct RemoteState {
     /// The starts that are read, with the time of the last read.
     pub(super) wanted: Vec<(Cut, Instant)>,
-    pub(super) links: BTreeMap<String, Link>,
+    pub(super) links: BTreeMap<String, MemberState>,
     /// The offset up to which each partition was read: answers do not go back.
     pub(super) seen: BTreeMap<i32, i64>,
     pub(super) kept: VecDeque<Offsets>,
@@ -44,7 +44,7 @@ pub(super) struct State {
 
 /// The state of one member.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct MemberState {
     pub(super) address: String,
     /// Whether it was a member before the first read, and has neither answered nor failed yet.
     pub(super) is_first: bool,
@@ -63,23 +63,23 @@ pub(super) struct Link {
     pub(super) sends: bool,
     /// Whether everything that it had at the request has arrived.
     pub(super) answered: bool,
-    pub(super) held: BTreeMap<i32, Held>,
-    pub(super) status: BTreeMap<i32, PartitionStatus>,
+    pub(super) held: BTreeMap<i32, RemotePartition>,
+    pub(super) status: BTreeMap<i32, ViewPartitionStatus>,
 }
 
 /// One partition of one member.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct RemotePartition {
     pub(super) start: i64,
     pub(super) head: i64,
     /// Contiguous, from `start` to `head`.
     pub(super) slices: Vec<Slice>,
-    pub(super) bytes: Counted,
+    pub(super) bytes: CountedBytes,
     /// Time since which the member does not own it any more.
     pub(super) lost: Option<Instant>,
 }
 
-impl Held {
+impl RemotePartition {
     pub(super) fn has_boundary(&self, offset: i64) -> bool {
         offset == self.start || offset == self.head || self.slices.iter().any(|slice| slice.range.start == offset)
     }
@@ -99,7 +99,7 @@ impl RemoteView {
         &self.view.name
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, RemoteState> {
         self.state.lock()
     }
 
@@ -138,7 +138,13 @@ impl RemoteView {
     }
 
     /// The member with the greatest head in a partition, of those that can be read from `floor`.
-    fn furthest<'s>(&self, state: &'s State, partition: i32, floor: i64, now: Instant) -> Option<(&'s str, &'s Held)> {
+    fn furthest<'s>(
+        &self,
+        state: &'s RemoteState,
+        partition: i32,
+        floor: i64,
+        now: Instant,
+    ) -> Option<(&'s str, &'s RemotePartition)> {
         let live = state.links.iter().filter(|(_, link)| self.is_live(link, now));
         let held = live.filter_map(|(member, link)| Some((member.as_str(), link.held.get(&partition)?)));
         let readable = held.filter(|(_, held)| {
@@ -147,12 +153,12 @@ impl RemoteView {
         readable.max_by_key(|(_, held)| held.head)
     }
 
-    pub(super) fn is_live(&self, link: &Link, now: Instant) -> bool {
+    pub(super) fn is_live(&self, link: &MemberState, now: Instant) -> bool {
         link.heard.is_some_and(|heard| now.saturating_duration_since(heard) <= self.stale_after)
     }
 
     /// The reason why a partition cannot be read from `floor`.
-    fn unread(&self, state: &State, partition: i32, floor: &Cut, now: Instant) -> RealtimeError {
+    fn unread(&self, state: &RemoteState, partition: i32, floor: &Cut, now: Instant) -> RealtimeError {
         let mut asking = None;
         if let Some(why) = no_room(state, partition) {
             return self.missing(partition, why);
@@ -173,8 +179,8 @@ impl RemoteView {
         asking.unwrap_or_else(|| self.missing(partition, self.why_missing(state, partition, now)))
     }
 
-    fn why_missing(&self, state: &State, partition: i32, now: Instant) -> String {
-        let is_away = |link: &Link| link.down.is_some() || !self.is_live(link, now);
+    fn why_missing(&self, state: &RemoteState, partition: i32, now: Instant) -> String {
+        let is_away = |link: &MemberState| link.down.is_some() || !self.is_live(link, now);
         let had = state.links.iter().filter(|(_, link)| link.has(partition) && is_away(link));
         let last = had.max_by_key(|(_, link)| link.heard);
         match last {
@@ -191,7 +197,7 @@ impl RemoteView {
         RealtimeError::Missing { view: self.view.name.clone(), partitions: vec![partition], why }
     }
 
-    fn want(&self, state: &mut State, floor: &Cut, now: Instant) {
+    fn want(&self, state: &mut RemoteState, floor: &Cut, now: Instant) {
         if let Some((_, read)) = state.wanted.iter_mut().find(|(wanted, _)| wanted == floor) {
             *read = now;
             return;
@@ -205,7 +211,7 @@ impl RemoteView {
         self.announce(state);
     }
 
-    pub(super) fn announce(&self, state: &mut State) {
+    pub(super) fn announce(&self, state: &mut RemoteState) {
         // A start that is wanted again later has to be requested again: the slices below may have retired.
         let wanted = &state.wanted;
         for link in state.links.values_mut() {
@@ -237,16 +243,16 @@ impl RemoteView {
     }
 
     /// The partitions that are stalled or that no member holds, and why.
-    pub(super) fn held_up(&self, now: Instant) -> Vec<(i32, HeldUp)> {
+    pub(super) fn held_up(&self, now: Instant) -> Vec<(i32, Stall)> {
         let state = self.state();
         let why = |partition| {
             if let Some(why) = no_room(&state, partition) {
-                return Some(HeldUp::no_room(why));
+                return Some(Stall::no_room(why));
             }
             let live = state.links.values().filter(|link| self.is_live(link, now));
             let mut told = live.filter_map(|link| link.status.get(&partition)).peekable();
             match told.peek() {
-                None => Some(HeldUp::stalled(self.why_missing(&state, partition, now))),
+                None => Some(Stall::stalled(self.why_missing(&state, partition, now))),
                 Some(_) => told.find_map(|status| status.held_up.clone()),
             }
         };
@@ -254,7 +260,7 @@ impl RemoteView {
     }
 }
 
-impl State {
+impl RemoteState {
     /// All partitions that any member has reported.
     fn partitions(&self) -> BTreeSet<i32> {
         let told = self.links.values().flat_map(|link| link.held.keys().chain(link.status.keys()).chain(&link.refused));
@@ -262,7 +268,7 @@ impl State {
     }
 }
 
-impl Link {
+impl MemberState {
     fn has(&self, partition: i32) -> bool {
         self.held.contains_key(&partition) || self.status.contains_key(&partition) || self.refused.contains(&partition)
     }
@@ -270,7 +276,7 @@ impl Link {
 
 /// The reason why a partition cannot be read, if that is a lack of memory: some member has it, and no member's slices
 /// fit.
-fn no_room(state: &State, partition: i32) -> Option<String> {
+fn no_room(state: &RemoteState, partition: i32) -> Option<String> {
     if state.links.values().any(|link| link.held.contains_key(&partition)) {
         return None;
     }

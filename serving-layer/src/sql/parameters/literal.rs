@@ -4,7 +4,7 @@ use arrow::datatypes::{DataType, i256};
 use datafusion::common::ScalarValue;
 
 use super::interval::interval;
-use super::moment::Moment;
+use super::moment::MomentText;
 use super::wrong;
 use crate::error::{QueryError, Reason};
 
@@ -34,10 +34,10 @@ pub(crate) fn literal(text: &str, wanted: &DataType) -> Result<ScalarValue, Quer
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
             ScalarValue::Binary(Some(bytes(text).ok_or_else(wrong)?))
         }
-        DataType::Date32 | DataType::Date64 => Moment::read(trimmed).and_then(|m| m.date()).ok_or_else(wrong)?,
-        DataType::Time32(_) | DataType::Time64(_) => Moment::time(trimmed).ok_or_else(wrong)?,
+        DataType::Date32 | DataType::Date64 => MomentText::read(trimmed).and_then(|m| m.date()).ok_or_else(wrong)?,
+        DataType::Time32(_) | DataType::Time64(_) => MomentText::time(trimmed).ok_or_else(wrong)?,
         DataType::Timestamp(_, zone) => {
-            let moment = Moment::read(trimmed).ok_or_else(wrong)?;
+            let moment = MomentText::read(trimmed).ok_or_else(wrong)?;
             moment.timestamp(zone.as_ref()).ok_or_else(wrong)?
         }
         DataType::Interval(_) | DataType::Duration(_) => interval(trimmed).ok_or_else(wrong)?,

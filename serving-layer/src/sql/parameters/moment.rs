@@ -15,7 +15,7 @@ const DAY: i64 = 86_400 * SECOND;
 
 /// A moment's text, read into its parts.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
+pub(super) struct MomentText {
     date: NaiveDate,
     /// Nanoseconds since midnight; up to 24:00:00.
     micros: i64,
@@ -23,7 +23,7 @@ pub(super) struct Moment {
     offset: Option<i32>,
 }
 
-impl Moment {
+impl MomentText {
     pub(super) fn read(text: &str) -> Option<Self> {
         let (date, rest) = match text.find(['T', 't', ' ']) {
             Some(end) => (&text[..end], text[end + 1..].trim()),

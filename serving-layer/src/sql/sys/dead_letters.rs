@@ -123,7 +123,7 @@ impl TableProvider for DeadLetters {
         }
         let segments = self.wanted(session, filters, segments)?;
         let streams = self.layers.streams.clone();
-        let objects = Objects { schema: self.schema(), store: self.layers.store.clone(), streams, segments };
+        let objects = DeadLetterObjects { schema: self.schema(), store: self.layers.store.clone(), streams, segments };
         let table = StreamingTable::try_new(self.schema(), vec![Arc::new(objects)])?;
         table.scan(session, projection, filters, limit).await
     }
@@ -131,14 +131,14 @@ impl TableProvider for DeadLetters {
 
 /// Reads one object after the other, as rows are requested.
 #[derive(Debug)]
-struct Objects {
+struct DeadLetterObjects {
     schema: SchemaRef,
     store: Store,
     streams: Vec<Arc<Stream>>,
     segments: Vec<Segment>,
 }
 
-impl PartitionStream for Objects {
+impl PartitionStream for DeadLetterObjects {
     fn schema(&self) -> &SchemaRef {
         &self.schema
     }

@@ -20,7 +20,7 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::error::{QueryError, Reason};
-use crate::snapshot::Pin;
+use crate::snapshot::Snapshot;
 use crate::sql::tables::Tables;
 
 pub(crate) use partitions::partitions;
@@ -28,7 +28,7 @@ pub(crate) use views::{ViewState, views};
 
 /// A small table of `sys`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum SysTableKind {
     Streams,
     Views,
     Partitions,
@@ -40,16 +40,16 @@ enum Kind {
     Gaps,
 }
 
-const KINDS: [(&str, Kind); 9] = [
-    ("streams", Kind::Streams),
-    ("views", Kind::Views),
-    ("partitions", Kind::Partitions),
-    ("segments", Kind::Segments),
-    ("batch_runs", Kind::BatchRuns),
-    ("generations", Kind::Generations),
-    ("drift", Kind::Drift),
-    ("sources", Kind::Sources),
-    ("gaps", Kind::Gaps),
+const KINDS: [(&str, SysTableKind); 9] = [
+    ("streams", SysTableKind::Streams),
+    ("views", SysTableKind::Views),
+    ("partitions", SysTableKind::Partitions),
+    ("segments", SysTableKind::Segments),
+    ("batch_runs", SysTableKind::BatchRuns),
+    ("generations", SysTableKind::Generations),
+    ("drift", SysTableKind::Drift),
+    ("sources", SysTableKind::Sources),
+    ("gaps", SysTableKind::Gaps),
 ];
 
 const DEAD_LETTERS: &str = "dead_letters";
@@ -61,7 +61,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// The table called `name`; without `pin` it can only be described.
-pub(crate) fn table(name: &str, tables: &Arc<Tables>, pin: Option<&Arc<Pin>>) -> Option<Arc<dyn TableProvider>> {
+pub(crate) fn table(name: &str, tables: &Arc<Tables>, pin: Option<&Arc<Snapshot>>) -> Option<Arc<dyn TableProvider>> {
     if name == DEAD_LETTERS {
         return Some(Arc::new(dead_letters::DeadLetters::new(&tables.layers)));
     }
@@ -74,13 +74,13 @@ pub(crate) fn table(name: &str, tables: &Arc<Tables>, pin: Option<&Arc<Pin>>) ->
 
 #[derive(Debug)]
 struct SysTable {
-    kind: Kind,
+    kind: SysTableKind,
     schema: SchemaRef,
     tables: Arc<Tables>,
-    pin: Option<Arc<Pin>>,
+    pin: Option<Arc<Snapshot>>,
 }
 
-impl Kind {
+impl SysTableKind {
     fn schema(self) -> SchemaRef {
         match self {
             Self::Streams => column::schema(tables::STREAMS),
@@ -99,7 +99,7 @@ impl Kind {
     async fn rows(
         self,
         tables: &Tables,
-        pin: &Arc<Pin>,
+        pin: &Arc<Snapshot>,
         recount: Option<&Arc<TaskContext>>,
     ) -> Result<RecordBatch, QueryError> {
         let layers = &tables.layers;

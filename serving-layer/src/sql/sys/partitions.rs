@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use dovetail_core::catalog::Partition;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::pipeline::Stream;
-use dovetail_core::realtime::HeldUp;
+use dovetail_core::realtime::Stall;
 use dovetail_ingestion::log::Log;
 use futures::future::join_all;
 use serde::Serialize;
@@ -58,11 +58,11 @@ pub(crate) async fn partitions(tables: &Tables) -> Result<Vec<PartitionState>, Q
 }
 
 /// The first offset and the end of a partition of the log, or why they are not known.
-async fn bounds(log: &dyn Log, stream: &Stream, partition: i32) -> Result<OffsetRange, HeldUp> {
+async fn bounds(log: &dyn Log, stream: &Stream, partition: i32) -> Result<OffsetRange, Stall> {
     match tokio::time::timeout(LOG_TIMEOUT, log.bounds(&stream.topic, partition)).await {
         Ok(Ok(bounds)) => Ok(bounds),
-        Ok(Err(error)) => Err(HeldUp::stalled(error.to_string())),
-        Err(_) => Err(HeldUp::stalled(format!("the log has not answered for {LOG_TIMEOUT:?}"))),
+        Ok(Err(error)) => Err(Stall::stalled(error.to_string())),
+        Err(_) => Err(Stall::stalled(format!("the log has not answered for {LOG_TIMEOUT:?}"))),
     }
 }
 
@@ -84,8 +84,8 @@ async fn state(tables: &Tables, stream: &Stream, partition: i32, landed: Option<
     let held_up = held_up.or(unknown);
     let landing = tables.landing.as_ref().and_then(|landing| landing.at(&stream.name, partition));
     let state = match (&held_up, lag_records) {
-        (Some(HeldUp { no_room: true, .. }), _) => "no room",
-        (Some(HeldUp { by_itself: true, .. }), _) => "stalled",
+        (Some(Stall { no_room: true, .. }), _) => "no room",
+        (Some(Stall { by_itself: true, .. }), _) => "stalled",
         (Some(_), _) => "stopped",
         (None, Some(1..)) => "behind",
         _ => "reading",
@@ -117,7 +117,7 @@ fn cut(layers: &Layers, stream: &Stream, partition: i32) -> Option<i64> {
     cuts.min()
 }
 
-fn head(layers: &Layers, stream: &Stream, partition: i32) -> (Option<i64>, Option<HeldUp>) {
+fn head(layers: &Layers, stream: &Stream, partition: i32) -> (Option<i64>, Option<Stall>) {
     let mut least: Option<i64> = None;
     for view in layers.folded().filter(|view| view.stream == stream.name) {
         match layers.realtime.head(&view.name) {
@@ -127,18 +127,18 @@ fn head(layers: &Layers, stream: &Stream, partition: i32) -> (Option<i64>, Optio
                     least = Some(least.map_or(here, |least| least.min(here)));
                 }
             }
-            Err(error) => return (least, Some(HeldUp::stopped(error.to_string()))),
+            Err(error) => return (least, Some(Stall::stopped(error.to_string()))),
         }
     }
     (least, held_up(layers, stream, partition))
 }
 
 /// The reason why a view is stalled, of the first such view.
-fn held_up(layers: &Layers, stream: &Stream, partition: i32) -> Option<HeldUp> {
+fn held_up(layers: &Layers, stream: &Stream, partition: i32) -> Option<Stall> {
     layers.folded().filter(|view| view.stream == stream.name).find_map(|view| {
         let held_up = layers.realtime.held_up(&view.name);
         let (_, held_up) = held_up.into_iter().find(|&(held_up, _)| held_up == partition)?;
-        Some(HeldUp { why: format!("view `{}`: {}", view.name, held_up.why), ..held_up })
+        Some(Stall { why: format!("view `{}`: {}", view.name, held_up.why), ..held_up })
     })
 }
 

@@ -14,23 +14,23 @@ use crate::snapshot::layers::Layers;
 use crate::sql::tables::Tables;
 
 /// A stream with the totals of its landing.
-pub(super) struct Landed {
+pub(super) struct LandedStream {
     stream: Arc<Stream>,
     partitions: i32,
     totals: LandedTotals,
 }
 
-pub(super) const STREAMS: &[Column<Landed>] = &[
-    text("name", |of: &Landed| Some(of.stream.name.to_string())).required(),
-    text("topic", |of: &Landed| Some(of.stream.topic.clone())).required(),
-    text("format", |of: &Landed| Some(format!("{:?}", of.stream.format).to_uppercase())).required(),
-    int32("partitions", |of: &Landed| Some(of.partitions)).required(),
-    int64("columns", |of: &Landed| count(of.stream.columns.fields().len() as u64)).required(),
-    text("fingerprint", |of: &Landed| Some(of.stream.fingerprint())).required(),
-    int64("landed_rows", |of: &Landed| count(of.totals.rows)).required(),
-    int64("dead_letters", |of: &Landed| count(of.totals.dead)).required(),
-    int64("segments", |of: &Landed| count(of.totals.segments)).required(),
-    int64("bytes", |of: &Landed| count(of.totals.bytes)).required(),
+pub(super) const STREAMS: &[Column<LandedStream>] = &[
+    text("name", |of: &LandedStream| Some(of.stream.name.to_string())).required(),
+    text("topic", |of: &LandedStream| Some(of.stream.topic.clone())).required(),
+    text("format", |of: &LandedStream| Some(format!("{:?}", of.stream.format).to_uppercase())).required(),
+    int32("partitions", |of: &LandedStream| Some(of.partitions)).required(),
+    int64("columns", |of: &LandedStream| count(of.stream.columns.fields().len() as u64)).required(),
+    text("fingerprint", |of: &LandedStream| Some(of.stream.fingerprint())).required(),
+    int64("landed_rows", |of: &LandedStream| count(of.totals.rows)).required(),
+    int64("dead_letters", |of: &LandedStream| count(of.totals.dead)).required(),
+    int64("segments", |of: &LandedStream| count(of.totals.segments)).required(),
+    int64("bytes", |of: &LandedStream| count(of.totals.bytes)).required(),
 ];
 
 /// The columns that count decoded records.
@@ -46,7 +46,7 @@ pub(super) async fn streams(tables: &Tables, recount: Option<&Arc<TaskContext>>)
             totals.rows = segments.iter().map(|segment| segment.rows).sum();
             totals.dead = segments.iter().map(|segment| segment.dead).sum();
         }
-        rows.push(Landed { stream: Arc::clone(stream), partitions, totals });
+        rows.push(LandedStream { stream: Arc::clone(stream), partitions, totals });
     }
     column::batch(STREAMS, &rows)
 }
@@ -103,22 +103,22 @@ pub(super) async fn gaps(layers: &Layers) -> Result<RecordBatch, QueryError> {
 }
 
 /// A column of a stream's decoded records.
-pub(super) struct Source {
+pub(super) struct SourceColumn {
     stream: Arc<Stream>,
     field: FieldRef,
 }
 
-pub(super) const SOURCES: &[Column<Source>] = &[
-    text("stream", |of: &Source| Some(of.stream.name.to_string())).required(),
-    text("column_name", |of: &Source| Some(of.field.name().clone())).required(),
-    text("data_type", |of: &Source| Some(of.field.data_type().to_string())).required(),
-    boolean("event_time", |of: &Source| Some(of.stream.options.event_time.as_ref() == Some(of.field.name())))
+pub(super) const SOURCES: &[Column<SourceColumn>] = &[
+    text("stream", |of: &SourceColumn| Some(of.stream.name.to_string())).required(),
+    text("column_name", |of: &SourceColumn| Some(of.field.name().clone())).required(),
+    text("data_type", |of: &SourceColumn| Some(of.field.data_type().to_string())).required(),
+    boolean("event_time", |of: &SourceColumn| Some(of.stream.options.event_time.as_ref() == Some(of.field.name())))
         .required(),
 ];
 
 pub(super) fn sources(layers: &Layers) -> Result<RecordBatch, QueryError> {
     let source =
-        |stream: &Arc<Stream>, field: &FieldRef| Source { stream: Arc::clone(stream), field: Arc::clone(field) };
+        |stream: &Arc<Stream>, field: &FieldRef| SourceColumn { stream: Arc::clone(stream), field: Arc::clone(field) };
     let columns = layers.streams.iter().flat_map(|s| s.columns.fields().iter().map(move |field| source(s, field)));
     column::batch(SOURCES, &columns.collect::<Vec<_>>())
 }

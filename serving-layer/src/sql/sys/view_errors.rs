@@ -26,14 +26,14 @@ use object_store::path::Path;
 
 use super::column::{self, Column, text};
 use crate::error::{QueryError, Reason};
-use crate::snapshot::Pin;
+use crate::snapshot::Snapshot;
 use crate::snapshot::layers::Layers;
 
 /// The records that each view leaves out.
 #[derive(Debug)]
 pub(super) struct ViewErrors {
     layers: Arc<Layers>,
-    pin: Option<Arc<Pin>>,
+    pin: Option<Arc<Snapshot>>,
     schema: SchemaRef,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct ViewErrors {
 const VIEW: &[Column<Arc<View>>] = &[text("view", |view: &Arc<View>| Some(view.name.to_string())).required()];
 
 impl ViewErrors {
-    pub(super) fn new(layers: &Arc<Layers>, pin: Option<&Arc<Pin>>) -> Self {
+    pub(super) fn new(layers: &Arc<Layers>, pin: Option<&Arc<Snapshot>>) -> Self {
         let names = ["view", "topic"].map(|name| Arc::new(Field::new(name, DataType::Utf8, false)));
         let fields: Vec<_> = names.into_iter().chain(view_error_file::schema().fields().iter().cloned()).collect();
         Self { layers: Arc::clone(layers), pin: pin.cloned(), schema: Arc::new(Schema::new(fields)) }
@@ -100,9 +100,9 @@ impl TableProvider for ViewErrors {
         for view in self.wanted(session, filters)? {
             let topic = self.layers.stream(&view.stream).map(|stream| stream.topic.clone()).unwrap_or_default();
             let (files, slices) = pin.left_out(&view).await?;
-            sources.push(Source { view: view.name.to_string(), topic, files, slices });
+            sources.push(ErrorSource { view: view.name.to_string(), topic, files, slices });
         }
-        let rows = Rows { schema: self.schema(), store: self.layers.store.clone(), sources };
+        let rows = ErrorRows { schema: self.schema(), store: self.layers.store.clone(), sources };
         let table = StreamingTable::try_new(self.schema(), vec![Arc::new(rows)])?;
         table.scan(session, projection, filters, limit).await
     }
@@ -110,7 +110,7 @@ impl TableProvider for ViewErrors {
 
 /// The source of one view's errors.
 #[derive(Debug, Clone)]
-struct Source {
+struct ErrorSource {
     view: String,
     topic: String,
     files: Vec<StateFile>,
@@ -119,13 +119,13 @@ struct Source {
 
 /// Reads one object after the other, as rows are requested.
 #[derive(Debug)]
-struct Rows {
+struct ErrorRows {
     schema: SchemaRef,
     store: Store,
-    sources: Vec<Source>,
+    sources: Vec<ErrorSource>,
 }
 
-impl PartitionStream for Rows {
+impl PartitionStream for ErrorRows {
     fn schema(&self) -> &SchemaRef {
         &self.schema
     }

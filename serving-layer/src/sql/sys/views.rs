@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::column::{self, Column, count, int64, text};
 use crate::error::QueryError;
 use crate::snapshot::generation::Filled;
-use crate::snapshot::{Pin, Tail};
+use crate::snapshot::{RealtimePart, Snapshot};
 
 /// The state of one view.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ pub(crate) struct FoldedState {
 const VIEW_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The states of all views in one snapshot. They are read concurrently, so that many waits take no longer than one.
-pub(crate) async fn views(pin: &Arc<Pin>) -> Vec<ViewState> {
+pub(crate) async fn views(pin: &Arc<Snapshot>) -> Vec<ViewState> {
     let limit = pin.layers.catch_up + VIEW_TIMEOUT;
     join_all(pin.layers.views.iter().map(|view| async move {
         match view {
@@ -70,12 +70,12 @@ pub(crate) async fn views(pin: &Arc<Pin>) -> Vec<ViewState> {
 }
 
 /// The state of a view that was not known in time.
-fn silent(pin: &Pin, view: &View, limit: Duration) -> ViewState {
+fn silent(pin: &Snapshot, view: &View, limit: Duration) -> ViewState {
     let error = format!("view `{}`: what it is asked from has not answered for {limit:?}", view.name);
     state(pin, view, None, "waiting", Some(error))
 }
 
-async fn folded(pin: &Arc<Pin>, view: &Arc<View>) -> ViewState {
+async fn folded(pin: &Arc<Snapshot>, view: &Arc<View>) -> ViewState {
     let filled = pin.served.filled(view);
     let tail = pin.tail(view).await;
     let word = match (&tail, filled) {
@@ -92,7 +92,13 @@ async fn folded(pin: &Arc<Pin>, view: &Arc<View>) -> ViewState {
     state(pin, view, tail.as_deref(), word, error)
 }
 
-fn state(pin: &Pin, view: &View, tail: Option<&Tail>, state: &'static str, error: Option<String>) -> ViewState {
+fn state(
+    pin: &Snapshot,
+    view: &View,
+    tail: Option<&RealtimePart>,
+    state: &'static str,
+    error: Option<String>,
+) -> ViewState {
     let (cut, batch_groups) = match pin.served.filled(view) {
         Filled::States(states) => (Some(states.cut.clone()), Some(states.groups)),
         _ => (None, None),
@@ -133,6 +139,6 @@ pub(super) const COLUMNS: &[Column<ViewState>] = &[
     text("sql", |view: &ViewState| Some(view.sql.clone())).required(),
 ];
 
-pub(super) async fn rows(pin: &Arc<Pin>) -> Result<RecordBatch, QueryError> {
+pub(super) async fn rows(pin: &Arc<Snapshot>) -> Result<RecordBatch, QueryError> {
     column::batch(COLUMNS, &views(pin).await)
 }

@@ -25,13 +25,13 @@ fn values(n: usize, bytes: usize) -> Records {
     Records::from_values(0, vec![vec![b'x'; bytes].as_slice(); n])
 }
 
-fn sizes(plan: &Plan, topic: &Topic, partition: usize) -> Vec<usize> {
+fn sizes(plan: &GroupPlan, topic: &Topic, partition: usize) -> Vec<usize> {
     let batches = plan.growth[&topic.partitions[partition].id].batches();
     batches.iter().map(|batch| batch.iter().map(Records::len).sum()).collect()
 }
 
-fn appended(start: i64, end: i64) -> Outcome {
-    Outcome::Appended(OffsetRange::new(start, end))
+fn appended(start: i64, end: i64) -> GroupedAppend {
+    GroupedAppend::Appended(OffsetRange::new(start, end))
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_mark_counts_within_the_group() {
     let marked = |first, last| append(&topic, 0, values(2, 1), Some((first, last)));
     let group = [marked(0, 9), marked(10, 11), marked(10, 11), marked(11, 12), marked(12, 13)];
     let plan = plan(&group, |_, _| Ok(Some(9))).unwrap();
-    let overlap = Outcome::Overlap { source: "s".to_owned(), first: 11, appended: 11 };
+    let overlap = GroupedAppend::Overlap { source: "s".to_owned(), first: 11, appended: 11 };
     assert_eq!(
         plan.outcomes,
         [appended(100, 100), appended(100, 102), appended(102, 102), overlap, appended(102, 104)]

@@ -7,19 +7,19 @@ use tokio::sync::MutexGuard;
 
 /// A shared record of the progress.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub struct VerifyTracker {
     turns: tokio::sync::Mutex<()>,
-    noted: Mutex<Noted>,
+    noted: Mutex<ProgressState>,
 }
 
 #[derive(Debug, Default)]
-struct Noted {
+struct ProgressState {
     verified: VerifyProgress,
     /// Least number of records of each view that is still to come.
     expected: Vec<u64>,
 }
 
-impl Progress {
+impl VerifyTracker {
     pub(crate) fn now(&self) -> VerifyProgress {
         self.noted.lock().verified.clone()
     }
@@ -52,7 +52,7 @@ impl Progress {
         self.note(|noted| noted.verified.records_done += records);
     }
 
-    fn note(&self, change: impl FnOnce(&mut Noted)) {
+    fn note(&self, change: impl FnOnce(&mut ProgressState)) {
         change(&mut self.noted.lock());
     }
 }
@@ -60,7 +60,7 @@ impl Progress {
 /// A verification in progress; it ends when this is dropped.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Verifying<'p>(&'p Progress);
+pub(super) struct Verifying<'p>(&'p VerifyTracker);
 
 impl Drop for Verifying<'_> {
     fn drop(&mut self) {
@@ -77,10 +77,10 @@ mod tests {
 
     #[test]
     fn heads_that_moved_are_counted_and_nothing_goes_backwards() {
-        let progress = Progress::default();
+        let progress = VerifyTracker::default();
         let view = |name: &str| ViewName::parse(name).unwrap();
         let mut seen = vec![];
-        let mut see = |progress: &Progress| {
+        let mut see = |progress: &VerifyTracker| {
             let VerifyProgress { number, records_done, records, .. } = progress.now();
             seen.push((number, records_done, records));
         };
@@ -102,7 +102,7 @@ mod tests {
     /// As when a view fails, or the client hangs up: the future is dropped wherever it is.
     #[tokio::test]
     async fn what_is_given_up_has_ended() {
-        let progress = Progress::default();
+        let progress = VerifyTracker::default();
         let mut verifying = Box::pin(async {
             let _turn = progress.turn().await;
             let _verifying = progress.begin(&[100, 50]);
