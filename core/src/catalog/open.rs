@@ -15,7 +15,7 @@ use crate::clock::Clock;
 const CATALOG_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Every migration, in order: the binary needs no files.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+pub(super) const MIGRATIONS: [(i64, &str, &str); 6] = [
     (1, "catalog", include_str!("../../../migrations/0001_catalog.sql")),
     (2, "processes", include_str!("../../../migrations/0002_processes.sql")),
     (3, "addresses", include_str!("../../../migrations/0003_addresses.sql")),

@@ -17,6 +17,7 @@ mod property;
 mod races;
 mod restarts;
 mod runs;
+mod tables;
 mod topics;
 
 use std::collections::BTreeMap;
