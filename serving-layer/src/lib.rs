@@ -8,8 +8,6 @@
 //! Read-only in every part: statements are checked ([`sql`]), plans are checked, and the catalog that queries see
 //! accepts no writes ([`sql::schemas`]).
 
-#![warn(missing_docs)]
-
 mod config;
 mod error;
 mod http;

@@ -10,8 +10,6 @@
 //! subtract, so a view's history since its cut is kept as [`dovetail_core::slices`] whose boundaries stay where a cut
 //! may fall. Nothing is on disk: after a restart the log is folded again from the cut.
 
-#![warn(missing_docs)]
-
 mod config;
 mod desired_state;
 mod flight;
