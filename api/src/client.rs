@@ -1,5 +1,7 @@
 //! A client of one server.
 
+#![expect(clippy::disallowed_methods, reason = "a client waits in real time, outside of any engine")]
+
 use std::io::Cursor;
 use std::time::Duration;
 
@@ -429,6 +431,21 @@ mod tests {
         }
         let url = client.address(paths::VIEW, &["a/b?c#d e%"]);
         assert_eq!(url.path(), "/v1/views/a%2Fb%3Fc%23d%20e%25");
+    }
+
+    #[tokio::test]
+    async fn https_is_spoken() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = Client::new(&format!("https://{}", listener.local_addr().unwrap())).unwrap();
+        let first = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            tokio::io::AsyncReadExt::read_u8(&mut socket).await.unwrap()
+        };
+        let request = client.send(client.http.get(client.address(paths::STATUS, &[])));
+        let (first, answer) = tokio::join!(first, request);
+        // A record of a TLS handshake; nobody goes on with it.
+        assert_eq!(first, 22);
+        assert!(answer.is_err());
     }
 
     #[test]

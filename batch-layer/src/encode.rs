@@ -1,11 +1,11 @@
-//! The encoding of Parquet: segments for speed, states for finding one group again.
+//! How Parquet is written: segments for speed, states for finding one group again. What types its columns have, and
+//! what each object says of its format, is in [`dovetail_core::stored`].
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
 use dovetail_core::record::column;
-use dovetail_core::state_file;
-use dovetail_core::view_error_file;
+use dovetail_core::{state_file, stored, view_error_file};
 use dovetail_ingestion::dead_letters::dead_letter_schema;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -20,11 +20,35 @@ const SEGMENT_ROW_GROUP: usize = 1 << 20;
 const STATE_ROW_GROUP: usize = state_file::ROWS;
 
 /// A Parquet file that is being written to memory.
-pub(crate) type Encoder = ArrowWriter<Vec<u8>>;
+pub(crate) struct Encoder {
+    writer: ArrowWriter<Vec<u8>>,
+    /// As it is in the file.
+    schema: SchemaRef,
+}
+
+impl Encoder {
+    /// Rows of `schema` in memory; `about` is what the file says of itself.
+    fn new(schema: &Schema, properties: WriterPropertiesBuilder, about: Vec<KeyValue>) -> Result<Self, ParquetError> {
+        let schema = stored::schema(schema);
+        let properties = properties.set_key_value_metadata(Some(about)).build();
+        let writer = ArrowWriter::try_new(vec![], SchemaRef::clone(&schema), Some(properties))?;
+        Ok(Self { writer, schema })
+    }
+
+    /// Adds rows: columns in the order of the schema, whatever they are called.
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
+        self.writer.write(&stored::fitted(batch, &self.schema)?)
+    }
+
+    /// Bytes of the file so far.
+    pub(crate) fn size(&self) -> usize {
+        self.writer.bytes_written() + self.writer.in_progress_size()
+    }
+}
 
 /// An encoder of a segment's rows.
-pub(crate) fn segment(schema: SchemaRef) -> Result<Encoder, ParquetError> {
-    Encoder::try_new(vec![], schema, Some(segment_properties().build()))
+pub(crate) fn segment(schema: &Schema) -> Result<Encoder, ParquetError> {
+    Encoder::new(schema, segment_properties(), stored::about(schema))
 }
 
 /// An encoder of dead letters.
@@ -33,33 +57,29 @@ pub(crate) fn dead_letters() -> Result<Encoder, ParquetError> {
     let properties = base(SEGMENT_ROW_GROUP)
         .set_column_dictionary_enabled(value.clone(), false)
         .set_column_statistics_enabled(value, EnabledStatistics::None);
-    Encoder::try_new(vec![], dead_letter_schema(), Some(properties.build()))
+    let schema = dead_letter_schema();
+    Encoder::new(&schema, properties, stored::about(&schema))
 }
 
 /// An encoder of a view's states; readers filter by the first `groups` columns.
-pub(crate) fn states(schema: SchemaRef, groups: usize, about: Vec<KeyValue>) -> Result<Encoder, ParquetError> {
-    let mut properties =
-        base(STATE_ROW_GROUP).set_statistics_enabled(EnabledStatistics::None).set_key_value_metadata(Some(about));
+pub(crate) fn states(schema: &Schema, groups: usize, about: Vec<KeyValue>) -> Result<Encoder, ParquetError> {
+    let mut properties = base(STATE_ROW_GROUP).set_statistics_enabled(EnabledStatistics::None);
     for field in schema.fields().iter().take(groups) {
         let path = ColumnPath::from(field.name().as_str());
         properties = properties.set_column_statistics_enabled(path, EnabledStatistics::Chunk);
     }
-    Encoder::try_new(vec![], schema, Some(properties.build()))
+    Encoder::new(schema, properties, about)
 }
 
 /// An encoder of the records that a view leaves out.
 pub(crate) fn errors() -> Result<Encoder, ParquetError> {
-    Encoder::try_new(vec![], view_error_file::schema(), Some(base(STATE_ROW_GROUP).build()))
+    let schema = view_error_file::schema();
+    Encoder::new(&schema, base(STATE_ROW_GROUP), stored::about(&schema))
 }
 
 /// The file's bytes.
 pub(crate) fn finish(encoder: Encoder) -> Result<Bytes, ParquetError> {
-    Ok(Bytes::from(encoder.into_inner()?))
-}
-
-/// `batch` with its columns renamed and made nullable as in `schema`; their types are the same.
-pub(crate) fn relabelled(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ParquetError> {
-    Ok(RecordBatch::try_new(SchemaRef::clone(schema), batch.columns().to_vec())?)
+    Ok(Bytes::from(encoder.writer.into_inner()?))
 }
 
 /// Common properties, without a page index: with row groups as small as these it costs more than it saves.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use dovetail_core::assignment::Owned;
+use dovetail_core::background;
 use dovetail_core::catalog::Catalog;
 use dovetail_core::clock::Clock;
 use dovetail_core::name::StreamName;
@@ -27,7 +28,7 @@ use crate::upkeep::Upkeep;
 use crate::writer_id::Writer;
 
 /// Number of requests that may wait.
-const WAITING: usize = 16;
+const DEMANDS_WAITING_MAX: usize = 16;
 /// Number of boundaries by which a receiver may be behind.
 const ENDS: usize = 4096;
 
@@ -65,7 +66,7 @@ impl BatchLayer {
     pub fn start(parts: BatchParts, tracker: &TaskTracker, shutdown: CancellationToken) -> BatchHandle {
         let writer = Arc::new(Writer::default());
         let (ends, _) = broadcast::channel(ENDS);
-        let (demands, waiting) = mpsc::channel(WAITING);
+        let (demands, waiting) = mpsc::channel(DEMANDS_WAITING_MAX);
         let landing = match &parts.config.landing {
             Some(config) => start_landing(&parts, config, &writer, &ends, tracker, &shutdown),
             None => watch::channel(LandingStatus::new()).1,
@@ -102,9 +103,9 @@ fn start_landing(
     for feed in parts.feeds.values() {
         let there = feed.partitions();
         let landers = landing.landers(feed, 0..there, parts.owned.as_ref());
-        landers.into_iter().for_each(|lander| drop(tracker.spawn(lander.run())));
+        landers.into_iter().for_each(|lander| background::spawn_to_end(tracker, "land", lander.run()));
         let (landing, feed, owned) = (Arc::clone(&landing), Arc::clone(feed), parts.owned.clone());
-        tracker.spawn(land_added(landing, feed, there, owned, tracker.clone()));
+        background::spawn(tracker, shutdown, "land_added", land_added(landing, feed, there, owned, tracker.clone()));
     }
     landing.board.subscribe()
 }
@@ -118,19 +119,16 @@ async fn land_added(
     tracker: TaskTracker,
 ) {
     let mut count = feed.count();
-    let adding = async {
-        loop {
-            let there = *count.borrow_and_update();
-            for lander in landing.landers(&feed, landed..there, owned.as_ref()) {
-                tracker.spawn(lander.run());
-            }
-            landed = there;
-            if count.changed().await.is_err() {
-                return;
-            }
+    loop {
+        let there = *count.borrow_and_update();
+        for lander in landing.landers(&feed, landed..there, owned.as_ref()) {
+            background::spawn_to_end(&tracker, "land", lander.run());
         }
-    };
-    landing.shutdown.run_until_cancelled(adding).await;
+        landed = there;
+        if count.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 fn start_runs(
@@ -168,9 +166,10 @@ fn start_runs(
     let (owner, lease) = (config.owner.clone(), config.leader_lease);
     let leader = Leader::start(catalog.clone(), owner, lease, tracker, shutdown.clone());
     // A run that is due does not wait for upkeep: the catalog refuses changes of one that would harm the other.
-    tracker.spawn_on(upkeep.keep_up(leader.clone(), shutdown.clone()), &parts.work);
+    let _on_work = parts.work.enter();
+    background::spawn(tracker, &shutdown, "keep_up", upkeep.keep_up(leader.clone()));
     let in_progress = in_progress.clone();
     let runner = Runner { recompute: Arc::new(recompute), demands, in_progress, leader, shutdown };
-    tracker.spawn_on(runner.run(), &parts.work);
+    background::spawn_to_end(tracker, "run", runner.run());
     progress
 }

@@ -6,10 +6,12 @@
 
 use std::time::Duration;
 
+use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, CatalogError};
+use dovetail_core::clock;
 use metrics::gauge;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -46,7 +48,7 @@ impl Leader {
         shutdown: CancellationToken,
     ) -> Self {
         let (sender, receiver) = watch::channel(None);
-        tracker.spawn(async move {
+        background::spawn_to_end(tracker, "lead", async move {
             shutdown.run_until_cancelled(keep(&catalog, &holder, lease, &sender)).await;
             sender.send_replace(None);
             gauge!("dovetail_batch_leader").set(0.0);
@@ -59,7 +61,7 @@ impl Leader {
 
     /// Number of the present term of this process; each term has another one.
     pub(crate) fn term(&self) -> Option<i64> {
-        self.0.borrow().filter(|term| term.until > Instant::now()).map(|term| term.epoch)
+        self.0.borrow().filter(|term| term.until > clock::now_monotonic()).map(|term| term.epoch)
     }
 
     /// Waits until this process may have begun or ceased to lead.
@@ -78,9 +80,9 @@ impl Leader {
         let mut terms = self.0.clone();
         loop {
             let term = *terms.borrow_and_update();
-            let Some(Term { until, .. }) = term.filter(|term| term.until > Instant::now()) else { return };
+            let Some(Term { until, .. }) = term.filter(|term| term.until > clock::now_monotonic()) else { return };
             tokio::select! {
-                () = sleep_until(until) => {}
+                () = clock::sleep_until(until) => {}
                 _ = terms.changed() => {}
             }
         }
@@ -89,7 +91,7 @@ impl Leader {
 
 async fn keep(catalog: &Catalog, holder: &str, lease: Duration, terms: &watch::Sender<Option<Term>>) {
     loop {
-        let asked = Instant::now();
+        let asked = clock::now_monotonic();
         match catalog.hold_lease(LEASE, holder, lease).await {
             Ok(held) if held.holder == holder => {
                 let term = Term { epoch: held.epoch, until: asked + lease };
@@ -105,8 +107,8 @@ async fn keep(catalog: &Catalog, holder: &str, lease: Duration, terms: &watch::S
             }
             Err(error) => warn!(%error, "whether this process leads the batch layer is not known, asking again"),
         }
-        let leads = terms.borrow().is_some_and(|term| term.until > Instant::now());
+        let leads = terms.borrow().is_some_and(|term| term.until > clock::now_monotonic());
         gauge!("dovetail_batch_leader").set(f64::from(u8::from(leads)));
-        sleep(lease / 4).await;
+        clock::sleep(lease / 4).await;
     }
 }

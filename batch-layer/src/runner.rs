@@ -1,16 +1,18 @@
 //! The task of a process that runs recomputes: the requested ones, and, while the process leads, those that are due,
 //! those requested by somebody who does not wait, and those that fill new views.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use dovetail_core::backoff::Backoff;
 use dovetail_core::catalog::{CatalogError, Moment, RunKind, Trigger};
+use dovetail_core::clock;
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::backoff::Backoff;
 use crate::leader::Leader;
 use crate::recompute::{Outcome, Recompute, Request, RunError, unfilled};
 use crate::schedule::Schedule;
@@ -29,7 +31,7 @@ pub(crate) struct InProgress(Arc<Mutex<Option<CancellationToken>>>);
 impl InProgress {
     /// Cancels the run in progress; returns whether there was one.
     pub(crate) fn cancel(&self) -> bool {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.0.lock() {
             Some(token) => {
                 token.cancel();
                 true
@@ -39,19 +41,19 @@ impl InProgress {
     }
 
     fn set(&self, token: Option<CancellationToken>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = token;
+        *self.0.lock() = token;
     }
 }
 
 /// Interval at which a waiting caller checks whether a run of another process is over.
-const LOOK: Duration = Duration::from_millis(50);
+const RUN_POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Pause between two runs of the leader, so that callers in other processes have their turn.
-const REST: Duration = Duration::from_millis(200);
+const REST_BETWEEN_RUNS: Duration = Duration::from_millis(200);
 /// Interval at which the leader checks for due runs: it is notified of nearly everything before.
-const GLANCE: Duration = Duration::from_secs(1);
+const SCHEDULE_POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// First pause after a run that could not start.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const RUN_RETRY_FIRST: Duration = Duration::from_millis(200);
+const RUN_RETRY_MAX: Duration = Duration::from_secs(5);
 
 pub(crate) struct Runner {
     pub(crate) recompute: Arc<Recompute>,
@@ -93,11 +95,11 @@ impl Runner {
             changes.borrow_and_update();
             let pause = match &mut leading {
                 Some(leading) => self.lead(leading).await,
-                None => GLANCE,
+                None => SCHEDULE_POLL_INTERVAL,
             };
             // Landing changes the catalog all the time.
             let heard = async {
-                sleep(LOOK.min(pause)).await;
+                clock::sleep(RUN_POLL_INTERVAL.min(pause)).await;
                 let _ = changes.changed().await;
             };
             tokio::select! {
@@ -109,14 +111,14 @@ impl Runner {
                 },
                 () = self.leader.changed() => {}
                 () = heard, if leading.is_some() => {}
-                () = sleep(pause) => {}
+                () = clock::sleep(pause) => {}
             }
         }
     }
 
     /// Does the leader's first task; returns the time for which no other is known.
     async fn lead(&self, leading: &mut Leading) -> Duration {
-        let rests = leading.rests_until.saturating_duration_since(Instant::now());
+        let rests = leading.rests_until.saturating_duration_since(clock::now_monotonic());
         if !rests.is_zero() {
             return rests;
         }
@@ -124,19 +126,19 @@ impl Runner {
             Ok(did) => did,
             Err(error) => {
                 warn!(%error, "what the batch layer has to do is not known, trying again");
-                (Did::Waits, GLANCE)
+                (Did::Waits, SCHEDULE_POLL_INTERVAL)
             }
         };
         match did {
-            Did::Nothing => pause.min(GLANCE),
+            Did::Nothing => pause.min(SCHEDULE_POLL_INTERVAL),
             Did::Run => {
-                leading.backoff = Leading::backoff();
-                leading.rests_until = Instant::now() + REST;
-                REST
+                leading.backoff.reset();
+                leading.rests_until = clock::now_monotonic() + REST_BETWEEN_RUNS;
+                REST_BETWEEN_RUNS
             }
             Did::Waits => {
-                let pause = leading.backoff.pause();
-                leading.rests_until = Instant::now() + pause;
+                let pause = leading.backoff.next_pause();
+                leading.rests_until = clock::now_monotonic() + pause;
                 pause
             }
         }
@@ -155,7 +157,7 @@ impl Runner {
             let did = self.fill_views().await;
             leading.filled = !matches!(did, Did::Waits);
             if !matches!(did, Did::Nothing) {
-                return Ok((did, REST));
+                return Ok((did, REST_BETWEEN_RUNS));
             }
         }
         let wishes = self.recompute.catalog.wishes().await?;
@@ -166,9 +168,9 @@ impl Runner {
             if !matches!(did, Did::Waits) {
                 self.recompute.catalog.fulfil(&wishes).await?;
             }
-            return Ok((did, REST));
+            return Ok((did, REST_BETWEEN_RUNS));
         }
-        let mut pause = GLANCE;
+        let mut pause = SCHEDULE_POLL_INTERVAL;
         // A full run covers an incremental one, so it goes first.
         for (kind, schedule) in schedules {
             match self.keep_schedule(kind, schedule).await? {
@@ -181,7 +183,7 @@ impl Runner {
 
     /// Starts a run if one is due; returns the time until the next one.
     async fn keep_schedule(&self, kind: RunKind, schedule: Option<&Schedule>) -> Result<(Did, Duration), CatalogError> {
-        let Some(schedule) = schedule else { return Ok((Did::Nothing, GLANCE)) };
+        let Some(schedule) = schedule else { return Ok((Did::Nothing, SCHEDULE_POLL_INTERVAL)) };
         let catalog = &self.recompute.catalog;
         let (last_ms, now_ms) = (catalog.last_moment(kind).await?, catalog.now_ms().await?);
         // The database's clock may have been set back.
@@ -198,7 +200,7 @@ impl Runner {
         if !matches!(did, Did::Waits) {
             catalog.keep_moment(&moment).await?;
         }
-        Ok((did, REST))
+        Ok((did, REST_BETWEEN_RUNS))
     }
 
     async fn fill_views(&self) -> Did {
@@ -238,7 +240,7 @@ impl Runner {
     /// Waits until no run is in progress, or until that is unknown.
     async fn other_is_over(&self) {
         loop {
-            sleep(LOOK).await;
+            clock::sleep(RUN_POLL_INTERVAL).await;
             if !matches!(self.recompute.catalog.running().await, Ok(Some(_))) {
                 return;
             }
@@ -260,11 +262,8 @@ impl Runner {
 
 impl Leading {
     fn new(term: i64) -> Self {
-        Self { term, begun: false, filled: false, backoff: Self::backoff(), rests_until: Instant::now() }
-    }
-
-    fn backoff() -> Backoff {
-        Backoff::new(FIRST_PAUSE, LONGEST_PAUSE)
+        let backoff = Backoff::new(RUN_RETRY_FIRST, RUN_RETRY_MAX);
+        Self { term, begun: false, filled: false, backoff, rests_until: clock::now_monotonic() }
     }
 }
 

@@ -1,13 +1,14 @@
 //! Freshness: how long it takes until a merged answer counts what was appended, append by append.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use dovetail_server::process::engine::Engine;
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::input::{clicks, now, records};
@@ -69,12 +70,12 @@ impl Load {
     }
 
     fn await_from(&self, count: i64, since: Instant) {
-        self.awaited.lock().unwrap_or_else(PoisonError::into_inner).push_back((count, since));
+        self.awaited.lock().push_back((count, since));
     }
 
     /// For how many seconds what `total` counts was awaited.
     fn reached(&self, total: i64) -> Vec<f64> {
-        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut awaited = self.awaited.lock();
         let next = || awaited.pop_front_if(|(count, _)| *count <= total);
         std::iter::from_fn(next).map(|(_, since)| since.elapsed().as_secs_f64()).collect()
     }

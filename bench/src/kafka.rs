@@ -31,7 +31,7 @@ const BATCH: usize = 10_000;
 /// Payload bytes of one read.
 const READ: usize = 4 << 20;
 /// How long the bare consumer waits for a record.
-const PATIENCE: Duration = Duration::from_secs(10);
+const POLL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Records a second while freshness is measured.
 const FRESH_RATE: usize = 50_000;
 
@@ -129,12 +129,12 @@ fn bare(mut config: ClientConfig, topic: &str, events: u64) -> Result<f64> {
     let (mut seen, mut last) = (0, began);
     while seen < events {
         // Now and then it returns early with nothing.
-        match consumer.poll(PATIENCE) {
+        match consumer.poll(POLL_TIMEOUT) {
             Some(message) => {
                 message?;
                 (seen, last) = (seen + 1, Instant::now());
             }
-            None if last.elapsed() < PATIENCE => {}
+            None if last.elapsed() < POLL_TIMEOUT => {}
             None => bail!("the bare consumer got {seen} records and no more"),
         }
     }

@@ -3,6 +3,8 @@
 //! Sections run one after the other in one process on a temporary folder; each is a file. Figures of one run can be
 //! compared with each other, those of two runs only when the machine did nothing else.
 
+#![expect(clippy::disallowed_methods, reason = "figures are measured in real time")]
+
 mod fold;
 mod freshness;
 mod input;

@@ -8,7 +8,7 @@ use dovetail_server::config::Flags;
 
 /// A view is written once, in SQL; a batch layer and a speed layer fold it; queries get both, joined exactly.
 #[derive(Debug, Parser)]
-#[command(name = "dovetail", version, max_term_width = 100)]
+#[command(name = "dovetail", version, long_version = crate::version::long(), max_term_width = 100)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
@@ -197,8 +197,8 @@ pub struct Ingest {
     /// The stream's name in the pipeline.
     #[arg(required_unless_present = "pipeline", requires = "from")]
     pub stream: Option<String>,
-    /// CSV with a header row, JSON objects (one a line, or each over several) or a JSON array, plain or gzip; `-` is
-    /// standard input.
+    /// CSV with a header row, JSON objects (one a line, or each over several), a JSON array or Parquet; all but Parquet
+    /// also compressed by gzip, bzip2 or zstd; `-` is standard input.
     #[arg(long, value_name = "FILE", requires = "stream")]
     pub from: Option<String>,
     /// The pipeline's SQL file: take its streams' records over HTTP.

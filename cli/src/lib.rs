@@ -4,3 +4,4 @@
 pub mod args;
 pub mod commands;
 mod output;
+mod version;

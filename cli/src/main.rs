@@ -10,6 +10,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     print_only_panics_that_nobody_catches();
+    // Named here, since rustls panics where it would have to choose between two. Nobody has installed another yet.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let args = Args::parse();
     match dovetail_cli::commands::run(args) {
         Ok(code) => code,

@@ -35,7 +35,7 @@ pub async fn while_waiting<T>(future: impl Future<Output = T>) -> Result<T, Stri
     .await
 }
 
-fn said(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn said(panic: &(dyn Any + Send)) -> String {
     let said = panic.downcast_ref::<&str>().copied().map(str::to_owned);
     said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".to_owned())
 }

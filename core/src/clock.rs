@@ -1,18 +1,22 @@
-//! The only source of time: everything else takes a [`Clock`] as an argument.
+//! The one door through which time and chance enter. The time of day is a [`Clock`] that is passed as an argument;
+//! deadlines, pauses and random numbers are the functions below.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use rand::Rng;
+use rand::distr::{Distribution, StandardUniform};
+use tokio::time::{Instant, Sleep};
 
 /// Wall-clock time in milliseconds since the Unix epoch.
 #[derive(Debug, Clone)]
 pub enum Clock {
     /// The machine's clock.
     System,
-    /// The machine's clock, ahead by so many milliseconds: a host whose clock is wrong, for tests of several.
-    Wrong {
-        /// Milliseconds; negative when the clock is behind.
-        ahead_ms: i64,
-    },
+    /// The machine's clock and so much more: a host whose clock is wrong, for tests of several.
+    Wrong { ahead_ms: i64 },
     /// A clock that a test moves by hand.
     Manual(Arc<AtomicI64>),
 }
@@ -39,4 +43,43 @@ impl Clock {
             now.fetch_add(by_ms, Ordering::Relaxed);
         }
     }
+}
+
+/// A moment of the clock that only goes forward, on which deadlines and durations are measured.
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
+pub fn now_monotonic() -> Instant {
+    Instant::now()
+}
+
+/// Waits so long.
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
+pub fn sleep(pause: Duration) -> Sleep {
+    tokio::time::sleep(pause)
+}
+
+/// Waits until `at`.
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
+pub fn sleep_until(at: Instant) -> Sleep {
+    tokio::time::sleep_until(at)
+}
+
+/// Holds up the thread so long: one on which no tasks run.
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
+pub fn block_for(pause: Duration) {
+    std::thread::sleep(pause);
+}
+
+/// A random number, any of its type as likely as any other.
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
+pub fn random<T>() -> T
+where
+    StandardUniform: Distribution<T>,
+{
+    rand::random()
+}
+
+/// A random pause of `range`.
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
+pub fn random_pause(range: RangeInclusive<Duration>) -> Duration {
+    rand::rng().random_range(range)
 }

@@ -8,6 +8,8 @@
 #![deny(missing_docs)]
 
 pub mod assignment;
+pub mod background;
+pub mod backoff;
 pub mod catalog;
 pub mod catch_panic;
 pub mod clock;
@@ -27,9 +29,12 @@ pub mod slices;
 pub mod sql;
 pub mod state_file;
 pub mod store;
+pub mod stored;
 pub mod texts;
 pub mod view;
 pub mod view_error_file;
+
+pub use datafusion::DATAFUSION_VERSION;
 
 #[cfg(test)]
 #[path = "../tests/support/wire.rs"]

@@ -1,8 +1,10 @@
 //! An object of states: its metadata, written and checked in one place.
 //!
-//! A manifest names the object, but the name does not prove the content: a store that was restored from another copy,
-//! or written to by hand, may have other states under it. So every reader checks that the object was written for this
-//! view, of this definition, by this generation, below this cut.
+//! A manifest names the object, but the name alone does not make it the right one: a store that was restored from
+//! another copy, or written to by hand, may have other states under it. So whoever reads one, for an answer or for a
+//! run, checks that it is the object that was written for this view, of this definition, by this generation, below
+//! this cut; and that it is of no later format than this program reads. States of an earlier one are of another
+//! fingerprint, so they are folded again like those of another definition.
 
 use std::fmt;
 
@@ -18,6 +20,7 @@ use crate::manifest::{StateFile, ViewStates};
 use crate::name::Generation;
 use crate::offsets::Cut;
 use crate::store::path;
+use crate::stored::{self, NewerFormat};
 use crate::view::View;
 
 const VIEW: &str = "dovetail.view";
@@ -30,7 +33,6 @@ pub const ROWS: usize = 1 << 16;
 
 /// The reason why an object cannot be used as states of a view.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the fields are the facts that the messages name")]
 pub enum StateFileError {
     /// The object has another size than the manifest says.
     #[error("it has {found} bytes instead of {expected}")]
@@ -47,6 +49,8 @@ pub enum StateFileError {
     /// The states reach past the cut of the manifest.
     #[error("its states reach to {found}, past the cut {cut}")]
     PastCut { found: String, cut: Cut },
+    #[error("{0}")]
+    Newer(#[from] NewerFormat),
     /// The object is no readable Parquet file.
     #[error("it is not Parquet: {0}")]
     Parquet(#[from] ParquetError),
@@ -63,7 +67,8 @@ pub fn about(view: &View, cut: &Cut, generation: Generation) -> Vec<KeyValue> {
         (CUT, cut.to_string()),
         (GENERATION, generation.to_string()),
     ];
-    about.map(|(key, value)| KeyValue::new(key.to_owned(), value)).to_vec()
+    let about = about.map(|(key, value)| KeyValue::new(key.to_owned(), value));
+    about.into_iter().chain(stored::about(&view.state_schema())).collect()
 }
 
 /// Reads the states of `content`, the object `file` of `states` in a manifest, batch by batch.
@@ -76,6 +81,7 @@ pub fn read(view: &View, states: &ViewStates, file: &StateFile, content: Bytes) 
     }
     let builder = ParquetRecordBatchReaderBuilder::try_new(content)?;
     let about = builder.metadata().file_metadata().key_value_metadata();
+    stored::check_format(about)?;
     let said = |key: &str| about.into_iter().flatten().find(|pair| pair.key == key)?.value.as_deref();
     check(view, states, file, said)?;
     let rows = builder.with_batch_size(ROWS).build()?;
@@ -130,11 +136,10 @@ impl Iterator for StateRows {
         }
         match self.rows.next() {
             Some(batch) => {
-                let relabelled = batch
-                    .and_then(|batch| RecordBatch::try_new(SchemaRef::clone(&self.schema), batch.columns().to_vec()));
-                self.is_done = relabelled.is_err();
-                self.found += relabelled.as_ref().map_or(0, |batch| batch.num_rows() as u64);
-                Some(relabelled.map_err(StateFileError::from))
+                let held = batch.and_then(|batch| stored::fitted(&batch, &self.schema));
+                self.is_done = held.is_err();
+                self.found += held.as_ref().map_or(0, |batch| batch.num_rows() as u64);
+                Some(held.map_err(StateFileError::from))
             }
             None => {
                 self.is_done = true;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
 
+use crate::stored::check_format;
 use crate::view::RowError;
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
@@ -42,6 +43,12 @@ pub fn batch(errors: &[RowError]) -> Result<RecordBatch, ArrowError> {
 }
 
 /// Reads the rows of an object, batch by batch.
+///
+/// # Errors
+/// When it is no such object, or one of a later format.
 pub fn read(content: Bytes) -> Result<ParquetRecordBatchReader, ParquetError> {
-    ParquetRecordBatchReaderBuilder::try_new(content)?.build()
+    let builder = ParquetRecordBatchReaderBuilder::try_new(content)?;
+    let about = builder.metadata().file_metadata().key_value_metadata();
+    check_format(about).map_err(|newer| ParquetError::External(Box::new(newer)))?;
+    builder.build()
 }

@@ -20,7 +20,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
-pub use self::count::SETTLE;
+pub use self::count::PARTITIONS_SETTLE_AFTER;
 
 pub use dovetail_api::records::MOST_PER_REQUEST;
 
@@ -64,7 +64,7 @@ pub struct Position {
 /// |---|---|---|
 /// | the same request twice in this process | one another | the second waits for the first |
 /// | a process that has not heard of new partitions | a mark that names them | it asks the brokers, and refuses until they name them too |
-/// | the same, and the first request over the new partitions went to none of the old ones | no such mark | it cannot know: so new partitions are used only when they have been known for [`SETTLE`], and the brokers have told one another |
+/// | the same, and the first request over the new partitions went to none of the old ones | no such mark | it cannot know: so new partitions are used only when they have been known for [`PARTITIONS_SETTLE_AFTER`], and the brokers have told one another |
 ///
 /// A request whose sender is gone can still be in flight from one process while another takes its source over: the log
 /// ensures that the request is either counted or never arrives, see [`Log::take_up`].

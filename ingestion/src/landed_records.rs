@@ -9,6 +9,7 @@ use datafusion::common::{DataFusionError, Result, exec_datafusion_err};
 use dovetail_core::catalog::Segment;
 use dovetail_core::record::{Fetched, Records, column};
 use dovetail_core::store::Store;
+use dovetail_core::stored::check_format;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
@@ -25,6 +26,10 @@ pub struct LandedRecords {
 
 impl LandedRecords {
     /// Reads the segment's objects. The iterator decompresses them, which is work for a thread that may block.
+    ///
+    /// # Errors
+    /// When one of them is gone, is no such object, or is of a later format. Whoever reads a segment without this
+    /// knows its format by the fingerprint of its stream, which covers it.
     pub async fn open(store: &Store, segment: &Segment) -> Result<Self> {
         let rows = own_columns(fetch(store, &segment.path).await?)?;
         let dead = match &segment.dead_path {
@@ -53,14 +58,21 @@ async fn fetch(store: &Store, path: &str) -> Result<Bytes> {
 
 /// The columns that every segment has, whatever was declared when it was landed.
 fn own_columns(segment: Bytes) -> Result<ParquetRecordBatchReader> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(segment)?;
+    let builder = opened(segment)?;
     let names = [column::OFFSET, column::TIMESTAMP, column::KEY, column::HEADERS, column::VALUE];
     let mask = ProjectionMask::columns(builder.parquet_schema(), names);
     Ok(builder.with_projection(mask).with_batch_size(BATCH_ROWS).build()?)
 }
 
 fn read_all(object: Bytes) -> Result<ParquetRecordBatchReader> {
-    Ok(ParquetRecordBatchReaderBuilder::try_new(object)?.with_batch_size(BATCH_ROWS).build()?)
+    Ok(opened(object)?.with_batch_size(BATCH_ROWS).build()?)
+}
+
+fn opened(object: Bytes) -> Result<ParquetRecordBatchReaderBuilder<Bytes>> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(object)?;
+    let about = builder.metadata().file_metadata().key_value_metadata();
+    check_format(about).map_err(|newer| DataFusionError::External(newer.into()))?;
+    Ok(builder)
 }
 
 fn to_fetched(batch: &RecordBatch) -> Result<Fetched> {

@@ -6,13 +6,14 @@ use std::time::Duration;
 use datafusion::execution::context::SessionContext;
 use dovetail_core::catalog::Catalog;
 use dovetail_core::clock::Clock;
-use dovetail_core::name::StreamName;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::realtime::Realtime;
 use dovetail_core::store::Store;
 use dovetail_core::view::Planned;
 use dovetail_ingestion::log::Log;
 use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::landing_status::Landing;
 
 /// Limits of the serving layer.
 #[derive(Debug, Clone)]
@@ -31,21 +32,6 @@ pub struct ServingConfig {
     pub max_connections: usize,
     /// Time for which a query waits until the speed layer has reached the generation's cut.
     pub catch_up: Duration,
-}
-
-/// The state of landing in a partition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LandingAt {
-    /// `starting`, `landing`, `stalled`, `stopped` or `ended`.
-    pub state: String,
-    /// The reason why it is stalled or stopped; `None` in other states.
-    pub error: Option<String>,
-}
-
-/// The state of the batch layer's landing for `sys.partitions`.
-pub trait Landing: Send + Sync + std::fmt::Debug {
-    /// The state of one partition; `None` where it is unknown.
-    fn at(&self, stream: &StreamName, partition: i32) -> Option<LandingAt>;
 }
 
 /// The parts that the serving layer reads from.

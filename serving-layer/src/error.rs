@@ -296,8 +296,8 @@ fn classified(root: &DataFusionError) -> QueryError {
 
 /// The text without most of a list of columns, which is long for a wide join.
 fn shortened(text: &str) -> String {
-    const MOST: usize = 400;
-    match text.char_indices().nth(MOST) {
+    const MESSAGE_CHARS_MAX: usize = 400;
+    match text.char_indices().nth(MESSAGE_CHARS_MAX) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}, ..", text[..end].rsplit_once(',').map_or(&text[..end], |(kept, _)| kept)),
     }

@@ -11,6 +11,7 @@
 mod config;
 mod error;
 mod http;
+mod landing_status;
 mod memory;
 mod position;
 mod postgres;
@@ -20,13 +21,15 @@ mod sql;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Landing, LandingAt, ServingConfig, ServingParts};
+pub use config::{ServingConfig, ServingParts};
 pub use error::{QueryError, Reason};
 pub use http::{Code, Failed, errors_in_shape, nested_as_json, router};
+pub use landing_status::{Landing, LandingAt};
 pub use memory::Pool;
 pub use position::Position;
 pub use postgres::serve_postgres;
 pub use serving::Serving;
 pub use snapshot::AsOf;
 pub use snapshot::remote::{Member, RemoteConfig, RemoteParts, RemoteRealtime};
-pub use sql::query::{Answer, Batches};
+pub use sql::batches::Batches;
+pub use sql::query::Answer;

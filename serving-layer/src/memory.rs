@@ -9,13 +9,14 @@
 //! ```
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{
     GreedyMemoryPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
 use metrics::Gauge;
+use parking_lot::Mutex;
 use tracing::info;
 
 use crate::error::{QueryError, Reason};
@@ -103,7 +104,7 @@ impl Pool {
         if !matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) {
             return error.into();
         }
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let refused = self.refused.lock().clone();
         let Some(refused) = refused else { return error.into() };
         info!(part = self.part, cause = error.strip_backtrace(), "memory was short");
         refused
@@ -128,7 +129,7 @@ impl Pool {
             _ => format!("ask again when other queries have ended, or raise `{setting}`"),
         };
         let refused = QueryError::new(Reason::Memory, message.clone()).with_hint(hint);
-        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused);
+        *self.refused.lock() = Some(refused);
         metrics::counter!("dovetail_memory_refused_total", "part" => self.part).increment(1);
         // DataFusion's operators use less memory after this error.
         DataFusionError::ResourcesExhausted(message)

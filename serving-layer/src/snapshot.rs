@@ -6,30 +6,34 @@ pub(crate) mod batch_states;
 pub(crate) mod cache;
 pub(crate) mod drift;
 pub(crate) mod generation;
+pub(crate) mod layers;
 pub(crate) mod merged_cache;
 pub(crate) mod remote;
+pub(crate) mod watch_generation;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use dovetail_core::clock;
 use dovetail_core::manifest::StateFile;
 use dovetail_core::meet::{MeetError, Met, meet, meet_in_part};
 use dovetail_core::name::{Generation, ViewName};
 use dovetail_core::offsets::{Cut, Offsets};
 use dovetail_core::realtime::{RealtimeError, RealtimeView, Slice};
 use dovetail_core::view::{Tally, View};
+use parking_lot::Mutex;
 use serde::{Serialize, Serializer};
 use tokio::sync::OnceCell;
-use tokio::time::{Instant, sleep};
 
 use crate::error::{QueryError, Reason};
-use crate::serving::Inner;
 use crate::snapshot::batch_states::States;
 use crate::snapshot::generation::{Filled, Served};
+use crate::snapshot::layers::Layers;
+use crate::snapshot::watch_generation::kept;
 
 /// Pause between two requests to a speed layer that is catching up.
-const PAUSE: Duration = Duration::from_millis(20);
+const CATCH_UP_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The realtime part of one view's snapshot, met with a generation's cut.
 #[derive(Debug)]
@@ -69,7 +73,7 @@ fn count<S: Serializer>(errors: &Tally, serializer: S) -> Result<S::Ok, S::Error
 /// One query's snapshot.
 #[derive(Debug)]
 pub(crate) struct Pin {
-    pub(crate) inner: Arc<Inner>,
+    pub(crate) layers: Arc<Layers>,
     pub(crate) served: Arc<Served>,
     /// Whether partitions may be missing.
     partial: bool,
@@ -79,19 +83,19 @@ pub(crate) struct Pin {
 }
 
 impl Pin {
-    pub(crate) fn new(inner: Arc<Inner>) -> Self {
-        let served = inner.served();
-        Self::on(inner, served, false)
+    pub(crate) fn new(layers: Arc<Layers>) -> Self {
+        let served = layers.served();
+        Self::on(layers, served, false)
     }
 
     /// A snapshot of a kept generation.
-    pub(crate) async fn of(inner: Arc<Inner>, generation: Generation) -> Result<Self, QueryError> {
-        let served = inner.kept(generation).await?;
-        Ok(Self::on(inner, served, true))
+    pub(crate) async fn of(layers: Arc<Layers>, generation: Generation) -> Result<Self, QueryError> {
+        let served = kept(&layers, generation).await?;
+        Ok(Self::on(layers, served, true))
     }
 
-    fn on(inner: Arc<Inner>, served: Arc<Served>, named: bool) -> Self {
-        Self { inner, served, named, partial: false, tails: Mutex::default() }
+    fn on(layers: Arc<Layers>, served: Arc<Served>, named: bool) -> Self {
+        Self { layers, served, named, partial: false, tails: Mutex::default() }
     }
 
     /// The same; with `partial`, partitions without a speed layer end at the cut and are named.
@@ -103,7 +107,7 @@ impl Pin {
     pub(crate) async fn states(&self, view: &Arc<View>) -> Result<Arc<States>, QueryError> {
         match self.served.filled(view) {
             Filled::Nothing => Ok(States::none()),
-            Filled::States(states) => self.inner.states.get(view, states).await,
+            Filled::States(states) => self.layers.states.get(view, states).await,
             Filled::NotYet => Err(self.not_filled(view).await),
         }
     }
@@ -111,7 +115,7 @@ impl Pin {
     /// The realtime part of `view` from this generation's cut.
     pub(crate) async fn tail(&self, view: &Arc<View>) -> Result<Arc<Tail>, QueryError> {
         let cell = {
-            let mut tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut tails = self.tails.lock();
             Arc::clone(tails.entry(view.name.clone()).or_default())
         };
         cell.get_or_try_init(|| self.read(view)).await.cloned()
@@ -123,11 +127,11 @@ impl Pin {
             Filled::States(states) => (states.cut.clone(), states.errors.tally),
             Filled::NotYet => return Err(self.not_filled(view).await),
         };
-        let partitions = self.inner.partitions(view).await?;
-        let give_up = Instant::now() + self.inner.config.catch_up;
+        let partitions = self.layers.partitions(view).await?;
+        let give_up = clock::now_monotonic() + self.layers.catch_up;
         loop {
-            let realtime = self.inner.realtime.read(&view.name, &cut).await.map(|all| self.without_stopped(view, all));
-            let late = Instant::now() >= give_up;
+            let realtime = self.layers.realtime.read(&view.name, &cut).await.map(|all| self.without_stopped(view, all));
+            let late = clock::now_monotonic() >= give_up;
             let error = match realtime.and_then(|realtime| self.enough(realtime, late)) {
                 Ok(realtime) => match self.meet(&cut, &realtime, partitions) {
                     Ok(met) => {
@@ -156,13 +160,13 @@ impl Pin {
             if late {
                 return Err(error);
             }
-            sleep(PAUSE).await;
+            clock::sleep(CATCH_UP_POLL_INTERVAL).await;
         }
     }
 
     /// Moves stopped partitions to the missing ones: an answer that silently ends there would look current.
     fn without_stopped(&self, view: &View, mut realtime: RealtimeView) -> RealtimeView {
-        for (partition, held_up) in self.inner.realtime.held_up(&view.name) {
+        for (partition, held_up) in self.layers.realtime.held_up(&view.name) {
             if !held_up.by_itself && realtime.head.contains(partition) {
                 realtime.head.remove(partition);
                 realtime.slices.retain(|slice| slice.partition != partition);
@@ -180,7 +184,7 @@ impl Pin {
             Filled::Nothing | Filled::NotYet => (Cut::default(), vec![]),
             Filled::States(states) => (states.cut.clone(), states.errors.files.clone()),
         };
-        let slices = match self.inner.realtime.read(&view.name, &cut).await {
+        let slices = match self.layers.realtime.read(&view.name, &cut).await {
             Ok(realtime) => realtime.slices,
             Err(RealtimeError::Unfilled(_) | RealtimeError::Stopped { .. }) => vec![],
             Err(error) => return Err(QueryError::new(Reason::NotReady, error.to_string())),
@@ -214,7 +218,7 @@ impl Pin {
 
     /// The offsets covered by each view read so far.
     pub(crate) fn as_of(&self) -> Vec<AsOf> {
-        let tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
+        let tails = self.tails.lock();
         let mut all: Vec<AsOf> = tails
             .iter()
             .filter_map(|(view, cell)| Some((view, cell.get()?)))
@@ -232,7 +236,7 @@ impl Pin {
     }
 
     fn is_another(&self) -> bool {
-        self.served.generation() != self.inner.served().generation()
+        self.served.generation() != self.layers.served().generation()
     }
 
     fn dropped(&self, view: &View) -> QueryError {
@@ -247,7 +251,7 @@ impl Pin {
 
     async fn not_filled(&self, view: &View) -> QueryError {
         let mut message = format!("view `{}` is not filled yet", view.name);
-        match self.inner.filling(view).await {
+        match self.layers.filling(view).await {
             Some(progress) => message.push_str(&format!(": {progress}")),
             None => message.push_str(" and no batch run is filling it"),
         }

@@ -1,11 +1,13 @@
 //! The handles to a stream's partitions: a task behind each, and another one when the topic gets another partition.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, PoisonError, RwLock};
 
 use dovetail_core::assignment::{Owned, OwnedHere};
+use dovetail_core::background;
 use dovetail_core::view::View;
 use dovetail_ingestion::decoded_log::Feed;
+use parking_lot::RwLock;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -48,19 +50,20 @@ pub(crate) struct Door {
 }
 
 /// Number of messages that may wait for one partition.
-const WAITING: usize = 256;
+const MESSAGES_WAITING_MAX: usize = 256;
 
 impl Doors {
     /// Opens every partition of the topic, and later ones when they are added.
     pub(crate) fn open_all(parts: DoorParts) -> Arc<Self> {
         let doors = Arc::new(Self { all: RwLock::default(), moved: watch::Sender::default(), parts });
         doors.open_up_to(doors.parts.feed.partitions());
-        doors.parts.tracker.spawn(Arc::clone(&doors).open_added());
+        let DoorParts { tracker, shutdown, .. } = &doors.parts;
+        background::spawn(tracker, shutdown, "open_added", Arc::clone(&doors).open_added());
         doors
     }
 
     pub(crate) fn all(&self) -> Arc<Vec<Door>> {
-        Arc::clone(&self.all.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.all.read())
     }
 
     /// Opens the partitions with numbers below `there` that are not open.
@@ -69,30 +72,27 @@ impl Doors {
         for partition in doors.len()..there as usize {
             doors.push(self.open(i32::try_from(partition).unwrap_or(i32::MAX)));
         }
-        *self.all.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(doors);
+        *self.all.write() = Arc::new(doors);
         self.moved.send_modify(|n| *n += 1);
     }
 
     /// Opens partitions as they are added to the topic.
     async fn open_added(self: Arc<Self>) {
         let mut count = self.parts.feed.count();
-        let opening = async {
-            loop {
-                let there = *count.borrow_and_update();
-                if there as usize > self.all().len() {
-                    self.open_up_to(there);
-                }
-                if count.changed().await.is_err() {
-                    return;
-                }
+        loop {
+            let there = *count.borrow_and_update();
+            if there as usize > self.all().len() {
+                self.open_up_to(there);
             }
-        };
-        self.parts.shutdown.run_until_cancelled(opening).await;
+            if count.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     fn open(&self, partition: i32) -> Door {
         let DoorParts { feed, views, targets, owned, total_bytes, config, tracker, shutdown } = &self.parts;
-        let (inbox, messages) = mpsc::channel(WAITING);
+        let (inbox, messages) = mpsc::channel(MESSAGES_WAITING_MAX);
         let shared = Arc::new(Shared::new(views.len(), &self.moved));
         let owned = OwnedHere::new(&feed.stream().name, partition, owned.as_ref());
         shared.set_owned(owned.now());
@@ -109,7 +109,7 @@ impl Doors {
             seal_interval: config.seal_interval,
             shutdown: shutdown.clone(),
         };
-        tracker.spawn(fold.run());
+        background::spawn_to_end(tracker, "fold", fold.run());
         Door { inbox, shared }
     }
 }

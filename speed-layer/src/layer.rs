@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use dovetail_core::assignment::Owned;
+use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, CatalogError};
 use dovetail_core::name::{StreamName, ViewName};
 use dovetail_core::offsets::{Cut, Offsets};
@@ -101,7 +102,8 @@ impl SpeedLayer {
         }
         let layer = Arc::new(layer);
         let follow = Follow { layer: Arc::clone(&layer), catalog, views, topics, config, aim };
-        tracker.spawn(follow.run(changes, shutdown.clone()));
+        // A catalog that does not answer must not keep the process from ending.
+        background::spawn(tracker, shutdown, "watch_catalog", follow.run(changes));
         Ok(layer)
     }
 

@@ -17,7 +17,6 @@ mod handles;
 mod layer;
 mod partition;
 mod refold;
-mod retry;
 mod status;
 mod view_fold;
 mod views;

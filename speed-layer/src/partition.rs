@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dovetail_core::assignment::OwnedHere;
+use dovetail_core::backoff::Backoff;
+use dovetail_core::clock;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::pipeline::OnBadRecord;
 use dovetail_core::realtime::{RealtimeError, Slice};
@@ -17,11 +19,10 @@ use dovetail_ingestion::formats::Decoded;
 use dovetail_ingestion::log::LogError;
 use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::desired_state::Targets;
-use crate::retry::Retry;
 use crate::status::{FoldState, Shared};
 use crate::view_fold::Subscriber;
 use crate::views::Views;
@@ -85,7 +86,7 @@ struct State {
     stalled: Option<String>,
     /// Time of the next attempt; nothing is folded until then.
     retry_at: Option<Instant>,
-    retry: Retry,
+    backoff: Backoff,
     /// Time at which each view was sealed for a reader.
     sealed: Vec<Option<Instant>>,
     /// Whether the last step folded again: the next one folds new records, if there are any.
@@ -100,9 +101,12 @@ enum Step {
 }
 
 /// Time for the log to show that it is well.
-const GLANCE: Duration = Duration::from_millis(500);
+const LOG_TIMEOUT: Duration = Duration::from_millis(500);
+/// Pauses after what failed while folding.
+const FOLD_RETRY_FIRST: Duration = Duration::from_millis(20);
+const FOLD_RETRY_MAX: Duration = Duration::from_secs(5);
 /// Interval at which a paused partition checks whether it may go on.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSED_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 impl PartitionFold {
     /// Runs until shutdown.
@@ -112,7 +116,7 @@ impl PartitionFold {
             stopped: None,
             stalled: None,
             retry_at: None,
-            retry: Retry::default(),
+            backoff: Backoff::new(FOLD_RETRY_FIRST, FOLD_RETRY_MAX),
             sealed: vec![None; self.views.folds.len()],
             again: false,
         };
@@ -128,7 +132,7 @@ impl PartitionFold {
             self.views.tidy();
             let paused = self.paused();
             self.show(&state, paused);
-            let wake = state.retry_at.or_else(|| paused.then(|| Instant::now() + PAUSE));
+            let wake = state.retry_at.or_else(|| paused.then(|| clock::now_monotonic() + PAUSED_POLL_INTERVAL));
             let (fold, again) = self.open_steps(&state, paused);
             tokio::select! {
                 biased;
@@ -267,7 +271,7 @@ impl PartitionFold {
         }
         // At the log's end there is no record whose success would show that the log is well again. Readers must not
         // wait for a log that is away.
-        match timeout(GLANCE, bounds(&self.feed, self.partition)).await {
+        match timeout(LOG_TIMEOUT, bounds(&self.feed, self.partition)).await {
             Ok(Ok(log)) if self.views.next() == Some(log.end) => state.go_on(),
             Ok(Ok(_)) => {}
             Ok(Err(error)) => state.retry_later(error.to_string()),
@@ -292,7 +296,7 @@ impl PartitionFold {
         let fold = &mut self.views.folds[view];
         if state.sealed[view].is_none_or(|at| at.elapsed() >= self.seal_interval) {
             fold.seal();
-            state.sealed[view] = Some(Instant::now());
+            state.sealed[view] = Some(clock::now_monotonic());
         }
         // The reader may have gone: then nobody misses the answer.
         let read = fold.read(floor).map(|(slices, head)| {
@@ -349,12 +353,13 @@ impl PartitionFold {
 
 impl State {
     fn retry_later(&mut self, why: String) {
-        self.retry_at = Some(self.retry.failed());
+        self.retry_at = Some(clock::now_monotonic() + self.backoff.next_pause());
         self.stalled = Some(why);
     }
 
     fn go_on(&mut self) {
-        (self.stalled, self.retry_at, self.retry) = (None, None, Retry::default());
+        (self.stalled, self.retry_at) = (None, None);
+        self.backoff.reset();
     }
 }
 
@@ -386,7 +391,7 @@ async fn next_step(
 /// Waits until the time; for ever without one.
 async fn reached(at: Option<Instant>) {
     match at {
-        Some(at) => sleep_until(at).await,
+        Some(at) => clock::sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

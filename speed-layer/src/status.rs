@@ -1,10 +1,10 @@
 //! The state of a partition that can be read without asking its task.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use dovetail_core::name::{StreamName, ViewName};
 use dovetail_core::realtime::HeldUp;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 /// The state of a partition.
@@ -106,7 +106,7 @@ impl Shared {
     }
 
     pub(crate) fn set_stopped(&self, view: usize, why: Option<&str>) {
-        let mut stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stopped = self.stopped.lock();
         if stopped[view].as_deref() != why {
             stopped[view] = why.map(ToOwned::to_owned);
         }
@@ -114,7 +114,7 @@ impl Shared {
 
     /// The reason why a view is stalled, its own or the partition's.
     pub(crate) fn held_up(&self, view: usize) -> Option<HeldUp> {
-        let own = self.stopped.lock().unwrap_or_else(PoisonError::into_inner)[view].clone();
+        let own = self.stopped.lock()[view].clone();
         own.map(HeldUp::stopped).or_else(|| match &*self.state.borrow() {
             FoldState::Folding => None,
             FoldState::Paused => Some(HeldUp::stalled("the speed layer is out of memory; a batch run makes room")),

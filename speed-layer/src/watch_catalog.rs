@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dovetail_core::catalog::Catalog;
+use dovetail_core::clock;
 use dovetail_core::name::StreamName;
 use dovetail_core::view::View;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use crate::SpeedConfig;
 use crate::desired_state;
@@ -26,17 +26,12 @@ pub(crate) struct Follow {
 }
 
 impl Follow {
-    pub(crate) async fn run(self, changes: watch::Receiver<u64>, shutdown: CancellationToken) {
-        // A catalog that does not answer must not keep the process from ending.
-        shutdown.run_until_cancelled(self.follow(changes)).await;
-    }
-
-    async fn follow(&self, mut changes: watch::Receiver<u64>) {
+    pub(crate) async fn run(self, mut changes: watch::Receiver<u64>) {
         let (mut over, mut shown) = (false, BTreeSet::new());
         loop {
             tokio::select! {
                 changed = changes.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(self.config.poll_interval) => {}
+                () = clock::sleep(self.config.poll_interval) => {}
             }
             let before = self.aim.borrow().clone();
             match desired_state::read(&self.catalog, &self.views, &self.topics, &before).await {

@@ -2,7 +2,7 @@
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::{max, min};
-use arrow::datatypes::{Int64Type, SchemaRef, TimestampMillisecondType};
+use arrow::datatypes::{Int64Type, Schema, TimestampMillisecondType};
 use bytes::Bytes;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::column;
@@ -16,7 +16,6 @@ use crate::encode::{self, Encoder};
 pub(crate) struct Buffer {
     partition: i32,
     range: OffsetRange,
-    schema: SchemaRef,
     rows: Encoder,
     /// The encoder of dead letters, made for the first one.
     dead: Option<Encoder>,
@@ -54,12 +53,11 @@ impl Times {
 
 impl Buffer {
     /// An empty segment that starts at `start`; `schema` is the stream's decoded one.
-    pub(crate) fn new(partition: i32, start: i64, schema: SchemaRef) -> Result<Self, ParquetError> {
+    pub(crate) fn new(partition: i32, start: i64, schema: &Schema) -> Result<Self, ParquetError> {
         Ok(Self {
             partition,
             range: OffsetRange::new(start, start),
-            rows: encode::segment(SchemaRef::clone(&schema))?,
-            schema,
+            rows: encode::segment(schema)?,
             dead: None,
             row_count: 0,
             dead_count: 0,
@@ -85,7 +83,7 @@ impl Buffer {
         assert_eq!(decoded.range.start, self.range.end, "records were read from another offset");
         let rows = &decoded.rows;
         if rows.num_rows() > 0 {
-            self.rows.write(&encode::relabelled(rows, &self.schema)?)?;
+            self.rows.write(rows)?;
             let times = rows.column_by_name(column::TIMESTAMP);
             let times = times.and_then(|times| times.as_primitive_opt::<TimestampMillisecondType>());
             self.times.add(times.and_then(min), times.and_then(max));
@@ -159,7 +157,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{Int64Array, TimestampMillisecondArray};
-    use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+    use arrow::datatypes::{DataType, Field, TimeUnit};
 
     use super::*;
 
@@ -189,7 +187,7 @@ mod tests {
     #[test]
     fn a_segment_covers_offsets_that_hold_no_record() {
         let first = decoded(5, 12, &[5, 8, 9], &[7]);
-        let mut buffer = Buffer::new(0, 5, first.rows.schema()).unwrap();
+        let mut buffer = Buffer::new(0, 5, &first.rows.schema()).unwrap();
         buffer.add(&first).unwrap();
         buffer.add(&decoded(12, 20, &[], &[])).unwrap();
         let sealed = buffer.seal().unwrap();

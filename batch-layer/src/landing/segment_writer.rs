@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use dovetail_core::assignment::{Owned, OwnedHere};
+use dovetail_core::backoff::Backoff;
+use dovetail_core::clock;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::pipeline::{OnBadRecord, OnDataLoss};
 use dovetail_ingestion::decoded_log::{Feed, FeedError};
@@ -11,14 +13,13 @@ use dovetail_ingestion::formats::{DeadLetter, Decoded};
 use dovetail_ingestion::log::LogError;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::error::LandError;
 use super::segment::{Buffer, Sealed, before_first_dead, payload_bytes};
 use super::{Landing, LandingState, SegmentEnd};
-use crate::backoff::Backoff;
 
 /// Lands one partition until the process ends or the partition stops.
 #[derive(Debug)]
@@ -203,7 +204,7 @@ impl Lander {
                 buffer = self.add(buffer, Arc::new(good)).await?;
                 return Ok(self.end_before(buffer, Behind::Bad(bad)));
             }
-            deadline.get_or_insert_with(|| Instant::now() + config.segment_age);
+            deadline.get_or_insert_with(|| clock::now_monotonic() + config.segment_age);
             if buffer.payload_bytes() + payload_bytes(&decoded) >= config.segment_bytes {
                 self.announce(decoded.range.end);
             }
@@ -223,7 +224,7 @@ impl Lander {
     }
 
     async fn buffer(&self, start: i64) -> Result<Buffer, End> {
-        let new = || async { Ok(Buffer::new(self.partition, start, SchemaRef::clone(&self.schema))?) };
+        let new = || async { Ok(Buffer::new(self.partition, start, &self.schema)?) };
         self.persist(start, new).await
     }
 
@@ -324,12 +325,12 @@ impl Lander {
                 Err(error) if error.is_final() => return Err(End::Stopped { offset, error: error.reason() }),
                 Err(error) => error,
             };
-            let (reason, pause) = (error.reason(), backoff.pause());
+            let (reason, pause) = (error.reason(), backoff.next_pause());
             warn!(topic = self.topic(), partition = self.partition, reason, ?pause, "landing stalled");
             self.set_state(LandingState::Stalled { reason });
             tokio::select! {
                 () = self.stop.cancelled() => return Err(End::Shutdown),
-                () = sleep(pause) => {}
+                () = clock::sleep(pause) => {}
             }
         }
     }
@@ -337,7 +338,7 @@ impl Lander {
     /// Waits for the end of the grace of a stopping process, which a store that does not answer must not delay.
     async fn out_of_grace(&self) {
         self.stop.cancelled().await;
-        sleep(self.landing.config.stop_grace).await;
+        clock::sleep(self.landing.config.stop_grace).await;
     }
 
     pub(super) fn topic(&self) -> &str {
@@ -353,7 +354,7 @@ impl Lander {
 /// Waits until the deadline; for ever when there is none.
 async fn reached(deadline: Option<Instant>) {
     match deadline {
-        Some(deadline) => sleep_until(deadline).await,
+        Some(deadline) => clock::sleep_until(deadline).await,
         None => std::future::pending().await,
     }
 }

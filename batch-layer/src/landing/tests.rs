@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "tests wait in real time")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -21,7 +21,7 @@ use crate::recompute::unreadable_segment::find_damaged;
 use crate::recompute::view_errors::ErrorWriter;
 
 /// Interval of progress reports.
-const GLANCE: Duration = Duration::from_millis(100);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Folds the segments of `fold` and writes the states. Dropping the future stops the work.
 pub(crate) async fn fold_view(
@@ -53,7 +53,7 @@ pub(crate) async fn fold_view(
 }
 
 async fn glance(fold: &ViewFold, rows_read: &RowsRead, reporter: &Reporter) -> std::convert::Infallible {
-    let mut glances = interval(GLANCE);
+    let mut glances = interval(PROGRESS_INTERVAL);
     loop {
         glances.tick().await;
         reporter.read(rows_read.get(), fold.rows(), fold.segments.len());

@@ -28,7 +28,7 @@ use datafusion::prelude::SessionConfig;
 use dovetail_core::catalog::{
     Catalog, CatalogError, GenerationRow, Moment, NewRun, Run, RunEnd, RunKind, RunSign, RunState, Trigger,
 };
-use dovetail_core::clock::Clock;
+use dovetail_core::clock::{self, Clock};
 use dovetail_core::manifest::{Manifest, ViewStates};
 use dovetail_core::name::{Generation, StreamName, ViewName};
 use dovetail_core::pipeline::Stream;
@@ -37,7 +37,6 @@ use dovetail_core::view::View;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use metrics::{counter, histogram};
-use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -79,7 +78,8 @@ const VIEWS_AT_ONCE: usize = 2;
 /// tried again later.
 const CHOICES: usize = 10;
 /// Interval at which a run renews its lease, reports its progress and learns of a cancellation by another process.
-const SIGN: Duration = Duration::from_secs(1);
+const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_secs(1);
+const HEARTBEAT_INTERVAL_MIN: Duration = Duration::from_millis(10);
 
 /// The end of a run that did not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +122,7 @@ impl Recompute {
         let Some(Started { run, choice, current }) = self.start(request, moment).await? else {
             return Ok(Outcome::NothingNew);
         };
-        let started = Instant::now();
+        let started = clock::now_monotonic();
         let (run_id, kind) = (run.id, run.kind);
         info!(run = run_id, %kind, trigger = %run.trigger, views = choice.folds.len(), "run started");
         let written = Written::default();
@@ -310,9 +310,9 @@ impl Recompute {
 
     /// Renews the lease until the run is no longer this process's, or was cancelled; returns the reason.
     async fn keep_lease(&self, run_id: i64) -> RunError {
-        let pause = (self.config.lease / 3).clamp(Duration::from_millis(10), SIGN);
+        let pause = (self.config.lease / 3).clamp(HEARTBEAT_INTERVAL_MIN, HEARTBEAT_INTERVAL_MAX);
         loop {
-            sleep(pause).await;
+            clock::sleep(pause).await;
             match self.catalog.renew_run(run_id, &self.sign(), self.config.lease).await {
                 Ok(()) => {}
                 Err(lost @ CatalogError::RunEnded { .. }) => return lost.into(),

@@ -1,11 +1,11 @@
 //! The progress of a run. Its counts never decrease during a run.
 
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use dovetail_core::name::ViewName;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::recompute::choose_cut::Choice;
@@ -138,11 +138,11 @@ impl Reporter {
     }
 
     fn done(&self) -> (u64, usize) {
-        *self.done.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        *self.done.lock()
     }
 
     fn set_done(&self, done: (u64, usize)) {
-        *self.done.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = done;
+        *self.done.lock() = done;
     }
 }
 

@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use dovetail_core::backoff::Backoff;
 use dovetail_core::catalog::{CatalogError, PublishedGeneration, Run, RunEnd, RunState};
+use dovetail_core::clock;
 use dovetail_core::manifest::{Manifest, ViewStates};
 use dovetail_core::name::{Generation, ViewName};
 use dovetail_core::store::path;
-use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::{Recompute, RunError};
-use crate::backoff::Backoff;
 use crate::recompute::state_files::Output;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Pauses while the catalog does not take a change of a run.
+const CHANGE_RETRY_FIRST: Duration = Duration::from_millis(100);
+const CHANGE_RETRY_MAX: Duration = Duration::from_secs(5);
 
 impl Recompute {
     /// Writes the manifest, then makes the generation current.
@@ -75,13 +76,13 @@ pub(super) async fn patiently<T, F>(patience: Duration, change: impl Fn() -> F) 
 where
     F: Future<Output = Result<T, CatalogError>>,
 {
-    let give_up = Instant::now() + patience;
-    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+    let give_up = clock::now_monotonic() + patience;
+    let mut backoff = Backoff::new(CHANGE_RETRY_FIRST, CHANGE_RETRY_MAX);
     loop {
         match change().await {
-            Err(error) if is_outage(&error) && Instant::now() < give_up => {
+            Err(error) if is_outage(&error) && clock::now_monotonic() < give_up => {
                 warn!(%error, "the catalog does not take a change, trying again");
-                sleep(backoff.pause()).await;
+                clock::sleep(backoff.next_pause()).await;
             }
             result => return result,
         }

@@ -1,7 +1,7 @@
 //! States as Parquet files. Their metadata, and its check, are in [`dovetail_core::state_file`].
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -13,6 +13,7 @@ use dovetail_core::offsets::Cut;
 use dovetail_core::state_file::{self, StateFileError};
 use dovetail_core::store::{Store, path};
 use dovetail_core::view::{View, sort_state};
+use parking_lot::Mutex;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 
@@ -29,7 +30,7 @@ pub(crate) struct Written(Mutex<Vec<String>>);
 
 impl Written {
     fn add(&self, path: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
+        self.0.lock().push(path.to_owned());
     }
 
     /// Forgets the objects that a published manifest names, and the manifest itself: the rest belongs to views that
@@ -37,11 +38,11 @@ impl Written {
     pub(crate) fn keep_only_unnamed(&self, manifest: &Manifest, path: &str) {
         let named = manifest.views.values().flat_map(ViewStates::all_files).map(|file| file.path.as_str());
         let named: BTreeSet<&str> = named.chain([path]).collect();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|path| !named.contains(path.as_str()));
+        self.0.lock().retain(|path| !named.contains(path.as_str()));
     }
 
     pub(crate) fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.0.lock())
     }
 }
 
@@ -97,14 +98,14 @@ impl<'r> StateWriter<'r> {
         let (view, about) = (self.view, self.about.clone());
         let encoder = match self.encoder.take() {
             Some(encoder) => Ok(encoder),
-            None => encode::states(view.state_schema(), view.group_columns(), about),
+            None => encode::states(&view.state_schema(), view.group_columns(), about),
         };
         let mut encoder = encoder.map_err(|error| self.failed(&error))?;
         let encoded = tokio::task::spawn_blocking(move || {
             states.iter().try_for_each(|state| encoder.write(state)).map(|()| encoder)
         });
         let encoder = encoded.await?.map_err(|error| self.failed(&error))?;
-        let size = encoder.bytes_written() + encoder.in_progress_size();
+        let size = encoder.size();
         self.encoder = Some(encoder);
         self.rows += rows as u64;
         if size >= FILE_BYTES { self.close_file().await } else { Ok(()) }

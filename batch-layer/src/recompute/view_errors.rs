@@ -36,7 +36,7 @@ impl<'r> ErrorWriter<'r> {
         let batch = view_error_file::batch(&errors.listed).map_err(|error| failed(error.into()))?;
         let mut encoder = self.encoder.take().map_or_else(encode::errors, Ok).map_err(failed)?;
         encoder.write(&batch).map_err(failed)?;
-        let size = encoder.bytes_written() + encoder.in_progress_size();
+        let size = encoder.size();
         self.encoder = Some(encoder);
         self.rows += batch.num_rows() as u64;
         self.all.tally += errors.tally;

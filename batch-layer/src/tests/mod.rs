@@ -1,7 +1,10 @@
 //! A pipeline over an embedded log, an in-memory object store that can be made to fail, and what tests ask of them.
 
+#![expect(clippy::disallowed_methods, reason = "tests wait in real time")]
+
 mod faulty;
 mod flaky;
+mod formats;
 mod gate;
 mod layer;
 mod ledger;
@@ -263,7 +266,7 @@ impl Rig {
             while at < bounds.end {
                 let decoded = self.feed.read(partition, at).await.unwrap();
                 at = decoded.range.end;
-                rows.push(crate::encode::relabelled(&decoded.rows, &self.streams[0].decoded_schema()).unwrap());
+                rows.push(dovetail_core::stored::fitted(&decoded.rows, &self.streams[0].decoded_schema()).unwrap());
             }
         }
         rows

@@ -2,10 +2,10 @@
 //! gone. The ledger decides; the store is not listed.
 
 use dovetail_core::catalog::{ObjectState, Patience};
+use dovetail_core::clock;
 use dovetail_core::store::StoreError;
 use futures::StreamExt;
 use metrics::{counter, gauge};
-use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Upkeep, UpkeepError};
@@ -56,7 +56,7 @@ impl Upkeep {
         }
         let again = self.delete(self.catalog.deleted_lately(AT_ONCE).await?).await;
         again.failed.map_or(Ok(()), Err)?;
-        *self.deleted_again.lock().await = Some(Instant::now());
+        *self.deleted_again.lock().await = Some(clock::now_monotonic());
         Ok(())
     }
 

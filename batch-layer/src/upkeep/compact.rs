@@ -22,9 +22,9 @@ use crate::put::put_segment;
 use dovetail_ingestion::dead_letters;
 
 /// Least number of segments that are merged.
-const FEWEST: usize = 4;
+const SEGMENTS_PER_MERGE_MIN: usize = 4;
 /// Greatest number of segments merged at once.
-const MOST: usize = 256;
+const SEGMENTS_PER_MERGE_MAX: usize = 256;
 const BATCH_ROWS: usize = 8192;
 
 impl Upkeep {
@@ -50,7 +50,7 @@ impl Upkeep {
         let range = OffsetRange::new(first.range.start, last.range.end);
         let (topic, partition) = (&first.topic, first.partition);
         let unique = self.writer.unique(&self.catalog).await?;
-        let rows = encode::segment(stream.decoded_schema())?;
+        let rows = encode::segment(&stream.decoded_schema())?;
         let rows = self.merged(rows, group.iter().map(|segment| segment.path.clone()).collect()).await?;
         let dead = group.iter().filter_map(|segment| segment.dead_path.clone()).collect::<Vec<_>>();
         let dead = match dead.is_empty() {
@@ -132,7 +132,7 @@ fn append(mut encoder: Encoder, object: Bytes) -> Result<Encoder, ParquetError> 
 
 /// Runs of adjacent segments to merge. `segments` are ordered by partition and offset.
 ///
-/// A run has at least [`FEWEST`] segments, stays within `target` bytes, and is at least twice as large as its largest
+/// A run has at least [`SEGMENTS_PER_MERGE_MIN`] segments, stays within `target` bytes, and is at least twice as large as its largest
 /// member: so a record is written again only as often as its segment doubles.
 pub(super) fn choose<'s>(
     segments: &'s [Segment],
@@ -156,7 +156,7 @@ pub(super) fn choose<'s>(
 fn longest_run<'s>(segments: &'s [Segment], boundaries: &BTreeSet<(i32, i64)>, target: u64) -> &'s [Segment] {
     let mut bytes = segments.first().map_or(0, |segment| segment.bytes);
     let mut end = 1;
-    for pair in segments.windows(2).take(MOST - 1) {
+    for pair in segments.windows(2).take(SEGMENTS_PER_MERGE_MAX - 1) {
         let [before, after] = pair else { break };
         let adjacent = before.partition == after.partition && before.range.end == after.range.start;
         let alike = before.schema == after.schema;
@@ -172,5 +172,5 @@ fn longest_run<'s>(segments: &'s [Segment], boundaries: &BTreeSet<(i32, i64)>, t
 fn is_worth_it(run: &[Segment]) -> bool {
     let total: u64 = run.iter().map(|segment| segment.bytes).sum();
     let largest = run.iter().map(|segment| segment.bytes).max().unwrap_or(0);
-    run.len() >= FEWEST && largest.saturating_mul(2) <= total
+    run.len() >= SEGMENTS_PER_MERGE_MIN && largest.saturating_mul(2) <= total
 }

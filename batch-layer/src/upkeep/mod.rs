@@ -12,13 +12,12 @@ mod tests;
 use std::sync::Arc;
 
 use dovetail_core::catalog::Catalog;
-use dovetail_core::clock::Clock;
+use dovetail_core::clock::{self, Clock};
 use dovetail_core::pipeline::Stream;
 use dovetail_core::store::Store;
 use dovetail_core::view::View;
 use dovetail_ingestion::log::Log;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
-use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub use self::rollback::RollbackError;
@@ -74,21 +73,18 @@ impl From<PutError> for UpkeepError {
 impl Upkeep {
     /// Repeats upkeep while this process leads, beside its runs. Stops early when it ceases to lead: unfinished work is
     /// garbage.
-    pub(crate) async fn keep_up(self, leader: Leader, shutdown: CancellationToken) {
+    pub(crate) async fn keep_up(self, leader: Leader) {
         let every = self.config.upkeep_every;
-        let mut ticks = interval_at(Instant::now() + every, every);
+        let mut ticks = interval_at(clock::now_monotonic() + every, every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let keeping = async {
-            loop {
-                ticks.tick().await;
-                tokio::select! {
-                    biased;
-                    () = leader.lost() => info!("the upkeep is another process's, or waits until this one leads"),
-                    () = self.run() => {}
-                }
+        loop {
+            ticks.tick().await;
+            tokio::select! {
+                biased;
+                () = leader.lost() => info!("the upkeep is another process's, or waits until this one leads"),
+                () = self.run() => {}
             }
-        };
-        shutdown.run_until_cancelled(keeping).await;
+        }
     }
 
     /// Does all of it once. A failed part is tried again the next time.

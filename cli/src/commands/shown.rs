@@ -1,13 +1,14 @@
 //! The progress of a long command: a bar on a terminal, otherwise a line now and then; on standard error.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
+use dovetail_core::clock;
 use indicatif::{ProgressBar, ProgressStyle};
 
-const LOOK: Duration = Duration::from_millis(100);
+const PROGRESS_POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Pause between two lines without a terminal.
-const LINES: Duration = Duration::from_secs(5);
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The progress: `done` of `total`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,16 +34,16 @@ pub(super) async fn while_showing<T>(
 ) -> Result<T> {
     let template = format!("{{msg}} {{bar:30}} {{pos}}/{{len}} {unit}, {{per_sec}}, ETA {{eta}}");
     let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(&template)?);
-    let mut said = Instant::now();
+    let mut said = clock::now_monotonic();
     tokio::pin!(work);
     let outcome = loop {
         tokio::select! {
             outcome = &mut work => break outcome,
-            () = tokio::time::sleep(LOOK) => {}
+            () = clock::sleep(PROGRESS_POLL_INTERVAL) => {}
         }
         let Some(step) = look().await else { continue };
-        if bar.is_hidden() && said.elapsed() >= LINES {
-            said = Instant::now();
+        if bar.is_hidden() && said.elapsed() >= LINE_INTERVAL {
+            said = clock::now_monotonic();
             eprintln!("{}", step.line(unit));
         }
         bar.set_length(step.total);

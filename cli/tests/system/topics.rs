@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dovetail_ingestion::append::SETTLE;
+use dovetail_ingestion::append::PARTITIONS_SETTLE_AFTER;
 use dovetail_ingestion::log::Log;
 use dovetail_ingestion::log::kafka::KafkaLog;
 use tempfile::TempDir;
@@ -172,7 +172,7 @@ async fn a_file_goes_on_after_partitions_were_added_on_kafka() {
         topic.grow_to(5).await;
         server.start().await;
         // Appends without a mark use the new partitions from now on.
-        let settled = Instant::now() + SETTLE + Duration::from_secs(1);
+        let settled = Instant::now() + PARTITIONS_SETTLE_AFTER + Duration::from_secs(1);
         ingest(&server, &file).await;
         server.holds(60_000).await;
         tokio::time::sleep_until(settled).await;

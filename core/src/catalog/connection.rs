@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use sqlx::{Postgres, Sqlite};
 use tokio::sync::OwnedMutexGuard;
-use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::statement::{FromRow, Row, Statement};
 use super::{Catalog, CatalogError, Pools, counters, postgres};
+use crate::backoff::Backoff;
+use crate::clock;
 
-/// First pause between attempts while the database is away.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Pauses while the database is away.
+const CATALOG_RETRY_FIRST: Duration = Duration::from_millis(50);
+const CATALOG_RETRY_MAX: Duration = Duration::from_secs(1);
 
 /// A transaction that holds the catalog's write lock from its start: changes follow one another, and rows that it has
 /// read stay true until it commits. A drop without a commit rolls it back.
@@ -91,18 +92,20 @@ impl Catalog {
     where
         F: Future<Output = Result<T, CatalogError>>,
     {
-        let give_up = Instant::now() + self.inner.patience;
-        let mut pause = FIRST_PAUSE;
+        let give_up = clock::now_monotonic() + self.inner.patience;
+        let mut backoff = Backoff::new(CATALOG_RETRY_FIRST, CATALOG_RETRY_MAX);
         loop {
             // Boxed: the future of a whole change is large, and callers nest theirs around it.
-            match Box::pin(operation()).await {
-                Err(error @ CatalogError::Unreachable { .. }) if Instant::now() + pause < give_up => {
-                    warn!(%error, "the catalog is away, trying again");
-                    sleep(pause).await;
-                    pause = LONGEST_PAUSE.min(pause * 2);
-                }
+            let error = match Box::pin(operation()).await {
+                Err(error @ CatalogError::Unreachable { .. }) => error,
                 result => return result,
+            };
+            let pause = backoff.next_pause();
+            if clock::now_monotonic() + pause >= give_up {
+                return Err(error);
             }
+            warn!(%error, "the catalog is away, trying again");
+            clock::sleep(pause).await;
         }
     }
 

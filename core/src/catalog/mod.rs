@@ -61,7 +61,7 @@ pub use self::runs::{NewRun, Run, RunEnd, RunKind, RunSign, RunState, Trigger};
 pub use crate::catalog::run_requests::Wish;
 
 use self::statement::Statement;
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 
 /// A handle to the catalog: clones share the connections.
 #[derive(Debug, Clone)]
@@ -103,7 +103,7 @@ impl Catalog {
     /// Polls for changes of other processes and reports them to [`Self::changes`]. Runs for ever.
     pub async fn follow_others(&self, every: Duration) {
         loop {
-            tokio::time::sleep(every).await;
+            clock::sleep(every).await;
             // Errors are left to the callers that need the catalog.
             if let Err(error) = self.look().await {
                 debug!(%error, "whether others changed the catalog is not known");
@@ -125,7 +125,7 @@ impl Catalog {
         }
     }
 
-    /// Name of the database in errors: its file, or its server's address.
+    /// What errors call the database: its file, or its server's address.
     pub fn name(&self) -> &str {
         &self.inner.name
     }

@@ -77,7 +77,7 @@ pub struct Patience {
 }
 
 /// Period for which the deletion of an object that was never recorded is repeated: no put takes this long.
-const LATE: Duration = Duration::from_secs(24 * 3600);
+const LATE_PUT_MAX: Duration = Duration::from_secs(24 * 3600);
 
 impl Catalog {
     /// Stages objects, each with its size in bytes, before they are put; `run_id` is the run that writes them. Staging
@@ -177,7 +177,7 @@ impl Catalog {
 
     /// Up to `most` objects that were never recorded and were deleted a day ago, to be deleted once more.
     pub async fn deleted_long_ago(&self, most: u32) -> Result<Vec<String>, CatalogError> {
-        let before_ms = before(self.now_ms().await?, LATE);
+        let before_ms = before(self.now_ms().await?, LATE_PUT_MAX);
         let select = Statement::new(include_str!("sql/object_late.sql"));
         self.read_all("list what was deleted", select.bind(before_ms).bind(i64::from(most))).await
     }

@@ -12,7 +12,7 @@ use super::{Catalog, CatalogError, Inner, postgres, sqlite};
 use crate::clock::Clock;
 
 /// Time for which an operation waits for a lock of another process, or for the server to come back.
-const PATIENCE: Duration = Duration::from_secs(5);
+const CATALOG_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Every migration, in order: the binary needs no files.
 const MIGRATIONS: [(i64, &str, &str); 6] = [
@@ -39,12 +39,12 @@ impl Catalog {
     /// Each migration is one transaction. The next process that opens the catalog continues after the last one
     /// committed.
     pub async fn open(url: &str) -> Result<Self, CatalogError> {
-        Self::open_within(url, PATIENCE).await
+        Self::open_within(url, CATALOG_TIMEOUT).await
     }
 
     /// The same, with leases in a file judged by `clock`. A server judges leases by its own clock.
     pub async fn open_by(url: &str, clock: Clock) -> Result<Self, CatalogError> {
-        Self::open_with(url, PATIENCE, clock).await
+        Self::open_with(url, CATALOG_TIMEOUT, clock).await
     }
 
     pub(super) async fn open_within(url: &str, patience: Duration) -> Result<Self, CatalogError> {

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Postgres, Transaction};
@@ -11,9 +11,13 @@ use sqlx::{ConnectOptions, Connection, Postgres, Transaction};
 use super::open::{bring_up_to_date, migrator};
 use super::statement::Statement;
 use super::{CatalogError, Pools};
+use crate::clock;
 
 /// Changes queue for one lock anyway; the other connections are for reads.
 const CONNECTIONS: u32 = 6;
+
+/// Pause while the server is away, or another process migrates.
+const OPEN_RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Settings of each connection. A process that is stopped in the middle of a change loses its connection after a while,
 /// and with it the lock that others wait for: they wait a little longer than that.
@@ -27,12 +31,12 @@ pub(super) async fn open(options: PgConnectOptions, patience: Duration) -> Resul
     let name = name(&options);
     let options = if options.get_application_name().is_none() { options.application_name("dovetail") } else { options };
     let options = options.options(session(patience));
-    let give_up = Instant::now() + patience;
+    let give_up = clock::now_monotonic() + patience;
     loop {
         match migrate(&options, &name, patience).await {
             Ok(()) => break,
-            Err(CatalogError::Busy { .. } | CatalogError::Unreachable { .. }) if Instant::now() < give_up => {
-                tokio::time::sleep(Duration::from_millis(100)).await;
+            Err(CatalogError::Busy { .. } | CatalogError::Unreachable { .. }) if clock::now_monotonic() < give_up => {
+                clock::sleep(OPEN_RETRY_PAUSE).await;
             }
             Err(error) => return Err(error),
         }

@@ -2,15 +2,18 @@
 
 use std::path::Path;
 use std::str::FromStr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use super::open::{bring_up_to_date, migrator};
 use super::{CatalogError, Pools};
+use crate::clock;
 
 const READERS: u32 = 4;
+/// Pause while another process makes the database.
+const OPEN_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Opens the file, creating it and its folder when absent. Returns what errors call it, and its connections.
 pub(super) async fn open(
@@ -30,11 +33,11 @@ pub(super) async fn open(
     }
     let name = options.get_filename().display().to_string();
     // A new database is switched to its write-ahead log without waiting for other processes that do the same.
-    let give_up = Instant::now() + busy;
+    let give_up = clock::now_monotonic() + busy;
     loop {
         match connect(&name, &options, busy, in_memory).await {
-            Err(CatalogError::Busy { .. }) if Instant::now() < give_up => {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+            Err(CatalogError::Busy { .. }) if clock::now_monotonic() < give_up => {
+                clock::sleep(OPEN_RETRY_PAUSE).await;
             }
             opened => return opened.map(|pools| (name, pools)),
         }

@@ -5,20 +5,23 @@ use std::io::{Cursor, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::compute::kernels::cast_utils::string_to_datetime;
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::csv::ReaderBuilder;
 use arrow::csv::reader::Format;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::util::display::FormatOptions;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::fingerprint::Fingerprint;
 use super::suggest::did_you_mean;
 use super::types::lower_first;
 use super::{Lookup, LookupFormat};
+use crate::stored::in_microseconds;
 use crate::texts;
 
 /// Greatest size of a lookup in memory, in bytes.
@@ -169,11 +172,11 @@ fn read_csv(lookup: &Lookup, bytes: &[u8], limit: u64) -> Result<Rows, LookupErr
     Ok((schema, batches))
 }
 
-/// The file's schema with text in place of those declared columns whose texts are read as a stream's are.
+/// The declared columns whose texts are read as a stream's are, and all timestamps, as text.
 fn as_text(physical: Schema, declared: bool) -> SchemaRef {
     let text = |field: &Arc<Field>| {
         let is_read = declared && texts::column(&StringArray::new_null(0), field.data_type(), &mut vec![]).is_some();
-        match is_read {
+        match is_read || matches!(field.data_type(), DataType::Timestamp(..)) {
             true => field.as_ref().clone().with_data_type(DataType::Utf8).with_nullable(true),
             false => field.as_ref().clone(),
         }
@@ -195,7 +198,10 @@ fn read_texts(batch: &RecordBatch, schema: &SchemaRef, first: usize) -> Result<R
 /// Reads a column of text as its declared type; a text that is no value of it is an error, never a null.
 fn read_text(column: &ArrayRef, field: &Field, first: usize) -> Result<ArrayRef, ArrowError> {
     let (found, mut bad) = (column.as_string::<i32>(), vec![]);
-    let read = texts::column(found, field.data_type(), &mut bad);
+    let read = match field.data_type() {
+        DataType::Timestamp(unit, _) => Some(instants(found, *unit, field.data_type(), &mut bad)?),
+        data_type => texts::column(found, data_type, &mut bad),
+    };
     let unreadable = |row: usize| {
         let (name, row, text) = (field.name(), first + row, found.value(row));
         ArrowError::ParseError(format!("column `{name}`, row {row}: {text:?} cannot be read as {}", field.data_type()))
@@ -207,11 +213,34 @@ fn read_text(column: &ArrayRef, field: &Field, first: usize) -> Result<ArrayRef,
     }
 }
 
-/// The schema with text in place of columns without any value.
+/// ISO 8601 as `arrow` reads it, in UTC without a zone, rounded as everywhere; what is none is null and added to `bad`.
+fn instants(
+    found: &StringArray,
+    unit: TimeUnit,
+    data_type: &DataType,
+    bad: &mut Vec<usize>,
+) -> Result<ArrayRef, ArrowError> {
+    let read = |text: &str| {
+        let at: DateTime<Utc> = string_to_datetime(&Utc, text.trim_ascii()).ok()?;
+        texts::in_unit(at.timestamp(), texts::micros_of_nanos(at.timestamp_subsec_nanos().min(999_999_999)), unit)
+    };
+    let each = found.iter().enumerate().map(|(row, text)| {
+        let text = text?;
+        let instant = read(text);
+        if instant.is_none() {
+            bad.push(row);
+        }
+        instant
+    });
+    let instants: Int64Array = each.collect();
+    cast_with_options(&instants, data_type, &STRICT)
+}
+
+/// A column without any value is text, and times count microseconds.
 fn inferred(found: &Schema) -> Schema {
     let text = |field: &Arc<Field>| match field.data_type() {
         DataType::Null => field.as_ref().clone().with_data_type(DataType::Utf8),
-        _ => field.as_ref().clone(),
+        other => field.as_ref().clone().with_data_type(in_microseconds(other)),
     };
     Schema::new(found.fields().iter().map(text).collect::<Vec<_>>())
 }
@@ -244,7 +273,10 @@ fn read_parquet(lookup: &Lookup, bytes: Bytes, limit: u64) -> Result<Rows, Looku
     let found = Arc::clone(builder.schema());
     let reader = builder.build().map_err(|error| malformed(lookup, &error.into()))?;
     let Some(declared) = &lookup.columns else {
-        return Ok((found, collect(lookup, reader, limit)?));
+        let held = Arc::new(inferred(&found));
+        let places: Vec<usize> = (0..found.fields().len()).collect();
+        let batches = reader.map(|batch| cast(&batch?, &places, &held));
+        return Ok((Arc::clone(&held), collect(lookup, batches, limit)?));
     };
     let mut places = Vec::with_capacity(declared.fields().len());
     for field in declared.fields() {
@@ -265,7 +297,12 @@ fn cast(batch: &RecordBatch, places: &[usize], declared: &SchemaRef) -> Result<R
             // A cast drops fractions, so the number is read from its text, as a stream's number is.
             return read_text(&cast_with_options(column, &DataType::Utf8, &STRICT)?, field, 1);
         }
-        cast_with_options(column, to, &STRICT)
+        match (from, to) {
+            (DataType::Timestamp(..), DataType::Timestamp(unit, _)) => {
+                cast_with_options(&texts::timestamps_in(column, *unit)?, to, &STRICT)
+            }
+            _ => cast_with_options(column, to, &STRICT),
+        }
     });
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(Arc::clone(declared), columns.collect::<Result<_, _>>()?, &rows)

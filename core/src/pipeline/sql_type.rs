@@ -22,8 +22,8 @@ pub fn sql_type(data_type: &DataType) -> String {
         DataType::Time32(_) | DataType::Time64(_) => "TIME",
         DataType::Timestamp(TimeUnit::Second, _) => "TIMESTAMP(0)",
         DataType::Timestamp(TimeUnit::Millisecond, _) => "TIMESTAMP(3)",
-        DataType::Timestamp(TimeUnit::Microsecond, _) => "TIMESTAMP(6)",
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => "TIMESTAMP",
+        DataType::Timestamp(TimeUnit::Microsecond, _) => "TIMESTAMP",
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => "TIMESTAMP(9)",
         DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
             return format!("DECIMAL({precision}, {scale})");
         }

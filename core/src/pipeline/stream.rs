@@ -13,10 +13,11 @@ use super::statement::usable;
 use super::{Format, Stream, types};
 use crate::name::StreamName;
 use crate::record::column;
+use crate::stored;
 
 /// Version of decoding. It changes when this program decodes some records into other rows than the one before: segments
 /// landed by that one are decoded again.
-const DECODING: &str = "3";
+const DECODING: &str = "4";
 
 impl Stream {
     /// The schema of decoded records: the declared columns, then those that every stream has. All are nullable; `NOT
@@ -35,11 +36,12 @@ impl Stream {
         Arc::new(Schema::new(declared.chain(metadata).collect::<Vec<_>>()))
     }
 
-    /// Hash that changes when the same records could decode into other rows; hexadecimal.
+    /// Changes when the same records could decode into other rows, and with the format of segments, so that one of
+    /// another format is never read as if it were of this; hexadecimal.
     pub fn fingerprint(&self) -> String {
         let options = &self.options;
         let mut hash = Fingerprint::new("stream");
-        hash.text(DECODING);
+        hash.text(DECODING).text(&stored::FORMAT.to_string());
         hash.text(self.name.as_str()).text(&self.topic).text(&format!("{:?}", self.format));
         hash.schema(&self.columns);
         hash.text(options.timezone.map_or("", |zone| zone.name()));

@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{ColumnDef, ColumnOption, Ident};
 use super::error::Report;
 use super::suggest::did_you_mean;
 use crate::record::column::METADATA;
+use crate::stored::in_microseconds;
 
 /// The schema that `columns` declare. Every error is reported; a column whose type is wrong is `Null` here, so that
 /// nobody complains that it is missing.
@@ -43,7 +44,8 @@ fn field(types: &TypesOnly, column: &ColumnDef, zone: Option<Tz>, report: &mut R
     match built.map(|schema| schema.fields().first().cloned()) {
         Ok(Some(field)) => {
             check_fields(&field, &name, column, report);
-            let data_type = zone.map_or(field.data_type().clone(), |zone| in_zone(field.data_type(), zone));
+            let data_type = in_microseconds(field.data_type());
+            let data_type = zone.map_or(data_type.clone(), |zone| in_zone(&data_type, zone));
             Field::new(name, data_type, field.is_nullable())
         }
         Ok(None) => Field::new(name, DataType::Null, true),
@@ -152,7 +154,7 @@ fn instead_of(sql_type: &str) -> Option<String> {
         "CHARACTER" | "CHARVARYING" | "NVARCHAR" | "UUID" | "CLOB" | "ENUM" => "VARCHAR",
         "JSON" | "JSONB" | "MAP" => "`STRUCT<name TYPE, ..>` for the fields you need, or VARCHAR",
         "DATETIME" | "DATETIME64" | "TIMESTAMP_NTZ" => "TIMESTAMP",
-        "TIMESTAMP" => "TIMESTAMP(0), (3), (6) or (9)",
+        "TIMESTAMP" => "TIMESTAMP(0), (3) or (6)",
         "INT64" | "SIGNED" => "BIGINT",
         "INT32" | "MEDIUMINT" => "INT",
         "INT16" => "SMALLINT",

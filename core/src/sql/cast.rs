@@ -13,6 +13,7 @@
 //! | text | an interval | a bare number counts seconds |
 //! | a whole number | a timestamp, a date | seconds, or days, that can be printed; no time of the day |
 //! | a time without a zone | an instant of a zone | also where its clocks change |
+//! | a timestamp | one of fewer digits | rounded, see [`texts::timestamps_in`] |
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -117,9 +118,15 @@ fn differs(from: &DataType, to: &DataType) -> bool {
         (from, DataType::Timestamp(..)) if is_text(from) || from.is_integer() => true,
         (from, DataType::Date32 | DataType::Time32(_) | DataType::Time64(_)) => is_text(from) || from.is_integer(),
         (from, DataType::Interval(_)) => is_text(from),
-        (DataType::Timestamp(_, None), to) => zoned::local_zone(to).is_some(),
+        (DataType::Timestamp(from, zone), DataType::Timestamp(unit, to_zone)) => {
+            is_coarser(*unit, *from) || (zone.is_none() && to_zone.is_some() && zoned::local_zone(to).is_some())
+        }
         _ => false,
     }
+}
+
+fn is_coarser(unit: TimeUnit, than: TimeUnit) -> bool {
+    zoned::per_second(unit) < zoned::per_second(than)
 }
 
 /// The result for a value that cannot be cast.
@@ -269,7 +276,12 @@ pub(super) fn casted(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
         let bytes: Vec<Option<Vec<u8>>> = bytes.collect::<Result<_>>()?;
         return strict(&(Arc::new(bytes.into_iter().collect::<BinaryArray>()) as ArrayRef), to);
     }
-    zoned::to_instants(array, to)
+    match (from, to) {
+        (DataType::Timestamp(of, _), DataType::Timestamp(unit, _)) if is_coarser(*unit, *of) => {
+            strict(&texts::timestamps_in(array, *unit)?, to)
+        }
+        _ => zoned::to_instants(array, to),
+    }
 }
 
 /// Reads text by the rules for a stream's column.

@@ -1,8 +1,9 @@
-//! Literals that DataFusion would read as other values: whole numbers beyond its integers, numbers beyond DOUBLE, and
-//! times beyond the range of nanoseconds.
+//! Literals that DataFusion reads as something near them: whole numbers beyond its integers, numbers beyond DOUBLE,
+//! and timestamps of nanoseconds.
 
-use chrono::NaiveDate;
-use datafusion::sql::sqlparser::ast::{CastKind, DataType, ExactNumberInfo, Expr, UnaryOperator, Value};
+use datafusion::sql::sqlparser::ast::{
+    ArrayElemTypeDef, CastKind, DataType, ExactNumberInfo, Expr, UnaryOperator, Value,
+};
 
 use super::rewrite::{Refused, string};
 
@@ -41,12 +42,17 @@ fn float(text: &str) -> Result<(), Refused> {
     Ok(())
 }
 
-/// `TIMESTAMP 'text'` of a year before 1678 or after 2261 is counted in microseconds: nanoseconds do not reach it.
-pub(super) fn far_timestamp(text: &Value, data_type: &DataType) -> Option<DataType> {
-    let (Value::SingleQuotedString(text), DataType::Timestamp(None, zone)) = (text, data_type) else { return None };
-    let date = text.trim().get(..10)?.parse::<NaiveDate>().ok()?;
-    let near = NaiveDate::from_ymd_opt(1678, 1, 1)?..NaiveDate::from_ymd_opt(2262, 1, 1)?;
-    (!near.contains(&date)).then_some(DataType::Timestamp(Some(6), *zone))
+/// A timestamp without digits, and one of nine, has six: microseconds, as PostgreSQL's. Also in arrays.
+pub(super) fn in_microseconds(data_type: &mut DataType) {
+    match data_type {
+        DataType::Timestamp(digits @ (None | Some(9)), _) => *digits = Some(6),
+        DataType::Array(
+            ArrayElemTypeDef::AngleBracket(item)
+            | ArrayElemTypeDef::SquareBracket(item, _)
+            | ArrayElemTypeDef::Parenthesis(item),
+        ) => in_microseconds(item),
+        _ => {}
+    }
 }
 
 /// Makes a cast of a literal to a decimal exact: the literal is read as written, and without a scale the type gets its

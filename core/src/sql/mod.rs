@@ -7,6 +7,7 @@
 //! -> plan              operators   what depends on the types of operands
 //!                      relations   what stands behind FROM
 //! -> checked plan      single_row  subqueries that may give one row
+//!                      microseconds  what counts nanoseconds
 //!                      cast        casts
 //! -> answer            functions   the other files
 //! ```
@@ -22,12 +23,15 @@ mod extract;
 mod function;
 mod interval;
 mod literals;
+mod microseconds;
+mod now;
 mod operators;
 mod relations;
 mod rewrite;
 mod scalar_functions;
 mod scalar_subquery;
 mod seconds;
+mod series;
 mod strings;
 mod text;
 mod to_char;
@@ -53,6 +57,7 @@ use datafusion::optimizer::AnalyzerRule;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
 
+use self::microseconds::Microseconds;
 use crate::functions;
 use crate::view::register_mended_functions;
 
@@ -61,7 +66,7 @@ pub use duplicate_columns::{marked, unmarked};
 pub use rewrite::{Refused, rewritten};
 
 /// Number of times that the meaning of SQL has changed: states of different meanings never meet.
-pub const MEANING: &str = "3";
+pub const MEANING: &str = "4";
 
 /// A context with this SQL.
 pub fn context(config: SessionConfig) -> SessionContext {
@@ -80,8 +85,10 @@ pub fn installed(state: SessionState) -> SessionContext {
 fn extended(state: SessionState) -> SessionState {
     let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(operators::Operators)];
     planners.extend(state.expr_planners().iter().cloned());
-    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(scalar_subquery::SingleRows)];
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
+        vec![Arc::new(scalar_subquery::SingleRows), Arc::new(Microseconds::BeforeCoercion)];
     rules.extend(state.analyzer().rules.iter().cloned());
+    rules.push(Arc::new(Microseconds::AfterCoercion));
     rules.push(Arc::new(cast::Casts));
     let mut builder = SessionStateBuilder::new_from_existing(state)
         .with_expr_planners(planners)
@@ -98,6 +105,7 @@ fn extended(state: SessionState) -> SessionState {
             _ => function,
         });
     }
+    series::wrap(builder.table_functions().get_or_insert_default());
     builder.build()
 }
 
@@ -111,6 +119,7 @@ fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
         interval::divided(),
         interval::interval_key(),
         interval::multiplied(),
+        now::now(),
         seconds::to_timestamp(),
         scalar_functions::isfinite(),
         scalar_functions::make_timestamp(),

@@ -156,17 +156,11 @@ impl VisitorMut for Rewriting {
                 _ => None,
             },
             Expr::TypedString(typed) => {
-                if let Some(far) = literals::far_timestamp(&typed.value.value, &typed.data_type) {
-                    typed.data_type = far;
-                }
+                literals::in_microseconds(&mut typed.data_type);
                 None
             }
             Expr::Cast { expr, data_type, .. } => {
-                if let Expr::Value(text) = expr.as_ref()
-                    && let Some(far) = literals::far_timestamp(&text.value, data_type)
-                {
-                    *data_type = far;
-                }
+                literals::in_microseconds(data_type);
                 literals::exact_decimal(expr, data_type);
                 with_length(expr, data_type)
             }
@@ -383,7 +377,7 @@ fn renamed(function: &mut Function) -> Option<Expr> {
             return Some(Expr::Nested(Box::new(modulo)));
         }
         "localtimestamp" if matches!(function.args, FunctionArguments::None) => {
-            return Some(literals::cast(call("now", vec![]), DataType::Timestamp(None, TimezoneInfo::None)));
+            return Some(literals::cast(call("now", vec![]), DataType::Timestamp(Some(6), TimezoneInfo::None)));
         }
         _ => {}
     }

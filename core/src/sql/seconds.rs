@@ -1,22 +1,25 @@
-//! `to_timestamp` of a float: seconds since 1970, to the microsecond.
+//! `to_timestamp`, in microseconds: of a number, which is seconds since 1970, of a text or of a time.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, TimestampNanosecondArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, FieldRef, Float64Type};
+use arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray};
+use arrow::compute::cast as plainly;
+use arrow::datatypes::{DataType, FieldRef, Float64Type, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{Result, exec_err};
 use datafusion::functions::datetime;
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
 };
+use datafusion::scalar::ScalarValue;
 
-use super::function;
+use super::{cast, function};
+use crate::stored::in_microseconds;
+use crate::texts;
 
-/// `to_timestamp`: DataFusion's for all types but floats, of which it reads those beyond the range as the first or last
-/// instant and NaN as 1970.
+/// DataFusion's of texts in given formats. Of floats it takes the first or the last instant for those beyond, and 1970
+/// for NaN; and all of its instants end in 2262.
 pub(super) fn to_timestamp() -> Arc<ScalarUDF> {
     Arc::new(ScalarUDF::new_from_impl(ToTimestamp { of: datetime::to_timestamp(&ConfigOptions::default()) }))
 }
@@ -54,11 +57,13 @@ impl ScalarUDFImpl for ToTimestamp {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.of.return_type(types)
+        self.of.return_type(types).map(|returned| in_microseconds(&returned))
     }
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        self.of.return_field_from_args(arguments)
+        let field = self.of.return_field_from_args(arguments)?;
+        let data_type = in_microseconds(field.data_type());
+        Ok(Arc::new(field.as_ref().clone().with_data_type(data_type)))
     }
 
     fn with_updated_config(&self, config: &ConfigOptions) -> Option<ScalarUDF> {
@@ -68,16 +73,29 @@ impl ScalarUDFImpl for ToTimestamp {
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         match arguments.args.as_slice() {
-            [number] if number.data_type().is_floating() => function::run(instants, &arguments),
-            _ => self.of.inner().invoke_with_args(arguments),
+            [number] if number.data_type().is_floating() || number.data_type().is_decimal() => {
+                function::run(instants, &arguments)
+            }
+            [_] => function::run(|arguments, to| cast::casted(&arguments[0], to), &arguments),
+            _ => in_micros(&self.of.inner().invoke_with_args(arguments)?),
         }
     }
 }
 
+fn in_micros(times: &ColumnarValue) -> Result<ColumnarValue> {
+    Ok(match times {
+        ColumnarValue::Array(times) => ColumnarValue::Array(texts::timestamps_in(times, TimeUnit::Microsecond)?),
+        ColumnarValue::Scalar(time) => {
+            let times = texts::timestamps_in(&time.to_array()?, TimeUnit::Microsecond)?;
+            ColumnarValue::Scalar(ScalarValue::try_from_array(&times, 0)?)
+        }
+    })
+}
+
 fn instants(arguments: &[ArrayRef], to: &DataType) -> Result<ArrayRef> {
-    let seconds = cast(&arguments[0], &DataType::Float64)?;
+    let seconds = plainly(&arguments[0], &DataType::Float64)?;
     let each = seconds.as_primitive::<Float64Type>().iter().map(|seconds| seconds.map(instant).transpose());
-    let instants: TimestampNanosecondArray = each.collect::<Result<_>>()?;
+    let instants: TimestampMicrosecondArray = each.collect::<Result<_>>()?;
     let DataType::Timestamp(_, zone) = to else { return exec_err!("`{to}` is no timestamp") };
     Ok(Arc::new(instants.with_timezone_opt(zone.clone())))
 }
@@ -87,9 +105,8 @@ fn instant(seconds: f64) -> Result<i64> {
         return exec_err!("timestamp cannot be NaN");
     }
     let micros = (seconds * 1_000_000.0).round_ties_even();
-    let nanos = if micros.abs() < 9.2e18 { (micros as i64).checked_mul(1000) } else { None };
-    match nanos {
-        Some(nanos) => Ok(nanos),
-        None => exec_err!("timestamp out of range: \"{seconds:e}\" seconds; it reaches from 1677 to 2262"),
+    match micros.abs() < 9.2e18 {
+        true => Ok(micros as i64),
+        false => exec_err!("timestamp out of range: \"{seconds:e}\" seconds"),
     }
 }

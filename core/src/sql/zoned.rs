@@ -1,5 +1,7 @@
-//! Instants with a zone: truncated, binned and moved by its calendar, as PostgreSQL does with `timestamptz` in a
-//! session of that zone. Times without a zone, and those in UTC, are left to DataFusion.
+//! Instants that have a zone: truncated, binned and moved by its calendar, as PostgreSQL does with `timestamptz`
+//! in a session of that zone. Times without a zone, and UTC, are in `plain`.
+
+mod plain;
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -100,24 +102,33 @@ impl Local {
 /// `date_trunc`: fields below a day keep the offset, so that an hour that occurs twice is two groups; a day is one
 /// group, also when the clocks change.
 pub(super) fn date_trunc() -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::new_from_impl(Zoned { of: datetime::date_trunc(), time: 1, zoned: truncated }))
+    let of = datetime::date_trunc();
+    let signature = of.signature().clone();
+    Arc::new(ScalarUDF::new_from_impl(Zoned { of, signature, time: 1, zoned: truncated, plain: plain::truncated }))
 }
 
 /// `date_bin` without an origin counts bins from the zone's 1970-01-01. With one, each bin has exactly the stride's
 /// length, as in PostgreSQL.
 pub(super) fn date_bin() -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::new_from_impl(Zoned { of: datetime::date_bin(), time: 1, zoned: binned }))
+    let of = datetime::date_bin();
+    let signature = Signature::user_defined(Volatility::Immutable);
+    Arc::new(ScalarUDF::new_from_impl(Zoned { of, signature, time: 1, zoned: binned, plain: plain::binned }))
 }
 
 type OnZoned = fn(&ScalarFunctionArgs, TimeUnit, &str) -> Result<Option<ColumnarValue>>;
+type OnPlain = fn(&ScalarFunctionArgs, TimeUnit) -> Result<Option<ColumnarValue>>;
 
 /// A function of DataFusion with another implementation for times of a zone.
 #[derive(Debug)]
 struct Zoned {
     of: Arc<ScalarUDF>,
+    /// The types of `date_bin` are [`plain::types_to_bin`].
+    signature: Signature,
     /// Index of the time argument.
     time: usize,
     zoned: OnZoned,
+    /// For times whose days are UTC's, where DataFusion's is not enough.
+    plain: OnPlain,
 }
 
 impl PartialEq for Zoned {
@@ -144,11 +155,11 @@ impl ScalarUDFImpl for Zoned {
     }
 
     fn signature(&self) -> &Signature {
-        self.of.signature()
+        &self.signature
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        self.of.coerce_types(types)
+        plain::types_to_bin(types)
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
@@ -163,6 +174,11 @@ impl ScalarUDFImpl for Zoned {
         let time = arguments.args.get(self.time).map(ColumnarValue::data_type);
         if let Some((unit, zone)) = time.as_ref().and_then(local_zone)
             && let Some(answer) = (self.zoned)(&arguments, unit, &zone)?
+        {
+            return Ok(answer);
+        }
+        if let Some(DataType::Timestamp(unit, _)) = time
+            && let Some(answer) = (self.plain)(&arguments, unit)?
         {
             return Ok(answer);
         }
@@ -417,11 +433,11 @@ impl ScalarUDFImpl for AtTimeZone {
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        let nanos = DataType::Timestamp(TimeUnit::Nanosecond, None);
+        let time = DataType::Timestamp(TimeUnit::Microsecond, None);
         match types {
             [_, time @ DataType::Timestamp(..)] => Ok(vec![DataType::Utf8, time.clone()]),
             [_, DataType::Date32 | DataType::Date64 | DataType::Utf8 | DataType::Null] => {
-                Ok(vec![DataType::Utf8, nanos])
+                Ok(vec![DataType::Utf8, time])
             }
             _ => plan_err!("`AT TIME ZONE` wants a timestamp"),
         }

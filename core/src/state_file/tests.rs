@@ -83,6 +83,17 @@ async fn what_was_written_for_something_else_is_refused() {
 }
 
 #[tokio::test]
+async fn states_of_a_later_format_are_refused_before_all_else() {
+    let view = &view().await;
+    let mut later = about(view, &cut(20), Generation(3));
+    later.last_mut().unwrap().value = Some("3".to_owned());
+    later[1].value = Some("abc".to_owned());
+    let error = read_all(view, later).unwrap_err();
+    let wanted = "it has format 3, this program reads formats up to 2: use the version that wrote it, or a newer one";
+    assert_eq!(error, wanted);
+}
+
+#[tokio::test]
 async fn what_was_damaged_is_refused() {
     let view = &view().await;
     let (file, bytes) = object(view, about(view, &cut(20), Generation(3)));

@@ -28,7 +28,7 @@ use super::StoreError;
 const STAGING: &str = ".staging";
 
 /// Age at which a staged file counts as left by a dead process.
-const ABANDONED: Duration = Duration::from_secs(3600);
+const ABANDONED_AFTER: Duration = Duration::from_secs(3600);
 
 /// A folder of objects.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ fn sweep(staging: &FilePath) -> io::Result<()> {
     for entry in fs::read_dir(staging)? {
         let entry = entry?;
         let age = entry.metadata().and_then(|meta| meta.modified()).map(|then| now.duration_since(then));
-        if matches!(age, Ok(Ok(age)) if age > ABANDONED) {
+        if matches!(age, Ok(Ok(age)) if age > ABANDONED_AFTER) {
             // Another process may have swept it first.
             let _ = fs::remove_file(entry.path());
         }

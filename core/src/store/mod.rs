@@ -21,6 +21,8 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
+use crate::clock;
+
 pub use self::error::StoreError;
 pub use self::retry::StoreSettings;
 pub use self::s3::S3Options;
@@ -98,7 +100,7 @@ impl Store {
             let options = PutOptions::from(PutMode::Create);
             self.inner.put_opts(path, PutPayload::from(content.clone()), options).await
         };
-        let mut attempt = 1;
+        let (mut attempt, mut backoff) = (1, self.settings.backoff());
         loop {
             let exists = match retry::attempt(&self.settings, "put", path, put).await {
                 Ok(_) => return Ok(()),
@@ -110,7 +112,7 @@ impl Store {
                 Ok(_) => return Err(exists),
                 // Another put of it is under way, such as one that timed out: S3 answers with a conflict.
                 Err(StoreError::Missing { .. }) if attempt < self.settings.attempts => {
-                    tokio::time::sleep(self.settings.pause_after(attempt)).await;
+                    clock::sleep(backoff.next_pause()).await;
                     attempt += 1;
                 }
                 Err(error) => return Err(error),

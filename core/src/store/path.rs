@@ -82,7 +82,7 @@ fn ranged(root: &str, topic: &str, partition: i32, range: OffsetRange, unique: U
 }
 
 /// Greatest length of an escaped topic; every file system takes folder names of 255 bytes.
-const LONGEST: usize = 200;
+const PART_BYTES_MAX: usize = 200;
 
 /// The topic as one part of a path: letters, digits, `_`, `-` and inner dots stand for themselves, any other byte is
 /// `=` and two hex digits. A very long one ends in a hash, after `==`, which no escape makes. Different topics stay
@@ -98,9 +98,9 @@ fn escaped(topic: &str) -> String {
     }
     match part.len() {
         0 => "=".to_owned(),
-        n if n <= LONGEST => part,
+        n if n <= PART_BYTES_MAX => part,
         _ => {
-            part.truncate(LONGEST - 64);
+            part.truncate(PART_BYTES_MAX - 64);
             let hash = blake3::hash(topic.as_bytes()).to_hex();
             format!("{part}=={}", &hash[..32])
         }
@@ -141,7 +141,7 @@ mod tests {
     fn unsafe_topics_are_escaped() {
         assert_eq!(escaped("../Größe=1"), "=2E.=2FGr=C3=B6=C3=9Fe=3D1");
         assert_eq!(escaped(""), "=");
-        assert!(escaped(&"ü".repeat(300)).len() <= LONGEST);
+        assert!(escaped(&"ü".repeat(300)).len() <= PART_BYTES_MAX);
     }
 
     proptest! {

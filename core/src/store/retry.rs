@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use object_store::path::Path;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tracing::warn;
 
 use super::StoreError;
 use super::error::is_worth_retrying;
+use crate::backoff::Backoff;
+use crate::clock;
 
 /// Time limits and number of attempts of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,9 +33,8 @@ impl StoreSettings {
         longest_pause: Duration::from_secs(5),
     };
 
-    pub(super) fn pause_after(&self, attempt: u32) -> Duration {
-        let doubled = self.first_pause.saturating_mul(1_u32.checked_shl(attempt - 1).unwrap_or(u32::MAX));
-        doubled.min(self.longest_pause)
+    pub(super) fn backoff(&self) -> Backoff {
+        Backoff::new(self.first_pause, self.longest_pause)
     }
 }
 
@@ -48,7 +49,7 @@ pub(super) async fn attempt<T, F>(
 where
     F: Future<Output = object_store::Result<T>>,
 {
-    let mut attempt = 1;
+    let (mut attempt, mut backoff) = (1, settings.backoff());
     loop {
         let last = attempt >= settings.attempts;
         match timeout(settings.timeout, operation()).await {
@@ -60,7 +61,7 @@ where
             Err(_) if last => return Err(timed_out(settings, doing, path, attempt)),
             Err(_) => warn!(%path, doing, attempt, limit = ?settings.timeout, "object store is slow, trying again"),
         }
-        sleep(settings.pause_after(attempt)).await;
+        clock::sleep(backoff.next_pause()).await;
         attempt += 1;
     }
 }

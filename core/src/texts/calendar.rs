@@ -3,7 +3,10 @@
 use arrow::compute::kernels::cast_utils::string_to_time_nanoseconds;
 use chrono::NaiveDate;
 
-const DAY_NANOS: i64 = 86_400_000_000_000;
+use super::rounding::micros_of_nanos;
+
+const NANOS: i64 = 1_000_000_000;
+const DAY_NANOS: i64 = 86_400 * NANOS;
 /// Number of days from the calendar's first one to 1970.
 const EPOCH: i32 = 719_163;
 
@@ -45,9 +48,31 @@ pub fn time(text: &str) -> Option<i64> {
     string_to_time_nanoseconds(text.trim_ascii()).ok().filter(|nanos| (0..DAY_NANOS).contains(nanos))
 }
 
+/// Microseconds since midnight. What rounds up to midnight is the day's last microsecond: no type here holds the 24:00
+/// that it is in PostgreSQL.
+pub fn time_micros(text: &str) -> Option<i64> {
+    let nanos = time(text)?;
+    let micros = nanos / NANOS * 1_000_000 + micros_of_nanos((nanos % NANOS) as u32);
+    Some(micros.min(DAY_NANOS / 1_000 - 1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_rounded_to_microseconds() {
+        for (text, micros) in [
+            ("00:00:00.0000005", Some(0)),
+            ("00:00:00.0000015", Some(2)),
+            ("14:02:42.123456789", Some(50_562_123_457)),
+            ("23:59:59.9999994", Some(86_399_999_999)),
+            ("23:59:59.999999999", Some(86_399_999_999)),
+            ("24:00:00", None),
+        ] {
+            assert_eq!(time_micros(text), micros, "{text}");
+        }
+    }
 
     #[test]
     fn dates_are_as_they_are_written() {

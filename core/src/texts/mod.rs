@@ -7,7 +7,7 @@
 //! | decimals | numbers; what the scale does not hold is rounded half away from zero |
 //! | booleans | PostgreSQL's: `t`, `yes`, `on`, `1`, `TRUE` .. and their opposites |
 //! | dates | `2026-03-01`, `20260301`, also in front of a time: the date as it is written |
-//! | times | `14:02[:42[.123]]`, also with `AM` or `PM`, before midnight |
+//! | times | `14:02[:42[.123]]`, also with `AM` or `PM`, before midnight, to the microsecond: see [`micros`] |
 //!
 //! Space around a text is ignored, and a text of nothing but space is null.
 
@@ -26,17 +26,18 @@ mod calendar;
 mod decimal;
 mod float;
 mod integer;
+mod rounding;
 
-pub use self::calendar::{date, time};
+pub use self::calendar::{date, time, time_micros};
 pub use self::decimal::decimal;
 pub use self::float::{Float, float, one_nan};
 pub use self::integer::integer;
+pub use self::rounding::{in_unit, micros, micros_of_nanos, timestamps_in};
 
 /// Reads a column of `data_type`; a row whose text is no value of it is null and is added to `bad`. Returns `None` for
 /// the types whose texts are not read here.
 pub fn column(texts: &StringArray, data_type: &DataType, bad: &mut Vec<usize>) -> Option<ArrayRef> {
     use DataType as D;
-    let nanos_in = |per: i64| move |text: &str| Some(time(text)? / per);
     Some(match data_type {
         D::Boolean => booleans(texts, bad),
         D::Int8 => read::<Int8Type>(texts, data_type, bad, integer),
@@ -59,8 +60,8 @@ pub fn column(texts: &StringArray, data_type: &DataType, bad: &mut Vec<usize>) -
         D::Time32(_) => {
             read::<Time32MillisecondType>(texts, data_type, bad, |text| i32::try_from(time(text)? / 1_000_000).ok())
         }
-        D::Time64(TimeUnit::Microsecond) => read::<Time64MicrosecondType>(texts, data_type, bad, nanos_in(1_000)),
-        D::Time64(_) => read::<Time64NanosecondType>(texts, data_type, bad, nanos_in(1)),
+        D::Time64(TimeUnit::Microsecond) => read::<Time64MicrosecondType>(texts, data_type, bad, time_micros),
+        D::Time64(_) => read::<Time64NanosecondType>(texts, data_type, bad, time),
         _ => return None,
     })
 }

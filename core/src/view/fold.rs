@@ -5,7 +5,7 @@
 //! alone would, so a batch that succeeds has no such row, and one that fails is halved until they are found: the
 //! boundaries of batches make no difference.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type, SchemaRef};
@@ -19,6 +19,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use futures::StreamExt;
+use parking_lot::Mutex;
 
 use super::View;
 use super::evaluate::{cannot_fail, caught, caught_now, failing, is_of_a_row, message};
@@ -101,11 +102,11 @@ struct Slot(Mutex<Option<RecordBatch>>);
 
 impl Slot {
     fn put(&self, batch: Option<RecordBatch>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = batch;
+        *self.0.lock() = batch;
     }
 
     fn get(&self) -> Option<RecordBatch> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 }
 

@@ -30,6 +30,7 @@ use crate::functions;
 use crate::functions::guard::{Guard, OfViews};
 use crate::pipeline::{OnError, Pipeline, PipelineErrors, Stream, ViewSql, register_lookups};
 use crate::sql;
+use crate::stored::in_microseconds;
 use crate::view::error_text;
 use crate::view::error_text::cannot_fold;
 use crate::view::split_plan::{leaf_column, leaf_in_place_of, only_columns_of, scanned_tables};
@@ -177,7 +178,7 @@ impl Planner {
             (false, _) => Planned::Derived(DerivedView {
                 name: definition.name.clone(),
                 sql: definition.sql.clone(),
-                schema: Arc::new(plan.schema().as_arrow().clone()),
+                schema: answer_schema(&plan),
             }),
         };
         self.remember(&planned)?;
@@ -428,6 +429,12 @@ fn exactness_of(aggregate: &Aggregate) -> Vec<Exactness> {
     let values = aggregate.aggr_expr.iter().map(|value| function(value).map_or(Exactness::Bits, Exactness::of));
     let groups = aggregate.schema.fields().len() - aggregate.aggr_expr.len();
     std::iter::repeat_n(Exactness::Bits, groups).chain(values).collect()
+}
+
+/// What a plan that is not analysed yet will return.
+fn answer_schema(plan: &LogicalPlan) -> SchemaRef {
+    let held = |field: &Field| field.clone().with_data_type(in_microseconds(field.data_type()));
+    Arc::new(Schema::new(plan.schema().fields().iter().map(|field| held(field)).collect::<Vec<_>>()))
 }
 
 fn fields_of(plan: &LogicalPlan) -> Vec<Field> {

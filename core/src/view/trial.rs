@@ -24,6 +24,7 @@ use super::evaluate::{caught, caught_now, message};
 use super::foldable::Refusal;
 use super::planner::planning_config;
 use super::{FoldError, Folder, View, ViewError, sort_state};
+use crate::stored;
 use crate::view::sample_rows;
 use crate::view::sample_rows::{NULLS, PLAIN};
 
@@ -37,7 +38,7 @@ pub enum Trial {
 }
 
 /// Time limit of one view's trial.
-const TIME: Duration = Duration::from_secs(3);
+const TRIAL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Functions whose result grows with the value of a number; they are tried with small numbers.
 const GROWING: [&str; 10] = [
@@ -58,7 +59,7 @@ const GROWING: [&str; 10] = [
 /// # Errors
 /// When no row at all can be folded, or when a step fails as a whole.
 pub async fn try_out(view: &Arc<View>, schema: &SchemaRef) -> Result<Trial, ViewError> {
-    match tokio::time::timeout(TIME, run(view, schema)).await {
+    match tokio::time::timeout(TRIAL_TIMEOUT, run(view, schema)).await {
         Ok(Ok(())) => Ok(Trial::Passed),
         Ok(Err(error)) => Err(error),
         Err(_) => Ok(Trial::OutOfTime),
@@ -107,8 +108,7 @@ async fn fold(view: &Arc<View>, rows: &RecordBatch) -> Result<Vec<(usize, Vec<Re
 /// Merges and finishes `states` in either order, and once more after writing and reading them.
 fn merge_and_finish(view: &Arc<View>, states: &[RecordBatch]) -> Result<Vec<RecordBatch>> {
     let merged = view.merge(states)?;
-    let stored = through_parquet(view, &sort_state(view, &merged)?)?;
-    view.finish(&stored, None)?;
+    view.finish(&through_parquet(view, &sort_state(view, &merged)?)?, None)?;
     let backwards: Vec<RecordBatch> = states.iter().rev().cloned().collect();
     view.finish(&[view.merge(&backwards)?, through_parquet(view, states)?].concat(), None)?;
     view.finish(states, None)
@@ -116,13 +116,14 @@ fn merge_and_finish(view: &Arc<View>, states: &[RecordBatch]) -> Result<Vec<Reco
 
 fn through_parquet(view: &View, states: &[RecordBatch]) -> Result<Vec<RecordBatch>> {
     let mut file = vec![];
-    let mut writer = ArrowWriter::try_new(&mut file, view.state_schema(), None)?;
+    let schema = stored::schema(&view.state_schema());
+    let mut writer = ArrowWriter::try_new(&mut file, Arc::clone(&schema), None)?;
     for state in states {
-        writer.write(state)?;
+        writer.write(&stored::fitted(state, &schema)?)?;
     }
     writer.close()?;
     let batches = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(file))?.build()?;
-    batches.map(|batch| Ok(RecordBatch::try_new(view.state_schema(), batch?.columns().to_vec())?)).collect()
+    batches.map(|batch| Ok(stored::fitted(&batch?, &view.state_schema())?)).collect()
 }
 
 /// Runs the part of the SQL above the aggregate.

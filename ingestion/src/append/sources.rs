@@ -1,7 +1,9 @@
 //! A queue of requests per source, also when the sender of the first is gone and sends it again.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
 
 /// Sources that have a request in progress.
 #[derive(Debug, Default)]
@@ -13,7 +15,7 @@ const CLEAR: usize = 64;
 impl Sources {
     /// The lock that a request of `source` holds while it is in progress.
     pub(super) fn turn(&self, source: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = self.0.lock();
         if let Some(turn) = turns.get(source).and_then(Weak::upgrade) {
             return turn;
         }
@@ -39,7 +41,7 @@ mod tests {
             sources.turn(&i.to_string());
         }
         assert!(Arc::ptr_eq(&held, &sources.turn("a")));
-        let most = sources.0.lock().unwrap().len();
+        let most = sources.0.lock().len();
         assert!(most < 1_000, "{most}");
     }
 }

@@ -1,13 +1,15 @@
 //! Appending to the embedded log: where values go, and what happens when a source is interrupted.
 
+#![expect(clippy::disallowed_methods, reason = "tests wait in real time")]
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
-use std::time::Instant;
 
 use arrow::array::Array;
 use async_trait::async_trait;
+use dovetail_core::clock;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::pipeline::Pipeline;
 use dovetail_core::record::Fetched;
@@ -353,7 +355,7 @@ async fn new_partitions_are_used_once_every_process_knows_them() {
     rig.log.create_topic("S", 8).await.unwrap();
     rig.append(&values(40, 80), Some(("file", 40))).await.unwrap();
     assert!(rig.records().await[&4].is_empty(), "it may be that others have not heard of it");
-    rig.appender.count.heard(8, Instant::now() + SETTLE);
+    rig.appender.count.heard(8, clock::now_monotonic() + PARTITIONS_SETTLE_AFTER);
     rig.append(&values(0, 160), Some(("file", 0))).await.unwrap();
     assert_eq!(rig.records().await[&4].len(), 10);
     assert_eq!(rig.append(&values(0, 160), Some(("file", 0))).await.unwrap(), 0);

@@ -8,9 +8,10 @@ mod partition;
 mod recent;
 mod slice;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use dovetail_core::pipeline::Stream;
+use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use self::partition::Partition;
@@ -62,7 +63,7 @@ impl Feed {
     /// Adds the partitions that the topic has got since.
     pub async fn look(&self) -> Result<(), FeedError> {
         let there = self.log.partitions(&self.stream.topic).await?;
-        let mut all = self.partitions.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.partitions.write();
         while all.len() < there as usize {
             let number = i32::try_from(all.len()).unwrap_or(i32::MAX);
             let partition = Partition::new(Arc::clone(&self.log), Arc::clone(&self.stream), number, &self.config)?;
@@ -98,7 +99,7 @@ impl Feed {
     }
 
     fn partition(&self, number: i32) -> Option<Arc<Partition>> {
-        let all = self.partitions.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self.partitions.read();
         all.get(usize::try_from(number).ok()?).cloned()
     }
 

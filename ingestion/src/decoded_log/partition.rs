@@ -1,10 +1,11 @@
 //! One partition of the decoded log; readers of different offsets do not wait for each other.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use dovetail_core::pipeline::Stream;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared, WeakShared};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::recent::Recent;
 use super::{FeedConfig, FeedError};
@@ -61,7 +62,7 @@ impl Partition {
                 Ok(decoded) => return Ok(decoded),
                 Err(refused) => refused,
             };
-            if let Some(error) = refused.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            if let Some(error) = refused.lock().take() {
                 return Err(error);
             }
         }
@@ -112,7 +113,7 @@ impl Partition {
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock()
     }
 
     /// Number of batches in the cache, and their bytes.

@@ -14,7 +14,7 @@ pub(super) struct Why {
 }
 
 /// Greatest length of a quoted value in bytes.
-const MOST: usize = 100;
+const VALUE_BYTES_MAX: usize = 100;
 
 impl Why {
     pub(super) fn new(error: impl Into<String>) -> Self {
@@ -71,9 +71,9 @@ impl From<&str> for Why {
 
 /// At most about 100 bytes of `value`.
 pub(super) fn shortened(value: &str) -> String {
-    if value.len() <= MOST {
+    if value.len() <= VALUE_BYTES_MAX {
         return value.to_owned();
     }
-    let end = (0..=MOST).rev().find(|&i| value.is_char_boundary(i)).unwrap_or(0);
+    let end = (0..=VALUE_BYTES_MAX).rev().find(|&i| value.is_char_boundary(i)).unwrap_or(0);
     format!("{}..", &value[..end])
 }

@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray, GenericListArray, OffsetSizeTrait, 
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, FieldRef, Fields, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType,
+    TimestampSecondType,
 };
 use arrow::error::ArrowError;
 use dovetail_core::texts::{self, one_nan};
@@ -35,11 +35,9 @@ pub(super) fn convert(
                 TimeUnit::Millisecond => {
                     times::<TimestampMillisecondType>(texts, data_type, *unit, path, timestamps, bad)
                 }
-                TimeUnit::Microsecond => {
+                // Nanoseconds are refused as a column's type.
+                TimeUnit::Microsecond | TimeUnit::Nanosecond => {
                     times::<TimestampMicrosecondType>(texts, data_type, *unit, path, timestamps, bad)
-                }
-                TimeUnit::Nanosecond => {
-                    times::<TimestampNanosecondType>(texts, data_type, *unit, path, timestamps, bad)
                 }
             })
         }
@@ -75,18 +73,15 @@ fn times<T: ArrowPrimitiveType<Native = i64>>(
 }
 
 fn no_time(unreadable: Unreadable, text: &str, path: &str, data_type: &DataType) -> Why {
-    let error = match (unreadable, data_type) {
-        (Unreadable::Text, _) => return Why::not_a(path, data_type, text),
-        (Unreadable::BeyondYears, _) => {
+    match unreadable {
+        Unreadable::Text => Why::not_a(path, data_type, text),
+        Unreadable::BeyondYears => Why::of(
             format!(
                 "column `{path}` is beyond the years 1 to 9999; see what the stream's `timestamp_unit` says it counts"
-            )
-        }
-        (Unreadable::OutOfRange, _) => format!(
-            "column `{path}` is beyond the years 1677 to 2262 of nanoseconds; declare it TIMESTAMP(6) or TIMESTAMP(3)"
+            ),
+            shortened(text),
         ),
-    };
-    Why::of(error, shortened(text))
+    }
 }
 
 fn structs(

@@ -7,7 +7,9 @@
 //! | ISO 8601 without, or a date alone | local time of the stream's zone, UTC when it has none |
 //! | a number | so many units since the epoch |
 //!
-//! They are tried in this order. [`super::zone`] decides about local times that exist twice or never.
+//! They are tried in this order. What [`super::zone`] says holds for local times that exist twice or never. What is
+//! finer than the column's type is rounded as [`dovetail_core::texts::micros`] says: a text of nanoseconds to the
+//! nearest microsecond.
 
 use std::ops::Range;
 
@@ -16,11 +18,14 @@ use chrono::format::{Fixed, Item, Numeric, Parsed, StrftimeItems};
 use chrono::{NaiveDate, NaiveTime, Timelike};
 use chrono_tz::Tz;
 use dovetail_core::pipeline::StreamOptions;
-use dovetail_core::texts::decimal;
+use dovetail_core::texts::{decimal, in_unit, micros, micros_of_nanos};
 
 use super::zone::{self, Zone};
 
 const NANOS: i64 = 1_000_000_000;
+const MICROS: i64 = 1_000_000;
+/// Digits behind the point of a second that are looked at where a number has a fraction.
+const FINEST_DIGITS: u32 = 15;
 /// The seconds of the years 1 to 9999, which every client can print and read.
 const YEARS: Range<i64> = -62_135_596_800..253_402_300_800;
 
@@ -45,17 +50,15 @@ pub(super) enum Unreadable {
     Text,
     /// The time's year has not four digits: most often a number in another unit than the stream's.
     BeyondYears,
-    /// The time is beyond the range of its column's type.
-    OutOfRange,
 }
 
-/// A time as written: seconds since the epoch and nanoseconds.
+/// A time as it was written: seconds since the epoch and microseconds, after rounding maybe a whole second of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reading {
-    Instant(i64, u32),
+    Instant(i64, i64),
     /// Seconds of a local time, as if its zone were UTC.
-    Local(i64, u32),
-    InZone(Tz, i64, u32),
+    Local(i64, i64),
+    InZone(Tz, i64, i64),
 }
 
 impl Timestamps {
@@ -66,7 +69,7 @@ impl Timestamps {
         Ok(Self { zone: options.timezone.map(Zone::new), formats, unit: options.timestamp_unit })
     }
 
-    /// `unit`s since the epoch, rounded down.
+    /// `unit`s since the epoch.
     pub(super) fn read(&mut self, text: &str, unit: TimeUnit) -> Result<i64, Unreadable> {
         let text = text.trim_ascii();
         let reading = self
@@ -76,30 +79,29 @@ impl Timestamps {
             .or_else(|| iso(text))
             .or_else(|| number(text, self.unit))
             .ok_or(Unreadable::Text)?;
-        let (seconds, nanos) = self.instant(reading).ok_or(Unreadable::BeyondYears)?;
-        if !YEARS.contains(&seconds) {
-            return Err(Unreadable::BeyondYears);
-        }
-        in_unit(seconds, nanos, unit).ok_or(Unreadable::OutOfRange)
+        let (seconds, micros) = self.instant(reading).ok_or(Unreadable::BeyondYears)?;
+        let value = in_unit(seconds, micros, unit).filter(|value| YEARS.contains(&value.div_euclid(per_second(unit))));
+        value.ok_or(Unreadable::BeyondYears)
     }
 
-    fn instant(&mut self, reading: Reading) -> Option<(i64, u32)> {
+    fn instant(&mut self, reading: Reading) -> Option<(i64, i64)> {
         match (reading, &mut self.zone) {
-            (Reading::Instant(seconds, nanos), _) | (Reading::Local(seconds, nanos), None) => Some((seconds, nanos)),
-            (Reading::Local(seconds, nanos), Some(zone)) => Some((zone.instant(seconds)?, nanos)),
-            (Reading::InZone(tz, seconds, nanos), _) => Some((zone::instant(tz, seconds)?, nanos)),
+            (Reading::Instant(seconds, micros), _) | (Reading::Local(seconds, micros), None) => Some((seconds, micros)),
+            (Reading::Local(seconds, micros), Some(zone)) => {
+                let (seconds, micros) = carried(seconds, micros);
+                Some((zone.instant(seconds)?, micros))
+            }
+            (Reading::InZone(tz, seconds, micros), _) => {
+                let (seconds, micros) = carried(seconds, micros);
+                Some((zone::instant(tz, seconds)?, micros))
+            }
         }
     }
 }
 
-fn in_unit(seconds: i64, nanos: u32, unit: TimeUnit) -> Option<i64> {
-    let per_second = per_second(unit);
-    let fraction = i64::from(nanos) / (NANOS / per_second);
-    match seconds.checked_mul(per_second) {
-        Some(whole) => whole.checked_add(fraction),
-        // Only the first second of nanoseconds' range: its start is out of reach, its end is not.
-        None => seconds.checked_add(1)?.checked_mul(per_second)?.checked_sub(per_second - fraction),
-    }
+/// A whole second of microseconds is the clock's next second.
+fn carried(seconds: i64, micros: i64) -> (i64, i64) {
+    (seconds + micros / MICROS, micros % MICROS)
 }
 
 fn per_second(unit: TimeUnit) -> i64 {
@@ -125,14 +127,19 @@ impl TimeFormat {
         chrono::format::parse(&mut parsed, text, self.items.iter()).ok()?;
         if self.instant {
             let instant = parsed.to_datetime().ok()?;
-            return Some(Reading::Instant(instant.timestamp(), instant.nanosecond().min(NANOS as u32 - 1)));
+            return Some(Reading::Instant(instant.timestamp(), fraction(instant.nanosecond())));
         }
         let local = parsed
             .to_naive_datetime_with_offset(0)
             .or_else(|_| parsed.to_naive_date().map(|date| date.and_time(NaiveTime::MIN)))
             .ok()?;
-        Some(Reading::Local(local.and_utc().timestamp(), local.nanosecond().min(NANOS as u32 - 1)))
+        Some(Reading::Local(local.and_utc().timestamp(), fraction(local.nanosecond())))
     }
+}
+
+/// Microseconds of a clock that `chrono` read, which counts a leap second's nanoseconds on.
+fn fraction(nanos: u32) -> i64 {
+    micros_of_nanos(nanos.min(NANOS as u32 - 1))
 }
 
 /// Whether a format with this item determines an instant. `%Z` does not: its names are ambiguous.
@@ -176,7 +183,7 @@ fn iso(text: &str) -> Option<Reading> {
     if bytes.get(13) != Some(&b':') {
         return None;
     }
-    let (second, nanos, end) = seconds(bytes)?;
+    let (second, micros, end) = seconds(text)?;
     let (hour, minute) = (two(bytes, 11)?, two(bytes, 14)?);
     // 60 is a leap second: it counts as the one after it, as in every clock that does not know them.
     if hour > 23 || minute > 59 || second > 60 {
@@ -184,11 +191,12 @@ fn iso(text: &str) -> Option<Reading> {
     }
     let local = midnight + i64::from(hour * 3600 + minute * 60 + second);
     // All before `end` is ASCII, so the text can be cut there.
-    zoned(text.get(end..)?, local, nanos)
+    zoned(text.get(end..)?, local, micros)
 }
 
-/// Reads the seconds and nanoseconds of `..HH:MM[:SS[.fraction]]`; also returns the end of the text read.
-fn seconds(bytes: &[u8]) -> Option<(u32, u32, usize)> {
+/// Seconds and microseconds of `..HH:MM[:SS[.fraction]]`, and where they end.
+fn seconds(text: &str) -> Option<(u32, i64, usize)> {
+    let bytes = text.as_bytes();
     if bytes.get(16) != Some(&b':') {
         return Some((0, 0, 16));
     }
@@ -197,24 +205,22 @@ fn seconds(bytes: &[u8]) -> Option<(u32, u32, usize)> {
         return Some((second, 0, 19));
     }
     let digits = bytes[20..].iter().take_while(|b| b.is_ascii_digit()).count();
-    let nanos = bytes[20..20 + digits.min(9)].iter().fold(0, |nanos, b| nanos * 10 + u32::from(b - b'0'));
-    let missing = 9_u32.saturating_sub(digits as u32);
-    (digits > 0).then(|| (second, nanos * 10_u32.pow(missing), 20 + digits))
+    (digits > 0).then_some((second, micros(text.get(20..20 + digits)?), 20 + digits))
 }
 
-fn zoned(zone: &str, local: i64, nanos: u32) -> Option<Reading> {
+fn zoned(zone: &str, local: i64, micros: i64) -> Option<Reading> {
     match zone {
-        "" => return Some(Reading::Local(local, nanos)),
-        "Z" | "z" => return Some(Reading::Instant(local, nanos)),
+        "" => return Some(Reading::Local(local, micros)),
+        "Z" | "z" => return Some(Reading::Instant(local, micros)),
         _ => {}
     }
     let zone = zone.trim_ascii_start();
     match zone.as_bytes() {
         [sign @ (b'+' | b'-'), offset @ ..] => {
             let ahead = offset_seconds(offset)?;
-            Some(Reading::Instant(if *sign == b'+' { local - ahead } else { local + ahead }, nanos))
+            Some(Reading::Instant(if *sign == b'+' { local - ahead } else { local + ahead }, micros))
         }
-        _ => zone.parse().ok().map(|tz| Reading::InZone(tz, local, nanos)),
+        _ => zone.parse().ok().map(|tz| Reading::InZone(tz, local, micros)),
     }
 }
 
@@ -243,14 +249,16 @@ fn number(text: &str, unit: TimeUnit) -> Option<Reading> {
     let per_second = per_second(unit);
     if let Ok(count) = text.parse::<i64>() {
         let nanos = count.rem_euclid(per_second) * (NANOS / per_second);
-        return Some(Reading::Instant(count.div_euclid(per_second), nanos as u32));
+        return Some(Reading::Instant(count.div_euclid(per_second), micros_of_nanos(nanos as u32)));
     }
     let is_number = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
     text.parse::<f64>().ok().filter(|_| is_number)?;
     // Read by its digits: a double holds seconds of today to some hundred nanoseconds.
-    let scale = (NANOS / per_second).ilog10();
-    let nanos = i8::try_from(scale).ok().and_then(|scale| decimal::<Decimal128Type>(text, 38, scale));
-    let seconds = nanos.and_then(|nanos| i64::try_from(nanos.div_euclid(i128::from(NANOS))).ok());
-    let (Some(nanos), Some(seconds)) = (nanos, seconds) else { return Some(Reading::Instant(i64::MAX, 0)) };
-    Some(Reading::Instant(seconds, nanos.rem_euclid(i128::from(NANOS)) as u32))
+    let scale = FINEST_DIGITS - per_second.ilog10();
+    let finest = i8::try_from(scale).ok().and_then(|scale| decimal::<Decimal128Type>(text, 38, scale));
+    let second = 10_i128.pow(FINEST_DIGITS);
+    let seconds = finest.and_then(|finest| i64::try_from(finest.div_euclid(second)).ok());
+    let (Some(finest), Some(seconds)) = (finest, seconds) else { return Some(Reading::Instant(i64::MAX, 0)) };
+    let fraction = format!("{:0digits$}", finest.rem_euclid(second), digits = FINEST_DIGITS as usize);
+    Some(Reading::Instant(seconds, micros(&fraction)))
 }

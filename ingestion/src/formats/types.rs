@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use dovetail_core::pipeline::Format;
 pub(super) use dovetail_core::pipeline::sql_type;
 
@@ -14,6 +14,10 @@ pub(super) fn refusal(data_type: &DataType, format: Format) -> Option<String> {
         }
         DataType::Struct(fields) => fields.iter().find_map(|field| refused_field(field, format)),
         DataType::List(field) | DataType::LargeList(field) => refused_field(field, format),
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            Some("nanoseconds are not kept; declare it TIMESTAMP".to_owned())
+        }
+        DataType::Time64(TimeUnit::Nanosecond) => Some("nanoseconds are not kept; declare it TIME".to_owned()),
         scalar if is_scalar(scalar) => None,
         other => Some(format!("{other} is not supported; declare it VARCHAR")),
     }

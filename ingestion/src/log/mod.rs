@@ -151,6 +151,11 @@ pub enum LogError {
         path = .path.display()
     )]
     DamagedJournal { path: PathBuf, why: String },
+    #[error(
+        "the log in `{path}` has format {found}, this program reads format {reads}: use the version that wrote it, or a newer one",
+        path = .path.display()
+    )]
+    OtherFormat { path: PathBuf, found: i64, reads: i64 },
     /// The brokers did not answer in time; retry later.
     #[error("Kafka at `{brokers}` does not do what was asked ({why}); it goes on when it does")]
     Unreachable { brokers: String, why: String },

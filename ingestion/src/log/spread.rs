@@ -17,7 +17,7 @@ use dovetail_api::prefix::Prefix;
 
 /// Greatest number of changes kept: with so many within one request, further partitions are not used for the time
 /// being.
-const MOST: usize = 16;
+const CHANGES_MAX: usize = 16;
 
 /// Numbers of partitions, each with the record number from which it applies. Empty where none was stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Spread {
     /// The spread of stored numbers and counts; `None` when they do not both ascend, or are empty.
     pub(super) fn stored(entries: Vec<(u64, u32)>) -> Option<Self> {
         let ascend = entries.windows(2).all(|two| two[0].0 < two[1].0 && two[0].1 < two[1].1);
-        let whole = entries.len() <= MOST && entries.first().is_some_and(|(_, partitions)| *partitions > 0);
+        let whole = entries.len() <= CHANGES_MAX && entries.first().is_some_and(|(_, partitions)| *partitions > 0);
         (ascend && whole).then_some(Self { entries, prefix: None })
     }
 
@@ -78,7 +78,7 @@ impl Spread {
         entries.drain(..gone);
         if partitions > self.most() {
             entries.retain(|(from, _)| *from < seen);
-            if entries.len() < MOST {
+            if entries.len() < CHANGES_MAX {
                 entries.push((if entries.is_empty() { 0 } else { seen }, partitions));
             }
         }
@@ -155,7 +155,7 @@ mod tests {
         for i in 1..100 {
             spread = spread.then(0, u64::from(i) * 10, i + 1);
         }
-        assert_eq!(spread.entries().len(), MOST);
+        assert_eq!(spread.entries().len(), CHANGES_MAX);
         assert_eq!(spread.most(), 16, "further partitions wait until the first ones are no longer needed");
         assert_eq!(spread.then(1_000, 21_000, 100).at(21_000), 100);
     }

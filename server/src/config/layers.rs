@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use bytesize::ByteSize;
 use dovetail_batch_layer::{BatchConfig, LandingConfig, RunConfig, Schedule};
 use dovetail_core::catalog::MemberLayer;
+use dovetail_core::clock;
 use dovetail_core::store::S3Options;
 use dovetail_ingestion::decoded_log::FeedConfig;
 use dovetail_ingestion::log::embedded::EmbeddedLogConfig;
@@ -94,13 +95,13 @@ impl Config {
 
     /// Settings of a speed layer's Flight service.
     pub fn flight(&self) -> FlightConfig {
-        FlightConfig { interval: self.speed.seal, heartbeat: HEARTBEAT, max_streams: 256 }
+        FlightConfig { interval: self.speed.seal, heartbeat: HEARTBEAT_INTERVAL, max_streams: 256 }
     }
 
     /// Settings for receiving from speed layers in other processes.
     pub fn remote(&self) -> RemoteConfig {
         RemoteConfig {
-            stale_after: HEARTBEAT * 4,
+            stale_after: HEARTBEAT_INTERVAL * 4,
             idle: Duration::from_secs(60),
             floors: self.batch.keep_generations.saturating_add(2),
             memory_limit: bytes(self.speed.memory),
@@ -176,12 +177,12 @@ impl Config {
 }
 
 /// Longest time without a message of a speed layer.
-const HEARTBEAT: Duration = Duration::from_millis(500);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Host and process, with a part that no other process of that name on such a host has.
 fn owner() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{} process {} ({:08x})", host.trim(), std::process::id(), rand::random::<u32>()).trim_start().to_owned()
+    format!("{} process {} ({:08x})", host.trim(), std::process::id(), clock::random::<u32>()).trim_start().to_owned()
 }
 
 /// librdkafka's settings by their names, which contain dots; variables cannot.

@@ -12,12 +12,14 @@ use super::Config;
 
 const PREFIX: &str = "DOVETAIL_";
 
-/// Variables that belong to no section: of the command line, of `dev/` and of the tests.
+/// Variables that belong to no section: of the command line, of the build, of `dev/` and of the tests.
 const OTHERS: &[&str] = &[
     // Flags of the command line.
     "CONFIG",
     "PIPELINE",
     "SERVER",
+    // Of the build, for `--version`; Cargo passes it on to what it runs.
+    "COMMIT",
     // `dev/` and the tests.
     "BINARY",
     "CACHE",

@@ -8,13 +8,14 @@ use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use bytesize::ByteSize;
+use dovetail_core::clock;
 use dovetail_serving_layer::{Code, Failed};
 use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 /// Time in which a sender has to send a body of no length ..
-const PATIENCE: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// .. and the least rate in bytes per second beyond that.
 const SLOWEST: f64 = 16.0 * 1024.0;
 
@@ -37,14 +38,14 @@ pub(super) struct Received {
 
 impl Intake {
     pub(super) fn new(all: usize, longest: usize) -> Self {
-        Self { room: Arc::new(Semaphore::new(kib(all) as usize)), all, longest, patience: PATIENCE }
+        Self { room: Arc::new(Semaphore::new(kib(all) as usize)), all, longest, patience: BODY_TIMEOUT }
     }
 
     /// Reads `body`. When it is refused, further bytes of the sender are dropped for a while, so that the sender sees
     /// the error.
     pub(super) async fn receive(&self, headers: &HeaderMap, body: Body) -> Result<Received, Failed> {
         let mut pieces = body.into_data_stream();
-        let began = Instant::now();
+        let began = clock::now_monotonic();
         let received = self.read(headers, &mut pieces, began).await;
         // A client that waits for `100 Continue` has sent nothing.
         if received.is_err() && !headers.contains_key(header::EXPECT) {

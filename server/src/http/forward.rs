@@ -115,7 +115,7 @@ impl Forward {
 }
 
 /// Greatest body of a request to the batch layer, which is a short JSON document, in bytes.
-const SHORT: usize = 1 << 20;
+const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// The body of a forwarded request.
 enum Outgoing {
@@ -130,7 +130,7 @@ impl Outgoing {
         if layer == MemberLayer::Ingest && !body.is_end_stream() {
             return Ok(Self::Once(Some(body)));
         }
-        let body = axum::body::to_bytes(body, SHORT).await;
+        let body = axum::body::to_bytes(body, BODY_BYTES_MAX).await;
         body.map(Self::Short).map_err(|error| Failed::new(Code::TooLarge, format!("the body: {error}")))
     }
 

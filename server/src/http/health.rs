@@ -18,7 +18,7 @@ use super::layers::of;
 use crate::process::engine::Engine;
 
 /// Time for the log to answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+const LOG_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) fn router() -> Router<Arc<App>> {
     Router::new()
@@ -48,7 +48,7 @@ async fn readyz(State(app): State<Arc<App>>) -> Response {
 
 /// The reason why records cannot be appended to the topic.
 async fn no_answer(engine: &Engine, topic: &str) -> Option<String> {
-    match tokio::time::timeout(PATIENCE, engine.log.bounds(topic, 0)).await {
+    match tokio::time::timeout(LOG_TIMEOUT, engine.log.bounds(topic, 0)).await {
         Ok(Ok(_)) => None,
         Ok(Err(error)) => Some(error.to_string()),
         Err(_) => Some(format!("topic `{topic}`: the log does not answer")),

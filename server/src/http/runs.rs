@@ -8,6 +8,7 @@ use axum::extract::State;
 use dovetail_api::runs::{Cancelled, RecomputeRequest, Recomputed, Rollback, RunProgress};
 use dovetail_batch_layer::{Outcome, leader};
 use dovetail_core::catalog::{Run, RunKind, RunState};
+use dovetail_core::clock;
 use dovetail_core::name::Generation;
 use dovetail_serving_layer::{Code, Failed};
 
@@ -46,19 +47,19 @@ pub(super) async fn recompute(State(app): State<Arc<App>>, body: Bytes) -> Resul
 
 /// Time for which an answer waits until the speed layer has reached the new cut; the generation is served later all the
 /// same.
-const SERVED_WITHIN: Duration = Duration::from_secs(5);
-const LOOK: Duration = Duration::from_millis(25);
+const SERVED_TIMEOUT: Duration = Duration::from_secs(5);
+const SERVED_POLL_INTERVAL: Duration = Duration::from_millis(25);
 
 /// Waits until the current generation is served, so that the caller sees it in the next query.
 pub(super) async fn until_served(engine: &Engine) {
     let Ok(serving) = engine.serving() else { return };
     let served = async {
         while let Ok(false) = serving.follow().await {
-            tokio::time::sleep(LOOK).await;
+            clock::sleep(SERVED_POLL_INTERVAL).await;
         }
     };
     // Queries and the log report what keeps it from being served.
-    let _ = tokio::time::timeout(SERVED_WITHIN, served).await;
+    let _ = tokio::time::timeout(SERVED_TIMEOUT, served).await;
 }
 
 pub(super) async fn progress(State(app): State<Arc<App>>) -> Result<axum::Json<RunProgress>, Failed> {

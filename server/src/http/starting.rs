@@ -1,12 +1,13 @@
 //! The answers of a process before its backends have answered: that it lives, and what it waits for.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use dovetail_api::paths;
 use dovetail_serving_layer::{Code, Failed, errors_in_shape};
+use parking_lot::Mutex;
 use tower::ServiceExt;
 
 /// The routes, once they exist, and the reason why they do not yet.
@@ -19,7 +20,7 @@ pub struct Starting {
 impl Starting {
     /// Sets the reason for waiting.
     pub fn waits_for(&self, reason: String) {
-        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+        *self.reason.lock() = reason;
     }
 
     /// Passes requests to `router` from now on.
@@ -44,7 +45,7 @@ async fn answer(State(starting): State<Arc<Starting>>, request: Request) -> Resp
     if request.uri().path() == paths::HEALTHZ {
         return "ok\n".into_response();
     }
-    let reason = starting.reason.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let reason = starting.reason.lock().clone();
     let reason = if reason.is_empty() { "starting".to_owned() } else { format!("starting: {reason}") };
     Failed::new(Code::Starting, reason).into_response()
 }

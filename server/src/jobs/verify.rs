@@ -11,6 +11,7 @@ use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use dovetail_api::verify::Verdict;
+use dovetail_core::clock;
 use dovetail_core::offsets::Offsets;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::view::{Difference, Folder, Tally, View, compare_answers};
@@ -57,8 +58,8 @@ struct Served {
 
 /// Greatest number of attempts: while the answer is read, the speed layer may drop slices of its generation; then a
 /// later one is read.
-const TRIES: u32 = 20;
-const PAUSE: Duration = Duration::from_millis(250);
+const SERVED_RETRIES_MAX: u32 = 20;
+const SERVED_RETRY_PAUSE: Duration = Duration::from_millis(250);
 
 async fn served_in_time(engine: &Arc<Engine>, view: &Arc<View>, memory: &Arc<Pool>) -> Result<Served> {
     let mut tries = 0;
@@ -66,10 +67,10 @@ async fn served_in_time(engine: &Arc<Engine>, view: &Arc<View>, memory: &Arc<Poo
         let served = served(engine, view, memory).await;
         let is_late = |error: &QueryError| error.reason == Reason::NotReady;
         match served {
-            Err(error) if tries < TRIES && error.downcast_ref().is_some_and(is_late) => tries += 1,
+            Err(error) if tries < SERVED_RETRIES_MAX && error.downcast_ref().is_some_and(is_late) => tries += 1,
             served => return served,
         }
-        tokio::time::sleep(PAUSE).await;
+        clock::sleep(SERVED_RETRY_PAUSE).await;
     }
 }
 

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use dovetail_batch_layer::{BatchHandle, BatchLayer, BatchParts};
+use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, MemberLayer};
-use dovetail_core::clock::Clock;
+use dovetail_core::clock::{self, Clock};
 use dovetail_core::name::StreamName;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::realtime::Realtime;
@@ -67,9 +68,9 @@ pub struct Engine {
 }
 
 /// Time for which a stopping process waits for its tasks.
-const STOP_WITHIN: Duration = Duration::from_secs(8);
+const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 /// Interval of polls for changes of the catalog by other processes.
-const LOOK: Duration = Duration::from_millis(100);
+const CATALOG_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The surroundings of an engine, besides the pipeline.
 #[derive(Debug)]
@@ -82,7 +83,6 @@ pub struct Surroundings<'c> {
     pub addresses: Addresses,
     /// The settings.
     pub config: &'c Config,
-    /// Renders the metrics, if they are recorded.
     pub metrics: Option<PrometheusHandle>,
     /// Runtime for folding and landing.
     pub work: Handle,
@@ -114,7 +114,7 @@ impl Engine {
             // The failed attempt leaves no task beside the next one.
             shutdown.cancel();
             tracker.close();
-            if tokio::time::timeout(STOP_WITHIN, tracker.wait()).await.is_err() {
+            if tokio::time::timeout(STOP_TIMEOUT, tracker.wait()).await.is_err() {
                 tracing::warn!("tasks of an engine that did not start have not ended");
             }
         }
@@ -146,8 +146,9 @@ impl Engine {
         }
         let owned = match roles.one() {
             Some(layer) => {
-                let (others, stop) = (catalog.clone(), shutdown.clone());
-                tracker.spawn(async move { stop.run_until_cancelled(others.follow_others(LOOK)).await });
+                let others = catalog.clone();
+                let following = async move { others.follow_others(CATALOG_POLL_INTERVAL).await };
+                background::spawn(tracker, shutdown, "follow_others", following);
                 let (catalog, id) = (catalog.clone(), member_id(layer));
                 let lease = config.member.lease;
                 let member = Membership { catalog, layer, id, addresses, shared, lease };
@@ -272,7 +273,7 @@ impl Engine {
     pub async fn stop(&self) {
         self.shutdown.cancel();
         self.tracker.close();
-        if tokio::time::timeout(STOP_WITHIN, self.tracker.wait()).await.is_err() {
+        if tokio::time::timeout(STOP_TIMEOUT, self.tracker.wait()).await.is_err() {
             tracing::warn!("some tasks did not stop in time");
         }
         self.backends.close().await;
@@ -281,7 +282,7 @@ impl Engine {
 
 /// An id that no other process has had or will have.
 fn member_id(layer: MemberLayer) -> String {
-    format!("{layer}-{}-{:08x}", std::process::id(), rand::random::<u32>())
+    format!("{layer}-{}-{:08x}", std::process::id(), clock::random::<u32>())
 }
 
 /// The speed layers of other processes.

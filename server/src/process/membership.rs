@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use dovetail_core::assignment::Owned;
+use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, CatalogError, Member, MemberLayer, NewMember};
+use dovetail_core::clock;
 use dovetail_core::name::StreamName;
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -62,7 +63,7 @@ impl Membership {
         self.enter().await?;
         let owned = watch::Sender::new(self.look().await?);
         let receiver = owned.subscribe();
-        tracker.spawn(async move {
+        background::spawn_to_end(tracker, "membership", async move {
             shutdown.run_until_cancelled(self.stay(&owned)).await;
             if let Err(error) = self.catalog.leave(&self.id).await {
                 warn!(%error, "others wait for this member's lease to pass");
@@ -84,7 +85,7 @@ impl Membership {
     async fn stay(&self, owned: &watch::Sender<Owned>) {
         let mut changes = self.catalog.changes();
         loop {
-            let slept = Instant::now();
+            let slept = clock::now_monotonic();
             // Recomputed when a member comes or goes, and often enough to renew the lease.
             let _ = tokio::time::timeout(self.lease / 4, changes.changed()).await;
             if slept.elapsed() > self.lease {
@@ -150,25 +151,22 @@ pub(crate) fn follow<T: PartialEq + Send + Sync + 'static>(
     shutdown: CancellationToken,
 ) -> watch::Receiver<Vec<T>> {
     let (sender, receiver) = watch::channel(vec![]);
-    tracker.spawn(async move {
-        let following = async {
-            let mut changes = catalog.changes();
-            loop {
-                match catalog.members(layer).await {
-                    Ok(members) => {
-                        let members: Vec<T> = members.into_iter().filter_map(&as_member).collect();
-                        sender.send_if_modified(|old| {
-                            let changed = *old != members;
-                            *old = members;
-                            changed
-                        });
-                    }
-                    Err(error) => warn!(%error, "the members are as they were last known"),
+    background::spawn(tracker, &shutdown, "follow_members", async move {
+        let mut changes = catalog.changes();
+        loop {
+            match catalog.members(layer).await {
+                Ok(members) => {
+                    let members: Vec<T> = members.into_iter().filter_map(&as_member).collect();
+                    sender.send_if_modified(|old| {
+                        let changed = *old != members;
+                        *old = members;
+                        changed
+                    });
                 }
-                let _ = tokio::time::timeout(every, changes.changed()).await;
+                Err(error) => warn!(%error, "the members are as they were last known"),
             }
-        };
-        shutdown.run_until_cancelled(following).await;
+            let _ = tokio::time::timeout(every, changes.changed()).await;
+        }
     });
     receiver
 }

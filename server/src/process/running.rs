@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use dovetail_core::background;
 use dovetail_core::catalog::{CatalogError, MemberLayer};
+use dovetail_core::clock;
 use dovetail_ingestion::decoded_log::FeedError;
 use dovetail_ingestion::log::LogError;
 use dovetail_serving_layer::{QueryError, Reason};
@@ -58,7 +60,7 @@ pub struct Running {
 }
 
 /// Interval of attempts to reach the backends.
-const AGAIN: Duration = Duration::from_secs(1);
+const START_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 impl Running {
     /// Binds the servers, opens the backends and starts the layers of `roles`; `work` is the runtime for folding and
@@ -87,11 +89,13 @@ impl Running {
         running.serve(postgres, flight, config)?;
         starting.ready(http::router(&running.engine, config)?);
         let stop = running.engine.shutdown().clone();
-        running.engine.tracker().spawn(async move {
+        background::spawn_to_end(running.engine.tracker(), "http", async move {
             stop.cancelled().await;
             answering.cancel();
-            if let Ok(Err(error)) = served.await {
-                tracing::error!(%error, "the HTTP server stopped");
+            match served.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => background::report_failure("http", &error),
+                Err(panic) => background::report_failure("http", &panic),
             }
         });
         Ok(running)
@@ -102,17 +106,17 @@ impl Running {
         let engine = &self.engine;
         if let Some(listener) = postgres {
             let (serving, stop) = (Arc::clone(engine.serving()?), engine.shutdown().clone());
-            engine.tracker().spawn(async move {
+            background::spawn_to_end(engine.tracker(), "postgres", async move {
                 if let Err(error) = dovetail_serving_layer::serve_postgres(serving, listener, stop).await {
-                    tracing::error!(%error, "the PostgreSQL wire stopped");
+                    background::report_failure("postgres", &error);
                 }
             });
         }
         if let Some(listener) = flight {
             let (speed, stop, config) = (Arc::clone(engine.speed()?), engine.shutdown().clone(), config.flight());
-            engine.tracker().spawn(async move {
+            background::spawn_to_end(engine.tracker(), "flight", async move {
                 if let Err(error) = dovetail_speed_layer::serve(speed, listener, config, stop).await {
-                    tracing::error!(%error, "the Flight service stopped");
+                    background::report_failure("flight", &error);
                 }
             });
         }
@@ -165,7 +169,7 @@ async fn ready<'c>(
         let reason = format!("{error:#}");
         tracing::warn!(reason, "waiting for what this process needs");
         starting.waits_for(reason);
-        tokio::time::sleep(AGAIN).await;
+        clock::sleep(START_RETRY_PAUSE).await;
     }
 }
 

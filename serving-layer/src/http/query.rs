@@ -24,15 +24,15 @@ use super::params;
 use crate::error::{QueryError, Reason};
 use crate::serving::Serving;
 use crate::snapshot::AsOf;
-use crate::sql::query::Batches;
-use crate::sql::session::Settings;
+use crate::sql::batches::Batches;
+use crate::sql::settings::Settings;
 use crate::sql::statement::{Does, check};
 
 /// Bytes of an answer that are held back: an error before they are sent is answered as one, with its status.
 const HELD: usize = 1 << 20;
 
 /// Time in which a client has to send a statement.
-const PATIENCE: Duration = Duration::from_secs(10);
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The body of a request.
 #[derive(Debug, Deserialize)]
@@ -49,11 +49,11 @@ struct Ask {
 }
 
 pub(super) async fn query(State(serving): State<Arc<Serving>>, headers: HeaderMap, request: Request) -> Response {
-    let body = match timeout(PATIENCE, String::from_request(request, &())).await {
+    let body = match timeout(STATEMENT_TIMEOUT, String::from_request(request, &())).await {
         Ok(Ok(body)) => body,
         Ok(Err(refused)) => return refused.into_response(),
         Err(_) => {
-            let message = format!("the statement did not come within {PATIENCE:?}");
+            let message = format!("the statement did not come within {STATEMENT_TIMEOUT:?}");
             return Failed::new(Code::TooSlow, message).into_response();
         }
     };

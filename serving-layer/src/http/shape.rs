@@ -14,11 +14,12 @@ use futures::FutureExt;
 use super::failed::{Code, Failed};
 
 /// Greatest size of a refusal by the framework, in bytes.
-const LONGEST: usize = 64 << 10;
+const REFUSAL_BYTES_MAX: usize = 64 << 10;
 
 /// The router with all of its errors in one shape. It has to be outermost, and may be so several times.
-pub fn errors_in_shape<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
-    router.layer(from_fn(answer))
+pub fn errors_in_shape(router: Router) -> Router {
+    // Around each route, a layer would not see which methods it takes: the router says so outside of its layers.
+    Router::new().fallback_service(router).layer(from_fn(answer))
 }
 
 async fn answer(request: Request, next: Next) -> Response {
@@ -38,7 +39,7 @@ fn is_json(response: &Response) -> bool {
 
 async fn shaped(method: &Method, path: &str, response: Response) -> Response {
     let (parts, body) = response.into_parts();
-    let text = to_bytes(body, LONGEST).await.unwrap_or_default();
+    let text = to_bytes(body, REFUSAL_BYTES_MAX).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     // A body of JSON that the route does not take is as wrong as one that is no JSON.
     let status = match parts.status {
@@ -75,7 +76,7 @@ fn message(status: StatusCode, method: &Method, path: &str, text: &str) -> Strin
 
 #[cfg(test)]
 mod tests {
-    use axum::routing::get;
+    use axum::routing::{get, post};
     use serde_json::Value;
     use tokio::net::TcpListener;
     use tokio_util::task::TaskTracker;
@@ -90,17 +91,23 @@ mod tests {
     async fn a_panic_and_what_is_no_route_are_answers() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let router = errors_in_shape(Router::new().route("/bug", get(bug)));
+        let inner = errors_in_shape(Router::new().route("/bug", get(bug)));
+        let router = errors_in_shape(Router::new().route("/both", post(bug).delete(bug)).merge(inner));
         TaskTracker::new().spawn(async move { axum::serve(listener, router).await });
-        for (method, path, status, code, message) in [
-            (Method::GET, "/bug", 500, "internal", "the request met a bug and was ended; the server goes on"),
-            (Method::PUT, "/bug", 405, "method_not_allowed", "`/bug` does not take `PUT`"),
-            (Method::GET, "/nope?x=1", 404, "unknown_route", "there is no route `GET /nope`"),
+        let ended = "the request met a bug and was ended; the server goes on";
+        for (method, path, status, code, message, takes) in [
+            (Method::GET, "/bug", 500, "internal", ended, None),
+            (Method::PUT, "/bug", 405, "method_not_allowed", "`/bug` does not take `PUT`", Some("GET,HEAD")),
+            (Method::GET, "/both", 405, "method_not_allowed", "`/both` does not take `GET`", Some("POST,DELETE")),
+            (Method::GET, "/nope?x=1", 404, "unknown_route", "there is no route `GET /nope`", None),
         ] {
             let asked = reqwest::Client::new().request(method, format!("{base}{path}")).send().await.unwrap();
             assert_eq!(asked.status().as_u16(), status, "{path}");
+            let allowed = asked.headers().get(header::ALLOW).map(|allowed| allowed.to_str().unwrap());
+            assert_eq!(allowed, takes, "{path}");
             let body: Value = serde_json::from_slice(&asked.bytes().await.unwrap()).unwrap();
             assert_eq!((&body["error"]["code"], &body["error"]["message"]), (&code.into(), &message.into()), "{path}");
+            assert_eq!(body["error"]["hint"].as_str(), takes.map(|takes| format!("it takes {takes}")).as_deref());
         }
     }
 }

@@ -15,17 +15,17 @@ use crate::snapshot::cache::Kind;
 use crate::sql::sys::{ViewState, partitions, views as view_states};
 
 pub(super) async fn views(State(serving): State<Arc<Serving>>) -> Json<Value> {
-    let pin = Arc::new(Pin::new(Arc::clone(&serving.inner)));
+    let pin = Arc::new(Pin::new(Arc::clone(&serving.layers)));
     let views: Vec<Value> = view_states(&pin).await.iter().map(view_json).collect();
     Json(json!({ "views": views }))
 }
 
 pub(super) async fn view(State(serving): State<Arc<Serving>>, Path(name): Path<String>) -> Response {
-    let pin = Arc::new(Pin::new(Arc::clone(&serving.inner)));
+    let pin = Arc::new(Pin::new(Arc::clone(&serving.layers)));
     match view_states(&pin).await.iter().find(|view| view.name == name) {
         Some(view) => Json(view_json(view)).into_response(),
         None => {
-            let known: Vec<&str> = serving.inner.views.iter().map(|view| view.name().as_str()).collect();
+            let known: Vec<&str> = serving.layers.views.iter().map(|view| view.name().as_str()).collect();
             let unknown = Failed::new(Code::UnknownView, format!("there is no view `{name}`"));
             unknown.with_hint(format!("there are: {}", known.join(", "))).into_response()
         }
@@ -65,12 +65,12 @@ pub(super) async fn status(State(serving): State<Arc<Serving>>) -> Response {
 }
 
 async fn status_json(serving: &Serving) -> Result<Value, QueryError> {
-    let inner = &serving.inner;
-    let pin = Arc::new(Pin::new(Arc::clone(inner)));
+    let layers = &serving.layers;
+    let pin = Arc::new(Pin::new(Arc::clone(layers)));
     let views = view_states(&pin).await;
-    let partitions = partitions(inner).await?;
-    let runs: Vec<Value> = inner.catalog.runs(5).await?.iter().map(run_json).collect();
-    let current = inner.catalog.current().await?.map(|row| row.generation);
+    let partitions = partitions(&serving.tables).await?;
+    let runs: Vec<Value> = layers.catalog.runs(5).await?.iter().map(run_json).collect();
+    let current = layers.catalog.current().await?.map(|row| row.generation);
     let waiting = views.iter().any(|view| view.error.is_some());
     let held_up = partitions.iter().any(|partition| partition.error.is_some());
     let health = |bad: bool, word: &'static str| if bad { word } else { "ok" };
@@ -80,7 +80,7 @@ async fn status_json(serving: &Serving) -> Result<Value, QueryError> {
         views.iter().filter_map(|view| Some((view.name.clone(), json!(view.folded.as_ref()?.cut.as_ref()?)))).collect();
     Ok(json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "uptime_ms": inner.clock.now_ms() - inner.started_ms,
+        "uptime_ms": serving.tables.clock.now_ms() - serving.started_ms,
         "generation": pin.served.generation(),
         "current_generation": current,
         "cut": cuts,
@@ -98,15 +98,15 @@ async fn status_json(serving: &Serving) -> Result<Value, QueryError> {
         "lag_ms": partitions.iter().filter_map(|p| p.lag_ms).max(),
         "runs": runs,
         "memory": {
-            "queries_bytes": inner.memory.reserved(),
-            "queries_limit_bytes": inner.config.total_memory,
-            "state_cache_bytes": inner.cache.bytes(),
+            "queries_bytes": layers.memory.reserved(),
+            "queries_limit_bytes": serving.config.total_memory,
+            "state_cache_bytes": layers.cache.bytes(),
             "state_cache": {
-                "states_bytes": inner.cache.bytes_of(Kind::States),
-                "merged_bytes": inner.cache.bytes_of(Kind::Merged),
-                "answers_bytes": inner.cache.bytes_of(Kind::Answers),
+                "states_bytes": layers.cache.bytes_of(Kind::States),
+                "merged_bytes": layers.cache.bytes_of(Kind::Merged),
+                "answers_bytes": layers.cache.bytes_of(Kind::Answers),
             },
-            "state_cache_limit_bytes": inner.config.state_cache_bytes,
+            "state_cache_limit_bytes": serving.config.state_cache_bytes,
         },
     }))
 }
@@ -129,7 +129,7 @@ fn run_json(run: &dovetail_core::catalog::Run) -> Value {
 
 /// 200 once every view can be answered, else 503 with the reasons.
 pub(super) async fn readyz(State(serving): State<Arc<Serving>>) -> Response {
-    let pin = Arc::new(Pin::new(Arc::clone(&serving.inner)));
+    let pin = Arc::new(Pin::new(Arc::clone(&serving.layers)));
     let reasons: Vec<String> = view_states(&pin).await.into_iter().filter_map(|view| view.error).collect();
     match reasons.is_empty() {
         true => "ready\n".into_response(),
@@ -139,10 +139,10 @@ pub(super) async fn readyz(State(serving): State<Arc<Serving>>) -> Response {
 
 /// The metrics in Prometheus's format.
 pub(super) async fn metrics(State(serving): State<Arc<Serving>>) -> Response {
-    let inner = &serving.inner;
-    metrics::gauge!("dovetail_query_memory_bytes").set(inner.memory.reserved() as f64);
-    metrics::gauge!("dovetail_state_cache_bytes").set(inner.cache.bytes() as f64);
-    let pin = Arc::new(Pin::new(Arc::clone(inner)));
+    let layers = &serving.layers;
+    metrics::gauge!("dovetail_query_memory_bytes").set(layers.memory.reserved() as f64);
+    metrics::gauge!("dovetail_state_cache_bytes").set(layers.cache.bytes() as f64);
+    let pin = Arc::new(Pin::new(Arc::clone(layers)));
     for view in view_states(&pin).await {
         if let Some(folded) = view.folded {
             // NaN when it cannot be answered, as below.
@@ -150,7 +150,7 @@ pub(super) async fn metrics(State(serving): State<Arc<Serving>>) -> Response {
             metrics::gauge!("dovetail_view_errors", "view" => view.name).set(errors);
         }
     }
-    if let Ok(partitions) = partitions(inner).await {
+    if let Ok(partitions) = partitions(&serving.tables).await {
         for partition in partitions {
             let labels = [("topic", partition.topic), ("partition", partition.partition.to_string())];
             // An unknown value is NaN: a gauge that stays at its last value would report that all is well.
@@ -160,6 +160,6 @@ pub(super) async fn metrics(State(serving): State<Arc<Serving>>) -> Response {
             metrics::gauge!("dovetail_lag_seconds", &labels).set(seconds);
         }
     }
-    let text = inner.metrics.as_ref().map(|handle| handle.render()).unwrap_or_default();
+    let text = serving.metrics.as_ref().map(|handle| handle.render()).unwrap_or_default();
     ([(axum::http::header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }

@@ -190,7 +190,7 @@ fn natural(wire: &Type, zone: &str) -> Option<DataType> {
         Type::NUMERIC => DataType::Decimal128(38, 10),
         Type::BYTEA => DataType::Binary,
         Type::DATE => DataType::Date32,
-        Type::TIME => DataType::Time64(TimeUnit::Nanosecond),
+        Type::TIME => DataType::Time64(TimeUnit::Microsecond),
         Type::TIMESTAMP => DataType::Timestamp(TimeUnit::Microsecond, None),
         Type::TIMESTAMPTZ => DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::from(zone))),
         Type::INTERVAL => DataType::Interval(IntervalUnit::MonthDayNano),

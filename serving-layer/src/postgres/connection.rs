@@ -18,8 +18,8 @@ use super::describe::Parser;
 use super::open::Open;
 use super::session::{begin, settings};
 use crate::serving::Serving;
-use crate::sql::query::SharedTurn;
-use crate::sql::session::Settings;
+use crate::sql::settings::Settings;
+use crate::sql::turn::SharedTurn;
 
 /// Handlers of one connection.
 pub(super) struct Handlers {
@@ -60,7 +60,7 @@ impl Handlers {
             startup: Arc::new(Startup {
                 manager: Arc::clone(manager),
                 has_place,
-                most: serving.inner.config.max_connections,
+                most: serving.config.max_connections,
             }),
             cancel: Arc::new(DefaultCancelHandler::new(Arc::clone(manager))),
         }

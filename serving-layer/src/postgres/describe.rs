@@ -21,7 +21,7 @@ use super::values::fields;
 use crate::error::QueryError;
 use crate::serving::Serving;
 use crate::sql::fetch::is_move;
-use crate::sql::session::Settings;
+use crate::sql::settings::Settings;
 use crate::sql::statement::{Does, check, planned};
 
 /// A statement with the description that its client got.

@@ -16,9 +16,11 @@ mod values;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion_postgres::pgwire::api::ConnectionManager;
 use datafusion_postgres::pgwire::tokio::process_socket;
+use dovetail_core::clock;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -26,8 +28,10 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use self::connection::Handlers;
-pub(crate) use self::session::known_settings;
 use crate::serving::Serving;
+
+/// Pause after a connection that could not be accepted.
+const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves connections on `listener` until `shutdown`, and returns when the last one has ended.
 ///
@@ -40,7 +44,7 @@ pub async fn serve_postgres(
 ) -> io::Result<()> {
     let connections = TaskTracker::new();
     let manager = Arc::new(ConnectionManager::new());
-    let places = Arc::new(Semaphore::new(serving.inner.config.max_connections.max(1)));
+    let places = Arc::new(Semaphore::new(serving.config.max_connections.max(1)));
     loop {
         let (socket, address) = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -49,7 +53,7 @@ pub async fn serve_postgres(
                 Err(error) => {
                     // Most likely no file descriptors are left: other connections will end.
                     warn!(%error, "connection was not accepted");
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    clock::sleep(ACCEPT_RETRY_PAUSE).await;
                     continue;
                 }
             },

@@ -2,10 +2,11 @@
 //! settings are restored from.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::cursor::Cursor;
 use super::respond::session_error;
@@ -59,7 +60,7 @@ pub(super) enum Hold {
 
 impl Open {
     fn things(&self) -> MutexGuard<'_, Things> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     pub(super) fn cursor(&self, name: &str) -> PgWireResult<SharedCursor> {

@@ -17,55 +17,11 @@ use dovetail_core::name::Generation;
 pub(super) use self::called::answered;
 use super::open::{Open, Values};
 use super::respond::{done, session_error};
-use crate::sql::pg_functions::SERVER_VERSION;
 use crate::sql::schemas::PUBLIC;
-use crate::sql::session::Settings;
-
-/// The setting to answer also while partitions are missing, and to name them.
-const PARTIAL: &str = "dovetail.partial";
-/// The setting of the generation that statements read.
-const GENERATION: &str = "dovetail.generation";
+use crate::sql::settings::{GENERATION, KNOWN, PARTIAL, Settings};
 
 /// Greatest length of a value, because savepoints keep all values.
 const LONGEST_VALUE: usize = 1024;
-
-/// The settings that a client may change, with their defaults.
-const KNOWN: [(&str, &str); 29] = [
-    ("application_name", ""),
-    ("bytea_output", "hex"),
-    ("client_encoding", "UTF8"),
-    ("client_min_messages", "notice"),
-    ("datestyle", "ISO, YMD"),
-    ("default_table_access_method", "heap"),
-    (GENERATION, "current"),
-    ("default_transaction_isolation", "read committed"),
-    ("default_transaction_read_only", "on"),
-    (PARTIAL, "off"),
-    ("extra_float_digits", "1"),
-    ("idle_in_transaction_session_timeout", "0"),
-    ("integer_datetimes", "on"),
-    ("intervalstyle", "postgres"),
-    ("jit", "off"),
-    ("lock_timeout", "0"),
-    ("max_identifier_length", "63"),
-    ("search_path", "public"),
-    ("server_encoding", "UTF8"),
-    ("server_version", SERVER_VERSION),
-    ("server_version_num", "160006"),
-    ("session_authorization", "dovetail"),
-    ("standard_conforming_strings", "on"),
-    ("statement_timeout", "0"),
-    ("timezone", "UTC"),
-    ("transaction_isolation", "read committed"),
-    ("transaction_read_only", "on"),
-    ("is_superuser", "off"),
-    ("row_security", "off"),
-];
-
-/// Every setting with its default.
-pub(crate) fn known_settings() -> Vec<(&'static str, String)> {
-    KNOWN.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
-}
 
 /// Settings as the connection keeps them, by lower-case name.
 type Metadata = HashMap<String, String>;

@@ -1,7 +1,7 @@
 //! Batch states from the store, decoded once and shared by all queries.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use dovetail_core::state_file::{self, StateFileError};
 use dovetail_core::store::Store;
 use dovetail_core::view::View;
 use object_store::path::Path;
+use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use crate::error::{QueryError, Reason};
@@ -91,8 +92,8 @@ impl StateCache {
         cell.get_or_try_init(|| read).await.cloned()
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> parking_lot::MutexGuard<'_, Known> {
+        self.known.lock()
     }
 
     async fn read(&self, id: Arc<str>, view: &Arc<View>, states: &ViewStates) -> Result<Arc<States>, QueryError> {

@@ -4,11 +4,12 @@
 //! Bytes count until every user has dropped them, not until they leave the cache. Entries in use are not evicted: that
 //! would free nothing.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use datafusion::execution::memory_pool::{MemoryPool, MemoryReservation};
 use dovetail_core::name::ViewName;
+use hashlink::LinkedHashMap;
+use parking_lot::Mutex;
 
 use crate::error::QueryError;
 use crate::memory::{Pool, Shared};
@@ -50,17 +51,8 @@ impl Value {
     }
 }
 
-#[derive(Debug)]
-struct Entry {
-    value: Value,
-    used: u64,
-}
-
-#[derive(Debug, Default)]
-struct Kept {
-    entries: HashMap<Key, Entry>,
-    uses: u64,
-}
+/// What was not used for longest stands first.
+type Kept = LinkedHashMap<Key, Value>;
 
 #[derive(Debug)]
 pub(crate) struct Cache {
@@ -170,9 +162,8 @@ impl Cache {
     fn evict(&self) -> bool {
         let evicted = {
             let mut kept = self.kept();
-            let idle = kept.entries.iter().filter(|(_, entry)| entry.value.is_idle());
-            let oldest = idle.min_by_key(|(_, entry)| entry.used).map(|(key, _)| key.clone());
-            oldest.and_then(|key| kept.entries.remove(&key))
+            let oldest = kept.iter().find(|(_, value)| value.is_idle()).map(|(key, _)| key.clone());
+            oldest.and_then(|key| kept.remove(&key))
         };
         if evicted.is_some() {
             metrics::counter!("dovetail_cache_evicted_total").increment(1);
@@ -213,37 +204,24 @@ impl Cache {
         let new = Key::Answer(view.clone(), columns.to_vec());
         let gone = {
             let mut kept = self.kept();
-            let others = kept.entries.iter().filter(|(key, _)| matches!(key, Key::Answer(v, _) if v == view));
-            let mut others: Vec<(u64, Key)> =
-                others.filter(|(key, _)| **key != new).map(|(key, entry)| (entry.used, key.clone())).collect();
-            others.sort_unstable_by_key(|(used, _)| *used);
-            others.truncate((others.len() + 1).saturating_sub(ANSWERS));
-            others.iter().filter_map(|(_, key)| kept.entries.remove(key)).collect::<Vec<_>>()
+            let others = kept.keys().rev().filter(|key| matches!(key, Key::Answer(v, _) if v == view) && **key != new);
+            let others: Vec<Key> = others.skip(ANSWERS - 1).cloned().collect();
+            others.iter().filter_map(|key| kept.remove(key)).collect::<Vec<_>>()
         };
         drop(gone);
         self.keep(new, Value::Answer(Arc::clone(answer)));
     }
 
     fn get(&self, key: &Key) -> Option<Value> {
-        let mut kept = self.kept();
-        kept.uses += 1;
-        let uses = kept.uses;
-        let entry = kept.entries.get_mut(key)?;
-        entry.used = uses;
-        Some(entry.value.clone())
+        self.kept().to_back(key).cloned()
     }
 
     fn keep(&self, key: Key, value: Value) {
-        let before = {
-            let mut kept = self.kept();
-            kept.uses += 1;
-            let entry = Entry { value, used: kept.uses };
-            kept.entries.insert(key, entry)
-        };
+        let before = self.kept().insert(key, value);
         drop(before);
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> parking_lot::MutexGuard<'_, Kept> {
+        self.kept.lock()
     }
 }

@@ -7,43 +7,41 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use datafusion::common::runtime::SpawnedTask;
 use dovetail_core::catalog::{Drift, GenerationRow};
+use dovetail_core::clock;
 use dovetail_core::manifest::ViewStates;
 use dovetail_core::meet::meet;
 use dovetail_core::name::{Generation, ViewName};
 use dovetail_core::offsets::Cut;
 use dovetail_core::realtime::{RealtimeView, Slice};
 use dovetail_core::view::{Difference, View, compare_answers};
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use crate::error::{QueryError, Reason};
 use crate::memory::Pool;
-use crate::serving::Inner;
 use crate::snapshot::generation::{Filled, Served, read};
+use crate::snapshot::layers::Layers;
 
 /// Interval of polls of the served generation: a comparison has the speed layer's whole grace period.
-const LOOK: std::time::Duration = std::time::Duration::from_millis(100);
+const GENERATION_POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Greatest number of generations compared in a row when several were published since the last poll.
-const MOST: usize = 8;
+const COMPARED_AT_ONCE_MAX: usize = 8;
 /// Number of generations searched for those published since.
-const LISTED: u32 = 1000;
+const GENERATIONS_LISTED_MAX: u32 = 1000;
 
-/// Compares the layers whenever the served generation changes, until `shutdown`.
-pub(crate) async fn watch(inner: Arc<Inner>, shutdown: CancellationToken) {
-    let watching = async {
-        let mut watch = Watch::start(&inner).await;
-        loop {
-            tokio::time::sleep(LOOK).await;
-            if let Err(error) = watch.look(&inner).await {
-                warn!(%error, "it cannot be told which generations are to be compared; looking again");
-            }
+/// Compares whenever other generations are served, for ever.
+pub(crate) async fn watch(layers: Arc<Layers>) {
+    let mut watch = Watch::start(&layers).await;
+    loop {
+        clock::sleep(GENERATION_POLL_INTERVAL).await;
+        if let Err(error) = watch.look(&layers).await {
+            warn!(%error, "it cannot be told which generations are to be compared; looking again");
         }
-    };
-    shutdown.run_until_cancelled(watching).await;
+    }
 }
 
 /// The progress of comparing. Every published generation is compared with the one before, or has rows with the reason
@@ -59,30 +57,30 @@ pub(crate) struct Watch {
 impl Watch {
     /// Starts with the served generation. Earlier ones are not compared any more: for kept ones without a comparison
     /// the reason is recorded.
-    pub(crate) async fn start(inner: &Arc<Inner>) -> Self {
-        let before = inner.served();
+    pub(crate) async fn start(layers: &Arc<Layers>) -> Self {
+        let before = layers.served();
         let done = before.generation();
-        if let Err(error) = explain_earlier(inner, done).await {
+        if let Err(error) = explain_earlier(layers, done).await {
             warn!(%error, "it cannot be told which generations were compared");
         }
         Self { before, done }
     }
 
     /// Compares the generations published since.
-    pub(crate) async fn look(&mut self, inner: &Arc<Inner>) -> Result<(), QueryError> {
-        let now = inner.served();
+    pub(crate) async fn look(&mut self, layers: &Arc<Layers>) -> Result<(), QueryError> {
+        let now = layers.served();
         // A rollback takes nothing over from the speed layer.
         if now.generation() > self.done {
-            let mut published = inner.catalog.generations(LISTED).await?;
+            let mut published = layers.catalog.generations(GENERATIONS_LISTED_MAX).await?;
             published.retain(|row| row.generation > self.done && row.generation <= now.generation());
             published.sort_by_key(|row| row.generation);
-            let superseded = published.len().saturating_sub(MOST);
+            let superseded = published.len().saturating_sub(COMPARED_AT_ONCE_MAX);
             for (i, row) in published.into_iter().enumerate() {
                 let next = match read(Some(row.clone())) {
                     Ok(next) => Arc::new(next),
                     Err(error) => {
-                        let views = inner.folded().map(|view| view.name.clone()).collect();
-                        not_compared(inner, &row, views, &error.message).await;
+                        let views = layers.folded().map(|view| view.name.clone()).collect();
+                        not_compared(layers, &row, views, &error.message).await;
                         self.done = row.generation;
                         continue;
                     }
@@ -90,9 +88,9 @@ impl Watch {
                 match i < superseded {
                     true => {
                         let why = format!("superseded by generation {}", now.generation());
-                        not_compared(inner, &row, names(&next), &why).await;
+                        not_compared(layers, &row, names(&next), &why).await;
                     }
-                    false => compare(inner, &self.before, &next).await,
+                    false => compare(layers, &self.before, &next).await,
                 }
                 (self.before, self.done) = (next, row.generation);
             }
@@ -103,13 +101,13 @@ impl Watch {
 }
 
 /// Records for kept generations up to `last` without a comparison why that is so.
-async fn explain_earlier(inner: &Inner, last: Generation) -> Result<(), QueryError> {
-    let rows = inner.catalog.generations(LISTED).await?;
-    let known = inner.catalog.drifts(LISTED).await?;
+async fn explain_earlier(layers: &Layers, last: Generation) -> Result<(), QueryError> {
+    let rows = layers.catalog.generations(GENERATIONS_LISTED_MAX).await?;
+    let known = layers.catalog.drifts(GENERATIONS_LISTED_MAX).await?;
     for row in rows.into_iter().filter(|row| row.retired_ms.is_none() && row.generation <= last) {
         let mut views = names(&read(Some(row.clone()))?);
         views.retain(|view| !known.iter().any(|drift| drift.run_id == row.run_id && drift.view == *view));
-        not_compared(inner, &row, views, "it was published before a serving process looked").await;
+        not_compared(layers, &row, views, "it was published before a serving process looked").await;
     }
     Ok(())
 }
@@ -118,29 +116,29 @@ fn names(served: &Served) -> Vec<ViewName> {
     served.manifest.iter().flat_map(|manifest| manifest.views.keys().cloned()).collect()
 }
 
-async fn not_compared(inner: &Inner, row: &GenerationRow, views: Vec<ViewName>, why: &str) {
+async fn not_compared(layers: &Layers, row: &GenerationRow, views: Vec<ViewName>, why: &str) {
     for view in views {
-        record(inner, row.run_id, row.generation, &view, Err(why.to_owned())).await;
+        record(layers, row.run_id, row.generation, &view, Err(why.to_owned())).await;
     }
 }
 
 /// Compares every view of `now` with that of `before`, and records the results.
-pub(crate) async fn compare(inner: &Arc<Inner>, before: &Served, now: &Served) {
+pub(crate) async fn compare(layers: &Arc<Layers>, before: &Served, now: &Served) {
     let Some(manifest) = &now.manifest else { return };
-    for view in inner.folded() {
+    for view in layers.folded() {
         let Filled::States(new) = now.filled(view) else { continue };
         let found = match before.filled(view) {
-            Filled::States(old) => drift(inner, view, old, new).await.map_err(|error| error.to_string()),
+            Filled::States(old) => drift(layers, view, old, new).await.map_err(|error| error.to_string()),
             Filled::Nothing => Err("nothing was published before it".to_owned()),
             Filled::NotYet => Err(format!("generation {} does not hold the view as it is now", before.generation())),
         };
-        record(inner, manifest.run_id, manifest.generation, &view.name, found).await;
+        record(layers, manifest.run_id, manifest.generation, &view.name, found).await;
     }
 }
 
 /// Records the result, or the reason why the view was not compared.
 async fn record(
-    inner: &Inner,
+    layers: &Layers,
     run_id: i64,
     generation: Generation,
     view: &ViewName,
@@ -157,34 +155,34 @@ async fn record(
     }
     metrics::counter!("dovetail_drifting_rows_total").increment(if drift > 0.0 { drift as u64 } else { 0 });
     let row = Drift { run_id, generation, view: view.clone(), drift, compared_rows, detail };
-    if let Err(error) = inner.catalog.record_drift(&row).await {
+    if let Err(error) = layers.catalog.record_drift(&row).await {
         warn!(%view, %generation, %error, "drift was not recorded");
     }
 }
 
 /// The number of rows that differ, of rows compared, and the first difference.
 async fn drift(
-    inner: &Inner,
+    layers: &Layers,
     view: &Arc<View>,
     old: &ViewStates,
     new: &ViewStates,
 ) -> Result<(f64, u64, String), QueryError> {
-    let realtime = inner.realtime.read(&view.name, &old.cut).await.and_then(RealtimeView::whole);
+    let realtime = layers.realtime.read(&view.name, &old.cut).await.and_then(RealtimeView::whole);
     let realtime = realtime.map_err(|error| QueryError::new(Reason::NotReady, error.to_string()))?;
     let range = between(&realtime, &old.cut, &new.cut).ok_or_else(|| {
         QueryError::new(Reason::NotReady, "the speed layer no longer holds slices of this range alone")
     })?;
-    let mut left = inner.states.get(view, old).await?.batches.clone();
+    let mut left = layers.states.get(view, old).await?.batches.clone();
     left.extend(range.iter().flat_map(|slice| slice.state.iter().cloned()));
     let left_out = range.iter().fold(old.errors.tally, |all, slice| all + slice.errors.tally);
     let errors_differ = (left_out != new.errors.tally).then(|| Difference {
         left: Some(format!("leaves out {} records", left_out.count)),
         right: Some(format!("leaves out {} records, or others", new.errors.tally.count)),
     });
-    let right = inner.states.get(view, new).await?;
+    let right = layers.states.get(view, new).await?;
     // Both are finished and compared side by side: about their size again, twice.
     let bytes: usize = left.iter().chain(&right.batches).map(RecordBatch::get_array_memory_size).sum();
-    let room = Pool::of("drift", &inner.memory).take(&view.name, bytes.saturating_mul(2));
+    let room = Pool::of("drift", &layers.memory).take(&view.name, bytes.saturating_mul(2));
     let room = room.map_err(|error| QueryError { message: format!("no room: {}", error.message), ..error })?;
     let view = Arc::clone(view);
     let compared = SpawnedTask::spawn_blocking(move || {

@@ -10,16 +10,18 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use datafusion::execution::memory_pool::MemoryReservation;
+use dovetail_core::clock;
 use dovetail_core::name::ViewName;
 use dovetail_core::offsets::Offsets;
 use dovetail_core::realtime::{Realtime, Slice};
 use dovetail_core::view::View;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
@@ -34,7 +36,7 @@ const MANY_SLICES: usize = 48;
 /// An answer is kept when it takes no more than the cache's size divided by this.
 const PART_OF_CACHE: usize = 8;
 /// Pause before the next attempt after a merge that failed.
-const AGAIN: Duration = Duration::from_secs(1);
+const MERGE_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Batch states and the slices up to `ends`, merged: a merged copy.
 #[derive(Debug)]
@@ -83,8 +85,8 @@ impl Drop for Turn {
 
 impl Merging {
     fn turn(self: &Arc<Self>) -> Option<Turn> {
-        let not_before = *self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
-        if not_before.is_some_and(|at| Instant::now() < at) || self.is_on.swap(true, Ordering::AcqRel) {
+        let not_before = *self.not_before.lock();
+        if not_before.is_some_and(|at| clock::now_monotonic() < at) || self.is_on.swap(true, Ordering::AcqRel) {
             return None;
         }
         Some(Turn(Arc::clone(self)))
@@ -94,8 +96,8 @@ impl Merging {
 impl Turn {
     fn ended(self, outcome: &'static str) {
         metrics::counter!("dovetail_merges_total", "outcome" => outcome).increment(1);
-        let not_before = (outcome != "merged").then(|| Instant::now() + AGAIN);
-        *self.0.not_before.lock().unwrap_or_else(PoisonError::into_inner) = not_before;
+        let not_before = (outcome != "merged").then(|| clock::now_monotonic() + MERGE_RETRY_PAUSE);
+        *self.0.not_before.lock() = not_before;
     }
 }
 

@@ -1,13 +1,15 @@
 //! The control of a query: ends its work wherever that runs, and bounds its memory between two operators.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
 use datafusion::common::{DataFusionError, Result, exec_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use dovetail_core::clock;
 use dovetail_core::functions::guard::Allowance;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::error::{QueryError, Reason};
@@ -87,15 +89,15 @@ impl Control {
 
     /// Whether the query was given up, or its time is over.
     pub(crate) fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Relaxed) || Instant::now() >= self.deadline
+        self.is_over.load(Ordering::Relaxed) || clock::now_monotonic() >= self.deadline
     }
 
     fn work(&self) -> MutexGuard<'_, Work> {
-        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+        self.work.lock()
     }
 
     fn made(&self) -> MutexGuard<'_, HashMap<ThreadId, Made>> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+        self.made.lock()
     }
 
     /// Marks that an operator asks for its input until the result is dropped. Functions' results of the input before

@@ -15,12 +15,9 @@ use dovetail_core::view::Planned;
 
 use self::by_oid::ByOid;
 use crate::error::QueryError;
-use crate::postgres::known_settings;
 use crate::sql::pg_catalog::ROLE;
 use crate::sql::schemas::PUBLIC;
-
-/// The version in `version()`: clients choose their catalog queries by it.
-pub(crate) const SERVER_VERSION: &str = "16.6";
+use crate::sql::settings::{SERVER_VERSION, known_settings};
 
 /// Registers them over the relations of `pg_catalog`, whose oids stay for the life of the process.
 pub(crate) async fn register(context: &SessionContext, views: &[Planned]) -> Result<(), QueryError> {

@@ -29,23 +29,23 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
 use crate::error::QueryError;
-use crate::serving::Inner;
+use crate::snapshot::layers::Layers;
 
 /// The segments of one stream.
 #[derive(Debug)]
 pub(crate) struct RawTable {
-    inner: Arc<Inner>,
+    layers: Arc<Layers>,
     stream: Arc<Stream>,
     schema: SchemaRef,
 }
 
 impl RawTable {
-    pub(crate) fn new(inner: &Arc<Inner>, stream: &Arc<Stream>) -> Self {
-        Self { inner: Arc::clone(inner), stream: Arc::clone(stream), schema: stream.decoded_schema() }
+    pub(crate) fn new(layers: &Arc<Layers>, stream: &Arc<Stream>) -> Self {
+        Self { layers: Arc::clone(layers), stream: Arc::clone(stream), schema: stream.decoded_schema() }
     }
 
     fn source(&self, session: &dyn Session, filters: &[Expr]) -> Result<ParquetSource> {
-        let reader = NamingReaders(DefaultParquetFileReaderFactory::new(self.inner.store.object_store()));
+        let reader = NamingReaders(DefaultParquetFileReaderFactory::new(self.layers.store.object_store()));
         let options = session.config_options().execution.parquet.clone();
         let source = ParquetSource::new(Arc::clone(&self.schema))
             .with_table_parquet_options(datafusion::config::TableParquetOptions {
@@ -68,7 +68,7 @@ impl RawTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let per_task = segments.len().div_ceil(tasks.max(1)).max(1);
-        let again = |segments: &[Segment]| Redecode::new(&self.stream, &self.inner.store, segments.to_vec());
+        let again = |segments: &[Segment]| Redecode::new(&self.stream, &self.layers.store, segments.to_vec());
         let parts = segments.chunks(per_task).map(|segments| Arc::new(again(segments)) as _).collect();
         let schema = Arc::clone(&self.schema);
         Ok(Arc::new(StreamingTableExec::try_new(schema, parts, projection, [], false, limit)?))
@@ -97,13 +97,13 @@ impl TableProvider for RawTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let segments = self.inner.catalog.segments(&self.stream.topic).await.map_err(QueryError::from)?;
+        let segments = self.layers.catalog.segments(&self.stream.topic).await.map_err(QueryError::from)?;
         let is_wanted = |segment: &Segment| segment.rows + segment.dead > 0;
         let (older, segments): (Vec<_>, Vec<_>) =
             segments.into_iter().filter(is_wanted).partition(|segment| is_older(segment, &self.stream));
         let source = Arc::new(self.source(session, filters)?);
         let tasks = session.config().target_partitions();
-        let scan = FileScanConfigBuilder::new(self.inner.store.url(), source)
+        let scan = FileScanConfigBuilder::new(self.layers.store.url(), source)
             .with_file_groups(groups(segments, tasks))
             .with_limit(limit)
             .with_projection_indices(projection.cloned())?

@@ -8,7 +8,7 @@
 //! Queries can register nothing here: that writes are impossible does not depend on the parser.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
@@ -18,13 +18,14 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{EmptyRelation, LogicalPlan, TableType};
 use dovetail_core::view::{DerivedView, Planned};
+use parking_lot::RwLock;
 
-use crate::postgres::known_settings;
-use crate::serving::Inner;
 use crate::snapshot::Pin;
 use crate::sql::pg_catalog::PgCatalog;
 use crate::sql::raw::RawTable;
+use crate::sql::settings::known_settings;
 use crate::sql::sys;
+use crate::sql::tables::Tables;
 use crate::sql::view_table::{Layer, LeafTable};
 
 /// The name of the catalog, and so of the database.
@@ -37,7 +38,7 @@ type Others = Arc<RwLock<BTreeMap<String, Arc<dyn SchemaProvider>>>>;
 /// The catalog of one query.
 #[derive(Debug, Clone)]
 pub(crate) struct Catalogs {
-    inner: Arc<Inner>,
+    tables: Arc<Tables>,
     /// The snapshot; `None` where only schemas are needed.
     pin: Option<Arc<Pin>>,
     others: Others,
@@ -47,8 +48,8 @@ pub(crate) struct Catalogs {
 
 impl Catalogs {
     /// A catalog of names and schemas only: nothing can be scanned.
-    pub(crate) fn unpinned(inner: &Arc<Inner>) -> Self {
-        Self { inner: Arc::clone(inner), pin: None, others: Others::default(), template: None }
+    pub(crate) fn unpinned(tables: &Arc<Tables>) -> Self {
+        Self { tables: Arc::clone(tables), pin: None, others: Others::default(), template: None }
     }
 
     /// The same names over one query's snapshot.
@@ -108,7 +109,7 @@ impl CatalogProviderList for Catalogs {
 
 impl CatalogProvider for Catalogs {
     fn schema_names(&self) -> Vec<String> {
-        let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
+        let others = self.others.read();
         let own = [PUBLIC, "batch", "speed", "raw", "sys"].map(str::to_owned);
         own.into_iter().chain(others.keys().cloned()).collect()
     }
@@ -121,13 +122,13 @@ impl CatalogProvider for Catalogs {
             "speed" => of(Kind::Views(Layer::Speed)),
             "raw" => of(Kind::Raw),
             "sys" => of(Kind::Sys),
-            other => self.others.read().unwrap_or_else(PoisonError::into_inner).get(other).cloned(),
+            other => self.others.read().get(other).cloned(),
         }
     }
 
     /// Only for the set-up before the first query.
     fn register_schema(&self, name: &str, schema: Arc<dyn SchemaProvider>) -> Result<Option<Arc<dyn SchemaProvider>>> {
-        let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
+        let mut others = self.others.write();
         if self.pin.is_some() {
             return Err(crate::error::QueryError::read_only("CREATE SCHEMA").into());
         }
@@ -156,35 +157,35 @@ struct Schema {
 #[async_trait]
 impl SchemaProvider for Schema {
     fn table_names(&self) -> Vec<String> {
-        let inner = &self.catalogs.inner;
-        let views = inner.views.iter().map(|view| view.name().to_string());
+        let tables = &self.catalogs.tables;
+        let views = tables.layers.views.iter().map(|view| view.name().to_string());
         match self.kind {
-            Kind::Views(Layer::Merged) => views.chain(inner.lookups.names().cloned()).collect(),
+            Kind::Views(Layer::Merged) => views.chain(tables.lookups.names().cloned()).collect(),
             Kind::Views(_) => views.collect(),
-            Kind::Raw => inner.streams.iter().map(|stream| stream.name.to_string()).collect(),
+            Kind::Raw => tables.layers.streams.iter().map(|stream| stream.name.to_string()).collect(),
             Kind::Sys => sys::names().map(str::to_owned).collect(),
         }
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        let inner = &self.catalogs.inner;
+        let tables = &self.catalogs.tables;
         match self.kind {
-            Kind::Views(layer) => match inner.view(name) {
+            Kind::Views(layer) => match tables.layers.view(name) {
                 Some(view) => self.catalogs.view(view, layer).await.map(Some),
                 // Derived views read lookups in every layer.
-                None => Ok(inner.lookups.get(name)),
+                None => Ok(tables.lookups.get(name)),
             },
             Kind::Raw => {
-                let stream = inner.streams.iter().find(|stream| stream.name.as_str() == name);
-                Ok(stream.map(|stream| Arc::new(RawTable::new(inner, stream)) as _))
+                let stream = tables.layers.streams.iter().find(|stream| stream.name.as_str() == name);
+                Ok(stream.map(|stream| Arc::new(RawTable::new(&tables.layers, stream)) as _))
             }
-            Kind::Sys => Ok(sys::table(name, inner, self.catalogs.pin.as_ref())),
+            Kind::Sys => Ok(sys::table(name, tables, self.catalogs.pin.as_ref())),
         }
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
         Ok(self.table_exist(name).then(|| match self.kind {
-            Kind::Views(_) if self.catalogs.inner.lookups.get(name).is_none() => TableType::View,
+            Kind::Views(_) if self.catalogs.tables.lookups.get(name).is_none() => TableType::View,
             _ => TableType::Base,
         }))
     }

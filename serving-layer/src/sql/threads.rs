@@ -14,7 +14,7 @@ const STACK: usize = 8 << 20;
 /// Greatest number of threads for merging states and reading files.
 const BLOCKING: usize = 64;
 /// Greatest number of threads: more would only wait for each other.
-const MOST: usize = 64;
+const THREADS_MAX: usize = 64;
 
 /// A runtime for queries.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Threads {
     pub(crate) fn new(queries: usize) -> Result<Self, QueryError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let runtime = Builder::new_multi_thread()
-            .worker_threads(queries.saturating_add(cores).min(MOST))
+            .worker_threads(queries.saturating_add(cores).min(THREADS_MAX))
             .thread_stack_size(STACK)
             .max_blocking_threads(BLOCKING)
             .thread_keep_alive(Duration::from_secs(10))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, internal_err};
@@ -22,16 +22,15 @@ use dovetail_core::view::{View, split_state};
 use futures::{StreamExt, TryStreamExt};
 
 use crate::error::QueryError;
-use crate::serving::Inner;
 use crate::snapshot::Tail;
 use crate::snapshot::batch_states::States;
+use crate::snapshot::layers::Layers;
 use crate::snapshot::merged_cache::{Answer, Pieces, Reach};
-use crate::sql::view_table::group_schema;
 
 /// The states to merge: batch states, realtime states or both.
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
-    pub(crate) inner: Arc<Inner>,
+    pub(crate) layers: Arc<Layers>,
     pub(crate) view: Arc<View>,
     pub(crate) states: Option<Arc<States>>,
     pub(crate) tail: Option<Arc<Tail>>,
@@ -42,7 +41,7 @@ impl Source {
     fn pieces(&self, reach: Reach) -> Pieces {
         match (&self.states, &self.tail) {
             (Some(states), Some(tail)) => {
-                self.inner.bases.pieces(&self.view, states, tail, reach, &self.inner.realtime)
+                self.layers.bases.pieces(&self.view, states, tail, reach, &self.layers.realtime)
             }
             (Some(states), None) => Pieces::of(states.batches.clone()),
             (None, Some(tail)) => {
@@ -54,16 +53,22 @@ impl Source {
 
     fn kept_answer(&self, columns: &[usize]) -> Option<Arc<Answer>> {
         let (states, tail) = (self.states.as_ref()?, self.tail.as_ref()?);
-        self.inner.bases.answer(&self.view, states, tail, columns)
+        self.layers.bases.answer(&self.view, states, tail, columns)
     }
 
     /// The answer, kept for other queries if it is of both layers and there is room.
     fn keep_answer(&self, columns: &[usize], batches: Vec<RecordBatch>) -> Arc<Answer> {
         match (&self.states, &self.tail) {
-            (Some(states), Some(tail)) => self.inner.bases.keep(&self.view, states, tail, columns, batches),
+            (Some(states), Some(tail)) => self.layers.bases.keep(&self.view, states, tail, columns, batches),
             _ => Answer::passing(batches),
         }
     }
+}
+
+/// The table's columns that a state has too.
+pub(crate) fn group_schema(view: &View) -> SchemaRef {
+    let leaf = view.leaf_schema();
+    Arc::new(Schema::new(leaf.fields().iter().take(view.group_columns()).cloned().collect::<Vec<_>>()))
 }
 
 /// The operator that finishes the states of one snapshot.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DFSchema, Result};
@@ -14,7 +14,7 @@ use dovetail_core::view::View;
 use crate::error::{QueryError, Reason};
 use crate::snapshot::Pin;
 use crate::snapshot::generation::Filled;
-use crate::sql::view_scan::{LeafExec, Source};
+use crate::sql::view_scan::{LeafExec, Source, group_schema};
 
 /// The layers whose states are finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,7 +54,7 @@ impl LeafTable {
             }
             Layer::Speed => (None, Some(pin.tail(&self.view).await?)),
         };
-        Ok(Source { inner: Arc::clone(&pin.inner), view: Arc::clone(&self.view), states, tail })
+        Ok(Source { layers: Arc::clone(&pin.layers), view: Arc::clone(&self.view), states, tail })
     }
 
     /// The filters as one expression over the leading columns of a state.
@@ -79,12 +79,6 @@ fn without_qualifiers(filter: Expr) -> Result<Expr> {
         other => Ok(Transformed::no(other)),
     })?;
     Ok(stripped.data)
-}
-
-/// The table's columns that a state has too.
-pub(crate) fn group_schema(view: &View) -> SchemaRef {
-    let leaf = view.leaf_schema();
-    Arc::new(Schema::new(leaf.fields().iter().take(view.group_columns()).cloned().collect::<Vec<_>>()))
 }
 
 #[async_trait]

@@ -139,7 +139,7 @@ async fn states_of_another_view_are_refused() {
     for sql in ["SELECT * FROM by_page", "SELECT * FROM batch.by_page"] {
         let error = world.error(sql).await;
         assert_eq!(error.reason, Reason::Storage);
-        let [found, wanted] = ["by_pace", "by_page"].map(|name| match world.serving.inner.view(name) {
+        let [found, wanted] = ["by_pace", "by_page"].map(|name| match world.serving.layers.view(name) {
             Some(Planned::Folded(view)) => view.fingerprint.clone(),
             _ => panic!("`{name}` has states"),
         });

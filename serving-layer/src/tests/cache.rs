@@ -31,7 +31,7 @@ const ROWS: [&str; 4] = ["/a|3", "/b|4", "/c|1", "/d|1"];
 async fn states_merged_copies_and_answers_are_counted_together() {
     let http = http_of(sliced(config()).await).await;
     assert_eq!(http.world.rows(SQL).await, ROWS);
-    let cache = Arc::clone(&http.world.serving.inner.cache);
+    let cache = Arc::clone(&http.world.serving.layers.cache);
     until("a merged copy is kept", || cache.bytes_of(Kind::Merged) > 0).await;
     assert_eq!(http.world.rows(SQL).await, ROWS);
     let status = http.client.get(format!("{}/v1/status", http.base)).send().await.unwrap().text().await.unwrap();
@@ -41,13 +41,13 @@ async fn states_merged_copies_and_answers_are_counted_together() {
         .into();
     assert!(kinds.iter().all(|bytes| *bytes > 0), "{memory}");
     assert_eq!(memory["state_cache_bytes"], kinds.iter().sum::<u64>(), "{memory}");
-    until("nothing is in use", || http.world.serving.inner.memory.reserved() == 0).await;
+    until("nothing is in use", || http.world.serving.layers.memory.reserved() == 0).await;
 }
 
 #[tokio::test]
 async fn what_does_not_fit_is_not_kept_and_answers_are_the_same() {
     let world = sliced(ServingConfig { state_cache_bytes: 100, ..config() }).await;
-    let inner = &world.serving.inner;
+    let inner = &world.serving.layers;
     for _ in 0..3 {
         assert_eq!(world.rows(SQL).await, ROWS);
         assert!(inner.cache.bytes() <= 100);
@@ -61,10 +61,10 @@ async fn the_least_recently_used_goes() {
     let room = {
         let world = sliced(config()).await;
         world.rows("SELECT * FROM batch.by_page").await;
-        world.serving.inner.cache.bytes_of(Kind::States)
+        world.serving.layers.cache.bytes_of(Kind::States)
     };
     let world = sliced(ServingConfig { state_cache_bytes: room * 3 / 2, ..config() }).await;
-    let cache = &world.serving.inner.cache;
+    let cache = &world.serving.layers.cache;
     for view in ["by_page", "by_user", "everything", "by_page"] {
         world.rows(&format!("SELECT * FROM batch.{view}")).await;
         assert!(cache.bytes() <= cache.limit(), "{view}");
@@ -91,7 +91,7 @@ async fn merging_goes_on_after_one_that_met_a_bug() {
     assert_eq!(world.rows.merges.load(Ordering::Relaxed), 1);
     world.rows.spoiled.store(false, Ordering::Relaxed);
     let give_up = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    let cache = &world.serving.inner.cache;
+    let cache = &world.serving.layers.cache;
     while cache.bytes_of(Kind::Merged) == 0 {
         assert!(std::time::Instant::now() < give_up, "nothing was merged any more");
         // With a filter, so that it is not answered from an answer that is kept.
@@ -105,10 +105,10 @@ async fn layers_are_not_compared_without_room() {
     let world = World::new().await;
     world.append(0, ("ann", "/a", 1));
     world.publish(&["by_page"]).await;
-    let before = world.serving.inner.served();
+    let before = world.serving.layers.served();
     world.append(0, ("ann", "/a", 1));
     world.publish(&["by_page"]).await;
-    let inner = &world.serving.inner;
+    let inner = &world.serving.layers;
     // Both are in the cache, so comparing is all that has to find room.
     for served in [&before, &inner.served()] {
         let crate::snapshot::generation::Filled::States(states) = served.filled(inner.folded().next().unwrap()) else {

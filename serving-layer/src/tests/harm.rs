@@ -40,9 +40,9 @@ const ROOMY: usize = 1 << 30;
 const NARROW: usize = 64 << 20;
 
 async fn given_back(world: &World) {
-    let inner = &world.serving.inner;
+    let inner = &world.serving.layers;
     until("all turns and memory are given back", || {
-        inner.turns.available_permits() == 4 && inner.memory.reserved() == 0
+        world.serving.turns.available_permits() == 4 && inner.memory.reserved() == 0
     })
     .await;
 }
@@ -74,7 +74,7 @@ async fn whatever_runs_is_cancelled_at_once() {
         let running = client.simple_query(sql);
         let cancelled = async {
             // The query is in progress: a permit is taken.
-            let turns = &wire.world.serving.inner.turns;
+            let turns = &wire.world.serving.turns;
             until("the query runs", || turns.available_permits() < 4).await;
             tokio::time::sleep(Duration::from_millis(100)).await;
             let asked = Instant::now();
@@ -131,7 +131,7 @@ async fn others_are_answered_meanwhile() {
     let long = LONG[..3].iter().map(|sql| http.ask("*/*", sql));
     let others = async {
         let mut longest = Duration::ZERO;
-        let turns = &http.world.serving.inner.turns;
+        let turns = &http.world.serving.turns;
         until("three queries run", || turns.available_permits() == 1).await;
         for _ in 0..20 {
             let began = Instant::now();

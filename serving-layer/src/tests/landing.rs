@@ -28,7 +28,7 @@ impl World {
             dead: 1,
             dead_path: Some(dead_path.clone()),
             bytes: bytes.len() as u64,
-            schema: self.serving.inner.streams[0].fingerprint(),
+            schema: self.serving.layers.streams[0].fingerprint(),
             first_timestamp_ms: None,
             last_timestamp_ms: None,
             created_ms: 5,
@@ -125,7 +125,7 @@ async fn a_scan_keeps_its_turn_until_its_last_row() {
         world.append(0, ("ann", "/a", segment));
         world.land(0, segment, segment + 1).await;
     }
-    let turns = &world.serving.inner.turns;
+    let turns = &world.serving.turns;
     let mut answer = world.ask("SELECT ms FROM raw.clicks").await.unwrap();
     let first = answer.batches.next().await.unwrap().unwrap();
     assert!(first.num_rows() < 6, "{}", first.num_rows());

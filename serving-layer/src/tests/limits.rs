@@ -47,7 +47,7 @@ async fn a_query_that_needs_too_much_memory_is_ended() {
     assert!(error.message.contains(" asked for ") && error.message.contains("1.0 MiB that `query.memory`"), "{error}");
     assert_eq!(world.rows("SELECT 1").await, ["1"]);
     // The work still in progress releases its memory.
-    while world.serving.inner.memory.reserved() > 0 {
+    while world.serving.layers.memory.reserved() > 0 {
         tokio::task::yield_now().await;
     }
 }

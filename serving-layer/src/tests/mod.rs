@@ -1,5 +1,7 @@
 //! The serving layer over a hand-made speed layer and hand-made generations.
 
+#![expect(clippy::disallowed_methods, reason = "tests wait in real time")]
+
 mod answers;
 mod cache;
 mod clients;

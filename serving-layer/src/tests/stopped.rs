@@ -32,8 +32,8 @@ async fn http() -> Http {
 
 /// A query holds its turn and memory.
 fn holds(world: &World) -> (usize, bool) {
-    let inner = &world.serving.inner;
-    (1 - inner.turns.available_permits(), inner.memory.reserved() > 0)
+    let inner = &world.serving.layers;
+    (1 - world.serving.turns.available_permits(), inner.memory.reserved() > 0)
 }
 
 async fn given_back(world: &World) {

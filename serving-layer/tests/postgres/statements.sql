@@ -430,3 +430,30 @@ SELECT x AS a, x AS a FROM v ORDER BY a, id
 SELECT a.id, b.id FROM v a JOIN v b ON a.id = b.id ORDER BY a.id
 WITH t AS (SELECT 1 AS a, 2 AS a) SELECT a FROM t
 SELECT 1 AS a, 2 AS a UNION ALL SELECT 3, 3
+SELECT timestamp '2026-03-01 10:00:00.1234565', timestamp '2026-03-01 10:00:00.1234575', timestamp '2026-03-01 10:00:00.0001255'
+SELECT timestamp '2026-03-01 10:00:00.123456501', '1969-12-31 23:59:59.9999999'::timestamp, timestamptz '2026-03-01 23:59:59.9999995'
+SELECT '2026-03-01 10:00:00.5'::timestamp(0), '1999-12-31 23:59:58.5'::timestamp(0), '1970-01-01 00:00:00.0015'::timestamp(3)
+SELECT timestamp '2026-03-01 10:00:00.123456'::timestamp(3), timestamp '2026-03-01 10:00:00.5'::timestamp(0), ts::timestamp(0) FROM v ORDER BY id
+SELECT time '10:00:00.1234565', time '10:00:00.1234575', '23:59:59.9999994'::time
+SELECT date_trunc('day', timestamp '9999-12-31 23:59:59'), date_trunc('month', timestamp '2500-05-05'), date_trunc('week', timestamp '0002-03-04 05:06')
+SELECT date_trunc('milliseconds', timestamp '1969-12-31 23:59:59.999999'), date_trunc('second', timestamp '1600-01-01 00:00:00.5')
+SELECT date_trunc('decade', timestamp '1969-12-31'), date_trunc('century', timestamp '0002-03-04'), date_trunc('millennium', timestamp '9999-01-01')
+SELECT date_bin('15 minutes', timestamp '9999-12-31 23:59:59', timestamp '2000-01-01'), date_bin('7 days', timestamp '0002-03-04', timestamp '1970-01-01')
+SELECT date_bin('15 minutes', timestamp '1969-12-31 23:59:59.999999', timestamp '1970-01-01 00:07:30')
+SELECT timestamp '9999-12-31' > date '2500-01-01', timestamp '3000-01-01' = date '3000-01-01', timestamp '1500-01-01' < '1600-01-01'
+SELECT id FROM v WHERE ts < '9999-12-31' AND ts BETWEEN date '0001-01-01' AND timestamp '9999-12-31' ORDER BY id
+SELECT id FROM v WHERE ts IN (timestamp '2026-03-01 10:20:30', timestamp '9999-12-31') ORDER BY id
+SELECT coalesce(NULL, timestamp '9999-12-31'), greatest(timestamp '0001-01-01', timestamp '9999-12-31'), CASE WHEN true THEN timestamp '9999-12-31' ELSE date '2026-01-01' END
+SELECT timestamp '9999-12-31 23:59:59' - timestamp '9999-12-31', timestamp '2500-01-31' + interval '1 month', timestamp '1500-03-31' - interval '1 month 1 day 01:02:03.000004'
+SELECT extract(epoch from timestamp '9999-12-31 23:59:59.999999'), extract(year from timestamp '0001-01-01'), extract(microseconds from timestamp '9999-12-31 23:59:59.999999')
+SELECT to_char(timestamp '9999-12-31 23:59:59.999999', 'YYYY-MM-DD HH24:MI:SS.US'), to_char(timestamp '0044-03-15', 'YYYY Day J')
+SELECT age(timestamp '9999-12-31', timestamp '0001-01-01'), age(timestamp '2026-03-01 10:00:00.000001', timestamp '2026-03-01')
+SELECT to_timestamp(253402300799), to_timestamp(-62135596800), to_timestamp(1700000000.123456::numeric)
+SELECT timestamptz '9999-12-31 23:59:59' AT TIME ZONE 'UTC', timestamp '9999-12-31' AT TIME ZONE 'UTC'
+SELECT x FROM (SELECT timestamp '9999-12-31' AS x UNION ALL SELECT timestamp '0001-01-01' UNION ALL SELECT ts FROM v WHERE id = 1) t ORDER BY x
+WITH RECURSIVE t AS (SELECT timestamp '9999-12-29' AS x UNION ALL SELECT x + interval '1 day' FROM t WHERE x < timestamp '9999-12-31') SELECT x FROM t ORDER BY x
+SELECT max(x), min(x), count(DISTINCT x) FROM (VALUES (timestamp '9999-12-31'), (timestamp '0001-01-01'), (timestamp '9999-12-31')) t(x)
+SELECT date '2026-03-01' + time '10:20:30.123456', date '9999-12-31' + time '10:20:30', time '10:20:30' - time '10:00'
+SELECT (SELECT max(w.ts) FROM v w WHERE w.ts = v.ts) = ts FROM v ORDER BY id
+SELECT timestamp '9999-12-31 00:00:00'::date, timestamp '9999-12-31 10:20:30.5'::time, timestamp '0001-01-01'::text
+SELECT now() = current_timestamp, now() > timestamptz '2026-01-01', extract(microseconds from now())::bigint % 1 = 0

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
+use dovetail_core::clock;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -30,7 +31,7 @@ pub struct FlightConfig {
 }
 
 /// Time for which a reader that takes nothing can delay the end.
-const GRACE: Duration = Duration::from_secs(2);
+const STOP_GRACE: Duration = Duration::from_secs(2);
 
 /// Serves readers on `listener` until `shutdown`.
 ///
@@ -54,7 +55,7 @@ pub async fn serve(
         .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned());
     let late = async {
         shutdown.cancelled().await;
-        tokio::time::sleep(GRACE).await;
+        clock::sleep(STOP_GRACE).await;
     };
     tokio::select! {
         served = serving => served,

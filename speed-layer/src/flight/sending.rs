@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow_flight::FlightData;
+use dovetail_core::clock;
 use dovetail_core::offsets::{Cut, OffsetRange};
 use dovetail_core::realtime::{HeldUp, Realtime, RealtimeError, Slice};
 use dovetail_core::realtime_wire::{Message, Part, PartitionStatus, Status};
 use dovetail_core::view::{RowErrors, View};
 use futures::future::join_all;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::FlightConfig;
@@ -26,9 +27,9 @@ use crate::partition::Read;
 use crate::view_fold::Subscriber;
 
 /// Number of left-out records per message.
-const ERRORS: usize = 500;
+const ERRORS_PER_MESSAGE: usize = 500;
 /// Interval of retries of starts that could not be read.
-const AGAIN: Duration = Duration::from_millis(50);
+const UNREAD_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) struct Sending {
     layer: Arc<SpeedLayer>,
@@ -121,7 +122,7 @@ impl Sending {
     async fn round(&mut self) {
         self.wait().await;
         self.moved.borrow_and_update();
-        self.last_round = Some(Instant::now());
+        self.last_round = Some(clock::now_monotonic());
         let before = self.standing();
         let ours: Vec<i32> = self.layer.heads(&self.view.name).into_iter().map(|(partition, _)| partition).collect();
         self.sent.retain(|partition, _| ours.contains(partition));
@@ -135,7 +136,7 @@ impl Sending {
         self.sent.iter_mut().for_each(|(partition, sent)| sent.floor = from.remove(partition));
         let due = self.last_status.is_none_or(|last| last.elapsed() >= self.config.heartbeat);
         if due || before != self.standing() {
-            self.last_status = Some(Instant::now());
+            self.last_status = Some(clock::now_monotonic());
             let status = Message::Status(self.status());
             self.waiting.push_back((RecordBatch::new_empty(self.view.state_schema()), status));
         }
@@ -145,15 +146,15 @@ impl Sending {
         let (Some(last), Some(status)) = (self.last_round, self.last_status) else { return };
         let (soon, heartbeat) = (last + self.config.interval, status + self.config.heartbeat);
         if self.is_behind() {
-            return sleep_until(soon).await;
+            return clock::sleep_until(soon).await;
         }
         // A dropped range comes back only with a rollback, which is reported like other news.
         let soon_read = |(_, error): &(i64, RealtimeError)| !matches!(error, RealtimeError::Dropped { .. });
         let again = self.sent.values().any(|sent| sent.unread.iter().any(soon_read));
-        let until = if again { heartbeat.min(last + AGAIN) } else { heartbeat };
+        let until = if again { heartbeat.min(last + UNREAD_RETRY_PAUSE) } else { heartbeat };
         tokio::select! {
-            () = sleep_until(until.max(soon)) => {}
-            Ok(()) = self.moved.changed() => sleep_until(soon).await,
+            () = clock::sleep_until(until.max(soon)) => {}
+            Ok(()) = self.moved.changed() => clock::sleep_until(soon).await,
         }
     }
 
@@ -251,7 +252,7 @@ impl Sending {
         for (slice, i) in slices.into_iter().zip(1..) {
             let nothing = || RecordBatch::new_empty(self.view.state_schema());
             let mut parts: Vec<_> = in_messages(&slice.state).into_iter().map(|b| (b, RowErrors::default())).collect();
-            parts.extend(slice.errors.in_parts(ERRORS).map(|errors| (nothing(), errors)));
+            parts.extend(slice.errors.in_parts(ERRORS_PER_MESSAGE).map(|errors| (nothing(), errors)));
             if parts.is_empty() {
                 parts.push((nothing(), RowErrors::default()));
             }

@@ -1,5 +1,7 @@
 //! The layer on the embedded log and a catalog in a file, with generations published by hand.
 
+#![expect(clippy::disallowed_methods, reason = "tests wait in real time")]
+
 mod faulty;
 mod folding;
 mod memory;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use dovetail_connectors::sources::file::{Pace, Pacer};
 use dovetail_connectors::sources::generate::{GenerateOptions, Generator, Kind, generate};
+use dovetail_core::clock;
 use dovetail_ingestion::append::Appender;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -15,9 +16,9 @@ use super::pause;
 use crate::args::Demo;
 
 /// Records due within this time of each other are appended together ..
-const TOGETHER: Duration = Duration::from_millis(20);
+const BATCH_INTERVAL: Duration = Duration::from_millis(20);
 /// .. up to this number.
-const MOST: usize = 5_000;
+const BATCH_RECORDS_MAX: usize = 5_000;
 /// Share of late records, as in a real feed.
 const LATE: f64 = 0.05;
 const BAD: f64 = 0.001;
@@ -46,7 +47,7 @@ impl Fed {
     /// Records a second so far.
     pub(super) fn rate(&self) -> f64 {
         let (Some(began), Some(at)) = (self.began, self.at) else { return 0.0 };
-        self.appended as f64 / (at - began).as_secs_f64().max(TOGETHER.as_secs_f64())
+        self.appended as f64 / (at - began).as_secs_f64().max(BATCH_INTERVAL.as_secs_f64())
     }
 }
 
@@ -61,17 +62,17 @@ pub(super) async fn run(
     let options = GenerateOptions { events: args.events, seed: args.seed, late: LATE, bad: BAD, start_ms: None };
     let mut source =
         Source { generator: generate(Kind::Nyc311, &options), pacer: Pacer::new(Pace::Rate(args.rate)), next: None };
-    let began = Instant::now();
+    let began = clock::now_monotonic();
     progress.send_modify(|fed| (fed.before, fed.began) = (before, Some(began)));
     loop {
-        let (records, due) = source.due_by(began.elapsed() + TOGETHER);
+        let (records, due) = source.due_by(began.elapsed() + BATCH_INTERVAL);
         if !records.is_empty() {
             let values: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
             let appended = appender.append(&values, None).await;
             let appended = appended.inspect_err(|_| progress.send_modify(|fed| fed.failed = true))?;
             progress.send_modify(|fed| {
                 fed.appended += appended;
-                fed.at = Some(Instant::now());
+                fed.at = Some(clock::now_monotonic());
             });
         }
         let Some(due) = due else {
@@ -99,7 +100,7 @@ impl Source {
         loop {
             let next = self.next.take().or_else(|| self.generator.next().map(|record| (record, self.pacer.due(None))));
             let Some((record, due)) = next else { return (records, None) };
-            if due > time || records.len() == MOST {
+            if due > time || records.len() == BATCH_RECORDS_MAX {
                 self.next = Some((record, due));
                 return (records, Some(due));
             }

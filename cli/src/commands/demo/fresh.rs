@@ -13,8 +13,8 @@ use super::pause;
 
 /// A small query of a merged view.
 const PROBE: &str = "SELECT total FROM open_requests WHERE agency = 'NYPD'";
-const BETWEEN_QUESTIONS: Duration = Duration::from_millis(5);
-const BETWEEN_SAMPLES: Duration = Duration::from_millis(250);
+const QUERY_PAUSE: Duration = Duration::from_millis(5);
+const SAMPLE_PAUSE: Duration = Duration::from_millis(250);
 /// Number of samples whose median is shown.
 const SAMPLES: usize = 21;
 
@@ -26,7 +26,7 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) {
     let mut samples = VecDeque::new();
-    while pause(BETWEEN_SAMPLES, &stop).await {
+    while pause(SAMPLE_PAUSE, &stop).await {
         fed.mark_unchanged();
         let next = tokio::select! {
             () = stop.cancelled() => return,
@@ -41,7 +41,7 @@ pub(super) async fn run(
         };
         let Some(at) = at else { continue };
         while head(&serving).await.is_none_or(|head| head < records) {
-            if !pause(BETWEEN_QUESTIONS, &stop).await {
+            if !pause(QUERY_PAUSE, &stop).await {
                 return;
             }
         }

@@ -19,10 +19,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use dovetail_core::clock;
 use dovetail_core::name::StreamName;
 use dovetail_ingestion::append::Appender;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::up::wait_for_stop;
@@ -42,7 +43,7 @@ use screen::Screen;
 
 const STREAM: &str = "service_requests";
 /// Interval of drawing the screen.
-const DRAW: Duration = Duration::from_millis(200);
+const DRAW_INTERVAL: Duration = Duration::from_millis(200);
 
 pub(super) fn run(args: &Demo) -> Result<ExitCode> {
     let folder = Folder::new(args.data_dir.as_deref())?;
@@ -130,9 +131,9 @@ async fn draw(
     freshness: &watch::Receiver<Option<Duration>>,
     screen: &mut Screen,
 ) -> Result<()> {
-    let began = Instant::now();
+    let began = clock::now_monotonic();
     let mut frame = Frame { events: args.events, ..Frame::default() };
-    let mut ticks = interval(DRAW);
+    let mut ticks = interval(DRAW_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
@@ -189,7 +190,7 @@ async fn settle(args: &Demo, engine: &Engine, records: i64) -> Result<()> {
             if !behind && serving.generation().0 > 0 {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            clock::sleep(Duration::from_millis(50)).await;
         }
     };
     if timeout(patience, settled).await.is_err() {
@@ -202,6 +203,6 @@ async fn settle(args: &Demo, engine: &Engine, records: i64) -> Result<()> {
 async fn pause(duration: Duration, stop: &CancellationToken) -> bool {
     tokio::select! {
         () = stop.cancelled() => false,
-        () = tokio::time::sleep(duration) => true,
+        () = clock::sleep(duration) => true,
     }
 }

@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use console::{Term, truncate_str};
+use dovetail_core::clock;
+use tokio::time::Instant;
 
 use super::footer::footer;
 use super::panel::{Frame, line, panel};
@@ -13,7 +15,7 @@ use crate::args::Demo;
 use dovetail_server::process::running::Running;
 
 /// Pause between two lines without a terminal.
-const LINES: Duration = Duration::from_secs(2);
+const LINE_INTERVAL: Duration = Duration::from_secs(2);
 /// Between these two a terminal shows nothing, so that no half-drawn panel is seen. Other terminals ignore them.
 const HOLD: &str = "\x1b[?2026h";
 const RELEASE: &str = "\x1b[?2026l";
@@ -36,7 +38,7 @@ impl Screen {
         let term = Term::stdout();
         let is_terminal = term.is_term();
         let footer = footer(args, running);
-        let screen = Self { term, is_terminal, footer, drawn: 0, line_due: Instant::now() + LINES };
+        let screen = Self { term, is_terminal, footer, drawn: 0, line_due: clock::now_monotonic() + LINE_INTERVAL };
         if is_terminal {
             screen.term.hide_cursor()?;
         } else {
@@ -49,12 +51,12 @@ impl Screen {
 
     /// Whether a frame would be drawn now.
     pub(super) fn is_due(&self) -> bool {
-        self.is_terminal || Instant::now() >= self.line_due
+        self.is_terminal || clock::now_monotonic() >= self.line_due
     }
 
     pub(super) fn draw(&mut self, frame: &Frame) -> Result<()> {
         if !self.is_terminal {
-            self.line_due = Instant::now() + LINES;
+            self.line_due = clock::now_monotonic() + LINE_INTERVAL;
             return self.say(&line(frame));
         }
         let (height, width) = self.term.size();

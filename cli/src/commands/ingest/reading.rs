@@ -1,13 +1,15 @@
 //! The reading of a source into requests, at its pace.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use dovetail_api::frames;
 use dovetail_api::prefix::{Chain, Prefix};
 use dovetail_api::records::{MOST_PER_REQUEST, SourcePosition};
 use dovetail_connectors::sources::file::{EventTime, Pacer, SourceReader, SourceRecord};
+use dovetail_core::clock;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// Size at which a request is sent ..
 const REQUEST_BYTES: usize = 2 << 20;
@@ -65,7 +67,7 @@ impl Reading {
     }
 
     fn read(&mut self, read: &mut Read) -> Result<()> {
-        let began = Instant::now();
+        let began = clock::now_monotonic();
         let mut request: Option<Request> = None;
         let mut oldest = began;
         loop {
@@ -83,9 +85,9 @@ impl Reading {
                 if due && !self.send(&mut request, read.chain.prefix()) {
                     return Ok(());
                 }
-                std::thread::sleep(wait);
+                clock::block_for(wait);
                 if request.is_none() {
-                    oldest = Instant::now();
+                    oldest = clock::now_monotonic();
                 }
                 let request = request.get_or_insert_with(|| Request::from(record.number));
                 let fits = frames::push(&mut request.frames, &record.value);

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use dovetail_api::client::{Client, NumberedRecords, SendOutcome};
 use dovetail_api::frames;
 use dovetail_api::prefix::Prefix;
+use dovetail_core::clock;
 use dovetail_core::name::StreamName;
 use indicatif::ProgressBar;
 use tokio::sync::mpsc;
@@ -33,7 +34,7 @@ pub(super) struct Sent {
 
 impl Sent {
     pub(super) fn new() -> Self {
-        let began = Instant::now();
+        let began = clock::now_monotonic();
         Self { records: 0, appended: 0, refused: vec![], refused_count: 0, began }
     }
 }

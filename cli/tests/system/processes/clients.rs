@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-use super::fleet::PATIENCE;
+use super::fleet::WAIT_MAX;
 use crate::support::{dovetail, last_of};
 
 struct Client {
@@ -80,7 +80,7 @@ impl Clients {
                 child.kill().await.unwrap();
             }
         }
-        let give_up = Instant::now() + PATIENCE;
+        let give_up = Instant::now() + WAIT_MAX;
         while !self.clients.iter().all(|client| client.done) {
             let log = || last_of(&std::fs::read_to_string(self.log()).unwrap_or_default());
             assert!(Instant::now() < give_up, "the ingest does not end:\n{}", log());

@@ -22,7 +22,7 @@ use crate::kafka::Topic;
 use crate::support::{dovetail, free_port, last_of, said};
 
 /// Time limit of a start or an ingest.
-pub(super) const PATIENCE: Duration = Duration::from_secs(180);
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(180);
 
 /// Time for which a process is stopped: longer than any lease.
 const STOPPED: Duration = Duration::from_secs(35);
@@ -139,7 +139,7 @@ impl<'b> Fleet<'b> {
     /// Waits until every process says that nothing holds it up.
     pub(crate) async fn ready(&mut self) {
         let http = reqwest::Client::new();
-        let give_up = Instant::now() + PATIENCE;
+        let give_up = Instant::now() + WAIT_MAX;
         for process in self.processes.values_mut() {
             let url = format!("http://127.0.0.1:{}/readyz", process.http);
             loop {
@@ -338,7 +338,7 @@ impl<'b> Fleet<'b> {
     /// A full run that publishes: another one may be in progress.
     pub(crate) async fn recompute_full(&self) {
         let client = self.client("serve", 1);
-        let give_up = Instant::now() + PATIENCE;
+        let give_up = Instant::now() + WAIT_MAX;
         loop {
             match client.post::<Value>("/v1/recompute", &json!({ "full": true })).await {
                 Ok(done) if done["generation"].is_u64() => return,

@@ -18,8 +18,8 @@ pub(crate) use server::{Server, dovetail, free_port, last_of, settings_for_haste
 pub(crate) use store::{Fault, Faulty};
 
 /// Time limit of a value to appear.
-const PATIENCE: Duration = Duration::from_secs(120);
-const PAUSE: Duration = Duration::from_millis(20);
+const WAIT_MAX: Duration = Duration::from_secs(120);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Waits until `look` finds something, and returns it. `what` names it in the failure.
 pub(crate) async fn eventually<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
@@ -28,12 +28,12 @@ pub(crate) async fn eventually<T>(what: &str, look: impl AsyncFn() -> Option<T>)
             if let Some(found) = look().await {
                 return found;
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     };
-    match tokio::time::timeout(PATIENCE, waiting).await {
+    match tokio::time::timeout(WAIT_MAX, waiting).await {
         Ok(found) => found,
-        Err(_) => panic!("waited {PATIENCE:?} in vain for {what}"),
+        Err(_) => panic!("waited {WAIT_MAX:?} in vain for {what}"),
     }
 }
 

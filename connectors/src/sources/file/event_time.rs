@@ -7,6 +7,7 @@ use arrow::datatypes::TimeUnit;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use dovetail_core::pipeline::{Format, Stream};
+use dovetail_ingestion::formats::split_line;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -101,10 +102,9 @@ fn midnight(text: &str, format: &str) -> Option<NaiveDateTime> {
     NaiveDate::parse_from_str(text, format).ok()?.and_hms_opt(0, 0, 0)
 }
 
-fn csv_cell(line: &[u8], index: usize, delimiter: u8) -> Option<String> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(line);
-    let row = reader.records().next()?.ok()?;
-    row.get(index).map(str::to_owned)
+fn csv_cell(line: &[u8], index: usize, delimiter: u8) -> Option<Cow<'_, str>> {
+    let cells = split_line(std::str::from_utf8(line).ok()?, index + 1, char::from(delimiter)).ok()?;
+    cells.into_iter().nth(index)
 }
 
 #[cfg(test)]

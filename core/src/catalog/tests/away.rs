@@ -6,7 +6,7 @@ use super::*;
 use crate::wire::Wire;
 
 /// Short, so that giving up does not take long; the server's own limits follow from it.
-const PATIENCE: Duration = Duration::from_millis(400);
+const CATALOG_TIMEOUT: Duration = Duration::from_millis(400);
 
 /// Nothing is left alone.
 const NONE: Patience = Patience { grace: Duration::ZERO, staging: Duration::ZERO };
@@ -118,7 +118,7 @@ async fn what_was_committed_is_recognised_although_the_answer_was_lost(place: Pl
 }
 
 async fn a_server_that_stays_away_is_told_of_without_secrets(place: Place) {
-    let (catalog, wire) = wired(&place, PATIENCE).await;
+    let (catalog, wire) = wired(&place, CATALOG_TIMEOUT).await;
     let away = async |why: &str| {
         let error = catalog.init_partition(TOPIC, 0, 0).await.unwrap_err();
         assert!(matches!(error, CatalogError::Unreachable { .. }) && error.is_transient(), "{why}: {error:?}");
@@ -130,7 +130,7 @@ async fn a_server_that_stays_away_is_told_of_without_secrets(place: Place) {
     wire.freeze();
     away("frozen").await;
     let (_, through) = place.server();
-    let error = Catalog::open_within(&through(wire.address), PATIENCE).await.unwrap_err();
+    let error = Catalog::open_within(&through(wire.address), CATALOG_TIMEOUT).await.unwrap_err();
     assert!(matches!(error, CatalogError::Unreachable { .. }), "{error:?}");
     assert!(!format!("{error} {error:?}").contains(&place.password()), "{error:?}");
     wire.up();
@@ -152,7 +152,7 @@ async fn a_process_that_stops_in_the_middle_of_a_change_holds_nobody_up(place: P
 }
 
 async fn a_lock_that_somebody_keeps_is_busy_in_bounded_time(place: Place) {
-    let catalog = Catalog::open_within(&place.url(), PATIENCE).await.unwrap();
+    let catalog = Catalog::open_within(&place.url(), CATALOG_TIMEOUT).await.unwrap();
     catalog.init_partition(TOPIC, 0, 0).await.unwrap();
     let mut session = place.session().await;
     let mut other = session.begin().await.unwrap();

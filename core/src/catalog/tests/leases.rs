@@ -3,7 +3,7 @@
 use super::*;
 use crate::clock::Clock;
 
-const LONG: Duration = Duration::from_secs(100);
+const LONG_LEASE: Duration = Duration::from_secs(100);
 const NAME: &str = "batch";
 
 async fn holder(catalog: &Catalog) -> Option<String> {
@@ -13,32 +13,32 @@ async fn holder(catalog: &Catalog) -> Option<String> {
 async fn one_holds_a_lease_until_it_gives_no_sign_of_life(place: Place) {
     let (catalog, other) = (place.open().await, place.open().await);
     assert_eq!(holder(&catalog).await, None);
-    let first = catalog.hold_lease(NAME, "a", LONG).await.unwrap();
+    let first = catalog.hold_lease(NAME, "a", LONG_LEASE).await.unwrap();
     assert_eq!((first.holder.as_str(), first.epoch), ("a", 1));
-    assert_eq!(other.hold_lease(NAME, "b", LONG).await.unwrap(), first, "it stays as it is");
-    let again = catalog.hold_lease(NAME, "a", LONG).await.unwrap();
+    assert_eq!(other.hold_lease(NAME, "b", LONG_LEASE).await.unwrap(), first, "it stays as it is");
+    let again = catalog.hold_lease(NAME, "a", LONG_LEASE).await.unwrap();
     assert_eq!(again.epoch, 1);
     assert!(again.until_ms >= first.until_ms);
 
     expire(&catalog, "leases").await;
     assert_eq!(holder(&other).await, None);
-    let taken = other.hold_lease(NAME, "b", LONG).await.unwrap();
+    let taken = other.hold_lease(NAME, "b", LONG_LEASE).await.unwrap();
     assert_eq!((taken.holder.as_str(), taken.epoch), ("b", 2));
-    assert_eq!(catalog.hold_lease(NAME, "a", LONG).await.unwrap(), taken);
+    assert_eq!(catalog.hold_lease(NAME, "a", LONG_LEASE).await.unwrap(), taken);
     catalog.give_up_lease(NAME, "a").await.unwrap();
     assert_eq!(holder(&catalog).await.as_deref(), Some("b"), "it was not a's to give up");
     other.give_up_lease(NAME, "b").await.unwrap();
-    assert_eq!(catalog.hold_lease(NAME, "a", LONG).await.unwrap().epoch, 3);
+    assert_eq!(catalog.hold_lease(NAME, "a", LONG_LEASE).await.unwrap().epoch, 3);
     // A holder that had lost the lease in between has another term.
     expire(&catalog, "leases").await;
-    assert_eq!(catalog.hold_lease(NAME, "a", LONG).await.unwrap().epoch, 4);
+    assert_eq!(catalog.hold_lease(NAME, "a", LONG_LEASE).await.unwrap().epoch, 4);
 }
 
 async fn of_many_one_holds_a_lease(place: Place) {
     let catalogs = [place.open().await, place.open().await];
     for _ in 0..10 {
         expire(&catalogs[0], "leases").await;
-        let hold = |n: usize| catalogs[n % 2].hold_lease(NAME, ["a", "b", "c", "d"][n], LONG);
+        let hold = |n: usize| catalogs[n % 2].hold_lease(NAME, ["a", "b", "c", "d"][n], LONG_LEASE);
         let held = futures::future::join_all((0..4).map(hold)).await;
         let holders: Vec<String> = held.into_iter().map(|lease| lease.unwrap().holder).collect();
         assert!(holders.iter().all(|holder| *holder == holders[0]), "{holders:?}");
@@ -86,10 +86,10 @@ async fn a_wish_stays_until_a_run_has_covered_it(place: Place) {
 async fn the_dead_hold_nothing_on_a_log_of_ones_own(place: Place) {
     let catalog = place.open().await;
     let run = catalog.start_run(&new_run("dead")).await.unwrap();
-    catalog.hold_lease(NAME, "dead", LONG).await.unwrap();
+    catalog.hold_lease(NAME, "dead", LONG_LEASE).await.unwrap();
     catalog.end_all_leases().await.unwrap();
     assert_eq!(catalog.run(run.id).await.unwrap().error.as_deref(), Some("its process died"));
-    assert_eq!(catalog.hold_lease(NAME, "living", LONG).await.unwrap().holder, "living");
+    assert_eq!(catalog.hold_lease(NAME, "living", LONG_LEASE).await.unwrap().holder, "living");
 }
 
 /// On a server, what a process takes for the time does not matter at all: here it is wrong by years.
@@ -109,20 +109,20 @@ async fn clocks_of_processes_do_not_matter(place: Place) {
         flight: flight.clone(),
     };
     for (catalog, id) in catalogs.iter().zip(["slow", "fast", "wild"]) {
-        catalog.join(&member(id), LONG).await.unwrap();
+        catalog.join(&member(id), LONG_LEASE).await.unwrap();
     }
     for catalog in &catalogs {
         let members = catalog.members(MemberLayer::Batch).await.unwrap();
         assert_eq!(members.iter().map(|m| m.id.as_str()).collect::<Vec<_>>(), ["fast", "slow", "wild"]);
-        catalog.renew_member("slow", &TopicPartitions::new(), LONG).await.unwrap();
+        catalog.renew_member("slow", &TopicPartitions::new(), LONG_LEASE).await.unwrap();
     }
     let run = catalogs[0].start_run(&new_run("slow")).await.unwrap();
-    catalogs[0].hold_lease(NAME, "slow", LONG).await.unwrap();
+    catalogs[0].hold_lease(NAME, "slow", LONG_LEASE).await.unwrap();
     for catalog in &catalogs {
         assert_eq!(catalog.expire_runs().await.unwrap(), 0, "nobody takes it for dead");
         let refused = catalog.start_run(&new_run("other")).await;
         assert!(matches!(refused, Err(CatalogError::RunInProgress { .. })), "{refused:?}");
-        assert_eq!(catalog.hold_lease(NAME, "other", LONG).await.unwrap().holder, "slow");
+        assert_eq!(catalog.hold_lease(NAME, "other", LONG_LEASE).await.unwrap().holder, "slow");
         assert_eq!(holder(catalog).await.as_deref(), Some("slow"));
     }
     assert_eq!(catalogs[2].run(run.id).await.unwrap().state, RunState::Running);

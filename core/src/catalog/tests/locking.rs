@@ -12,12 +12,12 @@ fn url(folder: &TempDir) -> String {
     format!("sqlite:{}", folder.path().join("catalog.db").display())
 }
 
-const PATIENCE: Duration = Duration::from_millis(100);
+const CATALOG_TIMEOUT: Duration = Duration::from_millis(100);
 
 #[tokio::test]
 async fn a_locked_catalog_is_busy_in_bounded_time_and_works_after() {
     let folder = tempfile::tempdir().unwrap();
-    let catalog = Catalog::open_within(&url(&folder), PATIENCE).await.unwrap();
+    let catalog = Catalog::open_within(&url(&folder), CATALOG_TIMEOUT).await.unwrap();
     catalog.init_partition(TOPIC, 0, 0).await.unwrap();
     let options = SqliteConnectOptions::new().filename(folder.path().join("catalog.db"));
     let mut other = options.connect().await.unwrap();
@@ -27,7 +27,7 @@ async fn a_locked_catalog_is_busy_in_bounded_time_and_works_after() {
     let busy = catalog.record_segment(&segment(0, 10, "a")).await.unwrap_err();
     assert!(matches!(busy, CatalogError::Busy { .. }) && busy.is_transient(), "{busy:?}");
     assert!(busy.to_string().contains("catalog.db` is locked by another process"), "{busy}");
-    let reopened = Catalog::open_within(&url(&folder), PATIENCE).await.unwrap_err();
+    let reopened = Catalog::open_within(&url(&folder), CATALOG_TIMEOUT).await.unwrap_err();
     assert!(matches!(reopened, CatalogError::Busy { .. }), "{reopened:?}");
     assert!(asked.elapsed() < Duration::from_secs(20), "{:?}", asked.elapsed());
     assert_eq!(catalog.next_offset(TOPIC, 0).await.unwrap(), 0, "readers are not kept out");

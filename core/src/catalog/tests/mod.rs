@@ -1,6 +1,8 @@
 //! Each operation against a real database, alone and against a rival: on SQLite always, on PostgreSQL when
 //! `DOVETAIL_TEST_POSTGRES` names a server (`eval "$(dev/postgres up)"`).
 
+#![expect(clippy::disallowed_methods, reason = "tests wait in real time")]
+
 mod away;
 mod compaction;
 mod gaps;

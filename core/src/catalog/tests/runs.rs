@@ -4,7 +4,7 @@ fn sign(rows: u64, segments: u64) -> RunSign {
     RunSign { phase: "folding".to_owned(), rows, row_total: 900, segments, segment_total: 7 }
 }
 
-const LONG: Duration = Duration::from_secs(100);
+const LONG_LEASE: Duration = Duration::from_secs(100);
 
 async fn one_run_at_a_time(place: Place) {
     let catalog = place.open().await;
@@ -16,7 +16,7 @@ async fn one_run_at_a_time(place: Place) {
     let refused = catalog.start_run(&new_run("b")).await.unwrap_err();
     assert!(matches!(&refused, CatalogError::RunInProgress { id, owner } if *id == run.id && owner == "a"));
 
-    catalog.renew_run(run.id, &sign(500, 3), LONG).await.unwrap();
+    catalog.renew_run(run.id, &sign(500, 3), LONG_LEASE).await.unwrap();
     let failed = RunEnd::Failed { error: "no space".to_owned() };
     catalog.finish_run(run.id, &failed).await.unwrap();
     let finished = catalog.run(run.id).await.unwrap();
@@ -55,7 +55,7 @@ async fn of_two_schedulers_exactly_one_starts_the_run(place: Place) {
 async fn a_run_without_a_sign_of_life_is_given_up(place: Place) {
     let catalog = place.open().await;
     let dead = catalog.start_run(&new_run("a")).await.unwrap();
-    catalog.renew_run(dead.id, &sign(1, 1), LONG).await.unwrap();
+    catalog.renew_run(dead.id, &sign(1, 1), LONG_LEASE).await.unwrap();
     assert_eq!(catalog.expire_runs().await.unwrap(), 0);
     assert_eq!(catalog.running().await.unwrap().unwrap().id, dead.id);
     expire(&catalog, "runs").await;
@@ -64,9 +64,10 @@ async fn a_run_without_a_sign_of_life_is_given_up(place: Place) {
     let gone = catalog.run(dead.id).await.unwrap();
     assert_eq!((gone.state, gone.error.as_deref()), (RunState::Failed, Some("its process died")));
 
-    for told in
-        [catalog.renew_run(dead.id, &sign(1, 1), LONG).await, catalog.finish_run(dead.id, &RunEnd::Cancelled).await]
-    {
+    for told in [
+        catalog.renew_run(dead.id, &sign(1, 1), LONG_LEASE).await,
+        catalog.finish_run(dead.id, &RunEnd::Cancelled).await,
+    ] {
         assert!(matches!(told, Err(CatalogError::RunEnded { state: RunState::Failed, .. })), "{told:?}");
     }
     expire(&catalog, "runs").await;
@@ -79,7 +80,7 @@ async fn a_run_is_cancelled_from_anywhere_and_publishes_nothing(place: Place) {
     assert_eq!(elsewhere.cancel_run().await.unwrap(), None);
     let run = catalog.start_run(&new_run("a")).await.unwrap();
     assert_eq!(elsewhere.cancel_run().await.unwrap(), Some(run.id));
-    let told = catalog.renew_run(run.id, &sign(1, 1), LONG).await;
+    let told = catalog.renew_run(run.id, &sign(1, 1), LONG_LEASE).await;
     assert!(matches!(told, Err(CatalogError::RunEnded { state: RunState::Cancelled, .. })), "{told:?}");
     // Not even before it has heard of it.
     let published = catalog.publish(&generation(1, run.id, &["f"]), Generation(0)).await;
@@ -87,7 +88,7 @@ async fn a_run_is_cancelled_from_anywhere_and_publishes_nothing(place: Place) {
     assert_eq!(catalog.current().await.unwrap(), None);
     catalog.finish_run(run.id, &RunEnd::Cancelled).await.unwrap();
     assert_eq!(catalog.run(run.id).await.unwrap().state, RunState::Cancelled);
-    let unknown = catalog.renew_run(99, &sign(1, 1), LONG).await;
+    let unknown = catalog.renew_run(99, &sign(1, 1), LONG_LEASE).await;
     assert!(matches!(unknown, Err(CatalogError::Missing { .. })));
 }
 

@@ -29,7 +29,7 @@ impl Top {
 }
 
 /// Greatest number of values in an answer.
-const MOST: usize = 10_000;
+const K_MAX: usize = 10_000;
 /// Counters per value of the answer; the least number of counters too.
 const COUNTERS: usize = 16;
 const LEAST_COUNTERS: usize = 1024;
@@ -52,7 +52,7 @@ impl AggregateUDFImpl for Top {
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         let [value, k] = arguments else { return internal_err!("`approx_top_k` takes two arguments") };
         if !k.is_integer() {
-            return plan_err!("`approx_top_k(x, k)`: `k` is a whole number from 1 to {MOST}, not a {k}");
+            return plan_err!("`approx_top_k(x, k)`: `k` is a whole number from 1 to {K_MAX}, not a {k}");
         }
         Ok(DataType::List(Arc::new(Field::new_list_field(DataType::Struct(item(value)), true))))
     }
@@ -61,11 +61,11 @@ impl AggregateUDFImpl for Top {
         refuse_distinct(&args)?;
         let k = constant(&args, 1).and_then(|k| k.cast_to(&DataType::UInt64).ok());
         let k = match k {
-            Some(ScalarValue::UInt64(Some(k))) => usize::try_from(k).ok().filter(|k| (1..=MOST).contains(k)),
+            Some(ScalarValue::UInt64(Some(k))) => usize::try_from(k).ok().filter(|k| (1..=K_MAX).contains(k)),
             _ => None,
         };
         let Some(k) = k else {
-            return plan_err!("`approx_top_k(x, k)`: `k` is a whole number from 1 to {MOST}, written as one");
+            return plan_err!("`approx_top_k(x, k)`: `k` is a whole number from 1 to {K_MAX}, written as one");
         };
         let value = args.expr_fields[0].data_type().clone();
         let tally = Tally::new(&value)?;

@@ -181,7 +181,7 @@ fn columns() {
     columns(
         "(a TIMESTAMP(4))",
         "p.sql:1:26: in stream `s`: column `a` has type `TIMESTAMP(4)`: it is not supported\n  hint: write TIMESTAMP(0), \
-         (3), (6) or (9)",
+         (3) or (6)",
     );
     columns(
         "(a DECIMAL(90, 2))",

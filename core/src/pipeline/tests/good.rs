@@ -102,12 +102,14 @@ fn types_are_those_of_datafusion_with_plain_strings() {
         ("DECIMAL(12, 2)", DataType::Decimal128(12, 2)),
         ("DATE", DataType::Date32),
         ("BYTEA", DataType::Binary),
-        ("TIMESTAMP", DataType::Timestamp(TimeUnit::Nanosecond, None)),
+        ("TIMESTAMP", DataType::Timestamp(TimeUnit::Microsecond, None)),
+        ("TIMESTAMP(9)", DataType::Timestamp(TimeUnit::Microsecond, None)),
+        ("TIME", DataType::Time64(TimeUnit::Microsecond)),
         ("TIMESTAMP(0)", DataType::Timestamp(TimeUnit::Second, None)),
         ("TIMESTAMP(3)", DataType::Timestamp(TimeUnit::Millisecond, None)),
         ("TIMESTAMP(6)", DataType::Timestamp(TimeUnit::Microsecond, None)),
         ("TIMESTAMP(6) WITH TIME ZONE", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
-        ("TIMESTAMPTZ", DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()))),
+        ("TIMESTAMPTZ", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
         ("INT[]", list(DataType::Int32)),
         ("ARRAY<VARCHAR>", list(DataType::Utf8)),
         ("ARRAY<ARRAY<INT>>", list(list(DataType::Int32))),
@@ -160,11 +162,11 @@ fn a_zone_reaches_every_timestamp() {
         columns("a TIMESTAMP(3), b STRUCT<c TIMESTAMP[], d INT>, e TIMESTAMP WITH TIME ZONE", "timezone 'Asia/Tokyo'");
     let instant = |unit| DataType::Timestamp(unit, Some("Asia/Tokyo".into()));
     let fields =
-        vec![Field::new("c", list(instant(TimeUnit::Nanosecond)), true), Field::new("d", DataType::Int32, true)];
+        vec![Field::new("c", list(instant(TimeUnit::Microsecond)), true), Field::new("d", DataType::Int32, true)];
     let expected = Schema::new(vec![
         Field::new("a", instant(TimeUnit::Millisecond), true),
         Field::new("b", DataType::Struct(fields.into()), true),
-        Field::new("e", instant(TimeUnit::Nanosecond), true),
+        Field::new("e", instant(TimeUnit::Microsecond), true),
     ]);
     assert_eq!(schema.as_ref(), &expected);
 }

@@ -1,33 +1,32 @@
 //! Text as a timestamp, as PostgreSQL reads it: seconds and leading zeros may be missing, `24:00` is the next day. An
-//! offset or a zone in the text is ignored where the type has no zone, and gives the instant where it has one.
+//! offset or a zone in it says nothing where the type has no zone, and tells the instant where it has one. What is
+//! finer than the type is rounded as [`crate::texts::micros`] says.
 //!
 //! Each text is read by itself: its meaning must not depend on the other texts of its batch.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err, exec_err};
 
 use super::super::zone::Zone;
-use super::super::zoned::per_second;
 use super::plainly;
 use crate::texts;
 
-const SECOND: i64 = 1_000_000_000;
+const MICROS: i64 = 1_000_000;
 
 pub(super) fn read(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     let DataType::Timestamp(unit, zone) = to else { return exec_err!("`{to}` is no timestamp") };
     let texts = plainly(array, &DataType::Utf8)?;
-    let mut reader =
-        Reader { per_second: per_second(*unit), zone: zone.as_deref().map(Zone::parse).transpose()?, last_named: None };
+    let mut reader = Reader { unit: *unit, zone: zone.as_deref().map(Zone::parse).transpose()?, last_named: None };
     let instants = texts.as_string::<i32>().iter().map(|text| text.map(|text| reader.instant(text)).transpose());
     let instants: ArrayRef = Arc::new(instants.collect::<Result<Int64Array>>()?);
     plainly(&instants, &DataType::Timestamp(*unit, zone.clone()))
 }
 
 struct Reader {
-    per_second: i64,
+    unit: TimeUnit,
     /// The type's zone.
     zone: Option<Zone>,
     /// The zone that a text named last.
@@ -48,15 +47,8 @@ impl Reader {
             (Written::Name(name), Some(_)) => self.named(name).map_err(|_| invalid(text))?.instant(moment.seconds)?,
             (Written::Garbage, _) => return Err(invalid(text)),
         };
-        let unit = SECOND / self.per_second;
-        let part = (moment.nanos + unit / 2) / unit;
-        let instant = seconds.checked_mul(self.per_second).and_then(|whole| whole.checked_add(part));
-        instant.ok_or_else(|| match self.per_second {
-            SECOND => exec_datafusion_err!(
-                "timestamp out of range: \"{text}\": nanoseconds reach from 1677 to 2262, TIMESTAMP(6) further"
-            ),
-            _ => exec_datafusion_err!("timestamp out of range: \"{text}\""),
-        })
+        let instant = texts::in_unit(seconds, moment.micros, self.unit);
+        instant.ok_or_else(|| exec_datafusion_err!("timestamp out of range: \"{text}\""))
     }
 
     fn named(&mut self, name: &str) -> Result<&mut Zone> {
@@ -78,8 +70,8 @@ fn invalid(text: &str) -> DataFusionError {
 struct Moment<'t> {
     /// Seconds since 1970 of the written local time, as if it were UTC.
     seconds: i64,
-    /// 0 to 999,999,999, or a whole second after rounding.
-    nanos: i64,
+    /// 0 to 999,999.
+    micros: i64,
     /// The text behind the time of day.
     rest: &'t str,
 }
@@ -124,8 +116,10 @@ impl<'t> Moment<'t> {
         let midnight = i64::from(texts::date(date)?) * 86_400;
         let ends = rest.find(|c: char| !matches!(c, '0'..='9' | ':' | '.')).unwrap_or(rest.len());
         let (clock, rest) = rest.split_at(ends);
-        let (seconds, nanos) = if clock.is_empty() { (0, 0) } else { clock_of(clock)? };
-        Some(Self { seconds: midnight + seconds, nanos, rest: rest.trim_ascii_start() })
+        let (seconds, micros) = if clock.is_empty() { (0, 0) } else { clock_of(clock)? };
+        // A whole second after rounding is the clock's next one.
+        let seconds = midnight + seconds + micros / MICROS;
+        Some(Self { seconds, micros: micros % MICROS, rest: rest.trim_ascii_start() })
     }
 
     fn zone(&self) -> Written<'t> {
@@ -149,7 +143,7 @@ fn part(text: &str, end: i64) -> Option<i64> {
     if fits { text.parse().ok().filter(|part| *part < end) } else { None }
 }
 
-/// Reads `12:34[:56[.789]]` as seconds and nanoseconds; up to 24:00:00, and a 60th second is the next minute's first.
+/// `12:34[:56[.789]]` as seconds and microseconds; up to 24:00:00, and a 60th second is the next minute's first.
 fn clock_of(text: &str) -> Option<(i64, i64)> {
     let (clock, fraction) = text.split_once('.').unwrap_or((text, ""));
     let mut parts = clock.split(':');
@@ -162,10 +156,9 @@ fn clock_of(text: &str) -> Option<(i64, i64)> {
     if parts.next().is_some() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let digit = |at: usize| fraction.as_bytes().get(at).map_or(0, |digit| i64::from(digit - b'0'));
-    let nanos = (0..9).fold(0, |nanos, at| nanos * 10 + digit(at)) + i64::from(digit(9) >= 5);
+    let micros = texts::micros(fraction);
     let seconds = hour * 3600 + minute * 60 + second;
-    (seconds < 86_400 || (seconds == 86_400 && nanos == 0)).then_some((seconds, nanos))
+    (seconds < 86_400 || (seconds == 86_400 && micros == 0)).then_some((seconds, micros))
 }
 
 /// Reads `+02`, `-0530`, `+05:30`, `-04:56:02`, less than sixteen hours.
@@ -192,15 +185,33 @@ fn offset(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use arrow::array::StringArray;
-    use arrow::datatypes::TimeUnit;
 
     use super::*;
 
     fn read_one(text: &str, zone: Option<&str>) -> Option<i64> {
+        read_in(text, TimeUnit::Second, zone)
+    }
+
+    fn read_in(text: &str, unit: TimeUnit, zone: Option<&str>) -> Option<i64> {
         let texts: ArrayRef = Arc::new(StringArray::from(vec![text]));
-        let to = DataType::Timestamp(TimeUnit::Second, zone.map(Into::into));
+        let to = DataType::Timestamp(unit, zone.map(Into::into));
         let read = read(&texts, &to).ok()?;
         Some(plainly(&read, &DataType::Int64).unwrap().as_primitive::<arrow::datatypes::Int64Type>().value(0))
+    }
+
+    /// The answers are PostgreSQL 15's.
+    #[test]
+    fn texts_are_rounded_to_the_microsecond() {
+        for (text, micros) in [
+            ("2026-03-01 00:00:00.1234565", 1_772_323_200_123_456),
+            ("2026-03-01 00:00:00.123456501", 1_772_323_200_123_457),
+            ("2026-02-28 23:59:59.9999995", 1_772_323_200_000_000),
+            ("0001-01-01 00:00:00.000001", -62_135_596_799_999_999),
+            ("9999-12-31 23:59:59.999999", 253_402_300_799_999_999),
+        ] {
+            assert_eq!(read_in(text, TimeUnit::Microsecond, None), Some(micros), "{text}");
+            assert_eq!(read_in(text, TimeUnit::Microsecond, Some("UTC")), Some(micros), "{text}");
+        }
     }
 
     /// 1772323200 is 2026-03-01 in UTC. The answers are PostgreSQL 15's.

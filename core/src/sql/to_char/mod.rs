@@ -63,7 +63,7 @@ impl ScalarUDFImpl for ToChar {
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         let [value, _] = types else { return plan_err!("`to_char` takes a value and a template") };
         let value = match value {
-            DataType::Null | DataType::Utf8 => DataType::Timestamp(TimeUnit::Nanosecond, None),
+            DataType::Null | DataType::Utf8 => DataType::Timestamp(TimeUnit::Microsecond, None),
             DataType::Float16 | DataType::Float32 => DataType::Float64,
             known if known.is_temporal() || known.is_numeric() => known.clone(),
             other => return plan_err!("`to_char` takes a time or a number, not `{other}`"),

@@ -1,5 +1,7 @@
 //! The store in memory, in a folder, and in a bucket when `DOVETAIL_TEST_S3` names one (`eval "$(dev/s3 up)"`).
 
+#![expect(clippy::disallowed_methods, reason = "tests wait in real time")]
+
 mod faulty;
 mod local;
 mod place;

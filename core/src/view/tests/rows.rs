@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch,
-    StringArray, TimestampMillisecondArray, TimestampNanosecondArray,
+    StringArray, TimestampMicrosecondArray, TimestampMillisecondArray,
 };
 use arrow::datatypes::Int64Type;
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use proptest::prelude::*;
 use super::super::{Folder, Planned, Planner, View, ViewError};
 use crate::name::ViewName;
 use crate::pipeline::{OnError, Pipeline, ViewSql};
+use crate::stored;
 
 pub(super) const PIPELINE: &str = "
 CREATE EXTERNAL TABLE s (
@@ -89,7 +90,7 @@ pub(super) fn batch(rows: &[Row]) -> RecordBatch {
         Arc::new(rows.iter().map(|r| r.f).collect::<Float64Array>()),
         Arc::new(rows.iter().map(|r| r.dec).collect::<Decimal128Array>().with_precision_and_scale(18, 4).unwrap()),
         Arc::new(rows.iter().map(|r| r.b).collect::<BooleanArray>()),
-        Arc::new(rows.iter().map(|r| r.t.map(|t| t * 1_000_000_000)).collect::<TimestampNanosecondArray>()),
+        Arc::new(rows.iter().map(|r| r.t.map(|t| t * 1_000_000)).collect::<TimestampMicrosecondArray>()),
         Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(rows.iter().map(|r| r.tags.clone()))),
         Arc::new(rows.iter().map(|r| r.w).collect::<Float64Array>()),
         Arc::new(Int32Array::from(vec![0; n])),
@@ -174,13 +175,14 @@ pub(super) async fn fold(view: &Arc<View>, rows: &RecordBatch) -> Vec<RecordBatc
 
 pub(super) fn through_parquet(view: &View, state: &[RecordBatch]) -> Vec<RecordBatch> {
     let mut file = vec![];
-    let mut writer = ArrowWriter::try_new(&mut file, view.state_schema(), None).unwrap();
+    let schema = stored::schema(&view.state_schema());
+    let mut writer = ArrowWriter::try_new(&mut file, Arc::clone(&schema), None).unwrap();
     for batch in state {
-        writer.write(batch).unwrap();
+        writer.write(&stored::fitted(batch, &schema).unwrap()).unwrap();
     }
     writer.close().unwrap();
     let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(file)).unwrap().build().unwrap();
-    reader.collect::<Result<_, _>>().unwrap()
+    reader.map(|batch| stored::fitted(&batch.unwrap(), &view.state_schema()).unwrap()).collect()
 }
 
 /// Finishes states and runs what the SQL has above the aggregate.

@@ -90,7 +90,7 @@ fn there_is_one_nan() {
 
 #[test]
 fn dates_and_times_can_be_printed() {
-    let (date, time) = (DataType::Date32, DataType::Time64(TimeUnit::Nanosecond));
+    let (date, time) = (DataType::Date32, DataType::Time64(TimeUnit::Microsecond));
     let mut dates = decoder(json_x(date.clone()));
     check(
         &mut dates,
@@ -110,7 +110,9 @@ fn dates_and_times_can_be_printed() {
         assert!(of_text(&time, text).is_err(), "{text}");
     }
     check(&mut decoder(json_x(time.clone())), &[(r#"{"x":86399}"#, Err("column `x` is not a TIME: 86399"))]);
-    assert_eq!(of_text(&time, "23:59:59.999999999"), Ok("23:59:59.999999999".to_owned()));
+    for text in ["23:59:59.9999994", "23:59:59.999999999"] {
+        assert_eq!(of_text(&time, text), Ok("23:59:59.999999".to_owned()));
+    }
 }
 
 #[test]
@@ -176,7 +178,6 @@ fn an_extreme_of_each_type_can_be_printed() {
         (D::Time64(TimeUnit::Microsecond), "23:59:59.999999"),
         (D::Timestamp(TimeUnit::Second, None), "0001-01-01T00:00:00"),
         (D::Timestamp(TimeUnit::Microsecond, None), "9999-12-31T23:59:59.999999"),
-        (D::Timestamp(TimeUnit::Nanosecond, None), "2262-04-11T23:47:16.854775807"),
     ];
     for (data_type, text) in extremes {
         assert_eq!(of_text(&data_type, text), Ok(text.to_owned()), "{data_type}");

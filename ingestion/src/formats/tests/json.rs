@@ -59,7 +59,7 @@ fn scalars_decode_from_numbers_and_from_strings() {
         ],
     );
     check(
-        &mut decoder(json_x(DataType::Time64(TimeUnit::Nanosecond))),
+        &mut decoder(json_x(DataType::Time64(TimeUnit::Microsecond))),
         &[(r#"{"x":"14:02:42"}"#, Ok("14:02:42")), (r#"{"x":"25:00"}"#, Err("column `x` is not a TIME: 25:00"))],
     );
     check(&mut decoder(json_x(DataType::Int8)), &[(r#"{"x":300}"#, Err("column `x` is not a TINYINT: 300"))]);

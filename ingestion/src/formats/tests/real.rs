@@ -13,7 +13,7 @@ fn every_311_request_decodes() {
     };
     let lines = BufReader::new(flate2::read::GzDecoder::new(file)).lines();
     let lines: Vec<String> = lines.collect::<Result<_, _>>().unwrap();
-    let time = || DataType::Timestamp(TimeUnit::Nanosecond, Some("America/New_York".into()));
+    let time = || DataType::Timestamp(TimeUnit::Microsecond, Some("America/New_York".into()));
     let requests = stream(
         Format::Json,
         vec![

@@ -8,6 +8,7 @@
 //! | `s` topic partition source | how far the source has come, see `positions` |
 //! | `g` topic | nothing: positions of sources were forgotten |
 //! | `i` | what tells this log from others |
+//! | `v` | the format of all this, see `store` |
 //! | `t` topic name | id, number of partitions, and with how many it was made, where that differs |
 
 /// A partition in keys: the topic's id and the partition's number.
@@ -25,6 +26,8 @@ pub(super) const SOURCE: u8 = b's';
 pub(super) const FORGOTTEN: u8 = b'g';
 /// The key of the log's identity.
 pub(super) const IDENTITY: &[u8] = b"i";
+/// The key of the format.
+pub(super) const FORMAT: &[u8] = b"v";
 
 pub(super) fn batch(id: PartitionId, first: i64) -> Vec<u8> {
     let mut key = of_partition(b'b', id);

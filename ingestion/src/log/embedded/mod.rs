@@ -13,14 +13,15 @@ mod batch_builder;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::{Fetched, Records};
 use metrics::gauge;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -82,7 +83,7 @@ pub struct EmbeddedLog {
 impl EmbeddedLog {
     /// Opens the log in the folder `path`, or creates it. Blocks while the journal is read.
     pub fn open(path: &Path, config: &EmbeddedLogConfig) -> Result<Self, LogError> {
-        Self::open_with(path, config, positions::MOST)
+        Self::open_with(path, config, positions::SOURCES_MAX)
     }
 
     fn open_with(path: &Path, config: &EmbeddedLogConfig, most_sources: usize) -> Result<Self, LogError> {
@@ -211,7 +212,7 @@ impl Log for EmbeddedLog {
 
     async fn forgets_sources(&self, topic: &str) -> Result<Option<usize>, LogError> {
         let topic = self.topics.topic(topic)?;
-        Ok(self.forgetful.has(topic.id).then_some(positions::MOST))
+        Ok(self.forgetful.has(topic.id).then_some(positions::SOURCES_MAX))
     }
 
     async fn bounds(&self, topic: &str, partition: i32) -> Result<OffsetRange, LogError> {
@@ -283,5 +284,5 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }

@@ -10,17 +10,17 @@
 //! source is forgotten as a whole.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::PoisonError;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use metrics::{counter, gauge};
+use parking_lot::RwLock;
 
 use super::keys::{self, PartitionId};
 use super::store::{Store, failed, unreadable};
 use crate::log::{LogError, Prefix, SourcePosition, Spread};
 
 /// Greatest number of sources per topic whose positions are kept.
-pub(super) const MOST: usize = 100_000;
+pub(super) const SOURCES_MAX: usize = 100_000;
 
 /// The sources with a position, by the time of their last append.
 #[derive(Debug)]
@@ -118,12 +118,12 @@ impl Forgetful {
     }
 
     pub(super) fn has(&self, topic: u32) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).contains(&topic)
+        self.0.read().contains(&topic)
     }
 
     /// Adds a topic; returns whether it is new.
     pub(super) fn add(&self, topic: u32) -> bool {
-        !self.has(topic) && self.0.write().unwrap_or_else(PoisonError::into_inner).insert(topic)
+        !self.has(topic) && self.0.write().insert(topic)
     }
 }
 

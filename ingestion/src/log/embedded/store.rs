@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use dovetail_core::clock;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::Records;
 use fjall::config::CompressionPolicy;
@@ -26,6 +27,8 @@ use crate::log::embedded::batch_builder::Page;
 const WRITE_BUFFER_BYTES: u64 = 32 << 20;
 const JOURNAL_BYTES: u64 = 256 << 20;
 const FILE_BYTES: u64 = 64 << 20;
+/// How keys and values are written that this program makes and reads. A folder that says nothing is of the first one.
+const FORMAT: i64 = 1;
 /// Values below this size stay beside their keys.
 const SEPARATE_FROM_BYTES: u32 = 1 << 10;
 
@@ -37,7 +40,26 @@ pub(super) struct Store {
 
 impl Store {
     /// Opens or creates the store in `path`.
+    ///
+    /// # Errors
+    /// Also when a later version wrote it, in a format that is not known here.
     pub(super) fn open(path: &Path) -> Result<Self, LogError> {
+        let store = Self::opened(path)?;
+        match store.number(keys::FORMAT)? {
+            Some(FORMAT) => Ok(store),
+            Some(found) => Err(LogError::OtherFormat { path: path.to_owned(), found, reads: FORMAT }),
+            None => store.name_format(FORMAT).map(|()| store),
+        }
+    }
+
+    /// Writes down in which format the store is.
+    pub(super) fn name_format(&self, format: i64) -> Result<(), LogError> {
+        let mut step = self.db.batch().durability(Some(PersistMode::SyncData));
+        step.insert(&self.data, keys::FORMAT, format.to_be_bytes());
+        step.commit().map_err(failed)
+    }
+
+    fn opened(path: &Path) -> Result<Self, LogError> {
         let open = || {
             let db = Database::builder(path)
                 .journal_compression(CompressionType::None)
@@ -60,7 +82,7 @@ impl Store {
         if let Some(id) = self.data.get(keys::IDENTITY).map_err(failed)? {
             return String::from_utf8(id.to_vec()).map_err(|_| unreadable("identity", "i"));
         }
-        let id = format!("{:032x}", rand::random::<u128>());
+        let id = format!("{:032x}", clock::random::<u128>());
         let mut step = self.db.batch().durability(Some(PersistMode::SyncData));
         step.insert(&self.data, keys::IDENTITY, id.as_bytes());
         step.commit().map_err(failed)?;

@@ -4,9 +4,10 @@
 //! than its bound. One bound covers all partitions: the batches appended first leave first.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use dovetail_core::record::Records;
+use parking_lot::Mutex;
 
 use super::topic::Partition;
 use crate::log::embedded::batch_builder::Page;
@@ -42,8 +43,8 @@ impl Tail {
         self.lock().pop_front();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(i64, Records)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, VecDeque<(i64, Records)>> {
+        self.0.lock()
     }
 }
 

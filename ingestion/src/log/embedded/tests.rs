@@ -110,6 +110,22 @@ async fn a_folder_in_use_says_so() {
 }
 
 #[tokio::test]
+async fn a_folder_names_its_format() {
+    let folder = TempDir::new().unwrap();
+    // As folders were written before they did.
+    let store = Store::open(folder.path()).unwrap();
+    store.data.remove(keys::FORMAT).unwrap();
+    drop(store);
+    let store = Store::open(folder.path()).unwrap();
+    assert_eq!(store.number(keys::FORMAT).unwrap(), Some(1));
+    store.name_format(2).unwrap();
+    drop(store);
+    let error = EmbeddedLog::open(folder.path(), &config(0)).unwrap_err().to_string();
+    let wanted = "has format 2, this program reads format 1: use the version that wrote it, or a newer one";
+    assert!(error.contains(wanted), "{error}");
+}
+
+#[tokio::test]
 async fn what_is_too_large_is_refused() {
     let folder = TempDir::new().unwrap();
     let log = open(&folder, 0);

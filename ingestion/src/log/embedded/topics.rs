@@ -1,10 +1,11 @@
 //! The log's topics: looked up on every call, created rarely.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 
 use dovetail_core::offsets::OffsetRange;
 use fjall::PersistMode;
+use parking_lot::{Mutex, RwLock};
 
 use super::keys::{self, TopicRow};
 use super::store::{Store, failed};
@@ -25,7 +26,7 @@ impl Topics {
     }
 
     pub(super) fn topic(&self, name: &str) -> Result<Arc<Topic>, LogError> {
-        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self.all.read();
         all.get(name).map(Arc::clone).ok_or_else(|| LogError::NoSuchTopic { topic: name.to_owned() })
     }
 
@@ -38,7 +39,7 @@ impl Topics {
     /// # On a crash
     /// The topic's row is one commit: the topic is there with all its partitions, or the next start creates it.
     pub(super) fn create(&self, name: &str, partitions: u32) -> Result<(), LogError> {
-        let _alone = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.creating.lock();
         let topic = match self.topic(name) {
             Ok(topic) if topic.partition_count() >= partitions => return Ok(()),
             Ok(topic) => {
@@ -52,18 +53,18 @@ impl Topics {
         let mut step = self.store.db.batch().durability(Some(PersistMode::SyncData));
         step.insert(&self.store.data, keys::topic(name), row.write());
         step.commit().map_err(failed)?;
-        self.all.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), Arc::new(topic));
+        self.all.write().insert(name.to_owned(), Arc::new(topic));
         Ok(())
     }
 
     /// Number of partitions of the topic with this id.
     pub(super) fn partitions_of(&self, id: u32) -> u32 {
-        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self.all.read();
         all.values().find(|topic| topic.id == id).map_or(0, |topic| topic.partition_count())
     }
 
     fn free_id(&self) -> u32 {
-        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self.all.read();
         all.values().map(|topic| topic.id + 1).max().unwrap_or(0)
     }
 }

@@ -1,7 +1,8 @@
 //! Trimming: old batches leave the log, and their bytes leave the disk.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use dovetail_core::clock;
 use dovetail_core::offsets::OffsetRange;
 use fjall::PersistMode;
 
@@ -13,7 +14,8 @@ use crate::log::LogError;
 /// Number of keys removed in one step, which bounds the size of a step.
 const STEP: usize = 4096;
 /// Time limit for the store to write its buffer; after it the space is given back some other time.
-const PATIENCE: Duration = Duration::from_secs(10);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
+const FLUSH_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Removes the batches of `partition` that lie below `before` as a whole. Runs on a thread that may block.
 ///
@@ -71,13 +73,13 @@ fn remove_below(store: &Store, partition: &Partition, first: i64) -> Result<(), 
 fn give_back(store: &Store, write: impl Fn() -> Result<(), LogError>) -> Result<(), LogError> {
     write()?;
     store.data.rotate_memtable().map_err(failed)?;
-    let since = Instant::now();
+    let since = clock::now_monotonic();
     while store.data.sealed_memtable_count() > 0 {
-        if since.elapsed() > PATIENCE {
+        if since.elapsed() > FLUSH_TIMEOUT {
             tracing::warn!("the store did not write its buffer in time, trimmed space is given back later");
             return Ok(());
         }
-        std::thread::sleep(Duration::from_millis(5));
+        clock::block_for(FLUSH_POLL_INTERVAL);
     }
     // The first counts the dropped part of each file, the second acts on it.
     store.data.major_compact().map_err(failed)?;

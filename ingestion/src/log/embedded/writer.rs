@@ -106,7 +106,7 @@ impl Writer {
     /// Removes the stored positions of a source in all partitions.
     fn forget(&self, step: &mut OwnedWriteBatch, topic: u32, source: &str) {
         if self.forgetful.add(topic) {
-            tracing::warn!(topic, source, most = positions::MOST, "positions of sources begin to be forgotten");
+            tracing::warn!(topic, source, most = positions::SOURCES_MAX, "positions of sources begin to be forgotten");
         }
         step.insert(&self.store.data, keys::forgotten(topic), []);
         for number in 0..self.topics.partitions_of(topic) {

@@ -4,9 +4,10 @@
 //! is repeated, and none is missing before another.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arrow::array::Array;
+use dovetail_core::clock;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::Records;
 use metrics::{counter, gauge};
@@ -14,7 +15,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode as Code;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::blocking;
 use super::clients::{Clients, Sender};
@@ -29,7 +30,7 @@ const RECORD_BYTES: usize = 100;
 /// Number of records after which other tasks run.
 const TURN: usize = 1024;
 /// Interval of retries while the producer is full.
-const FULL: Duration = Duration::from_millis(2);
+const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(2);
 
 /// [`Log::append`](crate::log::Log::append) for records without a mark.
 pub(super) async fn append(
@@ -43,7 +44,7 @@ pub(super) async fn append(
         let end = reading::bounds(clients, partition).await?.end;
         return Ok(OffsetRange::new(end, end));
     }
-    let until = Instant::now() + clients.patience();
+    let until = clock::now_monotonic() + clients.patience();
     let delivery = send(clients, partition, records, until).await?;
     settled(clients, &delivery, until).await?;
     let failed = |code| clients.failures.of_code("appending", &partition.topic, code, &clients.reported);
@@ -94,12 +95,12 @@ pub(super) async fn enqueue(
         let number = mark.and_then(|mark| Some((behind.as_deref()?, *mark.numbers.get(i)?)));
         while let Err(error) = send_one(sender, partition, records, i, number, delivery) {
             match error.rdkafka_error_code() {
-                Some(Code::QueueFull) if Instant::now() < until => sleep(FULL).await,
+                Some(Code::QueueFull) if clock::now_monotonic() < until => clock::sleep(QUEUE_FULL_PAUSE).await,
                 // The partition is new, and the producer has not heard of it.
-                Some(Code::UnknownPartition) if Instant::now() < until => {
+                Some(Code::UnknownPartition) if clock::now_monotonic() < until => {
                     learn(clients, sender, &partition.topic).await?;
                     clients.reported.identities.check(&partition.topic)?;
-                    sleep(FULL).await;
+                    clock::sleep(QUEUE_FULL_PAUSE).await;
                 }
                 code => {
                     rest.because(code.unwrap_or(Code::Fail));
@@ -200,7 +201,7 @@ pub(super) fn check_sizes(clients: &Clients, partition: &Partition, records: &Re
 }
 
 async fn settled(clients: &Clients, delivery: &Delivery, until: Instant) -> Result<(), LogError> {
-    let left = until.saturating_duration_since(Instant::now());
+    let left = until.saturating_duration_since(clock::now_monotonic());
     timeout(left, delivery.settled()).await.map_err(|_| {
         let why = format!("records were not acknowledged within {:?}", clients.patience());
         clients.failures.unreachable(&why, &clients.reported)

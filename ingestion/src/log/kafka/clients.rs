@@ -10,11 +10,13 @@
 //! | admin | topics, trimming |
 
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
+use dovetail_core::clock;
 use dovetail_core::offsets::OffsetRange;
 use metrics::counter;
+use parking_lot::{Mutex, MutexGuard};
 use rdkafka::admin::AdminClient;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -66,7 +68,7 @@ impl Deref for Sender {
 }
 
 /// Interval of retries.
-const AGAIN: Duration = Duration::from_millis(20);
+const BROKER_RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) struct Clients {
     pub(super) config: KafkaConfig,
@@ -210,15 +212,15 @@ impl Clients {
         patience: Duration,
         ask: impl Fn(Duration) -> KafkaResult<T>,
     ) -> Result<T, LogError> {
-        let until = Instant::now() + patience;
+        let until = clock::now_monotonic() + patience;
         loop {
-            let answer = ask(until.saturating_duration_since(Instant::now()));
+            let answer = ask(until.saturating_duration_since(clock::now_monotonic()));
             self.serve_observer();
             match answer {
                 Ok(answer) => return Ok(answer),
-                Err(error) if passes(&error) && Instant::now() < until => {
+                Err(error) if passes(&error) && clock::now_monotonic() < until => {
                     self.reported.identities.check(topic)?;
-                    std::thread::sleep(AGAIN);
+                    clock::block_for(BROKER_RETRY_PAUSE);
                 }
                 Err(error) => return Err(self.failed(what, topic, &error)),
             }
@@ -249,5 +251,5 @@ fn passes(error: &KafkaError) -> bool {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }

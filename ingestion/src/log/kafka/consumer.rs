@@ -3,10 +3,11 @@
 //! A consumer costs threads and a connection to every broker, whatever it reads. So all partitions share a few of
 //! them, and two readers of one partition that are apart are on different lanes.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -31,7 +32,7 @@ impl Lane {
 
     /// Handles all that the consumer has reported so far.
     pub(super) fn serve(&self) {
-        let _alone = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.serving.lock();
         let strays = serve(&self.consumer);
         self.strays.fetch_add(strays, Ordering::Relaxed);
     }

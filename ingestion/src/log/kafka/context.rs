@@ -1,10 +1,12 @@
 //! Reports of librdkafka's clients: log lines, errors, and the delivery of each record.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use dovetail_core::clock;
 use metrics::counter;
+use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
@@ -12,13 +14,14 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::ProducerContext;
 use rdkafka::types::RDKafkaErrorCode;
+use tokio::time::Instant;
 
 use super::delivery::Delivery;
 use super::identity::Identities;
 use super::presence::Presence;
 
 /// Time for which a reason is reported: librdkafka repeats the same one only every 30 seconds.
-const LATELY: Duration = Duration::from_secs(60);
+const TROUBLE_TOLD_FOR: Duration = Duration::from_secs(60);
 
 /// State that all clients of one log share.
 #[derive(Debug, Default)]
@@ -35,14 +38,14 @@ impl Reported {
     }
 
     fn note(&self, why: &str) {
-        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        *trouble = Some((Instant::now(), why.to_owned()));
+        let mut trouble = self.trouble.lock();
+        *trouble = Some((clock::now_monotonic(), why.to_owned()));
     }
 
     /// The last trouble, if it was recent.
     pub(super) fn trouble(&self) -> Option<String> {
-        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble.as_ref().filter(|(at, _)| at.elapsed() <= LATELY).map(|(_, why)| why.clone())
+        let trouble = self.trouble.lock();
+        trouble.as_ref().filter(|(at, _)| at.elapsed() <= TROUBLE_TOLD_FOR).map(|(_, why)| why.clone())
     }
 }
 

@@ -6,19 +6,21 @@
 //! only by the end of the partition.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use dovetail_core::clock;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{Message, OwnedMessage};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::context::Context;
 use crate::log::kafka::batch_builder::Page;
 use crate::log::kafka::consumer::Lane;
 
 /// Greatest delay in noticing a marker, which wakes no task.
-const MARKER: Duration = Duration::from_millis(5);
+const MARKER_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 pub(super) struct Cursor {
     lane: Arc<Lane>,
@@ -89,11 +91,11 @@ impl Cursor {
             if ended && placed {
                 return Ok(Step::Ended);
             }
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.saturating_duration_since(clock::now_monotonic());
             if left.is_zero() {
                 return Ok(Step::Nothing);
             }
-            ended |= self.take(left.min(MARKER))?;
+            ended |= self.take(left.min(MARKER_POLL_INTERVAL))?;
         }
     }
 

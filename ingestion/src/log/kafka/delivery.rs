@@ -1,9 +1,9 @@
 //! The delivery of one append's records, counted down as the brokers acknowledge them.
 
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use dovetail_core::offsets::OffsetRange;
+use parking_lot::Mutex;
 use rdkafka::types::RDKafkaErrorCode;
 use tokio_util::sync::CancellationToken;
 
@@ -90,8 +90,8 @@ impl Delivery {
         })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<RDKafkaErrorCode>> {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Option<RDKafkaErrorCode>> {
+        self.failed.lock()
     }
 }
 

@@ -13,7 +13,8 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::log::LogError;
 
@@ -75,8 +76,8 @@ impl Identities {
         self.lock().remove(topic);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Identity>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<String, Identity>> {
+        self.known.lock()
     }
 }
 

@@ -26,9 +26,10 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use dovetail_core::clock;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::{Fetched, Records};
 use futures::future::try_join_all;
@@ -61,19 +62,24 @@ mod tests;
 mod topics;
 
 /// Greatest time until a topic's id is known, where the brokers have ids.
-const TOLD_WITHIN: Duration = Duration::from_secs(3);
-const ASK: Duration = Duration::from_millis(50);
+const TOPIC_ID_TIMEOUT: Duration = Duration::from_secs(3);
+const TOPIC_ID_POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Interval at which the clients' reports are handled while nothing is read.
-const SERVE: Duration = Duration::from_millis(200);
+const SERVE_INTERVAL: Duration = Duration::from_millis(200);
 /// Interval of checks whether topics are still the same.
-const LOOK: Duration = Duration::from_secs(5);
+const TOPICS_REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 /// Time after which an unused cursor is dropped: the records that it fetches ahead take memory.
-const IDLE: Duration = Duration::from_secs(10);
+const CURSOR_IDLE_MAX: Duration = Duration::from_secs(10);
 
 /// Time after which an unused producer of sources is dropped.
-const IDLE_PRODUCER: Duration = Duration::from_secs(60);
+const PRODUCER_IDLE_MAX: Duration = Duration::from_secs(60);
 /// Time for which a request's transaction is open at most, unless its process is slow or dead.
-const LONG_OPEN: Duration = Duration::from_secs(2);
+const OPEN_TRANSACTION_MAX: Duration = Duration::from_secs(2);
+
+/// Of the client that is linked in.
+pub fn librdkafka_version() -> String {
+    rdkafka::util::get_rdkafka_version().1
+}
 
 /// A log in Kafka.
 pub struct KafkaLog {
@@ -142,13 +148,13 @@ impl Log for KafkaLog {
     }
 
     async fn identity(&self, topic: &str) -> Result<Option<String>, LogError> {
-        let until = Instant::now() + TOLD_WITHIN.min(self.clients.patience());
+        let until = clock::now_monotonic() + TOPIC_ID_TIMEOUT.min(self.clients.patience());
         loop {
             // Each attempt asks the brokers, and the clients report what they hear of the topic.
             self.partitions(topic).await?;
             let identities = &self.clients.reported.identities;
             match identities.id(topic) {
-                None if Instant::now() < until => tokio::time::sleep(ASK).await,
+                None if clock::now_monotonic() < until => clock::sleep(TOPIC_ID_POLL_INTERVAL).await,
                 None => {
                     identities.tell_of_none(topic);
                     return Ok(None);
@@ -170,14 +176,14 @@ impl Log for KafkaLog {
             let Some(mark) = mark.filter(|_| !records.is_empty()) else {
                 return appending::append(&self.clients, &partition, &records).await;
             };
-            let until = Instant::now() + self.clients.patience();
+            let until = clock::now_monotonic() + self.clients.patience();
             loop {
                 let TakenUp { hold, .. } =
                     self.take_up(topic, &mark.source, partition.number..partition.number + 1).await?;
                 let part = Part { partition: Arc::clone(&partition), records: records.clone(), mark: mark.clone() };
                 match requests::append(&self.clients, &mark.source, vec![part], hold).await? {
                     Some(ranges) => return ranges.into_iter().next().ok_or(LogError::Closed),
-                    None if Instant::now() < until => {}
+                    None if clock::now_monotonic() < until => {}
                     None => return Err(LogError::Contended { topic: topic.to_owned(), source_id: mark.source }),
                 }
             }
@@ -189,7 +195,7 @@ impl Log for KafkaLog {
         let partitions = try_join_all(partitions.map(|number| self.partition(topic, number))).await?;
         let take_up = async {
             self.clients.reported.identities.check(topic)?;
-            let until = Instant::now() + self.clients.patience();
+            let until = clock::now_monotonic() + self.clients.patience();
             let mut hold = self.clients.holds.hold(&self.clients, topic, source, until).await?;
             let held = hold.held(&self.clients, topic, until).await?;
             let positions = held.positions(&self.clients, &partitions, source, until).await?;
@@ -230,9 +236,9 @@ impl Log for KafkaLog {
         let clients = &self.clients;
         let partition = self.partition(topic, partition).await?;
         clients.reported.identities.check(topic)?;
-        let now = Instant::now();
+        let now = clock::now_monotonic();
         let until = now + clients.patience();
-        match searching::position(clients, &partition, source, until.min(now + LONG_OPEN)).await {
+        match searching::position(clients, &partition, source, until.min(now + OPEN_TRANSACTION_MAX)).await {
             // The transaction may be of a process that died during a request of this source: taking the source over
             // ends it.
             Err(LogError::Undecided { .. }) => {
@@ -298,21 +304,21 @@ impl fmt::Debug for KafkaLog {
 
 /// Does the periodic work, until the log is closed.
 fn keep(clients: &Clients, topics: &Topics, closed: &CancellationToken) {
-    let mut looked = Instant::now();
+    let mut looked = clock::now_monotonic();
     while !closed.is_cancelled() {
         clients.serve();
-        topics.each(|partition| partition.retire(IDLE));
-        clients.holds.retire(IDLE_PRODUCER);
-        if looked.elapsed() >= LOOK {
+        topics.each(|partition| partition.retire(CURSOR_IDLE_MAX));
+        clients.holds.retire(PRODUCER_IDLE_MAX);
+        if looked.elapsed() >= TOPICS_REFRESH_INTERVAL {
             for topic in topics.names() {
                 // The refresh reports the topic's id; callers that use the topic get its errors.
-                if let Err(error) = topics.refresh(clients, &topic, LOOK / 5) {
+                if let Err(error) = topics.refresh(clients, &topic, TOPICS_REFRESH_INTERVAL / 5) {
                     tracing::debug!(topic, %error, "look");
                 }
             }
-            looked = Instant::now();
+            looked = clock::now_monotonic();
         }
-        std::thread::park_timeout(SERVE);
+        std::thread::park_timeout(SERVE_INTERVAL);
     }
 }
 

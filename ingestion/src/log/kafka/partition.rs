@@ -2,11 +2,14 @@
 
 use std::ops::{Deref, DerefMut};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
+use dovetail_core::clock;
 use dovetail_core::offsets::OffsetRange;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use super::cursor::Cursor;
 use super::sources::Sources;
@@ -103,8 +106,8 @@ impl Partition {
         }
     }
 
-    fn slots(&self) -> std::sync::MutexGuard<'_, Vec<Slot>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    fn slots(&self) -> parking_lot::MutexGuard<'_, Vec<Slot>> {
+        self.slots.lock()
     }
 }
 
@@ -163,7 +166,7 @@ impl DerefMut for Loan {
 impl Drop for Loan {
     fn drop(&mut self) {
         let slot = match self.cursor.take() {
-            Some(cursor) => Slot::Idle { cursor, since: Instant::now() },
+            Some(cursor) => Slot::Idle { cursor, since: clock::now_monotonic() },
             None => Slot::Empty,
         };
         self.partition.slots()[self.lane] = slot;

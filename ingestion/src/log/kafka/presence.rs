@@ -2,8 +2,11 @@
 //! does not exist, as it does for a deleted one.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use dovetail_core::clock;
+use parking_lot::{Mutex, MutexGuard};
+use tokio::time::Instant;
 
 /// Time for which brokers must report that a known topic does not exist, until they are believed.
 const BELIEVED_AFTER: Duration = Duration::from_secs(10);
@@ -23,7 +26,7 @@ impl Presence {
 
     /// Records a broker's report that `topic` does not exist; returns whether it is to be believed.
     pub(super) fn is_gone(&self, topic: &str) -> bool {
-        self.is_gone_at(topic, Instant::now())
+        self.is_gone_at(topic, clock::now_monotonic())
     }
 
     fn is_gone_at(&self, topic: &str, now: Instant) -> bool {
@@ -37,7 +40,7 @@ impl Presence {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Option<Instant>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -47,7 +50,7 @@ mod tests {
 
     #[test]
     fn a_topic_that_was_there_is_gone_when_it_is_said_for_long() {
-        let (presence, start) = (Presence::default(), Instant::now());
+        let (presence, start) = (Presence::default(), clock::now_monotonic());
         assert!(presence.is_gone_at("t", start));
         presence.seen("t");
         assert!(!presence.is_gone_at("t", start));

@@ -1,13 +1,15 @@
 //! Reads of a partition, and waits for more records.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use dovetail_core::clock;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::Fetched;
 use metrics::counter;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaErrorCode as Code;
+use tokio::time::Instant;
 
 use super::blocking;
 use super::clients::Clients;
@@ -17,9 +19,9 @@ use crate::log::LogError;
 use crate::log::kafka::batch_builder::{Mark, Page};
 
 /// Time for which a read waits for expected records, before it checks that they still exist.
-const SLOW: Duration = Duration::from_millis(250);
+const READ_TIMEOUT: Duration = Duration::from_millis(250);
 /// Time for which a reader waits for new records, before it checks the state of the partition.
-const QUIET: Duration = Duration::from_secs(1);
+const QUIET_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Bytes searched at once for the marks of sources.
 const MARKS_BYTES: usize = 4 << 20;
@@ -70,7 +72,7 @@ pub(super) async fn marks(
 
 /// Fills a batch that begins below the partition's end; also returns the offset at which the next one begins.
 async fn fill(clients: &Arc<Clients>, partition: &Arc<Partition>, page: Page) -> Result<(Page, i64), LogError> {
-    let until = Instant::now() + clients.patience();
+    let until = clock::now_monotonic() + clients.patience();
     let (from, mut page) = (page.from(), page);
     let mut end = partition.known_end();
     let mut ends = 0;
@@ -90,7 +92,7 @@ async fn fill(clients: &Arc<Clients>, partition: &Arc<Partition>, page: Page) ->
             Err(error) => return Err(clients.failed("reading", &partition.topic, &error)),
         }
         end = bounds_around(clients, partition, from).await?.end;
-        if Instant::now() >= until {
+        if clock::now_monotonic() >= until {
             let why = format!("no record came from offset {from} of {}/{}", partition.topic, partition.number);
             return Err(clients.failures.unreachable(&why, &clients.reported));
         }
@@ -113,7 +115,7 @@ async fn attempt(
     blocking(move || {
         let mut page = page;
         let mut step = match cursor_at(&clients, &partition, &mut loan, page.from()) {
-            Ok(cursor) => cursor.read(&mut page, !stands, Instant::now() + SLOW),
+            Ok(cursor) => cursor.read(&mut page, !stands, clock::now_monotonic() + READ_TIMEOUT),
             Err(error) => Err(error),
         };
         if !loan.as_ref().is_some_and(Cursor::confirm) {
@@ -171,9 +173,9 @@ async fn watch(clients: &Arc<Clients>, partition: &Arc<Partition>, offset: i64) 
     let _alone = partition.watching.lock().await;
     let mut asked = None;
     while partition.known_end() <= offset {
-        if asked.is_none_or(|at: Instant| at.elapsed() >= QUIET) || partition.known_end() < 0 {
+        if asked.is_none_or(|at: Instant| at.elapsed() >= QUIET_CHECK_INTERVAL) || partition.known_end() < 0 {
             bounds(clients, partition).await?;
-            asked = Some(Instant::now());
+            asked = Some(clock::now_monotonic());
             continue;
         }
         let end = partition.known_end();
@@ -187,7 +189,7 @@ async fn watch(clients: &Arc<Clients>, partition: &Arc<Partition>, offset: i64) 
             })
             .await?;
         }
-        let left = asked.map_or(QUIET, |at| QUIET.saturating_sub(at.elapsed()));
+        let left = asked.map_or(QUIET_CHECK_INTERVAL, |at| QUIET_CHECK_INTERVAL.saturating_sub(at.elapsed()));
         let reached = tokio::time::timeout(left, reached(&mut loan, end)).await;
         match reached {
             // Returned before the end is published, so that the next reader finds it.

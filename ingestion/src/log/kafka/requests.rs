@@ -2,17 +2,17 @@
 //! not at all, whatever becomes of the process.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use dovetail_core::clock;
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::Records;
 use futures::future::try_join_all;
 use metrics::counter;
-use rand::Rng;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::Producer;
 use rdkafka::types::RDKafkaErrorCode as Code;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::appending::{check_sizes, count_appended, enqueue};
 use super::blocking;
@@ -24,15 +24,15 @@ use crate::log::kafka::source_producers::{Held, Hold};
 use crate::log::{LogError, SourceMark, SourcePosition};
 
 /// Time for which a request waits before it is planned again: another process may want the same source.
-const AGAIN: Duration = Duration::from_millis(200);
+const REPLAN_PAUSE_MAX: Duration = Duration::from_millis(200);
 /// Time for which the brokers are asked to abort a refused transaction, before that is left to its time limit.
-const ABORT: Duration = Duration::from_secs(2);
+const ABORT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Time limit until a committed record can be read: behind an open transaction it takes longer.
-const READABLE: Duration = Duration::from_secs(1);
-const LOOK: Duration = Duration::from_millis(2);
+const READABLE_TIMEOUT: Duration = Duration::from_secs(1);
+const READABLE_POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// Time given to a producer between reporting a record and forgetting it.
-const TOLD: Duration = Duration::from_micros(200);
+const IN_FLIGHT_POLL_INTERVAL: Duration = Duration::from_micros(200);
 
 /// Records of a request for one partition.
 pub(super) struct Part {
@@ -60,7 +60,7 @@ pub(super) async fn append(
         check_sizes(clients, &part.partition, &part.records)?;
     }
     let Some(first) = parts.first() else { return Ok(Some(vec![])) };
-    let (topic, until) = (Arc::clone(&first.partition.topic), Instant::now() + clients.patience());
+    let (topic, until) = (Arc::clone(&first.partition.topic), clock::now_monotonic() + clients.patience());
     let held = clients.holds.hold(clients, &topic, source, until).await?;
     let request = Request { clients: Arc::clone(clients), topic, source: source.to_owned(), parts, hold, until };
     clients.requests.spawn(request.run(held)).await.map_err(|error| LogError::Store(error.into()))?
@@ -86,11 +86,11 @@ impl Request {
         counter!("dovetail_kafka_producers_replaced_total").increment(1);
         let Self { topic, source, .. } = &self;
         tracing::warn!(%topic, source, %error, "a transaction failed; its producer is replaced");
-        if Instant::now() >= self.until {
+        if clock::now_monotonic() >= self.until {
             return Err(error);
         }
-        let pause = rand::rng().random_range(AGAIN / 4..=AGAIN);
-        sleep(pause).await;
+        let pause = clock::random_pause(REPLAN_PAUSE_MAX / 4..=REPLAN_PAUSE_MAX);
+        clock::sleep(pause).await;
         Ok(None)
     }
 
@@ -109,7 +109,7 @@ impl Request {
                 Err(error) => {
                     if !matches!(error, LogError::Unreachable { .. }) {
                         // Readers wait in front of an open transaction.
-                        let aborted = blocking(move || Ok(sender.abort_transaction(ABORT))).await;
+                        let aborted = blocking(move || Ok(sender.abort_transaction(ABORT_TIMEOUT))).await;
                         tracing::debug!(?aborted, "aborted");
                         hold.give_up();
                     }
@@ -134,7 +134,7 @@ impl Request {
         }
         let readable = parts.iter().zip(&ranges).map(|(part, range)| readable(clients, &part.partition, range.end));
         // The records are in the log, whether the brokers report it in time or not.
-        if timeout(READABLE, try_join_all(readable)).await.is_err() {
+        if timeout(READABLE_TIMEOUT, try_join_all(readable)).await.is_err() {
             tracing::debug!(%topic, source, "what was committed is behind a transaction that is open");
         }
         Ok(Some(ranges))
@@ -167,7 +167,7 @@ impl Request {
         let at_broker = |work: fn(&Sender, Duration) -> Result<(), KafkaError>| {
             let (clients, sender, topic) = (Arc::clone(clients), Arc::clone(sender), Arc::clone(topic));
             blocking(move || {
-                let done = work(&sender, until.saturating_duration_since(Instant::now()));
+                let done = work(&sender, until.saturating_duration_since(clock::now_monotonic()));
                 done.map_err(|error| clients.failed("appending", &topic, &error))
             })
         };
@@ -183,7 +183,7 @@ impl Request {
             deliveries.push(Some(delivery));
         }
         for delivery in deliveries.iter().flatten() {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.saturating_duration_since(clock::now_monotonic());
             timeout(left, delivery.settled()).await.map_err(|_| {
                 let why = format!("records were not acknowledged within {:?}", clients.patience());
                 clients.failures.unreachable(&why, &clients.reported)
@@ -191,13 +191,13 @@ impl Request {
             delivery.outcome().map_err(|code| self.failed(code))?;
         }
         // The producer counts records until it has reported them all, and a commit then checks every 100 ms.
-        while sender.in_flight_count() > 0 && Instant::now() < until {
-            sleep(TOLD).await;
+        while sender.in_flight_count() > 0 && clock::now_monotonic() < until {
+            clock::sleep(IN_FLIGHT_POLL_INTERVAL).await;
         }
         at_broker(|sender, left| {
-            let until = Instant::now() + left;
+            let until = clock::now_monotonic() + left;
             loop {
-                let left = until.saturating_duration_since(Instant::now());
+                let left = until.saturating_duration_since(clock::now_monotonic());
                 match sender.commit_transaction(left) {
                     Err(KafkaError::Transaction(error)) if error.is_retriable() && !left.is_zero() => {}
                     committed => return committed,
@@ -216,7 +216,7 @@ impl Request {
 /// Waits until the partition's end is at `end`: the brokers write a transaction's markers after they have answered.
 async fn readable(clients: &Arc<Clients>, partition: &Arc<Partition>, end: i64) -> Result<(), LogError> {
     while reading::bounds(clients, partition).await?.end < end {
-        sleep(LOOK).await;
+        clock::sleep(READABLE_POLL_INTERVAL).await;
     }
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! The search through a partition for the marks of sources.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use dovetail_core::clock;
 use dovetail_core::offsets::OffsetRange;
 use metrics::counter;
+use tokio::time::Instant;
 
 use super::clients::Clients;
 use super::partition::Partition;
@@ -16,11 +18,11 @@ use crate::log::{LogError, SourcePosition};
 /// Greatest window: after each one the next search begins behind it.
 const WIDEST: i64 = 1 << 20;
 /// Interval of checks whether a transaction has ended.
-const DECIDED: Duration = Duration::from_millis(20);
+const DECIDED_POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Time after which a search is logged, again and again.
-const LONG: Duration = Duration::from_secs(5);
+const SEARCH_REPORT_INTERVAL: Duration = Duration::from_secs(5);
 /// Time limit of a search, after which the next request continues it.
-const LONGEST: Duration = Duration::from_secs(20);
+const SEARCH_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The position of `source` by all that is in the log now.
 pub(super) async fn position(
@@ -66,11 +68,11 @@ async fn all_decided(
         if bounds.end >= end {
             return Ok(bounds);
         }
-        if Instant::now() >= until {
+        if clock::now_monotonic() >= until {
             let (topic, partition) = (partition.topic.to_string(), partition.number);
             return Err(LogError::Undecided { topic, partition, offset: bounds.end });
         }
-        tokio::time::sleep(DECIDED).await;
+        clock::sleep(DECIDED_POLL_INTERVAL).await;
     }
 }
 
@@ -84,7 +86,7 @@ struct Search<'s> {
 
 impl<'s> Search<'s> {
     fn new(partition: &'s Arc<Partition>, source: &'s str) -> Self {
-        let now = Instant::now();
+        let now = clock::now_monotonic();
         Self { partition, source, began: now, told: now }
     }
 
@@ -124,12 +126,12 @@ impl<'s> Search<'s> {
 
     fn tell(&mut self, from: i64, start: i64) -> Result<(), LogError> {
         let (topic, partition, source) = (self.partition.topic.to_string(), self.partition.number, self.source);
-        if self.told.elapsed() >= LONG {
-            self.told = Instant::now();
+        if self.told.elapsed() >= SEARCH_REPORT_INTERVAL {
+            self.told = clock::now_monotonic();
             let seconds = self.began.elapsed().as_secs();
             tracing::info!(topic, partition, source, from, start, seconds, "looking back for what a source appended");
         }
-        if self.began.elapsed() < LONGEST {
+        if self.began.elapsed() < SEARCH_TIMEOUT {
             return Ok(());
         }
         Err(LogError::Searching { topic, partition, source_id: source.to_owned(), from, start })

@@ -6,16 +6,18 @@
 //! refuse this producer in turn.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use dovetail_core::clock;
 use dovetail_core::offsets::OffsetRange;
 use futures::future::try_join_all;
 use metrics::gauge;
+use parking_lot::{Mutex, MutexGuard};
 use rdkafka::producer::Producer;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::blocking;
 use super::clients::{Clients, Sender};
@@ -26,7 +28,7 @@ use crate::log::{LogError, SourcePosition};
 /// Number of transactional ids of a topic, however many sources it has: brokers keep each one for days.
 const IDS: u32 = 4096;
 /// Greatest number of producers at a time: each costs threads, and connections to the brokers.
-const MOST: usize = 32;
+const PRODUCERS_MAX: usize = 32;
 /// Number of producers opened.
 static OPENED: AtomicU64 = AtomicU64::new(1);
 /// Greatest number of sources per producer whose positions are remembered.
@@ -66,7 +68,7 @@ pub(super) struct Held {
 
 impl Default for Holds {
     fn default() -> Self {
-        Self { holds: Mutex::default(), room: Arc::new(Semaphore::new(MOST)) }
+        Self { holds: Mutex::default(), room: Arc::new(Semaphore::new(PRODUCERS_MAX)) }
     }
 }
 
@@ -80,7 +82,7 @@ impl Holds {
         until: Instant,
     ) -> Result<Hold, LogError> {
         let id = transactional_id(topic, source);
-        let left = until.saturating_duration_since(Instant::now());
+        let left = until.saturating_duration_since(clock::now_monotonic());
         let taken = timeout(left, async {
             let room = Arc::clone(&self.room).acquire_owned().await.map_err(|_| LogError::Closed)?;
             let held = self.kept(&id).lock_owned().await;
@@ -95,13 +97,14 @@ impl Holds {
     fn kept(&self, id: &str) -> Arc<tokio::sync::Mutex<Option<Held>>> {
         let mut holds = self.lock();
         // Each holder of a permit uses at most one, so at this number one is idle.
-        if !holds.contains_key(id) && holds.len() >= MOST {
+        if !holds.contains_key(id) && holds.len() >= PRODUCERS_MAX {
             let idle = holds.iter().filter(|(_, kept)| kept.is_idle()).min_by_key(|(_, kept)| kept.used);
             let idle = idle.map(|(id, _)| id.clone());
             idle.and_then(|id| holds.remove(&id));
         }
-        let kept = holds.entry(id.to_owned()).or_insert_with(|| Kept { held: Arc::default(), used: Instant::now() });
-        kept.used = Instant::now();
+        let kept =
+            holds.entry(id.to_owned()).or_insert_with(|| Kept { held: Arc::default(), used: clock::now_monotonic() });
+        kept.used = clock::now_monotonic();
         let held = Arc::clone(&kept.held);
         gauge!("dovetail_kafka_source_producers").set(holds.len() as f64);
         held
@@ -118,7 +121,7 @@ impl Holds {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
-        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
+        self.holds.lock()
     }
 }
 
@@ -168,7 +171,7 @@ impl Held {
         let number = OPENED.fetch_add(1, Ordering::Relaxed);
         let held = Self { number, sender: Some(sender), positions: HashMap::new(), ends: HashMap::new() };
         let Some(sender) = held.sender() else { return Err(LogError::Closed) };
-        let left = until.saturating_duration_since(Instant::now());
+        let left = until.saturating_duration_since(clock::now_monotonic());
         sender.init_transactions(left).map_err(failed)?;
         Ok(held)
     }
@@ -245,10 +248,10 @@ mod tests {
     fn so_many_producers_are_kept_and_none_in_use_goes() {
         let holds = Holds::default();
         let in_use = holds.kept("first");
-        for i in 0..10 * MOST {
+        for i in 0..10 * PRODUCERS_MAX {
             drop(holds.kept(&i.to_string()));
         }
-        assert_eq!(holds.lock().len(), MOST);
+        assert_eq!(holds.lock().len(), PRODUCERS_MAX);
         assert!(Arc::ptr_eq(&in_use, &holds.kept("first")));
         holds.retire(Duration::ZERO);
         assert_eq!(holds.lock().keys().collect::<Vec<_>>(), ["first"]);

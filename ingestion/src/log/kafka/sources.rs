@@ -26,7 +26,7 @@ pub(super) const WINDOW: i64 = 1024;
 /// Number of appends of this process that are remembered, so that they need not be read back.
 const OWN: usize = 4096;
 /// Number of sources remembered per partition; up to twice as many, until the older half was not requested.
-const MOST: usize = 8192;
+const SOURCES_REMEMBERED_MAX: usize = 8192;
 
 #[derive(Debug)]
 pub(super) struct Sources {
@@ -45,7 +45,7 @@ impl Default for Sources {
     fn default() -> Self {
         Self {
             covered: None,
-            most: MOST,
+            most: SOURCES_REMEMBERED_MAX,
             young: HashMap::new(),
             old: HashMap::new(),
             forgotten: Forgotten::default(),

@@ -1,9 +1,11 @@
 //! The Kafka log on the real broker that `KAFKA_BROKERS` names; `dev/kafka up` starts one.
 
+#![expect(clippy::disallowed_methods, reason = "tests wait in real time")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arrow::array::Array;
 use dovetail_core::record::Records;
@@ -11,6 +13,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use tokio::time::Instant;
 
 use super::*;
 use crate::log::{Spread, conformance};
@@ -25,7 +28,7 @@ mod topics;
 mod transactions;
 
 const PLENTY: usize = 1 << 20;
-const PATIENCE: Duration = Duration::from_secs(20);
+const LOG_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The brokers to test with. Without any, a test says that it is left out, and fails where it must not be.
 fn brokers(test: &str) -> Option<String> {
@@ -43,7 +46,7 @@ fn config(brokers: &str) -> KafkaConfig {
         settings: BTreeMap::new(),
         replication: None,
         topic: BTreeMap::new(),
-        patience: PATIENCE,
+        patience: LOG_TIMEOUT,
         readers: 3,
     }
 }

@@ -1,9 +1,11 @@
 //! Topics: their partitions, their creation and trimming.
 
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
+use dovetail_core::clock;
+use parking_lot::RwLock;
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode as Code;
@@ -13,7 +15,7 @@ use super::partition::Partition;
 use crate::log::LogError;
 
 /// Interval of checks for a topic that was just made.
-const APPEARS: Duration = Duration::from_millis(20);
+const NEW_TOPIC_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Partitions by topic, for the topics that were used.
 #[derive(Default)]
@@ -21,17 +23,17 @@ pub(super) struct Topics(RwLock<HashMap<String, Vec<Arc<Partition>>>>);
 
 impl Topics {
     pub(super) fn known(&self, topic: &str, partition: i32) -> Option<Arc<Partition>> {
-        let topics = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let topics = self.0.read();
         topics.get(topic)?.get(usize::try_from(partition).ok()?).cloned()
     }
 
     pub(super) fn names(&self) -> Vec<String> {
-        let topics = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let topics = self.0.read();
         topics.keys().cloned().collect()
     }
 
     pub(super) fn each(&self, act: impl Fn(&Partition)) {
-        let topics = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let topics = self.0.read();
         topics.values().flatten().for_each(|partition| act(partition));
     }
 
@@ -48,7 +50,7 @@ impl Topics {
             }
         };
         clients.reported.identities.check(topic)?;
-        let mut topics = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut topics = self.0.write();
         let known = topics.entry(topic.to_owned()).or_default();
         let name: Arc<str> = known.first().map_or_else(|| topic.into(), |first| Arc::clone(&first.topic));
         for number in known.len()..partitions {
@@ -59,7 +61,7 @@ impl Topics {
     }
 
     fn forget(&self, topic: &str) {
-        self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner).remove(topic);
+        self.0.write().remove(topic);
     }
 
     /// Makes `topic` if it does not exist, and returns its number of partitions.
@@ -90,15 +92,15 @@ impl Topics {
 
     /// Waits until every partition of a topic that was made has a leader, and returns their number. Blocks.
     pub(super) fn appears(&self, clients: &Clients, topic: &str) -> Result<u32, LogError> {
-        let until = Instant::now() + clients.patience();
+        let until = clock::now_monotonic() + clients.patience();
         loop {
             let led = leaders(clients, topic, clients.patience());
             let ready = led.as_ref().is_ok_and(|leaders| !leaders.is_empty() && leaders.iter().all(|id| *id >= 0));
-            if ready || Instant::now() >= until {
+            if ready || clock::now_monotonic() >= until {
                 led?;
                 return self.refresh(clients, topic, clients.patience());
             }
-            std::thread::sleep(APPEARS);
+            clock::block_for(NEW_TOPIC_POLL_INTERVAL);
         }
     }
 }

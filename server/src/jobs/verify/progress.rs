@@ -1,9 +1,8 @@
 //! The progress of verification.
 
-use std::sync::{Mutex, PoisonError};
-
 use dovetail_api::verify::VerifyProgress;
 use dovetail_core::name::ViewName;
+use parking_lot::Mutex;
 use tokio::sync::MutexGuard;
 
 /// A shared record of the progress.
@@ -22,7 +21,7 @@ struct Noted {
 
 impl Progress {
     pub(crate) fn now(&self) -> VerifyProgress {
-        self.noted.lock().unwrap_or_else(PoisonError::into_inner).verified.clone()
+        self.noted.lock().verified.clone()
     }
 
     pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
@@ -54,7 +53,7 @@ impl Progress {
     }
 
     fn note(&self, change: impl FnOnce(&mut Noted)) {
-        change(&mut self.noted.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.noted.lock());
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dovetail_batch_layer::BatchHandle;
+use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, Trigger};
+use dovetail_core::clock;
 use dovetail_core::name::StreamName;
 use dovetail_core::pipeline::Stream;
 use dovetail_speed_layer::SpeedLayer;
@@ -22,14 +24,10 @@ pub(super) fn boundaries(
     shutdown: &CancellationToken,
 ) {
     let names: HashMap<String, StreamName> = streams.iter().map(|s| (s.topic.clone(), s.name.clone())).collect();
-    let (layer, mut ends, stop) = (Arc::clone(speed), batch.segment_ends(), shutdown.clone());
-    tracker.spawn(async move {
+    let (layer, mut ends) = (Arc::clone(speed), batch.segment_ends());
+    background::spawn(tracker, shutdown, "tell_boundaries", async move {
         loop {
-            let end = tokio::select! {
-                () = stop.cancelled() => return,
-                end = ends.recv() => end,
-            };
-            match end {
+            match ends.recv().await {
                 Ok(end) => {
                     if let Some(stream) = names.get(&end.topic) {
                         layer.expect_boundary(stream, end.partition, end.end);
@@ -43,7 +41,7 @@ pub(super) fn boundaries(
 }
 
 /// Pause after a requested run before it is requested again.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
+const RUN_REQUEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Requests a run, of the leading process of the batch layer, when the speed layer's states take too much memory.
 pub(super) fn pressure(
@@ -52,18 +50,15 @@ pub(super) fn pressure(
     tracker: &TaskTracker,
     shutdown: &CancellationToken,
 ) {
-    let (pressure, catalog, stop) = (speed.pressure(), catalog.clone(), shutdown.clone());
-    tracker.spawn(async move {
-        let asking = async {
-            loop {
-                pressure.notified().await;
-                while let Err(error) = catalog.want_run(Trigger::Memory).await {
-                    warn!(%error, "over the memory limit, and the catalog takes no request for a run");
-                    tokio::time::sleep(ASK_AGAIN).await;
-                }
-                tokio::time::sleep(ASK_AGAIN).await;
+    let (pressure, catalog) = (speed.pressure(), catalog.clone());
+    background::spawn(tracker, shutdown, "ask_for_runs", async move {
+        loop {
+            pressure.notified().await;
+            while let Err(error) = catalog.want_run(Trigger::Memory).await {
+                warn!(%error, "over the memory limit, and the catalog takes no request for a run");
+                clock::sleep(RUN_REQUEST_PAUSE).await;
             }
-        };
-        stop.run_until_cancelled(asking).await;
+            clock::sleep(RUN_REQUEST_PAUSE).await;
+        }
     });
 }

@@ -8,7 +8,9 @@ use anyhow::Result;
 use dovetail_api::layers::LayerInfo;
 use dovetail_api::paths;
 use dovetail_batch_layer::BatchHandle;
+use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, Member, MemberLayer};
+use dovetail_core::clock;
 use dovetail_core::name::StreamName;
 use dovetail_serving_layer::{Landing, LandingAt};
 use futures::future::join_all;
@@ -20,9 +22,9 @@ use tracing::debug;
 use crate::http::landing_state;
 
 /// Interval of requests to the batch layer's processes.
-const LOOK: Duration = Duration::from_secs(1);
+const LANDINGS_POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Time limit of an answer.
-const PATIENCE: Duration = Duration::from_secs(3);
+const LANDINGS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The landing of this process: local.
 #[derive(Debug)]
@@ -55,23 +57,20 @@ pub(super) fn elsewhere(
     tracker: &TaskTracker,
     shutdown: &CancellationToken,
 ) -> Result<Arc<dyn Landing>> {
-    let http = reqwest::Client::builder().timeout(PATIENCE).build()?;
-    let (catalog, shutdown) = (catalog.clone(), shutdown.clone());
+    let http = reqwest::Client::builder().timeout(LANDINGS_TIMEOUT).build()?;
+    let catalog = catalog.clone();
     let (sender, receiver) = watch::channel(Known::new());
-    tracker.spawn(async move {
-        let asking = async {
-            loop {
-                match catalog.members(MemberLayer::Batch).await {
-                    Ok(members) => {
-                        let said = join_all(members.iter().map(|member| ask(&http, member))).await;
-                        sender.send_replace(said.into_iter().flatten().collect());
-                    }
-                    Err(error) => debug!(%error, "what the landers do is as it was last known"),
+    background::spawn(tracker, shutdown, "ask_landings", async move {
+        loop {
+            match catalog.members(MemberLayer::Batch).await {
+                Ok(members) => {
+                    let said = join_all(members.iter().map(|member| ask(&http, member))).await;
+                    sender.send_replace(said.into_iter().flatten().collect());
                 }
-                tokio::time::sleep(LOOK).await;
+                Err(error) => debug!(%error, "what the landers do is as it was last known"),
             }
-        };
-        shutdown.run_until_cancelled(asking).await;
+            clock::sleep(LANDINGS_POLL_INTERVAL).await;
+        }
     });
     Ok(Arc::new(Elsewhere(receiver)))
 }

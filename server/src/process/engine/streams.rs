@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, MemberLayer, StreamRow, ViewRow};
-use dovetail_core::clock::Clock;
+use dovetail_core::clock::{self, Clock};
 use dovetail_core::name::StreamName;
 use dovetail_core::pipeline::Stream;
 use dovetail_ingestion::append::Appender;
@@ -64,7 +65,7 @@ async fn tell_of_more(log: &dyn Log, stream: &Stream) -> Result<(), LogError> {
 }
 
 /// Interval of checks for new partitions.
-const LOOK: Duration = Duration::from_secs(5);
+const PARTITIONS_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Adds new partitions of the topics, until `shutdown`.
 pub(super) fn look_for_partitions(
@@ -73,16 +74,15 @@ pub(super) fn look_for_partitions(
     shutdown: &CancellationToken,
 ) {
     for feed in feeds.values() {
-        let (feed, stop) = (Arc::clone(feed), shutdown.clone());
-        let looking = async move {
+        let feed = Arc::clone(feed);
+        background::spawn(tracker, shutdown, "look_for_partitions", async move {
             loop {
-                tokio::time::sleep(LOOK).await;
+                clock::sleep(PARTITIONS_POLL_INTERVAL).await;
                 if let Err(error) = feed.look().await {
                     debug!(%error, "whether the topic got more partitions is not known");
                 }
             }
-        };
-        tracker.spawn(async move { stop.run_until_cancelled(looking).await });
+        });
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) fn value(bytes: &[u8], own: &DataType) -> Result<ScalarValue, QueryEr
         }
         DataType::Time64(_) => {
             let micros = i64::from_be_bytes(bytes.try_into().map_err(|_| wrong())?);
-            ScalarValue::Time64Nanosecond(Some(micros.checked_mul(1000).ok_or_else(out_of_range)?))
+            ScalarValue::Time64Microsecond(Some(micros))
         }
         DataType::Timestamp(_, zone) => {
             let micros = i64::from_be_bytes(bytes.try_into().map_err(|_| wrong())?);

@@ -10,8 +10,9 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 
-use super::{KNOWN, Metadata, put, schemas, switch, value};
+use super::{Metadata, put, schemas, switch, value};
 use crate::postgres::respond::session_error;
+use crate::sql::settings::KNOWN;
 
 /// The statement with the results of its calls of session functions. `set_config` sets.
 pub(in crate::postgres) fn answered(mut statement: Statement, metadata: &mut Metadata) -> PgWireResult<Statement> {

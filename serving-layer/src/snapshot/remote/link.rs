@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use arrow_flight::Ticket;
 use arrow_flight::flight_service_client::FlightServiceClient;
+use dovetail_core::backoff::Backoff;
+use dovetail_core::clock;
 use dovetail_core::offsets::Cut;
 use dovetail_core::realtime::Slice;
 use dovetail_core::realtime_wire::Ask;
 use dovetail_core::slices::Slices;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tonic::transport::Channel;
 
 use super::bytes::{Counted, Total};
@@ -19,15 +21,15 @@ use super::receive::{Received, Receiver, Update, describe};
 use super::view::{Held, RemoteView};
 
 /// First pause between two attempts.
-const FIRST: Duration = Duration::from_millis(50);
-const LONGEST: Duration = Duration::from_secs(1);
+const LINK_RETRY_FIRST: Duration = Duration::from_millis(50);
+const LINK_RETRY_MAX: Duration = Duration::from_secs(1);
 
 /// First pause between two attempts while the member's slices do not fit: they have to be sent anew each time.
-const NO_ROOM_FIRST: Duration = Duration::from_millis(500);
-const NO_ROOM_LONGEST: Duration = Duration::from_secs(60);
+const NO_ROOM_RETRY_FIRST: Duration = Duration::from_millis(500);
+const NO_ROOM_RETRY_MAX: Duration = Duration::from_secs(60);
 
-/// Extra bytes a message may have beyond the memory limit, so that the error can say by how much it was exceeded.
-const MESSAGE: usize = 4 << 20;
+/// Bytes that a message may have beyond the memory limit, so that the error can say by how much it was exceeded.
+const MESSAGE_BYTES_OVER: usize = 4 << 20;
 
 /// The wanted starts, as a value to watch.
 type Floors = watch::Receiver<Vec<Cut>>;
@@ -89,7 +91,7 @@ impl Link {
                 Ended::Failed(why) => {
                     tracing::debug!(view = %self.view.name(), member = self.member, why, "no stream");
                     self.view.down(&self.member, &why);
-                    tokio::time::sleep(pauses.failed()).await;
+                    clock::sleep(pauses.failed.next_pause()).await;
                 }
                 Ended::NoRoom(refused) => self.wait_for_room(refused, &mut wanted, &mut pauses).await,
             }
@@ -100,17 +102,17 @@ impl Link {
     /// Waits until there is room, or until the wanted starts change: then the member has less to send. The pause grows
     /// each time, since only a part of the refused size is known.
     async fn wait_for_room(&self, refused: Refused, wanted: &mut Floors, pauses: &mut Pauses) {
-        let pause = pauses.no_room();
+        let pause = pauses.no_room.next_pause();
         let (member, bytes, limit) = (&self.member, refused.bytes, self.total.limit());
         tracing::warn!(view = %self.view.name(), member, bytes, limit, ?pause, "no room for its slices");
         let room = async {
-            tokio::time::sleep(pause).await;
+            clock::sleep(pause).await;
             // When the local slices do not change any more, an attempt is made from time to time.
-            let _ = timeout(NO_ROOM_LONGEST, self.total.until_fits(refused.bytes)).await;
+            let _ = timeout(NO_ROOM_RETRY_MAX, self.total.until_fits(refused.bytes)).await;
         };
         let moved = async {
             let _ = wanted.changed().await;
-            tokio::time::sleep(NO_ROOM_FIRST).await;
+            clock::sleep(NO_ROOM_RETRY_FIRST).await;
         };
         tokio::select! {
             () = room => {}
@@ -128,7 +130,7 @@ impl Link {
             Err(error) => return Ended::Failed(error.to_string()),
         };
         let mut client = FlightServiceClient::new(self.channel.clone());
-        client = client.max_decoding_message_size(self.total.limit().saturating_add(MESSAGE));
+        client = client.max_decoding_message_size(self.total.limit().saturating_add(MESSAGE_BYTES_OVER));
         let stream = match timeout(self.stale_after, client.do_get(ticket)).await {
             Ok(Ok(stream)) => stream.into_inner(),
             Ok(Err(status)) => return Ended::Failed(describe(&status)),
@@ -156,7 +158,7 @@ impl Link {
             match taken {
                 // A partition that the member has only just got may lack a boundary that the others have.
                 Ok(Took::Status) if self.view.has_to_ask(&self.member) => return Ended::Again,
-                Ok(Took::Status) => *pauses = Pauses::new(),
+                Ok(Took::Status) => pauses.reset(),
                 Ok(Took::Slices) => {}
                 Err(NotTaken::Wrong(why)) => return Ended::Failed(why),
                 Err(NotTaken::NoRoom(refused)) => return Ended::NoRoom(refused),
@@ -170,7 +172,7 @@ impl Link {
         waiting: &mut Vec<Counted>,
         received: Received,
     ) -> Result<Took, NotTaken> {
-        let now = Instant::now();
+        let now = clock::now_monotonic();
         let took = match received {
             Received::Waiting { partition, bytes } => {
                 let counted: usize = waiting.iter().map(Counted::bytes).sum();
@@ -265,25 +267,21 @@ impl Link {
 
 /// The pause before the next attempt.
 struct Pauses {
-    failed: Duration,
-    no_room: Duration,
+    failed: Backoff,
+    no_room: Backoff,
 }
 
 impl Pauses {
     fn new() -> Self {
-        Self { failed: FIRST, no_room: NO_ROOM_FIRST }
+        Self {
+            failed: Backoff::new(LINK_RETRY_FIRST, LINK_RETRY_MAX),
+            no_room: Backoff::new(NO_ROOM_RETRY_FIRST, NO_ROOM_RETRY_MAX),
+        }
     }
 
-    fn failed(&mut self) -> Duration {
-        let pause = self.failed;
-        self.failed = (pause * 2).min(LONGEST);
-        pause
-    }
-
-    fn no_room(&mut self) -> Duration {
-        let pause = self.no_room;
-        self.no_room = (pause * 2).min(NO_ROOM_LONGEST);
-        pause
+    fn reset(&mut self) {
+        self.failed.reset();
+        self.no_room.reset();
     }
 }
 
@@ -294,8 +292,8 @@ mod tests {
     #[test]
     fn pauses_without_room_grow_and_have_a_bound() {
         let mut pauses = Pauses::new();
-        let all: Vec<u64> = (0..9).map(|_| pauses.no_room().as_millis() as u64).collect();
+        let all: Vec<u64> = (0..9).map(|_| pauses.no_room.next_pause().as_millis() as u64).collect();
         assert_eq!(all, [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]);
-        assert_eq!(pauses.failed(), FIRST, "what fails otherwise is tried as soon as ever");
+        assert_eq!(pauses.failed.next_pause(), LINK_RETRY_FIRST, "what fails otherwise is tried as soon as ever");
     }
 }

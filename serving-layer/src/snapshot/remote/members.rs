@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dovetail_core::background;
+use dovetail_core::clock;
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::transport::{Channel, Endpoint};
@@ -17,7 +18,7 @@ use super::view::RemoteView;
 use super::{Member, RemoteConfig};
 
 /// Interval of dropping unneeded slices.
-const SWEEP: Duration = Duration::from_millis(500);
+const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
 
 pub(super) struct Members {
     views: Vec<Arc<RemoteView>>,
@@ -43,13 +44,11 @@ impl Members {
     }
 
     pub(super) async fn run(mut self) {
-        let mut sweep = tokio::time::interval(SWEEP);
-        let shutdown = self.shutdown.clone();
+        let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
         // If the catalog cannot be read, the members last known are kept.
         let mut told = true;
         loop {
             tokio::select! {
-                () = shutdown.cancelled() => return,
                 changed = self.members.changed(), if told => match changed {
                     Ok(()) => self.look(false),
                     Err(_) => told = false,
@@ -94,8 +93,7 @@ impl Members {
                         stale_after: self.config.stale_after,
                         total: Arc::clone(&self.total),
                     };
-                    let links = links.clone();
-                    self.tracker.spawn(async move { links.run_until_cancelled(Box::pin(link.run())).await });
+                    background::spawn(&self.tracker, &links, "remote_link", link.run());
                 }
                 Err(why) => view.down(&id, why),
             }
@@ -107,7 +105,7 @@ impl Members {
     }
 
     fn sweep(&self) {
-        let now = Instant::now();
+        let now = clock::now_monotonic();
         let mut silence = BTreeMap::<String, Duration>::new();
         let (mut floors, mut slices, mut no_room) = (0, 0, 0);
         for view in &self.views {

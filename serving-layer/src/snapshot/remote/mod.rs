@@ -24,12 +24,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dovetail_core::background;
+use dovetail_core::clock;
 use dovetail_core::name::ViewName;
 use dovetail_core::offsets::{Cut, Offsets};
 use dovetail_core::realtime::{HeldUp, Realtime, RealtimeError, RealtimeView};
 use dovetail_core::view::View;
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -89,7 +90,7 @@ impl RemoteRealtime {
         let mut following = Members::new(all, members, config, total, tracker.clone(), shutdown.clone());
         // Before the first read, so that it waits for the present members.
         following.look(true);
-        tracker.spawn(following.run());
+        background::spawn(tracker, shutdown, "remote_members", following.run());
         Arc::new(Self { views })
     }
 
@@ -103,7 +104,7 @@ impl Realtime for RemoteRealtime {
     /// Reads from memory. A start that was not read before is requested, and until its slices arrive the answer is
     /// [`RealtimeError::Asking`].
     async fn read(&self, view: &ViewName, floor: &Cut) -> Result<RealtimeView, RealtimeError> {
-        self.view(view)?.read(floor, Instant::now())
+        self.view(view)?.read(floor, clock::now_monotonic())
     }
 
     fn keep_boundary(&self, view: &ViewName, at: &Offsets) {
@@ -113,10 +114,10 @@ impl Realtime for RemoteRealtime {
     }
 
     fn head(&self, view: &ViewName) -> Result<Offsets, RealtimeError> {
-        Ok(self.view(view)?.head(Instant::now()))
+        Ok(self.view(view)?.head(clock::now_monotonic()))
     }
 
     fn held_up(&self, view: &ViewName) -> Vec<(i32, HeldUp)> {
-        self.view(view).map(|view| view.held_up(Instant::now())).unwrap_or_default()
+        self.view(view).map(|view| view.held_up(clock::now_monotonic())).unwrap_or_default()
     }
 }

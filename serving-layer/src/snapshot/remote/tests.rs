@@ -1,5 +1,7 @@
 //! Reads while members come, go, and are slow: by hand, without a connection. With connections, see the system tests.
 
+#![expect(clippy::disallowed_methods, reason = "tests wait in real time")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! One view as received from its members: the parts that can be read, and the reasons for the rest.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dovetail_core::name::ViewName;
@@ -9,6 +9,7 @@ use dovetail_core::offsets::{Cut, Offsets};
 use dovetail_core::realtime::{HeldUp, RealtimeError, RealtimeView, Slice};
 use dovetail_core::realtime_wire::{MOST_FLOORS, PartitionStatus};
 use dovetail_core::view::View;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -16,7 +17,7 @@ use super::RemoteConfig;
 use super::bytes::Counted;
 
 /// Least number of starts received: those of the served generation, the previous and the next one.
-const FEWEST: usize = 3;
+const FLOORS_MIN: usize = 3;
 /// Number of ends of readers' merged copies that are kept as boundaries.
 const KEPT: usize = 2;
 
@@ -90,7 +91,7 @@ impl Held {
 
 impl RemoteView {
     pub(super) fn new(view: Arc<View>, config: &RemoteConfig) -> Self {
-        let (stale_after, most) = (config.stale_after, config.floors.clamp(FEWEST, MOST_FLOORS));
+        let (stale_after, most) = (config.stale_after, config.floors.clamp(FLOORS_MIN, MOST_FLOORS));
         Self { view, stale_after, most, state: Mutex::default(), floors: watch::Sender::default() }
     }
 
@@ -99,7 +100,7 @@ impl RemoteView {
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// The slices that can be read from `floor` now.

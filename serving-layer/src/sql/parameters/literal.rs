@@ -36,9 +36,9 @@ pub(crate) fn literal(text: &str, wanted: &DataType) -> Result<ScalarValue, Quer
         }
         DataType::Date32 | DataType::Date64 => Moment::read(trimmed).and_then(|m| m.date()).ok_or_else(wrong)?,
         DataType::Time32(_) | DataType::Time64(_) => Moment::time(trimmed).ok_or_else(wrong)?,
-        DataType::Timestamp(unit, zone) => {
+        DataType::Timestamp(_, zone) => {
             let moment = Moment::read(trimmed).ok_or_else(wrong)?;
-            moment.timestamp(*unit, zone.as_ref()).ok_or_else(wrong)?
+            moment.timestamp(zone.as_ref()).ok_or_else(wrong)?
         }
         DataType::Interval(_) | DataType::Duration(_) => interval(trimmed).ok_or_else(wrong)?,
         DataType::List(item) => {

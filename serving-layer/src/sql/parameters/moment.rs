@@ -1,5 +1,5 @@
 //! Dates and times as people and drivers write them: `2026-03-01`, `2026-03-01 12:34:56.789+01`,
-//! `2026-03-01T12:34:56Z`.
+//! `2026-03-01T12:34:56Z`. They count microseconds; what is finer is rounded as [`dovetail_core::texts::micros`] says.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -8,15 +8,17 @@ use arrow::array::timezone::Tz;
 use arrow::datatypes::{DataType, TimeUnit};
 use chrono::{LocalResult, NaiveDate, Offset, TimeZone};
 use datafusion::common::ScalarValue;
+use dovetail_core::texts::micros;
 
-const NANOS: i64 = 1_000_000_000;
+const SECOND: i64 = 1_000_000;
+const DAY: i64 = 86_400 * SECOND;
 
 /// A moment's text, read into its parts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment {
     date: NaiveDate,
     /// Nanoseconds since midnight; up to 24:00:00.
-    nanos: i64,
+    micros: i64,
     /// Seconds ahead of UTC, if the text has an offset.
     offset: Option<i32>,
 }
@@ -35,8 +37,8 @@ impl Moment {
         let date = NaiveDate::from_ymd_opt(year.parse().ok()?, number(month)?, number(day)?)?;
         let ends = rest.find(|c: char| !matches!(c, '0'..='9' | ':' | '.')).unwrap_or(rest.len());
         let (clock, zone) = (&rest[..ends], rest[ends..].trim());
-        let nanos = if clock.is_empty() { 0 } else { clock_nanos(clock)? };
-        let local = date.and_hms_opt(0, 0, 0)?.checked_add_signed(chrono::TimeDelta::nanoseconds(nanos))?;
+        let micros = if clock.is_empty() { 0 } else { clock_micros(clock)? };
+        let local = date.and_hms_opt(0, 0, 0)?.checked_add_signed(chrono::TimeDelta::microseconds(micros))?;
         let offset = match zone {
             "" => None,
             "Z" | "z" => Some(0),
@@ -46,7 +48,7 @@ impl Moment {
                 LocalResult::None => return None,
             },
         };
-        Some(Self { date, nanos, offset })
+        Some(Self { date, micros, offset })
     }
 
     /// Reads `12:34:56.789`, with or without an offset, which means nothing without a date.
@@ -56,7 +58,7 @@ impl Moment {
         if !(zone.is_empty() || zone.eq_ignore_ascii_case("z") || offset(zone).is_some()) {
             return None;
         }
-        clock_nanos(&text[..ends]).map(|nanos| ScalarValue::Time64Nanosecond(Some(nanos)))
+        clock_micros(&text[..ends]).map(|micros| ScalarValue::Time64Microsecond(Some(micros)))
     }
 
     pub(super) fn date(self) -> Option<ScalarValue> {
@@ -69,19 +71,12 @@ impl Moment {
 
     /// The timestamp. In a column without a zone the offset is ignored, as in PostgreSQL: the written local time
     /// counts. In one with a zone it determines the instant, and without an offset the local time is that of the zone.
-    pub(super) fn timestamp(self, unit: TimeUnit, zone: Option<&Arc<str>>) -> Option<ScalarValue> {
+    pub(super) fn timestamp(self, zone: Option<&Arc<str>>) -> Option<ScalarValue> {
         let offset = if zone.is_some() { self.offset } else { None };
-        let local = i128::from(self.days()) * 86_400 * i128::from(NANOS) + i128::from(self.nanos);
-        let nanos = local - i128::from(offset.unwrap_or(0)) * i128::from(NANOS);
-        // Beyond the range of nanoseconds, which is from 1677 to 2262, microseconds do.
-        let (value, is_exact) = match i64::try_from(nanos) {
-            Ok(nanos) => (ScalarValue::TimestampNanosecond(Some(nanos), None), true),
-            Err(_) => (ScalarValue::TimestampMicrosecond(Some(i64::try_from(nanos / 1000).ok()?), None), false),
-        };
-        if unit == TimeUnit::Nanosecond && !is_exact {
-            return None;
-        }
-        let unit = if is_exact { TimeUnit::Nanosecond } else { TimeUnit::Microsecond };
+        let local = self.days().checked_mul(DAY)?.checked_add(self.micros)?;
+        let instant = local.checked_sub(i64::from(offset.unwrap_or(0)) * SECOND)?;
+        let value = ScalarValue::TimestampMicrosecond(Some(instant), None);
+        let unit = TimeUnit::Microsecond;
         match (zone, offset) {
             (None, _) => Some(value),
             (Some(zone), None) => value.cast_to(&DataType::Timestamp(unit, Some(Arc::clone(zone)))).ok(),
@@ -99,7 +94,7 @@ fn number(digits: &str) -> Option<u32> {
 }
 
 /// `12:34`, `12:34:56`, `12:34:56.789`.
-fn clock_nanos(text: &str) -> Option<i64> {
+fn clock_micros(text: &str) -> Option<i64> {
     let mut parts = text.splitn(3, ':');
     let (hours, minutes, seconds) = (number(parts.next()?)?, number(parts.next()?)?, parts.next().unwrap_or("0"));
     let (seconds, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
@@ -107,9 +102,8 @@ fn clock_nanos(text: &str) -> Option<i64> {
     if minutes > 59 || seconds > 59 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let digits: String = fraction.chars().chain("000000000".chars()).take(9).collect();
-    let nanos = i64::from(hours * 3600 + minutes * 60 + seconds) * NANOS + digits.parse::<i64>().ok()?;
-    (nanos <= 86_400 * NANOS).then_some(nanos)
+    let micros = i64::from(hours * 3600 + minutes * 60 + seconds) * SECOND + micros(fraction);
+    (micros <= DAY).then_some(micros)
 }
 
 /// `+01`, `-05:30`, `+0530`, `+05:30:15`.

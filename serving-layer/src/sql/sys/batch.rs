@@ -6,7 +6,7 @@ use dovetail_core::manifest::{Manifest, ViewStates};
 
 use super::column::{self, Column, count, float, instant, int64, text};
 use crate::error::QueryError;
-use crate::serving::Inner;
+use crate::snapshot::layers::Layers;
 
 /// Number of latest rows in each of these tables.
 const LATEST: u32 = 1000;
@@ -28,8 +28,8 @@ pub(super) const RUNS: &[Column<Run>] = &[
     text("owner", |run: &Run| Some(run.owner.clone())).required(),
 ];
 
-pub(super) async fn runs(inner: &Inner) -> Result<RecordBatch, QueryError> {
-    column::batch(RUNS, &inner.catalog.runs(LATEST).await?)
+pub(super) async fn runs(layers: &Layers) -> Result<RecordBatch, QueryError> {
+    column::batch(RUNS, &layers.catalog.runs(LATEST).await?)
 }
 
 /// A generation with the content of its manifest, if that can be read.
@@ -54,9 +54,9 @@ fn bytes(manifest: &Manifest) -> u64 {
     manifest.views.values().flat_map(ViewStates::all_files).map(|file| file.bytes).sum()
 }
 
-pub(super) async fn generations(inner: &Inner) -> Result<RecordBatch, QueryError> {
-    let current = inner.catalog.current().await?.map(|row| row.generation);
-    let served = inner.served().generation();
+pub(super) async fn generations(layers: &Layers) -> Result<RecordBatch, QueryError> {
+    let current = layers.catalog.current().await?.map(|row| row.generation);
+    let served = layers.served().generation();
     let published = |row: GenerationRow| {
         let state = match row.retired_ms {
             Some(_) => "retired",
@@ -66,7 +66,7 @@ pub(super) async fn generations(inner: &Inner) -> Result<RecordBatch, QueryError
         };
         Published { manifest: Manifest::from_json(&row.manifest).ok(), state, row }
     };
-    let rows: Vec<Published> = inner.catalog.generations(LATEST).await?.into_iter().map(published).collect();
+    let rows: Vec<Published> = layers.catalog.generations(LATEST).await?.into_iter().map(published).collect();
     column::batch(GENERATIONS, &rows)
 }
 
@@ -79,6 +79,6 @@ pub(super) const DRIFT: &[Column<Drift>] = &[
     text("detail", |drift: &Drift| Some(drift.detail.clone())).required(),
 ];
 
-pub(super) async fn drift(inner: &Inner) -> Result<RecordBatch, QueryError> {
-    column::batch(DRIFT, &inner.catalog.drifts(LATEST).await?)
+pub(super) async fn drift(layers: &Layers) -> Result<RecordBatch, QueryError> {
+    column::batch(DRIFT, &layers.catalog.drifts(LATEST).await?)
 }

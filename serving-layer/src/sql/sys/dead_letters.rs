@@ -20,6 +20,7 @@ use datafusion::physical_plan::streaming::PartitionStream;
 use dovetail_core::catalog::Segment;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::store::Store;
+use dovetail_core::stored::check_format;
 use dovetail_ingestion::redecode::{Redecode, is_older};
 use futures::future::ready;
 use futures::{StreamExt, TryStreamExt};
@@ -28,7 +29,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::column::{self, Column, int32, text};
 use crate::error::{QueryError, Reason};
-use crate::serving::Inner;
+use crate::snapshot::layers::Layers;
 
 /// The start of `value` as text, for people.
 const TEXT: &str = "text";
@@ -43,12 +44,12 @@ const PLACE: &[Column<Segment>] = &[
 /// The dead letters of all streams.
 #[derive(Debug)]
 pub(super) struct DeadLetters {
-    inner: Arc<Inner>,
+    layers: Arc<Layers>,
     schema: SchemaRef,
 }
 
 impl DeadLetters {
-    pub(super) fn new(inner: &Arc<Inner>) -> Self {
+    pub(super) fn new(layers: &Arc<Layers>) -> Self {
         let timestamp = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
         let fields = vec![
             Field::new("topic", DataType::Utf8, false),
@@ -62,7 +63,7 @@ impl DeadLetters {
             Field::new("error", DataType::Utf8, true),
             Field::new("detail", DataType::Utf8, true),
         ];
-        Self { inner: Arc::clone(inner), schema: Arc::new(Schema::new(fields)) }
+        Self { layers: Arc::clone(layers), schema: Arc::new(Schema::new(fields)) }
     }
 
     /// The segments whose dead letters may pass `filters`, by topic and partition.
@@ -112,8 +113,8 @@ impl TableProvider for DeadLetters {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let mut segments = vec![];
-        for stream in &self.inner.streams {
-            let all = self.inner.catalog.segments(&stream.topic).await.map_err(QueryError::from)?;
+        for stream in &self.layers.streams {
+            let all = self.layers.catalog.segments(&stream.topic).await.map_err(QueryError::from)?;
             let may_have = |segment: &Segment| match is_older(segment, stream) {
                 true => segment.rows + segment.dead > 0,
                 false => segment.dead_path.is_some(),
@@ -121,8 +122,8 @@ impl TableProvider for DeadLetters {
             segments.extend(all.into_iter().filter(may_have));
         }
         let segments = self.wanted(session, filters, segments)?;
-        let streams = self.inner.streams.clone();
-        let objects = Objects { schema: self.schema(), store: self.inner.store.clone(), streams, segments };
+        let streams = self.layers.streams.clone();
+        let objects = Objects { schema: self.schema(), store: self.layers.store.clone(), streams, segments };
         let table = StreamingTable::try_new(self.schema(), vec![Arc::new(objects)])?;
         table.scan(session, projection, filters, limit).await
     }
@@ -174,6 +175,7 @@ async fn read(store: &Store, segment: &Segment, schema: SchemaRef) -> Result<Vec
             QueryError::new(Reason::Storage, format!("dead letters `{path}` cannot be read: {error}"))
         };
         let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| damaged(&e))?;
+        check_format(reader.metadata().file_metadata().key_value_metadata()).map_err(|e| damaged(&e))?;
         let mut batches = vec![];
         for batch in reader.build().map_err(|e| damaged(&e))? {
             let batch = batch.map_err(|e| damaged(&e))?;

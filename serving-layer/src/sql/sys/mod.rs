@@ -4,7 +4,6 @@ mod batch;
 mod column;
 mod dead_letters;
 mod partitions;
-mod recounted;
 mod tables;
 mod view_errors;
 mod views;
@@ -21,11 +20,10 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::error::{QueryError, Reason};
-use crate::serving::Inner;
 use crate::snapshot::Pin;
+use crate::sql::tables::Tables;
 
 pub(crate) use partitions::partitions;
-pub(crate) use recounted::Recounted;
 pub(crate) use views::{ViewState, views};
 
 /// A small table of `sys`.
@@ -63,21 +61,22 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// The table called `name`; without `pin` it can only be described.
-pub(crate) fn table(name: &str, inner: &Arc<Inner>, pin: Option<&Arc<Pin>>) -> Option<Arc<dyn TableProvider>> {
+pub(crate) fn table(name: &str, tables: &Arc<Tables>, pin: Option<&Arc<Pin>>) -> Option<Arc<dyn TableProvider>> {
     if name == DEAD_LETTERS {
-        return Some(Arc::new(dead_letters::DeadLetters::new(inner)));
+        return Some(Arc::new(dead_letters::DeadLetters::new(&tables.layers)));
     }
     if name == VIEW_ERRORS {
-        return Some(Arc::new(view_errors::ViewErrors::new(inner, pin)));
+        return Some(Arc::new(view_errors::ViewErrors::new(&tables.layers, pin)));
     }
     let (_, kind) = KINDS.into_iter().find(|(known, _)| *known == name)?;
-    Some(Arc::new(SysTable { kind, schema: kind.schema(), pin: pin.cloned() }))
+    Some(Arc::new(SysTable { kind, schema: kind.schema(), tables: Arc::clone(tables), pin: pin.cloned() }))
 }
 
 #[derive(Debug)]
 struct SysTable {
     kind: Kind,
     schema: SchemaRef,
+    tables: Arc<Tables>,
     pin: Option<Arc<Pin>>,
 }
 
@@ -97,18 +96,23 @@ impl Kind {
     }
 
     /// The rows. With `recount`, records landed under another schema are counted as they decode now.
-    async fn rows(self, pin: &Arc<Pin>, recount: Option<&Arc<TaskContext>>) -> Result<RecordBatch, QueryError> {
-        let inner = &pin.inner;
+    async fn rows(
+        self,
+        tables: &Tables,
+        pin: &Arc<Pin>,
+        recount: Option<&Arc<TaskContext>>,
+    ) -> Result<RecordBatch, QueryError> {
+        let layers = &tables.layers;
         match self {
-            Self::Streams => tables::streams(inner, recount).await,
+            Self::Streams => tables::streams(tables, recount).await,
             Self::Views => views::rows(pin).await,
-            Self::Partitions => partitions::rows(inner).await,
-            Self::Segments => tables::segments(inner, recount).await,
-            Self::BatchRuns => batch::runs(inner).await,
-            Self::Generations => batch::generations(inner).await,
-            Self::Drift => batch::drift(inner).await,
-            Self::Sources => tables::sources(inner),
-            Self::Gaps => tables::gaps(inner).await,
+            Self::Partitions => partitions::rows(tables).await,
+            Self::Segments => tables::segments(tables, recount).await,
+            Self::BatchRuns => batch::runs(layers).await,
+            Self::Generations => batch::generations(layers).await,
+            Self::Drift => batch::drift(layers).await,
+            Self::Sources => tables::sources(layers),
+            Self::Gaps => tables::gaps(layers).await,
         }
     }
 }
@@ -137,7 +141,7 @@ impl TableProvider for SysTable {
         let is_wanted =
             |name| projection.is_none_or(|columns| columns.iter().any(|i| self.schema.field(*i).name() == name));
         let recount = tables::COUNTS.into_iter().any(is_wanted).then(|| session.task_ctx());
-        let rows = self.kind.rows(pin, recount.as_ref()).await?;
+        let rows = self.kind.rows(&self.tables, pin, recount.as_ref()).await?;
         let table = MemTable::try_new(Arc::clone(&self.schema), vec![vec![rows]])?;
         table.scan(session, projection, filters, limit).await
     }

@@ -13,8 +13,9 @@ use serde::Serialize;
 
 use super::column::{self, Column, int32, int64, text};
 use crate::error::QueryError;
-use crate::serving::{Inner, PATIENCE};
 use crate::snapshot::generation::Filled;
+use crate::snapshot::layers::{LOG_TIMEOUT, Layers};
+use crate::sql::tables::Tables;
 
 /// The state of one partition. Offsets are the next to read.
 #[derive(Debug, Clone, Serialize)]
@@ -44,13 +45,13 @@ pub(crate) struct PartitionState {
 }
 
 /// All partitions of all streams.
-pub(crate) async fn partitions(inner: &Inner) -> Result<Vec<PartitionState>, QueryError> {
+pub(crate) async fn partitions(tables: &Tables) -> Result<Vec<PartitionState>, QueryError> {
     let mut all = vec![];
-    for stream in &inner.streams {
-        let known = inner.catalog.partitions(&stream.topic).await?;
+    for stream in &tables.layers.streams {
+        let known = tables.layers.catalog.partitions(&stream.topic).await?;
         let landed: BTreeMap<i32, Partition> = known.into_iter().map(|p| (p.partition, p)).collect();
-        let partitions = inner.partitions_at_once(stream).await;
-        let states = (0..partitions.cast_signed()).map(|p| state(inner, stream, p, landed.get(&p)));
+        let partitions = tables.layers.partitions_at_once(stream).await;
+        let states = (0..partitions.cast_signed()).map(|p| state(tables, stream, p, landed.get(&p)));
         all.extend(join_all(states).await);
     }
     Ok(all)
@@ -58,30 +59,30 @@ pub(crate) async fn partitions(inner: &Inner) -> Result<Vec<PartitionState>, Que
 
 /// The first offset and the end of a partition of the log, or why they are not known.
 async fn bounds(log: &dyn Log, stream: &Stream, partition: i32) -> Result<OffsetRange, HeldUp> {
-    match tokio::time::timeout(PATIENCE, log.bounds(&stream.topic, partition)).await {
+    match tokio::time::timeout(LOG_TIMEOUT, log.bounds(&stream.topic, partition)).await {
         Ok(Ok(bounds)) => Ok(bounds),
         Ok(Err(error)) => Err(HeldUp::stalled(error.to_string())),
-        Err(_) => Err(HeldUp::stalled(format!("the log has not answered for {PATIENCE:?}"))),
+        Err(_) => Err(HeldUp::stalled(format!("the log has not answered for {LOG_TIMEOUT:?}"))),
     }
 }
 
-async fn state(inner: &Inner, stream: &Stream, partition: i32, landed: Option<&Partition>) -> PartitionState {
-    let (bounds, unknown) = match &inner.log {
+async fn state(tables: &Tables, stream: &Stream, partition: i32, landed: Option<&Partition>) -> PartitionState {
+    let (bounds, unknown) = match &tables.layers.log {
         Some(log) => {
             bounds(log.as_ref(), stream, partition).await.map_or_else(|why| (None, Some(why)), |b| (Some(b), None))
         }
         None => (None, None),
     };
-    let (head, held_up) = head(inner, stream, partition);
+    let (head, held_up) = head(&tables.layers, stream, partition);
     let log_end = bounds.map(|bounds| bounds.end);
     let lag_records = log_end.zip(head).map(|(end, head)| (end - head).max(0));
     let lag_ms = match (lag_records, head) {
         (Some(0), _) => Some(0),
-        (Some(_), Some(head)) => age(inner, stream, partition, head).await,
+        (Some(_), Some(head)) => age(tables, stream, partition, head).await,
         _ => None,
     };
     let held_up = held_up.or(unknown);
-    let landing = inner.landing.as_ref().and_then(|landing| landing.at(&stream.name, partition));
+    let landing = tables.landing.as_ref().and_then(|landing| landing.at(&stream.name, partition));
     let state = match (&held_up, lag_records) {
         (Some(HeldUp { no_room: true, .. }), _) => "no room",
         (Some(HeldUp { by_itself: true, .. }), _) => "stalled",
@@ -95,7 +96,7 @@ async fn state(inner: &Inner, stream: &Stream, partition: i32, landed: Option<&P
         partition,
         first: bounds.map(|bounds| bounds.start).or(landed.map(|landed| landed.first_offset)),
         landed: landed.map(|landed| landed.next_offset),
-        cut: cut(inner, stream, partition),
+        cut: cut(&tables.layers, stream, partition),
         head,
         log_end,
         lag_records,
@@ -107,19 +108,19 @@ async fn state(inner: &Inner, stream: &Stream, partition: i32, landed: Option<&P
     }
 }
 
-fn cut(inner: &Inner, stream: &Stream, partition: i32) -> Option<i64> {
-    let served = inner.served();
-    let cuts = inner.folded().filter(|view| view.stream == stream.name).filter_map(|view| match served.filled(view) {
+fn cut(layers: &Layers, stream: &Stream, partition: i32) -> Option<i64> {
+    let served = layers.served();
+    let cuts = layers.folded().filter(|view| view.stream == stream.name).filter_map(|view| match served.filled(view) {
         Filled::States(states) => Some(states.cut.get(partition)),
         _ => None,
     });
     cuts.min()
 }
 
-fn head(inner: &Inner, stream: &Stream, partition: i32) -> (Option<i64>, Option<HeldUp>) {
+fn head(layers: &Layers, stream: &Stream, partition: i32) -> (Option<i64>, Option<HeldUp>) {
     let mut least: Option<i64> = None;
-    for view in inner.folded().filter(|view| view.stream == stream.name) {
-        match inner.realtime.head(&view.name) {
+    for view in layers.folded().filter(|view| view.stream == stream.name) {
+        match layers.realtime.head(&view.name) {
             Ok(head) => {
                 // A partition that no speed layer holds has no head.
                 if let Some((_, here)) = head.iter().find(|&(held, _)| held == partition) {
@@ -129,24 +130,24 @@ fn head(inner: &Inner, stream: &Stream, partition: i32) -> (Option<i64>, Option<
             Err(error) => return (least, Some(HeldUp::stopped(error.to_string()))),
         }
     }
-    (least, held_up(inner, stream, partition))
+    (least, held_up(layers, stream, partition))
 }
 
 /// The reason why a view is stalled, of the first such view.
-fn held_up(inner: &Inner, stream: &Stream, partition: i32) -> Option<HeldUp> {
-    inner.folded().filter(|view| view.stream == stream.name).find_map(|view| {
-        let held_up = inner.realtime.held_up(&view.name);
+fn held_up(layers: &Layers, stream: &Stream, partition: i32) -> Option<HeldUp> {
+    layers.folded().filter(|view| view.stream == stream.name).find_map(|view| {
+        let held_up = layers.realtime.held_up(&view.name);
         let (_, held_up) = held_up.into_iter().find(|&(held_up, _)| held_up == partition)?;
         Some(HeldUp { why: format!("view `{}`: {}", view.name, held_up.why), ..held_up })
     })
 }
 
 /// The age of the record at `offset`, in milliseconds.
-async fn age(inner: &Inner, stream: &Stream, partition: i32, offset: i64) -> Option<i64> {
-    let read = inner.log.as_ref()?.read(&stream.topic, partition, offset, 1);
-    let fetched = tokio::time::timeout(PATIENCE, read).await.ok()?.ok()?;
+async fn age(tables: &Tables, stream: &Stream, partition: i32, offset: i64) -> Option<i64> {
+    let read = tables.layers.log.as_ref()?.read(&stream.topic, partition, offset, 1);
+    let fetched = tokio::time::timeout(LOG_TIMEOUT, read).await.ok()?.ok()?;
     let produced = fetched.records.timestamps.values().first().copied()?;
-    Some((inner.clock.now_ms() - produced).max(0))
+    Some((tables.clock.now_ms() - produced).max(0))
 }
 
 pub(super) const COLUMNS: &[Column<PartitionState>] = &[
@@ -166,6 +167,6 @@ pub(super) const COLUMNS: &[Column<PartitionState>] = &[
     text("landing_error", |of: &PartitionState| of.landing_error.clone()),
 ];
 
-pub(super) async fn rows(inner: &Inner) -> Result<RecordBatch, QueryError> {
-    column::batch(COLUMNS, &partitions(inner).await?)
+pub(super) async fn rows(tables: &Tables) -> Result<RecordBatch, QueryError> {
+    column::batch(COLUMNS, &partitions(tables).await?)
 }

@@ -10,7 +10,8 @@ use dovetail_core::pipeline::Stream;
 
 use super::column::{self, Column, boolean, count, instant, int32, int64, text};
 use crate::error::QueryError;
-use crate::serving::Inner;
+use crate::snapshot::layers::Layers;
+use crate::sql::tables::Tables;
 
 /// A stream with the totals of its landing.
 pub(super) struct Landed {
@@ -35,13 +36,13 @@ pub(super) const STREAMS: &[Column<Landed>] = &[
 /// The columns that count decoded records.
 pub(super) const COUNTS: [&str; 3] = ["landed_rows", "rows", "dead_letters"];
 
-pub(super) async fn streams(inner: &Inner, recount: Option<&Arc<TaskContext>>) -> Result<RecordBatch, QueryError> {
+pub(super) async fn streams(tables: &Tables, recount: Option<&Arc<TaskContext>>) -> Result<RecordBatch, QueryError> {
     let mut rows = vec![];
-    for stream in &inner.streams {
-        let partitions = inner.partitions_at_once(stream).await.cast_signed();
-        let mut totals = inner.catalog.landed_totals(&stream.topic).await?;
+    for stream in &tables.layers.streams {
+        let partitions = tables.layers.partitions_at_once(stream).await.cast_signed();
+        let mut totals = tables.layers.catalog.landed_totals(&stream.topic).await?;
         if recount.is_some() {
-            let segments = segments_of(inner, stream, recount).await?;
+            let segments = segments_of(tables, stream, recount).await?;
             totals.rows = segments.iter().map(|segment| segment.rows).sum();
             totals.dead = segments.iter().map(|segment| segment.dead).sum();
         }
@@ -66,22 +67,22 @@ pub(super) const SEGMENTS: &[Column<Segment>] = &[
     instant("created", |of: &Segment| Some(of.created_ms)).required(),
 ];
 
-pub(super) async fn segments(inner: &Inner, recount: Option<&Arc<TaskContext>>) -> Result<RecordBatch, QueryError> {
+pub(super) async fn segments(tables: &Tables, recount: Option<&Arc<TaskContext>>) -> Result<RecordBatch, QueryError> {
     let mut segments = vec![];
-    for stream in &inner.streams {
-        segments.extend(segments_of(inner, stream, recount).await?);
+    for stream in &tables.layers.streams {
+        segments.extend(segments_of(tables, stream, recount).await?);
     }
     column::batch(SEGMENTS, &segments)
 }
 
 async fn segments_of(
-    inner: &Inner,
+    tables: &Tables,
     stream: &Arc<Stream>,
     recount: Option<&Arc<TaskContext>>,
 ) -> Result<Vec<Segment>, QueryError> {
-    let mut segments = inner.catalog.segments(&stream.topic).await?;
+    let mut segments = tables.layers.catalog.segments(&stream.topic).await?;
     if let Some(context) = recount {
-        inner.recounted.recount(stream, &inner.store, &mut segments, context).await?;
+        tables.recounted.recount(stream, &tables.layers.store, &mut segments, context).await?;
     }
     Ok(segments)
 }
@@ -95,9 +96,9 @@ pub(super) const GAPS: &[Column<Gap>] = &[
     instant("noted", |of: &Gap| Some(of.noted_ms)).required(),
 ];
 
-pub(super) async fn gaps(inner: &Inner) -> Result<RecordBatch, QueryError> {
-    let mut gaps = inner.catalog.gaps().await?;
-    gaps.retain(|gap| inner.streams.iter().any(|stream| stream.topic == gap.topic));
+pub(super) async fn gaps(layers: &Layers) -> Result<RecordBatch, QueryError> {
+    let mut gaps = layers.catalog.gaps().await?;
+    gaps.retain(|gap| layers.streams.iter().any(|stream| stream.topic == gap.topic));
     column::batch(GAPS, &gaps)
 }
 
@@ -115,9 +116,9 @@ pub(super) const SOURCES: &[Column<Source>] = &[
         .required(),
 ];
 
-pub(super) fn sources(inner: &Inner) -> Result<RecordBatch, QueryError> {
+pub(super) fn sources(layers: &Layers) -> Result<RecordBatch, QueryError> {
     let source =
         |stream: &Arc<Stream>, field: &FieldRef| Source { stream: Arc::clone(stream), field: Arc::clone(field) };
-    let columns = inner.streams.iter().flat_map(|s| s.columns.fields().iter().map(move |field| source(s, field)));
+    let columns = layers.streams.iter().flat_map(|s| s.columns.fields().iter().map(move |field| source(s, field)));
     column::batch(SOURCES, &columns.collect::<Vec<_>>())
 }

@@ -26,13 +26,13 @@ use object_store::path::Path;
 
 use super::column::{self, Column, text};
 use crate::error::{QueryError, Reason};
-use crate::serving::Inner;
 use crate::snapshot::Pin;
+use crate::snapshot::layers::Layers;
 
 /// The records that each view leaves out.
 #[derive(Debug)]
 pub(super) struct ViewErrors {
-    inner: Arc<Inner>,
+    layers: Arc<Layers>,
     pin: Option<Arc<Pin>>,
     schema: SchemaRef,
 }
@@ -41,15 +41,15 @@ pub(super) struct ViewErrors {
 const VIEW: &[Column<Arc<View>>] = &[text("view", |view: &Arc<View>| Some(view.name.to_string())).required()];
 
 impl ViewErrors {
-    pub(super) fn new(inner: &Arc<Inner>, pin: Option<&Arc<Pin>>) -> Self {
+    pub(super) fn new(layers: &Arc<Layers>, pin: Option<&Arc<Pin>>) -> Self {
         let names = ["view", "topic"].map(|name| Arc::new(Field::new(name, DataType::Utf8, false)));
         let fields: Vec<_> = names.into_iter().chain(view_error_file::schema().fields().iter().cloned()).collect();
-        Self { inner: Arc::clone(inner), pin: pin.cloned(), schema: Arc::new(Schema::new(fields)) }
+        Self { layers: Arc::clone(layers), pin: pin.cloned(), schema: Arc::new(Schema::new(fields)) }
     }
 
     /// The views that may pass `filters`.
     fn wanted(&self, session: &dyn Session, filters: &[Expr]) -> Result<Vec<Arc<View>>> {
-        let views: Vec<Arc<View>> = self.inner.folded().cloned().collect();
+        let views: Vec<Arc<View>> = self.layers.folded().cloned().collect();
         let names = column::batch(VIEW, &views)?;
         let schema = DFSchema::try_from(names.schema())?;
         let mut pass = BooleanArray::from(vec![true; views.len()]);
@@ -98,11 +98,11 @@ impl TableProvider for ViewErrors {
         };
         let mut sources = vec![];
         for view in self.wanted(session, filters)? {
-            let topic = self.inner.stream(&view.stream).map(|stream| stream.topic.clone()).unwrap_or_default();
+            let topic = self.layers.stream(&view.stream).map(|stream| stream.topic.clone()).unwrap_or_default();
             let (files, slices) = pin.left_out(&view).await?;
             sources.push(Source { view: view.name.to_string(), topic, files, slices });
         }
-        let rows = Rows { schema: self.schema(), store: self.inner.store.clone(), sources };
+        let rows = Rows { schema: self.schema(), store: self.layers.store.clone(), sources };
         let table = StreamingTable::try_new(self.schema(), vec![Arc::new(rows)])?;
         table.scan(session, projection, filters, limit).await
     }

@@ -45,12 +45,12 @@ pub(crate) struct FoldedState {
 }
 
 /// Extra time for a view's state beyond its own wait: after it, its sources do not answer.
-const PATIENCE: Duration = Duration::from_secs(1);
+const VIEW_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The states of all views in one snapshot. They are read concurrently, so that many waits take no longer than one.
 pub(crate) async fn views(pin: &Arc<Pin>) -> Vec<ViewState> {
-    let limit = pin.inner.config.catch_up + PATIENCE;
-    join_all(pin.inner.views.iter().map(|view| async move {
+    let limit = pin.layers.catch_up + VIEW_TIMEOUT;
+    join_all(pin.layers.views.iter().map(|view| async move {
         match view {
             Planned::Folded(view) => match timeout(limit, folded(pin, view)).await {
                 Ok(state) => state,
@@ -81,7 +81,7 @@ async fn folded(pin: &Arc<Pin>, view: &Arc<View>) -> ViewState {
     let word = match (&tail, filled) {
         (Ok(_), Filled::Nothing) => "speed_only",
         (Ok(_), _) => "filled",
-        (Err(_), Filled::NotYet) if pin.inner.filling(view).await.is_some() => "filling",
+        (Err(_), Filled::NotYet) if pin.layers.filling(view).await.is_some() => "filling",
         (Err(_), Filled::NotYet) => "unfilled",
         (Err(_), _) => "waiting",
     };

@@ -15,7 +15,7 @@ async fn nothing_is_lost_or_doubled_while_the_broker_restarts() {
     if brokers("nothing_is_lost_or_doubled_while_the_broker_restarts").is_none() {
         return;
     }
-    let own = Brokers::start(1, 19700, &[]);
+    let own = Brokers::start(1, &[]);
     let faults = [("restart", 1), ("kill", 1), ("start", 1), ("stop", 1), ("start", 1)];
     nothing_is_lost_or_doubled(&own, &faults).await;
 }
@@ -26,7 +26,7 @@ async fn nothing_is_lost_or_doubled_while_leaders_die() {
     if brokers("nothing_is_lost_or_doubled_while_leaders_die").is_none() {
         return;
     }
-    let own = Brokers::start(3, 19800, &[]);
+    let own = Brokers::start(3, &[]);
     let faults = [("kill", 1), ("start", 1), ("kill", 2), ("start", 2), ("kill", 3), ("start", 3)];
     nothing_is_lost_or_doubled(&own, &faults).await;
 }
@@ -111,7 +111,7 @@ async fn while_the_broker_is_away_it_is_said_and_later_it_goes_on() {
     if brokers("while_the_broker_is_away_it_is_said_and_later_it_goes_on").is_none() {
         return;
     }
-    let own = Brokers::start(1, 19750, &[]);
+    let own = Brokers::start(1, &[]);
     let mut config = config(&own.addresses());
     config.patience = Duration::from_secs(1);
     let log = KafkaLog::open(config).unwrap();

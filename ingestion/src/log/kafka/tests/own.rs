@@ -11,11 +11,10 @@ pub(super) struct Brokers {
 }
 
 impl Brokers {
-    /// Starts `count` brokers; ports are looked for from `port` on.
-    pub(super) fn start(count: u16, port: u16, more: &[&str]) -> Self {
+    /// Starts `count` brokers.
+    pub(super) fn start(count: u16, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (count, port) = (count.to_string(), port.to_string());
-        let printed = dev_kafka(folder.path(), &[&["up", "--brokers", &count, "--port", &port], more].concat());
+        let printed = dev_kafka(folder.path(), &[&["up", "--brokers", &count.to_string()], more].concat());
         Self { folder, printed }
     }
 
@@ -46,7 +45,8 @@ impl Drop for Brokers {
 fn dev_kafka(folder: &Path, arguments: &[&str]) -> String {
     let script: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "dev", "kafka"].iter().collect();
     let mut command = Command::new(script);
-    let output = command.args(arguments).arg("--dir").arg(folder).env_remove("KAFKA_BROKERS").output().unwrap();
+    command.args(arguments).env("DOVETAIL_DEV", folder).env_remove("KAFKA_BROKERS");
+    let output = command.output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

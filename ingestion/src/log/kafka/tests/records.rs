@@ -17,7 +17,7 @@ async fn what_others_write_is_read() {
     let record = || BaseRecord::<str, str>::to(&rig.topic).partition(0).timestamp(7);
     producer.send(record().key("k").headers(headers)).unwrap();
     producer.send(record().payload("v").headers(binary)).unwrap();
-    producer.flush(PATIENCE).unwrap();
+    producer.flush(LOG_TIMEOUT).unwrap();
 
     let page = rig.read(0).await;
     let records = &page.records;

@@ -8,7 +8,7 @@ async fn sasl_and_tls_are_only_settings() {
     if brokers("sasl_and_tls_are_only_settings").is_none() {
         return;
     }
-    let own = Brokers::start(1, 19600, &["--secure"]);
+    let own = Brokers::start(1, &["--secure"]);
     let ca = own.variable("KAFKA_CA");
     let sasl =
         |mechanism| [("sasl.mechanism", mechanism), ("sasl.username", "dovetail"), ("sasl.password", "dovetail")];

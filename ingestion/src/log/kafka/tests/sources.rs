@@ -47,7 +47,7 @@ async fn what_a_stopped_process_still_sends_does_not_arrive() {
     let Some(rig) = Rig::new("what_a_stopped_process_still_sends_does_not_arrive").await else { return };
     let stopped = &rig.log.clients;
     let partition = rig.log.partition(&rig.topic, 0).await.unwrap();
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + LOG_TIMEOUT;
     let mut hold = stopped.holds.hold(stopped, &rig.topic, "s", until).await.unwrap();
     let sender = hold.held(stopped, &rig.topic, until).await.unwrap().sender().cloned().unwrap();
     let send = async |numbers: Range<u64>| {
@@ -69,7 +69,7 @@ async fn what_a_stopped_process_still_sends_does_not_arrive() {
     other.append(&rig.topic, 0, values_of(&values), mark("s", 0..6)).await.unwrap();
 
     let late = send(3..6).await;
-    let committed = tokio::task::block_in_place(|| sender.commit_transaction(PATIENCE));
+    let committed = tokio::task::block_in_place(|| sender.commit_transaction(LOG_TIMEOUT));
     assert!(committed.is_err());
     if let Ok(late) = late {
         late.settled().await;
@@ -91,10 +91,10 @@ async fn what_lies_behind_an_open_transaction_is_not_taken_for_missing() {
     let Some(rig) = Rig::new("what_lies_behind_an_open_transaction_is_not_taken_for_missing").await else { return };
     rig.log.append(&rig.topic, 0, values_of(&["0"]), mark("s", 0..1)).await.unwrap();
     let foreign = rig.producer(&[("transactional.id", &rig.topic)]);
-    foreign.init_transactions(PATIENCE).unwrap();
+    foreign.init_transactions(LOG_TIMEOUT).unwrap();
     foreign.begin_transaction().unwrap();
     foreign.send(BaseRecord::<(), str>::to(&rig.topic).partition(0).payload("open")).unwrap();
-    foreign.flush(PATIENCE).unwrap();
+    foreign.flush(LOG_TIMEOUT).unwrap();
     rig.log.append(&rig.topic, 0, values_of(&["1"]), mark("s", 1..2)).await.unwrap();
     assert_eq!(rig.values().await, ["0"]);
 
@@ -102,7 +102,7 @@ async fn what_lies_behind_an_open_transaction_is_not_taken_for_missing() {
     let again = other.append(&rig.topic, 0, values_of(&["0", "1"]), mark("s", 0..2));
     let abort = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        tokio::task::block_in_place(|| foreign.abort_transaction(PATIENCE)).unwrap();
+        tokio::task::block_in_place(|| foreign.abort_transaction(LOG_TIMEOUT)).unwrap();
     };
     let (again, ()) = tokio::join!(again, abort);
     again.unwrap();
@@ -115,13 +115,13 @@ async fn who_asks_for_a_source_ends_the_transaction_that_it_left_open() {
     let Some(rig) = Rig::new("who_asks_for_a_source_ends_the_transaction_that_it_left_open").await else { return };
     rig.log.append(&rig.topic, 0, values_of(&["0"]), mark("s", 0..1)).await.unwrap();
     let died = rig.producer(&[("transactional.id", &source_producers::transactional_id(&rig.topic, "s"))]);
-    died.init_transactions(PATIENCE).unwrap();
+    died.init_transactions(LOG_TIMEOUT).unwrap();
     died.begin_transaction().unwrap();
     died.send(BaseRecord::<(), str>::to(&rig.topic).partition(0).payload("open")).unwrap();
-    died.flush(PATIENCE).unwrap();
+    died.flush(LOG_TIMEOUT).unwrap();
     assert_eq!(last(&open(&rig.brokers), &rig.topic, "s").await, Some(0));
     // By the brokers' time limit it is open for a minute.
-    assert!(died.commit_transaction(PATIENCE).is_err());
+    assert!(died.commit_transaction(LOG_TIMEOUT).is_err());
 }
 
 /// A process plans a request, stands still, and another one appends it elsewhere: the topic has more partitions by then.

@@ -4,7 +4,7 @@ use super::*;
 
 fn transactional(rig: &Rig) -> BaseProducer {
     let producer = rig.producer(&[("transactional.id", &rig.topic)]);
-    producer.init_transactions(PATIENCE).unwrap();
+    producer.init_transactions(LOG_TIMEOUT).unwrap();
     producer
 }
 
@@ -12,7 +12,7 @@ fn send(rig: &Rig, producer: &BaseProducer, values: &[&str]) {
     for value in values {
         producer.send(BaseRecord::<(), str>::to(&rig.topic).partition(0).payload(value)).unwrap();
     }
-    producer.flush(PATIENCE).unwrap();
+    producer.flush(LOG_TIMEOUT).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -21,7 +21,7 @@ async fn a_marker_at_the_end_is_passed() {
     let producer = transactional(&rig);
     producer.begin_transaction().unwrap();
     send(&rig, &producer, &["a", "b"]);
-    producer.commit_transaction(PATIENCE).unwrap();
+    producer.commit_transaction(LOG_TIMEOUT).unwrap();
     // Two records and the marker, which comes a moment later.
     until("the marker", || async { rig.bounds().await.end == 3 }).await;
     assert_eq!(rig.all(0).await, [(0, "a".to_owned()), (1, "b".to_owned())]);
@@ -41,7 +41,7 @@ async fn aborted_records_are_not_read_but_passed() {
     for _ in 0..3 {
         producer.begin_transaction().unwrap();
         send(&rig, &producer, &["no", "no"]);
-        producer.abort_transaction(PATIENCE).unwrap();
+        producer.abort_transaction(LOG_TIMEOUT).unwrap();
     }
     // A record, and three times two and a marker.
     until("the markers", || async { rig.bounds().await.end == 10 }).await;
@@ -68,7 +68,7 @@ async fn an_open_transaction_is_not_there_yet() {
 
     let waiting = rig.log.wait_past(&rig.topic, 0, 1);
     let commit = async {
-        tokio::task::block_in_place(|| producer.commit_transaction(PATIENCE)).unwrap();
+        tokio::task::block_in_place(|| producer.commit_transaction(LOG_TIMEOUT)).unwrap();
     };
     let (waited, ()) = tokio::join!(waiting, commit);
     waited.unwrap();
@@ -87,7 +87,7 @@ async fn markers_alone_end_the_waiting() {
         tokio::task::block_in_place(|| {
             producer.begin_transaction().unwrap();
             send(&rig, &producer, &["no"]);
-            producer.abort_transaction(PATIENCE).unwrap();
+            producer.abort_transaction(LOG_TIMEOUT).unwrap();
         });
     };
     let (waited, ()) = tokio::join!(waiting, abort);

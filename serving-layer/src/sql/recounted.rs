@@ -1,7 +1,7 @@
 //! The dead letters of segments of an older schema, counted as views see them: their records are decoded again, once.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::streaming::PartitionStream;
@@ -11,6 +11,7 @@ use dovetail_core::pipeline::Stream;
 use dovetail_core::store::Store;
 use dovetail_ingestion::redecode::{Redecode, is_older};
 use futures::TryStreamExt;
+use parking_lot::Mutex;
 
 use crate::error::QueryError;
 
@@ -20,7 +21,7 @@ pub(crate) struct Recounted(Mutex<HashMap<StreamName, HashMap<String, u64>>>);
 
 impl Recounted {
     /// Replaces the counts of those `segments` that were landed under another schema by the present ones.
-    pub(super) async fn recount(
+    pub(crate) async fn recount(
         &self,
         stream: &Arc<Stream>,
         store: &Store,
@@ -47,7 +48,7 @@ impl Recounted {
         Ok(())
     }
 
-    fn counts(&self) -> std::sync::MutexGuard<'_, HashMap<StreamName, HashMap<String, u64>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn counts(&self) -> parking_lot::MutexGuard<'_, HashMap<StreamName, HashMap<String, u64>>> {
+        self.0.lock()
     }
 }

@@ -1,0 +1,178 @@
+//! The layers as snapshots read them: the batch layer's states with what is kept of them between queries, and the
+//! speed layer's slices.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dovetail_core::catalog::{Catalog, Run, RunState};
+use dovetail_core::name::{StreamName, ViewName};
+use dovetail_core::pipeline::Stream;
+use dovetail_core::realtime::Realtime;
+use dovetail_core::store::Store;
+use dovetail_core::view::{Planned, View};
+use dovetail_ingestion::log::Log;
+use parking_lot::RwLock;
+use tokio_util::task::TaskTracker;
+
+use crate::config::ServingParts;
+use crate::error::{QueryError, Reason};
+use crate::memory::Shared;
+use crate::snapshot::batch_states::StateCache;
+use crate::snapshot::cache::Cache;
+use crate::snapshot::generation::Served;
+use crate::snapshot::merged_cache::Bases;
+
+/// How long the log may take to say how many partitions a topic has, or where they end.
+pub(crate) const LOG_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Both layers, as far as snapshots need them.
+#[derive(Debug)]
+pub(crate) struct Layers {
+    /// In the pipeline's order.
+    pub(crate) views: Vec<Planned>,
+    pub(crate) streams: Vec<Arc<Stream>>,
+    pub(crate) catalog: Catalog,
+    pub(crate) store: Store,
+    pub(crate) realtime: Arc<dyn Realtime>,
+    /// Without it, partitions are those of the stream's definition.
+    pub(crate) log: Option<Arc<dyn Log>>,
+    pub(crate) states: StateCache,
+    pub(crate) bases: Bases,
+    pub(crate) cache: Arc<Cache>,
+    /// The memory shared by all queries and the work beside them.
+    pub(crate) memory: Shared,
+    /// How long a query waits for the speed layer to reach the generation's cut.
+    pub(crate) catch_up: Duration,
+    served: RwLock<Arc<Served>>,
+    partitions: RwLock<HashMap<StreamName, u32>>,
+}
+
+impl Layers {
+    /// Nothing is served yet.
+    pub(crate) fn new(parts: &ServingParts) -> Self {
+        let folded = parts.views.iter().map(|view| view.name().clone());
+        let memory = Shared::new(parts.config.total_memory);
+        let cache = Cache::new(parts.config.state_cache_bytes, &memory);
+        Self {
+            states: StateCache::new(parts.store.clone(), &cache, &memory),
+            bases: Bases::new(folded, &cache, &memory, TaskTracker::new()),
+            cache,
+            memory,
+            views: parts.views.clone(),
+            streams: parts.streams.clone(),
+            catalog: parts.catalog.clone(),
+            store: parts.store.clone(),
+            realtime: Arc::clone(&parts.realtime),
+            log: parts.log.clone(),
+            catch_up: parts.config.catch_up,
+            served: RwLock::default(),
+            partitions: RwLock::default(),
+        }
+    }
+
+    pub(crate) fn served(&self) -> Arc<Served> {
+        Arc::clone(&self.served.read())
+    }
+
+    pub(crate) fn serve(&self, served: Arc<Served>) {
+        *self.served.write() = served;
+    }
+
+    /// The views with states.
+    pub(crate) fn folded(&self) -> impl Iterator<Item = &Arc<View>> {
+        self.views.iter().filter_map(|view| match view {
+            Planned::Folded(view) => Some(view),
+            Planned::Derived(_) => None,
+        })
+    }
+
+    pub(crate) fn view(&self, name: &str) -> Option<&Planned> {
+        self.views.iter().find(|view| view.name().as_str() == name)
+    }
+
+    pub(crate) fn stream(&self, name: &StreamName) -> Option<&Arc<Stream>> {
+        self.streams.iter().find(|stream| stream.name == *name)
+    }
+
+    /// The number of partitions of the stream of `view`.
+    pub(crate) async fn partitions(&self, view: &View) -> Result<u32, QueryError> {
+        if let Some(known) = self.known_partitions(&view.stream) {
+            return Ok(known);
+        }
+        let Some(stream) = self.stream(&view.stream) else { return Ok(0) };
+        let partitions = self.partitions_of(stream).await?;
+        self.has_partitions(stream, partitions);
+        Ok(partitions)
+    }
+
+    /// The number of partitions of the stream, as far as the log reports it within a short time.
+    pub(crate) async fn partitions_at_once(&self, stream: &Stream) -> u32 {
+        match self.known_partitions(&stream.name) {
+            Some(known) => known,
+            None => match tokio::time::timeout(LOG_TIMEOUT, self.partitions_of(stream)).await {
+                Ok(Ok(partitions)) => partitions,
+                Ok(Err(_)) | Err(_) => stream.options.partitions,
+            },
+        }
+    }
+
+    /// The number last reported.
+    fn known_partitions(&self, stream: &StreamName) -> Option<u32> {
+        self.partitions.read().get(stream).copied()
+    }
+
+    fn has_partitions(&self, stream: &Stream, partitions: u32) {
+        let mut known = self.partitions.write();
+        known.insert(stream.name.clone(), partitions);
+    }
+
+    /// Updates the numbers of partitions. A log that does not answer has removed none.
+    pub(crate) async fn poll_partitions(&self) {
+        for stream in &self.streams {
+            if let Ok(Ok(partitions)) = tokio::time::timeout(LOG_TIMEOUT, self.partitions_of(stream)).await {
+                self.has_partitions(stream, partitions);
+            }
+        }
+    }
+
+    pub(crate) async fn partitions_of(&self, stream: &Stream) -> Result<u32, QueryError> {
+        match &self.log {
+            Some(log) => log
+                .partitions(&stream.topic)
+                .await
+                .map_err(|error| QueryError::new(Reason::NotReady, error.to_string())),
+            None => Ok(stream.options.partitions),
+        }
+    }
+
+    /// The progress of the run that fills `view`, in words.
+    pub(crate) async fn filling(&self, view: &View) -> Option<String> {
+        let run = self.running().await.filter(|run| run.views.is_empty() || names(run, &view.name))?;
+        let landed = match self.stream(&view.stream) {
+            Some(stream) => self.catalog.landed_totals(&stream.topic).await.ok(),
+            None => None,
+        };
+        let Run { id, rows, segments, .. } = run;
+        Some(match landed {
+            Some(all) => {
+                let percent = rows.saturating_mul(100).checked_div(all.rows).map_or(100, |percent| percent.min(100));
+                format!(
+                    "run {id} has folded {rows} of {} rows ({percent} %), {segments} of {} segments",
+                    all.rows, all.segments
+                )
+            }
+            None => format!("run {id} has folded {rows} rows of {segments} segments"),
+        })
+    }
+
+    /// The run in progress.
+    pub(crate) async fn running(&self) -> Option<Run> {
+        let runs = self.catalog.runs(1).await.ok()?;
+        runs.into_iter().find(|run| run.state == RunState::Running)
+    }
+}
+
+fn names(run: &Run, view: &ViewName) -> bool {
+    run.views.contains(view)
+}

@@ -1,0 +1,21 @@
+//! What the names in a query stand for, besides the layers themselves: lookups, and what `sys` tells.
+
+use std::sync::Arc;
+
+use dovetail_core::clock::Clock;
+
+use crate::landing_status::Landing;
+use crate::snapshot::layers::Layers;
+use crate::sql::lookups::Lookups;
+use crate::sql::recounted::Recounted;
+
+/// All that tables are made from; each query adds its snapshot.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    pub(crate) layers: Arc<Layers>,
+    pub(crate) lookups: Lookups,
+    /// Without it, what landing does is unknown.
+    pub(crate) landing: Option<Arc<dyn Landing>>,
+    pub(crate) clock: Clock,
+    pub(crate) recounted: Recounted,
+}
