@@ -1,4 +1,4 @@
-//! What landing does, as `sys.partitions` shows it: told by the batch layer, wherever it runs.
+//! The state of landing for `sys.partitions`, as reported by the batch layer, local or remote.
 
 use dovetail_core::name::StreamName;
 

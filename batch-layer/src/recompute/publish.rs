@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use super::{Recompute, RunError};
 use crate::recompute::state_files::Output;
 
-/// Pauses while the catalog does not take a change of a run.
+/// Pauses between attempts while the catalog does not take a change of a run.
 const CHANGE_RETRY_FIRST: Duration = Duration::from_millis(100);
 const CHANGE_RETRY_MAX: Duration = Duration::from_secs(5);
 

@@ -83,6 +83,7 @@ pub struct Surroundings<'c> {
     pub addresses: Addresses,
     /// The settings.
     pub config: &'c Config,
+    /// Renders the metrics, if they are recorded.
     pub metrics: Option<PrometheusHandle>,
     /// Runtime for folding and landing.
     pub work: Handle,

@@ -51,7 +51,7 @@ impl Value {
     }
 }
 
-/// What was not used for longest stands first.
+/// The entries, the one unused for longest first.
 type Kept = LinkedHashMap<Key, Value>;
 
 #[derive(Debug)]

@@ -1,5 +1,5 @@
-//! The layers as snapshots read them: the batch layer's states with what is kept of them between queries, and the
-//! speed layer's slices.
+//! The layers as snapshots read them: the batch layer's states with the cache between queries, and the speed layer's
+//! slices.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,10 +23,10 @@ use crate::snapshot::cache::Cache;
 use crate::snapshot::generation::Served;
 use crate::snapshot::merged_cache::Bases;
 
-/// How long the log may take to say how many partitions a topic has, or where they end.
+/// Time for the log to report the number of partitions of a topic, or their ends.
 pub(crate) const LOG_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Both layers, as far as snapshots need them.
+/// The parts of both layers that snapshots need.
 #[derive(Debug)]
 pub(crate) struct Layers {
     /// In the pipeline's order.
@@ -35,7 +35,7 @@ pub(crate) struct Layers {
     pub(crate) catalog: Catalog,
     pub(crate) store: Store,
     pub(crate) realtime: Arc<dyn Realtime>,
-    /// Without it, partitions are those of the stream's definition.
+    /// The log; without it, the number of partitions is that of the stream's definition.
     pub(crate) log: Option<Arc<dyn Log>>,
     pub(crate) states: StateCache,
     pub(crate) bases: Bases,
@@ -49,7 +49,7 @@ pub(crate) struct Layers {
 }
 
 impl Layers {
-    /// Nothing is served yet.
+    /// Before the first generation is served.
     pub(crate) fn new(parts: &ServingParts) -> Self {
         let folded = parts.views.iter().map(|view| view.name().clone());
         let memory = Shared::new(parts.config.total_memory);

@@ -1,4 +1,4 @@
-//! The time that a query may take, and how it ended.
+//! The time of a query, and its outcome.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! The turn of a connection: of the queries that may run at the same time, one.
+//! The permit of a connection to run one of the queries that may run at the same time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
