@@ -12,15 +12,15 @@ fn main() {
     }
 }
 
-/// Whether this file is git's: an archive may lie in somebody else's repository.
+/// Whether this file belongs to git: an archive may lie in somebody else's repository.
 fn tracked() -> bool {
     git(&["ls-files", "--error-unmatch", "build.rs"]).is_some()
 }
 
 fn commit() -> Option<String> {
     let branch = git(&["symbolic-ref", "--quiet", "HEAD"]);
-    // A branch that is packed has no file until it moves; then the log of HEAD does too. What is not there is not
-    // named: Cargo would run this at every build.
+    // A packed branch has no file until it moves; then the log of HEAD does too. Absent files are not named, because
+    // Cargo would run this at every build.
     for name in ["HEAD", "logs/HEAD"].into_iter().chain(branch.as_deref()) {
         let path = git(&["rev-parse", "--path-format=absolute", "--git-path", name])?;
         if Path::new(&path).exists() {

@@ -1,5 +1,5 @@
-//! How Parquet is written: segments for speed, states for finding one group again. What types its columns have, and
-//! what each object says of its format, is in [`dovetail_core::stored`].
+//! The encoding of Parquet: segments for speed, states for finding one group again. The types of columns, and the
+//! format in each object's metadata, are in [`dovetail_core::stored`].
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
@@ -22,12 +22,12 @@ const STATE_ROW_GROUP: usize = state_file::ROWS;
 /// A Parquet file that is being written to memory.
 pub(crate) struct ParquetEncoder {
     writer: ArrowWriter<Vec<u8>>,
-    /// As it is in the file.
+    /// The schema in the file.
     schema: SchemaRef,
 }
 
 impl ParquetEncoder {
-    /// Rows of `schema` in memory; `about` is what the file says of itself.
+    /// An encoder of rows of `schema`; `about` are the entries of the file's metadata.
     fn new(schema: &Schema, properties: WriterPropertiesBuilder, about: Vec<KeyValue>) -> Result<Self, ParquetError> {
         let schema = stored::schema(schema);
         let properties = properties.set_key_value_metadata(Some(about)).build();
@@ -35,7 +35,7 @@ impl ParquetEncoder {
         Ok(Self { writer, schema })
     }
 
-    /// Adds rows: columns in the order of the schema, whatever they are called.
+    /// Adds rows: columns in the order of the schema, under any names.
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
         self.writer.write(&stored::fitted(batch, &self.schema)?)
     }

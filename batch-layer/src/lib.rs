@@ -9,8 +9,6 @@
 //! [`BatchLayer::start`] runs all of it on a task tracker; [`BatchHandle`] takes requests and shows the state. Nothing
 //! here knows of the speed layer or of serving: they watch the catalog.
 
-#![warn(missing_docs)]
-
 mod config;
 mod encode;
 mod handle;

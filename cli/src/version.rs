@@ -1,4 +1,4 @@
-//! What `dovetail --version` says.
+//! The text of `dovetail --version`.
 
 use std::sync::LazyLock;
 

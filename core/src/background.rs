@@ -1,4 +1,4 @@
-//! Tasks that live as long as the process: here they start, and here it is told, once, that one of them failed.
+//! Tasks that live as long as the process: their start, and one report if one of them fails.
 //!
 //! | the task | starts by |
 //! |---|---|
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::error;
 
-/// Starts `work`, which goes on until `shutdown`. That it panics, or ends before, is reported with the `task`'s name.
+/// Starts `work`, which runs until `shutdown`. A panic, or an earlier end, is reported with the `task`'s name.
 pub fn spawn(
     tracker: &TaskTracker,
     shutdown: &CancellationToken,
@@ -30,17 +30,17 @@ pub fn spawn(
     });
 }
 
-/// Starts `work`, which ends by itself. That it panics is reported with the `task`'s name.
+/// Starts `work`, which ends by itself. A panic is reported with the `task`'s name.
 pub fn spawn_to_end(tracker: &TaskTracker, task: &'static str, work: impl Future<Output = ()> + Send + 'static) {
     tracker.spawn(async move {
-        // Where it panicked, the hook has printed.
+        // The panic hook has printed the place.
         if let Err(panic) = AssertUnwindSafe(work).catch_unwind().await {
             report_failure(task, &said(panic.as_ref()));
         }
     });
 }
 
-/// Reports that a task which should have gone on does not, because of `why`.
+/// Reports that a task which should run has ended, because of `why`.
 pub fn report_failure(task: &'static str, why: &dyn Display) {
     error!(task, why = %why, "a task of the process failed");
     counter!("dovetail_tasks_failed_total", "task" => task).increment(1);

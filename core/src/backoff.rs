@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How long to pause before the next attempt.
+/// The pause before the next attempt.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     first: Duration,
@@ -11,7 +11,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Pauses from `first` up to `longest`, also where `first` is longer.
+    /// Pauses from `first` up to `longest`, also when `first` is longer.
     pub fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest, next: first }
     }
@@ -23,7 +23,7 @@ impl Backoff {
         pause
     }
 
-    /// After a success: the next pause is the first one again.
+    /// Resets after a success: the next pause is the first one again.
     pub fn reset(&mut self) {
         self.next = self.first;
     }

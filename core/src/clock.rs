@@ -1,5 +1,5 @@
-//! The one door through which time and chance enter. The time of day is a [`Clock`] that is passed as an argument;
-//! deadlines, pauses and random numbers are the functions below.
+//! The only source of time and chance. The time of day is a [`Clock`] that is passed as an argument; deadlines, pauses
+//! and random numbers are the functions below.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -45,13 +45,13 @@ impl Clock {
     }
 }
 
-/// A moment of the clock that only goes forward, on which deadlines and durations are measured.
+/// A moment of the monotonic clock, for deadlines and durations.
 #[expect(clippy::disallowed_methods, reason = "this is the door")]
 pub fn now_monotonic() -> Instant {
     Instant::now()
 }
 
-/// Waits so long.
+/// Waits for `pause`.
 #[expect(clippy::disallowed_methods, reason = "this is the door")]
 pub fn sleep(pause: Duration) -> Sleep {
     tokio::time::sleep(pause)
@@ -63,13 +63,13 @@ pub fn sleep_until(at: Instant) -> Sleep {
     tokio::time::sleep_until(at)
 }
 
-/// Holds up the thread so long: one on which no tasks run.
+/// Blocks the thread, which must run no tasks, for `pause`.
 #[expect(clippy::disallowed_methods, reason = "this is the door")]
 pub fn block_for(pause: Duration) {
     std::thread::sleep(pause);
 }
 
-/// A random number, any of its type as likely as any other.
+/// A random number, uniform over its type.
 #[expect(clippy::disallowed_methods, reason = "this is the door")]
 pub fn random<T>() -> T
 where

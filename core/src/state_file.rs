@@ -3,7 +3,7 @@
 //! A manifest names the object, but the name alone does not make it the right one: a store that was restored from
 //! another copy, or written to by hand, may have other states under it. So whoever reads one, for an answer or for a
 //! run, checks that it is the object that was written for this view, of this definition, by this generation, below
-//! this cut; and that it is of no later format than this program reads. States of an earlier one are of another
+//! this cut; and that it is of no later format than this program reads. States of an earlier format have another
 //! fingerprint, so they are folded again like those of another definition.
 
 use std::fmt;
@@ -49,6 +49,7 @@ pub enum StateFileError {
     /// The states reach past the cut of the manifest.
     #[error("its states reach to {found}, past the cut {cut}")]
     PastCut { found: String, cut: Cut },
+    /// A later version wrote the object.
     #[error("{0}")]
     Newer(#[from] NewerFormat),
     /// The object is no readable Parquet file.

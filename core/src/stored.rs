@@ -1,4 +1,4 @@
-//! Parquet objects: which format they have, and which types their columns have in them.
+//! Parquet objects: their format, and the types of their columns.
 //!
 //! Other engines read segments and states too, so a column in an object has a type that all of them know:
 //!
@@ -10,7 +10,7 @@
 //! | a time of the day | microseconds |
 //! | all else | the same |
 //!
-//! Nothing in memory counts nanoseconds either, see [`in_microseconds`]; so what is read is what was written.
+//! No column in memory counts nanoseconds either, see [`in_microseconds`]; so the values read are those written.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,25 +26,26 @@ use parquet::file::metadata::KeyValue;
 ///
 /// | format | objects |
 /// |---|---|
-/// | 1 | say nothing of their format; timestamps count nanoseconds and have their stream's zone |
-/// | 2 | say it; the types are those above |
+/// | 1 | have no entry for their format; timestamps count nanoseconds and have their stream's zone |
+/// | 2 | have one; the types are those above |
 pub const FORMAT: u32 = 2;
 
-/// Under which an object's metadata names its format.
+/// The metadata's key of the format.
 const KEY: &str = "dovetail.format";
-/// The zones of its columns, where they are others than UTC: a JSON object of column names.
+/// The metadata's key of the zones of columns, where they are others than UTC: a JSON object of column names.
 pub const ZONES: &str = "dovetail.zones";
 
-/// An object that this program cannot read, since a later one wrote it.
+/// The error for an object that a later version wrote.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "it has format {found}, this program reads formats up to {FORMAT}: use the version that wrote it, or a newer one"
 )]
 pub struct NewerFormat {
+    /// The format in the object's metadata.
     pub found: String,
 }
 
-/// What is written into the metadata of an object whose rows are of `schema` in memory.
+/// The metadata of an object whose rows are of `schema` in memory.
 pub fn about(schema: &Schema) -> Vec<KeyValue> {
     let mut about = vec![KeyValue::new(KEY.to_owned(), FORMAT.to_string())];
     let mut zones = BTreeMap::new();
@@ -70,10 +71,10 @@ fn add_zones(path: &str, data_type: &DataType, zones: &mut BTreeMap<String, Stri
     }
 }
 
-/// Whether this program reads the object whose metadata has these pairs. One that says nothing is of format 1.
+/// Checks that this program reads the object with these entries of metadata. Without an entry it is of format 1.
 ///
 /// # Errors
-/// When it is of a later format.
+/// When the object is of a later format.
 pub fn check_format(pairs: Option<&Vec<KeyValue>>) -> Result<(), NewerFormat> {
     let said = pairs.into_iter().flatten().find(|pair| pair.key == KEY);
     let Some(said) = said else { return Ok(()) };
@@ -101,8 +102,8 @@ fn stored_type(data_type: &DataType) -> DataType {
     }
 }
 
-/// The type as it is held: what would count nanoseconds counts microseconds, as PostgreSQL does. What is finer is
-/// rounded as [`crate::texts::micros`] says.
+/// The type in memory: nanoseconds become microseconds, as in PostgreSQL. Finer values are rounded as
+/// [`crate::texts::micros`] does.
 pub fn in_microseconds(data_type: &DataType) -> DataType {
     let held = |data_type: &DataType| match data_type {
         DataType::Timestamp(TimeUnit::Nanosecond, zone) => DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
@@ -112,7 +113,7 @@ pub fn in_microseconds(data_type: &DataType) -> DataType {
     mapped(data_type, &held)
 }
 
-/// `data_type` with all that it consists of changed by `change`.
+/// `data_type` with all of its inner types changed by `change`.
 fn mapped(data_type: &DataType, change: &impl Fn(&DataType) -> DataType) -> DataType {
     let inner = |field: &FieldRef| with_type(field, change);
     match data_type {
@@ -129,7 +130,7 @@ fn with_type(field: &FieldRef, change: &impl Fn(&DataType) -> DataType) -> Field
     Arc::new(Field::clone(field).with_data_type(mapped(field.data_type(), change)))
 }
 
-/// The columns of `batch`, in their order, as those of `schema`: in either direction between memory and Parquet.
+/// The columns of `batch`, in their order, cast to those of `schema`: in either direction between memory and Parquet.
 ///
 /// # Errors
 /// When a value does not fit: microseconds reach some 292,000 years.

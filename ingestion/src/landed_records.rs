@@ -28,8 +28,8 @@ impl LandedRecords {
     /// Reads the segment's objects. The iterator decompresses them, which is work for a thread that may block.
     ///
     /// # Errors
-    /// When one of them is gone, is no such object, or is of a later format. Whoever reads a segment without this
-    /// knows its format by the fingerprint of its stream, which covers it.
+    /// When one of them is gone, is no such object, or is of a later format. Other readers of segments know the format
+    /// by the fingerprint of the stream, which covers it.
     pub async fn open(store: &Store, segment: &Segment) -> Result<Self> {
         let rows = own_columns(fetch(store, &segment.path).await?)?;
         let dead = match &segment.dead_path {

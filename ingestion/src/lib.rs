@@ -1,7 +1,5 @@
 //! Ingestion: records from sources into the log, and decoded records from the log to both layers.
 
-#![warn(missing_docs)]
-
 pub mod append;
 pub mod dead_letters;
 pub mod decoded_log;

@@ -3,8 +3,6 @@
 //! [`config`] has the settings; [`process`] opens the log, the catalog and the store, and starts the layers; [`jobs`]
 //! are long tasks on request; [`http`] has the routes that change something, beside those of the serving layer.
 
-#![warn(missing_docs)]
-
 pub mod config;
 pub mod http;
 pub mod jobs;

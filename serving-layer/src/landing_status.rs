@@ -1,18 +1,18 @@
-//! What landing does, as `sys.partitions` shows it: told by the batch layer, wherever it runs.
+//! The state of landing for `sys.partitions`, as reported by the batch layer, local or remote.
 
 use dovetail_core::name::StreamName;
 
-/// What landing does in a partition.
+/// The state of landing in a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LandingAt {
     /// `starting`, `landing`, `stalled`, `stopped` or `ended`.
     pub state: String,
-    /// Why it does not go on, where it does not.
+    /// The reason why it is stalled or stopped; `None` in other states.
     pub error: Option<String>,
 }
 
-/// The batch layer's landing as `sys.partitions` shows it.
+/// The state of the batch layer's landing for `sys.partitions`.
 pub trait LandingReport: Send + Sync + std::fmt::Debug {
-    /// `None` where it is not known to be landed.
+    /// The state of one partition; `None` where it is unknown.
     fn at(&self, stream: &StreamName, partition: i32) -> Option<LandingAt>;
 }

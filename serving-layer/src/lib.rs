@@ -5,10 +5,8 @@
 //! http     ─┴─► query ─► schemas ─► view_table ─► view_scan ─► merged copies
 //!                         │ sys, raw              └─ snapshot: one generation, realtime slices that meet it
 //! ```
-//! Read-only in every part: statements are checked ([`sql`]), plans are checked, and the catalog that queries see
-//! accepts no writes ([`sql::schemas`]).
-
-#![warn(missing_docs)]
+//! Read-only in every part: statements are checked (`sql`), plans are checked, and the catalog that queries see
+//! accepts no writes (`sql::schemas`).
 
 mod config;
 mod error;

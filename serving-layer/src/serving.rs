@@ -33,11 +33,11 @@ pub struct Serving {
     /// Made once, because it parses the questions that it replaces.
     pub(crate) dialect: Dialect,
     pub(crate) threads: Threads,
-    /// A permit for each query that may run at the same time.
+    /// Permits of the queries that may run at the same time.
     pub(crate) turns: Arc<Semaphore>,
     pub(crate) config: ServingConfig,
     pub(crate) metrics: Option<PrometheusHandle>,
-    /// Milliseconds since 1970.
+    /// The time of the start, in milliseconds since the Unix epoch.
     pub(crate) started_ms: i64,
 }
 

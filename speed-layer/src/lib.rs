@@ -6,11 +6,9 @@
 //!                               start = cut              head
 //! ```
 //!
-//! Each partition of a stream has one [`partition`] task that folds every view of the stream. States merge but do not
+//! Each partition of a stream has one `partition` task that folds every view of the stream. States merge but do not
 //! subtract, so a view's history since its cut is kept as [`dovetail_core::slices`] whose boundaries stay where a cut
 //! may fall. Nothing is on disk: after a restart the log is folded again from the cut.
-
-#![warn(missing_docs)]
 
 mod config;
 mod desired_state;

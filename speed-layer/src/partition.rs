@@ -102,7 +102,7 @@ enum NextStep {
 
 /// Time for the log to show that it is well.
 const LOG_TIMEOUT: Duration = Duration::from_millis(500);
-/// Pauses after what failed while folding.
+/// Pauses between attempts after a failure in folding.
 const FOLD_RETRY_FIRST: Duration = Duration::from_millis(20);
 const FOLD_RETRY_MAX: Duration = Duration::from_secs(5);
 /// Interval at which a paused partition checks whether it may go on.

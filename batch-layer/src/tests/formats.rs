@@ -1,4 +1,4 @@
-//! Objects as other engines and other versions see them.
+//! Objects read by other engines and written by other versions.
 
 use arrow::datatypes::{DataType, FieldRef, TimeUnit};
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use parquet::file::properties::WriterProperties;
 use super::Rig;
 use crate::put::put_segment;
 
-/// That of `format_1`, and views whose states hold times in every way.
+/// The pipeline of `format_1`, and views whose states have every type of time.
 const ORDERS: &str = "
 CREATE EXTERNAL TABLE orders (
   id BIGINT NOT NULL, at TIMESTAMP NOT NULL, opens TIME, plain TIMESTAMP(0), shop VARCHAR, times TIMESTAMP[]
@@ -29,7 +29,7 @@ FROM orders GROUP BY 1, 2;
 CREATE VIEW rows AS SELECT id, at, at AT TIME ZONE 'Asia/Tokyo' AS in_tokyo, opens, times FROM orders;
 ";
 
-/// As they are in `format_1`, which a version wrote whose timestamps counted nanoseconds.
+/// The records of `format_1`, written by a version whose timestamps counted nanoseconds.
 const RECORDS: [&str; 5] = [
     r#"{"id": 1, "at": "2026-03-01T09:12:00.123456789", "opens": "08:00:00.1234567", "plain": "2026-03-01T09:12:00", "shop": "Lisbon", "times": ["2026-03-01"]}"#,
     r#"{"id": 2, "at": "1969-12-31T23:59:59.9999999Z", "opens": "23:59:59.999999999", "plain": "2026-03-01T09:12:00.6", "shop": "Porto", "times": []}"#,
@@ -105,7 +105,7 @@ async fn what_is_folded_of_objects_is_what_was_decoded() {
     assert_eq!(rig.batch_answer("by_time").await, rig.one_shot_answer("by_time").await);
 }
 
-/// The segment and the dead letters of a version before formats were named.
+/// The segment and the dead letters of a version without named formats.
 async fn first_format(rig: &Rig) -> Segment {
     let (rows, dead) = (include_bytes!("format_1/segment.parquet"), include_bytes!("format_1/dead.parquet"));
     let segment = segment(rig, rows.len());

@@ -44,6 +44,7 @@ words!(
 pub struct Object {
     /// The object's path in the store.
     pub path: String,
+    /// The object's state.
     pub state: ObjectState,
     /// Start of this state, in milliseconds since the Unix epoch.
     pub since_ms: i64,
@@ -58,6 +59,7 @@ pub struct Object {
 /// Number and size of the objects of one state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ObjectCount {
+    /// The state counted.
     pub state: ObjectState,
     /// Number of objects.
     pub objects: u64,

@@ -172,7 +172,8 @@ fn read_csv(lookup: &Lookup, bytes: &[u8], limit: u64) -> Result<LookupRows, Loo
     Ok((schema, batches))
 }
 
-/// The declared columns whose texts are read as a stream's are, and all timestamps, as text.
+/// The file's schema with text in place of timestamps, and of those declared columns whose texts are read as a stream's
+/// are.
 fn as_text(physical: Schema, declared: bool) -> SchemaRef {
     let text = |field: &Arc<Field>| {
         let is_read = declared && texts::column(&StringArray::new_null(0), field.data_type(), &mut vec![]).is_some();
@@ -213,7 +214,8 @@ fn read_text(column: &ArrayRef, field: &Field, first: usize) -> Result<ArrayRef,
     }
 }
 
-/// ISO 8601 as `arrow` reads it, in UTC without a zone, rounded as everywhere; what is none is null and added to `bad`.
+/// Reads ISO 8601 as `arrow` does, in UTC without a zone, rounded by the common rule; a text that is none is null and
+/// added to `bad`.
 fn instants(
     found: &StringArray,
     unit: TimeUnit,
@@ -236,7 +238,7 @@ fn instants(
     cast_with_options(&instants, data_type, &STRICT)
 }
 
-/// A column without any value is text, and times count microseconds.
+/// The schema with text in place of columns without any value, and with times in microseconds.
 fn inferred(found: &Schema) -> Schema {
     let text = |field: &Arc<Field>| match field.data_type() {
         DataType::Null => field.as_ref().clone().with_data_type(DataType::Utf8),

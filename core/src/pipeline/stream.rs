@@ -36,8 +36,8 @@ impl Stream {
         Arc::new(Schema::new(declared.chain(metadata).collect::<Vec<_>>()))
     }
 
-    /// Changes when the same records could decode into other rows, and with the format of segments, so that one of
-    /// another format is never read as if it were of this; hexadecimal.
+    /// Hash that changes when the same records could decode into other rows, and with the format of segments, so that a
+    /// segment of another format is never read as if it were of this one; hexadecimal.
     pub fn fingerprint(&self) -> String {
         let options = &self.options;
         let mut hash = Fingerprint::new("stream");

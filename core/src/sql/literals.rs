@@ -42,7 +42,7 @@ fn float(text: &str) -> Result<(), RefusedClause> {
     Ok(())
 }
 
-/// A timestamp without digits, and one of nine, has six: microseconds, as PostgreSQL's. Also in arrays.
+/// The type of a timestamp literal: microseconds, as PostgreSQL's, without digits and for nine; also in arrays.
 pub(super) fn in_microseconds(data_type: &mut DataType) {
     match data_type {
         DataType::Timestamp(digits @ (None | Some(9)), _) => *digits = Some(6),

@@ -1,14 +1,14 @@
-//! Times count microseconds, as all of PostgreSQL's do: what DataFusion would make of nanoseconds is cast.
+//! Times count microseconds, as all of PostgreSQL's do: results that DataFusion counts in nanoseconds are cast.
 //!
-//! | what counts nanoseconds | becomes |
+//! | nanoseconds of | become |
 //! |---|---|
 //! | a cast, also one that DataFusion adds to compare a time with a date or a text | a cast to microseconds |
 //! | a literal | one of microseconds |
-//! | what a function returns: `to_timestamp_nanos`, `current_time` .. | cast |
-//! | a column of a table that is none of ours: `FROM generate_series(..)` | cast above it |
+//! | a function's result: `to_timestamp_nanos`, `current_time` .. | cast |
+//! | a column of a table that is not Dovetail's: `FROM generate_series(..)` | cast above it |
 //!
-//! Applied before types are coerced, so that they are coerced to what there is; and again afterwards. A function that
-//! takes nothing but nanoseconds gets them.
+//! Applied before types are coerced, so that they are coerced to the final types, and again afterwards. A function that
+//! takes only nanoseconds gets them.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ use datafusion::scalar::ScalarValue;
 
 use crate::stored::in_microseconds;
 
-/// When the rule is applied.
+/// The time at which the rule is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Microseconds {
     BeforeCoercion,
@@ -126,7 +126,7 @@ impl Microseconds {
     }
 }
 
-/// `call` with arguments of the types that it takes, where they are others by now, and whether there were any.
+/// `call` with its arguments cast to the types that it takes, and whether any was.
 fn coerced(mut call: ScalarFunction, schema: &DFSchema) -> Result<(ScalarFunction, bool)> {
     let fields = call.args.iter().map(|argument| argument.to_field(schema).map(|(_, field)| field));
     let Ok(fields) = fields.collect::<Result<Vec<FieldRef>>>() else { return Ok((call, false)) };
@@ -141,7 +141,7 @@ fn coerced(mut call: ScalarFunction, schema: &DFSchema) -> Result<(ScalarFunctio
     Ok((call, changed))
 }
 
-/// A cast to microseconds, where there is anything to cast.
+/// A cast to microseconds, unless nothing needs one.
 fn cast(expr: Expr, field: &FieldRef, schema: &DFSchema) -> Expr {
     let held = with_type(field);
     match expr.get_type(schema) {
@@ -156,7 +156,7 @@ fn literal(value: &ScalarValue) -> Result<ScalarValue> {
     ScalarValue::try_from_array(&held, 0)
 }
 
-/// Whether anything in it counts nanoseconds.
+/// Whether the type contains nanoseconds.
 fn counts_nanos(data_type: &DataType) -> bool {
     in_microseconds(data_type) != *data_type
 }
@@ -169,7 +169,7 @@ fn with_type(field: &FieldRef) -> FieldRef {
     Arc::new(field.as_ref().clone().with_data_type(in_microseconds(field.data_type())))
 }
 
-/// What `scan` yields, under its names. A query that reads itself reads what it was changed to yield.
+/// The rows of `scan`, under its names. A recursive query reads itself with its changed types.
 fn held_scan(scan: TableScan) -> Result<LogicalPlan> {
     let provider = source_as_provider(&scan.source)?;
     match provider.downcast_ref::<CteWorkTable>() {

@@ -1,4 +1,4 @@
-//! `now`, which is `current_timestamp`: when the query began, in microseconds.
+//! `now`, which is `current_timestamp`: the time at which the query began, in microseconds.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use datafusion::scalar::ScalarValue;
 
 use crate::stored::in_microseconds;
 
-/// DataFusion's, whose nanoseconds are cut off.
+/// DataFusion's function, with its nanoseconds cut off.
 pub(super) fn now() -> Arc<ScalarUDF> {
     Arc::new(ScalarUDF::new_from_impl(Now { of: datetime::now(&ConfigOptions::default()) }))
 }

@@ -18,8 +18,8 @@ use super::{cast, function};
 use crate::stored::in_microseconds;
 use crate::texts;
 
-/// DataFusion's of texts in given formats. Of floats it takes the first or the last instant for those beyond, and 1970
-/// for NaN; and all of its instants end in 2262.
+/// DataFusion's function for texts in given formats. It reads floats beyond its range as the first or last instant, and
+/// NaN as 1970; and all of its instants end in 2262.
 pub(super) fn to_timestamp() -> Arc<ScalarUDF> {
     Arc::new(ScalarUDF::new_from_impl(ToTimestamp { of: datetime::to_timestamp(&ConfigOptions::default()) }))
 }

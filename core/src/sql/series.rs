@@ -1,4 +1,4 @@
-//! `generate_series` and `range` behind FROM: they take nothing but nanoseconds, and so reach from 1677 to 2262.
+//! `generate_series` and `range` behind FROM: they take only nanoseconds, and so reach from 1677 to 2262.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use datafusion::catalog::{TableFunction, TableFunctionArgs, TableFunctionImpl, T
 use datafusion::common::Result;
 use datafusion::logical_expr::Expr;
 
-/// Gives those of `functions` what they take.
+/// Casts the arguments of those of `functions` to the types that they take.
 pub(super) fn wrap(functions: &mut HashMap<String, Arc<TableFunction>>) {
     for name in ["generate_series", "range"] {
         if let Some(of) = functions.get(name).cloned() {

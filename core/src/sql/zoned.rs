@@ -127,7 +127,7 @@ struct Zoned {
     /// Index of the time argument.
     time: usize,
     zoned: OnZoned,
-    /// For times whose days are UTC's, where DataFusion's is not enough.
+    /// The function for times whose days are UTC's, where DataFusion's is not enough.
     plain: OnPlain,
 }
 

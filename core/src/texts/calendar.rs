@@ -48,8 +48,8 @@ pub fn time(text: &str) -> Option<i64> {
     string_to_time_nanoseconds(text.trim_ascii()).ok().filter(|nanos| (0..DAY_NANOS).contains(nanos))
 }
 
-/// Microseconds since midnight. What rounds up to midnight is the day's last microsecond: no type here holds the 24:00
-/// that it is in PostgreSQL.
+/// Microseconds since midnight; `None` when `text` is no time. A time that rounds up to midnight is the day's last
+/// microsecond: no type here has PostgreSQL's 24:00.
 pub fn time_micros(text: &str) -> Option<i64> {
     let nanos = time(text)?;
     let micros = nanos / NANOS * 1_000_000 + micros_of_nanos((nanos % NANOS) as u32);

@@ -1,11 +1,11 @@
-//! The one rule by which times are rounded, of streams, lookups, casts and parameters alike. It is PostgreSQL's:
+//! The rule by which times are rounded, in streams, lookups, casts and parameters alike. It is PostgreSQL's:
 //!
-//! 1. A fraction of a second becomes the nearest microsecond; PostgreSQL computes that as a double, and so one that is
-//!    right between two becomes the even one, nearly always.
+//! 1. A fraction of a second becomes the nearest microsecond; PostgreSQL computes it as a double, and so a fraction
+//!    in the middle of two becomes the even one, nearly always.
 //! 2. A type of fewer digits then takes the nearest of its units, half a unit away from 2000-01-01, from where
 //!    PostgreSQL counts.
 //!
-//! Rounding comes before zones: what rounds up to the next second is a clock's next second.
+//! Rounding comes before zones: a time that rounds up to the next second is the local time's next second.
 
 use std::sync::Arc;
 
@@ -17,12 +17,12 @@ use arrow::util::display::FormatOptions;
 
 const MICROS: i64 = 1_000_000;
 const NANOS: i64 = 1_000_000_000;
-/// 2000-01-01 since 1970.
+/// 2000-01-01, in microseconds since 1970.
 const EPOCH_OF_POSTGRESQL: i64 = 946_684_800 * MICROS;
-/// As many digits as a double holds exactly.
+/// Number of digits that a double has exactly.
 const EXACT_DIGITS: usize = 15;
 
-/// Microseconds of the `digits` behind a point, which are nothing but digits; 0 to 1,000,000.
+/// Microseconds of the `digits` behind a point, which must be digits only; 0 to 1,000,000.
 pub fn micros(digits: &str) -> i64 {
     let fraction = match digits.len() {
         0 => 0.0,
@@ -36,7 +36,7 @@ pub fn micros(digits: &str) -> i64 {
     nearest(fraction)
 }
 
-/// Microseconds of so many nanoseconds of a second; 0 to 1,000,000.
+/// Microseconds of nanoseconds of a second; 0 to 1,000,000.
 pub fn micros_of_nanos(nanos: u32) -> i64 {
     nearest(f64::from(nanos) / NANOS as f64)
 }
@@ -45,13 +45,13 @@ fn nearest(fraction: f64) -> i64 {
     (fraction * MICROS as f64).round_ties_even() as i64
 }
 
-/// Microseconds since 1970 of so many nanoseconds.
+/// Microseconds since 1970 of nanoseconds since 1970.
 fn instant_of_nanos(nanos: i64) -> i64 {
-    // What is left of a second fits into 32 bits.
+    // The remainder of a second fits into 32 bits.
     nanos.div_euclid(NANOS) * MICROS + micros_of_nanos(nanos.rem_euclid(NANOS) as u32)
 }
 
-/// So many seconds and microseconds since 1970 in `unit`s; `None` beyond what the unit reaches.
+/// Seconds and microseconds since 1970 in `unit`s; `None` beyond the unit's range.
 pub fn in_unit(seconds: i64, micros: i64, unit: TimeUnit) -> Option<i64> {
     let micros = seconds.checked_mul(MICROS)?.checked_add(micros)?;
     match unit {
@@ -62,17 +62,17 @@ pub fn in_unit(seconds: i64, micros: i64, unit: TimeUnit) -> Option<i64> {
     }
 }
 
-/// The nearest of units that have so many microseconds.
+/// The nearest multiple of a unit of so many microseconds.
 fn coarser(micros: i64, unit: i64) -> Option<i64> {
     let since = micros.checked_sub(EPOCH_OF_POSTGRESQL)?;
     let away = since.checked_add(since.signum() * (unit / 2))?;
     Some(away / unit + EPOCH_OF_POSTGRESQL / unit)
 }
 
-/// Timestamps as those of another unit, of the same zone.
+/// Timestamps in another unit, of the same zone.
 ///
 /// # Errors
-/// When the unit does not reach one of them, or when they are none.
+/// When a timestamp is beyond the unit's range, or when the column has none.
 pub fn timestamps_in(array: &ArrayRef, unit: TimeUnit) -> Result<ArrayRef, ArrowError> {
     let DataType::Timestamp(from, zone) = array.data_type() else {
         return Err(ArrowError::CastError(format!("{} is no timestamp", array.data_type())));
@@ -111,7 +111,7 @@ mod tests {
 
     use super::*;
 
-    /// `SELECT extract(microseconds from ('2026-03-01 00:00:00.' || digits)::timestamp)` of PostgreSQL 15.
+    /// PostgreSQL 15's `SELECT extract(microseconds from ('2026-03-01 00:00:00.' || digits)::timestamp)`.
     #[test]
     fn fractions_are_rounded_as_postgresql_rounds_them() {
         for (digits, rounded) in [
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(instant_of_nanos(i64::MIN), -9_223_372_036_854_776);
     }
 
-    /// `'..'::timestamp(0)` and `(3)` of PostgreSQL 15.
+    /// PostgreSQL 15's `'..'::timestamp(0)` and `(3)`.
     #[test]
     fn fewer_digits_are_rounded_away_from_2000() {
         let year_2000 = 946_684_800;

@@ -436,7 +436,7 @@ fn exactness_of(aggregate: &Aggregate) -> Vec<Exactness> {
     std::iter::repeat_n(Exactness::Bits, groups).chain(values).collect()
 }
 
-/// What a plan that is not analysed yet will return.
+/// The columns of a plan that is not analysed yet.
 fn answer_schema(plan: &LogicalPlan) -> SchemaRef {
     let held = |field: &Field| field.clone().with_data_type(in_microseconds(field.data_type()));
     Arc::new(Schema::new(plan.schema().fields().iter().map(|field| held(field)).collect::<Vec<_>>()))

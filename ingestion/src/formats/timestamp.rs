@@ -7,9 +7,9 @@
 //! | ISO 8601 without, or a date alone | local time of the stream's zone, UTC when it has none |
 //! | a number | so many units since the epoch |
 //!
-//! They are tried in this order. What [`super::zone`] says holds for local times that exist twice or never. What is
-//! finer than the column's type is rounded as [`dovetail_core::texts::micros`] says: a text of nanoseconds to the
-//! nearest microsecond.
+//! They are tried in this order. [`super::zone`] decides about local times that exist twice or never. A finer time than
+//! the column's type is rounded as [`dovetail_core::texts::micros`] does: a text of nanoseconds to the nearest
+//! microsecond.
 
 use std::ops::Range;
 
@@ -24,7 +24,7 @@ use super::zone::{self, Zone};
 
 const NANOS: i64 = 1_000_000_000;
 const MICROS: i64 = 1_000_000;
-/// Digits behind the point of a second that are looked at where a number has a fraction.
+/// Number of digits behind a second's point that are read from a number with a fraction.
 const FINEST_DIGITS: u32 = 15;
 /// The seconds of the years 1 to 9999, which every client can print and read.
 const YEARS: Range<i64> = -62_135_596_800..253_402_300_800;
@@ -52,7 +52,7 @@ pub(super) enum Unreadable {
     BeyondYears,
 }
 
-/// A time as it was written: seconds since the epoch and microseconds, after rounding maybe a whole second of them.
+/// A time as written: seconds since the epoch and microseconds, which after rounding may be a whole second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ParsedTimestamp {
     Instant(i64, i64),
@@ -69,7 +69,7 @@ impl TimestampReader {
         Ok(Self { zone: options.timezone.map(Zone::new), formats, unit: options.timestamp_unit })
     }
 
-    /// `unit`s since the epoch.
+    /// The time in `unit`s since the epoch.
     pub(super) fn read(&mut self, text: &str, unit: TimeUnit) -> Result<i64, Unreadable> {
         let text = text.trim_ascii();
         let reading = self
@@ -139,7 +139,7 @@ impl TimeFormat {
     }
 }
 
-/// Microseconds of a clock that `chrono` read, which counts a leap second's nanoseconds on.
+/// Microseconds of a time that `chrono` read, which counts a leap second's nanoseconds on.
 fn fraction(nanos: u32) -> i64 {
     micros_of_nanos(nanos.min(NANOS as u32 - 1))
 }
@@ -196,7 +196,7 @@ fn iso(text: &str) -> Option<ParsedTimestamp> {
     zoned(text.get(end..)?, local, micros)
 }
 
-/// Seconds and microseconds of `..HH:MM[:SS[.fraction]]`, and where they end.
+/// Reads the seconds and microseconds of `..HH:MM[:SS[.fraction]]`; also returns the end of the text read.
 fn seconds(text: &str) -> Option<(u32, i64, usize)> {
     let bytes = text.as_bytes();
     if bytes.get(16) != Some(&b':') {

@@ -88,18 +88,22 @@ pub enum LogError {
     /// The topic has fewer partitions.
     #[error("topic `{topic}` has no partition {partition}; it has {partitions}")]
     NoSuchPartition { topic: String, partition: i32, partitions: u32 },
+    /// The topic has fewer partitions than the pipeline declares.
     #[error(
         "topic `{topic}` has {existing} partitions and the pipeline asks for {wanted}; add some to the topic with Kafka's tools (`kafka-topics.sh --alter --topic {topic} --partitions {wanted}`), or write 'partitions' '{existing}'"
     )]
     PartitionsDiffer { topic: String, existing: u32, wanted: u32 },
+    /// The brokers have not heard of all partitions over which the source is spread; retry later.
     #[error(
         "topic `{topic}` has {existing} partitions by what the brokers say, but source `{source_id}` was spread over {spread}; it goes on when all brokers know of them"
     )]
     PartitionsUnheard { topic: String, source_id: String, existing: u32, spread: u32 },
+    /// The search for the source's position goes on; retry to continue it.
     #[error(
         "{topic}/{partition}: looking for what source `{source_id}` appended before: everything from offset {from} on is looked through, down to {start} is to come; send it again, it goes on from there"
     )]
     Searching { topic: String, partition: i32, source_id: String, from: i64, start: i64 },
+    /// The source's position was forgotten, so duplicates could not be recognised.
     #[error(
         "topic `{topic}`: where source `{source_id}` is, is no longer known: the log keeps the positions of {most} sources, and its record {first} is not its first; give it another name, and send what is not in the log yet"
     )]
@@ -110,10 +114,12 @@ pub enum LogError {
     /// The offset has not been reached yet.
     #[error("{topic}/{partition}: offset {offset} is past the log's end {end}")]
     PastEnd { topic: String, partition: i32, offset: i64, end: i64 },
+    /// A batch of the source is in the log in part.
     #[error(
         "{topic}/{partition}: source `{source_id}` overlaps what it appended before: record {first} came again, {appended} was the last"
     )]
     SourceOverlap { topic: String, partition: i32, source_id: String, first: u64, appended: u64 },
+    /// Another process appends records of the same source; send the request again.
     #[error(
         "topic `{topic}`: another process appends records of source `{source_id}` too, or the brokers do not take them; send the request again"
     )]
@@ -127,6 +133,7 @@ pub enum LogError {
     /// The name of a topic or a source is too long.
     #[error("the name `{name}..` is longer than {most} bytes; use a shorter one")]
     NameTooLong { name: String, most: usize },
+    /// A record is larger than the log takes.
     #[error(
         "{topic}/{partition}: a record of {bytes} bytes is more than the log takes, {most}; store it elsewhere and append a reference"
     )]
@@ -137,6 +144,7 @@ pub enum LogError {
     /// The log's folder cannot be opened.
     #[error("the log in `{path}` cannot be opened; see if the folder can be written and was made by this version", path = .path.display())]
     Open { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
+    /// The log's journal cannot be read.
     #[error(
         "the journal of the log in `{path}` is damaged ({why}); restore the folder from a copy, or move it away and ingest again",
         path = .path.display()
@@ -150,10 +158,12 @@ pub enum LogError {
     /// The brokers did not answer in time; retry later.
     #[error("Kafka at `{brokers}` does not do what was asked ({why}); it goes on when it does")]
     Unreachable { brokers: String, why: String },
+    /// A transaction is open in front of the records; retry later.
     #[error(
         "{topic}/{partition}: a transaction is open from offset {offset} on, so it is not known yet what is in the log behind it; the brokers end it within some seconds, and then it goes on"
     )]
     Undecided { topic: String, partition: i32, offset: i64 },
+    /// The topic was deleted and created again since it was opened.
     #[error(
         "topic `{topic}` was deleted and created again: it was `{was}`, it is `{is}`; nothing of the new one continues the old one. Use another topic, or begin anew with this one"
     )]

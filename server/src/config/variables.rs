@@ -18,7 +18,7 @@ const OTHERS: &[&str] = &[
     "CONFIG",
     "PIPELINE",
     "SERVER",
-    // Of the build, for `--version`; Cargo passes it on to what it runs.
+    // Of the build, for `--version`; Cargo passes it on to the programs that it runs.
     "COMMIT",
     // `dev/` and the tests.
     "BINARY",

@@ -40,6 +40,7 @@ use crate::process::roles::Roles;
 /// A running engine.
 #[derive(Debug)]
 pub struct Engine {
+    /// The layers that it runs.
     pub roles: Roles,
     /// The folded views of the pipeline.
     pub views: Vec<Arc<View>>,
@@ -55,6 +56,7 @@ pub struct Engine {
     pub store: Store,
     /// The process's clock.
     pub clock: Clock,
+    /// Renders the metrics, if they are recorded.
     pub metrics: Option<PrometheusHandle>,
     batch: Option<BatchHandle>,
     speed: Option<Arc<SpeedLayer>>,
@@ -75,11 +77,13 @@ const CATALOG_POLL_INTERVAL: Duration = Duration::from_millis(100);
 pub struct Surroundings<'c> {
     /// The log, the catalog and the store.
     pub backends: Backends,
+    /// The layers to run.
     pub roles: Roles,
     /// The addresses for other processes; only used with one role.
     pub addresses: Addresses,
     /// The settings.
     pub config: &'c Config,
+    /// Renders the metrics, if they are recorded.
     pub metrics: Option<PrometheusHandle>,
     /// Runtime for folding and landing.
     pub work: Handle,

@@ -50,7 +50,7 @@ impl CachedValue {
     }
 }
 
-/// What was not used for longest stands first.
+/// The entries, the one unused for longest first.
 type Kept = LinkedHashMap<CacheKey, CachedValue>;
 
 #[derive(Debug)]

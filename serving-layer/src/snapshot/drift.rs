@@ -33,7 +33,7 @@ const COMPARED_AT_ONCE_MAX: usize = 8;
 /// Number of generations searched for those published since.
 const GENERATIONS_LISTED_MAX: u32 = 1000;
 
-/// Compares whenever other generations are served, for ever.
+/// Compares the layers whenever the served generation changes, for ever.
 pub(crate) async fn watch(layers: Arc<Layers>) {
     let mut watch = DriftWatch::start(&layers).await;
     loop {

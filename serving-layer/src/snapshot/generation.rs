@@ -1,4 +1,4 @@
-//! A generation as a snapshot sees it: its number, and which views have batch states in it.
+//! A generation as a snapshot sees it: its number, and the views with batch states in it.
 
 use dovetail_core::catalog::GenerationRow;
 use dovetail_core::manifest::{Manifest, ViewStates};

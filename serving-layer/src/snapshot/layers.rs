@@ -1,5 +1,5 @@
-//! The layers as snapshots read them: the batch layer's states with what is kept of them between queries, and the
-//! speed layer's slices.
+//! The layers as snapshots read them: the batch layer's states with the cache between queries, and the speed layer's
+//! slices.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,10 +23,10 @@ use crate::snapshot::cache::Cache;
 use crate::snapshot::generation::Served;
 use crate::snapshot::merged_cache::MergedCache;
 
-/// How long the log may take to say how many partitions a topic has, or where they end.
+/// Time for the log to report the number of partitions of a topic, or their ends.
 pub(crate) const LOG_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Both layers, as far as snapshots need them.
+/// The parts of both layers that snapshots need.
 #[derive(Debug)]
 pub(crate) struct Layers {
     /// In the pipeline's order.
@@ -35,12 +35,12 @@ pub(crate) struct Layers {
     pub(crate) catalog: Catalog,
     pub(crate) store: Store,
     pub(crate) realtime: Arc<dyn Realtime>,
-    /// Without it, partitions are those of the stream's definition.
+    /// The log; without it, the number of partitions is that of the stream's definition.
     pub(crate) log: Option<Arc<dyn Log>>,
     pub(crate) states: StateCache,
     pub(crate) bases: MergedCache,
     pub(crate) cache: Arc<Cache>,
-    /// What all queries may use together, and what is done beside them.
+    /// The memory shared by all queries and the work beside them.
     pub(crate) memory: SharedLimit,
     /// How long a query waits for the speed layer to reach the generation's cut.
     pub(crate) catch_up: Duration,
@@ -49,7 +49,7 @@ pub(crate) struct Layers {
 }
 
 impl Layers {
-    /// Nothing is served yet.
+    /// Before the first generation is served.
     pub(crate) fn new(parts: &ServingParts) -> Self {
         let folded = parts.views.iter().map(|view| view.name().clone());
         let memory = SharedLimit::new(parts.config.total_memory);
@@ -79,7 +79,7 @@ impl Layers {
         *self.served.write() = served;
     }
 
-    /// The views that have states.
+    /// The views with states.
     pub(crate) fn folded(&self) -> impl Iterator<Item = &Arc<View>> {
         self.views.iter().filter_map(|view| match view {
             Planned::Folded(view) => Some(view),
@@ -95,7 +95,7 @@ impl Layers {
         self.streams.iter().find(|stream| stream.name == *name)
     }
 
-    /// How many partitions the stream of `view` has.
+    /// The number of partitions of the stream of `view`.
     pub(crate) async fn partitions(&self, view: &View) -> Result<u32, QueryError> {
         if let Some(known) = self.known_partitions(&view.stream) {
             return Ok(known);
@@ -106,7 +106,7 @@ impl Layers {
         Ok(partitions)
     }
 
-    /// How many partitions the stream has, as far as that can be told without waiting for long.
+    /// The number of partitions of the stream, as far as the log reports it within a short time.
     pub(crate) async fn partitions_at_once(&self, stream: &Stream) -> u32 {
         match self.known_partitions(&stream.name) {
             Some(known) => known,
@@ -117,7 +117,7 @@ impl Layers {
         }
     }
 
-    /// The number that was last heard of.
+    /// The number last reported.
     fn known_partitions(&self, stream: &StreamName) -> Option<u32> {
         self.partitions.read().get(stream).copied()
     }
@@ -127,7 +127,7 @@ impl Layers {
         known.insert(stream.name.clone(), partitions);
     }
 
-    /// Takes note of partitions that were added. A log that does not answer has taken none away.
+    /// Updates the numbers of partitions. A log that does not answer has removed none.
     pub(crate) async fn poll_partitions(&self) {
         for stream in &self.streams {
             if let Ok(Ok(partitions)) = tokio::time::timeout(LOG_TIMEOUT, self.partitions_of(stream)).await {
@@ -146,7 +146,7 @@ impl Layers {
         }
     }
 
-    /// How far the run has come that fills `view`, in words.
+    /// The progress of the run that fills `view`, in words.
     pub(crate) async fn filling(&self, view: &View) -> Option<String> {
         let run = self.running().await.filter(|run| run.views.is_empty() || names(run, &view.name))?;
         let landed = match self.stream(&view.stream) {

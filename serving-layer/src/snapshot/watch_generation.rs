@@ -1,4 +1,5 @@
-//! Following the catalog's current generation: it is served as soon as the speed layer has reached its cuts.
+//! The task that watches the catalog's current generation: it is served as soon as the speed layer has reached its
+//! cuts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,15 +15,15 @@ use crate::error::{QueryError, Reason};
 use crate::snapshot::generation::{Filled, Served, read};
 use crate::snapshot::layers::Layers;
 
-/// How often the catalog is polled besides when this process changes it: others may publish too.
+/// Interval of polls of the catalog, besides the changes of this process: other processes publish too.
 const CATALOG_POLL_INTERVAL: Duration = Duration::from_millis(500);
-/// How often the log is asked whether a topic got more partitions: less often than the layers ask, which should have
-/// taken up the partitions that are found here.
+/// Interval of checks for new partitions: longer than that of the layers, which should own new partitions before they
+/// are found here.
 const PARTITION_POLL_INTERVAL: Duration = Duration::from_secs(15);
-/// Pause before a generation that the speed layer could not meet is tried again.
+/// Pause before the next attempt to serve a generation that the speed layer could not meet.
 const CATCH_UP_PAUSE: Duration = Duration::from_millis(25);
 
-/// Moves [`Layers`] on from generation to generation, one move at a time.
+/// Moves [`Layers`] from generation to generation, one move at a time.
 #[derive(Debug)]
 pub(crate) struct Follower {
     layers: Arc<Layers>,
@@ -34,7 +35,7 @@ impl Follower {
         Arc::new(Self { layers: Arc::clone(layers), moving: Mutex::default() })
     }
 
-    /// Polls the catalog, and the log for added partitions, for ever.
+    /// Polls the catalog, and the log for new partitions, for ever.
     pub(crate) async fn run(self: Arc<Self>) {
         let mut changes = self.layers.catalog.changes();
         let mut polled = clock::now_monotonic();
@@ -58,10 +59,10 @@ impl Follower {
         }
     }
 
-    /// Polls the catalog and moves on to its current generation, if the speed layer can meet it.
+    /// Polls the catalog and moves to its current generation, if the speed layer can meet it.
     ///
-    /// While it cannot, the generation before stays, as long as that one can be met. States are read before the
-    /// move, so that no query waits for them; those that cannot be read fail their own view only.
+    /// Until then the previous generation stays, as long as it can be met. States are read before the move, so that no
+    /// query waits for them; unreadable ones fail their own view only.
     pub(crate) async fn follow(&self) -> Result<bool, QueryError> {
         let _one_at_a_time = self.moving.lock().await;
         let layers = &self.layers;
@@ -83,7 +84,7 @@ impl Follower {
     }
 }
 
-/// A generation that is kept, current or not.
+/// A kept generation, current or not.
 pub(crate) async fn kept(layers: &Layers, generation: Generation) -> Result<Arc<Served>, QueryError> {
     let served = layers.served();
     if served.generation() == generation {
@@ -97,7 +98,7 @@ pub(crate) async fn kept(layers: &Layers, generation: Generation) -> Result<Arc<
     }
 }
 
-/// Whether the speed layer is still on its way to a cut of `served`.
+/// Whether the speed layer has not yet reached a cut of `served`.
 async fn behind(layers: &Layers, served: &Served) -> bool {
     for view in layers.folded() {
         if let Filled::States(states) = served.filled(view)

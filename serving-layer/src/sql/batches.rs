@@ -13,7 +13,7 @@ use crate::error::QueryError;
 use crate::sql::query_clock::QueryClock;
 use crate::sql::query_work::{Item, Wanted};
 
-/// The rows of an answer; ends with an error when the query's time is over. Dropping it cancels the query.
+/// The rows of an answer, with an error at the end when the query's time is over. Dropping it cancels the query.
 pub struct Batches {
     pub(super) answered: mpsc::Receiver<Item>,
     pub(super) sleep: Pin<Box<Sleep>>,
@@ -45,7 +45,7 @@ impl Stream for Batches {
             }
         };
         let item = match item {
-            // It was ended where there was no place to say so.
+            // It ended where no error could be sent.
             None if !this.clock.is_counted.load(Ordering::SeqCst) => Some(Err(QueryError::panicked())),
             None if this.clock.is_late.load(Ordering::SeqCst) => Some(Err(this.clock.timeout())),
             item => item,

@@ -1,4 +1,4 @@
-//! The time that a query may take, and how it ended.
+//! The time of a query, and its outcome.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,18 +9,18 @@ use tokio::time::Instant;
 
 use crate::error::{QueryError, Reason};
 
-/// One query's time. It runs until the answer's last row is taken: also while the server waits for the client.
+/// One query's time. It runs until the answer's last row is taken, also while the server waits for the client.
 #[derive(Debug, Clone)]
 pub(super) struct QueryClock {
     began: Instant,
     pub(super) deadline: Instant,
     pub(super) limit: Duration,
-    /// The setting that is the limit.
+    /// The setting with the limit.
     setting: &'static str,
     interface: &'static str,
     /// How it ended is counted once.
     pub(super) is_counted: Arc<AtomicBool>,
-    /// Its time was over before its last row was given on.
+    /// Whether its time was over before its last row was passed on.
     pub(super) is_late: Arc<AtomicBool>,
 }
 
@@ -42,7 +42,7 @@ impl QueryClock {
         QueryError::timeout(self.limit, self.setting)
     }
 
-    /// What a thread of the query's noticed of the time being over, in the words of the setting.
+    /// Replaces an error that follows from the end of the time by the timeout itself.
     pub(super) fn explain(&self, error: QueryError) -> QueryError {
         if error.reason == Reason::Timeout { self.timeout() } else { error }
     }

@@ -34,7 +34,7 @@ impl Drop for Wanted {
     }
 }
 
-/// What a query holds for as long as it works; its snapshot is the stream's.
+/// The resources of a query while it works; its snapshot belongs to the stream.
 pub(super) struct Working {
     pub(super) control: Arc<Control>,
     pub(super) memory: Arc<Pool>,
@@ -62,11 +62,11 @@ impl Working {
 
 pub(super) type Item = Result<RecordBatch, QueryError>;
 
-/// About as many bytes are given on at once, unless a single row has more: they are written out for a client in one
-/// go, on a thread that others wait for.
+/// Approximate size in bytes of a piece that is passed on at once, unless a single row has more: pieces are encoded for
+/// a client in one go, on a thread that others wait for.
 const PIECE: usize = 1 << 20;
 
-/// A batch that is given on piece by piece, and room for it where it is large.
+/// A batch that is passed on piece by piece, and its memory if it is large.
 struct BatchPieces {
     waiting: VecDeque<RecordBatch>,
     _room: Option<MemoryReservation>,
@@ -88,7 +88,7 @@ impl BatchPieces {
     }
 }
 
-/// Computes the answer a batch ahead of who reads it, until its time is over: also when nobody reads any more.
+/// Computes the answer one batch ahead of its reader, until its time is over: also when nobody reads any more.
 pub(super) async fn run(
     stream: SendableRecordBatchStream,
     working: Working,
@@ -105,7 +105,7 @@ pub(super) async fn run(
         }
     };
     clock.ended(Some(error.reason));
-    // Where there is no room for it, who reads sees by the clock that there is no more.
+    // Without room for the error, the reader learns the end from the clock.
     let _ = rows.try_send(Err(error));
 }
 
@@ -131,7 +131,7 @@ async fn all(stream: SendableRecordBatchStream, working: Working, rows: &mpsc::S
             }
             Some(Ok(mut next)) => {
                 let Some(piece) = next.waiting.pop_front() else { continue };
-                // Looked for before the last row is given on: then the query holds nothing any more.
+                // Checked before the last row is passed on: after it the query holds nothing any more.
                 if !next.waiting.is_empty() {
                     ahead = Some(Some(Ok(next)));
                 } else if let Poll::Ready(next) = futures::poll!(stream.next()) {

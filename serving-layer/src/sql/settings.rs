@@ -6,29 +6,29 @@ use dovetail_core::name::Generation;
 
 use crate::sql::turn::SharedTurn;
 
-/// What a session has set for its statements.
+/// A session's settings for its statements.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Settings {
-    /// Where names without a schema are looked for; `public` when none is set.
+    /// The schema of names without one; `public` by default.
     pub(crate) schema: Option<String>,
     pub(crate) time_zone: Option<String>,
     pub(crate) timeout: Option<Duration>,
-    /// Answer also while partitions are missing, and say which.
+    /// Whether to answer also while partitions are missing, and to name them.
     pub(crate) partial: bool,
-    /// As of which generation; of the one that is served when none is set.
+    /// The generation to read; the served one by default.
     pub(crate) generation: Option<Generation>,
-    /// Of one statement, where nothing else is set.
+    /// The permit of the connection, or else of one statement.
     pub(crate) turn: SharedTurn,
 }
 
-/// What `version()` begins with: clients choose their catalog queries by it.
+/// The version in `version()`: clients choose their catalog queries by it.
 pub(crate) const SERVER_VERSION: &str = "16.6";
-/// Answers also while partitions are missing, and says which.
+/// The setting to answer also while partitions are missing, and to name them.
 pub(crate) const PARTIAL: &str = "dovetail.partial";
-/// The generation that statements are as of.
+/// The setting of the generation that statements read.
 pub(crate) const GENERATION: &str = "dovetail.generation";
 
-/// What a client may set, and what `SHOW` says before it does.
+/// The settings that a client may change, with their defaults.
 pub(crate) const KNOWN: [(&str, &str); 29] = [
     ("application_name", ""),
     ("bytea_output", "hex"),
@@ -61,7 +61,7 @@ pub(crate) const KNOWN: [(&str, &str); 29] = [
     ("row_security", "off"),
 ];
 
-/// Every setting, and its value before anybody sets it.
+/// Every setting with its default.
 pub(crate) fn known_settings() -> Vec<(&'static str, String)> {
     KNOWN.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
 }

@@ -1,4 +1,4 @@
-//! What the names in a query stand for, besides the layers themselves: lookups, and what `sys` tells.
+//! The tables of a query besides the layers themselves: lookups and `sys`.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::snapshot::layers::Layers;
 use crate::sql::lookups::Lookups;
 use crate::sql::recounted::Recounted;
 
-/// All that tables are made from; each query adds its snapshot.
+/// The parts that tables are made from; each query adds its snapshot.
 #[derive(Debug)]
 pub(crate) struct Tables {
     pub(crate) layers: Arc<Layers>,

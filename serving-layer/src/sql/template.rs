@@ -27,7 +27,7 @@ fn config() -> SessionConfig {
     options.execution.time_zone = Some("UTC".to_owned());
     options.sql_parser.map_string_types_to_utf8view = false;
     options.execution.parquet.schema_force_view_types = false;
-    // A finished view is small: spreading it over the cores costs more than it saves.
+    // A finished view is small: distributing it over the cores costs more than it saves.
     options.optimizer.enable_round_robin_repartition = false;
     config
 }
@@ -49,7 +49,7 @@ pub(crate) async fn template(tables: &Arc<Tables>) -> Result<SessionContext, Que
     Ok(context)
 }
 
-/// What is computed while a statement is read, such as arguments of table functions, is computed by these.
+/// Guards functions that are computed while a statement is planned, such as arguments of table functions.
 fn guard_functions(context: &SessionContext) {
     let allowance: Arc<dyn Allowance> = Arc::new(OfViews);
     for function in context.state().scalar_functions().values() {

@@ -1,4 +1,4 @@
-//! The turn of a connection: of the queries that may run at the same time, one.
+//! The permit of a connection to run one of the queries that may run at the same time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -6,15 +6,15 @@ use std::sync::{Arc, Weak};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::OwnedSemaphorePermit;
 
-/// Leave to run, given back when nobody has it any more.
+/// A permit to run, returned when its last holder drops it.
 pub(crate) type TurnPermit = Arc<OwnedSemaphorePermit>;
 
-/// The turn of a connection. Its statements and cursors are read one after the other, so they need one between them;
-/// if each had its own, a message of several statements could wait for itself.
+/// The permit of a connection. Its statements and cursors are read one after the other, so they share one; with one
+/// each, a message of several statements could wait for itself.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SharedTurn {
     turn: Arc<Mutex<Weak<OwnedSemaphorePermit>>>,
-    /// How many of its statements were given up and work on. While there are some, the turn is theirs.
+    /// Number of its given-up statements that still work. While there are some, they keep the permit.
     pub(crate) given_up: Arc<AtomicUsize>,
 }
 

@@ -65,7 +65,7 @@ impl ScanInput {
     }
 }
 
-/// The leaf's columns that a state has too.
+/// The table's columns that a state has too.
 pub(crate) fn group_schema(view: &View) -> SchemaRef {
     let leaf = view.leaf_schema();
     Arc::new(Schema::new(leaf.fields().iter().take(view.group_columns()).cloned().collect::<Vec<_>>()))

@@ -1,6 +1,6 @@
 //! Text as a timestamp, as PostgreSQL reads it: seconds and leading zeros may be missing, `24:00` is the next day. An
-//! offset or a zone in it says nothing where the type has no zone, and tells the instant where it has one. What is
-//! finer than the type is rounded as [`crate::texts::micros`] says.
+//! offset or a zone in the text is ignored where the type has no zone, and gives the instant where it has one. A finer
+//! time than the type's is rounded as [`crate::texts::micros`] does.
 //!
 //! Each text is read by itself: its meaning must not depend on the other texts of its batch.
 
@@ -73,7 +73,7 @@ fn invalid(text: &str) -> DataFusionError {
 struct ParsedMoment<'t> {
     /// Seconds since 1970 of the written local time, as if it were UTC.
     seconds: i64,
-    /// 0 to 999,999.
+    /// Microseconds, 0 to 999,999.
     micros: i64,
     /// The text behind the time of day.
     rest: &'t str,
@@ -146,7 +146,7 @@ fn part(text: &str, end: i64) -> Option<i64> {
     if fits { text.parse().ok().filter(|part| *part < end) } else { None }
 }
 
-/// `12:34[:56[.789]]` as seconds and microseconds; up to 24:00:00, and a 60th second is the next minute's first.
+/// Reads `12:34[:56[.789]]` as seconds and microseconds; up to 24:00:00, and a 60th second is the next minute's first.
 fn clock_of(text: &str) -> Option<(i64, i64)> {
     let (clock, fraction) = text.split_once('.').unwrap_or((text, ""));
     let mut parts = clock.split(':');

@@ -1,4 +1,4 @@
-//! Nothing that SQL makes counts nanoseconds, and what it makes reaches as far as the calendar.
+//! No result of SQL counts nanoseconds, and results reach as far as the calendar.
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;

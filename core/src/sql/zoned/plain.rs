@@ -1,5 +1,5 @@
 //! `date_trunc` and `date_bin` of times whose days are UTC's: as far as the calendar reaches, before 1970 too.
-//! DataFusion's count nanoseconds, which end in 2262, and cut fractions before 1970 off towards it.
+//! DataFusion's count nanoseconds, which end in 2262, and before 1970 they round fractions up.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::{TruncatedField, answer, each, first_day, out_of_range, per_second};
 const NANOS: i64 = 1_000_000_000;
 const UTC: &str = "UTC";
 
-/// `None` where DataFusion knows what is wrong.
+/// The types; `None` where DataFusion reports the error.
 pub(super) fn truncated(arguments: &ScalarFunctionArgs, unit: TimeUnit) -> Result<Option<ColumnarValue>> {
     let [ColumnarValue::Scalar(field), time] = arguments.args.as_slice() else { return Ok(None) };
     let Some(field) = field.try_as_str().flatten().map(str::to_lowercase) else { return Ok(None) };
@@ -50,7 +50,7 @@ fn date(days: i64) -> Option<NaiveDate> {
     NaiveDate::default().checked_add_signed(chrono::TimeDelta::try_days(days)?)
 }
 
-/// Every time of `array`, an array of timestamps, changed; one that has no answer is out of range.
+/// Changes every time of `array`, an array of timestamps; a time without an answer is out of range.
 fn changed(array: &ArrayRef, change: impl Fn(i64) -> Option<i64>) -> Result<ArrayRef> {
     let times = cast(array, &DataType::Int64)?;
     let changed: Int64Array =
@@ -58,7 +58,7 @@ fn changed(array: &ArrayRef, change: impl Fn(i64) -> Option<i64>) -> Result<Arra
     Ok(cast(&changed, array.data_type())?)
 }
 
-/// A stride, a time, and maybe an origin, which is of the same zone. What is neither is a timestamp.
+/// A stride, a time, and optionally an origin of the same zone. Arguments that are neither become timestamps.
 pub(super) fn types_to_bin(types: &[DataType]) -> Result<Vec<DataType>> {
     let ([_, time] | [_, time, _]) = types else { return plan_err!("`date_bin` takes a stride, a time and an origin") };
     let time = match time {
@@ -74,7 +74,7 @@ pub(super) fn types_to_bin(types: &[DataType]) -> Result<Vec<DataType>> {
     Ok([interval::INTERVAL, time, origin].into_iter().take(types.len()).collect())
 }
 
-/// `None` where DataFusion knows what is wrong.
+/// The types; `None` where DataFusion reports the error.
 pub(super) fn binned(arguments: &ScalarFunctionArgs, unit: TimeUnit) -> Result<Option<ColumnarValue>> {
     let (stride, time, origin) = match arguments.args.as_slice() {
         [ColumnarValue::Scalar(stride), time] => (stride, time, Some(0)),
@@ -95,13 +95,13 @@ pub(super) fn binned(arguments: &ScalarFunctionArgs, unit: TimeUnit) -> Result<O
     }
 }
 
-/// An origin, if it is any.
+/// The origin, if there is one.
 fn micros(origin: &ScalarValue) -> Result<Option<i64>> {
     let micros = cast(&origin.to_array()?, &DataType::Int64)?;
     Ok(micros.as_primitive::<Int64Type>().iter().next().flatten())
 }
 
-/// `span` counts nanoseconds, `origin` microseconds.
+/// The bins of `array`; `span` counts nanoseconds, `origin` microseconds.
 fn in_spans(array: &ArrayRef, unit: TimeUnit, span: i128, origin: i64) -> Result<ArrayRef> {
     let per = i128::from(NANOS / per_second(unit));
     let origin = i128::from(origin) * 1_000;
@@ -117,7 +117,7 @@ fn in_spans(array: &ArrayRef, unit: TimeUnit, span: i128, origin: i64) -> Result
     })
 }
 
-/// Bins begin so many months after `origin`, which counts microseconds, or before it.
+/// The start of a bin of `months` months from `origin`, which counts microseconds; bins lie before it too.
 fn in_months(array: &ArrayRef, unit: TimeUnit, months: i64, origin: i64) -> Result<ArrayRef> {
     let origin = DateTime::from_timestamp_micros(origin).ok_or_else(out_of_range)?.naive_utc();
     let number = |time: NaiveDateTime| i64::from(time.year()) * 12 + i64::from(time.month0());
@@ -125,7 +125,7 @@ fn in_months(array: &ArrayRef, unit: TimeUnit, months: i64, origin: i64) -> Resu
         let time = local.calendar(time)?;
         let away = (number(time) - number(origin)).div_euclid(months) * months;
         let start = months_after(origin, away)?;
-        // Where the origin is not the first moment of its month, that may be later.
+        // When the origin is not the first moment of its month, the start may be later than the time.
         local.units(if start > time { months_after(origin, away - months)? } else { start })
     })
 }
@@ -147,7 +147,7 @@ mod tests {
         Arc::new(TimestampMicrosecondArray::from_iter_values(texts.iter().map(of)))
     }
 
-    /// `date_trunc(field, '..'::timestamp)` of PostgreSQL 15.
+    /// PostgreSQL 15's `date_trunc(field, '..'::timestamp)`.
     #[test]
     fn times_are_truncated_wherever_they_are() {
         let times = ["0002-03-04T05:06:07.123456", "1969-12-31T23:59:59.999999", "9999-12-31T23:59:59.999999"];
@@ -174,7 +174,7 @@ mod tests {
         assert!(truncate(&first, 1_000_000, TruncatedField::Years(1)).is_err());
     }
 
-    /// `date_bin(stride, '..'::timestamp, origin)` of PostgreSQL 15.
+    /// PostgreSQL 15's `date_bin(stride, '..'::timestamp, origin)`.
     #[test]
     fn times_are_binned_wherever_they_are() {
         let times =

@@ -56,10 +56,10 @@ fn numbers_count_the_streams_unit() {
             (r#"{"x":1297000962.5}"#, Ok("2011-02-06T14:02:42.500")),
             (r#"{"x":-0.5}"#, Ok("1969-12-31T23:59:59.500")),
             (r#"{"x":1e300}"#, Err("beyond the years 1 to 9999")),
-            // As PostgreSQL's to_timestamp has it.
+            // PostgreSQL's to_timestamp gives the same.
             (r#"{"x":1618540600.943}"#, Ok("2021-04-16T02:36:40.943")),
             (r#"{"x":"1618540600.943000001"}"#, Ok("2021-04-16T02:36:40.943")),
-            // By its digits, of which a double has fewer.
+            // Read by its digits, of which a double has fewer.
             (r#"{"x":"1618540600.9430005001"}"#, Ok("2021-04-16T02:36:40.943001")),
             (r#"{"x":1.618540600943e9}"#, Ok("2021-04-16T02:36:40.943")),
             (r#"{"x":-0.000001}"#, Ok("1969-12-31T23:59:59.999999")),
@@ -106,7 +106,7 @@ fn what_is_finer_than_a_microsecond_is_rounded() {
             (r#"{"x":"9999-12-31T23:59:59.9999999"}"#, Err("beyond the years 1 to 9999")),
         ],
     );
-    // The clock is rounded first, and what is read then may not exist: at 2 in the morning it became 3.
+    // The local time is rounded first, and may then not exist: at 2 in the morning it became 3.
     check(
         &mut decoder(at(TimeUnit::Microsecond, Some(America::New_York))),
         &[(r#"{"x":"2026-03-08T01:59:59.9999999"}"#, Ok("2026-03-08T03:00:00-04:00"))],

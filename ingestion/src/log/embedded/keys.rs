@@ -8,7 +8,7 @@
 //! | `s` topic partition source | how far the source has come, see `positions` |
 //! | `g` topic | nothing: positions of sources were forgotten |
 //! | `i` | what tells this log from others |
-//! | `v` | the format of all this, see `store` |
+//! | `v` | the store's format, see `store` |
 //! | `t` topic name | id, number of partitions, and with how many it was made, where that differs |
 
 /// A partition in keys: the topic's id and the partition's number.

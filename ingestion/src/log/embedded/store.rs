@@ -27,7 +27,7 @@ use crate::log::embedded::batch_builder::BatchBuilder;
 const WRITE_BUFFER_BYTES: u64 = 32 << 20;
 const JOURNAL_BYTES: u64 = 256 << 20;
 const FILE_BYTES: u64 = 64 << 20;
-/// How keys and values are written that this program makes and reads. A folder that says nothing is of the first one.
+/// Version of the keys and values that this program writes and reads. A folder without one is of the first version.
 const FORMAT: i64 = 1;
 /// Values below this size stay beside their keys.
 const SEPARATE_FROM_BYTES: u32 = 1 << 10;
@@ -42,7 +42,7 @@ impl LogStore {
     /// Opens or creates the store in `path`.
     ///
     /// # Errors
-    /// Also when a later version wrote it, in a format that is not known here.
+    /// Also when a later version wrote it, in an unknown format.
     pub(super) fn open(path: &Path) -> Result<Self, LogError> {
         let store = Self::opened(path)?;
         match store.number(keys::FORMAT)? {
@@ -52,7 +52,7 @@ impl LogStore {
         }
     }
 
-    /// Writes down in which format the store is.
+    /// Records the store's format.
     pub(super) fn name_format(&self, format: i64) -> Result<(), LogError> {
         let mut step = self.db.batch().durability(Some(PersistMode::SyncData));
         step.insert(&self.data, keys::FORMAT, format.to_be_bytes());

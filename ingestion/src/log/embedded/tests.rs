@@ -103,7 +103,7 @@ async fn a_folder_in_use_says_so() {
 #[tokio::test]
 async fn a_folder_names_its_format() {
     let folder = TempDir::new().unwrap();
-    // As folders were written before they did.
+    // The form of folders before they had one.
     let store = Store::open(folder.path()).unwrap();
     store.data.remove(keys::FORMAT).unwrap();
     drop(store);

@@ -76,7 +76,7 @@ const PRODUCER_IDLE_MAX: Duration = Duration::from_secs(60);
 /// Time for which a request's transaction is open at most, unless its process is slow or dead.
 const OPEN_TRANSACTION_MAX: Duration = Duration::from_secs(2);
 
-/// Of the client that is linked in.
+/// The version of the linked client.
 pub fn librdkafka_version() -> String {
     rdkafka::util::get_rdkafka_version().1
 }

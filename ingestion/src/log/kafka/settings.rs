@@ -178,8 +178,8 @@ impl KafkaConfig {
     }
 }
 
-/// OpenSSL is compiled in and looks for the machine's certificates where no machine has them; librdkafka knows where
-/// they are. The variable is OpenSSL's, and rustls takes it too.
+/// The path of certificates: the compiled-in OpenSSL looks for them where no machine has them; librdkafka knows
+/// the usual places. The variable is OpenSSL's, and rustls reads it too.
 fn authorities() -> String {
     std::env::var("SSL_CERT_FILE").ok().filter(|file| !file.is_empty()).unwrap_or_else(|| "probe".to_owned())
 }

@@ -1,5 +1,5 @@
 //! Dates and times as people and drivers write them: `2026-03-01`, `2026-03-01 12:34:56.789+01`,
-//! `2026-03-01T12:34:56Z`. They count microseconds; what is finer is rounded as [`dovetail_core::texts::micros`] says.
+//! `2026-03-01T12:34:56Z`. They count microseconds; a finer time is rounded as [`dovetail_core::texts::micros`] does.
 
 use std::str::FromStr;
 use std::sync::Arc;
