@@ -1,11 +1,11 @@
-//! What is to go wrong, and what was asked: the same for every fake.
+//! The faults of a fake, and the calls that it got: the same for every fake.
 
 use std::fmt;
 use std::sync::Mutex;
 
 use tokio::sync::watch;
 
-/// One fault at a time, met by some of the calls.
+/// One fault at a time, which some of the calls meet.
 pub struct Faults<C, F> {
     rule: watch::Sender<Option<Rule<C, F>>>,
     met: watch::Sender<u64>,
@@ -15,7 +15,7 @@ pub struct Faults<C, F> {
 struct Rule<C, F> {
     fault: F,
     which: Box<dyn Fn(&C) -> bool + Send + Sync>,
-    /// Calls that are let through before the first one that meets it.
+    /// Number of calls that pass before the first one meets the fault.
     spared: u64,
     left: u64,
 }
@@ -33,17 +33,17 @@ impl<C, F> fmt::Debug for Faults<C, F> {
 }
 
 impl<C: Clone, F: Clone> Faults<C, F> {
-    /// From now on calls that are `which` meet `fault`, and nothing else goes wrong.
+    /// Replaces the fault: from now on calls for which `which` is true meet `fault`.
     pub fn set(&self, fault: F, which: impl Fn(&C) -> bool + Send + Sync + 'static) {
         self.put(Rule { fault, which: Box::new(which), spared: 0, left: u64::MAX });
     }
 
-    /// The same for the next `calls` of them only.
+    /// Like [`Self::set`], for the next `calls` of them only.
     pub fn set_next(&self, calls: u64, fault: F, which: impl Fn(&C) -> bool + Send + Sync + 'static) {
         self.put(Rule { fault, which: Box::new(which), spared: 0, left: calls });
     }
 
-    /// The same once `calls` of them came through.
+    /// Like [`Self::set`], after `calls` of them have passed.
     pub fn set_after(&self, calls: u64, fault: F, which: impl Fn(&C) -> bool + Send + Sync + 'static) {
         self.put(Rule { fault, which: Box::new(which), spared: calls, left: u64::MAX });
     }
@@ -53,27 +53,27 @@ impl<C: Clone, F: Clone> Faults<C, F> {
         self.rule.send_replace(Some(rule));
     }
 
-    /// Nothing goes wrong any more, and whoever was held goes on.
+    /// Removes the fault; calls that it holds go on.
     pub fn heal(&self) {
         self.rule.send_replace(None);
     }
 
-    /// How many calls have met the fault that was set last.
+    /// Number of calls that have met the last fault.
     pub fn met(&self) -> u64 {
         *self.met.borrow()
     }
 
-    /// Returns once a call has met it.
+    /// Waits until a call has met the fault.
     pub async fn until_met(&self) {
         self.met.subscribe().wait_for(|&met| met > 0).await.unwrap();
     }
 
-    /// Every call so far, also those that met a fault.
+    /// All calls so far, with those that met a fault.
     pub fn asked(&self) -> Vec<C> {
         self.asked.lock().unwrap().clone()
     }
 
-    /// How many of them are `which`.
+    /// Number of calls so far for which `which` is true.
     pub fn count(&self, which: impl Fn(&C) -> bool) -> usize {
         self.asked.lock().unwrap().iter().filter(|call| which(call)).count()
     }
@@ -82,7 +82,7 @@ impl<C: Clone, F: Clone> Faults<C, F> {
         self.asked.lock().unwrap().push(call);
     }
 
-    /// What `call` meets.
+    /// The fault that `call` meets, if any.
     pub(crate) fn of(&self, call: &C) -> Option<F> {
         let mut fault = None;
         self.rule.send_if_modified(|rule| {
@@ -103,7 +103,7 @@ impl<C: Clone, F: Clone> Faults<C, F> {
         self.met.send_modify(|met| *met += 1);
     }
 
-    /// Tells when other faults are set, or none any more.
+    /// Notifies of later changes of the fault.
     pub(crate) fn changes(&self) -> Changes<C, F> {
         Changes(self.rule.subscribe())
     }

@@ -1,4 +1,4 @@
-//! Pipelines and records, and a log and a catalog in a folder of the test's.
+//! Pipelines and records, and a log and a catalog in a folder of the test.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub fn log_in(folder: &Path) -> Arc<dyn Log> {
     Arc::new(EmbeddedLog::open(&folder.join("log"), &config).unwrap())
 }
 
-/// The catalog in `folder`, where processes keep theirs.
+/// URL of the catalog in `folder`, where processes keep theirs.
 pub fn catalog_url(folder: &Path) -> String {
     format!("sqlite:{}", folder.join("catalog.db").display())
 }
@@ -77,7 +77,7 @@ pub fn name(view: &str) -> ViewName {
     ViewName::parse(view).unwrap()
 }
 
-/// A full run of all views that was asked for.
+/// A full run of all views on demand.
 pub fn new_run(cuts: BTreeMap<StreamName, Cut>) -> NewRun {
     NewRun {
         kind: RunKind::Full,
@@ -91,7 +91,7 @@ pub fn new_run(cuts: BTreeMap<StreamName, Cut>) -> NewRun {
     }
 }
 
-/// The states of `view` below a cut, where nobody reads them.
+/// The states of `view` below a cut, without files.
 pub fn no_states(view: &View, topic: &str, cut: &Cut) -> ViewStates {
     ViewStates {
         fingerprint: view.fingerprint.clone(),
@@ -106,7 +106,7 @@ pub fn no_states(view: &View, topic: &str, cut: &Cut) -> ViewStates {
     }
 }
 
-/// Publishes these states as what the run made.
+/// Publishes these states as the result of the run.
 pub async fn publish(catalog: &Catalog, generation: Generation, run_id: i64, views: BTreeMap<ViewName, ViewStates>) {
     let manifest = Manifest { generation, run_id, created_ms: 1, engine: "test".to_owned(), views };
     let published = PublishedGeneration {
@@ -121,7 +121,7 @@ pub async fn publish(catalog: &Catalog, generation: Generation, run_id: i64, vie
     catalog.publish(&published, current(catalog).await).await.unwrap();
 }
 
-/// The generation that is current; 0 where none was published.
+/// The current generation; 0 if there is none.
 pub async fn current(catalog: &Catalog) -> Generation {
     catalog.current().await.unwrap().map_or_else(Generation::default, |row| row.generation)
 }

@@ -1,15 +1,15 @@
-//! What tests share. There is one fake of each thing that can fail: it does what the real one does, over which it is
-//! put, and goes wrong where a test tells its [`faults`] to.
+//! Support for the tests of all crates. There is one fake of each thing that can fail. It wraps the real one, passes
+//! all calls on, and fails as a test sets its [`faults`].
 //!
-//! | what | is put over |
+//! | fake | wraps |
 //! |---|---|
 //! | [`store::FakeStore`] | any object store |
 //! | [`log::FakeLog`] | any log |
-//! | [`s3::S3Proxy`] | a server of objects: requests meet the faults |
+//! | [`s3::S3Proxy`] | an S3 server: requests meet the faults |
 //! | [`wire::Wire`] | any server: connections break, freeze and lose answers |
 //!
-//! What any log has to do is [`conformance`]; [`oracle`] is what views should answer; [`fixtures`] are pipelines, records,
-//! a log and a catalog in a folder.
+//! [`conformance`] is the contract of logs, [`oracle`] the expected answers of views, and [`fixtures`] are pipelines,
+//! records, a log and a catalog in a folder.
 
 #![expect(clippy::unwrap_used, reason = "what cannot go on has failed")]
 #![expect(clippy::disallowed_methods, reason = "tests wait in real time")]

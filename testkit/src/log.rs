@@ -1,4 +1,4 @@
-//! A log that fails, keeps silent, or has not heard of all its partitions.
+//! A log that fails, does not answer, or reports fewer partitions than it has.
 
 use std::fmt;
 use std::ops::Range;
@@ -13,7 +13,7 @@ use futures::future::try_join_all;
 
 use crate::faults::Faults;
 
-/// What is asked, of which partition, at which offset.
+/// A call, with its partition and offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     CreateTopic,
@@ -32,7 +32,7 @@ pub enum Call {
 #[derive(Clone)]
 pub enum Fault {
     Fails(Arc<dyn Fn() -> LogError + Send + Sync>),
-    /// The call waits until the fault is over.
+    /// The call waits for the end of the fault.
     Holds,
 }
 
@@ -41,7 +41,7 @@ impl Fault {
         Self::Fails(Arc::new(error))
     }
 
-    /// As if the brokers were away.
+    /// The brokers cannot be reached.
     pub fn unreachable(why: &'static str) -> Self {
         Self::fails(move || LogError::Unreachable { brokers: "b:9092".to_owned(), why: why.to_owned() })
     }
@@ -56,8 +56,8 @@ impl fmt::Debug for Fault {
     }
 }
 
-/// Over another log. Whoever waits for records there is told of a fault that is set meanwhile. A source is taken up,
-/// and its requests are appended, partition by partition, so that those meet faults one by one.
+/// A fake over another log. Calls that wait for records also meet a fault that is set meanwhile. Takeovers and requests
+/// of sources go partition by partition, as the trait does by default, so that each part meets faults of its own.
 #[derive(Debug)]
 pub struct FakeLog {
     log: Arc<dyn Log>,
@@ -76,21 +76,22 @@ impl FakeLog {
         Arc::new(Self { log, faults: Faults::default(), seems: Mutex::new(None) })
     }
 
-    /// What it is put over, where nothing goes wrong.
+    /// The wrapped log, which has no faults.
     pub fn log(&self) -> &Arc<dyn Log> {
         &self.log
     }
 
-    /// It has heard of so many partitions, whatever a topic has.
+    /// From now on it reports this number of partitions for every topic.
     pub fn seems_to_have(&self, partitions: u32) {
         *self.seems.lock().unwrap() = Some(Seems { partitions, until_taken_up: false });
     }
 
-    /// The same until a source is taken up: another process had it so long.
+    /// Like [`Self::seems_to_have`], until a source is taken over.
     pub fn seems_until_taken_up_to_have(&self, partitions: u32) {
         *self.seems.lock().unwrap() = Some(Seems { partitions, until_taken_up: true });
     }
 
+    /// From now on it reports the true number of partitions.
     pub fn knows_its_partitions(&self) {
         *self.seems.lock().unwrap() = None;
     }

@@ -1,4 +1,4 @@
-//! What views should answer: one query or one fold over the same records, without any layer.
+//! The expected answers of views: one query or one fold over the same records, without any layer.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use dovetail_ingestion::formats::Decoder;
 
 use crate::fixtures::folded;
 
-/// One plain DataFusion query over the same records, folded by nobody.
+/// Expected answers by one plain DataFusion query over the same records, without a fold.
 pub struct Oracle {
     pipeline: Pipeline,
     pub views: Vec<Arc<View>>,
@@ -99,8 +99,8 @@ pub async fn fold(view: &Arc<View>, feed: &DecodedLog, partition: i32, range: Of
     folder.take_state().unwrap()
 }
 
-/// What was read meets the batch states below `cut`, and together they are the answer of one fold of it all.
-pub async fn check_meets(view: &Arc<View>, feed: &DecodedLog, cut: &Cut, realtime: &RealtimeView) {
+/// Checks that the slices read meet the batch states below `cut`, and that both together give the answer of one fold.
+pub async fn check_meets(view: &Arc<View>, feed: &Feed, cut: &Cut, realtime: &RealtimeView) {
     meet(cut, realtime, feed.stream().options.partitions).unwrap();
     let (mut joined, mut whole) = (vec![], vec![]);
     for (partition, head) in realtime.head.iter() {

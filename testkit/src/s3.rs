@@ -1,4 +1,4 @@
-//! An HTTP proxy that does to requests what a test says: for S3 stores. Each connection carries one request.
+//! An HTTP proxy with faults, for S3 stores. Each connection carries one request.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub enum Fault {
     Resets,
 }
 
-/// Requests to it go to the server, but for those whose method meets a fault. Ends when dropped.
+/// A proxy that passes requests to the server, except those whose method meets a fault. It ends when dropped.
 pub struct S3Proxy {
     pub address: SocketAddr,
     pub faults: Arc<Faults<String, Fault>>,

@@ -1,4 +1,4 @@
-//! An object store that fails, loses answers, or holds whoever comes by.
+//! An object store that fails, loses answers, or holds calls.
 
 use std::fmt;
 use std::io;
@@ -30,7 +30,7 @@ pub enum Op {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     pub op: Op,
-    /// Of the object, or what is listed.
+    /// Path of the object, or the listed prefix.
     pub path: String,
 }
 
@@ -40,9 +40,9 @@ pub enum Fault {
     Fails(io::ErrorKind),
     /// The call does what it should, but its answer is lost.
     LosesAnswer,
-    /// The call waits before it does anything, until the fault is over,
+    /// The call waits for the end of the fault before it does anything,
     HoldsBefore,
-    /// or once it has done it.
+    /// or after it has done its work.
     HoldsAfter,
 }
 
@@ -52,7 +52,7 @@ impl Fault {
     pub const RESET: Self = Self::Fails(io::ErrorKind::ConnectionReset);
 }
 
-/// Puts of objects whose paths begin so.
+/// Puts of objects below `prefix`.
 pub fn puts(prefix: &str) -> impl Fn(&Call) -> bool + use<> {
     below(Op::Put, prefix)
 }
@@ -70,7 +70,7 @@ fn below(op: Op, prefix: &str) -> impl Fn(&Call) -> bool + use<> {
     move |call| call.op == op && call.path.starts_with(&prefix)
 }
 
-/// Over another store, which several can share.
+/// A fake over another store, which several fakes can share.
 #[derive(Debug, Clone)]
 pub struct FakeStore {
     objects: Arc<dyn ObjectStore>,
@@ -87,12 +87,12 @@ impl FakeStore {
         Self::over(Arc::new(InMemory::new()))
     }
 
-    /// What it is put over, where nothing goes wrong.
+    /// The wrapped store, which has no faults.
     pub fn objects(&self) -> &Arc<dyn ObjectStore> {
         &self.objects
     }
 
-    /// Paths of the puts that came through to what it is put over.
+    /// Paths of the puts that reached the wrapped store.
     pub fn arrived(&self) -> Vec<String> {
         self.arrived.lock().unwrap().clone()
     }

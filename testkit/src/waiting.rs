@@ -1,4 +1,4 @@
-//! Tests wait on values, never on time.
+//! Waits for values: tests never wait for time alone.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -19,7 +19,6 @@ pub async fn eventually<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
 pub async fn eventually_ok<T, E: Display>(what: &str, look: impl AsyncFn() -> Result<T, E>) -> T {
     let (give_up, mut pause) = (Instant::now() + WAIT_MAX, FIRST_PAUSE);
     loop {
-        // A look that does not end is no value either.
         match tokio::time::timeout_at(give_up, look()).await {
             Ok(Ok(found)) => return found,
             Ok(Err(why)) if Instant::now() > give_up => panic!("waited {WAIT_MAX:?} in vain for {what}: {why}"),
