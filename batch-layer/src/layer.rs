@@ -40,7 +40,7 @@ pub struct BatchParts {
     /// The views that are folded.
     pub views: Vec<Arc<View>>,
     /// The decoded logs of the streams to land.
-    pub feeds: HashMap<StreamName, Arc<DecodedLog>>,
+    pub decoded_logs: HashMap<StreamName, Arc<DecodedLog>>,
     /// The catalog of landing, runs and generations.
     pub catalog: Catalog,
     /// The store of segments, states and manifests.
@@ -48,7 +48,7 @@ pub struct BatchParts {
     /// The clock for the age of segments and for messages.
     pub clock: Clock,
     /// The assigned partitions, when other processes land the others; `None` lands all.
-    pub owned: Option<watch::Receiver<Assignment>>,
+    pub assignment: Option<watch::Receiver<Assignment>>,
     /// The log to trim once generations cover it; `None` where it has its own retention, as Kafka does.
     pub trim: Option<Arc<dyn Log>>,
     /// Runtime on which runs fold: one of their own keeps them from delaying queries.
@@ -100,12 +100,20 @@ fn start_landing(
         ends: ends.clone(),
         shutdown: shutdown.clone(),
     });
-    for feed in parts.feeds.values() {
-        let there = feed.partitions();
-        let landers = landing.landers(feed, 0..there, parts.owned.as_ref());
-        landers.into_iter().for_each(|lander| background::spawn_to_end(tracker, "land", lander.run()));
-        let (landing, feed, owned) = (Arc::clone(&landing), Arc::clone(feed), parts.owned.clone());
-        background::spawn(tracker, shutdown, "land_added", land_added(landing, feed, there, owned, tracker.clone()));
+    for decoded_log in parts.decoded_logs.values() {
+        let there = decoded_log.partitions();
+        let segment_writers = landing.segment_writers(decoded_log, 0..there, parts.assignment.as_ref());
+        segment_writers
+            .into_iter()
+            .for_each(|segment_writer| background::spawn_to_end(tracker, "land", segment_writer.run()));
+        let (landing, decoded_log, assignment) =
+            (Arc::clone(&landing), Arc::clone(decoded_log), parts.assignment.clone());
+        background::spawn(
+            tracker,
+            shutdown,
+            "land_added",
+            land_added(landing, decoded_log, there, assignment, tracker.clone()),
+        );
     }
     landing.board.subscribe()
 }
@@ -113,16 +121,16 @@ fn start_landing(
 /// Lands partitions from number `landed` on, as they are added to the topic.
 async fn land_added(
     landing: Arc<LandingParts>,
-    feed: Arc<DecodedLog>,
+    decoded_log: Arc<DecodedLog>,
     mut landed: u32,
-    owned: Option<watch::Receiver<Assignment>>,
+    assignment: Option<watch::Receiver<Assignment>>,
     tracker: TaskTracker,
 ) {
-    let mut count = feed.count();
+    let mut count = decoded_log.count();
     loop {
         let there = *count.borrow_and_update();
-        for lander in landing.landers(&feed, landed..there, owned.as_ref()) {
-            background::spawn_to_end(&tracker, "land", lander.run());
+        for segment_writer in landing.segment_writers(&decoded_log, landed..there, assignment.as_ref()) {
+            background::spawn_to_end(&tracker, "land", segment_writer.run());
         }
         landed = there;
         if count.changed().await.is_err() {

@@ -158,15 +158,15 @@ async fn read_all(log: &Arc<dyn Log>, topic: &str) -> Result<f64> {
 async fn decode_all(bench: &Bench, log: &Arc<dyn Log>, pipeline: &Path) -> Result<f64> {
     let pipeline = Pipeline::load(pipeline).map_err(|e| anyhow!("{e}"))?;
     let stream = pipeline.streams.into_iter().next().ok_or_else(|| anyhow!("no stream"))?;
-    let feed = DecodedLog::open(Arc::clone(log), Arc::new(stream), bench.config.feed()).await?;
+    let decoded_log = DecodedLog::open(Arc::clone(log), Arc::new(stream), bench.config.decoded_log()).await?;
     let began = Instant::now();
     let reads = (0..PARTITIONS).map(|partition| {
-        let feed = &feed;
+        let decoded_log = &decoded_log;
         async move {
-            let end = feed.log().bounds(&feed.stream().topic, partition).await?.end;
+            let end = decoded_log.log().bounds(&decoded_log.stream().topic, partition).await?.end;
             let mut at = 0;
             while at < end {
-                at = feed.read(partition, at).await?.range.end;
+                at = decoded_log.read(partition, at).await?.range.end;
             }
             anyhow::Ok(())
         }

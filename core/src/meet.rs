@@ -94,14 +94,14 @@ pub fn meet_in_part(cut: &Cut, realtime: &RealtimeView, partitions: u32) -> Resu
 /// The partitions that any of the parts names, ascending.
 fn named(cut: &Cut, realtime: &RealtimeView, partitions: u32) -> BTreeSet<i32> {
     let known = 0..i32::try_from(partitions).unwrap_or(i32::MAX);
-    let told = realtime.floor.0.partitions().chain(realtime.head.partitions());
+    let told = realtime.start.0.partitions().chain(realtime.head.partitions());
     let told = told.chain(realtime.slices.iter().map(|slice| slice.partition));
     known.chain(cut.0.partitions()).chain(told).chain(realtime.missing.keys().copied()).collect()
 }
 
 fn joins(cut: &Cut, realtime: &RealtimeView, partition: i32) -> Result<(), MeetError> {
     let batch_end = cut.get(partition);
-    let realtime_start = realtime.floor.get(partition);
+    let realtime_start = realtime.start.get(partition);
     if realtime_start > batch_end {
         return Err(MeetError::Gap { partition, batch_end, realtime_start });
     }

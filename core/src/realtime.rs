@@ -36,7 +36,7 @@ impl Slice {
 #[derive(Debug, Clone, Default)]
 pub struct RealtimeView {
     /// The offset at which each partition starts.
-    pub floor: Cut,
+    pub start: Cut,
     /// The offset up to which each partition is folded; a partition that is absent is not held at all.
     pub head: Offsets,
     /// The slices by partition, ascending; each partition's slices in order.
@@ -86,8 +86,8 @@ pub enum RealtimeError {
     #[error("view `{view}` is being folded from the log: partition {partition} is at {head}, {behind} records to go")]
     CatchingUp { view: ViewName, partition: i32, head: i64, behind: i64 },
     /// The range was folded and dropped because a newer generation covers it; only a rollback brings it back.
-    #[error("view `{view}`: partition {partition} is no longer held from offset {floor}, only from {from}")]
-    Dropped { view: ViewName, partition: i32, floor: i64, from: i64 },
+    #[error("view `{view}`: partition {partition} is no longer held from offset {start}, only from {from}")]
+    Dropped { view: ViewName, partition: i32, start: i64, from: i64 },
     /// A speed layer in another process has been asked and has not answered yet; ask again.
     #[error("view `{view}`: speed layer `{member}` has not answered yet")]
     Asking { view: ViewName, member: String },
@@ -157,12 +157,12 @@ impl Stall {
 /// The speed layer as its readers see it.
 #[async_trait]
 pub trait Realtime: Send + Sync + fmt::Debug {
-    /// Everything of `view` that was folded at or above the start `floor`, of the partitions that can be read from
+    /// Everything of `view` that was folded at or above the start `start`, of the partitions that can be read from
     /// there.
     ///
     /// # Errors
     /// Errors of the view as a whole; those of single partitions are in [`RealtimeView::missing`].
-    async fn read(&self, view: &ViewName, floor: &Cut) -> Result<RealtimeView, RealtimeError>;
+    async fn read(&self, view: &ViewName, start: &Cut) -> Result<RealtimeView, RealtimeError>;
 
     /// Asks to keep a slice boundary at `at` in every partition, until two later requests for the view: the reader has
     /// merged everything below, and will merge only the rest the next time. A boundary saves work and is never needed.
@@ -174,7 +174,7 @@ pub trait Realtime: Send + Sync + fmt::Debug {
     fn head(&self, view: &ViewName) -> Result<Offsets, RealtimeError>;
 
     /// The partitions in which `view` is stalled, and why. They can still be read up to their head.
-    fn held_up(&self, _view: &ViewName) -> Vec<(i32, Stall)> {
+    fn stalled(&self, _view: &ViewName) -> Vec<(i32, Stall)> {
         vec![]
     }
 }

@@ -33,7 +33,7 @@ pub struct RealtimeRequest {
     /// Fingerprint of the view's definition at the reader: states of another definition are refused.
     pub fingerprint: String,
     /// Everything from the least of these starts on, with slice boundaries at all of them. With none, only [`Status`].
-    pub floors: Vec<Cut>,
+    pub starts: Vec<Cut>,
 }
 
 /// The metadata of a batch.
@@ -84,7 +84,7 @@ pub struct ViewPartitionStatus {
     pub head: Option<i64>,
     /// The least offset from which it can be read; requests below it are of no use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub floor: Option<i64>,
+    pub start: Option<i64>,
     /// The starts from which it cannot be read at the moment, and why.
     pub unread: Vec<(i64, RealtimeError)>,
     /// The reason why it is not folded, if it is stalled.
@@ -103,7 +103,7 @@ mod tests {
         let status = ViewPartitionStatus {
             partition: 1,
             head: Some(3),
-            floor: Some(2),
+            start: Some(2),
             unread,
             held_up: Some(Stall::stalled("no log")),
         };
@@ -121,8 +121,8 @@ mod tests {
             let json = serde_json::to_vec(&message).unwrap();
             assert_eq!(serde_json::from_slice::<WireMessage>(&json).unwrap(), message);
         }
-        let floors = vec![Cut([(0, 5)].into_iter().collect())];
-        let ask = RealtimeRequest { view, fingerprint: "abc".to_owned(), floors };
+        let starts = vec![Cut([(0, 5)].into_iter().collect())];
+        let ask = RealtimeRequest { view, fingerprint: "abc".to_owned(), starts };
         assert_eq!(serde_json::from_slice::<RealtimeRequest>(&serde_json::to_vec(&ask).unwrap()).unwrap(), ask);
     }
 }

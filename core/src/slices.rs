@@ -36,9 +36,9 @@ impl Slices {
         self.slices.push(SizedSlice::new(slice));
     }
 
-    /// The slices at or above `floor`, which must be a boundary.
-    pub fn from(&self, floor: i64) -> Vec<Slice> {
-        self.slices.iter().map(|s| &s.slice).filter(|s| s.range.start >= floor).cloned().collect()
+    /// The slices at or above `start`, which must be a boundary.
+    pub fn from(&self, start: i64) -> Vec<Slice> {
+        self.slices.iter().map(|s| &s.slice).filter(|s| s.range.start >= start).cloned().collect()
     }
 
     /// The slice that has `offset` strictly inside; none when it is a boundary.
@@ -54,9 +54,9 @@ impl Slices {
         self.slices.splice(i..=i, [SizedSlice::new(below), SizedSlice::new(above)]);
     }
 
-    /// Drops the slices that end at or below `floor`.
-    pub fn retire(&mut self, floor: i64) {
-        self.slices.retain(|s| s.slice.range.end > floor);
+    /// Drops the slices that end at or below `start`.
+    pub fn retire(&mut self, start: i64) {
+        self.slices.retain(|s| s.slice.range.end > start);
     }
 
     /// Whether a slice begins or ends at `offset`.

@@ -80,7 +80,7 @@ pub(crate) struct Snapshot {
     partial: bool,
     /// Whether the query named the generation.
     named: bool,
-    tails: Mutex<HashMap<ViewName, Arc<OnceCell<Arc<RealtimePart>>>>>,
+    realtime_parts: Mutex<HashMap<ViewName, Arc<OnceCell<Arc<RealtimePart>>>>>,
 }
 
 impl Snapshot {
@@ -96,7 +96,7 @@ impl Snapshot {
     }
 
     fn on(layers: Arc<Layers>, served: Arc<Served>, named: bool) -> Self {
-        Self { layers, served, named, partial: false, tails: Mutex::default() }
+        Self { layers, served, named, partial: false, realtime_parts: Mutex::default() }
     }
 
     /// The same; with `partial`, partitions without a speed layer end at the cut and are named.
@@ -114,10 +114,10 @@ impl Snapshot {
     }
 
     /// The realtime part of `view` from this generation's cut.
-    pub(crate) async fn tail(&self, view: &Arc<View>) -> Result<Arc<RealtimePart>, QueryError> {
+    pub(crate) async fn realtime_part(&self, view: &Arc<View>) -> Result<Arc<RealtimePart>, QueryError> {
         let cell = {
-            let mut tails = self.tails.lock();
-            Arc::clone(tails.entry(view.name.clone()).or_default())
+            let mut realtime_parts = self.realtime_parts.lock();
+            Arc::clone(realtime_parts.entry(view.name.clone()).or_default())
         };
         cell.get_or_try_init(|| self.read(view)).await.cloned()
     }
@@ -167,11 +167,11 @@ impl Snapshot {
 
     /// Moves stopped partitions to the missing ones: an answer that silently ends there would look current.
     fn without_stopped(&self, view: &View, mut realtime: RealtimeView) -> RealtimeView {
-        for (partition, held_up) in self.layers.realtime.held_up(&view.name) {
-            if !held_up.by_itself && realtime.head.contains(partition) {
+        for (partition, stalled) in self.layers.realtime.stalled(&view.name) {
+            if !stalled.by_itself && realtime.head.contains(partition) {
                 realtime.head.remove(partition);
                 realtime.slices.retain(|slice| slice.partition != partition);
-                let (view, why) = (view.name.clone(), held_up.why);
+                let (view, why) = (view.name.clone(), stalled.why);
                 realtime.missing.insert(partition, RealtimeError::Stopped { view, partition, why });
             }
         }
@@ -219,17 +219,17 @@ impl Snapshot {
 
     /// The offsets covered by each view read so far.
     pub(crate) fn as_of(&self) -> Vec<AsOf> {
-        let tails = self.tails.lock();
-        let mut all: Vec<AsOf> = tails
+        let realtime_parts = self.realtime_parts.lock();
+        let mut all: Vec<AsOf> = realtime_parts
             .iter()
             .filter_map(|(view, cell)| Some((view, cell.get()?)))
-            .map(|(view, tail)| AsOf {
+            .map(|(view, realtime_part)| AsOf {
                 view: view.clone(),
                 generation: self.served.generation(),
-                cut: tail.met.cut.clone(),
-                head: tail.met.head.clone(),
-                errors: tail.errors,
-                missing: tail.met.missing.clone(),
+                cut: realtime_part.met.cut.clone(),
+                head: realtime_part.met.head.clone(),
+                errors: realtime_part.errors,
+                missing: realtime_part.met.missing.clone(),
             })
             .collect();
         all.sort_by(|a, b| a.view.cmp(&b.view));

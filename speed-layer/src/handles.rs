@@ -22,19 +22,19 @@ use crate::views::Views;
 #[derive(Debug)]
 pub(crate) struct Handles {
     /// By partition number; a topic gets more, never fewer.
-    all: RwLock<Arc<Vec<Door>>>,
+    all: RwLock<Arc<Vec<PartitionHandle>>>,
     /// Grows when the head of any partition moves, or a partition comes or goes.
     pub(crate) moved: watch::Sender<u64>,
-    parts: DoorParts,
+    parts: HandleParts,
 }
 
 /// The parts that every partition of a stream is opened with.
 #[derive(Debug)]
-pub(crate) struct DoorParts {
-    pub(crate) feed: Arc<DecodedLog>,
+pub(crate) struct HandleParts {
+    pub(crate) decoded_log: Arc<DecodedLog>,
     pub(crate) views: Vec<Arc<View>>,
     pub(crate) targets: watch::Receiver<Targets>,
-    pub(crate) owned: Option<watch::Receiver<Assignment>>,
+    pub(crate) assignment: Option<watch::Receiver<Assignment>>,
     /// Bytes of all partitions of all streams.
     pub(crate) total_bytes: Arc<AtomicUsize>,
     pub(crate) config: SpeedConfig,
@@ -44,8 +44,8 @@ pub(crate) struct DoorParts {
 
 /// The handle to a partition's task.
 #[derive(Debug, Clone)]
-pub(crate) struct Door {
-    pub(crate) inbox: mpsc::Sender<PartitionMessage>,
+pub(crate) struct PartitionHandle {
+    pub(crate) mailbox: mpsc::Sender<PartitionMessage>,
     pub(crate) shared: Arc<SharedStatus>,
 }
 
@@ -54,31 +54,31 @@ const MESSAGES_WAITING_MAX: usize = 256;
 
 impl Handles {
     /// Opens every partition of the topic, and later ones when they are added.
-    pub(crate) fn open_all(parts: DoorParts) -> Arc<Self> {
-        let doors = Arc::new(Self { all: RwLock::default(), moved: watch::Sender::default(), parts });
-        doors.open_up_to(doors.parts.feed.partitions());
-        let DoorParts { tracker, shutdown, .. } = &doors.parts;
-        background::spawn(tracker, shutdown, "open_added", Arc::clone(&doors).open_added());
-        doors
+    pub(crate) fn open_all(parts: HandleParts) -> Arc<Self> {
+        let handles = Arc::new(Self { all: RwLock::default(), moved: watch::Sender::default(), parts });
+        handles.open_up_to(handles.parts.decoded_log.partitions());
+        let HandleParts { tracker, shutdown, .. } = &handles.parts;
+        background::spawn(tracker, shutdown, "open_added", Arc::clone(&handles).open_added());
+        handles
     }
 
-    pub(crate) fn all(&self) -> Arc<Vec<Door>> {
+    pub(crate) fn all(&self) -> Arc<Vec<PartitionHandle>> {
         Arc::clone(&self.all.read())
     }
 
     /// Opens the partitions with numbers below `there` that are not open.
     fn open_up_to(&self, there: u32) {
-        let mut doors = self.all().to_vec();
-        for partition in doors.len()..there as usize {
-            doors.push(self.open(i32::try_from(partition).unwrap_or(i32::MAX)));
+        let mut handles = self.all().to_vec();
+        for partition in handles.len()..there as usize {
+            handles.push(self.open(i32::try_from(partition).unwrap_or(i32::MAX)));
         }
-        *self.all.write() = Arc::new(doors);
+        *self.all.write() = Arc::new(handles);
         self.moved.send_modify(|n| *n += 1);
     }
 
     /// Opens partitions as they are added to the topic.
     async fn open_added(self: Arc<Self>) {
-        let mut count = self.parts.feed.count();
+        let mut count = self.parts.decoded_log.count();
         loop {
             let there = *count.borrow_and_update();
             if there as usize > self.all().len() {
@@ -90,19 +90,20 @@ impl Handles {
         }
     }
 
-    fn open(&self, partition: i32) -> Door {
-        let DoorParts { feed, views, targets, owned, total_bytes, config, tracker, shutdown } = &self.parts;
-        let (inbox, messages) = mpsc::channel(MESSAGES_WAITING_MAX);
+    fn open(&self, partition: i32) -> PartitionHandle {
+        let HandleParts { decoded_log, views, targets, assignment, total_bytes, config, tracker, shutdown } =
+            &self.parts;
+        let (mailbox, messages) = mpsc::channel(MESSAGES_WAITING_MAX);
         let shared = Arc::new(SharedStatus::new(views.len(), &self.moved));
-        let owned = LocalAssignment::new(&feed.stream().name, partition, owned.as_ref());
-        shared.set_owned(owned.now());
+        let assignment = LocalAssignment::new(&decoded_log.stream().name, partition, assignment.as_ref());
+        shared.set_owned(assignment.now());
         let fold = PartitionFold {
-            feed: Arc::clone(feed),
+            decoded_log: Arc::clone(decoded_log),
             partition,
             views: Views::new(views, partition),
-            inbox: messages,
+            mailbox: messages,
             targets: targets.clone(),
-            owned,
+            assignment,
             shared: Arc::clone(&shared),
             total_bytes: Arc::clone(total_bytes),
             pause_above: config.memory_limit.saturating_mul(2),
@@ -110,6 +111,6 @@ impl Handles {
             shutdown: shutdown.clone(),
         };
         background::spawn_to_end(tracker, "fold", fold.run());
-        Door { inbox, shared }
+        PartitionHandle { mailbox, shared }
     }
 }

@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::SpeedConfig;
 use crate::desired_state;
 use crate::desired_state::Targets;
-use crate::handles::{Door, DoorParts, Handles};
+use crate::handles::{HandleParts, Handles, PartitionHandle};
 use crate::partition::{PartitionMessage, ReadAnswer, ReadRequest, ViewRead};
 use crate::status::PartitionStatus;
 use crate::view_fold::Subscriber;
@@ -33,11 +33,11 @@ pub struct SpeedParts {
     /// The views to fold.
     pub views: Vec<Arc<View>>,
     /// The decoded log of every stream that a view reads.
-    pub feeds: HashMap<StreamName, Arc<DecodedLog>>,
+    pub decoded_logs: HashMap<StreamName, Arc<DecodedLog>>,
     /// The catalog of generations and cuts.
     pub catalog: Catalog,
     /// The assigned partitions, when other processes fold the others; `None` folds all.
-    pub owned: Option<watch::Receiver<Assignment>>,
+    pub assignment: Option<watch::Receiver<Assignment>>,
     /// The settings.
     pub config: SpeedConfig,
 }
@@ -71,37 +71,38 @@ impl SpeedLayer {
         tracker: &TaskTracker,
         shutdown: &CancellationToken,
     ) -> Result<Arc<Self>, CatalogError> {
-        let SpeedParts { views, feeds, catalog, owned, config } = parts;
+        let SpeedParts { views, decoded_logs, catalog, assignment, config } = parts;
         // Before the first poll, so that later changes are not missed.
         let changes = catalog.changes();
-        let topics: BTreeMap<_, _> = feeds.iter().map(|(s, feed)| (s.clone(), feed.stream().topic.clone())).collect();
+        let topics: BTreeMap<_, _> =
+            decoded_logs.iter().map(|(s, decoded_log)| (s.clone(), decoded_log.stream().topic.clone())).collect();
         let first = desired_state::read(&catalog, &views, &topics, &Targets::default()).await?;
-        let (aim, targets) = watch::channel(first);
+        let (apply, targets) = watch::channel(first);
         let mut layer = Self {
             views: HashMap::new(),
             streams: HashMap::new(),
             total_bytes: Arc::default(),
             pressure: Arc::default(),
         };
-        for (stream, feed) in feeds {
+        for (stream, decoded_log) in decoded_logs {
             let mine: Vec<Arc<View>> = views.iter().filter(|v| v.stream == stream).cloned().collect();
             for (i, view) in mine.iter().enumerate() {
                 layer.views.insert(view.name.clone(), KnownView { view: Arc::clone(view), number: i });
             }
-            let doors = Handles::open_all(DoorParts {
-                feed,
+            let handles = Handles::open_all(HandleParts {
+                decoded_log,
                 views: mine,
                 targets: targets.clone(),
-                owned: owned.clone(),
+                assignment: assignment.clone(),
                 total_bytes: Arc::clone(&layer.total_bytes),
                 config: config.clone(),
                 tracker: tracker.clone(),
                 shutdown: shutdown.clone(),
             });
-            layer.streams.insert(stream, doors);
+            layer.streams.insert(stream, handles);
         }
         let layer = Arc::new(layer);
-        let follow = Follow { layer: Arc::clone(&layer), catalog, views, topics, config, aim };
+        let follow = Follow { layer: Arc::clone(&layer), catalog, views, topics, config, apply };
         // A catalog that does not answer must not keep the process from ending.
         background::spawn(tracker, shutdown, "watch_catalog", follow.run(changes));
         Ok(layer)
@@ -121,10 +122,10 @@ impl SpeedLayer {
     /// Announces the end of a segment that is about to be landed: the next cut may be there, and a slice that ends
     /// there need not be folded again. The announcement saves work and is never needed, so it does not wait.
     pub fn expect_boundary(&self, stream: &StreamName, partition: i32, end: i64) {
-        let doors = self.streams.get(stream).zip(usize::try_from(partition).ok());
-        let door = doors.and_then(|(doors, p)| doors.all().get(p).cloned());
-        if let Some(door) = door
-            && door.inbox.try_send(PartitionMessage::Boundary(end)).is_err()
+        let handles = self.streams.get(stream).zip(usize::try_from(partition).ok());
+        let handle = handles.and_then(|(handles, p)| handles.all().get(p).cloned());
+        if let Some(handle) = handle
+            && handle.mailbox.try_send(PartitionMessage::Boundary(end)).is_err()
         {
             tracing::debug!(%stream, partition, end, "partition is too busy to note a boundary");
         }
@@ -133,8 +134,10 @@ impl SpeedLayer {
     /// The status of every partition assigned to this layer, by stream and partition.
     pub fn status(&self) -> Vec<PartitionStatus> {
         let mut all = vec![];
-        for (stream, doors) in &self.streams {
-            for (partition, Door { shared, .. }) in (0..).zip(&*doors.all()).filter(|(_, door)| door.shared.owned()) {
+        for (stream, handles) in &self.streams {
+            for (partition, PartitionHandle { shared, .. }) in
+                (0..).zip(&*handles.all()).filter(|(_, handle)| handle.shared.is_assigned())
+            {
                 all.push(PartitionStatus {
                     stream: stream.clone(),
                     partition,
@@ -156,20 +159,20 @@ impl SpeedLayer {
 
     /// Grows when a head of the view's stream moves, or a partition comes or goes.
     pub(crate) fn moved(&self, view: &View) -> Option<watch::Receiver<u64>> {
-        self.streams.get(&view.stream).map(|doors| doors.moved.subscribe())
+        self.streams.get(&view.stream).map(|handles| handles.moved.subscribe())
     }
 
     /// The partitions of `view` assigned to this layer, each with its head; `None` where it is unfilled.
     pub(crate) fn heads(&self, view: &ViewName) -> Vec<(i32, Option<i64>)> {
-        let Ok((doors, number)) = self.doors(view) else { return vec![] };
-        let owned = (0..).zip(&*doors).filter(|(_, door)| door.shared.owned());
-        owned.map(|(partition, door)| (partition, door.shared.head(number))).collect()
+        let Ok((handles, number)) = self.handles(view) else { return vec![] };
+        let assignment = (0..).zip(&*handles).filter(|(_, handle)| handle.shared.is_assigned());
+        assignment.map(|(partition, handle)| (partition, handle.shared.head(number))).collect()
     }
 
     /// The least offset from which each partition of `view` can be read.
-    pub(crate) fn floors(&self, view: &ViewName) -> BTreeMap<i32, i64> {
-        let Ok((doors, number)) = self.doors(view) else { return BTreeMap::new() };
-        (0..).zip(&*doors).filter_map(|(p, door)| Some((p, door.shared.floor(number)?))).collect()
+    pub(crate) fn starts(&self, view: &ViewName) -> BTreeMap<i32, i64> {
+        let Ok((handles, number)) = self.handles(view) else { return BTreeMap::new() };
+        (0..).zip(&*handles).filter_map(|(p, handle)| Some((p, handle.shared.start(number)?))).collect()
     }
 
     /// Reads one partition of `view`; with a subscriber, a boundary is kept at the end of the answer.
@@ -177,39 +180,39 @@ impl SpeedLayer {
         &self,
         view: &ViewName,
         partition: i32,
-        floor: i64,
+        start: i64,
         subscriber: Option<&Arc<Subscriber>>,
     ) -> ReadAnswer {
-        let Ok((doors, number)) = self.doors(view) else { return None };
-        let door = doors.get(usize::try_from(partition).ok()?)?;
+        let Ok((handles, number)) = self.handles(view) else { return None };
+        let handle = handles.get(usize::try_from(partition).ok()?)?;
         let (answer, receive) = oneshot::channel();
-        let request = ReadRequest { view: number, floor, subscriber: subscriber.cloned(), answer };
-        if door.inbox.send(PartitionMessage::Read(request)).await.is_err() {
+        let request = ReadRequest { view: number, start, subscriber: subscriber.cloned(), answer };
+        if handle.mailbox.send(PartitionMessage::Read(request)).await.is_err() {
             return Some(Err(ended(view, partition)));
         }
         receive.await.unwrap_or_else(|_| Some(Err(ended(view, partition))))
     }
 
     /// The handles to the partitions of the view's stream, and the view's index there.
-    fn doors(&self, view: &ViewName) -> Result<(Arc<Vec<Door>>, usize), RealtimeError> {
+    fn handles(&self, view: &ViewName) -> Result<(Arc<Vec<PartitionHandle>>, usize), RealtimeError> {
         let known = self.views.get(view).ok_or_else(|| RealtimeError::UnknownView(view.clone()))?;
-        Ok((self.streams.get(&known.view.stream).map(|doors| doors.all()).unwrap_or_default(), known.number))
+        Ok((self.streams.get(&known.view.stream).map(|handles| handles.all()).unwrap_or_default(), known.number))
     }
 }
 
 #[async_trait]
 impl Realtime for SpeedLayer {
     /// Omits the partitions that are not assigned to this layer.
-    async fn read(&self, view: &ViewName, floor: &Cut) -> Result<RealtimeView, RealtimeError> {
-        let (doors, _) = self.doors(view)?;
-        let partitions = (0..).zip(&*doors).map(|(partition, _)| partition);
-        let answers = partitions.map(|partition| self.read_partition(view, partition, floor.get(partition), None));
+    async fn read(&self, view: &ViewName, start: &Cut) -> Result<RealtimeView, RealtimeError> {
+        let (handles, _) = self.handles(view)?;
+        let partitions = (0..).zip(&*handles).map(|(partition, _)| partition);
+        let answers = partitions.map(|partition| self.read_partition(view, partition, start.get(partition), None));
         let mut realtime = RealtimeView::default();
         for (partition, answer) in (0..).zip(join_all(answers).await) {
             match answer {
                 None => {}
                 Some(Ok(ViewRead { slices, head, .. })) => {
-                    realtime.floor.0.set(partition, floor.get(partition));
+                    realtime.start.0.set(partition, start.get(partition));
                     realtime.head.set(partition, head);
                     realtime.slices.extend(slices);
                 }
@@ -222,22 +225,22 @@ impl Realtime for SpeedLayer {
     }
 
     fn keep_boundary(&self, view: &ViewName, at: &Offsets) {
-        let Ok((doors, number)) = self.doors(view) else { return };
-        for (partition, door) in (0..).zip(&*doors) {
+        let Ok((handles, number)) = self.handles(view) else { return };
+        for (partition, handle) in (0..).zip(&*handles) {
             // If a partition is too busy to take the message, the reader only has to merge more.
-            let _ = door.inbox.try_send(PartitionMessage::Keep { view: number, at: at.get(partition) });
+            let _ = handle.mailbox.try_send(PartitionMessage::Keep { view: number, at: at.get(partition) });
         }
     }
 
     /// Omits the partitions in which the view is unfilled.
     fn head(&self, view: &ViewName) -> Result<Offsets, RealtimeError> {
-        let (doors, number) = self.doors(view)?;
-        Ok((0..).zip(&*doors).filter_map(|(p, door)| Some((p, door.shared.head(number)?))).collect())
+        let (handles, number) = self.handles(view)?;
+        Ok((0..).zip(&*handles).filter_map(|(p, handle)| Some((p, handle.shared.head(number)?))).collect())
     }
 
-    fn held_up(&self, view: &ViewName) -> Vec<(i32, Stall)> {
-        let Ok((doors, number)) = self.doors(view) else { return vec![] };
-        (0..).zip(&*doors).filter_map(|(p, door)| Some((p, door.shared.held_up(number)?))).collect()
+    fn stalled(&self, view: &ViewName) -> Vec<(i32, Stall)> {
+        let Ok((handles, number)) = self.handles(view) else { return vec![] };
+        (0..).zip(&*handles).filter_map(|(p, handle)| Some((p, handle.shared.stalled(number)?))).collect()
     }
 }
 

@@ -39,10 +39,10 @@ pub(crate) enum PartitionMessage {
     },
 }
 
-/// A request for the slices of view number `view` from `floor`.
+/// A request for the slices of view number `view` from `start`.
 pub(crate) struct ReadRequest {
     pub(crate) view: usize,
-    pub(crate) floor: i64,
+    pub(crate) start: i64,
     /// The reader that will ask for the slices after this answer.
     pub(crate) subscriber: Option<Arc<Subscriber>>,
     pub(crate) answer: oneshot::Sender<ReadAnswer>,
@@ -62,12 +62,12 @@ pub(crate) struct ViewRead {
 
 /// Settings and neighbours of a partition's task.
 pub(crate) struct PartitionFold {
-    pub(crate) feed: Arc<DecodedLog>,
+    pub(crate) decoded_log: Arc<DecodedLog>,
     pub(crate) partition: i32,
     pub(crate) views: Views,
-    pub(crate) inbox: mpsc::Receiver<PartitionMessage>,
+    pub(crate) mailbox: mpsc::Receiver<PartitionMessage>,
     pub(crate) targets: watch::Receiver<Targets>,
-    pub(crate) owned: LocalAssignment,
+    pub(crate) assignment: LocalAssignment,
     pub(crate) shared: Arc<SharedStatus>,
     /// Bytes of all partitions, and the limit above which folding pauses.
     pub(crate) total_bytes: Arc<AtomicUsize>,
@@ -120,11 +120,11 @@ impl PartitionFold {
             sealed: vec![None; self.views.folds.len()],
             again: false,
         };
-        self.aim(&mut state).await;
+        self.apply(&mut state).await;
         loop {
             // Messages that came during a step go first, and no others: neither side can starve the other.
-            for _ in 0..self.inbox.len() {
-                if let Ok(message) = self.inbox.try_recv() {
+            for _ in 0..self.mailbox.len() {
+                if let Ok(message) = self.mailbox.try_recv() {
                     self.handle(&mut state, message);
                 }
             }
@@ -138,18 +138,18 @@ impl PartitionFold {
                 biased;
                 () = self.shutdown.cancelled() => return,
                 changed = self.targets.changed() => match changed {
-                    Ok(()) => self.aim(&mut state).await,
+                    Ok(()) => self.apply(&mut state).await,
                     Err(_) => return,
                 },
-                () = self.owned.changed() => self.aim(&mut state).await,
-                step = next_step(&self.feed, self.partition, fold, again, state.again) => {
+                () = self.assignment.changed() => self.apply(&mut state).await,
+                step = next_step(&self.decoded_log, self.partition, fold, again, state.again) => {
                     let done = match step {
                         Ok(step) => self.step(&mut state, step).await,
                         Err(error) => Err(error),
                     };
                     self.note(&mut state, done).await;
                 }
-                message = self.inbox.recv() => match message {
+                message = self.mailbox.recv() => match message {
                     Some(message) => self.handle(&mut state, message),
                     None => return,
                 },
@@ -171,7 +171,7 @@ impl PartitionFold {
         match step {
             NextStep::Fold(next) => {
                 state.again = false;
-                let decoded = self.feed.read(self.partition, next).await?;
+                let decoded = self.decoded_log.read(self.partition, next).await?;
                 self.fold(state, &decoded).await;
                 self.count("dovetail_speed_records_total", &decoded, next, self.views.next());
                 if decoded.range.is_empty() {
@@ -182,7 +182,7 @@ impl PartitionFold {
             NextStep::Again(next) => {
                 state.again = true;
                 let end = self.views.again_end();
-                let decoded = self.feed.read(self.partition, next).await?;
+                let decoded = self.decoded_log.read(self.partition, next).await?;
                 if decoded.range.is_empty() {
                     state.retry_later(format!("the log ends at {next}, before a slice that was folded"));
                 }
@@ -194,7 +194,7 @@ impl PartitionFold {
     }
 
     async fn fold(&mut self, state: &mut LoopState, decoded: &Arc<Decoded>) {
-        let stops = self.feed.stream().options.on_bad_record == OnBadRecord::Stop;
+        let stops = self.decoded_log.stream().options.on_bad_record == OnBadRecord::Stop;
         match decoded.dead.first().filter(|_| stops) {
             Some(bad) => {
                 self.views.fold(&decoded.between(decoded.range.start, bad.offset)).await;
@@ -210,7 +210,7 @@ impl PartitionFold {
     fn count(&self, counter: &'static str, decoded: &Arc<Decoded>, from: i64, to: Option<i64>) {
         let folded = decoded.between(from, to.unwrap_or(decoded.range.end));
         let records = folded.rows.num_rows() + folded.dead.len();
-        metrics::counter!(counter, "stream" => self.feed.stream().name.to_string()).increment(records as u64);
+        metrics::counter!(counter, "stream" => self.decoded_log.stream().name.to_string()).increment(records as u64);
     }
 
     /// Records the result of a step.
@@ -219,7 +219,7 @@ impl PartitionFold {
             Ok(()) if state.retry_at.is_none() => state.go_on(),
             Ok(()) => {}
             Err(DecodedLogError::Log(LogError::Trimmed { first, .. })) => {
-                match bounds(&self.feed, self.partition).await {
+                match bounds(&self.decoded_log, self.partition).await {
                     Ok(log) => self.views.trimmed(first.max(log.start), log),
                     Err(error) => state.retry_later(error.to_string()),
                 }
@@ -231,18 +231,18 @@ impl PartitionFold {
     }
 
     /// Applies the desired state.
-    async fn aim(&mut self, state: &mut LoopState) {
+    async fn apply(&mut self, state: &mut LoopState) {
         let targets = self.targets.borrow_and_update().clone();
-        if !self.owned.look() {
+        if !self.assignment.look() {
             return self.leave(state);
         }
         let log = match self.views.starts_anew(&targets) {
-            true => bounds(&self.feed, self.partition).await,
+            true => bounds(&self.decoded_log, self.partition).await,
             false => Ok(OffsetRange::new(0, i64::MAX)),
         };
         match log {
             Ok(log) => {
-                self.views.aim(&targets, log);
+                self.views.apply(&targets, log);
                 state.aimed = true;
                 state.stopped = None;
                 state.go_on();
@@ -266,14 +266,14 @@ impl PartitionFold {
     async fn try_again(&mut self, state: &mut LoopState) {
         state.retry_at = None;
         if !state.aimed {
-            return self.aim(state).await;
+            return self.apply(state).await;
         }
         if state.stalled.is_none() {
             return;
         }
         // At the log's end there is no record whose success would show that the log is well again. Readers must not
         // wait for a log that is away.
-        match timeout(LOG_TIMEOUT, bounds(&self.feed, self.partition)).await {
+        match timeout(LOG_TIMEOUT, bounds(&self.decoded_log, self.partition)).await {
             Ok(Ok(log)) if self.views.next() == Some(log.end) => state.go_on(),
             Ok(Ok(_)) => {}
             Ok(Err(error)) => state.retry_later(error.to_string()),
@@ -290,8 +290,8 @@ impl PartitionFold {
     }
 
     fn answer(&mut self, state: &mut LoopState, request: ReadRequest) {
-        let ReadRequest { view, floor, subscriber, answer } = request;
-        if !self.owned.here() {
+        let ReadRequest { view, start, subscriber, answer } = request;
+        if !self.assignment.here() {
             let _ = answer.send(None);
             return;
         }
@@ -301,7 +301,7 @@ impl PartitionFold {
             state.sealed[view] = Some(clock::now_monotonic());
         }
         // The reader may have gone: then nobody misses the answer.
-        let read = fold.read(floor).map(|(slices, head)| {
+        let read = fold.read(start).map(|(slices, head)| {
             subscriber.iter().for_each(|subscriber| fold.subscribe(subscriber));
             ViewRead { slices, head, cuts: fold.cuts() }
         });
@@ -332,7 +332,7 @@ impl PartitionFold {
     fn show(&self, state: &LoopState, paused: bool) {
         self.count_bytes();
         self.views.show(&self.shared);
-        self.shared.set_owned(self.owned.here());
+        self.shared.set_owned(self.assignment.here());
         let stopped = state.stopped.clone().map(|why| FoldState::Stopped { view: None, why });
         let stalled = state.stalled.clone().map(FoldState::Stalled);
         let paused = paused.then_some(FoldState::Paused);
@@ -342,7 +342,7 @@ impl PartitionFold {
             if *old == now {
                 return false;
             }
-            let (topic, partition) = (&self.feed.stream().topic, self.partition);
+            let (topic, partition) = (&self.decoded_log.stream().topic, self.partition);
             match &now {
                 FoldState::Folding => tracing::info!(topic, partition, "partition is folding"),
                 other => tracing::warn!(topic, partition, state = ?other, "partition is not folding"),
@@ -365,13 +365,13 @@ impl LoopState {
     }
 }
 
-async fn bounds(feed: &DecodedLog, partition: i32) -> Result<OffsetRange, LogError> {
-    feed.log().bounds(&feed.stream().topic, partition).await
+async fn bounds(decoded_log: &DecodedLog, partition: i32) -> Result<OffsetRange, LogError> {
+    decoded_log.log().bounds(&decoded_log.stream().topic, partition).await
 }
 
 /// Waits until there is something to fold, new or again. With both, they take turns. Cancel-safe.
 async fn next_step(
-    feed: &DecodedLog,
+    decoded_log: &DecodedLog,
     partition: i32,
     fold: Option<i64>,
     again: Option<i64>,
@@ -379,7 +379,7 @@ async fn next_step(
 ) -> Result<NextStep, DecodedLogError> {
     let ready = async {
         match fold {
-            Some(next) => feed.wait(partition, next).await.map(|()| NextStep::Fold(next)),
+            Some(next) => decoded_log.wait(partition, next).await.map(|()| NextStep::Fold(next)),
             None => std::future::pending().await,
         }
     };

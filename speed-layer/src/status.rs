@@ -48,8 +48,8 @@ pub(crate) struct SharedStatus {
     /// Heads of the stream's views; [`UNFILLED`] for an unfilled one.
     heads: Vec<AtomicI64>,
     /// Likewise, the least offset from which each view can be read.
-    floors: Vec<AtomicI64>,
-    owned: AtomicBool,
+    starts: Vec<AtomicI64>,
+    assignment: AtomicBool,
     /// Grows when a head in any partition of the stream moves.
     pub(crate) moved: watch::Sender<u64>,
     pub(crate) bytes: AtomicUsize,
@@ -64,10 +64,10 @@ const UNFILLED: i64 = -1;
 impl SharedStatus {
     pub(crate) fn new(views: usize, moved: &watch::Sender<u64>) -> Self {
         Self {
-            owned: AtomicBool::new(true),
+            assignment: AtomicBool::new(true),
             moved: moved.clone(),
             heads: (0..views).map(|_| AtomicI64::new(UNFILLED)).collect(),
-            floors: (0..views).map(|_| AtomicI64::new(UNFILLED)).collect(),
+            starts: (0..views).map(|_| AtomicI64::new(UNFILLED)).collect(),
             bytes: AtomicUsize::new(0),
             slices: AtomicUsize::new(0),
             state: watch::Sender::new(FoldState::Folding),
@@ -81,14 +81,14 @@ impl SharedStatus {
         self.heads[view].swap(head, Ordering::Relaxed) != head
     }
 
-    pub(crate) fn set_owned(&self, owned: bool) {
-        if self.owned.swap(owned, Ordering::Relaxed) != owned {
+    pub(crate) fn set_owned(&self, assignment: bool) {
+        if self.assignment.swap(assignment, Ordering::Relaxed) != assignment {
             self.moved.send_modify(|n| *n += 1);
         }
     }
 
-    pub(crate) fn owned(&self) -> bool {
-        self.owned.load(Ordering::Relaxed)
+    pub(crate) fn is_assigned(&self) -> bool {
+        self.assignment.load(Ordering::Relaxed)
     }
 
     /// The head of a view, unless it is unfilled.
@@ -96,13 +96,13 @@ impl SharedStatus {
         Some(self.heads[view].load(Ordering::Relaxed)).filter(|&head| head != UNFILLED)
     }
 
-    pub(crate) fn set_floor(&self, view: usize, floor: Option<i64>) {
-        self.floors[view].store(floor.unwrap_or(UNFILLED), Ordering::Relaxed);
+    pub(crate) fn set_floor(&self, view: usize, start: Option<i64>) {
+        self.starts[view].store(start.unwrap_or(UNFILLED), Ordering::Relaxed);
     }
 
     /// The least offset from which a view can be read, unless it is unfilled.
-    pub(crate) fn floor(&self, view: usize) -> Option<i64> {
-        Some(self.floors[view].load(Ordering::Relaxed)).filter(|&floor| floor != UNFILLED)
+    pub(crate) fn start(&self, view: usize) -> Option<i64> {
+        Some(self.starts[view].load(Ordering::Relaxed)).filter(|&start| start != UNFILLED)
     }
 
     pub(crate) fn set_stopped(&self, view: usize, why: Option<&str>) {
@@ -113,7 +113,7 @@ impl SharedStatus {
     }
 
     /// The reason why a view is stalled, its own or the partition's.
-    pub(crate) fn held_up(&self, view: usize) -> Option<Stall> {
+    pub(crate) fn stalled(&self, view: usize) -> Option<Stall> {
         let own = self.stopped.lock()[view].clone();
         own.map(Stall::stopped).or_else(|| match &*self.state.borrow() {
             FoldState::Folding => None,

@@ -44,7 +44,7 @@ pub(crate) struct Subscriber;
 
 #[derive(Debug)]
 struct HeldSlices {
-    floor: i64,
+    start: i64,
     /// Offset at which folding began: below, nothing can be folded again.
     began: i64,
     slices: Slices,
@@ -78,8 +78,8 @@ impl ViewFold {
     }
 
     /// The least offset from which it can be read; `None` while it is unfilled.
-    pub(crate) fn floor(&self) -> Option<i64> {
-        self.held.as_ref().map(|held| held.floor)
+    pub(crate) fn start(&self) -> Option<i64> {
+        self.held.as_ref().map(|held| held.start)
     }
 
     /// Next offset to fold; `None` while there is nothing to do.
@@ -183,11 +183,11 @@ impl ViewFold {
     }
 
     fn reaches(&self, start: i64) -> bool {
-        self.held.as_ref().is_some_and(|held| held.floor <= start && start <= held.head)
+        self.held.as_ref().is_some_and(|held| held.start <= start && start <= held.head)
     }
 
     /// Applies the desired state `target`. `log` has the log's bounds, which matter when it [`Self::starts_anew`].
-    pub(crate) fn aim(&mut self, target: DesiredState, log: OffsetRange) {
+    pub(crate) fn apply(&mut self, target: DesiredState, log: OffsetRange) {
         let moved = self.target.start != target.start;
         self.target = target;
         let Some(start) = self.target.start(self.partition) else {
@@ -228,7 +228,7 @@ impl ViewFold {
             slices.push(Slice::empty(self.partition, OffsetRange::new(start, log.start)));
             head = log.start;
         }
-        self.held = Some(HeldSlices { floor: start, began: head, slices, folder, open: head, head, split: None });
+        self.held = Some(HeldSlices { start, began: head, slices, folder, open: head, head, split: None });
         if head < log.start {
             self.stop(format!("offset {head} is gone, the log starts at {}: a batch run moves past it", log.start));
         } else if head > log.end {
@@ -242,7 +242,7 @@ impl ViewFold {
         let Some(held) = &mut self.held else { return };
         if held.slices.cut_by(below).is_none() {
             held.slices.retire(below);
-            held.floor = held.floor.max(below.min(held.open));
+            held.start = held.start.max(below.min(held.open));
         }
     }
 
@@ -339,25 +339,25 @@ impl ViewFold {
         }
     }
 
-    /// The sealed slices from `floor`, and the offset at which they end.
-    pub(crate) fn read(&self, floor: i64) -> Result<(Vec<Slice>, i64), RealtimeError> {
+    /// The sealed slices from `start`, and the offset at which they end.
+    pub(crate) fn read(&self, start: i64) -> Result<(Vec<Slice>, i64), RealtimeError> {
         let view = || self.view.name.clone();
         let Some(held) = &self.held else { return Err(RealtimeError::Unfilled(view())) };
-        let reachable = held.floor <= floor && floor <= held.open && held.slices.cut_by(floor).is_none();
+        let reachable = held.start <= start && start <= held.open && held.slices.cut_by(start).is_none();
         if reachable {
-            return Ok((held.slices.from(floor), held.open));
+            return Ok((held.slices.from(start), held.open));
         }
         if let Some(why) = &self.stopped {
             let (partition, why) = (self.partition, why.clone());
             return Err(RealtimeError::Stopped { view: view(), partition, why });
         }
-        if floor < held.floor {
-            let (partition, from) = (self.partition, held.floor);
-            return Err(RealtimeError::Dropped { view: view(), partition, floor, from });
+        if start < held.start {
+            let (partition, from) = (self.partition, held.start);
+            return Err(RealtimeError::Dropped { view: view(), partition, start, from });
         }
         let (head, towards) = match &held.split {
-            Some(split) if floor <= held.open => (split.next, split.whole.end),
-            _ => (held.head, floor),
+            Some(split) if start <= held.open => (split.next, split.whole.end),
+            _ => (held.head, start),
         };
         let behind = (towards - head).max(0);
         Err(RealtimeError::CatchingUp { view: view(), partition: self.partition, head, behind })

@@ -50,12 +50,12 @@ impl Views {
         self.folds.iter().any(|fold| targets.views.get(&fold.view.name).is_some_and(|t| fold.starts_anew(t)))
     }
 
-    pub(crate) fn aim(&mut self, targets: &Targets, log: OffsetRange) {
+    pub(crate) fn apply(&mut self, targets: &Targets, log: OffsetRange) {
         for fold in &mut self.folds {
             if let Some(target) = targets.views.get(&fold.view.name) {
                 let lost = target.is_log_start() && targets.lost(&fold.view.stream, fold.partition, log.start);
                 let start = if lost { Start::Unfilled } else { target.start.clone() };
-                fold.aim(DesiredState { start, ..target.clone() }, log);
+                fold.apply(DesiredState { start, ..target.clone() }, log);
             }
         }
     }
@@ -107,7 +107,7 @@ impl Views {
         let mut moved = false;
         for (i, fold) in self.folds.iter().enumerate() {
             moved |= shared.set_head(i, fold.head());
-            shared.set_floor(i, fold.floor());
+            shared.set_floor(i, fold.start());
             shared.set_stopped(i, fold.stopped());
         }
         if moved {

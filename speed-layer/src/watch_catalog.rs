@@ -22,7 +22,7 @@ pub(crate) struct Follow {
     pub(crate) views: Vec<Arc<View>>,
     pub(crate) topics: BTreeMap<StreamName, String>,
     pub(crate) config: SpeedConfig,
-    pub(crate) aim: watch::Sender<Targets>,
+    pub(crate) apply: watch::Sender<Targets>,
 }
 
 impl Follow {
@@ -33,10 +33,10 @@ impl Follow {
                 changed = changes.changed() => if changed.is_err() { return },
                 () = clock::sleep(self.config.poll_interval) => {}
             }
-            let before = self.aim.borrow().clone();
+            let before = self.apply.borrow().clone();
             match desired_state::read(&self.catalog, &self.views, &self.topics, &before).await {
                 Ok(targets) => {
-                    self.aim.send_if_modified(|old| std::mem::replace(old, targets.clone()) != targets);
+                    self.apply.send_if_modified(|old| std::mem::replace(old, targets.clone()) != targets);
                 }
                 Err(error) => tracing::warn!(%error, "cannot read the catalog; the speed layer keeps its slices"),
             }

@@ -88,11 +88,11 @@ pub fn agree(view: &View, left: &[RecordBatch], right: &[RecordBatch], what: &st
 }
 
 /// The state of `range` of a partition, from scratch.
-pub async fn fold(view: &Arc<View>, feed: &DecodedLog, partition: i32, range: OffsetRange) -> Vec<RecordBatch> {
+pub async fn fold(view: &Arc<View>, decoded_log: &DecodedLog, partition: i32, range: OffsetRange) -> Vec<RecordBatch> {
     let mut folder = Folder::new(view).unwrap();
     let mut at = range.start;
     while at < range.end {
-        let decoded = feed.read(partition, at).await.unwrap().between(at, range.end);
+        let decoded = decoded_log.read(partition, at).await.unwrap().between(at, range.end);
         folder.fold(&decoded.rows).await.unwrap();
         at = decoded.range.end;
     }
@@ -100,12 +100,12 @@ pub async fn fold(view: &Arc<View>, feed: &DecodedLog, partition: i32, range: Of
 }
 
 /// Checks that the slices read meet the batch states below `cut`, and that both together give the answer of one fold.
-pub async fn check_meets(view: &Arc<View>, feed: &Feed, cut: &Cut, realtime: &RealtimeView) {
-    meet(cut, realtime, feed.stream().options.partitions).unwrap();
+pub async fn check_meets(view: &Arc<View>, decoded_log: &DecodedLog, cut: &Cut, realtime: &RealtimeView) {
+    meet(cut, realtime, decoded_log.stream().options.partitions).unwrap();
     let (mut joined, mut whole) = (vec![], vec![]);
     for (partition, head) in realtime.head.iter() {
-        joined.extend(fold(view, feed, partition, OffsetRange::new(0, cut.get(partition))).await);
-        whole.extend(fold(view, feed, partition, OffsetRange::new(0, head)).await);
+        joined.extend(fold(view, decoded_log, partition, OffsetRange::new(0, cut.get(partition))).await);
+        whole.extend(fold(view, decoded_log, partition, OffsetRange::new(0, head)).await);
     }
     joined.extend(realtime.slices.iter().flat_map(|slice| slice.state.iter().cloned()));
     let (joined, whole) = (view.finish(&joined, None).unwrap(), view.finish(&whole, None).unwrap());

@@ -56,16 +56,17 @@ pub(crate) struct LandingParts {
 }
 
 impl LandingParts {
-    /// A segment writer for each of some partitions of `feed`; it lands the partition while it is assigned to this
+    /// A segment writer for each of some partitions of `decoded_log`; it lands the partition while it is assigned to this
     /// process.
-    pub(crate) fn landers(
+    pub(crate) fn segment_writers(
         self: &Arc<Self>,
-        feed: &Arc<DecodedLog>,
+        decoded_log: &Arc<DecodedLog>,
         partitions: Range<u32>,
-        owned: Option<&watch::Receiver<Assignment>>,
+        assignment: Option<&watch::Receiver<Assignment>>,
     ) -> Vec<SegmentWriter> {
         let partitions = partitions.start.cast_signed()..partitions.end.cast_signed();
-        let lander = |partition| SegmentWriter::new(Arc::clone(self), Arc::clone(feed), partition, owned);
-        partitions.map(lander).collect()
+        let segment_writer =
+            |partition| SegmentWriter::new(Arc::clone(self), Arc::clone(decoded_log), partition, assignment);
+        partitions.map(segment_writer).collect()
     }
 }

@@ -25,9 +25,9 @@ use super::{LandingParts, LandingState, SegmentEnd};
 #[derive(Debug)]
 pub(crate) struct SegmentWriter {
     pub(super) landing: Arc<LandingParts>,
-    pub(super) feed: Arc<DecodedLog>,
+    pub(super) decoded_log: Arc<DecodedLog>,
     pub(super) partition: i32,
-    owned: LocalAssignment,
+    assignment: LocalAssignment,
     /// Cancelled when the process ends or the partition is assigned to another one.
     stop: CancellationToken,
     pub(super) schema: SchemaRef,
@@ -65,19 +65,19 @@ enum ReadOutcome {
 impl SegmentWriter {
     pub(super) fn new(
         landing: Arc<LandingParts>,
-        feed: Arc<DecodedLog>,
+        decoded_log: Arc<DecodedLog>,
         partition: i32,
-        owned: Option<&watch::Receiver<Assignment>>,
+        assignment: Option<&watch::Receiver<Assignment>>,
     ) -> Self {
-        let stream = feed.stream();
+        let stream = decoded_log.stream();
         let (schema, fingerprint) = (stream.decoded_schema(), stream.fingerprint());
-        let owned = LocalAssignment::new(&stream.name, partition, owned);
+        let assignment = LocalAssignment::new(&stream.name, partition, assignment);
         let stop = landing.shutdown.child_token();
-        let lander = Self { landing, feed, partition, owned, stop, schema, fingerprint };
-        if lander.owned.now() {
-            lander.add_to_board();
+        let segment_writer = Self { landing, decoded_log, partition, assignment, stop, schema, fingerprint };
+        if segment_writer.assignment.now() {
+            segment_writer.add_to_board();
         }
-        lander
+        segment_writer
     }
 
     /// Lands while the partition is assigned to this process. Two processes may believe that they own it; that is
@@ -85,20 +85,20 @@ impl SegmentWriter {
     pub(crate) async fn run(mut self) {
         let shutdown = self.landing.shutdown.clone();
         loop {
-            if self.owned.look() {
+            if self.assignment.look() {
                 self.add_to_board();
                 self.stop = shutdown.child_token();
-                let (mut owned, stop) = (self.owned.clone(), self.stop.clone());
+                let (mut assignment, stop) = (self.assignment.clone(), self.stop.clone());
                 let mut landing = std::pin::pin!(self.land());
                 let changed = tokio::select! {
                     () = &mut landing => false,
-                    () = owned.changed() => {
+                    () = assignment.changed() => {
                         stop.cancel();
                         landing.await;
                         true
                     }
                 };
-                if self.owned.is_fixed() || shutdown.is_cancelled() {
+                if self.assignment.is_fixed() || shutdown.is_cancelled() {
                     return;
                 }
                 // The partition may be assigned to this process again by now: that would be no change any more.
@@ -106,18 +106,18 @@ impl SegmentWriter {
                     continue;
                 }
             } else {
-                self.landing.board.remove(&self.feed.stream().name, self.partition);
+                self.landing.board.remove(&self.decoded_log.stream().name, self.partition);
             }
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
-                () = self.owned.changed() => {}
+                () = self.assignment.changed() => {}
             }
         }
     }
 
     fn add_to_board(&self) {
-        let stream = self.feed.stream();
+        let stream = self.decoded_log.stream();
         self.landing.board.add(&stream.name, self.partition, &stream.topic, self.landing.clock.now_ms());
     }
 
@@ -139,7 +139,7 @@ impl SegmentWriter {
             Err(end) => return end,
         };
         loop {
-            self.landing.board.set_next_offset(&self.feed.stream().name, self.partition, next);
+            self.landing.board.set_next_offset(&self.decoded_log.stream().name, self.partition, next);
             self.set_state(LandingState::Landing);
             match self.land_next(next).await {
                 Ok(landed) => next = landed,
@@ -150,7 +150,7 @@ impl SegmentWriter {
 
     /// The offset at which landing begins: the log's first offset when nothing is landed.
     async fn first(&self) -> Result<i64, LandError> {
-        let first = self.feed.log().bounds(self.topic(), self.partition).await;
+        let first = self.decoded_log.log().bounds(self.topic(), self.partition).await;
         let first = first.map_err(|error| LandError::Feed(error.into()))?.start;
         Ok(self.landing.catalog.init_partition(self.topic(), self.partition, first).await?)
     }
@@ -172,7 +172,7 @@ impl SegmentWriter {
         match behind {
             // After a fence, the process that landed the range also decides about the cause of its end.
             Behind::Bad(bad) if landed == range.end => {
-                self.landing.board.set_next_offset(&self.feed.stream().name, self.partition, landed);
+                self.landing.board.set_next_offset(&self.decoded_log.stream().name, self.partition, landed);
                 Err(WriterEnd::Stopped { offset: bad.offset, error: bad.reason() })
             }
             Behind::Gap(gap) if landed == range.end => self.persist(gap.start, || self.record_gap(gap)).await,
@@ -197,7 +197,7 @@ impl SegmentWriter {
                 ReadOutcome::Records(decoded) => decoded,
                 ReadOutcome::Gap(gap) => return Ok(self.end_before(buffer, Behind::Gap(gap))),
             };
-            if self.feed.stream().options.on_bad_record == OnBadRecord::Stop
+            if self.decoded_log.stream().options.on_bad_record == OnBadRecord::Stop
                 && let Some((good, bad)) = before_first_dead(&decoded)
             {
                 let bad = bad.clone();
@@ -230,14 +230,14 @@ impl SegmentWriter {
 
     /// Waits for records at or after `from`.
     async fn read(&self, from: i64) -> Result<ReadOutcome, LandError> {
-        let goes_on = self.feed.stream().options.on_data_loss == OnDataLoss::Continue;
+        let goes_on = self.decoded_log.stream().options.on_data_loss == OnDataLoss::Continue;
         loop {
-            match self.feed.read(self.partition, from).await {
+            match self.decoded_log.read(self.partition, from).await {
                 Ok(decoded) if !decoded.range.is_empty() => return Ok(ReadOutcome::Records(decoded)),
                 // There may be no record for hours although the log is well.
                 Ok(_) => {
                     self.set_state(LandingState::Landing);
-                    self.feed.wait(self.partition, from).await?;
+                    self.decoded_log.wait(self.partition, from).await?;
                 }
                 Err(DecodedLogError::Log(LogError::Trimmed { first, .. })) if goes_on => {
                     return Ok(ReadOutcome::Gap(OffsetRange::new(from, first)));
@@ -292,7 +292,9 @@ impl SegmentWriter {
             self.record(&segment, &sealed).await
         };
         match timeout(self.landing.config.stop_grace, land).await {
-            Ok(Ok(Some(next))) => self.landing.board.set_next_offset(&self.feed.stream().name, self.partition, next),
+            Ok(Ok(Some(next))) => {
+                self.landing.board.set_next_offset(&self.decoded_log.stream().name, self.partition, next)
+            }
             Ok(Err(error)) => {
                 info!(topic = self.topic(), partition = self.partition, %range, reason = error.reason(), "left to be read again")
             }
@@ -342,12 +344,12 @@ impl SegmentWriter {
     }
 
     pub(super) fn topic(&self) -> &str {
-        &self.feed.stream().topic
+        &self.decoded_log.stream().topic
     }
 
     fn set_state(&self, state: LandingState) {
         let now_ms = self.landing.clock.now_ms();
-        self.landing.board.set_state(&self.feed.stream().name, self.partition, state, now_ms);
+        self.landing.board.set_state(&self.decoded_log.stream().name, self.partition, state, now_ms);
     }
 }
 

@@ -34,7 +34,7 @@ async fn segments(rig: &Rig, partition: i32) -> Vec<Segment> {
 /// Segments lie end to end and hold every record of the log: its row as decoded, or its dead letter.
 async fn check_exact(rig: &Rig) {
     let mut landed = vec![];
-    for partition in 0..rig.feed.partitions().cast_signed() {
+    for partition in 0..rig.decoded_log.partitions().cast_signed() {
         let mut at = 0;
         let mut offsets: Vec<i64> = vec![];
         for segment in segments(rig, partition).await {
@@ -64,9 +64,9 @@ async fn check_exact(rig: &Rig) {
 fn spawn(rig: &Rig, landing: &Arc<LandingParts>) -> TaskTracker {
     let tracker = TaskTracker::new();
     landing
-        .landers(&rig.feed, 0..rig.feed.partitions(), None)
+        .segment_writers(&rig.decoded_log, 0..rig.decoded_log.partitions(), None)
         .into_iter()
-        .for_each(|lander| drop(tracker.spawn(lander.run())));
+        .for_each(|segment_writer| drop(tracker.spawn(segment_writer.run())));
     tracker.close();
     tracker
 }
@@ -188,18 +188,21 @@ async fn a_partition_that_comes_back_while_its_lander_ends_is_landed() {
     rig.fake.faults.set(Fault::HoldsBefore, puts("segments/"));
     rig.append_clicks(0, 300).await;
     let landing = rig.landing(LandingConfig { stop_grace: Duration::from_secs(1), ..small_segments() });
-    let all = || Assignment::from([(rig.streams[0].name.clone(), (0..rig.feed.partitions().cast_signed()).collect())]);
-    let owned = watch::Sender::new(all());
+    let all =
+        || Assignment::from([(rig.streams[0].name.clone(), (0..rig.decoded_log.partitions().cast_signed()).collect())]);
+    let assignment = watch::Sender::new(all());
     let tracker = TaskTracker::new();
-    for lander in landing.landers(&rig.feed, 0..rig.feed.partitions(), Some(&owned.subscribe())) {
-        drop(tracker.spawn(lander.run()));
+    for segment_writer in
+        landing.segment_writers(&rig.decoded_log, 0..rig.decoded_log.partitions(), Some(&assignment.subscribe()))
+    {
+        drop(tracker.spawn(segment_writer.run()));
     }
     tracker.close();
     rig.fake.faults.until_met().await;
-    owned.send_replace(Assignment::new());
+    assignment.send_replace(Assignment::new());
     // It waits for its store for as long as the grace, and then it has the partition again.
     tokio::time::sleep(Duration::from_millis(100)).await;
-    owned.send_replace(all());
+    assignment.send_replace(all());
     rig.fake.faults.heal();
     rig.landed().await;
     landing.shutdown.cancel();

@@ -38,7 +38,7 @@ pub(crate) async fn fold_view(
     let folding = fold_segments(fold, &table, output, context);
     let states = tokio::select! {
         states = folding => states,
-        never = glance(fold, &rows_read, reporter) => match never {},
+        never = report_progress(fold, &rows_read, reporter) => match never {},
     };
     let states = match states {
         Err(RunError::Fold { view, why }) => {
@@ -52,10 +52,10 @@ pub(crate) async fn fold_view(
     Ok(states)
 }
 
-async fn glance(fold: &ViewFoldPlan, rows_read: &RowsRead, reporter: &Reporter) -> std::convert::Infallible {
-    let mut glances = interval(PROGRESS_INTERVAL);
+async fn report_progress(fold: &ViewFoldPlan, rows_read: &RowsRead, reporter: &Reporter) -> std::convert::Infallible {
+    let mut ticks = interval(PROGRESS_INTERVAL);
     loop {
-        glances.tick().await;
+        ticks.tick().await;
         reporter.read(rows_read.get(), fold.rows(), fold.segments.len());
     }
 }

@@ -8,18 +8,18 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{CLICKS, Rig, feeds, runs, small_segments};
+use super::{CLICKS, Rig, decoded_logs, runs, small_segments};
 use crate::{BatchConfig, BatchHandle, BatchLayer, BatchParts, LandingState, RunError, RunOutcome};
 
 fn start(rig: &Rig, tracker: &TaskTracker, shutdown: &CancellationToken) -> BatchHandle {
     let parts = BatchParts {
         streams: rig.streams.clone(),
         views: rig.views.clone(),
-        feeds: feeds(rig),
+        decoded_logs: decoded_logs(rig),
         catalog: rig.catalog.clone(),
         store: rig.store.clone(),
         clock: rig.clock.clone(),
-        owned: None,
+        assignment: None,
         trim: None,
         work: Handle::current(),
         config: BatchConfig { landing: Some(small_segments()), runs: Some(runs()) },

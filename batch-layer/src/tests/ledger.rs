@@ -100,8 +100,8 @@ async fn a_lander_writes_again_what_was_collected_meanwhile() {
         gate.faults.set(fault, puts("segments/"));
         let landing = rig.landing_on(store, small_segments());
         let tracker = TaskTracker::new();
-        for lander in landing.landers(&rig.feed, 0..2, None) {
-            tracker.spawn(lander.run());
+        for segment_writer in landing.segment_writers(&rig.decoded_log, 0..2, None) {
+            tracker.spawn(segment_writer.run());
         }
         gate.faults.until_met().await;
         let put = rig.objects(ObjectState::Staged).await;
@@ -314,9 +314,12 @@ async fn a_crash_at_any_step_leaves_nothing_behind() {
         let (store, gate) = rig.gated();
         gate.faults.set(fault, puts(below));
         let landing = rig.landing_on(store, small_segments());
-        let landers = landing.landers(&rig.feed, 0..2, None).into_iter().map(|lander| lander.run());
+        let segment_writers = landing
+            .segment_writers(&rig.decoded_log, 0..2, None)
+            .into_iter()
+            .map(|segment_writer| segment_writer.run());
         tokio::select! {
-            _ = join_all(landers) => panic!("the landing went on"),
+            _ = join_all(segment_writers) => panic!("the landing went on"),
             () = gate.faults.until_met() => {}
         }
         rig.check_ledger().await;

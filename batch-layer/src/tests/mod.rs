@@ -60,7 +60,7 @@ pub(crate) struct Rig {
     pub(crate) clock: Clock,
     pub(crate) streams: Vec<Arc<Stream>>,
     pub(crate) views: Vec<Arc<View>>,
-    pub(crate) feed: Arc<DecodedLog>,
+    pub(crate) decoded_log: Arc<DecodedLog>,
 }
 
 impl Rig {
@@ -74,23 +74,23 @@ impl Rig {
         let (streams, views) = planned(sql).await;
         let stream = Arc::clone(&streams[0]);
         log.create_topic(&stream.topic, stream.options.partitions).await.unwrap();
-        let feed = feed(&log, stream).await;
-        Self { folder, log, fake, catalog, store, clock, streams, views, feed }
+        let decoded_log = decoded_log(&log, stream).await;
+        Self { folder, log, fake, catalog, store, clock, streams, views, decoded_log }
     }
 
     /// The same log, catalog and store under another pipeline, as after a restart.
     pub(crate) async fn with_pipeline(self, sql: &str) -> Self {
         let (streams, views) = planned(sql).await;
-        let feed = feed(&self.log, Arc::clone(&streams[0])).await;
-        Self { streams, views, feed, ..self }
+        let decoded_log = decoded_log(&self.log, Arc::clone(&streams[0])).await;
+        Self { streams, views, decoded_log, ..self }
     }
 
     /// The same, landing from a log that can be away.
     pub(crate) async fn on_fake_log(self) -> (Self, Arc<FakeLog>) {
         let fake = FakeLog::over(Arc::clone(&self.log));
         let log: Arc<dyn Log> = Arc::<FakeLog>::clone(&fake);
-        let feed = feed(&log, Arc::clone(&self.streams[0])).await;
-        (Self { feed, ..self }, fake)
+        let decoded_log = decoded_log(&log, Arc::clone(&self.streams[0])).await;
+        (Self { decoded_log, ..self }, fake)
     }
 
     /// A store for one of several processes, which waits where a test says; the objects are the same.
@@ -155,9 +155,9 @@ impl Rig {
         let landing = self.landing(small_segments());
         let tracker = TaskTracker::new();
         landing
-            .landers(&self.feed, 0..self.feed.partitions(), None)
+            .segment_writers(&self.decoded_log, 0..self.decoded_log.partitions(), None)
             .into_iter()
-            .for_each(|lander| drop(tracker.spawn(lander.run())));
+            .for_each(|segment_writer| drop(tracker.spawn(segment_writer.run())));
         self.landed().await;
         landing.shutdown.cancel();
         tracker.close();
@@ -170,7 +170,7 @@ impl Rig {
         loop {
             let next = self.catalog.next_offsets(self.topic()).await.unwrap();
             let mut behind = false;
-            for partition in 0..self.feed.partitions().cast_signed() {
+            for partition in 0..self.decoded_log.partitions().cast_signed() {
                 let end = self.log.bounds(self.topic(), partition).await.unwrap().end;
                 behind |= next.get(partition) < end;
             }
@@ -249,11 +249,11 @@ impl Rig {
     /// Every row of the log that decodes.
     pub(crate) async fn log_rows(&self) -> Vec<RecordBatch> {
         let mut rows = vec![];
-        for partition in 0..self.feed.partitions().cast_signed() {
+        for partition in 0..self.decoded_log.partitions().cast_signed() {
             let bounds = self.log.bounds(self.topic(), partition).await.unwrap();
             let mut at = bounds.start;
             while at < bounds.end {
-                let decoded = self.feed.read(partition, at).await.unwrap();
+                let decoded = self.decoded_log.read(partition, at).await.unwrap();
                 at = decoded.range.end;
                 rows.push(dovetail_core::stored::fitted(&decoded.rows, &self.streams[0].decoded_schema()).unwrap());
             }
@@ -316,11 +316,11 @@ pub(crate) fn lines(batches: &[RecordBatch]) -> Vec<String> {
     lines
 }
 
-async fn feed(log: &Arc<dyn Log>, stream: Arc<Stream>) -> Arc<DecodedLog> {
+async fn decoded_log(log: &Arc<dyn Log>, stream: Arc<Stream>) -> Arc<DecodedLog> {
     let config = DecodedLogConfig { batch_bytes: 2000, cache_bytes: 100_000 };
     Arc::new(DecodedLog::open(Arc::clone(log), stream, config).await.unwrap())
 }
 
-pub(crate) fn feeds(rig: &Rig) -> HashMap<dovetail_core::name::StreamName, Arc<DecodedLog>> {
-    [(rig.streams[0].name.clone(), Arc::clone(&rig.feed))].into()
+pub(crate) fn decoded_logs(rig: &Rig) -> HashMap<dovetail_core::name::StreamName, Arc<DecodedLog>> {
+    [(rig.streams[0].name.clone(), Arc::clone(&rig.decoded_log))].into()
 }

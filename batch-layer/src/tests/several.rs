@@ -34,11 +34,11 @@ impl Process {
         let parts = BatchParts {
             streams: rig.streams.clone(),
             views: rig.views.clone(),
-            feeds: [].into(),
+            decoded_logs: [].into(),
             catalog: rig.catalog.clone(),
             store: rig.store.clone(),
             clock: rig.clock.clone(),
-            owned: None,
+            assignment: None,
             trim: None,
             work: runtime.handle().clone(),
             config: BatchConfig { landing: None, runs: Some(RunConfig { owner: owner.to_owned(), ..config }) },

@@ -55,7 +55,7 @@ pub(crate) struct Rig {
 pub(crate) struct Running {
     runtime: Option<Runtime>,
     pub(crate) layer: Arc<SpeedLayer>,
-    owned: watch::Sender<Assignment>,
+    assignment: watch::Sender<Assignment>,
     shutdown: CancellationToken,
     pub(crate) wire: Wire,
 }
@@ -73,7 +73,7 @@ pub(crate) fn config() -> RemoteConfig {
     RemoteConfig {
         stale_after: Duration::from_millis(400),
         idle: Duration::from_secs(60),
-        floors: 5,
+        starts: 5,
         memory_limit: 64 << 20,
     }
 }
@@ -94,12 +94,12 @@ impl Rig {
         Self { _folder: folder, log, catalog, stream, views, members, running, remote, tracker, shutdown }
     }
 
-    async fn feed(&self) -> Arc<DecodedLog> {
+    async fn decoded_log(&self) -> Arc<DecodedLog> {
         let config = DecodedLogConfig { batch_bytes: 450, cache_bytes: 200_000 };
         Arc::new(DecodedLog::open(Arc::clone(&self.log), Arc::clone(&self.stream), config).await.unwrap())
     }
 
-    fn owned(&self, partitions: &[i32]) -> Assignment {
+    fn assignment(&self, partitions: &[i32]) -> Assignment {
         [(self.stream.name.clone(), partitions.iter().copied().collect::<BTreeSet<_>>())].into()
     }
 
@@ -117,13 +117,13 @@ impl Rig {
 
     async fn start_with(&mut self, id: &'static str, partitions: &[i32], views: Vec<Arc<View>>) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let (owned, told) = watch::channel(self.owned(partitions));
+        let (assignment, told) = watch::channel(self.assignment(partitions));
         let shutdown = CancellationToken::new();
         let parts = SpeedParts {
             views,
-            feeds: [(self.stream.name.clone(), self.feed().await)].into(),
+            decoded_logs: [(self.stream.name.clone(), self.decoded_log().await)].into(),
             catalog: self.catalog.clone(),
-            owned: Some(told),
+            assignment: Some(told),
             config: SpeedConfig {
                 memory_limit: 1 << 30,
                 seal_interval: Duration::from_millis(2),
@@ -145,7 +145,7 @@ impl Rig {
         });
         let (layer, address) = started.await.unwrap();
         let wire = Wire::to(address).await;
-        self.running.insert(id, Running { runtime: Some(runtime), layer, owned, shutdown, wire });
+        self.running.insert(id, Running { runtime: Some(runtime), layer, assignment, shutdown, wire });
         self.tell();
     }
 
@@ -169,7 +169,7 @@ impl Rig {
     }
 
     pub(crate) fn give(&self, id: &str, partitions: &[i32]) {
-        self.running[id].owned.send_replace(self.owned(partitions));
+        self.running[id].assignment.send_replace(self.assignment(partitions));
     }
 
     pub(crate) async fn append(&self, partition: i32, from: usize, to: usize) {
@@ -197,22 +197,22 @@ impl Rig {
     }
 
     /// Everything of all partitions.
-    pub(crate) async fn try_read(&self, view: &str, floor: &Cut) -> Result<RealtimeView, RealtimeError> {
-        let realtime = self.remote.read(&name(view), floor).await?.whole()?;
+    pub(crate) async fn try_read(&self, view: &str, start: &Cut) -> Result<RealtimeView, RealtimeError> {
+        let realtime = self.remote.read(&name(view), start).await?.whole()?;
         match realtime.head.partitions().count() {
             n if n == PARTITIONS as usize => Ok(realtime),
             _ => Err(RealtimeError::Missing { view: name(view), partitions: vec![], why: "nobody told".to_owned() }),
         }
     }
 
-    pub(crate) async fn read(&self, view: &str, floor: &Cut) -> RealtimeView {
-        eventually_ok(&format!("{view} is read from {floor}"), async || self.try_read(view, floor).await).await
+    pub(crate) async fn read(&self, view: &str, start: &Cut) -> RealtimeView {
+        eventually_ok(&format!("{view} is read from {start}"), async || self.try_read(view, start).await).await
     }
 
     /// Reads once the log's end is reached.
-    pub(crate) async fn read_all(&self, view: &str, floor: &Cut) -> RealtimeView {
+    pub(crate) async fn read_all(&self, view: &str, start: &Cut) -> RealtimeView {
         eventually_ok(&format!("{view} is read to the log's end"), async || {
-            let realtime = self.try_read(view, floor).await.map_err(|error| error.to_string())?;
+            let realtime = self.try_read(view, start).await.map_err(|error| error.to_string())?;
             for (partition, head) in realtime.head.iter() {
                 let end = self.log_end(partition).await;
                 if head < end {
@@ -226,8 +226,8 @@ impl Rig {
 
     /// As [`oracle::check_meets`].
     pub(crate) async fn check(&self, view: &Arc<View>, cut: &Cut, realtime: &RealtimeView) {
-        let feed = self.feed().await;
-        oracle::check_meets(view, &feed, cut, realtime).await;
+        let decoded_log = self.decoded_log().await;
+        oracle::check_meets(view, &decoded_log, cut, realtime).await;
     }
 
     /// Reads every view up to the log's end and checks it.

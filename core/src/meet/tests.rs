@@ -15,7 +15,7 @@ fn realtime(ranges: &[(i32, i64, i64)]) -> RealtimeView {
     let mut view = RealtimeView::default();
     for &(partition, start, end) in ranges {
         if view.head.partitions().all(|p| p != partition) {
-            view.floor.0.set(partition, start);
+            view.start.0.set(partition, start);
         }
         view.head.set(partition, end);
         view.slices.push(slice(partition, start, end));
@@ -61,7 +61,7 @@ fn in_part_the_missing_end_at_the_cut_and_are_named() {
     assert_eq!((met.head, met.missing), ([(0, 7), (1, 3), (2, 4)].into_iter().collect(), vec![1]));
     let hole = MeetError::Hole { partition: 0, expected: 5, found: 6 };
     let mut broken = realtime(&[(0, 6, 7)]);
-    broken.floor = at.clone();
+    broken.start = at.clone();
     assert_eq!(meet_in_part(&at, &broken, 3), Err(hole));
     let mut stray = realtime(&[(0, 5, 7), (1, 3, 4)]);
     stray.head = [(0, 7)].into_iter().collect();
@@ -95,7 +95,7 @@ fn whoever_names_a_partition_has_it_named() {
     let known = realtime(&[(0, 5, 7)]);
     let at = cut(&[(0, 5)]);
     let mut by_floor = known.clone();
-    by_floor.floor.0.set(3, 0);
+    by_floor.start.0.set(3, 0);
     assert_eq!(meet(&at, &by_floor, 1), Err(MeetError::Missing { partitions: vec![3] }));
     let mut by_slice = known.clone();
     by_slice.slices.push(slice(3, 2, 2));
@@ -127,7 +127,7 @@ const PARTITIONS: i32 = 4;
 #[derive(Debug, Clone)]
 struct Have {
     cut: Option<i64>,
-    floor: Option<i64>,
+    start: Option<i64>,
     head: Option<i64>,
     slices: Vec<(i64, i64)>,
 }
@@ -139,21 +139,21 @@ fn have() -> impl Strategy<Value = Have> {
         let (first, last) = if in_cut { (ends[0], ends[ends.len() - 1]) } else { (0, ends[ends.len() - 1]) };
         ends[0] = first;
         let slices = ends.windows(2).map(|ends| (ends[0], ends[1])).collect();
-        let mut have = Have { cut: in_cut.then_some(first), floor: Some(first), head: Some(last), slices };
+        let mut have = Have { cut: in_cut.then_some(first), start: Some(first), head: Some(last), slices };
         if ends.len() == 1 {
             have.head = Some(first);
         }
         let (what, at, some) = wrong;
         match what {
             0 => have.cut = some.then_some(at),
-            1 => have.floor = some.then_some(at),
+            1 => have.start = some.then_some(at),
             2 => have.head = some.then_some(at),
             3 => have.slices.push((at, at)),
             4 => have.slices.push((at, END)),
             5 => drop(have.slices.pop()),
             6 => have.slices.reverse(),
-            7 => have = Have { cut: have.cut, floor: None, head: None, slices: vec![] },
-            8 => have = Have { cut: None, floor: None, head: None, slices: vec![] },
+            7 => have = Have { cut: have.cut, start: None, head: None, slices: vec![] },
+            8 => have = Have { cut: None, start: None, head: None, slices: vec![] },
             _ => {}
         }
         have
@@ -169,13 +169,13 @@ proptest! {
         let (mut cut, mut realtime) = (Cut::default(), RealtimeView::default());
         for (partition, have) in (0..).zip(&have) {
             have.cut.into_iter().for_each(|at| cut.0.set(partition, at));
-            have.floor.into_iter().for_each(|at| realtime.floor.0.set(partition, at));
+            have.start.into_iter().for_each(|at| realtime.start.0.set(partition, at));
             have.head.into_iter().for_each(|at| realtime.head.set(partition, at));
             realtime.slices.extend(have.slices.iter().map(|&(start, end)| slice(partition, start, end)));
         }
         let is_named = |partition: i32, have: &Have| {
             partition < count.cast_signed()
-                || have.cut.or(have.floor).or(have.head).is_some()
+                || have.cut.or(have.start).or(have.head).is_some()
                 || !have.slices.is_empty()
         };
         let named: Vec<(i32, &Have)> = (0..).zip(&have).filter(|(partition, have)| is_named(*partition, have)).collect();
@@ -184,7 +184,7 @@ proptest! {
             let Some(head) = have.head else { return is_missing(have) };
             let in_order = have.slices.windows(2).all(|pair| pair[0].1 <= pair[1].0)
                 && have.slices.iter().all(|&(start, end)| head >= end && start >= cut.get(partition));
-            realtime.floor.get(partition) == cut.get(partition)
+            realtime.start.get(partition) == cut.get(partition)
                 && in_order
                 && once_up_to(head, &covered(&cut, &realtime, partition))
         };

@@ -59,9 +59,9 @@ impl DecodedLog {
         stream: Arc<Stream>,
         config: DecodedLogConfig,
     ) -> Result<Self, DecodedLogError> {
-        let feed = Self { log, stream, config, partitions: RwLock::default(), count: watch::Sender::new(0) };
-        feed.look().await?;
-        Ok(feed)
+        let decoded_log = Self { log, stream, config, partitions: RwLock::default(), count: watch::Sender::new(0) };
+        decoded_log.look().await?;
+        Ok(decoded_log)
     }
 
     /// Adds the partitions that the topic has got since.

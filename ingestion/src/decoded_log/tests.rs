@@ -16,7 +16,7 @@ use crate::log::embedded::{EmbeddedLog, EmbeddedLogConfig};
 struct Rig {
     _folder: TempDir,
     log: Arc<EmbeddedLog>,
-    feed: DecodedLog,
+    decoded_log: DecodedLog,
 }
 
 impl Rig {
@@ -25,8 +25,8 @@ impl Rig {
         let settings = EmbeddedLogConfig { queue_bytes: 1 << 20, tail_bytes: 1 << 20 };
         let log = Arc::new(EmbeddedLog::open(&folder.path().join("log"), &settings).unwrap());
         log.create_topic("S", 1).await.unwrap();
-        let feed = DecodedLog::open(Arc::<EmbeddedLog>::clone(&log), stream(), config).await.unwrap();
-        Self { _folder: folder, log, feed }
+        let decoded_log = DecodedLog::open(Arc::<EmbeddedLog>::clone(&log), stream(), config).await.unwrap();
+        Self { _folder: folder, log, decoded_log }
     }
 
     async fn append(&self, values: &[&str]) {
@@ -46,7 +46,7 @@ impl Rig {
         let mut all = vec![];
         let mut at = from;
         while at < self.log.bounds("S", 0).await.unwrap().end {
-            let decoded = self.feed.read(0, at).await.unwrap();
+            let decoded = self.decoded_log.read(0, at).await.unwrap();
             assert_eq!(decoded.range.start, at);
             at = decoded.range.end;
             all.push(decoded);
@@ -55,7 +55,7 @@ impl Rig {
     }
 
     fn kept(&self) -> (usize, usize) {
-        self.feed.partition(0).unwrap().kept()
+        self.decoded_log.partition(0).unwrap().kept()
     }
 }
 
@@ -73,7 +73,7 @@ async fn what_is_kept_is_bounded_also_when_records_trickle() {
     let rig = Rig::new(config(1000, 100_000)).await;
     for n in 0..300 {
         rig.trickle(1).await;
-        rig.feed.read(0, n).await.unwrap();
+        rig.decoded_log.read(0, n).await.unwrap();
     }
     let (stretches, bytes) = rig.kept();
     assert!(stretches > 5 && stretches <= 100_000 / 4096 && bytes <= 100_000, "{stretches} stretches, {bytes} bytes");
@@ -91,8 +91,8 @@ async fn a_laggard_decodes_again_and_pushes_nothing_out() {
     assert_eq!(again.count(), lagging.len() - before.0, "it finds what the leader left");
     // Once it is where the leader is, either may lead.
     rig.append(&["{\"n\": 1}"]).await;
-    let one = rig.feed.read(0, 300).await.unwrap();
-    let other = rig.feed.read(0, 300).await.unwrap();
+    let one = rig.decoded_log.read(0, 300).await.unwrap();
+    let other = rig.decoded_log.read(0, 300).await.unwrap();
     assert!(Arc::ptr_eq(&one, &other), "it is decoded once");
 }
 
@@ -101,7 +101,7 @@ async fn a_batch_larger_than_the_bound_is_not_kept() {
     let rig = Rig::new(config(1 << 20, 10_000)).await;
     let long = format!("{{\"n\": 1, \"filler\": \"{:020000}\"}}", 0);
     rig.append(&[&long]).await;
-    rig.feed.read(0, 0).await.unwrap();
+    rig.decoded_log.read(0, 0).await.unwrap();
     assert_eq!(rig.kept(), (0, 0));
 }
 

@@ -124,7 +124,7 @@ impl Config {
     }
 
     /// Memory bounds of a decoded log.
-    pub fn feed(&self) -> DecodedLogConfig {
+    pub fn decoded_log(&self) -> DecodedLogConfig {
         DecodedLogConfig { batch_bytes: bytes(self.log.read), cache_bytes: bytes(self.log.decoded) }
     }
 

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use dovetail_batch_layer::{BatchHandle, BatchLayer, BatchParts};
+use dovetail_core::assignment::Assignment;
 use dovetail_core::background;
-use dovetail_core::catalog::{Catalog, MemberLayer};
+use dovetail_core::catalog::{Catalog, CatalogError, MemberLayer};
 use dovetail_core::clock::{self, Clock};
 use dovetail_core::name::StreamName;
 use dovetail_core::pipeline::Stream;
@@ -22,10 +23,11 @@ use dovetail_core::store::Store;
 use dovetail_core::view::View;
 use dovetail_ingestion::append::Appender;
 use dovetail_ingestion::log::Log;
-use dovetail_serving_layer::{RemoteParts, RemoteRealtime, Serving, ServingParts, SpeedMember};
+use dovetail_serving_layer::{LandingReport, RemoteParts, RemoteRealtime, Serving, ServingParts, SpeedMember};
 use dovetail_speed_layer::{SpeedLayer, SpeedParts};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -141,19 +143,16 @@ impl Engine {
         let views = plan.folded();
         backends.prepare(&plan.pipeline.streams).await?;
         register(&catalog, &streams, plan, &clock).await?;
-        let Streams { feeds, appenders, shared } = open_streams(&log, &streams, roles, config, &clock).await?;
+        let Streams { decoded_logs, appenders, shared } = open_streams(&log, &streams, roles, config, &clock).await?;
         if !backends.is_alone() {
-            look_for_partitions(&feeds, tracker, shutdown);
+            look_for_partitions(&decoded_logs, tracker, shutdown);
         }
-        let owned = match roles.one() {
+        let assignment = match roles.one() {
             Some(layer) => {
-                let others = catalog.clone();
-                let following = async move { others.follow_others(CATALOG_POLL_INTERVAL).await };
-                background::spawn(tracker, shutdown, "follow_others", following);
-                let (catalog, id) = (catalog.clone(), member_id(layer));
+                let id = member_id(layer);
                 let lease = config.member.lease;
-                let member = Membership { catalog, layer, id, addresses, shared, lease };
-                Some(member.join(tracker, shutdown.clone()).await?)
+                let member = Membership { catalog: catalog.clone(), layer, id, addresses, shared, lease };
+                Some(join(member, tracker, shutdown).await?)
             }
             None => None,
         };
@@ -161,20 +160,20 @@ impl Engine {
         let speed_stop = shutdown.child_token();
         let speed = roles.has(MemberLayer::Speed).then(|| SpeedParts {
             views: views.clone(),
-            feeds: feeds.clone(),
+            decoded_logs: decoded_logs.clone(),
             catalog: catalog.clone(),
-            owned: owned.clone(),
+            assignment: assignment.clone(),
             config: config.speed(),
         });
         let batch = match roles.has(MemberLayer::Batch) {
             true => Some(BatchParts {
                 streams: streams.clone(),
                 views: views.clone(),
-                feeds,
+                decoded_logs,
                 catalog: catalog.clone(),
                 store: store.clone(),
                 clock: clock.clone(),
-                owned,
+                assignment,
                 // Kafka has a retention of its own.
                 trim: (backends.is_alone() && config.log.trims()).then(|| Arc::clone(&log)),
                 work: work.clone(),
@@ -197,6 +196,10 @@ impl Engine {
                     Some(speed) => Arc::<SpeedLayer>::clone(speed),
                     None => remote(&views, &catalog, config, tracker, shutdown),
                 };
+                let landing: Arc<dyn LandingReport> = match &batch {
+                    Some(batch) => Arc::new(landings::LocalLandings(batch.clone())),
+                    None => landings::remote_landings(&catalog, tracker, shutdown)?,
+                };
                 let serving = Serving::new(ServingParts {
                     views: plan.views.clone(),
                     streams: streams.clone(),
@@ -205,10 +208,7 @@ impl Engine {
                     store: store.clone(),
                     realtime,
                     log: Some(Arc::clone(&log)),
-                    landing: Some(match &batch {
-                        Some(batch) => Arc::new(landings::Here(batch.clone())),
-                        None => landings::elsewhere(&catalog, tracker, shutdown)?,
-                    }),
+                    landing: Some(landing),
                     clock: clock.clone(),
                     metrics: metrics.clone(),
                     config: config.serving(),
@@ -284,6 +284,18 @@ impl Engine {
 /// An id that no other process has had or will have.
 fn member_id(layer: MemberLayer) -> String {
     format!("{layer}-{}-{:08x}", std::process::id(), clock::random::<u32>())
+}
+
+/// Joins the layer as a member, and watches for changes that other processes make to the catalog.
+async fn join(
+    member: Membership,
+    tracker: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> Result<watch::Receiver<Assignment>, CatalogError> {
+    let others = member.catalog.clone();
+    let following = async move { others.follow_others(CATALOG_POLL_INTERVAL).await };
+    background::spawn(tracker, shutdown, "follow_others", following);
+    member.join(tracker, shutdown.clone()).await
 }
 
 /// The speed layers of other processes.

@@ -61,10 +61,10 @@ impl Membership {
         shutdown: CancellationToken,
     ) -> Result<watch::Receiver<Assignment>, CatalogError> {
         self.enter().await?;
-        let owned = watch::Sender::new(self.look().await?);
-        let receiver = owned.subscribe();
+        let assignment = watch::Sender::new(self.look().await?);
+        let receiver = assignment.subscribe();
         background::spawn_to_end(tracker, "membership", async move {
-            shutdown.run_until_cancelled(self.stay(&owned)).await;
+            shutdown.run_until_cancelled(self.stay(&assignment)).await;
             if let Err(error) = self.catalog.leave(&self.id).await {
                 warn!(%error, "others wait for this member's lease to pass");
             }
@@ -82,7 +82,7 @@ impl Membership {
         self.catalog.join(&member, self.lease).await
     }
 
-    async fn stay(&self, owned: &watch::Sender<Assignment>) {
+    async fn stay(&self, assignment: &watch::Sender<Assignment>) {
         let mut changes = self.catalog.changes();
         loop {
             let slept = clock::now_monotonic();
@@ -90,13 +90,13 @@ impl Membership {
             let _ = tokio::time::timeout(self.lease / 4, changes.changed()).await;
             if slept.elapsed() > self.lease {
                 // This process was stopped: others may own its partitions, until the catalog shows that none does.
-                owned.send_replace(Assignment::new());
+                assignment.send_replace(Assignment::new());
             }
-            match self.renew(owned).await {
+            match self.renew(assignment).await {
                 Ok(()) => {}
                 Err(CatalogError::MemberLost { .. }) => {
                     warn!(member = self.id, "gave no sign of life in time, others may have taken over; joining again");
-                    owned.send_replace(Assignment::new());
+                    assignment.send_replace(Assignment::new());
                     if let Err(error) = self.enter().await {
                         warn!(%error, "cannot join");
                     }
@@ -106,9 +106,9 @@ impl Membership {
         }
     }
 
-    async fn renew(&self, owned: &watch::Sender<Assignment>) -> Result<(), CatalogError> {
+    async fn renew(&self, assignment: &watch::Sender<Assignment>) -> Result<(), CatalogError> {
         let mine = self.look().await?;
-        if owned.send_if_modified(|old| std::mem::replace(old, mine.clone()) != mine) {
+        if assignment.send_if_modified(|old| std::mem::replace(old, mine.clone()) != mine) {
             info!(layer = %self.layer, partitions = ?mine, "partitions of this process");
         }
         let topic = |stream: &StreamName| self.shared.iter().find(|s| s.stream == *stream).map(|s| s.topic.clone());
@@ -127,7 +127,7 @@ impl Membership {
 fn share(members: &[&str], me: &str, shared: &[SharedStream]) -> Assignment {
     let Some(mine) = members.iter().position(|member| *member == me) else { return Assignment::new() };
     let mut turn = 0;
-    let mut owned = Assignment::new();
+    let mut assignment = Assignment::new();
     for stream in shared {
         let mut partitions = BTreeSet::new();
         for partition in 0..stream.partitions.borrow().cast_signed() {
@@ -136,9 +136,9 @@ fn share(members: &[&str], me: &str, shared: &[SharedStream]) -> Assignment {
             }
             turn += 1;
         }
-        owned.insert(stream.stream.clone(), partitions);
+        assignment.insert(stream.stream.clone(), partitions);
     }
-    owned
+    assignment
 }
 
 /// The members of a layer as a value to watch, until `shutdown`.

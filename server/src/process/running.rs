@@ -178,12 +178,12 @@ fn passes(error: &anyhow::Error) -> bool {
     let catalog = |e: &CatalogError| matches!(e, CatalogError::Unreachable { .. } | CatalogError::Busy { .. });
     let log = |e: &LogError| matches!(e, LogError::Unreachable { .. });
     // The chain of these errors lacks their cause.
-    let feed = |e: &DecodedLogError| matches!(e, DecodedLogError::Log(e) if log(e));
+    let decoded_log = |e: &DecodedLogError| matches!(e, DecodedLogError::Log(e) if log(e));
     let storage = |e: &QueryError| e.reason == Reason::Storage;
     error.chain().any(|cause| {
         cause.downcast_ref().is_some_and(catalog)
             || cause.downcast_ref().is_some_and(log)
-            || cause.downcast_ref().is_some_and(feed)
+            || cause.downcast_ref().is_some_and(decoded_log)
             || cause.downcast_ref().is_some_and(storage)
     })
 }

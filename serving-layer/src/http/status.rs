@@ -15,14 +15,14 @@ use crate::snapshot::cache::CacheKind;
 use crate::sql::sys::{ViewState, partitions, views as view_states};
 
 pub(super) async fn views(State(serving): State<Arc<Serving>>) -> Json<Value> {
-    let pin = Arc::new(Snapshot::new(Arc::clone(&serving.layers)));
-    let views: Vec<Value> = view_states(&pin).await.iter().map(view_json).collect();
+    let snapshot = Arc::new(Snapshot::new(Arc::clone(&serving.layers)));
+    let views: Vec<Value> = view_states(&snapshot).await.iter().map(view_json).collect();
     Json(json!({ "views": views }))
 }
 
 pub(super) async fn view(State(serving): State<Arc<Serving>>, Path(name): Path<String>) -> Response {
-    let pin = Arc::new(Snapshot::new(Arc::clone(&serving.layers)));
-    match view_states(&pin).await.iter().find(|view| view.name == name) {
+    let snapshot = Arc::new(Snapshot::new(Arc::clone(&serving.layers)));
+    match view_states(&snapshot).await.iter().find(|view| view.name == name) {
         Some(view) => Json(view_json(view)).into_response(),
         None => {
             let known: Vec<&str> = serving.layers.views.iter().map(|view| view.name().as_str()).collect();
@@ -66,13 +66,13 @@ pub(super) async fn status(State(serving): State<Arc<Serving>>) -> Response {
 
 async fn status_json(serving: &Serving) -> Result<Value, QueryError> {
     let layers = &serving.layers;
-    let pin = Arc::new(Snapshot::new(Arc::clone(layers)));
-    let views = view_states(&pin).await;
+    let snapshot = Arc::new(Snapshot::new(Arc::clone(layers)));
+    let views = view_states(&snapshot).await;
     let partitions = partitions(&serving.tables).await?;
     let runs: Vec<Value> = layers.catalog.runs(5).await?.iter().map(run_json).collect();
     let current = layers.catalog.current().await?.map(|row| row.generation);
     let waiting = views.iter().any(|view| view.error.is_some());
-    let held_up = partitions.iter().any(|partition| partition.error.is_some());
+    let stalled = partitions.iter().any(|partition| partition.error.is_some());
     let health = |bad: bool, word: &'static str| if bad { word } else { "ok" };
     let not_landing = partitions.iter().any(|partition| partition.landing_error.is_some());
     let last_failed = runs.first().is_some_and(|run| run["state"] == "failed");
@@ -81,7 +81,7 @@ async fn status_json(serving: &Serving) -> Result<Value, QueryError> {
     Ok(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_ms": serving.tables.clock.now_ms() - serving.started_ms,
-        "generation": pin.served.generation(),
+        "generation": snapshot.served.generation(),
         "current_generation": current,
         "cut": cuts,
         "layers": {
@@ -89,7 +89,7 @@ async fn status_json(serving: &Serving) -> Result<Value, QueryError> {
                 true => "landing of a partition does not go on",
                 false => health(last_failed, "last run failed"),
             },
-            "speed": health(held_up, "a partition is not folded any further"),
+            "speed": health(stalled, "a partition is not folded any further"),
             "serving": health(waiting, "a view cannot be answered"),
         },
         "views": views.iter().map(view_json).collect::<Vec<_>>(),
@@ -129,8 +129,8 @@ fn run_json(run: &dovetail_core::catalog::Run) -> Value {
 
 /// 200 once every view can be answered, else 503 with the reasons.
 pub(super) async fn readyz(State(serving): State<Arc<Serving>>) -> Response {
-    let pin = Arc::new(Snapshot::new(Arc::clone(&serving.layers)));
-    let reasons: Vec<String> = view_states(&pin).await.into_iter().filter_map(|view| view.error).collect();
+    let snapshot = Arc::new(Snapshot::new(Arc::clone(&serving.layers)));
+    let reasons: Vec<String> = view_states(&snapshot).await.into_iter().filter_map(|view| view.error).collect();
     match reasons.is_empty() {
         true => "ready\n".into_response(),
         false => Failed::new(Code::NotReady, reasons.join("; ")).into_response(),
@@ -142,8 +142,8 @@ pub(super) async fn metrics(State(serving): State<Arc<Serving>>) -> Response {
     let layers = &serving.layers;
     metrics::gauge!("dovetail_query_memory_bytes").set(layers.memory.reserved() as f64);
     metrics::gauge!("dovetail_state_cache_bytes").set(layers.cache.bytes() as f64);
-    let pin = Arc::new(Snapshot::new(Arc::clone(layers)));
-    for view in view_states(&pin).await {
+    let snapshot = Arc::new(Snapshot::new(Arc::clone(layers)));
+    for view in view_states(&snapshot).await {
         if let Some(folded) = view.folded {
             // NaN when it cannot be answered, as below.
             let errors = folded.errors.map_or(f64::NAN, |errors| errors as f64);

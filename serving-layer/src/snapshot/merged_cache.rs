@@ -120,22 +120,22 @@ impl MergedCache {
         &self,
         view: &Arc<View>,
         states: &Arc<States>,
-        tail: &Arc<RealtimePart>,
+        realtime_part: &Arc<RealtimePart>,
         reach: Reach,
         realtime: &Arc<dyn Realtime>,
     ) -> SnapshotStates {
         let Some(merging) = self.views.get(&view.name).filter(|_| view.is_aggregate()) else {
-            return pieces(None, states, tail);
+            return pieces(None, states, realtime_part);
         };
-        let base = self.cache.merged(&view.name).filter(|base| fits(base, states, tail));
-        let pieces = pieces(base, states, tail);
+        let base = self.cache.merged(&view.name).filter(|base| fits(base, states, realtime_part));
+        let pieces = pieces(base, states, realtime_part);
         if pieces.are_many(reach)
             && let Some(turn) = merging.turn()
         {
             match self.room_for(view, states, &pieces.batches) {
                 Some(room) => {
-                    realtime.keep_boundary(&view.name, &tail.met.head);
-                    self.merge((view, states, tail), pieces.batches.clone(), room, turn);
+                    realtime.keep_boundary(&view.name, &realtime_part.met.head);
+                    self.merge((view, states, realtime_part), pieces.batches.clone(), room, turn);
                 }
                 None => turn.ended("no_room"),
             }
@@ -157,12 +157,12 @@ impl MergedCache {
 
     fn merge(
         &self,
-        (view, states, tail): (&Arc<View>, &Arc<States>, &Arc<RealtimePart>),
+        (view, states, realtime_part): (&Arc<View>, &Arc<States>, &Arc<RealtimePart>),
         batches: Vec<RecordBatch>,
         (room, work): (Room, MemoryReservation),
         turn: MergeTurn,
     ) {
-        let (view, states, tail) = (Arc::clone(view), Arc::clone(states), Arc::clone(tail));
+        let (view, states, realtime_part) = (Arc::clone(view), Arc::clone(states), Arc::clone(realtime_part));
         let cache = Arc::clone(&self.cache);
         self.tasks.spawn_blocking(move || {
             let _work = work;
@@ -174,7 +174,7 @@ impl MergedCache {
                     room.shrink_to(bytes);
                     if bytes <= taken || cache.try_grow(&room, bytes - taken) {
                         let rows = batches.iter().map(RecordBatch::num_rows).sum();
-                        let ends = tail.met.head.clone();
+                        let ends = realtime_part.met.head.clone();
                         cache.keep_merged(
                             &view.name,
                             MergedStates { states: Arc::clone(&states.id), ends, batches, rows, room },
@@ -202,10 +202,10 @@ impl MergedCache {
         &self,
         view: &View,
         states: &States,
-        tail: &RealtimePart,
+        realtime_part: &RealtimePart,
         columns: &[usize],
     ) -> Option<Arc<FinishedAnswer>> {
-        self.cache.answer(&view.name, columns).filter(|a| a.states == states.id && a.head == tail.met.head)
+        self.cache.answer(&view.name, columns).filter(|a| a.states == states.id && a.head == realtime_part.met.head)
     }
 
     /// The answer, kept for later readers if there is room.
@@ -213,7 +213,7 @@ impl MergedCache {
         &self,
         view: &View,
         states: &States,
-        tail: &RealtimePart,
+        realtime_part: &RealtimePart,
         columns: &[usize],
         batches: Vec<RecordBatch>,
     ) -> Arc<FinishedAnswer> {
@@ -221,7 +221,8 @@ impl MergedCache {
         let room = (view.is_aggregate() && bytes <= self.cache.limit() / PART_OF_CACHE)
             .then(|| self.cache.room(CacheKind::Answers, &view.name))
             .filter(|room| self.cache.try_grow(room, bytes));
-        let answer = FinishedAnswer { states: Arc::clone(&states.id), head: tail.met.head.clone(), batches, room };
+        let answer =
+            FinishedAnswer { states: Arc::clone(&states.id), head: realtime_part.met.head.clone(), batches, room };
         let answer = Arc::new(answer);
         if answer.is_kept() {
             self.cache.keep_answer(&view.name, columns, &answer);
@@ -247,17 +248,18 @@ impl SnapshotStates {
 }
 
 /// Whether every partition of the snapshot has a slice boundary at the end of the copy.
-fn fits(base: &MergedStates, states: &States, tail: &RealtimePart) -> bool {
+fn fits(base: &MergedStates, states: &States, realtime_part: &RealtimePart) -> bool {
     let boundary = |partition: i32, end: i64| {
-        end == tail.met.cut.get(partition)
-            || tail.slices.iter().any(|slice| slice.partition == partition && slice.range.end == end)
+        end == realtime_part.met.cut.get(partition)
+            || realtime_part.slices.iter().any(|slice| slice.partition == partition && slice.range.end == end)
     };
-    base.states == states.id && tail.met.head.partitions().all(|p| boundary(p, base.ends.get(p)))
+    base.states == states.id && realtime_part.met.head.partitions().all(|p| boundary(p, base.ends.get(p)))
 }
 
-fn pieces(base: Option<Arc<MergedStates>>, states: &States, tail: &RealtimePart) -> SnapshotStates {
+fn pieces(base: Option<Arc<MergedStates>>, states: &States, realtime_part: &RealtimePart) -> SnapshotStates {
     let above = |slice: &&Slice| base.as_ref().is_none_or(|base| slice.range.start >= base.ends.get(slice.partition));
-    let delta: Vec<&Slice> = tail.slices.iter().filter(above).filter(|slice| !slice.range.is_empty()).collect();
+    let delta: Vec<&Slice> =
+        realtime_part.slices.iter().filter(above).filter(|slice| !slice.range.is_empty()).collect();
     let mut batches = base.as_ref().map_or_else(|| states.batches.clone(), |base| base.batches.clone());
     let base_rows = base.as_ref().map_or(states.rows, |base| base.rows);
     let mut delta_rows = 0;

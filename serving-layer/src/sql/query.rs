@@ -38,7 +38,7 @@ pub struct Answer {
     pub as_of: Vec<AsOf>,
     /// The answer's rows.
     pub batches: Batches,
-    pin: Arc<Snapshot>,
+    snapshot: Arc<Snapshot>,
 }
 
 impl std::fmt::Debug for Answer {
@@ -50,10 +50,12 @@ impl std::fmt::Debug for Answer {
 impl Answer {
     /// The states of `view` in the snapshot of the answer.
     pub fn states(&self, view: &Arc<View>) -> impl Future<Output = Result<Vec<RecordBatch>, QueryError>> + use<> {
-        let (pin, view) = (Arc::clone(&self.pin), Arc::clone(view));
+        let (snapshot, view) = (Arc::clone(&self.snapshot), Arc::clone(view));
         async move {
-            let mut states = pin.states(&view).await?.batches.clone();
-            states.extend(pin.tail(&view).await?.slices.iter().flat_map(|slice| slice.state.iter().cloned()));
+            let mut states = snapshot.states(&view).await?.batches.clone();
+            states.extend(
+                snapshot.realtime_part(&view).await?.slices.iter().flat_map(|slice| slice.state.iter().cloned()),
+            );
             Ok(states)
         }
     }
@@ -124,11 +126,11 @@ impl Serving {
     ) -> Result<Answer, QueryError> {
         check(statement)?;
         let turn = self.turn(&settings.turn, clock).await?;
-        let pin = match settings.generation {
+        let snapshot = match settings.generation {
             Some(generation) => Snapshot::of(Arc::clone(&self.layers), generation).await?,
             None => Snapshot::new(Arc::clone(&self.layers)),
         };
-        let pin = Arc::new(pin.partial(settings.partial));
+        let snapshot = Arc::new(snapshot.partial(settings.partial));
         let statement = statement.clone();
         let length = statement.to_string().len();
         let reads = self.reads(&DfStatement::Statement(Box::new(statement.clone())));
@@ -136,7 +138,7 @@ impl Serving {
         let control = Control::new(clock.deadline, &memory, Arc::clone(&settings.turn.given_up));
         let wanted = Wanted(Arc::clone(&control));
         let working = Working { control, memory, _turn: turn };
-        let state = self.session(&pin, settings, &working.memory, &working.control, length)?.state();
+        let state = self.session(&snapshot, settings, &working.memory, &working.control, length)?.state();
         let reading = self.threads.spawn(async move {
             let plan = planned(&state, statement).await?;
             Ok::<_, QueryError>((state, plan, working))
@@ -153,10 +155,10 @@ impl Serving {
         let ((schema, stream), working) = planning.await.map_err(|_| QueryError::panicked())??;
         let (rows, answered) = mpsc::channel(1);
         let work = self.threads.spawn(run(stream, working, rows, clock.clone()))?;
-        let sleep = Box::pin(clock::sleep_until(clock.deadline));
+        let sleep = Box::snapshot(clock::sleep_until(clock.deadline));
         let clock = clock.clone();
         let batches = Batches { answered, sleep, clock, has_ended: false, _wanted: wanted, _work: work };
-        Ok(Answer { schema, as_of: pin.as_of(), batches, pin })
+        Ok(Answer { schema, as_of: snapshot.as_of(), batches, snapshot })
     }
 
     /// Waits for a permit among those of all queries.

@@ -40,7 +40,7 @@ type Others = Arc<RwLock<BTreeMap<String, Arc<dyn SchemaProvider>>>>;
 pub(crate) struct Catalogs {
     tables: Arc<Tables>,
     /// The snapshot; `None` where only schemas are needed.
-    pin: Option<Arc<Snapshot>>,
+    snapshot: Option<Arc<Snapshot>>,
     others: Others,
     /// Plans derived views.
     template: Option<Arc<SessionState>>,
@@ -49,18 +49,18 @@ pub(crate) struct Catalogs {
 impl Catalogs {
     /// A catalog of names and schemas only: nothing can be scanned.
     pub(crate) fn unpinned(tables: &Arc<Tables>) -> Self {
-        Self { tables: Arc::clone(tables), pin: None, others: Others::default(), template: None }
+        Self { tables: Arc::clone(tables), snapshot: None, others: Others::default(), template: None }
     }
 
     /// The same names over one query's snapshot.
-    pub(crate) fn pinned(&self, pin: &Arc<Snapshot>, template: Arc<SessionState>) -> Self {
-        Self { pin: Some(Arc::clone(pin)), template: Some(template), ..self.clone() }
+    pub(crate) fn pinned(&self, snapshot: &Arc<Snapshot>, template: Arc<SessionState>) -> Self {
+        Self { snapshot: Some(Arc::clone(snapshot)), template: Some(template), ..self.clone() }
     }
 
     async fn view(&self, view: &Planned, layer: Layer) -> Result<Arc<dyn TableProvider>> {
         match view {
             Planned::Folded(view) => {
-                let leaf = ViewScanTable::new(view, layer, self.pin.as_ref());
+                let leaf = ViewScanTable::new(view, layer, self.snapshot.as_ref());
                 let plan = view.answer_plan(Arc::new(leaf))?;
                 Ok(Arc::new(ViewTable::new(plan, Some(view.sql.clone()))))
             }
@@ -80,7 +80,7 @@ impl Catalogs {
             .with_config(config)
             .with_catalog_list(Arc::new(self.clone()))
             .build();
-        let plan = Box::pin(dovetail_core::sql::plan(&state, &view.sql)).await?;
+        let plan = Box::snapshot(dovetail_core::sql::plan(&state, &view.sql)).await?;
         Ok(Arc::new(ViewTable::new(plan, Some(view.sql.clone()))))
     }
 }
@@ -129,7 +129,7 @@ impl CatalogProvider for Catalogs {
     /// Only for the set-up before the first query.
     fn register_schema(&self, name: &str, schema: Arc<dyn SchemaProvider>) -> Result<Option<Arc<dyn SchemaProvider>>> {
         let mut others = self.others.write();
-        if self.pin.is_some() {
+        if self.snapshot.is_some() {
             return Err(crate::error::QueryError::read_only("CREATE SCHEMA").into());
         }
         let schema: Arc<dyn SchemaProvider> = match name {
@@ -179,7 +179,7 @@ impl SchemaProvider for Schema {
                 let stream = tables.layers.streams.iter().find(|stream| stream.name.as_str() == name);
                 Ok(stream.map(|stream| Arc::new(RawTable::new(&tables.layers, stream)) as _))
             }
-            SchemaKind::Sys => Ok(sys::table(name, tables, self.catalogs.pin.as_ref())),
+            SchemaKind::Sys => Ok(sys::table(name, tables, self.catalogs.snapshot.as_ref())),
         }
     }
 

@@ -22,11 +22,11 @@ const ROWS: usize = 8192;
 const TEXT_OF_A_BATCH: usize = 64 << 20;
 
 impl Serving {
-    /// A context for one query of `characters` characters that reads `pin`, takes its memory from `memory` and ends
+    /// A context for one query of `characters` characters that reads `snapshot`, takes its memory from `memory` and ends
     /// when `control` says so.
     pub(crate) fn session(
         &self,
-        pin: &Arc<Snapshot>,
+        snapshot: &Arc<Snapshot>,
         settings: &Settings,
         memory: &Arc<Pool>,
         control: &Arc<Control>,
@@ -50,7 +50,7 @@ impl Serving {
             .with_runtime_env(runtime)
             .with_analyzer_rule(Arc::new(Guard(Arc::<Control>::clone(control))))
             .with_analyzer_rule(Arc::new(Frames(Arc::clone(control))))
-            .with_catalog_list(Arc::new(names.pinned(pin, Arc::new(template))));
+            .with_catalog_list(Arc::new(names.pinned(snapshot, Arc::new(template))));
         Ok(SessionContext::new_with_state(builder.build()))
     }
 

@@ -33,33 +33,35 @@ pub(crate) struct ScanInput {
     pub(crate) layers: Arc<Layers>,
     pub(crate) view: Arc<View>,
     pub(crate) states: Option<Arc<States>>,
-    pub(crate) tail: Option<Arc<RealtimePart>>,
+    pub(crate) realtime_part: Option<Arc<RealtimePart>>,
 }
 
 impl ScanInput {
     /// All states, merged as far as that was done before.
     fn pieces(&self, reach: Reach) -> SnapshotStates {
-        match (&self.states, &self.tail) {
-            (Some(states), Some(tail)) => {
-                self.layers.bases.pieces(&self.view, states, tail, reach, &self.layers.realtime)
+        match (&self.states, &self.realtime_part) {
+            (Some(states), Some(realtime_part)) => {
+                self.layers.bases.pieces(&self.view, states, realtime_part, reach, &self.layers.realtime)
             }
             (Some(states), None) => SnapshotStates::of(states.batches.clone()),
-            (None, Some(tail)) => {
-                SnapshotStates::of(tail.slices.iter().flat_map(|slice| slice.state.iter().cloned()).collect())
+            (None, Some(realtime_part)) => {
+                SnapshotStates::of(realtime_part.slices.iter().flat_map(|slice| slice.state.iter().cloned()).collect())
             }
             (None, None) => SnapshotStates::of(vec![]),
         }
     }
 
     fn kept_answer(&self, columns: &[usize]) -> Option<Arc<FinishedAnswer>> {
-        let (states, tail) = (self.states.as_ref()?, self.tail.as_ref()?);
-        self.layers.bases.answer(&self.view, states, tail, columns)
+        let (states, realtime_part) = (self.states.as_ref()?, self.realtime_part.as_ref()?);
+        self.layers.bases.answer(&self.view, states, realtime_part, columns)
     }
 
     /// The answer, kept for other queries if it is of both layers and there is room.
     fn keep_answer(&self, columns: &[usize], batches: Vec<RecordBatch>) -> Arc<FinishedAnswer> {
-        match (&self.states, &self.tail) {
-            (Some(states), Some(tail)) => self.layers.bases.keep(&self.view, states, tail, columns, batches),
+        match (&self.states, &self.realtime_part) {
+            (Some(states), Some(realtime_part)) => {
+                self.layers.bases.keep(&self.view, states, realtime_part, columns, batches)
+            }
             _ => FinishedAnswer::passing(batches),
         }
     }
@@ -175,7 +177,7 @@ impl ExecutionPlan for ViewScanExec {
             Ok::<_, datafusion::common::DataFusionError>(batches.map(Ok))
         };
         let batches = futures::stream::once(finished).try_flatten();
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
+        Ok(Box::snapshot(RecordBatchStreamAdapter::new(self.schema(), batches)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

@@ -30,31 +30,31 @@ pub(crate) struct ViewScanTable {
     view: Arc<View>,
     layer: Layer,
     /// The snapshot; `None` where only schemas are needed.
-    pin: Option<Arc<Snapshot>>,
+    snapshot: Option<Arc<Snapshot>>,
 }
 
 impl ViewScanTable {
-    pub(crate) fn new(view: &Arc<View>, layer: Layer, pin: Option<&Arc<Snapshot>>) -> Self {
-        Self { view: Arc::clone(view), layer, pin: pin.cloned() }
+    pub(crate) fn new(view: &Arc<View>, layer: Layer, snapshot: Option<&Arc<Snapshot>>) -> Self {
+        Self { view: Arc::clone(view), layer, snapshot: snapshot.cloned() }
     }
 
     /// Reads the states that the query will merge; every wait for other layers happens here.
-    async fn source(&self, pin: &Snapshot) -> Result<ScanInput, QueryError> {
-        let (states, tail) = match self.layer {
+    async fn source(&self, snapshot: &Snapshot) -> Result<ScanInput, QueryError> {
+        let (states, realtime_part) = match self.layer {
             Layer::Merged => {
-                let tail = pin.tail(&self.view).await?;
-                (Some(pin.states(&self.view).await?), Some(tail))
+                let realtime_part = snapshot.realtime_part(&self.view).await?;
+                (Some(snapshot.states(&self.view).await?), Some(realtime_part))
             }
             Layer::Batch => {
-                if let Filled::Nothing = pin.served.filled(&self.view) {
+                if let Filled::Nothing = snapshot.served.filled(&self.view) {
                     let message = format!("view `{}` has no batch states: nothing is published yet", self.view.name);
                     return Err(QueryError::new(Reason::NotReady, message).with_hint("run `dovetail recompute`"));
                 }
-                (Some(pin.states(&self.view).await?), None)
+                (Some(snapshot.states(&self.view).await?), None)
             }
-            Layer::Speed => (None, Some(pin.tail(&self.view).await?)),
+            Layer::Speed => (None, Some(snapshot.realtime_part(&self.view).await?)),
         };
-        Ok(ScanInput { layers: Arc::clone(&pin.layers), view: Arc::clone(&self.view), states, tail })
+        Ok(ScanInput { layers: Arc::clone(&snapshot.layers), view: Arc::clone(&self.view), states, realtime_part })
     }
 
     /// The filters as one expression over the leading columns of a state.
@@ -112,11 +112,11 @@ impl TableProvider for ViewScanTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let Some(pin) = &self.pin else {
+        let Some(snapshot) = &self.snapshot else {
             return Err(QueryError::new(Reason::Internal, "a schema was scanned without a snapshot").into());
         };
         let filter = self.state_filter(session, filters)?;
-        let source = self.source(pin).await?;
+        let source = self.source(snapshot).await?;
         Ok(Arc::new(ViewScanExec::new(source, projection, filter, limit)?))
     }
 }

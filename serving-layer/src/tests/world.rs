@@ -80,11 +80,11 @@ impl Rows {
 
 #[async_trait]
 impl Realtime for Rows {
-    async fn read(&self, view: &ViewName, floor: &Cut) -> Result<RealtimeView, RealtimeError> {
+    async fn read(&self, view: &ViewName, start: &Cut) -> Result<RealtimeView, RealtimeError> {
         let found = self.views.iter().find(|v| v.name == *view);
         let view = found.ok_or_else(|| RealtimeError::UnknownView(view.clone()))?;
         if let Some(reached) = &*self.reached.lock().unwrap()
-            && floor != reached
+            && start != reached
         {
             let view = view.name.clone();
             return Err(RealtimeError::CatchingUp { view, partition: 0, head: 7, behind: 35 });
@@ -93,21 +93,21 @@ impl Realtime for Rows {
         let unknown = self.unknown.lock().unwrap().clone();
         let is_held = |partition: &i32| !gone.contains(partition) && !unknown.contains(partition);
         let head: Offsets = self.ends().iter().filter(|(partition, _)| is_held(partition)).collect();
-        let mut floor = Cut(head.partitions().map(|partition| (partition, floor.get(partition))).collect());
+        let mut start = Cut(head.partitions().map(|partition| (partition, start.get(partition))).collect());
         for &partition in &*self.from_start.lock().unwrap() {
-            floor.0.set(partition, 0);
+            start.0.set(partition, 0);
         }
         let mut slices = vec![];
         for (partition, end) in head.iter() {
             let mut cuts: Vec<i64> = self.boundaries.lock().unwrap().iter().copied().collect();
-            cuts.retain(|&cut| floor.get(partition) < cut && cut < end);
+            cuts.retain(|&cut| start.get(partition) < cut && cut < end);
             cuts.push(end);
             cuts.sort_unstable();
-            let mut start = floor.get(partition);
+            let mut start = start.get(partition);
             for cut in cuts {
                 let range = OffsetRange::new(start, cut);
                 let mut state = self.fold(view, partition, range).await;
-                if self.spoiled.load(Ordering::Relaxed) && start > floor.get(partition) {
+                if self.spoiled.load(Ordering::Relaxed) && start > start.get(partition) {
                     state = state.into_iter().map(spoil).collect();
                 }
                 let state = Arc::new(state);
@@ -119,14 +119,14 @@ impl Realtime for Rows {
             let why = "speed layer `b` was last heard 3.0 s ago".to_owned();
             (partition, RealtimeError::Missing { view: view.name.clone(), partitions: vec![partition], why })
         });
-        Ok(RealtimeView { floor, head, slices, missing: missing.collect() })
+        Ok(RealtimeView { start, head, slices, missing: missing.collect() })
     }
 
     fn head(&self, _view: &ViewName) -> Result<Offsets, RealtimeError> {
         Ok(self.ends())
     }
 
-    fn held_up(&self, _view: &ViewName) -> Vec<(i32, Stall)> {
+    fn stalled(&self, _view: &ViewName) -> Vec<(i32, Stall)> {
         let partitions = self.no_room.lock().unwrap();
         partitions.iter().map(|&partition| (partition, Stall::no_room("no room: it does not fit"))).collect()
     }

@@ -35,7 +35,7 @@ pub(super) struct Sending {
     layer: Arc<SpeedLayer>,
     view: Arc<View>,
     moved: watch::Receiver<u64>,
-    floors: Vec<Cut>,
+    starts: Vec<Cut>,
     config: FlightConfig,
     shutdown: CancellationToken,
     /// Keeps boundaries at the ends of the slices sent.
@@ -55,8 +55,8 @@ struct SentPartition {
     /// Everything below this offset was sent; `None` if nothing was.
     head: Option<i64>,
     /// The least offset from which it could be read.
-    floor: Option<i64>,
-    unread: Vec<(i64, RealtimeError)>,
+    start: Option<i64>,
+    backlog: Vec<(i64, RealtimeError)>,
 }
 
 /// The result of a round in one partition.
@@ -70,7 +70,7 @@ enum SendRound {
 impl Sending {
     pub(super) fn new(
         (layer, view, moved): (Arc<SpeedLayer>, Arc<View>, watch::Receiver<u64>),
-        floors: Vec<Cut>,
+        starts: Vec<Cut>,
         config: FlightConfig,
         shutdown: CancellationToken,
     ) -> (Self, FlightData) {
@@ -79,7 +79,7 @@ impl Sending {
             layer,
             view,
             moved,
-            floors,
+            starts,
             config,
             shutdown,
             subscriber: Arc::new(Subscriber),
@@ -126,14 +126,14 @@ impl Sending {
         let before = self.standing();
         let ours: Vec<i32> = self.layer.heads(&self.view.name).into_iter().map(|(partition, _)| partition).collect();
         self.sent.retain(|partition, _| ours.contains(partition));
-        if !self.floors.is_empty() {
+        if !self.starts.is_empty() {
             let found = join_all(ours.iter().map(|&partition| self.find(partition))).await;
             for (partition, found) in ours.into_iter().zip(found) {
                 self.take(partition, found);
             }
         }
-        let mut from = self.layer.floors(&self.view.name);
-        self.sent.iter_mut().for_each(|(partition, sent)| sent.floor = from.remove(partition));
+        let mut from = self.layer.starts(&self.view.name);
+        self.sent.iter_mut().for_each(|(partition, sent)| sent.start = from.remove(partition));
         let due = self.last_status.is_none_or(|last| last.elapsed() >= self.config.heartbeat);
         if due || before != self.standing() {
             self.last_status = Some(clock::now_monotonic());
@@ -150,7 +150,7 @@ impl Sending {
         }
         // A dropped range comes back only with a rollback, which is reported like other news.
         let soon_read = |(_, error): &(i64, RealtimeError)| !matches!(error, RealtimeError::Dropped { .. });
-        let again = self.sent.values().any(|sent| sent.unread.iter().any(soon_read));
+        let again = self.sent.values().any(|sent| sent.backlog.iter().any(soon_read));
         let until = if again { heartbeat.min(last + UNREAD_RETRY_PAUSE) } else { heartbeat };
         tokio::select! {
             () = clock::sleep_until(until.max(soon)) => {}
@@ -170,7 +170,7 @@ impl Sending {
         let nothing = SentPartition::default();
         let sent = self.sent.get(&partition).unwrap_or(&nothing);
         if let Some(head) = sent.head
-            && !self.within_reach(partition, &sent.unread).await
+            && !self.within_reach(partition, &sent.backlog).await
         {
             match self.read(partition, head, true).await {
                 None => return SendRound::NotOurs,
@@ -179,47 +179,47 @@ impl Sending {
                 Some(Err(_)) => {}
             }
         }
-        let floors: BTreeSet<i64> = self.floors.iter().map(|floor| floor.get(partition)).collect();
-        let (mut base, mut unread): (Option<ViewRead>, Vec<_>) = (None, vec![]);
-        for floor in floors {
+        let starts: BTreeSet<i64> = self.starts.iter().map(|start| start.get(partition)).collect();
+        let (mut base, mut backlog): (Option<ViewRead>, Vec<_>) = (None, vec![]);
+        for start in starts {
             match &base {
-                Some(read) if read.has_boundary(floor) => {}
-                Some(_) => match self.read(partition, floor, false).await {
+                Some(read) if read.has_boundary(start) => {}
+                Some(_) => match self.read(partition, start, false).await {
                     None => return SendRound::NotOurs,
-                    Some(Err(error)) => unread.push((floor, error)),
+                    Some(Err(error)) => backlog.push((start, error)),
                     // It has just become readable: the next round sends it.
-                    Some(Ok(read)) => unread.push((floor, self.catching_up(partition, read.head, floor))),
+                    Some(Ok(read)) => backlog.push((start, self.catching_up(partition, read.head, start))),
                 },
-                None => match self.read(partition, floor, true).await {
+                None => match self.read(partition, start, true).await {
                     None => return SendRound::NotOurs,
-                    Some(Err(error)) => unread.push((floor, error)),
+                    Some(Err(error)) => backlog.push((start, error)),
                     Some(Ok(read)) => base = Some(read),
                 },
             }
         }
         match base {
-            Some(read) => SendRound::Base(read, unread),
-            None => SendRound::Nothing(unread),
+            Some(read) => SendRound::Base(read, backlog),
+            None => SendRound::Nothing(backlog),
         }
     }
 
-    async fn read(&self, partition: i32, floor: i64, goes_on: bool) -> Option<Result<ViewRead, RealtimeError>> {
+    async fn read(&self, partition: i32, start: i64, goes_on: bool) -> Option<Result<ViewRead, RealtimeError>> {
         let subscriber = goes_on.then_some(&self.subscriber);
-        self.layer.read_partition(&self.view.name, partition, floor, subscriber).await
+        self.layer.read_partition(&self.view.name, partition, start, subscriber).await
     }
 
     /// Whether a start can be read that could not be before.
-    async fn within_reach(&self, partition: i32, unread: &[(i64, RealtimeError)]) -> bool {
-        for (floor, _) in unread {
-            if matches!(self.read(partition, *floor, false).await, Some(Ok(_))) {
+    async fn within_reach(&self, partition: i32, backlog: &[(i64, RealtimeError)]) -> bool {
+        for (start, _) in backlog {
+            if matches!(self.read(partition, *start, false).await, Some(Ok(_))) {
                 return true;
             }
         }
         false
     }
 
-    fn catching_up(&self, partition: i32, head: i64, floor: i64) -> RealtimeError {
-        let behind = (floor - head).max(0);
+    fn catching_up(&self, partition: i32, head: i64, start: i64) -> RealtimeError {
+        let behind = (start - head).max(0);
         RealtimeError::CatchingUp { view: self.view.name.clone(), partition, head, behind }
     }
 
@@ -228,12 +228,12 @@ impl Sending {
             SendRound::NotOurs => {
                 self.sent.remove(&partition);
             }
-            SendRound::Nothing(unread) => {
-                self.sent.insert(partition, SentPartition { unread, ..SentPartition::default() });
+            SendRound::Nothing(backlog) => {
+                self.sent.insert(partition, SentPartition { backlog, ..SentPartition::default() });
             }
-            SendRound::Base(read, unread) => {
+            SendRound::Base(read, backlog) => {
                 self.sent
-                    .insert(partition, SentPartition { head: Some(read.head), unread, ..SentPartition::default() });
+                    .insert(partition, SentPartition { head: Some(read.head), backlog, ..SentPartition::default() });
                 self.send(partition, read, true);
             }
             SendRound::More(read) => {
@@ -270,19 +270,19 @@ impl Sending {
 
     /// The parts of the status whose change a reader should learn at once.
     fn standing(&self) -> Vec<(i32, Vec<i64>, Option<i64>)> {
-        let unread = |sent: &SentPartition| sent.unread.iter().map(|(floor, _)| *floor).collect();
-        self.sent.iter().map(|(&partition, sent)| (partition, unread(sent), sent.floor)).collect()
+        let backlog = |sent: &SentPartition| sent.backlog.iter().map(|(start, _)| *start).collect();
+        self.sent.iter().map(|(&partition, sent)| (partition, backlog(sent), sent.start)).collect()
     }
 
     fn status(&self) -> Status {
-        let mut held_up: BTreeMap<i32, Stall> = self.layer.held_up(&self.view.name).into_iter().collect();
+        let mut stalled: BTreeMap<i32, Stall> = self.layer.stalled(&self.view.name).into_iter().collect();
         let heads = self.layer.heads(&self.view.name).into_iter();
         let partitions = heads.map(|(partition, head)| ViewPartitionStatus {
             partition,
             head,
-            floor: self.sent.get(&partition).and_then(|sent| sent.floor),
-            unread: self.sent.get(&partition).map(|sent| sent.unread.clone()).unwrap_or_default(),
-            held_up: held_up.remove(&partition),
+            start: self.sent.get(&partition).and_then(|sent| sent.start),
+            backlog: self.sent.get(&partition).map(|sent| sent.backlog.clone()).unwrap_or_default(),
+            stalled: stalled.remove(&partition),
         });
         Status { partitions: partitions.collect() }
     }

@@ -36,8 +36,8 @@ impl StatesService {
     fn sending(&self, ticket: &Ticket) -> Result<(Sending, FlightData), Status> {
         let ask: RealtimeRequest = serde_json::from_slice(&ticket.ticket)
             .map_err(|error| Status::invalid_argument(format!("the ticket cannot be read: {error}")))?;
-        if ask.floors.len() > MOST_FLOORS {
-            let message = format!("{} floors are asked for, at most {MOST_FLOORS} are served", ask.floors.len());
+        if ask.starts.len() > MOST_FLOORS {
+            let message = format!("{} floors are asked for, at most {MOST_FLOORS} are served", ask.starts.len());
             return Err(Status::invalid_argument(message));
         }
         let Some(view) = self.layer.view(&ask.view) else {
@@ -52,7 +52,7 @@ impl StatesService {
         let moved = self.layer.moved(view);
         let moved = moved.ok_or_else(|| Status::failed_precondition(format!("view `{}` has no stream", view.name)))?;
         let layer = (Arc::clone(&self.layer), Arc::clone(view), moved);
-        Ok(Sending::new(layer, ask.floors, self.config.clone(), self.shutdown.clone()))
+        Ok(Sending::new(layer, ask.starts, self.config.clone(), self.shutdown.clone()))
     }
 }
 

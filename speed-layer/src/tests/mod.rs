@@ -2,9 +2,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests wait in real time")]
 
+mod assignment;
 mod folding;
 mod memory;
-mod owned;
 mod property;
 mod publishing;
 mod rig;

@@ -7,8 +7,8 @@ use dovetail_testkit::waiting::eventually;
 use super::rig::{CLICKS, Rig};
 
 /// Slices of partition 0 that a view is read as.
-async fn ranges(rig: &Rig, view: &str, floor: &[i64]) -> Vec<(i64, i64)> {
-    let realtime = rig.read_all(view, &cut(floor)).await;
+async fn ranges(rig: &Rig, view: &str, start: &[i64]) -> Vec<(i64, i64)> {
+    let realtime = rig.read_all(view, &cut(start)).await;
     let slices = realtime.slices.iter().filter(|slice| slice.partition == 0);
     slices.map(|slice| (slice.range.start, slice.range.end)).collect()
 }
@@ -72,7 +72,7 @@ async fn the_cut_before_is_kept_until_the_next_generation() {
         assert_eq!(ranges(&rig, "total", &[before, 0]).await[0].0, before);
     }
     let gone = rig.refused("total", &cut(&[40, 0])).await;
-    assert!(matches!(gone, RealtimeError::Dropped { floor: 40, from: 60, .. }), "{gone}");
+    assert!(matches!(gone, RealtimeError::Dropped { start: 40, from: 60, .. }), "{gone}");
     // Another generation with the same cut retires nothing.
     rig.publish_all(&cut(&[90, 0])).await;
     eventually("the view to be read from the cut", async || rig.try_read("total", &cut(&[90, 0])).await.ok()).await;

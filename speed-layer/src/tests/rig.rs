@@ -40,7 +40,7 @@ pub(crate) struct Rig {
     pub(crate) stream: Arc<Stream>,
     pub(crate) views: Vec<Arc<View>>,
     /// The assigned partitions of the layer at its start.
-    pub(crate) owned: Option<watch::Receiver<Assignment>>,
+    pub(crate) assignment: Option<watch::Receiver<Assignment>>,
     running: Option<Running>,
 }
 
@@ -67,7 +67,7 @@ impl Rig {
         let (mut streams, views) = planned(sql).await;
         let stream = streams.swap_remove(0);
         log.create_topic(&stream.topic, stream.options.partitions).await.unwrap();
-        Self { _folder: folder, log, catalog, stream, views, owned: None, running: None }
+        Self { _folder: folder, log, catalog, stream, views, assignment: None, running: None }
     }
 
     /// A pipeline whose layer runs.
@@ -78,7 +78,7 @@ impl Rig {
     }
 
     /// A decoded log of its own, which decodes about ten clicks at a time.
-    pub(crate) async fn feed(&self) -> Arc<DecodedLog> {
+    pub(crate) async fn decoded_log(&self) -> Arc<DecodedLog> {
         let config = DecodedLogConfig { batch_bytes: 450, cache_bytes: 200_000 };
         let log = Arc::<FakeLog>::clone(&self.log);
         Arc::new(DecodedLog::open(log, Arc::clone(&self.stream), config).await.unwrap())
@@ -88,9 +88,9 @@ impl Rig {
         let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let parts = SpeedParts {
             views: self.views.clone(),
-            feeds: [(self.stream.name.clone(), self.feed().await)].into(),
+            decoded_logs: [(self.stream.name.clone(), self.decoded_log().await)].into(),
             catalog: self.catalog.clone(),
-            owned: self.owned.clone(),
+            assignment: self.assignment.clone(),
             config,
         };
         let layer = SpeedLayer::start(parts, &tracker, &shutdown).await.unwrap();
@@ -176,13 +176,13 @@ impl Rig {
         dovetail_testkit::fixtures::current(&self.catalog).await
     }
 
-    pub(crate) async fn try_read(&self, view: &str, floor: &Cut) -> Result<RealtimeView, RealtimeError> {
-        self.layer().read(&name(view), floor).await?.whole()
+    pub(crate) async fn try_read(&self, view: &str, start: &Cut) -> Result<RealtimeView, RealtimeError> {
+        self.layer().read(&name(view), start).await?.whole()
     }
 
-    /// Reads as soon as the layer can be read from the start `floor`.
-    pub(crate) async fn read(&self, view: &str, floor: &Cut) -> RealtimeView {
-        eventually(&format!("{view} to be read from {floor}"), async || match self.try_read(view, floor).await {
+    /// Reads as soon as the layer can be read from the start `start`.
+    pub(crate) async fn read(&self, view: &str, start: &Cut) -> RealtimeView {
+        eventually(&format!("{view} to be read from {start}"), async || match self.try_read(view, start).await {
             Ok(realtime) => Some(realtime),
             // It may not have heard yet of what changes that.
             Err(RealtimeError::UnknownView(view)) => panic!("{view}"),
@@ -192,9 +192,9 @@ impl Rig {
     }
 
     /// Reads once the log's end is reached.
-    pub(crate) async fn read_all(&self, view: &str, floor: &Cut) -> RealtimeView {
+    pub(crate) async fn read_all(&self, view: &str, start: &Cut) -> RealtimeView {
         eventually(&format!("{view} to be read to the log's end"), async || {
-            let realtime = self.read(view, floor).await;
+            let realtime = self.read(view, start).await;
             for (partition, head) in realtime.head.iter() {
                 if head < self.log_end(partition).await {
                     return None;
@@ -205,15 +205,15 @@ impl Rig {
         .await
     }
 
-    /// Reads until the layer cannot be read from the start `floor` any more.
-    pub(crate) async fn refused(&self, view: &str, floor: &Cut) -> RealtimeError {
-        eventually(&format!("{view} to be refused from {floor}"), async || self.try_read(view, floor).await.err()).await
+    /// Reads until the layer cannot be read from the start `start` any more.
+    pub(crate) async fn refused(&self, view: &str, start: &Cut) -> RealtimeError {
+        eventually(&format!("{view} to be refused from {start}"), async || self.try_read(view, start).await.err()).await
     }
 
     /// As [`oracle::check_meets`].
     pub(crate) async fn check(&self, view: &str, cut: &Cut, realtime: &RealtimeView) {
-        let feed = self.feed().await;
-        oracle::check_meets(self.view(view), &feed, cut, realtime).await;
+        let decoded_log = self.decoded_log().await;
+        oracle::check_meets(self.view(view), &decoded_log, cut, realtime).await;
     }
 
     /// Reads every view up to the log's end and checks it.

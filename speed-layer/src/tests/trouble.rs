@@ -37,7 +37,7 @@ async fn a_bad_record_stops_its_partition_at_its_offset() {
     let state = rig.state(0, stopped).await;
     let FoldState::Stopped { view: None, why } = state else { panic!("{state:?}") };
     assert!(why.starts_with("bad record at offset 33: "), "{why}");
-    assert_eq!(rig.layer().held_up(&name("total")), [(0, Stall::stopped(why))]);
+    assert_eq!(rig.layer().stalled(&name("total")), [(0, Stall::stopped(why))]);
     assert_eq!(rig.status(0).head, 33);
     // Everything before is read, and the other partition goes on.
     eventually("the other partition to go on", async || (rig.status(1).head == 20).then_some(())).await;
@@ -66,8 +66,8 @@ async fn a_view_that_cannot_be_folded_stops_alone() {
     let state = rig.state(0, stopped).await;
     let FoldState::Stopped { view: Some(view), why } = state else { panic!("{state:?}") };
     assert!(view == name("rates") && why.contains("ivide by zero"), "{why}");
-    assert_eq!(rig.layer().held_up(&view), [(0, Stall::stopped(why))]);
-    assert_eq!(rig.layer().held_up(&name("total")), []);
+    assert_eq!(rig.layer().stalled(&view), [(0, Stall::stopped(why))]);
+    assert_eq!(rig.layer().stalled(&name("total")), []);
     // The part that it folded before is complete.
     let rates = rig.read("rates", &cut(&[])).await;
     assert!(rates.head.get(0) <= 41);

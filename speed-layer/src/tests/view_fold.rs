@@ -16,9 +16,9 @@ fn target(start: i64) -> DesiredState {
     DesiredState { start: Start::Cut(cut(&[start])), previous: None, coming: vec![] }
 }
 
-async fn fold_one(fold: &mut ViewFold, feed: &DecodedLog) {
+async fn fold_one(fold: &mut ViewFold, decoded_log: &DecodedLog) {
     let head = fold.head().unwrap();
-    let decoded = feed.read(0, head).await.unwrap().between(head, head + 1);
+    let decoded = decoded_log.read(0, head).await.unwrap().between(head, head + 1);
     fold.fold(&decoded).await;
 }
 
@@ -26,13 +26,13 @@ async fn fold_one(fold: &mut ViewFold, feed: &DecodedLog) {
 async fn slices_stay_few_however_often_they_are_sealed() {
     let rig = Rig::new(CLICKS).await;
     rig.append_clicks(0, 0, 1500).await;
-    let feed = rig.feed().await;
+    let decoded_log = rig.decoded_log().await;
     for view in &rig.views {
         let mut fold = ViewFold::new(Arc::clone(view), 0);
-        fold.aim(target(0), LOG);
+        fold.apply(target(0), LOG);
         let mut most = 0;
         for i in 0..1500 {
-            fold_one(&mut fold, &feed).await;
+            fold_one(&mut fold, &decoded_log).await;
             if i % 100 == 50 {
                 // Ends of segments: they are forgotten when there are newer ones.
                 fold.expect(i);
@@ -51,16 +51,16 @@ async fn slices_stay_few_however_often_they_are_sealed() {
 async fn a_boundary_at_the_end_of_a_batch_is_one() {
     let rig = Rig::new(CLICKS).await;
     rig.append_clicks(0, 0, 100).await;
-    let feed = rig.feed().await;
+    let decoded_log = rig.decoded_log().await;
     let mut fold = ViewFold::new(Arc::clone(rig.view("total")), 0);
-    fold.aim(target(0), LOG);
-    let end = feed.read(0, 0).await.unwrap().range.end;
+    fold.apply(target(0), LOG);
+    let end = decoded_log.read(0, 0).await.unwrap().range.end;
     fold.expect(end);
     while fold.head().unwrap() < 100 {
-        let decoded = feed.read(0, fold.head().unwrap()).await.unwrap();
+        let decoded = decoded_log.read(0, fold.head().unwrap()).await.unwrap();
         fold.fold(&decoded).await;
     }
-    fold.aim(target(end), LOG);
+    fold.apply(target(end), LOG);
     assert_eq!(fold.next_again(), None);
     assert_eq!(fold.read(end).unwrap().0[0].range, OffsetRange::new(end, 100));
 }
@@ -69,25 +69,25 @@ async fn a_boundary_at_the_end_of_a_batch_is_one() {
 async fn a_split_goes_on_beside_the_folding_and_another_cut_replaces_it() {
     let rig = Rig::new(CLICKS).await;
     rig.append_clicks(0, 0, 100).await;
-    let feed = rig.feed().await;
+    let decoded_log = rig.decoded_log().await;
     let mut fold = ViewFold::new(Arc::clone(rig.view("total")), 0);
-    fold.aim(target(0), LOG);
+    fold.apply(target(0), LOG);
     for _ in 0..60 {
-        fold_one(&mut fold, &feed).await;
+        fold_one(&mut fold, &decoded_log).await;
     }
-    fold.aim(target(33), LOG);
+    fold.apply(target(33), LOG);
     assert_eq!((fold.next_again(), fold.again_end()), (Some(0), Some(60)));
     assert!(fold.read(33).is_err() && fold.read(0).is_ok());
     for _ in 0..3 {
-        let decoded = feed.read(0, fold.next_again().unwrap()).await.unwrap();
+        let decoded = decoded_log.read(0, fold.next_again().unwrap()).await.unwrap();
         fold.fold_again(&decoded).await;
-        fold_one(&mut fold, &feed).await;
+        fold_one(&mut fold, &decoded_log).await;
         fold.seal();
     }
-    fold.aim(target(45), LOG);
+    fold.apply(target(45), LOG);
     assert_eq!((fold.next_again(), fold.again_end()), (Some(0), Some(60)));
     while let Some(next) = fold.next_again() {
-        fold.fold_again(&feed.read(0, next).await.unwrap()).await;
+        fold.fold_again(&decoded_log.read(0, next).await.unwrap()).await;
     }
     let (slices, head) = fold.read(45).unwrap();
     assert_eq!((slices[0].range, head), (OffsetRange::new(45, 60), 63));

@@ -28,9 +28,9 @@ const LANDINGS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The landing of this process: local.
 #[derive(Debug)]
-pub(super) struct Here(pub(super) BatchHandle);
+pub(super) struct LocalLandings(pub(super) BatchHandle);
 
-impl LandingReport for Here {
+impl LandingReport for LocalLandings {
     fn at(&self, stream: &StreamName, partition: i32) -> Option<LandingAt> {
         let status = self.0.landing_status();
         let at = status.borrow().get(&(stream.clone(), partition)).cloned()?;
@@ -43,16 +43,16 @@ type KnownLandings = BTreeMap<(String, i32), LandingAt>;
 
 /// The landings that the processes of the batch layer last reported: remote.
 #[derive(Debug)]
-struct Elsewhere(watch::Receiver<KnownLandings>);
+struct RemoteLandings(watch::Receiver<KnownLandings>);
 
-impl LandingReport for Elsewhere {
+impl LandingReport for RemoteLandings {
     fn at(&self, stream: &StreamName, partition: i32) -> Option<LandingAt> {
         self.0.borrow().get(&(stream.to_string(), partition)).cloned()
     }
 }
 
 /// Polls the processes of the batch layer, until `shutdown`.
-pub(super) fn elsewhere(
+pub(super) fn remote_landings(
     catalog: &Catalog,
     tracker: &TaskTracker,
     shutdown: &CancellationToken,
@@ -72,7 +72,7 @@ pub(super) fn elsewhere(
             clock::sleep(LANDINGS_POLL_INTERVAL).await;
         }
     });
-    Ok(Arc::new(Elsewhere(receiver)))
+    Ok(Arc::new(RemoteLandings(receiver)))
 }
 
 /// The report of one process; empty when it does not answer.

@@ -49,7 +49,7 @@ pub(super) async fn register(catalog: &Catalog, streams: &[Arc<Stream>], plan: &
 
 /// The decoded logs and appenders of the streams.
 pub(super) struct Streams {
-    pub(super) feeds: HashMap<StreamName, Arc<DecodedLog>>,
+    pub(super) decoded_logs: HashMap<StreamName, Arc<DecodedLog>>,
     pub(super) appenders: HashMap<StreamName, Arc<Appender>>,
     /// The partitions that members of the layer share.
     pub(super) shared: Vec<SharedStream>,
@@ -69,16 +69,16 @@ const PARTITIONS_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Adds new partitions of the topics, until `shutdown`.
 pub(super) fn look_for_partitions(
-    feeds: &HashMap<StreamName, Arc<DecodedLog>>,
+    decoded_logs: &HashMap<StreamName, Arc<DecodedLog>>,
     tracker: &TaskTracker,
     shutdown: &CancellationToken,
 ) {
-    for feed in feeds.values() {
-        let feed = Arc::clone(feed);
+    for decoded_log in decoded_logs.values() {
+        let decoded_log = Arc::clone(decoded_log);
         background::spawn(tracker, shutdown, "look_for_partitions", async move {
             loop {
                 clock::sleep(PARTITIONS_POLL_INTERVAL).await;
-                if let Err(error) = feed.look().await {
+                if let Err(error) = decoded_log.look().await {
                     debug!(%error, "whether the topic got more partitions is not known");
                 }
             }
@@ -94,14 +94,14 @@ pub(super) async fn open_streams(
     config: &Config,
     clock: &Clock,
 ) -> Result<Streams> {
-    let mut opened = Streams { feeds: HashMap::new(), appenders: HashMap::new(), shared: vec![] };
+    let mut opened = Streams { decoded_logs: HashMap::new(), appenders: HashMap::new(), shared: vec![] };
     for stream in streams {
         tell_of_more(log.as_ref(), stream).await?;
         if roles.reads() {
-            let feed = DecodedLog::open(Arc::clone(log), Arc::clone(stream), config.feed()).await?;
-            let (topic, partitions) = (stream.topic.clone(), feed.count());
+            let decoded_log = DecodedLog::open(Arc::clone(log), Arc::clone(stream), config.decoded_log()).await?;
+            let (topic, partitions) = (stream.topic.clone(), decoded_log.count());
             opened.shared.push(SharedStream { stream: stream.name.clone(), topic, partitions });
-            opened.feeds.insert(stream.name.clone(), Arc::new(feed));
+            opened.decoded_logs.insert(stream.name.clone(), Arc::new(decoded_log));
         }
         if roles.has(MemberLayer::Ingest) {
             let appender = Appender::open(Arc::clone(log), Arc::clone(stream), clock.clone()).await?;

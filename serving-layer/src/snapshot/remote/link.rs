@@ -84,7 +84,7 @@ enum Took {
 impl MemberLink {
     /// Runs until the future is dropped.
     pub(super) async fn run(self) {
-        let (mut pauses, mut wanted) = (Pauses::new(), self.view.floors());
+        let (mut pauses, mut wanted) = (Pauses::new(), self.view.starts());
         loop {
             match self.stream(&mut wanted, &mut pauses).await {
                 Ended::Again => continue,
@@ -122,10 +122,10 @@ impl MemberLink {
 
     /// Sends one request, and receives the answer. Pauses start anew when everything that existed has arrived.
     async fn stream(&self, wanted: &mut Floors, pauses: &mut Pauses) -> Ended {
-        let floors = wanted.borrow_and_update().clone();
+        let starts = wanted.borrow_and_update().clone();
         let view = &self.view.view;
         let ask =
-            RealtimeRequest { view: view.name.clone(), fingerprint: view.fingerprint.clone(), floors: floors.clone() };
+            RealtimeRequest { view: view.name.clone(), fingerprint: view.fingerprint.clone(), starts: starts.clone() };
         let ticket = match serde_json::to_vec(&ask) {
             Ok(ticket) => Ticket { ticket: ticket.into() },
             Err(error) => return Ended::Failed(error.to_string()),
@@ -137,7 +137,7 @@ impl MemberLink {
             Ok(Err(status)) => return Ended::Failed(describe(&status)),
             Err(_) => return Ended::Failed(format!("no answer in {:?}", self.stale_after)),
         };
-        self.view.opened(&self.member, &floors);
+        self.view.opened(&self.member, &starts);
         let mut receiver = Receiver::new(stream);
         let mut growing = BTreeMap::new();
         // Slices that wait for the rest of their partition.

@@ -14,8 +14,8 @@ use crate::memory::size;
 
 impl RemoteView {
     /// The wanted starts, as a value to watch.
-    pub(super) fn floors(&self) -> watch::Receiver<Vec<Cut>> {
-        self.floors.subscribe()
+    pub(super) fn starts(&self) -> watch::Receiver<Vec<Cut>> {
+        self.starts.subscribe()
     }
 
     pub(super) fn joined(&self, member: &str, address: &str, is_first: bool) {
@@ -46,12 +46,12 @@ impl RemoteView {
         });
     }
 
-    /// Records that a stream for `floors` was opened.
-    pub(super) fn opened(&self, member: &str, floors: &[Cut]) {
+    /// Records that a stream for `starts` was opened.
+    pub(super) fn opened(&self, member: &str, starts: &[Cut]) {
         metrics::counter!("dovetail_remote_asks_total", "member" => member.to_owned()).increment(1);
         self.with(member, |link| {
-            link.asked = floors.to_vec();
-            link.sends = !floors.is_empty();
+            link.asked = starts.to_vec();
+            link.sends = !starts.is_empty();
             (link.answered, link.down) = (false, None);
         });
     }
@@ -122,21 +122,21 @@ impl RemoteView {
         let Some(link) = state.links.get(member) else { return false };
         // A boundary in every partition that it has is as good as a request, and a new request does not bring back
         // slices that the member has dropped: those received before would be lost.
-        let boundary = |p: &i32, floor: &Cut| link.held.get(p).is_some_and(|held| held.has_boundary(floor.get(*p)));
-        let dropped = |p: &i32, floor: &Cut| link.status[p].floor.is_some_and(|from| floor.get(*p) < from);
-        let has = |floor: &Cut| {
+        let boundary = |p: &i32, start: &Cut| link.held.get(p).is_some_and(|held| held.has_boundary(start.get(*p)));
+        let dropped = |p: &i32, start: &Cut| link.status[p].start.is_some_and(|from| start.get(*p) < from);
+        let has = |start: &Cut| {
             let sent = link.answered && !link.status.is_empty();
-            link.asked.contains(floor) || (sent && link.status.keys().all(|p| boundary(p, floor) || dropped(p, floor)))
+            link.asked.contains(start) || (sent && link.status.keys().all(|p| boundary(p, start) || dropped(p, start)))
         };
         let too_much = state.wanted.is_empty() && link.sends;
-        too_much || !state.wanted.iter().all(|(floor, _)| has(floor))
+        too_much || !state.wanted.iter().all(|(start, _)| has(start))
     }
 
     /// The slices of a partition below `at`, if a start there is still read: as states are functions of the log, they
     /// stay right when the member itself has dropped them.
     pub(super) fn wanted_below(&self, member: &str, partition: i32, at: i64) -> Vec<Slice> {
         let state = self.state();
-        let is_read = state.wanted.iter().any(|(floor, _)| floor.get(partition) < at);
+        let is_read = state.wanted.iter().any(|(start, _)| start.get(partition) < at);
         let held = state.links.get(member).and_then(|link| link.held.get(&partition));
         match held.filter(|held| is_read && held.has_boundary(at)) {
             Some(held) => held.slices.iter().filter(|slice| slice.range.end <= at).cloned().collect(),
@@ -147,9 +147,9 @@ impl RemoteView {
     /// The offsets of a partition at which boundaries should stay, and the one below which nothing is read any more.
     pub(super) fn boundaries(&self, partition: i32) -> (BTreeSet<i64>, Option<i64>) {
         let state = self.state();
-        let floors: BTreeSet<i64> = state.wanted.iter().map(|(floor, _)| floor.get(partition)).collect();
-        let least = floors.first().copied();
-        (floors.into_iter().chain(state.kept.iter().map(|kept| kept.get(partition))).collect(), least)
+        let starts: BTreeSet<i64> = state.wanted.iter().map(|(start, _)| start.get(partition)).collect();
+        let least = starts.first().copied();
+        (starts.into_iter().chain(state.kept.iter().map(|kept| kept.get(partition))).collect(), least)
     }
 
     /// Drops slices too old to be read, and starts that were not read for `idle`.
@@ -171,7 +171,7 @@ impl RemoteView {
         state.links.retain(|_, link| !link.gone || !link.held.is_empty());
         let slices = state.links.values().flat_map(|link| link.held.values()).map(|held| held.slices.len()).sum();
         let no_room = state.links.values().filter(|link| link.no_room.is_some()).count();
-        Swept { floors: state.wanted.len(), slices, no_room }
+        Swept { starts: state.wanted.len(), slices, no_room }
     }
 
     /// The time since each member's last message.
@@ -191,7 +191,7 @@ impl RemoteView {
 /// The rest after a sweep.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Swept {
-    pub(super) floors: usize,
+    pub(super) starts: usize,
     pub(super) slices: usize,
     /// Members whose slices do not fit.
     pub(super) no_room: usize,

@@ -107,17 +107,17 @@ impl Members {
     fn sweep(&self) {
         let now = clock::now_monotonic();
         let mut silence = BTreeMap::<String, Duration>::new();
-        let (mut floors, mut slices, mut no_room) = (0, 0, 0);
+        let (mut starts, mut slices, mut no_room) = (0, 0, 0);
         for view in &self.views {
             let left = view.sweep(now, self.config.idle);
-            (floors, slices, no_room) = (floors + left.floors, slices + left.slices, no_room + left.no_room);
+            (starts, slices, no_room) = (starts + left.starts, slices + left.slices, no_room + left.no_room);
             for (member, silent) in view.silence(now) {
                 let most = silence.entry(member).or_default();
                 *most = silent.max(*most);
             }
         }
         metrics::gauge!("dovetail_remote_members").set(self.linked.len() as f64);
-        metrics::gauge!("dovetail_remote_floors").set(floors as f64);
+        metrics::gauge!("dovetail_remote_floors").set(starts as f64);
         metrics::gauge!("dovetail_remote_slices").set(slices as f64);
         metrics::gauge!("dovetail_remote_no_room").set(no_room as f64);
         metrics::gauge!("dovetail_remote_bytes").set(self.total.bytes() as f64);

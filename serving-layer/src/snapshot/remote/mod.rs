@@ -56,7 +56,7 @@ pub struct RemoteConfig {
     pub idle: Duration,
     /// Greatest number of starts received per view: those of all kept generations and the next one. The start unread
     /// for longest is dropped.
-    pub floors: usize,
+    pub starts: usize,
     /// Greatest size of the slices of all views and members, in bytes; a member whose slices do not fit counts as
     /// missing.
     pub memory_limit: usize,
@@ -103,8 +103,8 @@ impl RemoteRealtime {
 impl Realtime for RemoteRealtime {
     /// Reads from memory. A start that was not read before is requested, and until its slices arrive the answer is
     /// [`RealtimeError::Asking`].
-    async fn read(&self, view: &ViewName, floor: &Cut) -> Result<RealtimeView, RealtimeError> {
-        self.view(view)?.read(floor, clock::now_monotonic())
+    async fn read(&self, view: &ViewName, start: &Cut) -> Result<RealtimeView, RealtimeError> {
+        self.view(view)?.read(start, clock::now_monotonic())
     }
 
     fn keep_boundary(&self, view: &ViewName, at: &Offsets) {
@@ -117,7 +117,7 @@ impl Realtime for RemoteRealtime {
         Ok(self.view(view)?.head(clock::now_monotonic()))
     }
 
-    fn held_up(&self, view: &ViewName) -> Vec<(i32, Stall)> {
-        self.view(view).map(|view| view.held_up(clock::now_monotonic())).unwrap_or_default()
+    fn stalled(&self, view: &ViewName) -> Vec<(i32, Stall)> {
+        self.view(view).map(|view| view.stalled(clock::now_monotonic())).unwrap_or_default()
     }
 }

@@ -39,22 +39,22 @@ struct Rig {
     total: Arc<Total>,
     now: Instant,
     /// From where members can be read, if they say so.
-    floor: Option<i64>,
+    start: Option<i64>,
 }
 
 impl Rig {
     async fn new(members: &[&str]) -> Self {
         let idle = Duration::from_secs(30);
-        let config = RemoteConfig { stale_after: STALE, idle, floors: 3, memory_limit: 1 << 20 };
+        let config = RemoteConfig { stale_after: STALE, idle, starts: 3, memory_limit: 1 << 20 };
         let remote = RemoteView::new(view().await, &config);
         members.iter().for_each(|member| remote.joined(member, "somewhere", true));
-        Self { remote, total: Arc::new(Total::new(1 << 20)), now: Instant::now(), floor: None }
+        Self { remote, total: Arc::new(Total::new(1 << 20)), now: Instant::now(), start: None }
     }
 
     /// The member sends what it has: partitions, and the ends of their slices.
     fn sends(&self, member: &str, partitions: &[(i32, &[i64])]) {
-        let floors = self.remote.floors().borrow().clone();
-        self.remote.opened(member, &floors);
+        let starts = self.remote.starts().borrow().clone();
+        self.remote.opened(member, &starts);
         for (partition, ends) in partitions {
             self.remote.hold(member, *partition, self.held(*partition, ends));
         }
@@ -71,28 +71,28 @@ impl Rig {
         self.tells(member, partitions, &[]);
     }
 
-    fn tells(&self, member: &str, partitions: &[i32], unread: &[(i64, RealtimeError)]) {
+    fn tells(&self, member: &str, partitions: &[i32], backlog: &[(i64, RealtimeError)]) {
         let partitions = partitions.iter().map(|&partition| ViewPartitionStatus {
             partition,
             head: Some(0),
-            floor: self.floor,
-            unread: unread.to_vec(),
-            held_up: None,
+            start: self.start,
+            backlog: backlog.to_vec(),
+            stalled: None,
         });
         self.remote.status(member, Status { partitions: partitions.collect() }, self.now);
         self.remote.heard(member, self.now);
     }
 
-    fn read(&self, floor: i64) -> Result<RealtimeView, RealtimeError> {
-        self.remote.read(&cut(floor), self.now)
+    fn read(&self, start: i64) -> Result<RealtimeView, RealtimeError> {
+        self.remote.read(&cut(start), self.now)
     }
 
-    fn heads(&self, floor: i64) -> Vec<(i32, i64)> {
-        self.read(floor).unwrap().whole().unwrap().head.iter().collect()
+    fn heads(&self, start: i64) -> Vec<(i32, i64)> {
+        self.read(start).unwrap().whole().unwrap().head.iter().collect()
     }
 
-    fn missing(&self, floor: i64) -> (Vec<i32>, String) {
-        match self.read(floor).unwrap().whole().unwrap_err() {
+    fn missing(&self, start: i64) -> (Vec<i32>, String) {
+        match self.read(start).unwrap().whole().unwrap_err() {
             RealtimeError::Missing { partitions, why, .. } => (partitions, why),
             other => panic!("{other}"),
         }
@@ -149,7 +149,7 @@ async fn a_member_that_is_not_heard_is_missing_and_says_since_when() {
         (partitions, why.as_str()),
         (vec![1], "speed layer `b` at somewhere was last heard 2.5 s ago (connection reset)")
     );
-    assert_eq!(rig.remote.held_up(rig.now).len(), 1);
+    assert_eq!(rig.remote.stalled(rig.now).len(), 1);
     assert_eq!(rig.remote.head(rig.now), [(0, 5)].into_iter().collect::<Offsets>());
 }
 
@@ -228,7 +228,7 @@ async fn floors_that_nobody_reads_are_let_go_of_and_asked_for_again() {
     assert_eq!(rig.total.bytes(), 100);
     rig.pass(Duration::from_secs(40));
     rig.says("a", &[0]);
-    assert_eq!(rig.remote.sweep(rig.now, Duration::from_secs(30)).floors, 0);
+    assert_eq!(rig.remote.sweep(rig.now, Duration::from_secs(30)).starts, 0);
     assert_eq!(rig.total.bytes(), 0);
     assert!(rig.remote.has_to_ask("a"), "for no slices");
     rig.sends("a", &[]);
@@ -242,24 +242,24 @@ async fn the_oldest_of_many_floors_goes() {
     let mut rig = Rig::new(&["a"]).await;
     assert!(rig.read(0).is_err());
     rig.sends("a", &[(0, &[0, 1, 2, 3, 4])]);
-    for floor in 0..4 {
+    for start in 0..4 {
         rig.pass(Duration::from_millis(1));
-        assert_eq!(rig.heads(floor), [(0, 4)]);
+        assert_eq!(rig.heads(start), [(0, 4)]);
     }
-    let floors = rig.remote.floors().borrow().clone();
-    assert_eq!(floors, [cut(1), cut(2), cut(3)]);
+    let starts = rig.remote.starts().borrow().clone();
+    assert_eq!(starts, [cut(1), cut(2), cut(3)]);
     assert_eq!(rig.remote.boundaries(0).1, Some(1));
 }
 
 #[tokio::test]
 async fn a_floor_that_was_dropped_is_said_to_be_so_and_not_asked_for() {
     let mut rig = Rig::new(&["a"]).await;
-    rig.floor = Some(5);
+    rig.start = Some(5);
     assert!(rig.read(7).is_err());
     rig.sends("a", &[(0, &[7, 8]), (1, &[7, 9])]);
     let dropped = rig.read(2).unwrap().whole().unwrap_err();
     let view = ViewName::parse("total").unwrap();
-    assert_eq!(dropped, RealtimeError::Dropped { view, partition: 0, floor: 2, from: 5 });
+    assert_eq!(dropped, RealtimeError::Dropped { view, partition: 0, start: 2, from: 5 });
     assert!(!rig.remote.has_to_ask("a"));
     // The slices that the member still has are.
     assert!(matches!(rig.read(6).unwrap().whole(), Err(RealtimeError::Asking { .. })));
@@ -267,7 +267,7 @@ async fn a_floor_that_was_dropped_is_said_to_be_so_and_not_asked_for() {
     // After a rollback it holds that again.
     rig.sends("a", &[(0, &[6, 7, 8]), (1, &[6, 7, 9])]);
     assert!(!rig.remote.has_to_ask("a"));
-    rig.floor = Some(2);
+    rig.start = Some(2);
     rig.remote.opened("a", &[cut(7), cut(6)]);
     rig.says("a", &[0, 1]);
     assert!(rig.remote.has_to_ask("a"));

@@ -29,7 +29,7 @@ pub(super) struct RemoteView {
     most: usize,
     state: Mutex<RemoteState>,
     /// The starts to request from members.
-    pub(super) floors: watch::Sender<Vec<Cut>>,
+    pub(super) starts: watch::Sender<Vec<Cut>>,
 }
 
 #[derive(Debug, Default)]
@@ -84,15 +84,15 @@ impl RemotePartition {
         offset == self.start || offset == self.head || self.slices.iter().any(|slice| slice.range.start == offset)
     }
 
-    fn from(&self, floor: i64) -> impl Iterator<Item = Slice> + '_ {
-        self.slices.iter().filter(move |slice| slice.range.start >= floor).cloned()
+    fn from(&self, start: i64) -> impl Iterator<Item = Slice> + '_ {
+        self.slices.iter().filter(move |slice| slice.range.start >= start).cloned()
     }
 }
 
 impl RemoteView {
     pub(super) fn new(view: Arc<View>, config: &RemoteConfig) -> Self {
-        let (stale_after, most) = (config.stale_after, config.floors.clamp(FLOORS_MIN, MOST_FLOORS));
-        Self { view, stale_after, most, state: Mutex::default(), floors: watch::Sender::default() }
+        let (stale_after, most) = (config.stale_after, config.starts.clamp(FLOORS_MIN, MOST_FLOORS));
+        Self { view, stale_after, most, state: Mutex::default(), starts: watch::Sender::default() }
     }
 
     pub(super) fn name(&self) -> &ViewName {
@@ -103,23 +103,23 @@ impl RemoteView {
         self.state.lock()
     }
 
-    /// The slices that can be read from `floor` now.
+    /// The slices that can be read from `start` now.
     ///
     /// # Errors
     /// [`RealtimeError::Asking`] while there are members that were not heard at all.
-    pub(super) fn read(&self, floor: &Cut, now: Instant) -> Result<RealtimeView, RealtimeError> {
+    pub(super) fn read(&self, start: &Cut, now: Instant) -> Result<RealtimeView, RealtimeError> {
         let mut state = self.state();
-        self.want(&mut state, floor, now);
+        self.want(&mut state, start, now);
         if let Some((member, _)) = state.links.iter().find(|(_, link)| link.is_first) {
             return Err(RealtimeError::Asking { view: self.view.name.clone(), member: member.clone() });
         }
         let mut realtime = RealtimeView::default();
         for partition in state.partitions() {
             let seen = state.seen.get(&partition).copied();
-            let start = floor.get(partition);
+            let start = start.get(partition);
             match self.furthest(&state, partition, start, now) {
                 Some((_, held)) if Some(held.head) >= seen => {
-                    realtime.floor.0.set(partition, start);
+                    realtime.start.0.set(partition, start);
                     realtime.head.set(partition, held.head);
                     realtime.slices.extend(held.from(start));
                 }
@@ -129,7 +129,7 @@ impl RemoteView {
                     realtime.missing.insert(partition, self.missing(partition, why));
                 }
                 None => {
-                    realtime.missing.insert(partition, self.unread(&state, partition, floor, now));
+                    realtime.missing.insert(partition, self.backlog(&state, partition, start, now));
                 }
             }
         }
@@ -137,18 +137,18 @@ impl RemoteView {
         Ok(realtime)
     }
 
-    /// The member with the greatest head in a partition, of those that can be read from `floor`.
+    /// The member with the greatest head in a partition, of those that can be read from `start`.
     fn furthest<'s>(
         &self,
         state: &'s RemoteState,
         partition: i32,
-        floor: i64,
+        start: i64,
         now: Instant,
     ) -> Option<(&'s str, &'s RemotePartition)> {
         let live = state.links.iter().filter(|(_, link)| self.is_live(link, now));
         let held = live.filter_map(|(member, link)| Some((member.as_str(), link.held.get(&partition)?)));
         let readable = held.filter(|(_, held)| {
-            held.has_boundary(floor) && held.lost.is_none_or(|lost| now.duration_since(lost) <= self.stale_after)
+            held.has_boundary(start) && held.lost.is_none_or(|lost| now.duration_since(lost) <= self.stale_after)
         });
         readable.max_by_key(|(_, held)| held.head)
     }
@@ -157,20 +157,20 @@ impl RemoteView {
         link.heard.is_some_and(|heard| now.saturating_duration_since(heard) <= self.stale_after)
     }
 
-    /// The reason why a partition cannot be read from `floor`.
-    fn unread(&self, state: &RemoteState, partition: i32, floor: &Cut, now: Instant) -> RealtimeError {
+    /// The reason why a partition cannot be read from `start`.
+    fn backlog(&self, state: &RemoteState, partition: i32, start: &Cut, now: Instant) -> RealtimeError {
         let mut asking = None;
         if let Some(why) = no_room(state, partition) {
             return self.missing(partition, why);
         }
         for (member, link) in state.links.iter().filter(|(_, link)| self.is_live(link, now)) {
             let Some(status) = link.status.get(&partition) else { continue };
-            if let Some((_, error)) = status.unread.iter().find(|(at, _)| *at == floor.get(partition)) {
+            if let Some((_, error)) = status.backlog.iter().find(|(at, _)| *at == start.get(partition)) {
                 return error.clone();
             }
-            let (floor, view) = (floor.get(partition), &self.view.name);
-            if let Some(from) = status.floor.filter(|&from| floor < from) {
-                return RealtimeError::Dropped { view: view.clone(), partition, floor, from };
+            let (start, view) = (start.get(partition), &self.view.name);
+            if let Some(from) = status.start.filter(|&from| start < from) {
+                return RealtimeError::Dropped { view: view.clone(), partition, start, from };
             }
             if link.down.is_none() {
                 asking = Some(RealtimeError::Asking { view: self.view.name.clone(), member: member.clone() });
@@ -197,8 +197,8 @@ impl RemoteView {
         RealtimeError::Missing { view: self.view.name.clone(), partitions: vec![partition], why }
     }
 
-    fn want(&self, state: &mut RemoteState, floor: &Cut, now: Instant) {
-        if let Some((_, read)) = state.wanted.iter_mut().find(|(wanted, _)| wanted == floor) {
+    fn want(&self, state: &mut RemoteState, start: &Cut, now: Instant) {
+        if let Some((_, read)) = state.wanted.iter_mut().find(|(wanted, _)| wanted == start) {
             *read = now;
             return;
         }
@@ -207,7 +207,7 @@ impl RemoteView {
         {
             state.wanted.remove(oldest);
         }
-        state.wanted.push((floor.clone(), now));
+        state.wanted.push((start.clone(), now));
         self.announce(state);
     }
 
@@ -215,9 +215,9 @@ impl RemoteView {
         // A start that is wanted again later has to be requested again: the slices below may have retired.
         let wanted = &state.wanted;
         for link in state.links.values_mut() {
-            link.asked.retain(|asked| wanted.iter().any(|(floor, _)| floor == asked));
+            link.asked.retain(|asked| wanted.iter().any(|(start, _)| start == asked));
         }
-        self.floors.send_replace(state.wanted.iter().map(|(floor, _)| floor.clone()).collect());
+        self.starts.send_replace(state.wanted.iter().map(|(start, _)| start.clone()).collect());
     }
 
     pub(super) fn keep_boundary(&self, at: &Offsets) {
@@ -243,7 +243,7 @@ impl RemoteView {
     }
 
     /// The partitions that are stalled or that no member holds, and why.
-    pub(super) fn held_up(&self, now: Instant) -> Vec<(i32, Stall)> {
+    pub(super) fn stalled(&self, now: Instant) -> Vec<(i32, Stall)> {
         let state = self.state();
         let why = |partition| {
             if let Some(why) = no_room(&state, partition) {
@@ -253,7 +253,7 @@ impl RemoteView {
             let mut told = live.filter_map(|link| link.status.get(&partition)).peekable();
             match told.peek() {
                 None => Some(Stall::stalled(self.why_missing(&state, partition, now))),
-                Some(_) => told.find_map(|status| status.held_up.clone()),
+                Some(_) => told.find_map(|status| status.stalled.clone()),
             }
         };
         state.partitions().into_iter().filter_map(|partition| Some((partition, why(partition)?))).collect()

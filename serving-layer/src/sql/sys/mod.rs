@@ -60,16 +60,20 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     KINDS.into_iter().map(|(name, _)| name).chain([DEAD_LETTERS, VIEW_ERRORS])
 }
 
-/// The table called `name`; without `pin` it can only be described.
-pub(crate) fn table(name: &str, tables: &Arc<Tables>, pin: Option<&Arc<Snapshot>>) -> Option<Arc<dyn TableProvider>> {
+/// The table called `name`; without `snapshot` it can only be described.
+pub(crate) fn table(
+    name: &str,
+    tables: &Arc<Tables>,
+    snapshot: Option<&Arc<Snapshot>>,
+) -> Option<Arc<dyn TableProvider>> {
     if name == DEAD_LETTERS {
         return Some(Arc::new(dead_letters::DeadLetters::new(&tables.layers)));
     }
     if name == VIEW_ERRORS {
-        return Some(Arc::new(view_errors::ViewErrors::new(&tables.layers, pin)));
+        return Some(Arc::new(view_errors::ViewErrors::new(&tables.layers, snapshot)));
     }
     let (_, kind) = KINDS.into_iter().find(|(known, _)| *known == name)?;
-    Some(Arc::new(SysTable { kind, schema: kind.schema(), tables: Arc::clone(tables), pin: pin.cloned() }))
+    Some(Arc::new(SysTable { kind, schema: kind.schema(), tables: Arc::clone(tables), snapshot: snapshot.cloned() }))
 }
 
 #[derive(Debug)]
@@ -77,7 +81,7 @@ struct SysTable {
     kind: SysTableKind,
     schema: SchemaRef,
     tables: Arc<Tables>,
-    pin: Option<Arc<Snapshot>>,
+    snapshot: Option<Arc<Snapshot>>,
 }
 
 impl SysTableKind {
@@ -99,13 +103,13 @@ impl SysTableKind {
     async fn rows(
         self,
         tables: &Tables,
-        pin: &Arc<Snapshot>,
+        snapshot: &Arc<Snapshot>,
         recount: Option<&Arc<TaskContext>>,
     ) -> Result<RecordBatch, QueryError> {
         let layers = &tables.layers;
         match self {
             Self::Streams => tables::streams(tables, recount).await,
-            Self::Views => views::rows(pin).await,
+            Self::Views => views::rows(snapshot).await,
             Self::Partitions => partitions::rows(tables).await,
             Self::Segments => tables::segments(tables, recount).await,
             Self::BatchRuns => batch::runs(layers).await,
@@ -134,14 +138,14 @@ impl TableProvider for SysTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let Some(pin) = &self.pin else {
+        let Some(snapshot) = &self.snapshot else {
             return Err(QueryError::new(Reason::Internal, "a schema was scanned without a snapshot").into());
         };
         // Only where the counts are read: they take decoding the records.
         let is_wanted =
             |name| projection.is_none_or(|columns| columns.iter().any(|i| self.schema.field(*i).name() == name));
         let recount = tables::COUNTS.into_iter().any(is_wanted).then(|| session.task_ctx());
-        let rows = self.kind.rows(&self.tables, pin, recount.as_ref()).await?;
+        let rows = self.kind.rows(&self.tables, snapshot, recount.as_ref()).await?;
         let table = MemTable::try_new(Arc::clone(&self.schema), vec![vec![rows]])?;
         table.scan(session, projection, filters, limit).await
     }

@@ -73,7 +73,7 @@ async fn state(tables: &Tables, stream: &Stream, partition: i32, landed: Option<
         }
         None => (None, None),
     };
-    let (head, held_up) = head(&tables.layers, stream, partition);
+    let (head, stalled) = head(&tables.layers, stream, partition);
     let log_end = bounds.map(|bounds| bounds.end);
     let lag_records = log_end.zip(head).map(|(end, head)| (end - head).max(0));
     let lag_ms = match (lag_records, head) {
@@ -81,9 +81,9 @@ async fn state(tables: &Tables, stream: &Stream, partition: i32, landed: Option<
         (Some(_), Some(head)) => age(tables, stream, partition, head).await,
         _ => None,
     };
-    let held_up = held_up.or(unknown);
+    let stalled = stalled.or(unknown);
     let landing = tables.landing.as_ref().and_then(|landing| landing.at(&stream.name, partition));
-    let state = match (&held_up, lag_records) {
+    let state = match (&stalled, lag_records) {
         (Some(Stall { no_room: true, .. }), _) => "no room",
         (Some(Stall { by_itself: true, .. }), _) => "stalled",
         (Some(_), _) => "stopped",
@@ -102,7 +102,7 @@ async fn state(tables: &Tables, stream: &Stream, partition: i32, landed: Option<
         lag_records,
         lag_ms,
         state,
-        error: held_up.map(|held_up| held_up.why),
+        error: stalled.map(|stalled| stalled.why),
         landing_state: landing.as_ref().map(|landing| landing.state.clone()),
         landing_error: landing.and_then(|landing| landing.error),
     }
@@ -130,15 +130,15 @@ fn head(layers: &Layers, stream: &Stream, partition: i32) -> (Option<i64>, Optio
             Err(error) => return (least, Some(Stall::stopped(error.to_string()))),
         }
     }
-    (least, held_up(layers, stream, partition))
+    (least, stalled(layers, stream, partition))
 }
 
 /// The reason why a view is stalled, of the first such view.
-fn held_up(layers: &Layers, stream: &Stream, partition: i32) -> Option<Stall> {
+fn stalled(layers: &Layers, stream: &Stream, partition: i32) -> Option<Stall> {
     layers.folded().filter(|view| view.stream == stream.name).find_map(|view| {
-        let held_up = layers.realtime.held_up(&view.name);
-        let (_, held_up) = held_up.into_iter().find(|&(held_up, _)| held_up == partition)?;
-        Some(Stall { why: format!("view `{}`: {}", view.name, held_up.why), ..held_up })
+        let stalled = layers.realtime.stalled(&view.name);
+        let (_, stalled) = stalled.into_iter().find(|&(stalled, _)| stalled == partition)?;
+        Some(Stall { why: format!("view `{}`: {}", view.name, stalled.why), ..stalled })
     })
 }
 

@@ -33,7 +33,7 @@ use crate::snapshot::layers::Layers;
 #[derive(Debug)]
 pub(super) struct ViewErrors {
     layers: Arc<Layers>,
-    pin: Option<Arc<Snapshot>>,
+    snapshot: Option<Arc<Snapshot>>,
     schema: SchemaRef,
 }
 
@@ -41,10 +41,10 @@ pub(super) struct ViewErrors {
 const VIEW: &[Column<Arc<View>>] = &[text("view", |view: &Arc<View>| Some(view.name.to_string())).required()];
 
 impl ViewErrors {
-    pub(super) fn new(layers: &Arc<Layers>, pin: Option<&Arc<Snapshot>>) -> Self {
+    pub(super) fn new(layers: &Arc<Layers>, snapshot: Option<&Arc<Snapshot>>) -> Self {
         let names = ["view", "topic"].map(|name| Arc::new(Field::new(name, DataType::Utf8, false)));
         let fields: Vec<_> = names.into_iter().chain(view_error_file::schema().fields().iter().cloned()).collect();
-        Self { layers: Arc::clone(layers), pin: pin.cloned(), schema: Arc::new(Schema::new(fields)) }
+        Self { layers: Arc::clone(layers), snapshot: snapshot.cloned(), schema: Arc::new(Schema::new(fields)) }
     }
 
     /// The views that may pass `filters`.
@@ -93,13 +93,13 @@ impl TableProvider for ViewErrors {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let Some(pin) = &self.pin else {
+        let Some(snapshot) = &self.snapshot else {
             return Err(QueryError::new(Reason::Internal, "a schema was scanned without a snapshot").into());
         };
         let mut sources = vec![];
         for view in self.wanted(session, filters)? {
             let topic = self.layers.stream(&view.stream).map(|stream| stream.topic.clone()).unwrap_or_default();
-            let (files, slices) = pin.left_out(&view).await?;
+            let (files, slices) = snapshot.left_out(&view).await?;
             sources.push(ErrorSource { view: view.name.to_string(), topic, files, slices });
         }
         let rows = ErrorRows { schema: self.schema(), store: self.layers.store.clone(), sources };
@@ -148,7 +148,7 @@ impl PartitionStream for ErrorRows {
             });
             below.try_flatten().chain(futures::stream::iter(above))
         });
-        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), sources))
+        Box::snapshot(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), sources))
     }
 }
 

@@ -48,13 +48,13 @@ pub(crate) struct FoldedState {
 const VIEW_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The states of all views in one snapshot. They are read concurrently, so that many waits take no longer than one.
-pub(crate) async fn views(pin: &Arc<Snapshot>) -> Vec<ViewState> {
-    let limit = pin.layers.catch_up + VIEW_TIMEOUT;
-    join_all(pin.layers.views.iter().map(|view| async move {
+pub(crate) async fn views(snapshot: &Arc<Snapshot>) -> Vec<ViewState> {
+    let limit = snapshot.layers.catch_up + VIEW_TIMEOUT;
+    join_all(snapshot.layers.views.iter().map(|view| async move {
         match view {
-            Planned::Folded(view) => match timeout(limit, folded(pin, view)).await {
+            Planned::Folded(view) => match timeout(limit, folded(snapshot, view)).await {
                 Ok(state) => state,
-                Err(_) => silent(pin, view, limit),
+                Err(_) => silent(snapshot, view, limit),
             },
             Planned::Derived(view) => ViewState {
                 name: view.name.to_string(),
@@ -70,36 +70,36 @@ pub(crate) async fn views(pin: &Arc<Snapshot>) -> Vec<ViewState> {
 }
 
 /// The state of a view that was not known in time.
-fn silent(pin: &Snapshot, view: &View, limit: Duration) -> ViewState {
+fn silent(snapshot: &Snapshot, view: &View, limit: Duration) -> ViewState {
     let error = format!("view `{}`: what it is asked from has not answered for {limit:?}", view.name);
-    state(pin, view, None, "waiting", Some(error))
+    state(snapshot, view, None, "waiting", Some(error))
 }
 
-async fn folded(pin: &Arc<Snapshot>, view: &Arc<View>) -> ViewState {
-    let filled = pin.served.filled(view);
-    let tail = pin.tail(view).await;
-    let word = match (&tail, filled) {
+async fn folded(snapshot: &Arc<Snapshot>, view: &Arc<View>) -> ViewState {
+    let filled = snapshot.served.filled(view);
+    let realtime_part = snapshot.realtime_part(view).await;
+    let word = match (&realtime_part, filled) {
         (Ok(_), Filled::Nothing) => "speed_only",
         (Ok(_), _) => "filled",
-        (Err(_), Filled::NotYet) if pin.layers.filling(view).await.is_some() => "filling",
+        (Err(_), Filled::NotYet) if snapshot.layers.filling(view).await.is_some() => "filling",
         (Err(_), Filled::NotYet) => "unfilled",
         (Err(_), _) => "waiting",
     };
-    let (tail, error) = match tail {
-        Ok(tail) => (Some(tail), None),
+    let (realtime_part, error) = match realtime_part {
+        Ok(realtime_part) => (Some(realtime_part), None),
         Err(error) => (None, Some(error.message)),
     };
-    state(pin, view, tail.as_deref(), word, error)
+    state(snapshot, view, realtime_part.as_deref(), word, error)
 }
 
 fn state(
-    pin: &Snapshot,
+    snapshot: &Snapshot,
     view: &View,
-    tail: Option<&RealtimePart>,
+    realtime_part: Option<&RealtimePart>,
     state: &'static str,
     error: Option<String>,
 ) -> ViewState {
-    let (cut, batch_groups) = match pin.served.filled(view) {
+    let (cut, batch_groups) = match snapshot.served.filled(view) {
         Filled::States(states) => (Some(states.cut.clone()), Some(states.groups)),
         _ => (None, None),
     };
@@ -111,11 +111,11 @@ fn state(
             stream: view.stream.to_string(),
             fingerprint: view.fingerprint.clone(),
             exactness: format!("{:?}", view.exactness).to_lowercase(),
-            generation: pin.served.generation(),
+            generation: snapshot.served.generation(),
             cut,
-            head: tail.map(|tail| tail.met.head.clone()),
+            head: realtime_part.map(|realtime_part| realtime_part.met.head.clone()),
             batch_groups,
-            errors: tail.map(|tail| tail.errors.count),
+            errors: realtime_part.map(|realtime_part| realtime_part.errors.count),
             on_error: view.on_error.as_str(),
         }),
         state,
@@ -139,6 +139,6 @@ pub(super) const COLUMNS: &[Column<ViewState>] = &[
     text("sql", |view: &ViewState| Some(view.sql.clone())).required(),
 ];
 
-pub(super) async fn rows(pin: &Arc<Snapshot>) -> Result<RecordBatch, QueryError> {
-    column::batch(COLUMNS, &views(pin).await)
+pub(super) async fn rows(snapshot: &Arc<Snapshot>) -> Result<RecordBatch, QueryError> {
+    column::batch(COLUMNS, &views(snapshot).await)
 }

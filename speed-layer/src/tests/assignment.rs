@@ -12,15 +12,15 @@ use super::rig::{CLICKS, Rig, config};
 use crate::view_fold::Subscriber;
 use dovetail_core::assignment::Assignment;
 
-fn owned(rig: &Rig, partitions: &[i32]) -> Assignment {
+fn assignment(rig: &Rig, partitions: &[i32]) -> Assignment {
     [(rig.stream.name.clone(), partitions.iter().copied().collect())].into()
 }
 
 #[tokio::test]
 async fn only_its_partitions_are_folded_and_read() {
     let mut rig = Rig::new(CLICKS).await;
-    let (give, given) = watch::channel(owned(&rig, &[1]));
-    rig.owned = Some(given);
+    let (give, given) = watch::channel(assignment(&rig, &[1]));
+    rig.assignment = Some(given);
     rig.start(config()).await;
     rig.append_clicks(0, 0, 100).await;
     rig.append_clicks(1, 0, 50).await;
@@ -30,14 +30,14 @@ async fn only_its_partitions_are_folded_and_read() {
     assert_eq!(realtime.head.partitions().collect::<Vec<_>>(), [1]);
     assert_eq!(rig.layer().status().iter().map(|status| status.partition).collect::<Vec<_>>(), [1]);
     // Another one: what was folded of the first goes.
-    give.send_replace(owned(&rig, &[0]));
+    give.send_replace(assignment(&rig, &[0]));
     eventually("the partition that it was given", async || (heads(&rig) == [(0, 100)]).then_some(())).await;
     assert!(rig.layer().read_partition(&name("total"), 1, 0, None).await.is_none());
-    give.send_replace(owned(&rig, &[]));
+    give.send_replace(assignment(&rig, &[]));
     eventually("nothing to be held", async || (rig.layer().bytes() == 0).then_some(())).await;
     // Both, from the cut.
     rig.publish_all(&cut(&[30, 20])).await;
-    give.send_replace(owned(&rig, &[0, 1]));
+    give.send_replace(assignment(&rig, &[0, 1]));
     rig.check_all(&cut(&[30, 20])).await;
 }
 
