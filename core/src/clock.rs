@@ -15,8 +15,11 @@ use tokio::time::{Instant, Sleep};
 pub enum Clock {
     /// The machine's clock.
     System,
-    /// The machine's clock and so much more: a host whose clock is wrong, for tests of several.
-    Wrong { ahead_ms: i64 },
+    /// The machine's clock, shifted: a host whose clock is wrong, for tests of several hosts.
+    Wrong {
+        /// Milliseconds by which it is ahead.
+        ahead_ms: i64,
+    },
     /// A clock that a test moves by hand.
     Manual(Arc<AtomicI64>),
 }

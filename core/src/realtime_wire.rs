@@ -1,6 +1,6 @@
 //! The protocol between a speed layer and a reader in another process, over Arrow Flight.
 //!
-//! The reader sends an [`RealtimeRequest`] as the ticket of a `DoGet`. The answer never ends by itself: the schema of the view's
+//! The reader sends a [`RealtimeRequest`] as the ticket of a `DoGet`. The answer never ends by itself: the schema of the view's
 //! states, then batches of it, each with a [`WireMessage`] as its `app_metadata`:
 //!
 //! ```text
@@ -23,7 +23,7 @@ use crate::realtime::{RealtimeError, Stall};
 use crate::view::RowErrors;
 
 /// Greatest number of starts in a request.
-pub const MOST_FLOORS: usize = 1024;
+pub const STARTS_MAX: usize = 1024;
 
 /// A reader's request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,7 @@ pub struct RealtimeRequest {
     /// Fingerprint of the view's definition at the reader: states of another definition are refused.
     pub fingerprint: String,
     /// Everything from the least of these starts on, with slice boundaries at all of them. With none, only [`Status`].
+    #[serde(rename = "floors")]
     pub starts: Vec<Cut>,
 }
 
@@ -83,12 +84,14 @@ pub struct ViewPartitionStatus {
     /// The offset up to which it has folded; `None` while the view is unfilled.
     pub head: Option<i64>,
     /// The least offset from which it can be read; requests below it are of no use.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "floor", skip_serializing_if = "Option::is_none")]
     pub start: Option<i64>,
     /// The starts from which it cannot be read at the moment, and why.
-    pub unread: Vec<(i64, RealtimeError)>,
+    #[serde(rename = "unread")]
+    pub backlog: Vec<(i64, RealtimeError)>,
     /// The reason why it is not folded, if it is stalled.
-    pub held_up: Option<Stall>,
+    #[serde(rename = "held_up")]
+    pub stalled: Option<Stall>,
 }
 
 #[cfg(test)]
@@ -99,13 +102,13 @@ mod tests {
     fn messages_round_trip_as_json() {
         let view = ViewName::parse("clicks").unwrap();
         let error = RealtimeError::CatchingUp { view: view.clone(), partition: 1, head: 3, behind: 4 };
-        let unread = vec![(7, error), (9, RealtimeError::Unfilled(view.clone()))];
+        let backlog = vec![(7, error), (9, RealtimeError::Unfilled(view.clone()))];
         let status = ViewPartitionStatus {
             partition: 1,
             head: Some(3),
             start: Some(2),
-            unread,
-            held_up: Some(Stall::stalled("no log")),
+            backlog,
+            stalled: Some(Stall::stalled("no log")),
         };
         let range = OffsetRange::new(5, 9);
         let part = SlicePart {

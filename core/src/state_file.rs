@@ -32,6 +32,7 @@ const GENERATION: &str = "dovetail.generation";
 pub const ROWS: usize = 1 << 16;
 
 /// The reason why an object cannot be used as states of a view.
+#[expect(missing_docs, reason = "the fields are the facts that the messages name")]
 #[derive(Debug, thiserror::Error)]
 pub enum StateFileError {
     /// The object has another size than the manifest says.

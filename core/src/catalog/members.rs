@@ -15,9 +15,13 @@ use crate::catalog::string_enum::words;
 words!(
     /// The layer that a member runs.
     MemberLayer {
+        /// Appends records to the log.
         Ingest = "ingest",
+        /// Lands segments and runs recomputes.
         Batch = "batch",
+        /// Folds the log in memory.
         Speed = "speed",
+        /// Answers queries.
         Serve = "serve",
     }
 );

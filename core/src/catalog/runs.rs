@@ -26,6 +26,7 @@ words!(
 words!(
     /// The reason of a run's start.
     Trigger {
+        /// Its moment in the schedule had come.
         Schedule = "schedule",
         /// A user asked for it.
         Demand = "demand",
@@ -40,9 +41,13 @@ words!(
 words!(
     /// The state of a run.
     RunState {
+        /// Its lease has not passed, or nobody has ended it yet.
         Running = "running",
+        /// It made a generation current.
         Published = "published",
+        /// It published nothing.
         Failed = "failed",
+        /// It was cancelled before it published.
         Cancelled = "cancelled",
     }
 );

@@ -57,7 +57,7 @@ impl KeyColumn {
 struct ObjectMember<'n>(&'n str);
 
 impl<'de> Visitor<'de> for ObjectMember<'_> {
-    type KeyedValue = Option<&'de RawValue>;
+    type Value = Option<&'de RawValue>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
@@ -80,7 +80,7 @@ impl<'de> Visitor<'de> for ObjectMember<'_> {
 struct NameMatch<'n>(&'n str);
 
 impl<'de> DeserializeSeed<'de> for NameMatch<'_> {
-    type KeyedValue = bool;
+    type Value = bool;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
         deserializer.deserialize_str(self)
@@ -88,7 +88,7 @@ impl<'de> DeserializeSeed<'de> for NameMatch<'_> {
 }
 
 impl Visitor<'_> for NameMatch<'_> {
-    type KeyedValue = bool;
+    type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a name")

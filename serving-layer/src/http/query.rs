@@ -73,7 +73,7 @@ async fn answer(serving: &Serving, headers: &HeaderMap, body: &str) -> Result<Re
     }
     let bind = |plan: &LogicalPlan| -> Result<ParamValues, QueryError> { params::bind(plan, &ask.params) };
     let settings = Settings { partial: ask.partial, generation: ask.generation, ..Settings::default() };
-    let mut answer = Box::snapshot(serving.start(&statement, &settings, Some(&bind), "http")).await?;
+    let mut answer = Box::pin(serving.start(&statement, &settings, Some(&bind), "http")).await?;
     let mut writer = AnswerWriter::new(format, &answer)?;
     let mut held = vec![];
     while held.len() < HELD {

@@ -89,7 +89,7 @@ impl Parser {
             config.options_mut().catalog.default_schema.clone_from(schema);
             state = SessionStateBuilder::new_from_existing(state).with_config(config).build();
         }
-        let plan = Box::snapshot(planned(&state, statement.clone())).await;
+        let plan = Box::pin(planned(&state, statement.clone())).await;
         let plan = plan.map_err(|error| self.serving.with_table_hint(error))?;
         let parameters = bind::parameters(&plan, &bind::declared(statement, types))?;
         let plan = plan.replace_params_with_values(&bind::nulls(&parameters, zone(settings))?)?;

@@ -166,7 +166,7 @@ impl ExtendedQueryHandler for WireService {
         };
         let (status, format) = (client.transaction_status(), Some(&portal.result_column_format));
         let session = self.session_statement(client, &prepared.statement, status, Some(&bind), format);
-        if let Some(response) = Box::snapshot(session).await {
+        if let Some(response) = Box::pin(session).await {
             if let (Statement::Deallocate { name, .. }, Ok(_)) = (&prepared.statement, &response) {
                 client.portal_store().rm_statement(&name.value);
             }

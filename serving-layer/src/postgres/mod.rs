@@ -66,7 +66,7 @@ pub async fn serve_postgres(
             metrics::gauge!("dovetail_postgres_connections").increment(1.0);
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                ended = Box::snapshot(process_socket(socket, None, handlers)) => {
+                ended = Box::pin(process_socket(socket, None, handlers)) => {
                     if let Err(error) = ended {
                         debug!(%address, %error, "connection ended");
                     }

@@ -60,7 +60,7 @@ impl SimpleQueryHandler for WireService {
         let mut transaction = client.transaction_status();
         let mut responses = vec![];
         for statement in &statements {
-            match Box::snapshot(self.statement(client, statement, query, transaction)).await {
+            match Box::pin(self.statement(client, statement, query, transaction)).await {
                 Ok(response) => {
                     transaction = after(transaction, &response);
                     responses.push(response);

@@ -28,7 +28,7 @@ impl WireService {
     ) -> PgWireResult<Answer> {
         let statement = answered(statement.clone(), client.metadata_mut())?;
         let settings = self.settings(client.metadata());
-        let answer = Box::snapshot(self.serving.start(&statement, &settings, binder, "postgres")).await;
+        let answer = Box::pin(self.serving.start(&statement, &settings, binder, "postgres")).await;
         let answer = answer.map_err(|error| wire_error(error, sql))?;
         tell_missing(client, &answer.as_of).await?;
         Ok(answer)

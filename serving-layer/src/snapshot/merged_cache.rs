@@ -18,7 +18,6 @@ use arrow::array::RecordBatch;
 use datafusion::execution::memory_pool::MemoryReservation;
 use dovetail_core::clock;
 use dovetail_core::name::ViewName;
-use dovetail_core::offsets::Offsets;
 use dovetail_core::realtime::{Realtime, Slice};
 use dovetail_core::view::View;
 use parking_lot::Mutex;

@@ -155,7 +155,7 @@ impl Serving {
         let ((schema, stream), working) = planning.await.map_err(|_| QueryError::panicked())??;
         let (rows, answered) = mpsc::channel(1);
         let work = self.threads.spawn(run(stream, working, rows, clock.clone()))?;
-        let sleep = Box::snapshot(clock::sleep_until(clock.deadline));
+        let sleep = Box::pin(clock::sleep_until(clock.deadline));
         let clock = clock.clone();
         let batches = Batches { answered, sleep, clock, has_ended: false, _wanted: wanted, _work: work };
         Ok(Answer { schema, as_of: snapshot.as_of(), batches, snapshot })

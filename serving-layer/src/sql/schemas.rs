@@ -80,7 +80,7 @@ impl Catalogs {
             .with_config(config)
             .with_catalog_list(Arc::new(self.clone()))
             .build();
-        let plan = Box::snapshot(dovetail_core::sql::plan(&state, &view.sql)).await?;
+        let plan = Box::pin(dovetail_core::sql::plan(&state, &view.sql)).await?;
         Ok(Arc::new(ViewTable::new(plan, Some(view.sql.clone()))))
     }
 }

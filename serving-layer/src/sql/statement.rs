@@ -244,7 +244,7 @@ fn check_body(body: &SetExpr) -> Result<(), QueryError> {
 
 /// Plans a statement that reads, and checks the plan.
 pub(crate) async fn planned(state: &SessionState, statement: Statement) -> Result<LogicalPlan, QueryError> {
-    let plan = Box::snapshot(state.statement_to_plan(DfStatement::Statement(Box::new(statement)))).await?;
+    let plan = Box::pin(state.statement_to_plan(DfStatement::Statement(Box::new(statement)))).await?;
     check_plan(&plan)?;
     Ok(unmarked(with_array_parameters(plan)?)?)
 }

@@ -177,7 +177,7 @@ impl ExecutionPlan for ViewScanExec {
             Ok::<_, datafusion::common::DataFusionError>(batches.map(Ok))
         };
         let batches = futures::stream::once(finished).try_flatten();
-        Ok(Box::snapshot(RecordBatchStreamAdapter::new(self.schema(), batches)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

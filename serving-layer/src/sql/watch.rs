@@ -171,7 +171,7 @@ impl ExecutionPlan for WatchedExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let rows = context.session_config().batch_size();
-        Ok(Box::snapshot(Watched {
+        Ok(Box::pin(Watched {
             input: self.input.execute(partition, context)?,
             above: self.above.clone(),
             control: Arc::clone(&self.control),

@@ -103,16 +103,16 @@ impl Realtime for Rows {
             cuts.retain(|&cut| start.get(partition) < cut && cut < end);
             cuts.push(end);
             cuts.sort_unstable();
-            let mut start = start.get(partition);
+            let mut from = start.get(partition);
             for cut in cuts {
-                let range = OffsetRange::new(start, cut);
+                let range = OffsetRange::new(from, cut);
                 let mut state = self.fold(view, partition, range).await;
-                if self.spoiled.load(Ordering::Relaxed) && start > start.get(partition) {
+                if self.spoiled.load(Ordering::Relaxed) && from > start.get(partition) {
                     state = state.into_iter().map(spoil).collect();
                 }
                 let state = Arc::new(state);
                 slices.push(Slice { partition, range, state, errors: Arc::default() });
-                start = cut;
+                from = cut;
             }
         }
         let missing = gone.into_iter().map(|partition| {

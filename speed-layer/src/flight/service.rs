@@ -9,7 +9,7 @@ use arrow_flight::{
 };
 use async_trait::async_trait;
 use dovetail_core::realtime::RealtimeError;
-use dovetail_core::realtime_wire::{MOST_FLOORS, RealtimeRequest};
+use dovetail_core::realtime_wire::{STARTS_MAX, RealtimeRequest};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::sync::Semaphore;
@@ -36,8 +36,8 @@ impl StatesService {
     fn sending(&self, ticket: &Ticket) -> Result<(Sending, FlightData), Status> {
         let ask: RealtimeRequest = serde_json::from_slice(&ticket.ticket)
             .map_err(|error| Status::invalid_argument(format!("the ticket cannot be read: {error}")))?;
-        if ask.starts.len() > MOST_FLOORS {
-            let message = format!("{} floors are asked for, at most {MOST_FLOORS} are served", ask.starts.len());
+        if ask.starts.len() > STARTS_MAX {
+            let message = format!("{} floors are asked for, at most {STARTS_MAX} are served", ask.starts.len());
             return Err(Status::invalid_argument(message));
         }
         let Some(view) = self.layer.view(&ask.view) else {

@@ -57,7 +57,7 @@ async fn everything_is_there_after_reopening() {
     assert_eq!(values(&log, 0).await, ["c"]);
     assert_eq!(values(&log, 1).await, ["d"]);
     let position = log.source_position("t", 1, "s").await.unwrap();
-    assert_eq!(position, Some(SourcePosition { last: 1, spread: Spread::over(2) }));
+    assert_eq!(position, Some(PartitionPosition { last: 1, spread: Spread::over(2) }));
     log.create_topic("u", 1).await.unwrap();
     assert_eq!(log.append("t", 0, one("e"), None).await.unwrap(), OffsetRange::new(3, 4));
     assert_eq!(log.bounds("u", 0).await.unwrap(), OffsetRange::new(0, 0));
@@ -104,10 +104,10 @@ async fn a_folder_in_use_says_so() {
 async fn a_folder_names_its_format() {
     let folder = TempDir::new().unwrap();
     // The form of folders before they had one.
-    let store = Store::open(folder.path()).unwrap();
+    let store = LogStore::open(folder.path()).unwrap();
     store.data.remove(keys::FORMAT).unwrap();
     drop(store);
-    let store = Store::open(folder.path()).unwrap();
+    let store = LogStore::open(folder.path()).unwrap();
     assert_eq!(store.number(keys::FORMAT).unwrap(), Some(1));
     store.name_format(2).unwrap();
     drop(store);

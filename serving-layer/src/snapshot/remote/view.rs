@@ -7,7 +7,7 @@ use std::time::Duration;
 use dovetail_core::name::ViewName;
 use dovetail_core::offsets::{Cut, Offsets};
 use dovetail_core::realtime::{RealtimeError, RealtimeView, Slice, Stall};
-use dovetail_core::realtime_wire::{MOST_FLOORS, ViewPartitionStatus};
+use dovetail_core::realtime_wire::{STARTS_MAX, ViewPartitionStatus};
 use dovetail_core::view::View;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
@@ -91,7 +91,7 @@ impl RemotePartition {
 
 impl RemoteView {
     pub(super) fn new(view: Arc<View>, config: &RemoteConfig) -> Self {
-        let (stale_after, most) = (config.stale_after, config.starts.clamp(FLOORS_MIN, MOST_FLOORS));
+        let (stale_after, most) = (config.stale_after, config.starts.clamp(FLOORS_MIN, STARTS_MAX));
         Self { view, stale_after, most, state: Mutex::default(), starts: watch::Sender::default() }
     }
 
@@ -116,12 +116,12 @@ impl RemoteView {
         let mut realtime = RealtimeView::default();
         for partition in state.partitions() {
             let seen = state.seen.get(&partition).copied();
-            let start = start.get(partition);
-            match self.furthest(&state, partition, start, now) {
+            let from = start.get(partition);
+            match self.furthest(&state, partition, from, now) {
                 Some((_, held)) if Some(held.head) >= seen => {
-                    realtime.start.0.set(partition, start);
+                    realtime.start.0.set(partition, from);
                     realtime.head.set(partition, held.head);
-                    realtime.slices.extend(held.from(start));
+                    realtime.slices.extend(held.from(from));
                 }
                 Some((member, held)) => {
                     let (head, behind) = (held.head, seen.unwrap_or(0) - held.head);

@@ -162,7 +162,7 @@ impl PartitionStream for DeadLetterObjects {
                 Ok(again.and_then(move |dead| ready(letters(&dead, &topic, partition, &schema))).boxed())
             }
         });
-        Box::snapshot(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), objects.try_flatten()))
+        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), objects.try_flatten()))
     }
 }
 

@@ -148,7 +148,7 @@ impl PartitionStream for ErrorRows {
             });
             below.try_flatten().chain(futures::stream::iter(above))
         });
-        Box::snapshot(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), sources))
+        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), sources))
     }
 }
 

@@ -133,14 +133,14 @@ async fn what_was_planned_before_another_took_the_source_up_is_not_appended() {
     stopped.create_topic(&topic, 2).await.unwrap();
     let batch = |partition, numbers: Range<u64>| {
         let records = values_of(&vec!["x"; numbers.clone().count()]);
-        vec![Batch { partition, records, mark: mark("s", numbers).unwrap() }]
+        vec![AppendBatch { partition, records, mark: mark("s", numbers).unwrap() }]
     };
     let planned = stopped.take_up(&topic, "s", 0..1).await.unwrap();
-    let done = Appended { records: 3, again: false };
+    let done = AppendOutcome { records: 3, again: false };
     let hold = other.take_up(&topic, "s", 0..2).await.unwrap().hold;
     assert_eq!(other.append_request(&topic, batch(1, 0..3), hold).await.unwrap(), done);
 
-    let again = Appended { records: 0, again: true };
+    let again = AppendOutcome { records: 0, again: true };
     assert_eq!(stopped.append_request(&topic, batch(0, 0..3), planned.hold).await.unwrap(), again);
     let anew = stopped.take_up(&topic, "s", 0..2).await.unwrap();
     assert_eq!(anew.positions.iter().map(|p| p.as_ref().map(|p| p.last)).collect::<Vec<_>>(), [None, Some(2)]);
