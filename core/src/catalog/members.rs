@@ -15,9 +15,13 @@ use crate::catalog::string_enum::words;
 words!(
     /// The layer that a member runs.
     MemberLayer {
+        /// Appends records of sources to the log.
         Ingest = "ingest",
+        /// Lands the log and folds segments.
         Batch = "batch",
+        /// Folds the log above the cut.
         Speed = "speed",
+        /// Answers queries.
         Serve = "serve",
     }
 );

@@ -26,6 +26,7 @@ words!(
 words!(
     /// The reason of a run's start.
     Trigger {
+        /// It was due.
         Schedule = "schedule",
         /// A user asked for it.
         Demand = "demand",
@@ -40,9 +41,13 @@ words!(
 words!(
     /// The state of a run.
     RunState {
+        /// It runs, unless its lease has passed.
         Running = "running",
+        /// It published a generation.
         Published = "published",
+        /// It failed, or its lease passed.
         Failed = "failed",
+        /// It was cancelled.
         Cancelled = "cancelled",
     }
 );
