@@ -13,7 +13,7 @@ use datafusion::common::Result;
 /// Batches are joined up to so many rows: there are few of them, and a row is not copied again and again.
 const ROWS: usize = 8192;
 
-/// A copy of `batches`, in batches of about [`ROWS`] rows.
+/// A copy of `batches`, in batches of about 8,192 rows.
 pub fn copied(batches: &[RecordBatch]) -> Result<Vec<RecordBatch>> {
     joined(batches.iter().map(copy).collect::<Result<_>>()?)
 }

@@ -16,11 +16,15 @@ words!(
     /// The layer that a member runs.
     MemberLayer {
         /// Appends records to the log.
+        /// Appends records of sources to the log.
         Ingest = "ingest",
         /// Lands segments and runs recomputes.
+        /// Lands the log and folds segments.
         Batch = "batch",
         /// Folds the log in memory.
+        /// Folds the log above the cut.
         Speed = "speed",
+        /// Answers queries.
         /// Answers queries.
         Serve = "serve",
     }

@@ -27,6 +27,7 @@ words!(
     /// The reason of a run's start.
     Trigger {
         /// Its moment in the schedule had come.
+        /// It was due.
         Schedule = "schedule",
         /// A user asked for it.
         Demand = "demand",
@@ -42,12 +43,16 @@ words!(
     /// The state of a run.
     RunState {
         /// Its lease has not passed, or nobody has ended it yet.
+        /// It runs, unless its lease has passed.
         Running = "running",
         /// It made a generation current.
+        /// It published a generation.
         Published = "published",
         /// It published nothing.
+        /// It failed, or its lease passed.
         Failed = "failed",
         /// It was cancelled before it published.
+        /// It was cancelled.
         Cancelled = "cancelled",
     }
 );

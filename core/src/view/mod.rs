@@ -12,9 +12,9 @@
 //! The law that the layers rest on, for every way to cut the rows and every order of the pieces:
 //! `finish([fold(a ++ b)]) == finish([fold(a), fold(b)])`.
 //!
-//! [`plan`] makes a [`View`] from SQL or says why it cannot be folded; a [`Folder`] folds batches of a stream into a
-//! state; [`fold_table`] folds a whole table with all cores; [`View::merge`] and [`View::finish`] merge states and turn
-//! them into answers.
+//! [`Planner::plan`] makes a [`View`] from SQL or says why it cannot be folded; a [`Folder`] folds batches of a stream
+//! into a state; [`fold_table`] folds a whole table with all cores; [`View::merge`] and [`View::finish`] merge states
+//! and turn them into answers.
 
 mod aggregation;
 mod allowed_nodes;
