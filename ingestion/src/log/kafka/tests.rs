@@ -58,7 +58,7 @@ fn open(brokers: &str) -> KafkaLog {
 /// A name that no topic has had.
 fn fresh(name: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    let now = dovetail_core::clock::Clock::System.now_ms();
+    let now = clock::Clock::System.now_ms();
     format!("test-{name}-{now}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
