@@ -61,7 +61,7 @@ async fn partitions_of_a_dead_member_are_named_until_another_holds_them() {
         (vec![2, 3], [(0, 80), (1, 80), (2, 0), (3, 0)].into_iter().collect::<Offsets>())
     );
     let held_up: BTreeSet<i32> =
-        rig.remote.held_up(&name("total")).into_iter().map(|(partition, _)| partition).collect();
+        rig.remote.stalled(&name("total")).into_iter().map(|(partition, _)| partition).collect();
     assert_eq!(held_up, [2, 3].into());
     rig.give("a", &[0, 1, 2, 3]);
     rig.check_all(&cut(&[])).await;
@@ -171,7 +171,7 @@ async fn slices_that_do_not_fit_are_missing() {
     rig.append(0, 0, 4000).await;
     // On a busy machine it may be missing for not having been heard, at first.
     eventually_ok("it does not fit", async || no_room(&rig, "slow").await).await;
-    let held_up = rig.remote.held_up(&name("slow"));
+    let held_up = rig.remote.stalled(&name("slow"));
     let (_, why) = held_up.iter().find(|(partition, _)| *partition == 0).unwrap();
     assert!(why.no_room && why.by_itself && why.why.starts_with("no room: speed layer `a`"), "{why:?}");
     rig.end().await;
@@ -208,7 +208,7 @@ async fn what_did_not_fit_is_read_once_the_floor_has_moved() {
     rig.publish(&next).await;
     let realtime = rig.read_all("slow", &next).await;
     rig.check(&rig.views[2], &next, &realtime).await;
-    let well = async || match rig.remote.held_up(&name("slow")).first() {
+    let well = async || match rig.remote.stalled(&name("slow")).first() {
         None => Ok(()),
         Some((partition, held_up)) => Err(format!("partition {partition}: {}", held_up.why)),
     };

@@ -103,7 +103,7 @@ impl Config {
         RemoteConfig {
             stale_after: HEARTBEAT_INTERVAL * 4,
             idle: Duration::from_secs(60),
-            floors: self.batch.keep_generations.saturating_add(2),
+            starts: self.batch.keep_generations.saturating_add(2),
             memory_limit: bytes(self.speed.memory),
         }
     }

@@ -9,7 +9,7 @@ use arrow_flight::{
 };
 use async_trait::async_trait;
 use dovetail_core::realtime::RealtimeError;
-use dovetail_core::realtime_wire::{STARTS_MAX, RealtimeRequest};
+use dovetail_core::realtime_wire::{RealtimeRequest, STARTS_MAX};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::sync::Semaphore;

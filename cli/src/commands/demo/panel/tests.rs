@@ -14,19 +14,22 @@ fn numbers_are_grouped() {
 
 #[test]
 fn the_cut_stands_between_the_layers() {
-    let partition = Partition { first: 100, landed: 160, cut: 140, head: 190, end: 190 };
+    let partition = PartitionOffsets { first: 100, landed: 160, cut: 140, head: 190, end: 190 };
     let bar = |scale| plain(&log_bar(&partition, scale, 20, &Ink::new()));
     assert_eq!(bar(100), "━━━━━━━━┃━━━╍╍╍╍╍╍  ");
     assert_eq!(bar(90).chars().count(), 20);
-    let all_batch = Partition { first: 0, landed: 9, cut: 9, head: 9, end: 9 };
+    let all_batch = PartitionOffsets { first: 0, landed: 9, cut: 9, head: 9, end: 9 };
     assert_eq!(plain(&log_bar(&all_batch, 9, 4, &Ink::new())), "━━━━");
-    assert_eq!(plain(&log_bar(&Partition::default(), 9, 4, &Ink::new())), "    ");
+    assert_eq!(plain(&log_bar(&PartitionOffsets::default(), 9, 4, &Ink::new())), "    ");
 }
 
 #[test]
 fn batch_and_speed_add_up_in_the_panel() {
     let group = |name: &str, batch, speed| Group { name: name.to_owned(), batch, speed, merged: batch + speed };
-    let look = Look { groups: vec![group("BROOKLYN", 1_200, 300), group("QUEENS", 800, 0)], ..Look::default() };
+    let look = DashboardData {
+        groups: vec![group("BROOKLYN", 1_200, 300), group("QUEENS", 800, 0)],
+        ..DashboardData::default()
+    };
     let fed = Fed { appended: 2_300, ..Fed::default() };
     let frame = Frame { events: 5_000, elapsed: Duration::from_secs(75), fed, look, ..Frame::default() };
     let lines: Vec<String> = panel(&frame, 80).iter().map(|line| plain(line)).collect();
