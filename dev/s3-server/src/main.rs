@@ -62,5 +62,5 @@ async fn answer(service: S3Service, puts: Puts, request: Request<Incoming>) -> R
         Some(lock) => Some(lock.lock().await),
         None => None,
     };
-    hyper::service::StatesService::call(&service, request).await
+    hyper::service::Service::call(&service, request).await
 }
