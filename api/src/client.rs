@@ -65,7 +65,7 @@ pub enum ClientError {
         /// The response's status.
         status: StatusCode,
         /// The server's reason; only a message where the response held no such document.
-        error: ErrorInfo,
+        error: Box<ErrorInfo>,
     },
     /// The answer is not what this version of the client reads.
     #[error("the server's answer is not understood: is it of this version?")]
@@ -351,7 +351,7 @@ impl Client {
             match self.append_numbered(stream, sent).await? {
                 SendOutcome::Appended(n) => appended += n,
                 SendOutcome::TooLarge(why) => {
-                    let error = ErrorInfo { message: why, ..ErrorInfo::default() };
+                    let error = Box::new(ErrorInfo { message: why, ..ErrorInfo::default() });
                     return Err(ClientError::Refused { status: StatusCode::PAYLOAD_TOO_LARGE, error });
                 }
             }
@@ -409,7 +409,7 @@ async fn refused(response: Response) -> ClientError {
         Ok(document) => document.error,
         Err(_) => ErrorInfo { message: format!("{status}: {body}"), ..ErrorInfo::default() },
     };
-    ClientError::Refused { status, error }
+    ClientError::Refused { status, error: Box::new(error) }
 }
 
 #[cfg(test)]
