@@ -1,46 +1,21 @@
-//! The speed layer: a task per partition, one that watches the catalog, and the interface for readers.
+//! The running speed layer, and its interface for readers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use dovetail_core::assignment::Assignment;
-use dovetail_core::background;
-use dovetail_core::catalog::{Catalog, CatalogError};
 use dovetail_core::name::{StreamName, ViewName};
 use dovetail_core::offsets::{Cut, Offsets};
 use dovetail_core::realtime::{Realtime, RealtimeError, RealtimeView, Stall};
 use dovetail_core::view::View;
-use dovetail_ingestion::decoded_log::DecodedLog;
 use futures::future::join_all;
 use tokio::sync::{Notify, oneshot, watch};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use crate::SpeedConfig;
-use crate::desired_state;
-use crate::desired_state::Targets;
-use crate::handles::{HandleParts, Handles, PartitionHandle};
+use crate::handles::{Handles, PartitionHandle};
 use crate::partition::{PartitionMessage, ReadAnswer, ReadRequest, ViewRead};
 use crate::status::PartitionStatus;
 use crate::view_fold::Subscriber;
-use crate::watch_catalog::Follow;
-
-/// The parts and settings of the speed layer.
-#[derive(Debug)]
-pub struct SpeedParts {
-    /// The views to fold.
-    pub views: Vec<Arc<View>>,
-    /// The decoded log of every stream that a view reads.
-    pub decoded_logs: HashMap<StreamName, Arc<DecodedLog>>,
-    /// The catalog of generations and cuts.
-    pub catalog: Catalog,
-    /// The assigned partitions, when other processes fold the others; `None` folds all.
-    pub assignment: Option<watch::Receiver<Assignment>>,
-    /// The settings.
-    pub config: SpeedConfig,
-}
 
 /// The running speed layer.
 ///
@@ -48,66 +23,20 @@ pub struct SpeedParts {
 /// reason why it is not folded further.
 #[derive(Debug)]
 pub struct SpeedLayer {
-    views: HashMap<ViewName, KnownView>,
-    streams: HashMap<StreamName, Arc<Handles>>,
-    total_bytes: Arc<AtomicUsize>,
-    pressure: Arc<Notify>,
+    pub(crate) views: HashMap<ViewName, KnownView>,
+    pub(crate) streams: HashMap<StreamName, Arc<Handles>>,
+    pub(crate) total_bytes: Arc<AtomicUsize>,
+    pub(crate) pressure: Arc<Notify>,
 }
 
 /// A view and its index among its stream's views.
 #[derive(Debug)]
-struct KnownView {
-    view: Arc<View>,
-    number: usize,
+pub(crate) struct KnownView {
+    pub(crate) view: Arc<View>,
+    pub(crate) number: usize,
 }
 
 impl SpeedLayer {
-    /// Starts folding at the cuts of the current generation.
-    ///
-    /// # Errors
-    /// When the catalog cannot be read.
-    pub async fn start(
-        parts: SpeedParts,
-        tracker: &TaskTracker,
-        shutdown: &CancellationToken,
-    ) -> Result<Arc<Self>, CatalogError> {
-        let SpeedParts { views, decoded_logs, catalog, assignment, config } = parts;
-        // Before the first poll, so that later changes are not missed.
-        let changes = catalog.changes();
-        let topics: BTreeMap<_, _> =
-            decoded_logs.iter().map(|(s, decoded_log)| (s.clone(), decoded_log.stream().topic.clone())).collect();
-        let first = desired_state::read(&catalog, &views, &topics, &Targets::default()).await?;
-        let (apply, targets) = watch::channel(first);
-        let mut layer = Self {
-            views: HashMap::new(),
-            streams: HashMap::new(),
-            total_bytes: Arc::default(),
-            pressure: Arc::default(),
-        };
-        for (stream, decoded_log) in decoded_logs {
-            let mine: Vec<Arc<View>> = views.iter().filter(|v| v.stream == stream).cloned().collect();
-            for (i, view) in mine.iter().enumerate() {
-                layer.views.insert(view.name.clone(), KnownView { view: Arc::clone(view), number: i });
-            }
-            let handles = Handles::open_all(HandleParts {
-                decoded_log,
-                views: mine,
-                targets: targets.clone(),
-                assignment: assignment.clone(),
-                total_bytes: Arc::clone(&layer.total_bytes),
-                config: config.clone(),
-                tracker: tracker.clone(),
-                shutdown: shutdown.clone(),
-            });
-            layer.streams.insert(stream, handles);
-        }
-        let layer = Arc::new(layer);
-        let follow = Follow { layer: Arc::clone(&layer), catalog, views, topics, config, apply };
-        // A catalog that does not answer must not keep the process from ending.
-        background::spawn(tracker, shutdown, "watch_catalog", follow.run(changes));
-        Ok(layer)
-    }
-
     /// Notified at every poll while states take more than the memory limit: the receiver should start an incremental
     /// batch run.
     pub fn pressure(&self) -> Arc<Notify> {

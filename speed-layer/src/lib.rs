@@ -17,6 +17,7 @@ mod handles;
 mod layer;
 mod partition;
 mod refold;
+mod start;
 mod status;
 mod view_fold;
 mod views;
@@ -27,5 +28,6 @@ mod tests;
 
 pub use config::SpeedConfig;
 pub use flight::{FlightConfig, serve};
-pub use layer::{SpeedLayer, SpeedParts};
+pub use layer::SpeedLayer;
+pub use start::SpeedParts;
 pub use status::{FoldState, PartitionStatus};

@@ -133,7 +133,7 @@ async fn what_a_type_does_not_reach_is_no_value_of_it() {
             ("SELECT n || ' ' || most FROM floats", "1 1e+308"),
             ("SELECT n || ' ' || most FROM reals", "3 1e+10"),
             ("SELECT n || ' ' || whole FROM perhaps", "1 1700000002"),
-            ("SELECT n || ' ' || last FROM moments", "2 2023-11-14 22:13:20.123456+00"),
+            ("SELECT n || ' ' || last FROM moments", "3 2286-11-20 17:46:40+00"),
             ("SELECT n || ' ' || last FROM texts", "1 2026-03-01 10:05:00"),
         ] {
             let answered = async || (texts(&local.client, sql).await == [expected]).then_some(());
@@ -141,8 +141,7 @@ async fn what_a_type_does_not_reach_is_no_value_of_it() {
             eventually(&what, answered).await;
         }
         let errors = "SELECT view || ' ' || \"offset\" FROM sys.view_errors ORDER BY 1";
-        let expected =
-            ["floats 1", "floats 2", "floats 3", "moments 1", "moments 2", "reals 1", "texts 0", "texts 1", "texts 2"];
+        let expected = ["floats 1", "floats 2", "floats 3", "moments 1", "reals 1", "texts 0", "texts 1", "texts 2"];
         assert_eq!(texts(&local.client, errors).await, expected, "{layers}");
         verify(&local.client, &[]).await;
         until(&local, "SELECT sum(landed) FROM sys.partitions", 4).await;

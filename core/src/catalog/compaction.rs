@@ -1,10 +1,10 @@
 //! Compaction: several segments that lie end to end become one, and nothing else changes.
 
 use super::boundaries::boundaries;
-use super::connection::Change;
+use super::connection::{Change, next};
 use super::landing::{at_path, insert};
 use super::statement::Statement;
-use super::{Catalog, CatalogError, Segment, counters, objects};
+use super::{Catalog, CatalogError, Segment, objects};
 
 impl Catalog {
     /// Puts `new` in the place of `old`, whose objects become garbage in that moment. All of `old` must still be
@@ -39,7 +39,7 @@ impl Catalog {
             }
             change.execute(insert(new)).await?;
             // A run that has chosen the old segments and has not started yet chooses again.
-            counters::next(&mut change, "basis").await?;
+            next(&mut change, "basis").await?;
             change.commit_and_tell().await
         })
         .await

@@ -8,7 +8,7 @@ use tokio::sync::OwnedMutexGuard;
 use tracing::warn;
 
 use super::statement::{FromRow, Row, Statement};
-use super::{Catalog, CatalogError, Pools, counters, postgres};
+use super::{Catalog, CatalogError, Pools, postgres};
 use crate::backoff::Backoff;
 use crate::clock;
 
@@ -187,7 +187,7 @@ impl Change<'_> {
 
     /// Makes the change durable, and notifies the watchers of [`Catalog::changes`] in this process and in others.
     pub(super) async fn commit_and_tell(mut self) -> Result<(), CatalogError> {
-        let number = counters::next(&mut self, "change").await?;
+        let number = next(&mut self, "change").await?;
         let catalog = self.catalog;
         self.commit().await?;
         catalog.tell(number);
@@ -205,4 +205,11 @@ fn sqlite_rows(rows: Vec<sqlx::sqlite::SqliteRow>) -> Vec<Row> {
 
 fn postgres_rows(rows: Vec<sqlx::postgres::PgRow>) -> Vec<Row> {
     rows.into_iter().map(Row::Postgres).collect()
+}
+
+/// Takes the next number of a counter.
+pub(super) async fn next(change: &mut Change<'_>, counter: &'static str) -> Result<i64, CatalogError> {
+    let select = Statement::new(include_str!("sql/counter_next.sql")).bind(counter);
+    let missing = || CatalogError::Missing { what: format!("counter `{counter}`") };
+    change.one(select).await?.ok_or_else(missing)
 }

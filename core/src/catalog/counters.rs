@@ -2,7 +2,7 @@
 
 use crate::name::Generation;
 
-use super::connection::Change;
+use super::connection::{Change, next};
 use super::statement::Statement;
 use super::{Catalog, CatalogError};
 
@@ -33,13 +33,6 @@ impl Catalog {
 /// The last number that a counter handed out.
 pub(super) async fn get(change: &mut Change<'_>, counter: &'static str) -> Result<i64, CatalogError> {
     let select = Statement::new(include_str!("sql/counter_get.sql")).bind(counter);
-    let missing = || CatalogError::Missing { what: format!("counter `{counter}`") };
-    change.one(select).await?.ok_or_else(missing)
-}
-
-/// Takes the next number of a counter.
-pub(super) async fn next(change: &mut Change<'_>, counter: &'static str) -> Result<i64, CatalogError> {
-    let select = Statement::new(include_str!("sql/counter_next.sql")).bind(counter);
     let missing = || CatalogError::Missing { what: format!("counter `{counter}`") };
     change.one(select).await?.ok_or_else(missing)
 }

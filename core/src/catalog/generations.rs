@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use crate::manifest::{Manifest, ViewStates};
 use crate::name::Generation;
 
-use super::connection::Change;
+use super::connection::{Change, next};
 use super::statement::{FromRow, Row, Statement, count, stored};
-use super::{Catalog, CatalogError, RunState, counters, objects, runs};
+use super::{Catalog, CatalogError, RunState, objects, runs};
 
 /// A generation to be published; its manifest has been written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,7 +177,7 @@ async fn move_current(change: &mut Change<'_>, from: Generation, to: Generation)
     let update = Statement::new(include_str!("sql/current_move.sql"));
     if change.execute(update.bind(number(to)).bind(number(from))).await? == 1 {
         // A run that was planned on the other generation and has not started yet chooses again.
-        counters::next(change, "basis").await?;
+        next(change, "basis").await?;
         return Ok(());
     }
     match current_number(change).await? {

@@ -25,6 +25,7 @@ mod history;
 mod landing;
 mod leases;
 mod members;
+mod migrations;
 mod moments;
 mod objects;
 mod open;

@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
-use sqlx::SqlSafeStr;
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use tokio::sync::watch;
 
 use super::{Catalog, CatalogError, CatalogState, postgres, sqlite};
@@ -13,16 +11,6 @@ use crate::clock::Clock;
 
 /// Time for which an operation waits for a lock of another process, or for the server to come back.
 const CATALOG_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Every migration, in order: the binary needs no files.
-pub(super) const MIGRATIONS: [(i64, &str, &str); 6] = [
-    (1, "catalog", include_str!("../../../migrations/0001_catalog.sql")),
-    (2, "processes", include_str!("../../../migrations/0002_processes.sql")),
-    (3, "addresses", include_str!("../../../migrations/0003_addresses.sql")),
-    (4, "objects", include_str!("../../../migrations/0004_objects.sql")),
-    (5, "topics", include_str!("../../../migrations/0005_topics.sql")),
-    (6, "leases", include_str!("../../../migrations/0006_leases.sql")),
-];
 
 impl Catalog {
     /// Opens the catalog and migrates it. The URL is one of:
@@ -69,37 +57,5 @@ impl Catalog {
         catalog.look().await?;
         catalog.know_states().await?;
         Ok(catalog)
-    }
-}
-
-pub(super) fn migrator() -> Migrator {
-    let migrations = MIGRATIONS.map(|(number, name, sql)| {
-        Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
-    });
-    Migrator::with_migrations(migrations.into())
-}
-
-/// The error for tables that could not be brought up to date.
-pub(super) fn bring_up_to_date(name: &str, error: MigrateError) -> CatalogError {
-    match error {
-        MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
-            CatalogError::from_sqlx(name, "bring its tables up to date", source)
-        }
-        source => CatalogError::Layout { name: name.to_owned(), source },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_migration_of_the_folder_is_built_in() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations");
-        let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().file_name()).collect();
-        files.retain(|file| file.to_string_lossy().ends_with(".sql"));
-        files.sort();
-        let built_in = MIGRATIONS.map(|(number, name, _)| std::ffi::OsString::from(format!("{number:04}_{name}.sql")));
-        assert_eq!(files, built_in);
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Postgres, Transaction};
 
-use super::open::{bring_up_to_date, migrator};
+use super::migrations::{bring_up_to_date, migrator};
 use super::statement::Statement;
 use super::{CatalogError, Pools};
 use crate::clock;

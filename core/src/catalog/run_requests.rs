@@ -1,8 +1,8 @@
 //! Requests for incremental runs of all views, kept until a run has covered them; the requester does not wait.
 
-use super::connection::Change;
+use super::connection::{Change, next};
 use super::statement::{FromRow, Row, Statement};
-use super::{Catalog, CatalogError, Trigger, counters};
+use super::{Catalog, CatalogError, Trigger};
 
 /// A requested run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Catalog {
 }
 
 pub(super) async fn want(change: &mut Change<'_>, trigger: Trigger) -> Result<(), CatalogError> {
-    let number = counters::next(change, "wish").await?;
+    let number = next(change, "wish").await?;
     let put = Statement::new(include_str!("sql/wish_put.sql")).bind(trigger.as_str()).bind(number);
     change.execute(put).await.map(drop)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::name::{Generation, StreamName, ViewName};
 use crate::offsets::Cut;
 
-use super::connection::Change;
+use super::connection::{Change, next};
 use super::leases::later;
 use super::moments::{self, Moment};
 use super::statement::{FromRow, Row, Statement, count, stored};
@@ -160,7 +160,7 @@ impl Catalog {
         let attempted = AtomicI64::new(0);
         self.patiently(|| async {
             let mut change = self.change("start a run").await?;
-            let id = counters::next(&mut change, "run").await?;
+            let id = next(&mut change, "run").await?;
             let now_ms = change.now_ms().await?;
             expire(&mut change, now_ms).await?;
             let running = Statement::new(include_str!("sql/run_running.sql"));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-use super::open::{bring_up_to_date, migrator};
+use super::migrations::{bring_up_to_date, migrator};
 use super::{CatalogError, Pools};
 use crate::clock;
 

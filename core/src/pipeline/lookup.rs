@@ -8,8 +8,8 @@ use datafusion::sql::sqlparser::tokenizer::Location;
 use super::error::Report;
 use super::lookup_file::{self, MAX_LOOKUP_BYTES};
 use super::options::{self, OptionEntry};
-use super::statement::usable;
 use super::suggest::nearest;
+use super::usable_name::usable;
 use super::{Lookup, LookupFormat, types};
 use crate::name::StreamName;
 

@@ -22,6 +22,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 mod types;
+mod usable_name;
 
 pub use error::{PipelineError, PipelineErrors};
 pub use register::register_lookups;

@@ -1,5 +1,6 @@
 //! One statement, read as a stream, a lookup or a view.
 
+use super::usable_name::usable;
 use std::path::Path;
 
 use datafusion::sql::parser::{CreateExternalTable, Statement};
@@ -12,9 +13,8 @@ use super::options::{self, OptionEntry};
 use super::source::{StatementTokens, keyword, slice};
 use super::types::normalized;
 use super::{Lookup, Stream, ViewSql, lookup, stream};
-use crate::name::{NameError, ViewName};
+use crate::name::ViewName;
 
-const RESERVED: [&str; 8] = ["batch", "speed", "raw", "sys", "public", "kappa", "information_schema", "pg_catalog"];
 const ALLOWED: &str = "a pipeline has only `CREATE EXTERNAL TABLE` (a stream or a lookup) and `CREATE VIEW`";
 
 /// The declaration that a statement makes.
@@ -161,23 +161,6 @@ fn plain_name(name: &ObjectName, report: &mut Report<'_>) -> Option<(String, Loc
         return None;
     };
     Some((normalized(ident), ident.span.start))
-}
-
-/// Reports a name that is not valid or that Dovetail itself uses.
-pub(super) fn usable<N: ToString>(name: Result<N, NameError>, at: Location, report: &mut Report<'_>) -> Option<N> {
-    match name {
-        Ok(name) if RESERVED.contains(&name.to_string().as_str()) => {
-            let message = format!("`{}` is the name of a schema", name.to_string());
-            report.hint(at, message, "choose another name");
-            None
-        }
-        Ok(name) => Some(name),
-        Err(NameError(name)) => {
-            let hint = "write 1 to 63 lower-case letters, digits or `_`, starting with a letter";
-            report.hint(at, format!("`{name}` is not a usable name"), hint);
-            None
-        }
-    }
 }
 
 /// The options with their places, which the syntax tree does not keep: each is a key (with dots) and one value, between

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::tokenizer::Location;
 use super::error::Report;
 use super::fingerprint::Fingerprint;
 use super::options::{self, OptionEntry};
-use super::statement::usable;
+use super::usable_name::usable;
 use super::{Format, Stream, types};
 use crate::name::StreamName;
 use crate::record::column;

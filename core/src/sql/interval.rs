@@ -217,7 +217,7 @@ pub(super) fn text(interval: IntervalMonthDayNano) -> String {
         let nanos = nanos.unsigned_abs();
         let (seconds, fraction) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
         let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        let fraction = super::text::fraction(fraction);
+        let fraction = super::digits::fraction(fraction);
         parts.push(format!("{sign}{hours:02}:{minutes:02}:{seconds:02}{fraction}"));
     }
     parts.join(" ")

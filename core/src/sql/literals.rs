@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, CastKind, DataType, ExactNumberInfo, Expr, UnaryOperator, Value,
 };
 
-use super::rewrite::{RefusedClause, string};
+use super::syntax::{RefusedClause, string};
 
 /// Greatest number of digits of a DECIMAL.
 const DIGITS: usize = 76;

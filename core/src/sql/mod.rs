@@ -17,6 +17,7 @@
 mod age;
 mod arrays;
 mod cast;
+mod digits;
 mod division;
 mod duplicate_columns;
 mod extract;
@@ -33,6 +34,7 @@ mod scalar_subquery;
 mod seconds;
 mod series;
 mod strings;
+mod syntax;
 mod text;
 mod to_char;
 mod width_bucket;
@@ -63,7 +65,8 @@ use crate::view::register_mended_functions;
 
 pub use cast::in_calendar;
 pub use duplicate_columns::{marked, unmarked};
-pub use rewrite::{RefusedClause, rewritten};
+pub use rewrite::rewritten;
+pub use syntax::RefusedClause;
 
 /// Number of times that the meaning of SQL has changed: states of different meanings never meet.
 pub const MEANING: &str = "4";

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
     TableAlias, TableFactor, TableFunctionArgs,
 };
 
-use super::rewrite::{call, query_of};
+use super::syntax::{call, query_of};
 
 pub(super) const EXCEPT_ALL: &str = "except_all_of";
 pub(super) const INTERSECT_ALL: &str = "intersect_all_of";
@@ -59,7 +59,7 @@ fn value_of(name: &str, arguments: &TableFunctionArgs, alias: Option<&TableAlias
     let select = Select {
         projection: vec![SelectItem::ExprWithAlias { expr: value, alias: column }],
         from: vec![],
-        ..super::rewrite::nothing()
+        ..super::syntax::nothing()
     };
     let subquery = Box::new(query_of(SetExpr::Select(Box::new(select))));
     TableFactor::Derived { lateral: false, subquery, alias: None, sample: None }

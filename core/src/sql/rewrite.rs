@@ -1,29 +1,19 @@
 //! PostgreSQL's syntax in terms that DataFusion knows, where DataFusion does not read it or reads it otherwise. Works
 //! on parsed statements, before tables and types are known.
 
+use super::syntax::{RefusedClause, call, number, query_of, select_from, string};
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CharacterLength, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, GroupByExpr, Ident, JoinConstraint, JoinOperator, LimitClause, ObjectName, ObjectNamePart,
-    OrderBy, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement,
-    TableAliasColumnDef, TableFactor, TableFunctionArgs, TableWithJoins, TimezoneInfo, UnaryOperator, Value,
-    ValueWithSpan, VisitMut, VisitorMut, WildcardAdditionalOptions, visit_expressions,
+    BinaryOperator, CharacterLength, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    GroupByExpr, Ident, JoinConstraint, JoinOperator, LimitClause, ObjectName, ObjectNamePart, OrderBy, OrderByKind,
+    Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement, TableAliasColumnDef, TableFactor,
+    TableFunctionArgs, TableWithJoins, TimezoneInfo, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    visit_expressions,
 };
 
 use super::relations::{EXCEPT_ALL, INTERSECT_ALL};
 use super::{arrays, literals};
-
-/// A clause that is refused, and its replacement.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}: {hint}")]
-pub struct RefusedClause {
-    /// The reason, in lower case and without a full stop.
-    pub message: String,
-    /// The SQL to write instead.
-    pub hint: String,
-}
 
 fn refused(message: impl Into<String>, hint: impl Into<String>) -> ControlFlow<RefusedClause> {
     ControlFlow::Break(RefusedClause { message: message.into(), hint: hint.into() })
@@ -184,28 +174,6 @@ fn literal(text: &str, negative: bool) -> ControlFlow<RefusedClause, Option<Expr
 fn is_series(name: &ObjectName) -> bool {
     let name = name.0.last().and_then(ObjectNamePart::as_ident).map(|name| name.value.to_lowercase());
     matches!(name.as_deref(), Some("generate_series" | "range"))
-}
-
-pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
-    let args = arguments.into_iter().map(|expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))).collect();
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: vec![] }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: vec![],
-    })
-}
-
-pub(super) fn string(text: &str) -> Expr {
-    Expr::Value(Value::SingleQuotedString(text.to_owned()).with_empty_span())
-}
-
-fn number(number: u64) -> Expr {
-    Expr::Value(Value::Number(number.to_string(), false).with_empty_span())
 }
 
 /// Rewrites `x = ANY(array)`; one over a subquery stays.
@@ -414,54 +382,4 @@ fn set_operations(body: &mut SetExpr) {
         sample: None,
         index_hints: vec![],
     })));
-}
-
-pub(super) fn query_of(body: SetExpr) -> Query {
-    Query {
-        with: None,
-        body: Box::new(body),
-        order_by: None,
-        limit_clause: None,
-        fetch: None,
-        locks: vec![],
-        for_clause: None,
-        settings: None,
-        format_clause: None,
-        pipe_operators: vec![],
-    }
-}
-
-/// `SELECT * FROM relation`.
-fn select_from(relation: TableFactor) -> Select {
-    Select { from: vec![TableWithJoins { relation, joins: vec![] }], ..nothing() }
-}
-
-/// `SELECT *` from nothing.
-pub(super) fn nothing() -> Select {
-    Select {
-        select_token: AttachedToken::empty(),
-        optimizer_hints: vec![],
-        distinct: None,
-        select_modifiers: None,
-        top: None,
-        top_before_distinct: false,
-        projection: vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())],
-        exclude: None,
-        into: None,
-        from: vec![],
-        lateral_views: vec![],
-        prewhere: None,
-        selection: None,
-        connect_by: vec![],
-        group_by: GroupByExpr::Expressions(vec![], vec![]),
-        cluster_by: vec![],
-        distribute_by: vec![],
-        sort_by: vec![],
-        having: None,
-        named_window: vec![],
-        qualify: None,
-        window_before_qualify: false,
-        value_table_mode: None,
-        flavor: SelectFlavor::Standard,
-    }
 }

@@ -1,5 +1,6 @@
 //! Values cast to text in PostgreSQL's form.
 
+use super::digits::{fraction, offset};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -137,14 +138,6 @@ fn shortest(scientific: &str, is_finite: bool, most: i32) -> String {
     format!("{sign}{}.{}", &digits[..point], &digits[point..])
 }
 
-/// Nanoseconds behind the point, without zeros at the end.
-pub(super) fn fraction(nanos: u64) -> String {
-    match nanos {
-        0 => String::new(),
-        _ => format!(".{}", format!("{nanos:09}").trim_end_matches('0')),
-    }
-}
-
 fn out_of_range() -> DataFusionError {
     DataFusionError::Execution("timestamp out of range".to_owned())
 }
@@ -172,17 +165,6 @@ fn time_of_day(nanos: i64) -> String {
     let (seconds, fraction_of) = (nanos.div_euclid(interval::SECOND), nanos.rem_euclid(interval::SECOND));
     let fraction = fraction(fraction_of.unsigned_abs());
     format!("{:02}:{:02}:{:02}{fraction}", seconds / 3600, seconds / 60 % 60, seconds % 60)
-}
-
-/// Formats an offset in seconds: `+00`, `-04`, `+05:30`, `-04:56:02`.
-pub(super) fn offset(ahead: i64) -> String {
-    let sign = if ahead < 0 { '-' } else { '+' };
-    let (hours, minutes, seconds) = (ahead.abs() / 3600, ahead.abs() / 60 % 60, ahead.abs() % 60);
-    match (minutes, seconds) {
-        (0, 0) => format!("{sign}{hours:02}"),
-        (_, 0) => format!("{sign}{hours:02}:{minutes:02}"),
-        _ => format!("{sign}{hours:02}:{minutes:02}:{seconds:02}"),
-    }
 }
 
 fn timestamps(array: &ArrayRef, unit: TimeUnit, zone: Option<&str>) -> Result<StringArray> {

@@ -77,7 +77,7 @@ impl SqlZone {
     pub(super) fn abbreviation(&self, instant: i64) -> Result<String> {
         match self.kind {
             ZoneKind::Fixed(0) => Ok("UTC".to_owned()),
-            ZoneKind::Fixed(ahead) => Ok(super::text::offset(ahead)),
+            ZoneKind::Fixed(ahead) => Ok(super::digits::offset(ahead)),
             ZoneKind::Named(tz) => Ok(tz.offset_from_utc_datetime(&naive(instant)?).to_string()),
         }
     }

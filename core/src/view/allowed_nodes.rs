@@ -6,7 +6,8 @@
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, Subquery, Volatility};
 
-use super::foldable::{Refusal, refuse, same_each_time};
+use super::refusal::{Refusal, refuse};
+use super::{nondeterminism, order};
 
 /// Checks that a view may contain this node anywhere: below its cut, above it, or in a subquery.
 pub(super) fn node(plan: &LogicalPlan) -> Result<(), Refusal> {
@@ -185,5 +186,33 @@ fn immutable(name: &str, volatility: Volatility) -> Result<(), Refusal> {
             format!("`{name}()` below the aggregate gives another answer each time a row is folded"),
             "use `_timestamp` or an event time column, or call it above the aggregate",
         ),
+    }
+}
+
+/// Refuses a lookup side whose rows may differ between foldings: they must be the same in both layers, today and after
+/// a restart.
+pub(super) fn same_each_time(lookup: &LogicalPlan) -> Result<(), Refusal> {
+    let mut refusal = None;
+    let walked = lookup.apply_with_subqueries(|node| {
+        let checked = self::node(node)
+            .and_then(|()| expressions(node, ExprPlace::Lookup))
+            .and_then(|()| match node {
+                LogicalPlan::Aggregate(aggregate) => order::order_is_given(aggregate),
+                _ => Ok(()),
+            })
+            .and_then(|()| match nondeterminism::of_node(node) {
+                Some(what) => refuse(
+                    format!("{what}, so a row may be folded with other rows of the lookup each time"),
+                    "add columns to ORDER BY until no two rows are level",
+                ),
+                None => Ok(()),
+            });
+        refusal = checked.err();
+        Ok(if refusal.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    match (walked, refusal) {
+        (_, Some(refusal)) => Err(refusal),
+        (Err(error), None) => refuse(error.strip_backtrace(), "simplify the subquery"),
+        (Ok(_), None) => Ok(()),
     }
 }

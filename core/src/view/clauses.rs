@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{
     Visit, Visitor, WildcardAdditionalOptions, visit_expressions,
 };
 
-use super::foldable::Refusal;
+use super::refusal::Refusal;
 use crate::record::column::METADATA;
 
 /// Refuses clauses that the planner would overlook.

@@ -4,7 +4,7 @@ use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::logical_expr::{Expr, ExprSchemable};
 
 use super::exactness::function;
-use super::foldable::Refusal;
+use super::refusal::Refusal;
 use crate::pipeline::sql_type;
 
 /// The refusal of `expr`, an aggregate function over `input` whose trial failed with `error`.

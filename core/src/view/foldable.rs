@@ -4,31 +4,17 @@
 //! The nodes and expressions here are the permitted ones: any other is refused, because folding it in pieces has not
 //! been considered.
 
+use super::refusal::{Refusal, refuse};
 use std::collections::HashSet;
 
+use datafusion::common::JoinType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{JoinType, ScalarValue};
-use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::LogicalPlan;
 
-use super::exactness::function;
-use super::order::{ORDERED, is_set};
+use super::order;
 use crate::view::allowed_nodes;
 use crate::view::allowed_nodes::ExprPlace;
-use crate::view::nondeterminism;
 use crate::view::split_plan::scanned_tables;
-
-/// The reason why a view cannot be folded, and the remedy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// The reason, in lower case and without a full stop.
-    pub message: String,
-    /// The SQL to write instead.
-    pub hint: String,
-}
-
-pub(super) fn refuse<T>(message: impl Into<String>, hint: impl Into<String>) -> Result<T, Refusal> {
-    Err(Refusal { message: message.into(), hint: hint.into() })
-}
 
 /// The kind of a part of the plan, seen from below.
 #[derive(Debug)]
@@ -194,13 +180,13 @@ fn over_rows(plan: &LogicalPlan, side: usize, stream: String) -> Result<PlanPart
         LogicalPlan::Join(join) => {
             allowed_nodes::expressions(plan, ExprPlace::Rows)?;
             let lookup = if side == 0 { &join.right } else { &join.left };
-            same_each_time(lookup)?;
+            allowed_nodes::same_each_time(lookup)?;
             keeps_only_stream_rows(join.join_type, side)?;
             Ok(PlanPart::Rows(stream))
         }
         LogicalPlan::Aggregate(aggregate) => {
             allowed_nodes::expressions(plan, ExprPlace::Aggregate)?;
-            order_is_given(aggregate)?;
+            order::order_is_given(aggregate)?;
             Ok(PlanPart::Cut { at: std::ptr::from_ref(plan), blocked_by: None })
         }
         LogicalPlan::Sort(_) => below("ORDER BY"),
@@ -246,94 +232,6 @@ fn keeps_only_stream_rows(join: JoinType, stream_side: usize) -> Result<(), Refu
         format!("{join} join keeps lookup rows without a match, which no single row of the stream decides"),
         "join with the stream on the outer side: FROM stream LEFT JOIN lookup",
     )
-}
-
-/// Refuses a lookup side whose rows may differ between foldings: they must be the same in both layers, today and after
-/// a restart.
-pub(super) fn same_each_time(lookup: &LogicalPlan) -> Result<(), Refusal> {
-    let mut refusal = None;
-    let walked = lookup.apply_with_subqueries(|node| {
-        let checked = allowed_nodes::node(node)
-            .and_then(|()| allowed_nodes::expressions(node, ExprPlace::Lookup))
-            .and_then(|()| match node {
-                LogicalPlan::Aggregate(aggregate) => order_is_given(aggregate),
-                _ => Ok(()),
-            })
-            .and_then(|()| match nondeterminism::of_node(node) {
-                Some(what) => refuse(
-                    format!("{what}, so a row may be folded with other rows of the lookup each time"),
-                    "add columns to ORDER BY until no two rows are level",
-                ),
-                None => Ok(()),
-            });
-        refusal = checked.err();
-        Ok(if refusal.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    });
-    match (walked, refusal) {
-        (_, Some(refusal)) => Err(refusal),
-        (Err(error), None) => refuse(error.strip_backtrace(), "simplify the subquery"),
-        (Ok(_), None) => Ok(()),
-    }
-}
-
-/// Refuses functions whose value depends on the order of rows when no order is given.
-fn order_is_given(aggregate: &Aggregate) -> Result<(), Refusal> {
-    for function in aggregate.aggr_expr.iter().filter_map(function) {
-        let name = function.func.name();
-        if name == "any_value" {
-            return refuse(
-                "`any_value()` may answer differently in each layer",
-                "write first_value(x ORDER BY _offset) or min(x)",
-            );
-        }
-        let params = &function.params;
-        let is_nested = |expr: &Expr| expr.get_type(aggregate.input.schema()).is_ok_and(|t| t.is_nested());
-        if matches!(name, "min" | "max") && params.args.first().is_some_and(is_nested) {
-            return refuse(
-                format!("`{name}()` of a list or a struct cannot be folded: with NULLs in them they have no order"),
-                "take it of an element or a field",
-            );
-        }
-        if !ORDERED.contains(&name) {
-            continue;
-        }
-        if is_set(name) && params.distinct {
-            let by_itself = params.order_by.iter().all(|sort| params.args.first() == Some(&sort.expr));
-            if params.order_by.len() > 1 || !by_itself {
-                return refuse(
-                    format!("`{name}(DISTINCT x ORDER BY y)`: equal values of x are one, whatever their y"),
-                    format!("write {name}(DISTINCT x ORDER BY x)"),
-                );
-            }
-            continue;
-        }
-        if params.distinct {
-            return refuse(format!("DISTINCT means nothing to `{name}()`"), "leave it out");
-        }
-        if name == "nth_value" && !params.args.get(1).is_some_and(counts_from_one) {
-            return refuse(
-                "the n of `nth_value(x, n)` is not a number that counts from 1, or from -1 backwards",
-                "write it out: nth_value(x, 2 ORDER BY _offset)",
-            );
-        }
-        if params.order_by.iter().any(|sort| is_nested(&sort.expr)) {
-            return refuse(
-                format!("`{name}()` cannot ORDER BY a list or a struct: with NULLs in them they have no order"),
-                "order by an element or a field",
-            );
-        }
-        if params.order_by.is_empty() {
-            return refuse(
-                format!("`{name}()` without ORDER BY depends on the order in which rows are folded"),
-                format!("write {name}(.. ORDER BY _offset) or another column"),
-            );
-        }
-    }
-    Ok(())
-}
-
-fn counts_from_one(n: &Expr) -> bool {
-    matches!(n, Expr::Literal(ScalarValue::Int64(Some(n)), _) if *n != 0)
 }
 
 /// The node of a cut point, and `plan` with that node replaced by `leaf`.

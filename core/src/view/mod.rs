@@ -34,6 +34,8 @@ mod or_null;
 mod order;
 mod placeholders;
 mod planner;
+mod planning_config;
+mod refusal;
 mod return_types;
 mod row_errors;
 mod sample_rows;

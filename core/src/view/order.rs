@@ -2,11 +2,12 @@
 //! layers pick the same row; where it does not, ORDER BY is dropped.
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, Result};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{AggregateFunction, Sort};
-use datafusion::logical_expr::{Expr, ExprSchemable};
+use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable};
 
-use super::foldable::Refusal;
+use super::exactness::function;
+use super::refusal::{Refusal, refuse};
 use crate::record::column::{OFFSET, PARTITION};
 
 /// Functions whose value depends on the order of rows.
@@ -69,4 +70,64 @@ fn by_record(function: &mut AggregateFunction, input: &DFSchema) -> Result<Resul
 
 fn find(schema: &DFSchema, name: &str) -> Option<Column> {
     schema.columns().into_iter().find(|column| column.name == name)
+}
+
+/// Refuses functions whose value depends on the order of rows when no order is given.
+pub(super) fn order_is_given(aggregate: &Aggregate) -> Result<(), Refusal> {
+    for function in aggregate.aggr_expr.iter().filter_map(function) {
+        let name = function.func.name();
+        if name == "any_value" {
+            return refuse(
+                "`any_value()` may answer differently in each layer",
+                "write first_value(x ORDER BY _offset) or min(x)",
+            );
+        }
+        let params = &function.params;
+        let is_nested = |expr: &Expr| expr.get_type(aggregate.input.schema()).is_ok_and(|t| t.is_nested());
+        if matches!(name, "min" | "max") && params.args.first().is_some_and(is_nested) {
+            return refuse(
+                format!("`{name}()` of a list or a struct cannot be folded: with NULLs in them they have no order"),
+                "take it of an element or a field",
+            );
+        }
+        if !ORDERED.contains(&name) {
+            continue;
+        }
+        if is_set(name) && params.distinct {
+            let by_itself = params.order_by.iter().all(|sort| params.args.first() == Some(&sort.expr));
+            if params.order_by.len() > 1 || !by_itself {
+                return refuse(
+                    format!("`{name}(DISTINCT x ORDER BY y)`: equal values of x are one, whatever their y"),
+                    format!("write {name}(DISTINCT x ORDER BY x)"),
+                );
+            }
+            continue;
+        }
+        if params.distinct {
+            return refuse(format!("DISTINCT means nothing to `{name}()`"), "leave it out");
+        }
+        if name == "nth_value" && !params.args.get(1).is_some_and(counts_from_one) {
+            return refuse(
+                "the n of `nth_value(x, n)` is not a number that counts from 1, or from -1 backwards",
+                "write it out: nth_value(x, 2 ORDER BY _offset)",
+            );
+        }
+        if params.order_by.iter().any(|sort| is_nested(&sort.expr)) {
+            return refuse(
+                format!("`{name}()` cannot ORDER BY a list or a struct: with NULLs in them they have no order"),
+                "order by an element or a field",
+            );
+        }
+        if params.order_by.is_empty() {
+            return refuse(
+                format!("`{name}()` without ORDER BY depends on the order in which rows are folded"),
+                format!("write {name}(.. ORDER BY _offset) or another column"),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn counts_from_one(n: &Expr) -> bool {
+    matches!(n, Expr::Literal(ScalarValue::Int64(Some(n)), _) if *n != 0)
 }

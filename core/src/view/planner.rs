@@ -1,5 +1,6 @@
 //! The planner of views, from a pipeline's SQL.
 
+use super::planning_config::planning_config;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -15,16 +16,16 @@ use datafusion::optimizer::OptimizerRule;
 use datafusion::optimizer::optimizer::Optimizer;
 use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
 
 use super::aggregation::{Aggregation, nullable_schema};
 use super::exactness::{Exactness, function};
 use super::fold::{BatchInput, FoldPlan};
-use super::foldable::{CutPoint, Refusal, cut_point, node, replace, stream_input};
+use super::foldable::{CutPoint, cut_point, node, replace, stream_input};
 use super::joins::{probe_with_stream, runs_again};
 use super::or_null::plan_or_null;
 use super::order::break_ties;
+use super::refusal::Refusal;
 use super::{DerivedView, View, lineage, trial};
 use crate::functions;
 use crate::functions::guard::{Guard, OfViews};
@@ -95,21 +96,6 @@ pub struct Planner {
     views: HashSet<String>,
     /// Hash of the tables that every view may read besides its stream: the lookups.
     lookups: String,
-}
-
-/// Settings under which views are planned: one partition, plain strings, no rule that reshapes an aggregate or
-/// lets a plan remember one batch when it runs on the next.
-pub(super) fn planning_config() -> SessionConfig {
-    let mut config = SessionConfig::new().with_target_partitions(1);
-    let options = config.options_mut();
-    options.sql_parser.map_string_types_to_utf8view = false;
-    // Both layers and serving read a time without a zone as the same instant.
-    options.execution.time_zone = Some("UTC".to_owned());
-    options.optimizer.enable_dynamic_filter_pushdown = false;
-    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
-    options.optimizer.enable_join_dynamic_filter_pushdown = false;
-    options.optimizer.enable_topk_dynamic_filter_pushdown = false;
-    config
 }
 
 /// The context in which views are planned. Their functions run within [`OfViews`], also while constants are folded.

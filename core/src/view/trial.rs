@@ -21,8 +21,8 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::evaluate::{caught, caught_now, message};
-use super::foldable::Refusal;
-use super::planner::planning_config;
+use super::planning_config::planning_config;
+use super::refusal::Refusal;
 use super::{FoldError, Folder, View, ViewError, sort_state};
 use crate::stored;
 use crate::view::sample_rows;

@@ -1,9 +1,11 @@
 //! Decoding of records: values become rows with the stream's columns; a value that does not decode becomes a dead
 //! letter.
 
+mod null_reason;
 mod reason;
 mod recheck;
 
+use self::null_reason::null_reason;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BinaryArray, BooleanArray, Int32Array, RecordBatch};
@@ -183,7 +185,7 @@ impl Decoder {
             if !field.is_nullable() && column.null_count() > 0 {
                 // After the texts: a bad one has become null here, and the first of a row's errors is kept.
                 let alive = rows_without(values.len(), &dead);
-                let why = |row: usize| Why::null(&self.stream, index, values.value(alive[row]));
+                let why = |row: usize| null_reason(&self.stream, index, values.value(alive[row]));
                 let null = (0..column.len()).filter(|&row| column.is_null(row));
                 bad.extend(null.map(|row| DeadRow { row, why: why(row) }));
             }

@@ -1,10 +1,8 @@
 //! The reasons why a record does not decode.
 
 use arrow::datatypes::DataType;
-use dovetail_core::pipeline::{Format, Stream};
 
 use super::types::a_type;
-use super::{csv, normalise};
 
 /// A reason in two parts: one shared by many records, and one specific to this record, such as a value or a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,29 +26,6 @@ impl Why {
     /// ``column `position.latitude` is not a DOUBLE``, and the value.
     pub(super) fn not_a(path: &str, data_type: &DataType, value: &str) -> Self {
         Self::of(format!("column `{path}` is not {}", a_type(data_type)), shortened(value))
-    }
-
-    /// A null in a NOT NULL column, with the text that stands in its place in `value`.
-    pub(super) fn null(stream: &Stream, index: usize, value: &[u8]) -> Self {
-        let fields = stream.columns.fields();
-        let name = fields[index].name();
-        let found = std::str::from_utf8(value).ok().and_then(|text| match stream.format {
-            Format::Json => {
-                let members = normalise::members(text.trim_ascii(), fields).ok()?;
-                members.into_iter().rev().find(|(at, _)| *at == index).map(|(_, raw)| raw.get().to_owned())
-            }
-            Format::Csv => {
-                let cells = csv::split(text, fields.len(), csv::delimiter(&stream.options)).ok()?;
-                Some(cells.get(index)?.to_string())
-            }
-            Format::Text => None,
-        });
-        match found.as_deref() {
-            None => Self::new(format!("column `{name}` is NOT NULL and absent")),
-            Some("" | r#""""#) => Self::new(format!("column `{name}` is NOT NULL and empty")),
-            Some("null") => Self::new(format!("column `{name}` is NOT NULL and null")),
-            Some(other) => Self::of(format!("column `{name}` is NOT NULL and null"), shortened(other)),
-        }
     }
 
     /// A text that is no JSON object.

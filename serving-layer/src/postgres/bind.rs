@@ -17,8 +17,8 @@ use datafusion_postgres::pgwire::api::Type;
 use datafusion_postgres::pgwire::api::portal::Portal;
 use datafusion_postgres::pgwire::error::PgWireResult;
 
-use super::respond::session_error;
 use super::values::wire_type;
+use super::wire_error::session_error;
 use crate::error::{QueryError, Reason};
 use crate::sql::catalog_queries::expression;
 use crate::sql::parameters;

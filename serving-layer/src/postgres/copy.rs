@@ -13,8 +13,8 @@ use futures::{Sink, SinkExt, StreamExt};
 
 use self::format::CopyFormat;
 use super::connection::WireService;
-use super::respond::{session_error, wire_error};
 use super::values::{Columns, Style};
+use super::wire_error::{session_error, wire_error};
 
 impl WireService {
     /// Sends the rows. An error among them ends the copy, as in PostgreSQL: the rows sent are incomplete.

@@ -19,8 +19,9 @@ use tokio::sync::OwnedMutexGuard;
 use super::cancelled::cancellable;
 use super::connection::WireService;
 use super::open::Holdability;
-use super::respond::{done, session_error, wire_error};
+use super::respond::done;
 use super::values::{Columns, Style, fields};
+use super::wire_error::{session_error, wire_error};
 use crate::sql::fetch::is_move;
 use crate::sql::query::{Answer, Binder};
 

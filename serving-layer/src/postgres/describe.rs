@@ -15,9 +15,9 @@ use datafusion_postgres::pgwire::error::PgWireResult;
 
 use super::bind::{self, Parameter};
 use super::open::Open;
-use super::respond::{session_error, wire_error};
 use super::session::{answered, described, settings};
 use super::values::fields;
+use super::wire_error::{session_error, wire_error};
 use crate::error::QueryError;
 use crate::serving::Serving;
 use crate::sql::fetch::is_move;

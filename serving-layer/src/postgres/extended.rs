@@ -30,8 +30,9 @@ use super::bind;
 use super::cancelled::cancellable;
 use super::connection::WireService;
 use super::describe::{Parser, Prepared, has_rows, zone};
-use super::respond::{rows, wire_error};
+use super::respond::rows;
 use super::values::{Style, fields, same_on_the_wire};
+use super::wire_error::wire_error;
 use crate::error::{QueryError, Reason};
 use crate::sql::query::Answer;
 

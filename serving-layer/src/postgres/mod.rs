@@ -13,6 +13,7 @@ mod session;
 mod simple;
 mod statement;
 mod values;
+mod wire_error;
 
 use std::io;
 use std::sync::Arc;

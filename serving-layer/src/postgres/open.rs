@@ -9,7 +9,7 @@ use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::cursor::Cursor;
-use super::respond::session_error;
+use super::wire_error::session_error;
 
 /// Greatest number of cursors: each keeps a snapshot and computed rows.
 const MAX_CURSORS: usize = 64;

@@ -1,12 +1,13 @@
 //! Answers and errors in the form of the wire protocol.
 
+use super::wire_error::wire_error;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion_postgres::hooks::HookClient;
 use datafusion_postgres::pgwire::api::portal::Format;
 use datafusion_postgres::pgwire::api::results::{FieldInfo, QueryResponse, Response, Tag};
-use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
 use datafusion_postgres::pgwire::messages::data::DataRow;
 use futures::{Stream, StreamExt};
@@ -15,20 +16,6 @@ use super::values::{Columns, Style, fields};
 use crate::error::QueryError;
 use crate::snapshot::AsOf;
 use crate::sql::query::Answer;
-
-/// The error with its position in `sql`.
-pub(super) fn wire_error(error: QueryError, sql: &str) -> PgWireError {
-    let mut info = ErrorInfo::new("ERROR".to_owned(), error.reason.sqlstate().to_owned(), error.message);
-    info.severity_nonlocalized = Some("ERROR".to_owned());
-    info.hint = error.hint;
-    info.position = error.position.map(|position| position.character(sql).to_string());
-    PgWireError::UserError(Box::new(info))
-}
-
-/// An error of the session itself.
-pub(super) fn session_error(code: &str, message: impl Into<String>) -> PgWireError {
-    PgWireError::UserError(Box::new(ErrorInfo::new("ERROR".to_owned(), code.to_owned(), message.into())))
-}
 
 /// Notifies the client of missing partitions and of left-out records, before the rows.
 pub(super) async fn tell_missing(client: &mut dyn HookClient, as_of: &[AsOf]) -> PgWireResult<()> {

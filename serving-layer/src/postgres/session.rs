@@ -16,7 +16,8 @@ use dovetail_core::name::Generation;
 
 pub(super) use self::called::answered;
 use super::open::{Open, SettingValues};
-use super::respond::{done, session_error};
+use super::respond::done;
+use super::wire_error::session_error;
 use crate::sql::schemas::PUBLIC;
 use crate::sql::settings::{GENERATION, KNOWN, PARTIAL, Settings};
 

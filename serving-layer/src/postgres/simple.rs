@@ -17,9 +17,10 @@ use futures::Sink;
 
 use super::cancelled::cancellable;
 use super::connection::WireService;
-use super::respond::{rows, session_error, wire_error};
+use super::respond::rows;
 use super::session::after;
 use super::values::Style;
+use super::wire_error::{session_error, wire_error};
 use crate::sql::statement::check;
 
 #[async_trait]

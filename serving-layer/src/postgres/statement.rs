@@ -13,8 +13,9 @@ use datafusion_postgres::pgwire::messages::startup::ParameterStatus;
 use futures::{Sink, SinkExt};
 
 use super::connection::WireService;
-use super::respond::{tell_missing, wire_error};
+use super::respond::tell_missing;
 use super::session::{answered, folded, run, told};
+use super::wire_error::wire_error;
 use crate::sql::query::{Answer, Binder};
 
 impl WireService {

@@ -5,6 +5,7 @@
 mod absent;
 mod relations;
 mod rewrite;
+mod syntax;
 
 use std::ops::ControlFlow;
 

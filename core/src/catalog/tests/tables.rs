@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{Connection, Row, SqliteConnection};
 
-use crate::catalog::open::MIGRATIONS;
+use crate::catalog::migrations::MIGRATIONS;
 
 const PAGE: &str = include_str!("../../../../migrations/README.md");
 const COLUMNS: &str = "SELECT tables.name, columns.name FROM sqlite_master tables \

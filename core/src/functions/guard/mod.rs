@@ -23,8 +23,8 @@ use std::fmt::Debug;
 use datafusion::common::{DataFusionError, Result, exec_err};
 use datafusion::execution::memory_pool::MemoryReservation;
 
-pub use guarded::{Guarded, unguarded};
-pub use rule::{Guard, guarded};
+pub use guarded::{Guarded, guarded, unguarded};
+pub use rule::Guard;
 pub use widths::{Width, elements};
 
 /// The resources that functions may use while they run.

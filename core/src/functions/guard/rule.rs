@@ -7,12 +7,12 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::Allowance;
 use super::concat::Concat;
-use super::guarded::{Guarded, call};
+use super::guarded::{call, guarded};
 
 /// An analyzer rule that runs the functions of a plan within an [`Allowance`]. It has to be the last one, after the
 /// rules that give arguments their types.
@@ -54,25 +54,8 @@ fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
-/// Functions that optimizer rules know by their implementation. Their results are no larger than their arguments.
-fn is_left_alone(function: &ScalarUDF) -> bool {
-    matches!(function.name(), "get_field" | "named_struct" | "struct")
-}
-
 /// All calls in `expr` guarded.
 pub(super) fn around_calls(expr: Expr, allowance: &Arc<dyn Allowance>) -> Result<Expr> {
     let schema = DFSchema::empty();
     expr.transform_up(|expr| around(expr, &schema, allowance)).data()
-}
-
-/// `function` within `allowance`, and within no other.
-pub fn guarded(function: Arc<ScalarUDF>, allowance: &Arc<dyn Allowance>) -> Arc<ScalarUDF> {
-    if is_left_alone(&function) {
-        return function;
-    }
-    let inner = match function.inner().downcast_ref::<Guarded>() {
-        Some(guarded) => Arc::clone(&guarded.inner),
-        None => function,
-    };
-    Arc::new(ScalarUDF::new_from_impl(Guarded { inner, allowance: Arc::clone(allowance) }))
 }

@@ -118,7 +118,7 @@ pub(super) fn pipeline() -> Pipeline {
 
 /// The planner's own tables, to plan without Dovetail.
 pub(super) async fn context() -> SessionContext {
-    let context = SessionContext::new_with_config(super::super::planner::planning_config());
+    let context = SessionContext::new_with_config(super::super::planning_config::planning_config());
     for stream in pipeline().streams {
         let table = MemTable::try_new(stream.decoded_schema(), vec![vec![]]).unwrap();
         context.register_table(stream.name.as_str(), Arc::new(table)).unwrap();
@@ -156,7 +156,7 @@ pub(super) async fn one_shot_of(
     sql: &str,
     rows: &RecordBatch,
 ) -> datafusion::common::Result<Vec<RecordBatch>> {
-    let context = crate::sql::context(super::super::planner::planning_config());
+    let context = crate::sql::context(super::super::planning_config::planning_config());
     let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])?;
     context.register_table("s", Arc::new(table))?;
     crate::pipeline::register_lookups(pipeline, &context).await.unwrap();

@@ -5,8 +5,8 @@ use bytes::BytesMut;
 use datafusion::sql::sqlparser::ast::{CopyLegacyCsvOption, CopyLegacyOption, CopyOption, Ident};
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 
-use crate::postgres::respond::session_error;
 use crate::postgres::values::{Style, binary, sized, text};
+use crate::postgres::wire_error::session_error;
 
 /// The format and options of a statement.
 #[derive(Debug, Default)]

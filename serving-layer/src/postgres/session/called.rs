@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 
 use super::{Metadata, put, schemas, switch, value};
-use crate::postgres::respond::session_error;
+use crate::postgres::wire_error::session_error;
 use crate::sql::settings::KNOWN;
 
 /// The statement with the results of its calls of session functions. `set_config` sets.

@@ -9,7 +9,7 @@ use super::binary::binary;
 use super::text::text;
 use super::types::{of_value, wire_type};
 use super::{Style, sized};
-use crate::postgres::respond::session_error;
+use crate::postgres::wire_error::session_error;
 
 /// `{1,NULL,"a b"}`.
 pub(super) fn list_text(elements: &ArrayRef, style: Style, out: &mut BytesMut) -> PgWireResult<()> {

@@ -20,7 +20,7 @@ use datafusion_postgres::pgwire::api::results::{FieldFormat, FieldInfo};
 use datafusion_postgres::pgwire::error::PgWireResult;
 use datafusion_postgres::pgwire::messages::data::DataRow;
 
-use super::respond::session_error;
+use super::wire_error::session_error;
 
 pub(super) use self::binary::binary;
 pub(super) use self::numbers::numeric_text;

@@ -2,7 +2,7 @@
 
 use datafusion_postgres::pgwire::error::PgWireResult;
 
-use crate::postgres::respond::session_error;
+use crate::postgres::wire_error::session_error;
 
 /// A REAL in PostgreSQL's form.
 pub(super) fn float4_text(value: f32, extra_digits: i8) -> String {

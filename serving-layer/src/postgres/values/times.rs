@@ -9,7 +9,7 @@ use chrono::{DateTime, Offset, TimeZone};
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 
 use super::text::put;
-use crate::postgres::respond::session_error;
+use crate::postgres::wire_error::session_error;
 
 pub(in crate::postgres) const DAY_MICROS: i64 = 86_400_000_000;
 /// Days from 1970-01-01, Arrow's epoch, to 2000-01-01, PostgreSQL's.

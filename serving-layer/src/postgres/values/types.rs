@@ -10,7 +10,7 @@ use datafusion_postgres::pgwire::api::results::FieldInfo;
 use datafusion_postgres::pgwire::error::PgWireResult;
 
 use super::unsupported;
-use crate::postgres::respond::session_error;
+use crate::postgres::wire_error::session_error;
 
 /// The canonical type of `data_type`: the one of all types with the same type on the wire.
 pub(in crate::postgres) fn canonical(data_type: &DataType) -> PgWireResult<DataType> {

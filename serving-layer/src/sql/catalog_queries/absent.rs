@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{
     TableWithJoins,
 };
 
-use crate::sql::catalog_queries::rewrite::{column, is, last, parsed};
+use crate::sql::catalog_queries::syntax::{column, is, last, parsed};
 
 /// Tables of `pg_catalog` without rows. Functions are not listed: those of DataFusion are not PostgreSQL's.
 const OF_NOTHING: [&str; 29] = [

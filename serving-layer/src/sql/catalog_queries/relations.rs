@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::{Expr, ObjectName, ObjectNamePart, SetExpr, TableFactor, TableWithJoins};
 
-use crate::sql::catalog_queries::rewrite::parsed;
+use crate::sql::catalog_queries::syntax::parsed;
 
 const PG_CATALOG: &str = "pg_catalog";
 const INFORMATION_SCHEMA: &str = "information_schema";

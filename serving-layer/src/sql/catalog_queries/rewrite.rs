@@ -3,14 +3,13 @@
 //! Drivers use forms of PostgreSQL alone: `ARRAY(SELECT ..)`, subqueries that can find only one row, functions over the
 //! columns of keys. Most ask for things that do not exist here: see [`crate::sql::catalog_queries::absent`].
 
+use super::syntax::{column, is, last, parsed};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Function, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select,
-    SelectItem, SetExpr, Statement, TableFactor, Value, ValueWithSpan, VisitMut, VisitorMut,
+    BinaryOperator, DataType, Expr, Function, FunctionArguments, Query, Select, SelectItem, SetExpr, Statement,
+    TableFactor, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::sql::catalog_queries::absent::{aggregates, has_groups, is_of_nothing, nothing_like};
 
@@ -105,24 +104,6 @@ fn is_placeholder(expr: &Expr) -> bool {
     matches!(expr, Expr::Value(ValueWithSpan { value: Value::Placeholder(_), .. }))
 }
 
-/// The name without its schema, in lower case.
-pub(super) fn last(name: &ObjectName) -> Option<String> {
-    name.0.last().and_then(ObjectNamePart::as_ident).map(|ident| ident.value.to_lowercase())
-}
-
-pub(super) fn is(name: &ObjectName, word: &str) -> bool {
-    last(name).as_deref() == Some(word)
-}
-
-pub(super) fn column(expr: &Expr) -> Option<&Ident> {
-    match expr {
-        Expr::Identifier(column) => Some(column),
-        Expr::CompoundIdentifier(parts) => parts.last(),
-        Expr::Cast { expr, .. } | Expr::Nested(expr) => column(expr),
-        _ => None,
-    }
-}
-
 fn is_of_function(expr: &Expr) -> bool {
     column(expr).is_some_and(|column| OF_FUNCTIONS.contains(&column.value.as_str()))
 }
@@ -134,14 +115,6 @@ fn by_name(expr: &Expr) -> Option<Expr> {
             Some(text(name.rsplit('.').next().unwrap_or(name)))
         }
         expr if is_of_function(expr) => Some(expr.clone()),
-        _ => None,
-    }
-}
-
-/// Parses `sql` as a query.
-pub(super) fn parsed(sql: &str) -> Option<Query> {
-    match Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?.pop()? {
-        Statement::Query(query) => Some(*query),
         _ => None,
     }
 }
@@ -196,6 +169,9 @@ fn only_row(query: &mut Query) {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+    use datafusion::sql::sqlparser::parser::Parser;
+
     use super::*;
 
     fn simple(sql: &str) -> String {
