@@ -1,14 +1,14 @@
 //! Support for the tests of all crates. There is one fake of each thing that can fail. It wraps the real one, passes
-//! all calls on, and fails as a test sets its [`faults`].
+//! all calls on, and fails as a test sets its `faults`.
 //!
 //! | fake | wraps |
 //! |---|---|
-//! | [`store::FakeStore`] | any object store |
-//! | [`log::FakeLog`] | any log |
+//! | `store::FakeStore` | any object store |
+//! | `log::FakeLog` | any log |
 //! | [`s3::S3Proxy`] | an S3 server: requests meet the faults |
 //! | [`wire::Wire`] | any server: connections break, freeze and lose answers |
 //!
-//! [`conformance`] is the contract of logs, [`oracle`] the expected answers of views, and [`fixtures`] are pipelines,
+//! `conformance` is the contract of logs, `oracle` the expected answers of views, and `fixtures` are pipelines,
 //! records, a log and a catalog in a folder.
 
 #![expect(clippy::unwrap_used, reason = "what cannot go on has failed")]

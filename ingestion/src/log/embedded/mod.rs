@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Offsets do not skip here, and a batch is in the log as a whole or not at all. An append that fails with
-//! [`LogError::LogStore`] was not acknowledged but can be in the log after a restart, as when a connection breaks; a
+//! [`LogError::Store`] was not acknowledged but can be in the log after a restart, as when a connection breaks; a
 //! caller that must know sends a [`SourceMark`]. After such an error the store takes nothing until it is opened again.
 
 mod batch_builder;
