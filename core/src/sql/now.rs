@@ -1,6 +1,5 @@
 //! `now`, which is `current_timestamp`: the time at which the query began, in microseconds.
 
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
@@ -20,23 +19,9 @@ pub(super) fn now() -> Arc<ScalarUDF> {
     Arc::new(ScalarUDF::new_from_impl(Now { of: datetime::now(&ConfigOptions::default()) }))
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 struct Now {
     of: Arc<ScalarUDF>,
-}
-
-impl PartialEq for Now {
-    fn eq(&self, other: &Self) -> bool {
-        self.of == other.of
-    }
-}
-
-impl Eq for Now {}
-
-impl Hash for Now {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.of.hash(state);
-    }
 }
 
 impl ScalarUDFImpl for Now {

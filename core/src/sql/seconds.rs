@@ -1,6 +1,5 @@
 //! `to_timestamp`, in microseconds: of a number, which is seconds since 1970, of a text or of a time.
 
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray};
@@ -24,23 +23,9 @@ pub(super) fn to_timestamp() -> Arc<ScalarUDF> {
     Arc::new(ScalarUDF::new_from_impl(ToTimestamp { of: datetime::to_timestamp(&ConfigOptions::default()) }))
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 struct ToTimestamp {
     of: Arc<ScalarUDF>,
-}
-
-impl PartialEq for ToTimestamp {
-    fn eq(&self, other: &Self) -> bool {
-        self.of == other.of
-    }
-}
-
-impl Eq for ToTimestamp {}
-
-impl Hash for ToTimestamp {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.of.hash(state);
-    }
 }
 
 impl ScalarUDFImpl for ToTimestamp {
