@@ -10,12 +10,12 @@ use dovetail_ingestion::formats::Decoder;
 use dovetail_server::process::plan::Plan;
 
 use crate::input::{clicks, fetched, records};
-use crate::report::{Report, thousands};
+use crate::report::{BenchReport, thousands};
 
 const BATCHES: usize = 64;
 const ROWS: usize = 32_768;
 
-pub(crate) fn measure(report: &mut Report) -> Result<()> {
+pub(crate) fn measure(report: &mut BenchReport) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("clicks.sql");

@@ -20,10 +20,10 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio_util::sync::CancellationToken;
 
-use crate::Args;
+use crate::BenchArgs;
 use crate::freshness::{Load, Since};
 use crate::input::{clicks, now, records};
-use crate::report::{Report, thousands};
+use crate::report::{BenchReport, thousands};
 use crate::run::{Bench, cpu_seconds, folded};
 
 const PARTITIONS: i32 = 4;
@@ -35,7 +35,7 @@ const POLL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Records a second while freshness is measured.
 const FRESH_RATE: usize = 50_000;
 
-pub(crate) fn measure(args: &Args, report: &mut Report) -> Result<()> {
+pub(crate) fn measure(args: &BenchArgs, report: &mut BenchReport) -> Result<()> {
     let Ok(brokers) = std::env::var("KAFKA_BROKERS") else {
         report.add("Kafka", "left out: KAFKA_BROKERS is not set (`eval \"$(dev/kafka up)\"`)".to_owned(), "");
         return Ok(());
@@ -176,7 +176,7 @@ async fn decode_all(bench: &Bench, log: &Arc<dyn Log>, pipeline: &Path) -> Resul
 }
 
 /// Produces to a topic of its own while all layers run.
-async fn freshness(bench: &Bench, args: &Args, topic: &str) -> Result<String> {
+async fn freshness(bench: &Bench, args: &BenchArgs, topic: &str) -> Result<String> {
     let engine = Arc::new(start(bench, &bench.pipeline("latency.sql", topic)?, Roles::All).await?);
     let (load, stop) = (Load::new(topic, FRESH_RATE, 0, Since::Produced), CancellationToken::new());
     let producing = bench.work.spawn(Arc::clone(&load).run(Arc::clone(&engine), stop.clone()));

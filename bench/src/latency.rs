@@ -8,16 +8,16 @@ use dovetail_core::catalog::RunKind;
 use dovetail_server::process::engine::Engine;
 use tokio_util::sync::CancellationToken;
 
-use crate::Args;
+use crate::BenchArgs;
 use crate::freshness::{Load, Since};
-use crate::report::{Report, quantile_ms, thousands};
+use crate::report::{BenchReport, quantile_ms, thousands};
 use crate::run::Bench;
 
 const RATE: usize = 100_000;
 /// Records before it begins, landed and published.
 const BEFORE: u64 = 2_000_000;
 
-pub(crate) fn measure(args: &Args, report: &mut Report) -> Result<()> {
+pub(crate) fn measure(args: &BenchArgs, report: &mut BenchReport) -> Result<()> {
     let bench = Bench::new(args, "latency")?;
     bench.fill(BEFORE, 3)?;
     let engine = bench.start("latency.sql")?;
@@ -52,7 +52,7 @@ async fn queries(
     sql: &str,
     time: Duration,
     [p50, p99]: [&str; 2],
-    report: &mut Report,
+    report: &mut BenchReport,
 ) -> Result<()> {
     let mut took = vec![];
     let began = Instant::now();

@@ -26,7 +26,7 @@ use clap::{Parser, ValueEnum};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Debug, Parser)]
-pub(crate) struct Args {
+pub(crate) struct BenchArgs {
     /// Sections to run; all if none is named.
     #[arg(value_enum)]
     sections: Vec<Section>,
@@ -64,9 +64,9 @@ enum Section {
 }
 
 fn main() -> Result<()> {
-    let args = Args::parse();
+    let args = BenchArgs::parse();
     let wanted = |section| args.sections.is_empty() || args.sections.contains(&section);
-    let mut report = report::Report::default();
+    let mut report = report::BenchReport::default();
     if wanted(Section::Fold) {
         fold::measure(&mut report)?;
     }

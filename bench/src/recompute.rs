@@ -11,15 +11,15 @@ use dovetail_batch_layer::RunOutcome;
 use dovetail_core::catalog::RunKind;
 use dovetail_server::process::engine::Engine;
 
-use crate::Args;
+use crate::BenchArgs;
 use crate::input::{clicks, records};
-use crate::report::{Report, thousands};
+use crate::report::{BenchReport, thousands};
 use crate::run::{Bench, cpu_seconds};
 
 /// Incremental runs: enough that one of them merges what the others left beside the states.
 const INCREMENTS: u64 = 9;
 
-pub(crate) fn measure(args: &Args, bench: &Bench, engine: &Arc<Engine>, report: &mut Report) -> Result<()> {
+pub(crate) fn measure(args: &BenchArgs, bench: &Bench, engine: &Arc<Engine>, report: &mut BenchReport) -> Result<()> {
     bench.serve.block_on(async {
         // Once each before it counts, so that both read from a warm cache.
         plain(bench, engine).await?;
@@ -76,7 +76,7 @@ async fn run(engine: &Engine, kind: RunKind) -> Result<f64> {
     }
 }
 
-async fn append_one_percent(args: &Args, more: u64, engine: &Engine) -> Result<()> {
+async fn append_one_percent(args: &BenchArgs, more: u64, engine: &Engine) -> Result<()> {
     settle().await?;
     let events = args.events / 100;
     let mut generator = clicks(events, 2 + more);

@@ -2,11 +2,11 @@
 
 /// Figures in the order they were measured.
 #[derive(Debug, Default)]
-pub(crate) struct Report {
+pub(crate) struct BenchReport {
     rows: Vec<[String; 3]>,
 }
 
-impl Report {
+impl BenchReport {
     /// Adds a figure and its target, `""` where there is none, and prints it at once.
     pub(crate) fn add(&mut self, what: &str, figure: impl Into<String>, target: &str) {
         let row = [what.to_owned(), figure.into(), target.to_owned()];

@@ -6,11 +6,11 @@ use anyhow::Result;
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 
-use crate::Args;
-use crate::report::{Report, thousands};
+use crate::BenchArgs;
+use crate::report::{BenchReport, thousands};
 use crate::run::Bench;
 
-pub(crate) fn measure(args: &Args, report: &mut Report) -> Result<()> {
+pub(crate) fn measure(args: &BenchArgs, report: &mut BenchReport) -> Result<()> {
     let bench = Bench::new(args, "restart")?;
     bench.fill(args.tail, 5)?;
     let began = Instant::now();

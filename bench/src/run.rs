@@ -12,7 +12,7 @@ use dovetail_server::process::engine::Engine;
 use dovetail_server::process::plan::Plan;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::Args;
+use crate::BenchArgs;
 use crate::input::{clicks, records};
 
 /// A folder that is removed at the end, and the two runtimes of a process.
@@ -24,7 +24,7 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    pub(crate) fn new(args: &Args, name: &str) -> Result<Self> {
+    pub(crate) fn new(args: &BenchArgs, name: &str) -> Result<Self> {
         let temporary = match &args.folder {
             Some(_) => None,
             None => Some(tempfile::tempdir()?),

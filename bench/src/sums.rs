@@ -17,7 +17,7 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
-use crate::report::Report;
+use crate::report::BenchReport;
 
 const ROWS: usize = 8_192;
 const BATCHES: usize = 512;
@@ -26,30 +26,30 @@ const KINDS: usize = 16;
 const GROUPS: [usize; 3] = [1, 1_000, KINDS * ROWS];
 
 /// A column of values, and the functions that are measured over it.
-struct Case {
+struct SumCase {
     what: &'static str,
     functions: &'static [&'static str],
     column: fn(&mut SmallRng) -> ArrayRef,
 }
 
-const CASES: [Case; 5] = [
-    Case {
+const CASES: [SumCase; 5] = [
+    SumCase {
         what: "prices",
         functions: &["sum", "avg", "stddev", "regr_slope"],
         column: |random| floats(|| f64::from(random.random_range(0..1_000_000)) / 100.0),
     },
-    Case { what: "random in 0..1", functions: &["sum"], column: |random| floats(|| random.random::<f64>()) },
-    Case {
+    SumCase { what: "random in 0..1", functions: &["sum"], column: |random| floats(|| random.random::<f64>()) },
+    SumCase {
         what: "anything from 1e-200 to 1e140",
         functions: &["sum", "stddev"],
         column: |random| floats(|| random.random::<f64>() * 10f64.powi(random.random_range(-200..140))),
     },
-    Case {
+    SumCase {
         what: "BIGINT",
         functions: &["sum", "avg"],
         column: |random| Arc::new((0..ROWS).map(|_| Some(random.random_range(0..1i64 << 40))).collect::<Int64Array>()),
     },
-    Case {
+    SumCase {
         what: "DECIMAL(12, 2)",
         functions: &["sum", "avg"],
         column: |random| {
@@ -63,7 +63,7 @@ fn floats(value: impl FnMut() -> f64) -> ArrayRef {
     Arc::new(Float64Array::from_iter_values(std::iter::repeat_with(value).take(ROWS)))
 }
 
-pub(crate) fn measure(report: &mut Report) -> Result<()> {
+pub(crate) fn measure(report: &mut BenchReport) -> Result<()> {
     let plain = SessionContext::new();
     let ours = SessionContext::new();
     dovetail_core::functions::install(&ours);

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use dovetail_server::process::engine::Engine;
 
-use crate::report::{Report, thousands};
+use crate::report::{BenchReport, thousands};
 use crate::run::{Bench, cpu_seconds, folded, resident_mib};
-use crate::{Args, recompute};
+use crate::{BenchArgs, recompute};
 
-pub(crate) fn measure(args: &Args, report: &mut Report) -> Result<()> {
+pub(crate) fn measure(args: &BenchArgs, report: &mut BenchReport) -> Result<()> {
     let bench = Bench::new(args, "throughput")?;
     let filling = bench.fill(args.events, 1)?;
     let rate = thousands(args.events as f64 / filling.as_secs_f64());

@@ -37,20 +37,20 @@ pub async fn run(log: &Arc<dyn Log>, prefix: &str) {
 
 /// One record, comparable.
 #[derive(Debug, Clone, PartialEq)]
-struct Row {
+struct RecordRow {
     timestamp_ms: i64,
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
     headers: Option<String>,
 }
 
-impl Row {
+impl RecordRow {
     fn of(value: &str) -> Self {
         Self { timestamp_ms: 1, key: None, value: Some(value.into()), headers: None }
     }
 }
 
-fn records(rows: &[Row]) -> Records {
+fn records(rows: &[RecordRow]) -> Records {
     Records {
         timestamps: TimestampMillisecondArray::from_iter_values(rows.iter().map(|row| row.timestamp_ms)),
         keys: BinaryArray::from_iter(rows.iter().map(|row| row.key.as_deref())),
@@ -59,9 +59,9 @@ fn records(rows: &[Row]) -> Records {
     }
 }
 
-fn row(records: &Records, i: usize) -> Row {
+fn row(records: &Records, i: usize) -> RecordRow {
     let bytes = |column: &BinaryArray| column.is_valid(i).then(|| column.value(i).to_vec());
-    Row {
+    RecordRow {
         timestamp_ms: records.timestamps.value(i),
         key: bytes(&records.keys),
         value: bytes(&records.values),
@@ -69,16 +69,16 @@ fn row(records: &Records, i: usize) -> Row {
     }
 }
 
-fn numbered(from: usize, to: usize) -> Vec<Row> {
-    (from..to).map(|i| Row::of(&format!("record {i}"))).collect()
+fn numbered(from: usize, to: usize) -> Vec<RecordRow> {
+    (from..to).map(|i| RecordRow::of(&format!("record {i}"))).collect()
 }
 
-async fn append(log: &dyn Log, topic: &str, partition: i32, rows: &[Row]) -> OffsetRange {
+async fn append(log: &dyn Log, topic: &str, partition: i32, rows: &[RecordRow]) -> OffsetRange {
     log.append(topic, partition, records(rows), None).await.expect("append")
 }
 
 /// Everything from `from` on to where the log ends now, read in pages, with the offsets.
-async fn read_from(log: &dyn Log, topic: &str, partition: i32, from: i64, max_bytes: usize) -> Vec<(i64, Row)> {
+async fn read_from(log: &dyn Log, topic: &str, partition: i32, from: i64, max_bytes: usize) -> Vec<(i64, RecordRow)> {
     let end = log.bounds(topic, partition).await.expect("bounds").end;
     let (mut next, mut rows) = (from, Vec::new());
     while next < end {
@@ -96,12 +96,12 @@ async fn read_from(log: &dyn Log, topic: &str, partition: i32, from: i64, max_by
     rows
 }
 
-async fn read_all(log: &dyn Log, topic: &str, partition: i32) -> Vec<(i64, Row)> {
+async fn read_all(log: &dyn Log, topic: &str, partition: i32) -> Vec<(i64, RecordRow)> {
     let start = log.bounds(topic, partition).await.expect("bounds").start;
     read_from(log, topic, partition, start, PLENTY).await
 }
 
-fn without_offsets(rows: Vec<(i64, Row)>) -> Vec<Row> {
+fn without_offsets(rows: Vec<(i64, RecordRow)>) -> Vec<RecordRow> {
     rows.into_iter().map(|(_, row)| row).collect()
 }
 
@@ -111,15 +111,15 @@ async fn create(log: &dyn Log, topic: &str, partitions: u32) {
 
 async fn whatever_is_appended_comes_back(log: &dyn Log, topic: &str) {
     create(log, topic, 1).await;
-    let plain = Row::of("plain");
+    let plain = RecordRow::of("plain");
     let rows = vec![
         plain.clone(),
-        Row { key: Some(b"key".to_vec()), timestamp_ms: 1_700_000_000_123, ..plain.clone() },
-        Row { value: None, key: Some(b"tombstone".to_vec()), ..plain.clone() },
-        Row { value: Some(Vec::new()), key: Some(Vec::new()), timestamp_ms: 0, ..plain.clone() },
-        Row { value: Some(vec![0, 159, 146, 150, 255]), key: Some(vec![255, 0]), ..plain.clone() },
-        Row { headers: Some(r#"{"trace":"größe"}"#.to_owned()), ..plain.clone() },
-        Row { value: Some(vec![b'x'; 100_000]), ..plain.clone() },
+        RecordRow { key: Some(b"key".to_vec()), timestamp_ms: 1_700_000_000_123, ..plain.clone() },
+        RecordRow { value: None, key: Some(b"tombstone".to_vec()), ..plain.clone() },
+        RecordRow { value: Some(Vec::new()), key: Some(Vec::new()), timestamp_ms: 0, ..plain.clone() },
+        RecordRow { value: Some(vec![0, 159, 146, 150, 255]), key: Some(vec![255, 0]), ..plain.clone() },
+        RecordRow { headers: Some(r#"{"trace":"größe"}"#.to_owned()), ..plain.clone() },
+        RecordRow { value: Some(vec![b'x'; 100_000]), ..plain.clone() },
     ];
     let first = append(log, topic, 0, &rows).await;
     let second = append(log, topic, 0, &rows[2..4]).await;
@@ -130,7 +130,7 @@ async fn whatever_is_appended_comes_back(log: &dyn Log, topic: &str) {
     let read = read_all(log, topic, 0).await;
     assert!(read[..rows.len()].iter().all(|(offset, _)| first.contains(*offset)));
     assert!(read[rows.len()..].iter().all(|(offset, _)| second.contains(*offset)));
-    let expected: Vec<Row> = rows.iter().chain(&rows[2..4]).cloned().collect();
+    let expected: Vec<RecordRow> = rows.iter().chain(&rows[2..4]).cloned().collect();
     assert_eq!(without_offsets(read), expected);
 }
 
@@ -151,7 +151,7 @@ async fn a_page_is_as_large_as_asked_for(log: &dyn Log, topic: &str) {
     for from in (0..60).step_by(20) {
         append(log, topic, 0, &numbered(from, from + 20)).await;
     }
-    append(log, topic, 0, &[Row::of(&"large ".repeat(1000))]).await;
+    append(log, topic, 0, &[RecordRow::of(&"large ".repeat(1000))]).await;
     let all = read_all(log, topic, 0).await;
     let start = log.bounds(topic, 0).await.expect("bounds").start;
     for max_bytes in [1, 50, 333] {
@@ -204,7 +204,7 @@ async fn appenders_at_once_lose_nothing(log: &dyn Log, topic: &str) {
     create(log, topic, 3).await;
     let appender = async |number: usize| {
         for i in 0..EACH {
-            let row = Row { key: Some(vec![number as u8]), ..Row::of(&i.to_string()) };
+            let row = RecordRow { key: Some(vec![number as u8]), ..RecordRow::of(&i.to_string()) };
             append(log, topic, (number % 3) as i32, &[row]).await;
         }
     };
@@ -236,7 +236,7 @@ fn spread() -> Spread {
 async fn a_source_appends_nothing_twice(log: &dyn Log, topic: &str) {
     create(log, topic, 2).await;
     assert_eq!(log.source_position(topic, 0, "file").await.expect("position"), None);
-    let send = async |rows: &[Row], mark| log.append(topic, 0, records(rows), mark).await.expect("append");
+    let send = async |rows: &[RecordRow], mark| log.append(topic, 0, records(rows), mark).await.expect("append");
     send(&numbered(0, 3), mark("file", 0..3)).await;
     let again = send(&numbered(0, 3), mark("file", 0..3)).await;
     let end = log.bounds(topic, 0).await.expect("bounds").end;

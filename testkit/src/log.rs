@@ -15,7 +15,7 @@ use crate::faults::Faults;
 
 /// A call, with its partition and offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Call {
+pub enum LogCall {
     CreateTopic,
     Partitions,
     Identity,
@@ -30,13 +30,13 @@ pub enum Call {
 }
 
 #[derive(Clone)]
-pub enum Fault {
+pub enum LogFault {
     Fails(Arc<dyn Fn() -> LogError + Send + Sync>),
     /// The call waits for the end of the fault.
     Holds,
 }
 
-impl Fault {
+impl LogFault {
     pub fn fails(error: impl Fn() -> LogError + Send + Sync + 'static) -> Self {
         Self::Fails(Arc::new(error))
     }
@@ -47,7 +47,7 @@ impl Fault {
     }
 }
 
-impl fmt::Debug for Fault {
+impl fmt::Debug for LogFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fails(error) => write!(f, "Fails({:?})", error()),
@@ -61,7 +61,7 @@ impl fmt::Debug for Fault {
 #[derive(Debug)]
 pub struct FakeLog {
     log: Arc<dyn Log>,
-    pub faults: Faults<Call, Fault>,
+    pub faults: Faults<LogCall, LogFault>,
     seems: Mutex<Option<Seems>>,
 }
 
@@ -96,9 +96,13 @@ impl FakeLog {
         *self.seems.lock().unwrap() = None;
     }
 
-    async fn through<T>(&self, call: Call, answer: impl Future<Output = Result<T, LogError>>) -> Result<T, LogError> {
+    async fn through<T>(
+        &self,
+        call: LogCall,
+        answer: impl Future<Output = Result<T, LogError>>,
+    ) -> Result<T, LogError> {
         self.faults.ask(call);
-        let waits = matches!(call, Call::WaitPast(..));
+        let waits = matches!(call, LogCall::WaitPast(..));
         let mut answer = pin!(answer);
         loop {
             let mut changes = self.faults.changes();
@@ -107,8 +111,8 @@ impl FakeLog {
                 self.faults.note_met();
             }
             match fault {
-                Some(Fault::Fails(error)) => return Err(error()),
-                Some(Fault::Holds) => changes.next().await,
+                Some(LogFault::Fails(error)) => return Err(error()),
+                Some(LogFault::Holds) => changes.next().await,
                 None => tokio::select! {
                     answer = &mut answer => return answer,
                     () = changes.next(), if waits => {}
@@ -121,20 +125,20 @@ impl FakeLog {
 #[async_trait]
 impl Log for FakeLog {
     async fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), LogError> {
-        self.through(Call::CreateTopic, self.log.create_topic(topic, partitions)).await
+        self.through(LogCall::CreateTopic, self.log.create_topic(topic, partitions)).await
     }
 
     async fn partitions(&self, topic: &str) -> Result<u32, LogError> {
-        let partitions = self.through(Call::Partitions, self.log.partitions(topic)).await?;
+        let partitions = self.through(LogCall::Partitions, self.log.partitions(topic)).await?;
         Ok(self.seems.lock().unwrap().map_or(partitions, |seems| seems.partitions))
     }
 
     async fn identity(&self, topic: &str) -> Result<Option<String>, LogError> {
-        self.through(Call::Identity, self.log.identity(topic)).await
+        self.through(LogCall::Identity, self.log.identity(topic)).await
     }
 
     async fn append(&self, t: &str, p: i32, r: Records, mark: Option<SourceMark>) -> Result<OffsetRange, LogError> {
-        self.through(Call::Append(p), self.log.append(t, p, r, mark)).await
+        self.through(LogCall::Append(p), self.log.append(t, p, r, mark)).await
     }
 
     async fn source_position(
@@ -143,7 +147,7 @@ impl Log for FakeLog {
         partition: i32,
         source: &str,
     ) -> Result<Option<PartitionPosition>, LogError> {
-        self.through(Call::SourcePosition(partition), self.log.source_position(topic, partition, source)).await
+        self.through(LogCall::SourcePosition(partition), self.log.source_position(topic, partition, source)).await
     }
 
     async fn take_up(&self, topic: &str, source: &str, partitions: Range<i32>) -> Result<TakenUp, LogError> {
@@ -153,26 +157,26 @@ impl Log for FakeLog {
     }
 
     async fn forgets_sources(&self, topic: &str) -> Result<Option<usize>, LogError> {
-        self.through(Call::ForgetsSources, self.log.forgets_sources(topic)).await
+        self.through(LogCall::ForgetsSources, self.log.forgets_sources(topic)).await
     }
 
     async fn bounds(&self, topic: &str, partition: i32) -> Result<OffsetRange, LogError> {
-        self.through(Call::Bounds(partition), self.log.bounds(topic, partition)).await
+        self.through(LogCall::Bounds(partition), self.log.bounds(topic, partition)).await
     }
 
     async fn read(&self, topic: &str, partition: i32, from: i64, max_bytes: usize) -> Result<Fetched, LogError> {
-        self.through(Call::Read(partition, from), self.log.read(topic, partition, from, max_bytes)).await
+        self.through(LogCall::Read(partition, from), self.log.read(topic, partition, from, max_bytes)).await
     }
 
     async fn wait_past(&self, topic: &str, partition: i32, offset: i64) -> Result<(), LogError> {
-        self.through(Call::WaitPast(partition, offset), self.log.wait_past(topic, partition, offset)).await
+        self.through(LogCall::WaitPast(partition, offset), self.log.wait_past(topic, partition, offset)).await
     }
 
     async fn trim(&self, topic: &str, partition: i32, before: i64) -> Result<(), LogError> {
-        self.through(Call::Trim(partition), self.log.trim(topic, partition, before)).await
+        self.through(LogCall::Trim(partition), self.log.trim(topic, partition, before)).await
     }
 
     async fn disk_bytes(&self) -> Result<u64, LogError> {
-        self.through(Call::DiskBytes, self.log.disk_bytes()).await
+        self.through(LogCall::DiskBytes, self.log.disk_bytes()).await
     }
 }

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::faults::Faults;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum S3Fault {
     /// 503, and the server hears nothing of it.
     Unavailable,
     /// 403, and the server hears nothing of it.
@@ -26,7 +26,7 @@ pub enum Fault {
 /// A proxy that passes requests to the server, except those whose method meets a fault. It ends when dropped.
 pub struct S3Proxy {
     pub address: SocketAddr,
-    pub faults: Arc<Faults<String, Fault>>,
+    pub faults: Arc<Faults<String, S3Fault>>,
     _tasks: JoinSet<()>,
 }
 
@@ -41,7 +41,7 @@ impl S3Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, server: SocketAddr, faults: Arc<Faults<String, Fault>>) {
+async fn accept(listener: TcpListener, server: SocketAddr, faults: Arc<Faults<String, S3Fault>>) {
     let mut requests = JoinSet::new();
     loop {
         let (client, _) = listener.accept().await.unwrap();
@@ -52,7 +52,7 @@ async fn accept(listener: TcpListener, server: SocketAddr, faults: Arc<Faults<St
     }
 }
 
-async fn carry(mut client: TcpStream, server: SocketAddr, faults: &Faults<String, Fault>) -> std::io::Result<()> {
+async fn carry(mut client: TcpStream, server: SocketAddr, faults: &Faults<String, S3Fault>) -> std::io::Result<()> {
     let (head, body) = read_request(&mut client).await?;
     let method = head.split(' ').next().unwrap_or_default().to_owned();
     faults.ask(method.clone());
@@ -61,11 +61,11 @@ async fn carry(mut client: TcpStream, server: SocketAddr, faults: &Faults<String
         faults.note_met();
     }
     match fault {
-        Some(Fault::Resets) => return Ok(()),
-        Some(Fault::Stalls) => return client.read_to_end(&mut vec![]).await.map(drop),
-        Some(Fault::Unavailable) => return refuse(&mut client, "503 Service Unavailable", "SlowDown").await,
-        Some(Fault::Forbidden) => return refuse(&mut client, "403 Forbidden", "AccessDenied").await,
-        Some(Fault::LosesAnswer) | None => {}
+        Some(S3Fault::Resets) => return Ok(()),
+        Some(S3Fault::Stalls) => return client.read_to_end(&mut vec![]).await.map(drop),
+        Some(S3Fault::Unavailable) => return refuse(&mut client, "503 Service Unavailable", "SlowDown").await,
+        Some(S3Fault::Forbidden) => return refuse(&mut client, "403 Forbidden", "AccessDenied").await,
+        Some(S3Fault::LosesAnswer) | None => {}
     }
     let mut server = TcpStream::connect(server).await?;
     server.write_all(for_one_request(&head).as_bytes()).await?;

@@ -28,14 +28,14 @@ pub enum Op {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
+pub struct StoreCall {
     pub op: Op,
     /// Path of the object, or the listed prefix.
     pub path: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum StoreFault {
     /// The call fails and nothing happens.
     Fails(io::ErrorKind),
     /// The call does what it should, but its answer is lost.
@@ -46,26 +46,26 @@ pub enum Fault {
     HoldsAfter,
 }
 
-impl Fault {
+impl StoreFault {
     /// The disk is full.
     pub const FULL: Self = Self::Fails(io::ErrorKind::StorageFull);
     pub const RESET: Self = Self::Fails(io::ErrorKind::ConnectionReset);
 }
 
 /// Puts of objects below `prefix`.
-pub fn puts(prefix: &str) -> impl Fn(&Call) -> bool + use<> {
+pub fn puts(prefix: &str) -> impl Fn(&StoreCall) -> bool + use<> {
     below(Op::Put, prefix)
 }
 
-pub fn reads(prefix: &str) -> impl Fn(&Call) -> bool + use<> {
+pub fn reads(prefix: &str) -> impl Fn(&StoreCall) -> bool + use<> {
     below(Op::Read, prefix)
 }
 
-pub fn deletes(prefix: &str) -> impl Fn(&Call) -> bool + use<> {
+pub fn deletes(prefix: &str) -> impl Fn(&StoreCall) -> bool + use<> {
     below(Op::Delete, prefix)
 }
 
-fn below(op: Op, prefix: &str) -> impl Fn(&Call) -> bool + use<> {
+fn below(op: Op, prefix: &str) -> impl Fn(&StoreCall) -> bool + use<> {
     let prefix = prefix.to_owned();
     move |call| call.op == op && call.path.starts_with(&prefix)
 }
@@ -74,7 +74,7 @@ fn below(op: Op, prefix: &str) -> impl Fn(&Call) -> bool + use<> {
 #[derive(Debug, Clone)]
 pub struct FakeStore {
     objects: Arc<dyn ObjectStore>,
-    pub faults: Arc<Faults<Call, Fault>>,
+    pub faults: Arc<Faults<StoreCall, StoreFault>>,
     arrived: Arc<Mutex<Vec<String>>>,
 }
 
@@ -115,26 +115,26 @@ impl FakeStore {
     }
 
     async fn through<T>(&self, op: Op, path: &str, done: impl Future<Output = Result<T>>) -> Result<T> {
-        let call = Call { op, path: path.to_owned() };
+        let call = StoreCall { op, path: path.to_owned() };
         self.faults.ask(call.clone());
         loop {
             let mut changes = self.faults.changes();
             let fault = self.faults.of(&call);
             match fault {
                 None => return done.await,
-                Some(Fault::Fails(kind)) => {
+                Some(StoreFault::Fails(kind)) => {
                     self.faults.note_met();
                     return Err(failed(kind));
                 }
-                Some(Fault::LosesAnswer) => {
+                Some(StoreFault::LosesAnswer) => {
                     self.faults.note_met();
                     return done.await.and(Err(failed(io::ErrorKind::ConnectionReset)));
                 }
-                Some(Fault::HoldsBefore) => {
+                Some(StoreFault::HoldsBefore) => {
                     self.faults.note_met();
                     changes.next().await;
                 }
-                Some(Fault::HoldsAfter) => {
+                Some(StoreFault::HoldsAfter) => {
                     let done = done.await;
                     self.faults.note_met();
                     changes.next().await;

@@ -11,7 +11,7 @@ use dovetail_core::catalog::{Segment, Trigger};
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::column;
 use dovetail_core::store::path::{self, Unique};
-use dovetail_testkit::store::{Fault, puts};
+use dovetail_testkit::store::{StoreFault, puts};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -126,7 +126,7 @@ async fn what_a_dead_writer_left_is_ignored() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_store_stalls_the_landing_and_loses_nothing() {
     let rig = Rig::new(CLICKS).await;
-    rig.fake.faults.set(Fault::FULL, puts(""));
+    rig.fake.faults.set(StoreFault::FULL, puts(""));
     rig.append_clicks(0, 300).await;
     let landing = rig.landing(small_segments());
     let mut status = landing.board.subscribe();
@@ -155,7 +155,7 @@ async fn a_log_that_is_back_is_well_also_when_it_has_nothing_new() {
     let mut status = landing.board.subscribe();
     let tracker = spawn(&rig, &landing);
     rig.landed().await;
-    log.faults.set(dovetail_testkit::log::Fault::unreachable("away"), |_| true);
+    log.faults.set(dovetail_testkit::log::LogFault::unreachable("away"), |_| true);
     let is_stalled =
         |state: &LandingState| matches!(state, LandingState::Stalled { reason } if reason.contains("away"));
     status.wait_for(|status| status.values().all(|landing| is_stalled(&landing.state))).await.unwrap();
@@ -170,7 +170,7 @@ async fn a_log_that_is_back_is_well_also_when_it_has_nothing_new() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_hangs_does_not_keep_the_process() {
     let rig = Rig::new(CLICKS).await;
-    rig.fake.faults.set(Fault::HoldsBefore, puts("segments/"));
+    rig.fake.faults.set(StoreFault::HoldsBefore, puts("segments/"));
     rig.append_clicks(0, 300).await;
     let landing = rig.landing(small_segments());
     let tracker = spawn(&rig, &landing);
@@ -185,7 +185,7 @@ async fn a_store_that_hangs_does_not_keep_the_process() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partition_that_comes_back_while_its_lander_ends_is_landed() {
     let rig = Rig::new(CLICKS).await;
-    rig.fake.faults.set(Fault::HoldsBefore, puts("segments/"));
+    rig.fake.faults.set(StoreFault::HoldsBefore, puts("segments/"));
     rig.append_clicks(0, 300).await;
     let landing = rig.landing(LandingConfig { stop_grace: Duration::from_secs(1), ..small_segments() });
     let all =

@@ -8,7 +8,7 @@ use dovetail_core::offsets::{Cut, OffsetRange};
 use dovetail_core::record::Records;
 use dovetail_core::view::View;
 use dovetail_testkit::fixtures::name;
-use dovetail_testkit::store::{Fault, puts};
+use dovetail_testkit::store::{StoreFault, puts};
 use tokio_util::sync::CancellationToken;
 
 use super::{Phase, RunError, RunOutcome, RunRequest};
@@ -194,7 +194,7 @@ async fn interrupted(
     prefix: &'static str,
     meanwhile: impl AsyncFnOnce(&CancellationToken),
 ) -> Result<RunOutcome, RunError> {
-    rig.fake.faults.set(Fault::HoldsBefore, puts(prefix));
+    rig.fake.faults.set(StoreFault::HoldsBefore, puts(prefix));
     let cancel = CancellationToken::new();
     let request = RunRequest { kind: RunKind::Full, views: None, trigger: Trigger::Demand };
     let recompute = rig.recompute();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dovetail_core::catalog::{ObjectState, RunKind, RunSign, RunState, Segment, Trigger};
 use dovetail_testkit::fixtures::name;
-use dovetail_testkit::store::{FakeStore, Fault, deletes, puts, reads};
+use dovetail_testkit::store::{FakeStore, StoreFault, deletes, puts, reads};
 use futures::future::join_all;
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -73,7 +73,7 @@ async fn check_landed(rig: &Rig, records: i64) {
 async fn a_compaction_does_not_record_what_was_collected_meanwhile() {
     let rig = landed().await;
     let (compactor, gate) = stalled_upkeep(&rig);
-    gate.faults.set(Fault::HoldsAfter, puts("segments/"));
+    gate.faults.set(StoreFault::HoldsAfter, puts("segments/"));
     let meanwhile = async {
         gate.faults.until_met().await;
         let put = rig.objects(ObjectState::Staged).await;
@@ -93,7 +93,7 @@ async fn a_compaction_does_not_record_what_was_collected_meanwhile() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lander_writes_again_what_was_collected_meanwhile() {
-    for fault in [Fault::HoldsBefore, Fault::HoldsAfter] {
+    for fault in [StoreFault::HoldsBefore, StoreFault::HoldsAfter] {
         let rig = Rig::new(CLICKS).await;
         rig.append_clicks(0, 300).await;
         let (store, gate) = rig.gated();
@@ -140,7 +140,7 @@ async fn what_is_put_after_it_was_collected_goes_though_its_writer_died() {
 async fn a_run_given_up_for_dead_does_not_publish_what_was_collected() {
     let rig = landed().await;
     let (recompute, gate) = stalled_run(&rig);
-    gate.faults.set(Fault::HoldsAfter, puts("generations/00000000000000000001/manifest"));
+    gate.faults.set(StoreFault::HoldsAfter, puts("generations/00000000000000000001/manifest"));
     let meanwhile = async {
         gate.faults.until_met().await;
         let_die(&rig).await;
@@ -157,7 +157,7 @@ async fn a_run_given_up_for_dead_does_not_publish_what_was_collected() {
 async fn what_a_living_run_wrote_long_ago_is_published() {
     let rig = landed().await;
     let (recompute, gate) = stalled_run(&rig);
-    gate.faults.set(Fault::HoldsAfter, puts("generations/00000000000000000001/manifest"));
+    gate.faults.set(StoreFault::HoldsAfter, puts("generations/00000000000000000001/manifest"));
     let meanwhile = async {
         gate.faults.until_met().await;
         rig.clock.advance_ms(2 * STAGING_MS);
@@ -176,7 +176,7 @@ async fn readers_have_the_whole_grace_however_long_the_compaction_took() {
     let rig = landed().await;
     let before = segments(&rig).await;
     let (compactor, gate) = stalled_upkeep(&rig);
-    gate.faults.set(Fault::HoldsAfter, puts("segments/"));
+    gate.faults.set(StoreFault::HoldsAfter, puts("segments/"));
     let meanwhile = async {
         gate.faults.until_met().await;
         rig.clock.advance_ms(2 * GRACE_MS);
@@ -200,7 +200,7 @@ async fn readers_have_the_whole_grace_however_long_the_compaction_took() {
 async fn the_cut_of_a_run_in_progress_stays_a_boundary() {
     let rig = landed().await;
     let (recompute, gate) = stalled_run(&rig);
-    gate.faults.set(Fault::HoldsBefore, puts("generations/"));
+    gate.faults.set(StoreFault::HoldsBefore, puts("generations/"));
     let meanwhile = async {
         gate.faults.until_met().await;
         rig.append_clicks(1500, 1500).await;
@@ -222,7 +222,7 @@ async fn the_cut_of_a_run_in_progress_stays_a_boundary() {
 async fn a_run_longer_than_the_grace_reads_what_was_replaced() {
     let rig = landed().await;
     let (recompute, gate) = stalled_run(&rig);
-    gate.faults.set(Fault::HoldsBefore, reads("segments/"));
+    gate.faults.set(StoreFault::HoldsBefore, reads("segments/"));
     let meanwhile = async {
         gate.faults.until_met().await;
         let before = segments(&rig).await.len();
@@ -245,7 +245,7 @@ async fn a_run_longer_than_the_grace_reads_what_was_replaced() {
 async fn a_run_given_up_for_dead_is_not_told_to_restore_what_was_replaced() {
     let rig = landed().await;
     let (recompute, gate) = stalled_run(&rig);
-    gate.faults.set(Fault::HoldsBefore, reads("segments/"));
+    gate.faults.set(StoreFault::HoldsBefore, reads("segments/"));
     let meanwhile = async {
         gate.faults.until_met().await;
         rig.upkeep().compact().await.unwrap();
@@ -262,7 +262,7 @@ async fn a_run_given_up_for_dead_is_not_told_to_restore_what_was_replaced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_collectors_at_once_do_no_harm() {
-    for fault in [Fault::HoldsBefore, Fault::HoldsAfter] {
+    for fault in [StoreFault::HoldsBefore, StoreFault::HoldsAfter] {
         let rig = landed().await;
         rig.upkeep().compact().await.unwrap();
         rig.clock.advance_ms(GRACE_MS + 1);
@@ -300,7 +300,7 @@ async fn check_only_recorded(rig: &Rig) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_at_any_step_leaves_nothing_behind() {
-    use Fault::{HoldsAfter, HoldsBefore};
+    use StoreFault::{HoldsAfter, HoldsBefore};
     let rig = Rig::new(CLICKS).await;
     let mut records = 0;
     let more = async |records: &mut usize| {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dovetail_core::catalog::{Catalog, NewRun, Run, RunEnd, RunKind, RunState, Trigger};
-use dovetail_testkit::store::{Fault, puts};
+use dovetail_testkit::store::{StoreFault, puts};
 use dovetail_testkit::waiting::eventually;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -181,7 +181,7 @@ async fn a_leader_that_ends_lets_the_next_one_lead_at_once() {
 async fn a_due_run_does_not_wait_for_compaction() {
     let rig = filled().await;
     more(&rig, 1).await;
-    rig.fake.faults.set(Fault::HoldsBefore, puts("segments/"));
+    rig.fake.faults.set(StoreFault::HoldsBefore, puts("segments/"));
     let config = RunConfig { upkeep_every: Duration::from_millis(10), ..scheduled() };
     let a = Process::start(&rig, "a", config);
     led_by(&rig.catalog, "a").await;
@@ -199,7 +199,7 @@ async fn a_run_is_cancelled_and_looked_at_from_the_other_process() {
     let rig = filled().await;
     let [a, b] = ["a", "b"].map(|owner| Process::start(&rig, owner, runs()));
     assert!(!b.batch.cancel().await.unwrap());
-    rig.fake.faults.set(Fault::HoldsBefore, puts("generations/"));
+    rig.fake.faults.set(StoreFault::HoldsBefore, puts("generations/"));
     let asked = a.batch.clone();
     let running = a.tracker.spawn(async move { asked.recompute(RunKind::Full, None).await });
     let seen = eventually("progress in the catalog", async || {
@@ -227,7 +227,7 @@ async fn a_run_is_cancelled_and_looked_at_from_the_other_process() {
 async fn a_run_that_is_asked_for_waits_for_that_of_the_other_process() {
     let rig = filled().await;
     let [a, b] = ["a", "b"].map(|owner| Process::start(&rig, owner, runs()));
-    rig.fake.faults.set(Fault::HoldsBefore, puts("generations/"));
+    rig.fake.faults.set(StoreFault::HoldsBefore, puts("generations/"));
     let asked = a.batch.clone();
     let first = a.tracker.spawn(async move { asked.recompute(RunKind::Full, None).await });
     rig.fake.faults.until_met().await;

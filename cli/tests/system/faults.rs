@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dovetail_api::layers::LayerInfo;
 use dovetail_batch_layer::LandingState;
-use dovetail_testkit::store::{Fault, puts};
+use dovetail_testkit::store::{StoreFault, puts};
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, SqliteConnection};
 
@@ -85,7 +85,7 @@ async fn a_full_store_stalls_the_landing_and_nothing_else() {
     let local = Local::start(PIPELINE, config()).await;
     local.click(0, 1_000).await;
     local.is_whole(1_000).await;
-    local.store.faults.set(Fault::FULL, puts(""));
+    local.store.faults.set(StoreFault::FULL, puts(""));
     local.click(1_000, 2_000).await;
     let reason = local.stalled().await;
     assert!(reason.contains("no space left") && reason.contains("segments/clicks/"), "{reason}");

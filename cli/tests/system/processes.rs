@@ -279,7 +279,7 @@ async fn a_run_is_cancelled_and_looked_at_by_way_of_any_process() {
     let first = number(&client, "SELECT max(generation) FROM sys.generations").await;
     assert!(first > 0, "{fill}");
     for (runs, asked) in [(("batch", 1), ("batch", 2)), (("batch", 2), ("serve", 1))] {
-        backends.s3.faults.set(s3::Fault::Stalls, |method| method == "PUT");
+        backends.s3.faults.set(s3::S3Fault::Stalls, |method| method == "PUT");
         let running = fleet.client(runs.0, runs.1);
         let run = tokio_util::task::TaskTracker::new()
             .spawn(async move { running.post::<Value>("/v1/recompute", &json!({"full": true})).await });

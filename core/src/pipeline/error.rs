@@ -97,14 +97,14 @@ impl fmt::Display for PipelineError {
 
 /// Collects the errors of one statement.
 #[derive(Debug)]
-pub(super) struct Report<'a> {
+pub(super) struct ErrorReport<'a> {
     /// Names the statement in its errors; it becomes more precise as more of it is understood.
     pub(super) statement: String,
     pub(super) start: Location,
     pub(super) errors: &'a mut Vec<PipelineError>,
 }
 
-impl Report<'_> {
+impl ErrorReport<'_> {
     /// Adds an error without a hint.
     pub(super) fn error(&mut self, at: Location, message: impl Into<String>) {
         self.push(at, message.into(), None);

@@ -5,7 +5,7 @@ use std::path::Path;
 use datafusion::sql::parser::CreateExternalTable;
 use datafusion::sql::sqlparser::tokenizer::Location;
 
-use super::error::Report;
+use super::error::ErrorReport;
 use super::lookup_file::{self, MAX_LOOKUP_BYTES};
 use super::options::{self, OptionEntry};
 use super::suggest::nearest;
@@ -23,7 +23,7 @@ pub(super) fn declared(
     file_at: Location,
     table: &CreateExternalTable,
     entries: &[OptionEntry],
-    report: &mut Report<'_>,
+    report: &mut ErrorReport<'_>,
 ) -> Option<Lookup> {
     let errors = report.errors.len();
     // A lookup shares its namespace with streams, so it has to be a name of the same shape.
@@ -45,14 +45,14 @@ pub(super) fn declared(
     Some(lookup)
 }
 
-fn check_file(lookup: &mut Lookup, at: Location, report: &mut Report<'_>) {
+fn check_file(lookup: &mut Lookup, at: Location, report: &mut ErrorReport<'_>) {
     match lookup_file::read(lookup, MAX_LOOKUP_BYTES) {
         Ok(table) => lookup.content = table.content,
         Err(error) => report.push(at, error.to_string(), error.hint()),
     }
 }
 
-fn check_location(location: &str, at: Location, report: &mut Report<'_>) -> Option<()> {
+fn check_location(location: &str, at: Location, report: &mut ErrorReport<'_>) -> Option<()> {
     let Some((scheme, rest)) = location.split_once("://") else {
         if location.is_empty() {
             report.hint(at, "the location is empty", "write `kafka://TOPIC` for a stream, a file's path for a lookup");
@@ -68,7 +68,7 @@ fn check_location(location: &str, at: Location, report: &mut Report<'_>) -> Opti
     None
 }
 
-fn format(file_type: &str, report: &mut Report<'_>) -> Option<LookupFormat> {
+fn format(file_type: &str, report: &mut ErrorReport<'_>) -> Option<LookupFormat> {
     match file_type {
         "CSV" => Some(LookupFormat::Csv),
         "PARQUET" => Some(LookupFormat::Parquet),
@@ -80,7 +80,7 @@ fn format(file_type: &str, report: &mut Report<'_>) -> Option<LookupFormat> {
     }
 }
 
-fn set(lookup: &mut Lookup, entry: &OptionEntry, report: &mut Report<'_>) {
+fn set(lookup: &mut Lookup, entry: &OptionEntry, report: &mut ErrorReport<'_>) {
     if lookup.format == LookupFormat::Parquet {
         let message = format!("unknown option `{}`", entry.key);
         report.hint(entry.key_at, message, "a Parquet lookup has no options");
@@ -93,7 +93,7 @@ fn set(lookup: &mut Lookup, entry: &OptionEntry, report: &mut Report<'_>) {
     }
 }
 
-fn delimiter(entry: &OptionEntry, report: &mut Report<'_>) -> Option<u8> {
+fn delimiter(entry: &OptionEntry, report: &mut ErrorReport<'_>) -> Option<u8> {
     let found = match entry.value.as_bytes() {
         b"\\t" => Some(b'\t'),
         [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => Some(*byte),

@@ -5,7 +5,7 @@ use chrono::format::{Item, StrftimeItems};
 use chrono_tz::{TZ_VARIANTS, Tz};
 use datafusion::sql::sqlparser::tokenizer::Location;
 
-use super::error::Report;
+use super::error::ErrorReport;
 use super::suggest::{did_you_mean, nearest};
 use super::{Format, Header, OnBadRecord, OnDataLoss, OnError, StreamOptions};
 
@@ -37,7 +37,7 @@ pub(super) struct OptionEntry {
 }
 
 /// Reads the zone, before everything else: the columns' types depend on it.
-pub(super) fn timezone(entries: &[OptionEntry], report: &mut Report<'_>) -> Option<Tz> {
+pub(super) fn timezone(entries: &[OptionEntry], report: &mut ErrorReport<'_>) -> Option<Tz> {
     let entry = entries.iter().find(|entry| entry.key == "timezone")?;
     if let Ok(zone) = entry.value.parse() {
         return Some(zone);
@@ -56,7 +56,7 @@ pub(super) fn stream(
     zone: Option<Tz>,
     format: Format,
     columns: &Schema,
-    report: &mut Report<'_>,
+    report: &mut ErrorReport<'_>,
 ) -> StreamOptions {
     once_each(entries, report);
     let mut options = StreamOptions {
@@ -84,7 +84,7 @@ pub(super) fn stream(
     options
 }
 
-fn set(options: &mut StreamOptions, entry: &OptionEntry, columns: &Schema, report: &mut Report<'_>) {
+fn set(options: &mut StreamOptions, entry: &OptionEntry, columns: &Schema, report: &mut ErrorReport<'_>) {
     match entry.key.as_str() {
         "timezone" => {}
         "event_time" => options.event_time = event_time(entry, columns, report),
@@ -113,12 +113,12 @@ fn set_to<T>(option: &mut T, value: Option<T>) {
 }
 
 /// Reports an option that is not one of `known`.
-pub(super) fn unknown(entry: &OptionEntry, known: &[&str], report: &mut Report<'_>) {
+pub(super) fn unknown(entry: &OptionEntry, known: &[&str], report: &mut ErrorReport<'_>) {
     report.hint(entry.key_at, format!("unknown option `{}`", entry.key), did_you_mean(&entry.key, known, "options"));
 }
 
 /// Reports options that are given twice.
-pub(super) fn once_each(entries: &[OptionEntry], report: &mut Report<'_>) {
+pub(super) fn once_each(entries: &[OptionEntry], report: &mut ErrorReport<'_>) {
     for (i, entry) in entries.iter().enumerate() {
         if entries.iter().take(i).any(|other| other.key == entry.key) {
             report.error(entry.key_at, format!("option `{}` is given twice", entry.key));
@@ -127,11 +127,11 @@ pub(super) fn once_each(entries: &[OptionEntry], report: &mut Report<'_>) {
 }
 
 /// Reads `true` or `false`.
-pub(super) fn boolean(entry: &OptionEntry, report: &mut Report<'_>) -> Option<bool> {
+pub(super) fn boolean(entry: &OptionEntry, report: &mut ErrorReport<'_>) -> Option<bool> {
     choice(entry, &[("true", true), ("false", false)], report)
 }
 
-fn choice<T: Copy>(entry: &OptionEntry, choices: &[(&str, T)], report: &mut Report<'_>) -> Option<T> {
+fn choice<T: Copy>(entry: &OptionEntry, choices: &[(&str, T)], report: &mut ErrorReport<'_>) -> Option<T> {
     let found = choices.iter().find(|(text, _)| *text == entry.value).map(|(_, value)| *value);
     if found.is_none() {
         let texts: Vec<&str> = choices.iter().map(|(text, _)| *text).collect();
@@ -146,7 +146,7 @@ pub(super) fn wrong(entry: &OptionEntry) -> String {
     format!("option `{}` cannot be `{}`", entry.key, entry.value)
 }
 
-fn timestamp_unit(entry: &OptionEntry, report: &mut Report<'_>) -> Option<TimeUnit> {
+fn timestamp_unit(entry: &OptionEntry, report: &mut ErrorReport<'_>) -> Option<TimeUnit> {
     let units = [
         ("s", TimeUnit::Second),
         ("ms", TimeUnit::Millisecond),
@@ -160,12 +160,12 @@ fn timestamp_unit(entry: &OptionEntry, report: &mut Report<'_>) -> Option<TimeUn
     found
 }
 
-fn on_bad_record(entry: &OptionEntry, report: &mut Report<'_>) -> Option<OnBadRecord> {
+fn on_bad_record(entry: &OptionEntry, report: &mut ErrorReport<'_>) -> Option<OnBadRecord> {
     choice(entry, &[("dead_letter", OnBadRecord::DeadLetter), ("stop", OnBadRecord::Stop)], report)
 }
 
 /// Reads the options of a view: the handling of records whose evaluation fails.
-pub(super) fn view(entries: &[OptionEntry], report: &mut Report<'_>) -> Option<OnError> {
+pub(super) fn view(entries: &[OptionEntry], report: &mut ErrorReport<'_>) -> Option<OnError> {
     once_each(entries, report);
     let mut on_error = None;
     for entry in entries {
@@ -181,16 +181,16 @@ pub(super) fn view(entries: &[OptionEntry], report: &mut Report<'_>) -> Option<O
     on_error
 }
 
-fn on_data_loss(entry: &OptionEntry, report: &mut Report<'_>) -> Option<OnDataLoss> {
+fn on_data_loss(entry: &OptionEntry, report: &mut ErrorReport<'_>) -> Option<OnDataLoss> {
     choice(entry, &[("stop", OnDataLoss::Stop), ("continue", OnDataLoss::Continue)], report)
 }
 
-fn header(entry: &OptionEntry, report: &mut Report<'_>) -> Option<Header> {
+fn header(entry: &OptionEntry, report: &mut ErrorReport<'_>) -> Option<Header> {
     let rules = [("as_is", Header::AsIs), ("snake_case", Header::SnakeCase), ("none", Header::None)];
     choice(entry, &rules, report)
 }
 
-fn partitions(entry: &OptionEntry, report: &mut Report<'_>) -> Option<u32> {
+fn partitions(entry: &OptionEntry, report: &mut ErrorReport<'_>) -> Option<u32> {
     let number = entry.value.parse().ok().filter(|n| (1..=MAX_PARTITIONS).contains(n));
     if number.is_none() {
         report.hint(entry.value_at, wrong(entry), format!("write a number from 1 to {MAX_PARTITIONS}"));
@@ -198,7 +198,7 @@ fn partitions(entry: &OptionEntry, report: &mut Report<'_>) -> Option<u32> {
     number
 }
 
-fn timestamp_formats(entry: &OptionEntry, report: &mut Report<'_>) -> Vec<String> {
+fn timestamp_formats(entry: &OptionEntry, report: &mut ErrorReport<'_>) -> Vec<String> {
     let formats = texts(&entry.value);
     let is_wrong = |format: &String| StrftimeItems::new(format).any(|item| item == Item::Error);
     if let Some(format) = formats.iter().find(|format| is_wrong(format)) {
@@ -216,7 +216,7 @@ fn texts(value: &str) -> Vec<String> {
     value.split('|').filter(|text| !text.is_empty()).map(str::to_owned).collect()
 }
 
-fn event_time(entry: &OptionEntry, columns: &Schema, report: &mut Report<'_>) -> Option<String> {
+fn event_time(entry: &OptionEntry, columns: &Schema, report: &mut ErrorReport<'_>) -> Option<String> {
     let data_type = declared(entry, columns, report)?;
     if !matches!(data_type, DataType::Timestamp(..) | DataType::Null) {
         let message = format!("event time `{}` is {}, not a timestamp", entry.value, kind(data_type));
@@ -225,7 +225,7 @@ fn event_time(entry: &OptionEntry, columns: &Schema, report: &mut Report<'_>) ->
     Some(entry.value.clone())
 }
 
-fn key(entry: &OptionEntry, columns: &Schema, report: &mut Report<'_>) -> Option<String> {
+fn key(entry: &OptionEntry, columns: &Schema, report: &mut ErrorReport<'_>) -> Option<String> {
     let data_type = declared(entry, columns, report)?;
     if data_type.is_nested() {
         let message = format!("key `{}` is {}", entry.value, kind(data_type));
@@ -238,13 +238,18 @@ fn key(entry: &OptionEntry, columns: &Schema, report: &mut Report<'_>) -> Option
     Some(entry.value.clone())
 }
 
-fn header_name(name: &str, entry: &OptionEntry, columns: &Schema, report: &mut Report<'_>) -> Option<(String, String)> {
+fn header_name(
+    name: &str,
+    entry: &OptionEntry,
+    columns: &Schema,
+    report: &mut ErrorReport<'_>,
+) -> Option<(String, String)> {
     declared(entry, columns, report)?;
     Some((name.to_owned(), entry.value.clone()))
 }
 
 /// The type of the column that the option's value names.
-fn declared<'a>(entry: &OptionEntry, columns: &'a Schema, report: &mut Report<'_>) -> Option<&'a DataType> {
+fn declared<'a>(entry: &OptionEntry, columns: &'a Schema, report: &mut ErrorReport<'_>) -> Option<&'a DataType> {
     if let Ok(field) = columns.field_with_name(&entry.value) {
         return Some(field.data_type());
     }
@@ -254,7 +259,7 @@ fn declared<'a>(entry: &OptionEntry, columns: &'a Schema, report: &mut Report<'_
     None
 }
 
-fn delimiter(entry: &OptionEntry, report: &mut Report<'_>) -> Option<u8> {
+fn delimiter(entry: &OptionEntry, report: &mut ErrorReport<'_>) -> Option<u8> {
     let byte = match entry.value.as_bytes() {
         b"\\t" => Some(b'\t'),
         [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => Some(*byte),
@@ -266,7 +271,7 @@ fn delimiter(entry: &OptionEntry, report: &mut Report<'_>) -> Option<u8> {
     byte
 }
 
-fn one_text(columns: &Schema, report: &mut Report<'_>) {
+fn one_text(columns: &Schema, report: &mut ErrorReport<'_>) {
     let is_text =
         |field: &Field| matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     if columns.fields().len() != 1 || !columns.fields().iter().all(|field| is_text(field)) {
@@ -275,7 +280,7 @@ fn one_text(columns: &Schema, report: &mut Report<'_>) {
     }
 }
 
-fn flat_columns(columns: &Schema, report: &mut Report<'_>) {
+fn flat_columns(columns: &Schema, report: &mut ErrorReport<'_>) {
     for field in columns.fields().iter().filter(|field| field.data_type().is_nested()) {
         let message =
             format!("column `{}` is {}, which a CSV field cannot hold", field.name(), kind(field.data_type()));

@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::Location;
 
-use super::error::{PipelineError, PipelineErrors, Report};
+use super::error::{ErrorReport, PipelineError, PipelineErrors};
 use super::source::{DIALECT, StatementTokens, keyword, split};
 use super::statement::{Declared, declared};
 use super::types::{lower_first, normalized};
@@ -82,7 +82,7 @@ impl Parsing {
         let Some(declared) = declared(statement, piece, text, folder, &mut report) else { return };
         if matches!(&declared, Declared::Stream(stream) if stream.format == Format::Json) {
             let statement = report.statement.clone();
-            let mut notes = Report { statement, start: report.start, errors: &mut self.pipeline.notes };
+            let mut notes = ErrorReport { statement, start: report.start, errors: &mut self.pipeline.notes };
             for column in folded {
                 let (name, read) = (&column.value, normalized(&column));
                 let message = format!("column `{name}` is read as `{read}`: unquoted names are folded to lower case");
@@ -124,12 +124,12 @@ fn folded_columns(statement: &Statement) -> Vec<Ident> {
     table.columns.iter().map(|column| &column.name).filter(|name| mixed(name)).cloned().collect()
 }
 
-fn report<'a>(piece: &StatementTokens, text: &str, errors: &'a mut Vec<PipelineError>) -> Report<'a> {
-    Report { statement: piece.title(text), start: piece.start(), errors }
+fn report<'a>(piece: &StatementTokens, text: &str, errors: &'a mut Vec<PipelineError>) -> ErrorReport<'a> {
+    ErrorReport { statement: piece.title(text), start: piece.start(), errors }
 }
 
 /// Parses the statement of one piece.
-fn parsed(piece: &StatementTokens, report: &mut Report<'_>) -> Option<Statement> {
+fn parsed(piece: &StatementTokens, report: &mut ErrorReport<'_>) -> Option<Statement> {
     if piece.depth() > MAX_DEPTH {
         report.error(report.start, format!("brackets nest deeper than {MAX_DEPTH}"));
         return None;

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{ObjectName, Statement as SqlStatement, Val
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
-use super::error::Report;
+use super::error::ErrorReport;
 use super::options::{self, OptionEntry};
 use super::source::{StatementTokens, keyword, slice};
 use super::types::normalized;
@@ -31,7 +31,7 @@ pub(super) fn declared(
     piece: &StatementTokens,
     text: &str,
     folder: &Path,
-    report: &mut Report<'_>,
+    report: &mut ErrorReport<'_>,
 ) -> Option<Declared> {
     let start = report.start;
     match statement {
@@ -55,12 +55,12 @@ pub(super) fn declared(
     }
 }
 
-fn refuse(report: &mut Report<'_>) -> Option<Declared> {
+fn refuse(report: &mut ErrorReport<'_>) -> Option<Declared> {
     report.hint(report.start, "this statement has no place in a pipeline", ALLOWED);
     None
 }
 
-fn view(name: &ObjectName, piece: &StatementTokens, text: &str, report: &mut Report<'_>) -> Option<ViewSql> {
+fn view(name: &ObjectName, piece: &StatementTokens, text: &str, report: &mut ErrorReport<'_>) -> Option<ViewSql> {
     let (name, at) = plain_name(name, report)?;
     report.statement = format!("view `{name}`");
     let words = piece.words();
@@ -116,7 +116,7 @@ fn external_table(
     table: CreateExternalTable,
     piece: &StatementTokens,
     folder: &Path,
-    report: &mut Report<'_>,
+    report: &mut ErrorReport<'_>,
 ) -> Option<Declared> {
     let (name, at) = plain_name(&table.name, report)?;
     let location = table.locations.first()?.clone();
@@ -132,7 +132,7 @@ fn external_table(
     }
 }
 
-fn only_known_clauses(table: &CreateExternalTable, report: &mut Report<'_>) {
+fn only_known_clauses(table: &CreateExternalTable, report: &mut ErrorReport<'_>) {
     let clauses = [
         (table.or_replace, "OR REPLACE"),
         (table.if_not_exists, "IF NOT EXISTS"),
@@ -151,7 +151,7 @@ fn only_known_clauses(table: &CreateExternalTable, report: &mut Report<'_>) {
 }
 
 /// The name as SQL means it, and its place. A name with a schema is reported.
-fn plain_name(name: &ObjectName, report: &mut Report<'_>) -> Option<(String, Location)> {
+fn plain_name(name: &ObjectName, report: &mut ErrorReport<'_>) -> Option<(String, Location)> {
     let [part] = name.0.as_slice() else {
         report.hint(report.start, format!("`{name}` names a schema"), "write the name alone: schemas are Dovetail's");
         return None;

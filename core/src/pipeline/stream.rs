@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::sql::parser::CreateExternalTable;
 use datafusion::sql::sqlparser::tokenizer::Location;
 
-use super::error::Report;
+use super::error::ErrorReport;
 use super::fingerprint::Fingerprint;
 use super::options::{self, OptionEntry};
 use super::usable_name::usable;
@@ -62,7 +62,7 @@ pub(super) fn declared(
     topic_at: Location,
     table: &CreateExternalTable,
     entries: &[OptionEntry],
-    report: &mut Report<'_>,
+    report: &mut ErrorReport<'_>,
 ) -> Option<Stream> {
     let name = usable(StreamName::parse(name), name_at, report);
     check_topic(topic, topic_at, report);
@@ -77,7 +77,7 @@ pub(super) fn declared(
     Some(Stream { name: name?, topic: topic.to_owned(), format: format?, columns, options })
 }
 
-fn format(file_type: &str, report: &mut Report<'_>) -> Option<Format> {
+fn format(file_type: &str, report: &mut ErrorReport<'_>) -> Option<Format> {
     match file_type {
         "JSON" => Some(Format::Json),
         "CSV" => Some(Format::Csv),
@@ -91,7 +91,7 @@ fn format(file_type: &str, report: &mut Report<'_>) -> Option<Format> {
 }
 
 /// Checks Kafka's rule for names of topics.
-fn check_topic(topic: &str, at: Location, report: &mut Report<'_>) {
+fn check_topic(topic: &str, at: Location, report: &mut ErrorReport<'_>) {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if topic.is_empty() {
         report.hint(at, "the location names no topic", "write `kafka://TOPIC`");

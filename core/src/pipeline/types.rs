@@ -11,14 +11,14 @@ use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSou
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::{ColumnDef, ColumnOption, Ident};
 
-use super::error::Report;
+use super::error::ErrorReport;
 use super::suggest::did_you_mean;
 use crate::record::column::METADATA;
 use crate::stored::in_microseconds;
 
 /// The schema that `columns` declare. Every error is reported; a column whose type is wrong is `Null` here, so that
 /// nobody complains that it is missing.
-pub(super) fn schema(columns: &[ColumnDef], zone: Option<Tz>, report: &mut Report<'_>) -> SchemaRef {
+pub(super) fn schema(columns: &[ColumnDef], zone: Option<Tz>, report: &mut ErrorReport<'_>) -> SchemaRef {
     let types = TypesOnly::new(zone);
     let mut fields: Vec<Field> = Vec::with_capacity(columns.len());
     for column in columns {
@@ -36,7 +36,7 @@ pub(super) fn schema(columns: &[ColumnDef], zone: Option<Tz>, report: &mut Repor
     Arc::new(Schema::new(fields))
 }
 
-fn field(types: &TypesOnly, column: &ColumnDef, zone: Option<Tz>, report: &mut Report<'_>) -> Field {
+fn field(types: &TypesOnly, column: &ColumnDef, zone: Option<Tz>, report: &mut ErrorReport<'_>) -> Field {
     check_constraints(column, report);
     let options = ParserOptions::new().with_map_string_types_to_utf8view(false);
     let built = SqlToRel::new_with_options(types, options).build_schema(vec![column.clone()]);
@@ -65,7 +65,7 @@ pub(super) fn normalized(name: &Ident) -> String {
     }
 }
 
-fn check_constraints(column: &ColumnDef, report: &mut Report<'_>) {
+fn check_constraints(column: &ColumnDef, report: &mut ErrorReport<'_>) {
     for option in &column.options {
         if !matches!(option.option, ColumnOption::NotNull | ColumnOption::Null) {
             let message = format!("column `{}` has the constraint `{}`", column.name.value, option.option);
@@ -75,7 +75,7 @@ fn check_constraints(column: &ColumnDef, report: &mut Report<'_>) {
 }
 
 /// Fields of one struct need different names, at any depth.
-fn check_fields(field: &Field, path: &str, column: &ColumnDef, report: &mut Report<'_>) {
+fn check_fields(field: &Field, path: &str, column: &ColumnDef, report: &mut ErrorReport<'_>) {
     match field.data_type() {
         DataType::Struct(fields) => {
             for (i, inner) in fields.iter().enumerate() {

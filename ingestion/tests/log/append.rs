@@ -9,7 +9,7 @@ use dovetail_core::record::Fetched;
 use dovetail_ingestion::append::{Appender, MOST_PER_REQUEST, NumberedFrom};
 use dovetail_ingestion::log::{Log, LogError, Prefix};
 use dovetail_testkit::fixtures::{log_in, stream};
-use dovetail_testkit::log::{Call, FakeLog, Fault};
+use dovetail_testkit::log::{FakeLog, LogCall, LogFault};
 use tempfile::TempDir;
 
 const PARTITIONS: i32 = 4;
@@ -44,8 +44,8 @@ impl Rig {
 
     /// From now on nothing is appended to `partition`.
     fn fail_in(&self, partition: i32) {
-        let full = Fault::fails(|| LogError::Store("no space".into()));
-        self.log.faults.set(full, move |call| *call == Call::Append(partition));
+        let full = LogFault::fails(|| LogError::Store("no space".into()));
+        self.log.faults.set(full, move |call| *call == LogCall::Append(partition));
     }
 
     /// Fails in `partition`, which with keys may get nothing, while `values` are appended from `first` on.

@@ -9,7 +9,7 @@ use dovetail_ingestion::decoded_log::{DecodedLog, DecodedLogConfig, DecodedLogEr
 use dovetail_ingestion::formats::Decoded;
 use dovetail_ingestion::log::{Log, LogError};
 use dovetail_testkit::fixtures::{log_in, records, stream};
-use dovetail_testkit::log::{Call, FakeLog, Fault};
+use dovetail_testkit::log::{FakeLog, LogCall, LogFault};
 use tempfile::TempDir;
 
 const STREAM: &str =
@@ -43,12 +43,12 @@ impl Rig {
 
     /// How often was read: the feed decodes what it reads and nothing else.
     fn decoded(&self) -> usize {
-        self.log.faults.count(|call| matches!(call, Call::Read(..)))
+        self.log.faults.count(|call| matches!(call, LogCall::Read(..)))
     }
 
     /// Reads at `offset` do not return.
     fn stall_at(&self, offset: i64) {
-        self.log.faults.set(Fault::Holds, move |call| *call == Call::Read(0, offset));
+        self.log.faults.set(LogFault::Holds, move |call| *call == LogCall::Read(0, offset));
     }
 
     /// Reads from `from` to the log's end; returns the batches.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use dovetail_testkit::fixtures::log_in;
-use dovetail_testkit::log::{FakeLog, Fault};
+use dovetail_testkit::log::{FakeLog, LogFault};
 
 use super::world::World;
 
@@ -11,7 +11,7 @@ use super::world::World;
 async fn sys_partitions_say_that_the_log_does_not_answer() {
     let folder = tempfile::tempdir().unwrap();
     let silent = FakeLog::over(log_in(folder.path()));
-    silent.faults.set(Fault::Holds, |_| true);
+    silent.faults.set(LogFault::Holds, |_| true);
     let world = World::on(silent).await;
     let began = Instant::now();
     let sql = "SELECT partition, state, error, log_end FROM sys.partitions ORDER BY 1";

@@ -15,7 +15,7 @@ use dovetail_core::view::View;
 use dovetail_ingestion::decoded_log::{DecodedLog, DecodedLogConfig};
 use dovetail_ingestion::log::{Log, LogError};
 use dovetail_testkit::fixtures::{catalog_in, click, log_in, name, new_run, no_states, planned, publish, records};
-use dovetail_testkit::log::{Call, FakeLog, Fault};
+use dovetail_testkit::log::{FakeLog, LogCall, LogFault};
 use dovetail_testkit::oracle;
 use dovetail_testkit::waiting::eventually;
 use tempfile::TempDir;
@@ -55,8 +55,8 @@ pub(crate) fn config() -> SpeedConfig {
 }
 
 /// Calls that ask for records or bounds.
-fn asks(call: &Call) -> bool {
-    matches!(call, Call::Bounds(_) | Call::Read(..))
+fn asks(call: &LogCall) -> bool {
+    matches!(call, LogCall::Bounds(_) | LogCall::Read(..))
 }
 
 impl Rig {
@@ -131,13 +131,13 @@ impl Rig {
 
     /// The log gives no records; whoever waits for some goes on waiting,
     pub(crate) fn log_goes_away(&self) {
-        self.log.faults.set(Fault::fails(|| LogError::Store("no route to the log".into())), asks);
+        self.log.faults.set(LogFault::fails(|| LogError::Store("no route to the log".into())), asks);
     }
 
     /// or is told.
     pub(crate) fn log_breaks_off(&self) {
-        let which = |call: &Call| asks(call) || matches!(call, Call::WaitPast(..));
-        self.log.faults.set(Fault::fails(|| LogError::Store("no route to the log".into())), which);
+        let which = |call: &LogCall| asks(call) || matches!(call, LogCall::WaitPast(..));
+        self.log.faults.set(LogFault::fails(|| LogError::Store("no route to the log".into())), which);
     }
 
     /// How often the log was asked for records or bounds.

@@ -6,7 +6,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Fault {
+pub(super) enum FleetFault {
     /// One of the broker, PostgreSQL and the S3 store is restarted.
     Broker,
     Postgres,
@@ -27,43 +27,43 @@ pub(super) enum Fault {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Requests {
-    pub(super) fault: s3::Fault,
+    pub(super) fault: s3::S3Fault,
     /// The operations of one method, or all.
     pub(super) method: Option<&'static str>,
     /// The store's behaviour under the fault.
     pub(super) does: &'static str,
 }
 
-const UNAVAILABLE: Requests = Requests { fault: s3::Fault::Unavailable, method: None, does: "answers 503" };
-const STALLS: Requests = Requests { fault: s3::Fault::Stalls, method: None, does: "does not answer" };
+const UNAVAILABLE: Requests = Requests { fault: s3::S3Fault::Unavailable, method: None, does: "answers 503" };
+const STALLS: Requests = Requests { fault: s3::S3Fault::Stalls, method: None, does: "does not answer" };
 const LOSES_ANSWERS: Requests = Requests {
-    fault: s3::Fault::LosesAnswer,
+    fault: s3::S3Fault::LosesAnswer,
     method: Some("PUT"),
     does: "does what puts ask for and loses its answers",
 };
 
 /// Each, and how many of it are in the deck.
-const DECK: [(Fault, usize); 17] = [
-    (Fault::Broker, 2),
-    (Fault::Postgres, 3),
-    (Fault::S3, 2),
-    (Fault::Partition, 2),
-    (Fault::Requests(UNAVAILABLE), 3),
-    (Fault::Requests(STALLS), 3),
-    (Fault::Requests(LOSES_ANSWERS), 4),
-    (Fault::Client, 5),
-    (Fault::Kill("ingest"), 6),
-    (Fault::Kill("batch"), 5),
-    (Fault::KillLeader, 5),
-    (Fault::Kill("speed"), 6),
-    (Fault::Kill("serve"), 5),
-    (Fault::Stop("batch"), 4),
-    (Fault::Stop("ingest"), 2),
-    (Fault::Stop("speed"), 2),
-    (Fault::Stop("serve"), 1),
+const DECK: [(FleetFault, usize); 17] = [
+    (FleetFault::Broker, 2),
+    (FleetFault::Postgres, 3),
+    (FleetFault::S3, 2),
+    (FleetFault::Partition, 2),
+    (FleetFault::Requests(UNAVAILABLE), 3),
+    (FleetFault::Requests(STALLS), 3),
+    (FleetFault::Requests(LOSES_ANSWERS), 4),
+    (FleetFault::Client, 5),
+    (FleetFault::Kill("ingest"), 6),
+    (FleetFault::Kill("batch"), 5),
+    (FleetFault::KillLeader, 5),
+    (FleetFault::Kill("speed"), 6),
+    (FleetFault::Kill("serve"), 5),
+    (FleetFault::Stop("batch"), 4),
+    (FleetFault::Stop("ingest"), 2),
+    (FleetFault::Stop("speed"), 2),
+    (FleetFault::Stop("serve"), 1),
 ];
 
-pub(super) fn shuffled(random: &mut StdRng) -> Vec<Fault> {
+pub(super) fn shuffled(random: &mut StdRng) -> Vec<FleetFault> {
     let mut deck: Vec<_> = DECK.iter().flat_map(|&(fault, times)| std::iter::repeat_n(fault, times)).collect();
     deck.shuffle(random);
     deck

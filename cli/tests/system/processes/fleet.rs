@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use super::backends::Backends;
 use super::clients::Clients;
-use super::deck::{self, Fault, Requests};
+use super::deck::{self, FleetFault, Requests};
 use crate::kafka::Topic;
 use crate::support::{dovetail, free_port, last_of, said};
 
@@ -49,7 +49,7 @@ pub(crate) struct Fleet<'b> {
     processes: BTreeMap<(&'static str, usize), Process>,
     clients: Clients,
     /// The faults still to come.
-    deck: Vec<Fault>,
+    deck: Vec<FleetFault>,
     /// Ends what requests to the S3 store meet.
     trouble: JoinSet<()>,
 }
@@ -233,44 +233,44 @@ impl<'b> Fleet<'b> {
         let lasting = Duration::from_millis(random.random_range(1000..6000));
         let fault = self.deck.pop().unwrap();
         match fault {
-            Fault::Broker => {
+            FleetFault::Broker => {
                 self.backends.dev("kafka", &["restart", "1"]).await;
                 "the broker was restarted".to_owned()
             }
-            Fault::Postgres => {
+            FleetFault::Postgres => {
                 self.backends.dev("postgres", &["restart"]).await;
                 "PostgreSQL was restarted".to_owned()
             }
-            Fault::S3 => {
+            FleetFault::S3 => {
                 self.backends.dev("s3", &["restart"]).await;
                 "the S3 store was restarted".to_owned()
             }
-            Fault::Partition => {
+            FleetFault::Partition => {
                 let (brokers, name) = (self.backends.brokers.clone(), self.backends.topic.clone());
                 let topic = Topic { brokers, name, _undisturbed: None };
                 let partitions = topic.partitions() + 1;
                 topic.grow_to(partitions).await;
                 format!("the topic was given {partitions} partitions")
             }
-            Fault::Requests(requests) => {
+            FleetFault::Requests(requests) => {
                 self.trouble(requests, lasting).await;
                 format!("the S3 store {} for {lasting:.1?}", requests.does)
             }
-            Fault::Client => {
+            FleetFault::Client => {
                 let file = self.clients.kill_one(random).await;
                 format!("the client that ingests {file} was killed")
             }
-            Fault::Kill(layer) => {
+            FleetFault::Kill(layer) => {
                 let n = self.any(layer, random);
                 self.restart(layer, n, pause).await;
                 format!("{layer} {n} was killed, and started after {pause:.1?}")
             }
-            Fault::KillLeader => {
+            FleetFault::KillLeader => {
                 let n = self.leader().await.unwrap_or_else(|| self.any("batch", random));
                 self.restart("batch", n, pause).await;
                 format!("the leader, batch {n}, was killed, and started after {pause:.1?}")
             }
-            Fault::Stop(layer) => {
+            FleetFault::Stop(layer) => {
                 let n = match layer {
                     "batch" => self.leader().await.unwrap_or_else(|| self.any("batch", random)),
                     layer => self.any(layer, random),

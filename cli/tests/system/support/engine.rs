@@ -13,7 +13,7 @@ use dovetail_server::process::engine::{Engine, Surroundings};
 use dovetail_server::process::membership::Addresses;
 use dovetail_server::process::plan::Plan;
 use dovetail_server::process::roles::Roles;
-use dovetail_testkit::store::{FakeStore, Fault, Op};
+use dovetail_testkit::store::{FakeStore, Op, StoreFault};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -68,7 +68,7 @@ impl Local {
 
     /// The store does not answer whoever puts or reads.
     pub(crate) fn stall_store(&self) {
-        self.store.faults.set(Fault::HoldsBefore, |call| matches!(call.op, Op::Put | Op::Read | Op::Head));
+        self.store.faults.set(StoreFault::HoldsBefore, |call| matches!(call.op, Op::Put | Op::Read | Op::Head));
     }
 
     pub(crate) async fn append(&self, stream: &str, records: Vec<u8>) {

@@ -104,7 +104,7 @@ const MORE_FIELDS: [(&str, TemplateField); 6] = [
 
 /// The case of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Case {
+enum LetterCase {
     Upper,
     Lower,
     Title,
@@ -113,11 +113,11 @@ enum Case {
 #[derive(Debug, Clone, Copy)]
 struct TemplatePart {
     field: TemplateField,
-    case: Case,
+    case: LetterCase,
     /// `FM`: no padding by zeros or spaces.
     fill: bool,
     /// `TH` or `th`.
-    ordinal: Option<Case>,
+    ordinal: Option<LetterCase>,
 }
 
 #[derive(Debug)]
@@ -151,8 +151,8 @@ impl TimeTemplate {
             if let Some((field, case, length)) = field(field_at) {
                 rest = &field_at[length..];
                 let ordinal = match rest.get(..2) {
-                    Some("TH") => Some(Case::Upper),
-                    Some("th") => Some(Case::Lower),
+                    Some("TH") => Some(LetterCase::Upper),
+                    Some("th") => Some(LetterCase::Lower),
                     _ => None,
                 };
                 if ordinal.is_some() {
@@ -199,13 +199,13 @@ fn quoted(rest: &str) -> (String, &str) {
     (text, "")
 }
 
-fn field(rest: &str) -> Option<(TemplateField, Case, usize)> {
+fn field(rest: &str) -> Option<(TemplateField, LetterCase, usize)> {
     for (name, field) in FIELDS.into_iter().chain(MORE_FIELDS) {
         let Some(written) = rest.get(..name.len()) else { continue };
         let case = match written {
-            written if written == name => Case::Upper,
-            written if written == name.to_lowercase() => Case::Lower,
-            "Day" | "Dy" | "Month" | "Mon" if written.eq_ignore_ascii_case(name) => Case::Title,
+            written if written == name => LetterCase::Upper,
+            written if written == name.to_lowercase() => LetterCase::Lower,
+            "Day" | "Dy" | "Month" | "Mon" if written.eq_ignore_ascii_case(name) => LetterCase::Title,
             _ => continue,
         };
         return Some((field, case, name.len()));
@@ -319,14 +319,14 @@ impl TemplatePart {
             (3, _) => "rd",
             _ => "th",
         };
-        format!("{digits}{}", if case == Case::Upper { ending.to_uppercase() } else { ending.to_owned() })
+        format!("{digits}{}", if case == LetterCase::Upper { ending.to_uppercase() } else { ending.to_owned() })
     }
 
     fn word(self, word: &str, width: usize) -> String {
         let word = match self.case {
-            Case::Upper => word.to_uppercase(),
-            Case::Lower => word.to_lowercase(),
-            Case::Title => word.to_owned(),
+            LetterCase::Upper => word.to_uppercase(),
+            LetterCase::Lower => word.to_lowercase(),
+            LetterCase::Title => word.to_owned(),
         };
         if self.fill { word } else { format!("{word:width$}") }
     }

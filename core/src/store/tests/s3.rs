@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dovetail_testkit::s3::{Fault, S3Proxy};
+use dovetail_testkit::s3::{S3Fault, S3Proxy};
 use dovetail_testkit::wire::Wire;
 use object_store::path::Path;
 
@@ -30,7 +30,7 @@ fn any(_: &String) -> bool {
     true
 }
 
-const EVERY: [Fault; 4] = [Fault::Unavailable, Fault::Stalls, Fault::LosesAnswer, Fault::Resets];
+const EVERY: [S3Fault; 4] = [S3Fault::Unavailable, S3Fault::Stalls, S3Fault::LosesAnswer, S3Fault::Resets];
 
 async fn what_goes_wrong_for_a_while_is_tried_again(place: Place) {
     let (store, proxy) = faulty(&place).await;
@@ -50,7 +50,7 @@ async fn what_goes_wrong_for_a_while_is_tried_again(place: Place) {
         assert_eq!(faults.met(), some);
     }
     for n in 0..EVERY.len() {
-        faults.set_next(2, Fault::LosesAnswer, any);
+        faults.set_next(2, S3Fault::LosesAnswer, any);
         store.delete(&Path::from(format!("segments/{n}"))).await.unwrap();
         assert_eq!(faults.met(), 2);
     }
@@ -62,7 +62,7 @@ async fn a_put_whose_answer_was_lost_does_not_hide_what_another_put(place: Place
     let faults = &proxy.faults;
     let path = Path::from("x");
     place.store.put_new(&path, Bytes::from_static(b"other")).await.unwrap();
-    faults.set_next(2, Fault::LosesAnswer, any);
+    faults.set_next(2, S3Fault::LosesAnswer, any);
     let error = store.put_new(&path, Bytes::from_static(b"one")).await.unwrap_err();
     assert!(matches!(&error, StoreError::Exists { path } if path == "x"), "{error}");
     assert_eq!(place.store.get(&path).await.unwrap(), "other");
@@ -87,7 +87,7 @@ async fn readers_that_repeat_nothing_are_served_all_the_same(place: Place) {
     let faults = &proxy.faults;
     let path = Path::from("x");
     store.put_new(&path, Bytes::from_static(b"one")).await.unwrap();
-    for fault in [Fault::Unavailable, Fault::Resets] {
+    for fault in [S3Fault::Unavailable, S3Fault::Resets] {
         faults.set_next(2, fault, any);
         let found = store.object_store().get(&path).await.unwrap().bytes().await.unwrap();
         assert_eq!((found.as_ref(), faults.met()), (b"one".as_slice(), 2));
@@ -122,7 +122,7 @@ async fn a_server_that_comes_back_is_waited_for(place: Place) {
 async fn what_will_not_mend_is_told_at_once(place: Place) {
     let (store, proxy) = faulty(&place).await;
     let faults = &proxy.faults;
-    faults.set(Fault::Forbidden, any);
+    faults.set(S3Fault::Forbidden, any);
     let error = store.put_new(&Path::from("x"), Bytes::new()).await.unwrap_err();
     assert!(matches!(error, StoreError::Denied { .. }) && !error.is_transient(), "{error}");
     assert_eq!(faults.met(), 1);

@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use super::super::{FoldError, FoldedPiece, Folder, Planned, RowErrors, Tally, View, compare_answers, fold_table};
 use super::law::{cutting, pieces};
-use super::rows::{Row, answer, batch, of_g, one_shot, plan_with, row};
+use super::rows::{FoldedRow, answer, batch, of_g, one_shot, plan_with, row};
 use crate::pipeline::OnError;
 
 /// Views in which rows fail, and the rows that do not.
@@ -87,7 +87,7 @@ async fn as_table(view: &Arc<View>, pieces: Vec<RecordBatch>) -> (Vec<RecordBatc
 
 async fn check(
     (sql, condition): (&str, &str),
-    rows: &[Row],
+    rows: &[FoldedRow],
     cuts: &[prop::sample::Index],
 ) -> Result<(), TestCaseError> {
     let view = view(sql, OnError::DeadLetter).await;

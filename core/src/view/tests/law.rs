@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::super::{Exactness, compare_answers};
-use super::rows::{Row, answer, batch, fold, one_shot, row, through_parquet, view};
+use super::rows::{FoldedRow, answer, batch, fold, one_shot, row, through_parquet, view};
 
 /// Every aggregate that has a state which merges, with and without groups, filters and DISTINCT.
 const VIEWS: &[&str] = &[
@@ -98,7 +98,7 @@ pub(super) fn pieces(rows: &RecordBatch, cuts: &[prop::sample::Index]) -> Vec<Re
     ends.into_iter().map(cut).collect()
 }
 
-async fn check(sql: &str, rows: &[Row], cutting: &Cutting) -> Result<(), TestCaseError> {
+async fn check(sql: &str, rows: &[FoldedRow], cutting: &Cutting) -> Result<(), TestCaseError> {
     let view = view(sql).await;
     let rows = batch(rows);
     let mut states = vec![];

@@ -29,7 +29,7 @@ CREATE EXTERNAL TABLE names (k VARCHAR, name VARCHAR) STORED AS CSV LOCATION 'na
 ";
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Row {
+pub(super) struct FoldedRow {
     k: Option<String>,
     g: Option<i64>,
     i: Option<i64>,
@@ -42,7 +42,7 @@ pub(super) struct Row {
     w: Option<f64>,
 }
 
-pub(super) fn row() -> impl Strategy<Value = Row> {
+pub(super) fn row() -> impl Strategy<Value = FoldedRow> {
     let key = prop_oneof![
         4 => Just(Some("a".to_owned())),
         2 => Just(Some("é日".to_owned())),
@@ -72,16 +72,16 @@ pub(super) fn row() -> impl Strategy<Value = Row> {
         tags,
         wide,
     )
-        .prop_map(|(k, g, i, f, dec, b, t, tags, w)| Row { k, g, i, f, dec, b, t, tags, w })
+        .prop_map(|(k, g, i, f, dec, b, t, tags, w)| FoldedRow { k, g, i, f, dec, b, t, tags, w })
 }
 
 /// A row of `g` alone.
-pub(super) fn of_g(g: i64) -> Row {
-    Row { g: Some(g), ..Row::default() }
+pub(super) fn of_g(g: i64) -> FoldedRow {
+    FoldedRow { g: Some(g), ..FoldedRow::default() }
 }
 
 /// `rows` as the stream's decoded batch; offsets skip every third number.
-pub(super) fn batch(rows: &[Row]) -> RecordBatch {
+pub(super) fn batch(rows: &[FoldedRow]) -> RecordBatch {
     let n = rows.len();
     let columns: Vec<ArrayRef> = vec![
         Arc::new(rows.iter().map(|r| r.k.as_deref()).collect::<StringArray>()),

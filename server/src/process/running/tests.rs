@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use dovetail_testkit::log::{FakeLog, Fault};
+use dovetail_testkit::log::{FakeLog, LogFault};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
@@ -26,7 +26,7 @@ async fn a_process_waits_for_brokers_that_go_away_at_any_step_of_its_start() {
         let config = &configs[tried as usize];
         let mut backends = Backends::open(config).await?;
         let log = FakeLog::over(backends.log);
-        log.faults.set_after(u64::from(tried), Fault::unreachable("it went away"), |_| true);
+        log.faults.set_after(u64::from(tried), LogFault::unreachable("it went away"), |_| true);
         backends.log = log;
         anyhow::Ok(Surroundings {
             backends,
