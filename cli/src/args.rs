@@ -314,6 +314,7 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
+        assert!(Args::command().render_long_version().contains(crate::version::long()));
     }
 
     #[test]

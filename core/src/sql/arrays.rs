@@ -112,15 +112,18 @@ impl ArrayReader<'_> {
     }
 }
 
-/// Parses texts as arrays of `wanted`, a list type; elements are read as a cast from text reads them.
-pub(super) fn from_text(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
+/// Casts the texts of elements to their type.
+type ReadElements = fn(&ArrayRef, &DataType) -> Result<ArrayRef>;
+
+/// Parses texts as arrays of `wanted`, a list type; `read` casts the elements.
+pub(super) fn from_text(array: &ArrayRef, wanted: &DataType, read: ReadElements) -> Result<ArrayRef> {
     let texts = cast(array, &DataType::Utf8)?;
     let rows: Vec<Option<Vec<Element>>> =
         texts.as_string::<i32>().iter().map(|text| text.map(parsed).transpose()).collect::<Result<_>>()?;
-    lists(rows, wanted)
+    lists(rows, wanted, read)
 }
 
-fn lists(rows: Vec<Option<Vec<Element>>>, wanted: &DataType) -> Result<ArrayRef> {
+fn lists(rows: Vec<Option<Vec<Element>>>, wanted: &DataType, read: ReadElements) -> Result<ArrayRef> {
     let (DataType::List(field) | DataType::LargeList(field) | DataType::FixedSizeList(field, _)) = wanted else {
         return exec_err!("an array literal is no `{wanted}`");
     };
@@ -134,7 +137,7 @@ fn lists(rows: Vec<Option<Vec<Element>>>, wanted: &DataType) -> Result<ArrayRef>
                 Element::Array(elements) => Ok(Some(elements)),
                 Element::Text(_) => exec_err!("the array literal has fewer dimensions than its type"),
             });
-            lists(inner_rows.collect::<Result<_>>()?, inner)?
+            lists(inner_rows.collect::<Result<_>>()?, inner, read)?
         }
         inner => {
             let texts = elements.into_iter().map(|element| match element {
@@ -145,7 +148,7 @@ fn lists(rows: Vec<Option<Vec<Element>>>, wanted: &DataType) -> Result<ArrayRef>
                 }
             });
             let texts: StringArray = texts.collect::<Result<_>>()?;
-            super::cast::strict(&(Arc::new(texts) as ArrayRef), inner)?
+            read(&(Arc::new(texts) as ArrayRef), inner)?
         }
     };
     let list = ListArray::try_new(

@@ -15,16 +15,15 @@
 //! | a time without a zone | an instant of a zone | also where its clocks change |
 //! | a timestamp | one of fewer digits | rounded, see [`texts::timestamps_in`] |
 
+mod bytes;
+mod decimals;
+
 use std::hash::Hash;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, Int64Array, PrimitiveArray, StringArray, new_null_array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, StringArray, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options, concat, max, min};
-use arrow::datatypes::{
-    DataType, Decimal128Type, Decimal256Type, Field, FieldRef, Float64Type, Int32Type, Int64Type, TimeUnit, i256,
-};
+use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Int32Type, Int64Type, TimeUnit};
 use arrow::util::display::FormatOptions;
 use chrono::{DateTime, Utc};
 use datafusion::common::config::ConfigOptions;
@@ -42,6 +41,8 @@ use datafusion::scalar::ScalarValue;
 mod floats;
 mod moments;
 
+use self::bytes::bytes_of;
+use self::decimals::{decimals, whole_decimals, whole_floats};
 use super::{arrays, text, zoned};
 use crate::texts;
 
@@ -268,7 +269,7 @@ pub(super) fn casted(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
         return strict(&(Arc::new(text::text(array)?) as ArrayRef), to);
     }
     if is_list(to) {
-        return arrays::from_text(array, to);
+        return arrays::from_text(array, to, strict);
     }
     if is_bytes(to) {
         let texts = strict(array, &DataType::Utf8)?;
@@ -363,118 +364,4 @@ fn integer_name(to: &DataType) -> String {
         DataType::Int64 => "bigint".to_owned(),
         other => other.to_string(),
     }
-}
-
-fn whole_decimals<T: ArrowPrimitiveType<Native = i128>>(array: &ArrayRef, scale: i8) -> Result<Int64Array> {
-    let decimals: &PrimitiveArray<T> = array.as_primitive();
-    let whole = decimals.iter().map(|value| value.map(|value| rounded(value, scale)).transpose());
-    whole.collect()
-}
-
-/// Rounds half away from zero.
-fn rounded(value: i128, scale: i8) -> Result<i64> {
-    let power = 10_i128.checked_pow(u32::from(scale.unsigned_abs()));
-    let whole = match (scale, power) {
-        (..=0, Some(power)) => value.checked_mul(power),
-        (_, Some(power)) => {
-            let (quotient, rest) = (value / power, value % power);
-            let away = rest.unsigned_abs() >= power.unsigned_abs().div_ceil(2);
-            Some(if away { quotient + value.signum() } else { quotient })
-        }
-        // No value of 38 digits reaches one half.
-        (1.., None) => Some(0),
-        _ => None,
-    };
-    match whole.and_then(|whole| i64::try_from(whole).ok()) {
-        Some(whole) => Ok(whole),
-        None => exec_err!("bigint out of range"),
-    }
-}
-
-fn whole_floats(array: &ArrayRef) -> Result<Int64Array> {
-    // A REAL converts to a DOUBLE without loss.
-    let floats = strict(array, &DataType::Float64)?;
-    let floats = floats.as_primitive::<Float64Type>();
-    let whole = |number: f64| {
-        let rounded = number.round_ties_even();
-        // -2^63 is a float, 2^63 - 1 is not.
-        match (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&rounded) {
-            true => Ok(rounded as i64),
-            false => exec_err!("bigint out of range"),
-        }
-    };
-    floats.iter().map(|number| number.map(whole).transpose()).collect()
-}
-
-fn decimals(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
-    let digits = if matches!(array.data_type(), DataType::Float64) { 15 } else { 6 };
-    let floats = strict(array, &DataType::Float64)?;
-    let (DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale)) = to else {
-        return exec_err!("`{to}` is no decimal");
-    };
-    let value = |number: f64| match decimal(number, digits, *precision, *scale) {
-        Some(value) => Ok(value),
-        None => exec_err!("numeric field overflow: {number} does not fit into DECIMAL({precision}, {scale})"),
-    };
-    let values = floats.as_primitive::<Float64Type>().iter().map(|number| number.map(value).transpose());
-    let values: PrimitiveArray<Decimal256Type> = values.collect::<Result<_>>()?;
-    let values: ArrayRef = Arc::new(values.with_precision_and_scale((*precision).max(1), *scale)?);
-    strict(&values, to)
-}
-
-/// A float's leading digits as a decimal, rounded half away from zero.
-fn decimal(number: f64, digits: usize, precision: u8, scale: i8) -> Option<i256> {
-    if !number.is_finite() {
-        return None;
-    }
-    let scientific = format!("{number:.*e}", digits - 1);
-    let (mantissa, exponent) = scientific.split_once('e')?;
-    let mantissa: i128 = mantissa.replace('.', "").parse().ok()?;
-    let exponent = exponent.parse::<i32>().ok()? + 1 - digits as i32 + i32::from(scale);
-    let value = match exponent {
-        0.. => i256::from_i128(mantissa).checked_mul(i256::from_i128(10).checked_pow(exponent.unsigned_abs())?)?,
-        _ => match 10_i128.checked_pow(exponent.unsigned_abs()) {
-            Some(power) => {
-                let (quotient, rest) = (mantissa / power, mantissa % power);
-                let away = rest.unsigned_abs() >= power.unsigned_abs().div_ceil(2);
-                i256::from_i128(if away { quotient + mantissa.signum() } else { quotient })
-            }
-            None => i256::ZERO,
-        },
-    };
-    let limit = i256::from_i128(10).checked_pow(u32::from(precision))?;
-    (value > -limit && value < limit).then_some(value)
-}
-
-/// Reads `\x00ff`, or bytes as text with `\\` and `\ooo` escapes.
-fn bytes_of(text: &str) -> Result<Vec<u8>> {
-    if let Some(hex) = text.strip_prefix("\\x") {
-        let digits: Vec<u8> = hex.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-        let pairs = digits.chunks(2).map(|pair| {
-            let digit = |at: usize| pair.get(at).and_then(|digit| char::from(*digit).to_digit(16));
-            Some((digit(0)? * 16 + digit(1)?) as u8)
-        });
-        return match pairs.collect() {
-            Some(bytes) => Ok(bytes),
-            None => exec_err!("invalid hexadecimal data: \"{text}\""),
-        };
-    }
-    let mut bytes = vec![];
-    let mut rest = text.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        (rest, bytes) = match (first, behind) {
-            (b'\\', [b'\\', behind @ ..]) => (behind, pushed(bytes, b'\\')),
-            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', behind @ ..]) => {
-                (behind, pushed(bytes, (a - b'0') * 64 + (b - b'0') * 8 + (c - b'0')))
-            }
-            (b'\\', _) => return exec_err!("invalid input syntax for type bytea: \"{text}\""),
-            (byte, behind) => (behind, pushed(bytes, *byte)),
-        };
-    }
-    Ok(bytes)
-}
-
-fn pushed(mut bytes: Vec<u8>, byte: u8) -> Vec<u8> {
-    bytes.push(byte);
-    bytes
 }

@@ -1,103 +1,30 @@
 //! Instants that have a zone: truncated, binned and moved by its calendar, as PostgreSQL does with `timestamptz`
 //! in a session of that zone. Times without a zone, and UTC, are in `plain`.
 
+mod at_time_zone;
+mod local_zone;
 mod plain;
+pub(crate) mod shift;
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimeUnit};
-use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveDateTime, TimeDelta};
-use datafusion::common::{DataFusionError, Result, exec_err, plan_err};
+use arrow::array::{Array, ArrayRef};
+use arrow::datatypes::{DataType, IntervalMonthDayNano, TimeUnit};
+use chrono::{Datelike, NaiveDate, TimeDelta};
+use datafusion::common::{Result, exec_err};
 use datafusion::functions::datetime;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::scalar::ScalarValue;
 
-use super::function::{ColumnNaming, Function, run};
-use super::interval::{self, DAY, INTERVAL};
-use super::zone::SqlZone;
-
-/// Number of units in a second.
-pub(super) fn per_second(unit: TimeUnit) -> i64 {
-    match unit {
-        TimeUnit::Second => 1,
-        TimeUnit::Millisecond => 1_000,
-        TimeUnit::Microsecond => 1_000_000,
-        TimeUnit::Nanosecond => 1_000_000_000,
-    }
-}
-
-fn out_of_range() -> DataFusionError {
-    DataFusionError::Execution("timestamp out of range".to_owned())
-}
-
-/// The unit and zone of a type whose days are not UTC's.
-pub(super) fn local_zone(data_type: &DataType) -> Option<(TimeUnit, Arc<str>)> {
-    match data_type {
-        DataType::Timestamp(unit, Some(zone)) => {
-            let is_local = SqlZone::parse(zone).is_ok_and(|zone| !zone.is_utc());
-            is_local.then(|| (*unit, Arc::clone(zone)))
-        }
-        _ => None,
-    }
-}
-
-/// Maps every instant of an array of timestamps, as numbers of `unit`.
-fn each(
-    array: &ArrayRef,
-    unit: TimeUnit,
-    zone: &str,
-    mut change: impl FnMut(i64, &mut LocalZone) -> Result<i64>,
-) -> Result<ArrayRef> {
-    let mut local = LocalZone { zone: SqlZone::parse(zone)?, per_second: per_second(unit) };
-    let instants = cast(array, &DataType::Int64)?;
-    let instants: &Int64Array = instants.as_primitive::<Int64Type>();
-    let changed = instants.iter().map(|instant| instant.map(|instant| change(instant, &mut local)).transpose());
-    let changed: Int64Array = changed.collect::<Result<_>>()?;
-    Ok(cast(&changed, array.data_type())?)
-}
-
-/// A zone, and the unit of its instants.
-#[derive(Debug)]
-pub(super) struct LocalZone {
-    pub(super) zone: SqlZone,
-    pub(super) per_second: i64,
-}
-
-impl LocalZone {
-    /// Units that local time is ahead of UTC.
-    fn ahead(&mut self, instant: i64) -> Result<i64> {
-        Ok(self.zone.ahead(instant.div_euclid(self.per_second))? * self.per_second)
-    }
-
-    fn local(&mut self, instant: i64) -> Result<i64> {
-        instant.checked_add(self.ahead(instant)?).ok_or_else(out_of_range)
-    }
-
-    fn instant(&mut self, local: i64) -> Result<i64> {
-        let (seconds, fraction) = (local.div_euclid(self.per_second), local.rem_euclid(self.per_second));
-        let instant = self.zone.instant(seconds)?;
-        instant.checked_mul(self.per_second).and_then(|i| i.checked_add(fraction)).ok_or_else(out_of_range)
-    }
-
-    fn calendar(&self, local: i64) -> Result<NaiveDateTime> {
-        let (seconds, fraction) = (local.div_euclid(self.per_second), local.rem_euclid(self.per_second));
-        let nanos = fraction * (1_000_000_000 / self.per_second);
-        let time = DateTime::from_timestamp(seconds, nanos as u32).ok_or_else(out_of_range)?;
-        Ok(time.naive_utc())
-    }
-
-    fn units(&self, time: NaiveDateTime) -> Result<i64> {
-        let nanos = i64::from(time.and_utc().timestamp_subsec_nanos());
-        let whole = time.and_utc().timestamp().checked_mul(self.per_second).ok_or_else(out_of_range)?;
-        whole.checked_add(nanos / (1_000_000_000 / self.per_second)).ok_or_else(out_of_range)
-    }
-}
+pub(crate) use self::at_time_zone::{AtTimeZone, to_instants};
+pub(crate) use self::local_zone::{LocalZone, local_zone, per_second};
+use self::local_zone::{each, out_of_range};
+pub(crate) use self::shift::{minus, plus};
+use super::interval::{self, DAY};
 
 /// `date_trunc`: fields below a day keep the offset, so that an hour that occurs twice is two groups; a day is one
 /// group, also when the clocks change.
@@ -339,161 +266,4 @@ pub(super) fn bin(instant: i64, stride: Stride, local: &mut LocalZone) -> Result
     let is_start = same <= instant && local.ahead(same)? == ahead;
     let repeated = ahead - local.ahead(found)?;
     Ok(if is_start && found > instant && units <= repeated.abs() { same } else { found })
-}
-
-/// `t + i` by the calendar of `t`'s zone: months, then days, each as a local time; then the time, as elapsed time.
-pub(super) fn plus() -> Arc<ScalarUDF> {
-    Function::named("timestamptz_plus", ColumnNaming::Infix("+"), moved_types, |arguments, _| moved(arguments, 1)).udf()
-}
-
-/// `t - i`.
-pub(super) fn minus() -> Arc<ScalarUDF> {
-    Function::named("timestamptz_minus", ColumnNaming::Infix("-"), moved_types, |arguments, _| moved(arguments, -1))
-        .udf()
-}
-
-fn moved_types(types: &[DataType]) -> Result<(Vec<DataType>, DataType)> {
-    match types {
-        [time @ DataType::Timestamp(_, Some(_)), DataType::Interval(_) | DataType::Duration(_) | DataType::Null] => {
-            Ok((vec![time.clone(), INTERVAL], time.clone()))
-        }
-        _ => plan_err!("an interval is added to a timestamp of a zone"),
-    }
-}
-
-fn moved(arguments: &[ArrayRef], sign: i64) -> Result<ArrayRef> {
-    let DataType::Timestamp(unit, Some(zone)) = arguments[0].data_type() else { return Err(out_of_range()) };
-    let mut local = LocalZone { zone: SqlZone::parse(zone)?, per_second: per_second(*unit) };
-    let instants = cast(&arguments[0], &DataType::Int64)?;
-    let instants: &Int64Array = instants.as_primitive::<Int64Type>();
-    let intervals = arguments[1].as_primitive::<IntervalMonthDayNanoType>();
-    let each = instants.iter().zip(intervals).map(|(instant, interval)| match (instant, interval) {
-        (Some(instant), Some(interval)) => shifted(instant, interval, sign, &mut local).map(Some),
-        _ => Ok(None),
-    });
-    let moved: Int64Array = each.collect::<Result<_>>()?;
-    Ok(cast(&moved, arguments[0].data_type())?)
-}
-
-pub(super) fn shifted(instant: i64, interval: IntervalMonthDayNano, sign: i64, local: &mut LocalZone) -> Result<i64> {
-    let (months, days) = (sign * i64::from(interval.months), sign * i64::from(interval.days));
-    let mut instant = instant;
-    if months != 0 {
-        let time = local.local(instant)?;
-        let time = local.calendar(time)?;
-        let by = Months::new(u32::try_from(months.unsigned_abs()).map_err(|_| out_of_range())?);
-        let time = if months > 0 { time.checked_add_months(by) } else { time.checked_sub_months(by) };
-        let time = local.units(time.ok_or_else(out_of_range)?)?;
-        instant = local.instant(time)?;
-    }
-    if days != 0 {
-        let by = days.checked_mul(86_400 * local.per_second).ok_or_else(out_of_range)?;
-        let time = local.local(instant)?.checked_add(by).ok_or_else(out_of_range)?;
-        instant = local.instant(time)?;
-    }
-    let nanos = interval.nanoseconds.checked_mul(sign).ok_or_else(out_of_range)?;
-    instant.checked_add(nanos / (1_000_000_000 / local.per_second)).ok_or_else(out_of_range)
-}
-
-/// Converts local times to instants of the wanted zone, where `arrow` refuses those at a change of clocks.
-pub(super) fn to_instants(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
-    let DataType::Timestamp(unit, Some(zone)) = wanted else { return Err(out_of_range()) };
-    let without = cast(array, &DataType::Timestamp(*unit, None))?;
-    let instants = each(&without, *unit, zone, |time, local| local.instant(time))?;
-    Ok(cast(&cast(&instants, &DataType::Int64)?, wanted)?)
-}
-
-/// Converts instants to local times in `zone`.
-fn to_local(array: &ArrayRef, unit: TimeUnit, zone: &str) -> Result<ArrayRef> {
-    let times = each(array, unit, zone, |instant, local| local.local(instant))?;
-    Ok(cast(&cast(&times, &DataType::Int64)?, &DataType::Timestamp(unit, None))?)
-}
-
-/// `timezone(zone, t)`, which is `t AT TIME ZONE zone`: a local time becomes the instant, an instant the local time.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct AtTimeZone {
-    signature: Signature,
-}
-
-impl AtTimeZone {
-    pub(super) fn udf() -> Arc<ScalarUDF> {
-        let signature = Signature::user_defined(Volatility::Immutable);
-        Arc::new(ScalarUDF::new_from_impl(Self { signature }))
-    }
-}
-
-impl ScalarUDFImpl for AtTimeZone {
-    fn name(&self) -> &str {
-        "timezone"
-    }
-
-    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
-        Ok(arguments.last().map(|time| time.schema_name().to_string()).unwrap_or_default())
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        let time = DataType::Timestamp(TimeUnit::Microsecond, None);
-        match types {
-            [_, time @ DataType::Timestamp(..)] => Ok(vec![DataType::Utf8, time.clone()]),
-            [_, DataType::Date32 | DataType::Date64 | DataType::Utf8 | DataType::Null] => {
-                Ok(vec![DataType::Utf8, time])
-            }
-            _ => plan_err!("`AT TIME ZONE` wants a timestamp"),
-        }
-    }
-
-    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
-        plan_err!("the type of `AT TIME ZONE` depends on the zone")
-    }
-
-    fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<arrow::datatypes::FieldRef> {
-        let zone = arguments.scalar_arguments.first().copied().flatten().and_then(|zone| zone.try_as_str().flatten());
-        let result = match arguments.arg_fields.get(1).map(|field| field.data_type()) {
-            Some(DataType::Timestamp(unit, Some(_))) => DataType::Timestamp(*unit, None),
-            Some(DataType::Timestamp(unit, None)) => {
-                let zone = zone.map(|zone| SqlZone::parse(zone).map(|_| Arc::from(zone))).transpose()?;
-                DataType::Timestamp(*unit, Some(zone.unwrap_or_else(|| Arc::from("UTC"))))
-            }
-            _ => return plan_err!("`AT TIME ZONE` wants a timestamp"),
-        };
-        Ok(Arc::new(arrow::datatypes::Field::new(self.name(), result, true)))
-    }
-
-    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        run(at_time_zone, &arguments)
-    }
-}
-
-fn at_time_zone(arguments: &[ArrayRef], result: &DataType) -> Result<ArrayRef> {
-    let zones = arguments[0].as_string::<i32>();
-    let time = &arguments[1];
-    let DataType::Timestamp(unit, had) = time.data_type() else { return Err(out_of_range()) };
-    let change = |time: &ArrayRef, zone: &str| match had {
-        Some(_) => to_local(time, *unit, zone),
-        None => {
-            let instants = each(time, *unit, zone, |time, local| local.instant(time))?;
-            Ok(cast(&cast(&instants, &DataType::Int64)?, result)?)
-        }
-    };
-    let first = if zones.is_empty() || zones.is_null(0) { None } else { Some(zones.value(0)) };
-    if let Some(zone) = first
-        && zones.iter().all(|other| other == Some(zone))
-    {
-        return change(time, zone);
-    }
-    let rows: Vec<ArrayRef> = (0..time.len())
-        .map(|row| match zones.is_null(row) {
-            true => Ok(arrow::array::new_null_array(result, 1)),
-            false => change(&time.slice(row, 1), zones.value(row)),
-        })
-        .collect::<Result<_>>()?;
-    if rows.is_empty() {
-        return Ok(arrow::array::new_empty_array(result));
-    }
-    let rows: Vec<&dyn Array> = rows.iter().map(AsRef::as_ref).collect();
-    Ok(arrow::compute::concat(&rows)?)
 }

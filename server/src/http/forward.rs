@@ -16,8 +16,8 @@ use dovetail_core::catalog::MemberLayer;
 use dovetail_serving_layer::{Code, Failed};
 
 use super::append::UNKNOWN;
-use super::runs::{self, until_served};
-use super::unavailable;
+use super::{runs, unavailable};
+use crate::jobs::recompute::until_served;
 use crate::process::engine::Engine;
 
 #[derive(Debug, Clone)]

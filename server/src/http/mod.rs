@@ -28,7 +28,7 @@ use serde::de::DeserializeOwned;
 
 use self::body::Intake;
 use crate::config::{Config, bytes};
-use crate::jobs::progress::VerifyTracker;
+use crate::jobs::verify::VerifyTracker;
 use crate::process::engine::Engine;
 use crate::process::roles::Roles;
 
@@ -56,7 +56,7 @@ pub fn router(engine: &Arc<Engine>, config: &Config) -> Result<Router> {
     }
     if engine.roles.has(MemberLayer::Batch) {
         router = router
-            .route(paths::RECOMPUTE, post(runs::recompute).get(runs::progress).delete(runs::cancel))
+            .route(paths::RECOMPUTE, post(runs::start).get(runs::progress).delete(runs::cancel))
             .route(paths::ROLLBACK, post(runs::rollback));
     }
     match engine.serving() {

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::{App, parsed};
-use crate::jobs::verify::{digests, verify_all};
+use crate::jobs::verify::{self as job, digests};
 
 pub(super) async fn verify(State(app): State<Arc<App>>, body: Bytes) -> Result<axum::Json<Vec<Verdict>>, Failed> {
     let body: VerifyRequest = parsed(&body)?;
@@ -23,7 +23,7 @@ pub(super) async fn verify(State(app): State<Arc<App>>, body: Bytes) -> Result<a
     }
     let wanted = |name: &str| body.views.is_empty() || body.views.iter().any(|wanted| wanted == name);
     let views: Vec<_> = app.engine.views.iter().filter(|view| wanted(view.name.as_str())).cloned().collect();
-    let verdicts = verify_all(&app.engine, &views, &app.verifying).await;
+    let verdicts = job::start(&app.engine, &views, &app.verifying).await;
     verdicts.map(axum::Json).map_err(|error| not_verified(&error))
 }
 

@@ -19,22 +19,20 @@ use dovetail_serving_layer::{AsOf, Pool, QueryError, Reason};
 use futures::StreamExt;
 
 use crate::jobs::folding::{Folding, bytes_of, rows_of};
-use crate::jobs::progress::VerifyTracker;
-use crate::jobs::replay::Replay;
 use crate::process::engine::Engine;
 
+mod progress;
 mod records;
+mod replay;
 
-pub(crate) use records::digests;
+pub use self::progress::VerifyTracker;
+pub(crate) use self::records::digests;
+use self::replay::Replay;
 
 const EXAMPLES: usize = 5;
 
 /// Verifies `views`, one after the other; other verifications wait meanwhile.
-pub(crate) async fn verify_all(
-    engine: &Arc<Engine>,
-    views: &[Arc<View>],
-    progress: &VerifyTracker,
-) -> Result<Vec<Verdict>> {
+pub(crate) async fn start(engine: &Arc<Engine>, views: &[Arc<View>], progress: &VerifyTracker) -> Result<Vec<Verdict>> {
     let _turn = progress.turn().await;
     let mut expected = vec![];
     for view in views {

@@ -1,6 +1,5 @@
 //! Parameters of prepared statements: their description for clients, and their values once bound.
 
-mod arrays;
 mod binary;
 
 use std::ops::ControlFlow;
@@ -175,7 +174,7 @@ fn is_text(wire: &Type) -> bool {
 
 /// The type of a value sent as `wire`; `None` for types that are read as text.
 fn natural(wire: &Type, zone: &str) -> Option<DataType> {
-    if let Some(element) = arrays::element(wire) {
+    if let Some(element) = binary::arrays::element(wire) {
         let element = natural(&element, zone).unwrap_or(DataType::Utf8);
         return Some(DataType::new_list(element, true));
     }

@@ -5,6 +5,7 @@ mod cancelled;
 mod connection;
 mod copy;
 mod cursor;
+mod cursor_statements;
 mod describe;
 mod extended;
 mod open;

@@ -30,7 +30,7 @@ use super::up::wait_for_stop;
 use super::verify::{code, lines};
 use crate::args::Demo;
 use dovetail_server::config::Config;
-use dovetail_server::jobs::progress::VerifyTracker;
+use dovetail_server::jobs::verify::VerifyTracker;
 use dovetail_server::jobs::verify::verify;
 use dovetail_server::process::engine::Engine;
 use dovetail_server::process::plan::Plan;

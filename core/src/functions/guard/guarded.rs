@@ -1,5 +1,7 @@
 //! A function run within its allowance.
 
+pub(super) mod calls;
+
 use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -258,7 +260,7 @@ impl ScalarUDFImpl for Guarded {
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
         Ok(match self.inner.simplify(args, info)? {
             ExprSimplifyResult::Simplified(expr) => {
-                ExprSimplifyResult::Simplified(super::rule::around_calls(expr, &self.allowance)?)
+                ExprSimplifyResult::Simplified(calls::around_calls(expr, &self.allowance)?)
             }
             original => original,
         })
@@ -319,7 +321,7 @@ pub fn unguarded(function: &ScalarUDF) -> &ScalarUDF {
 }
 
 /// The call of `function` with `args`.
-pub(super) fn call(function: Arc<ScalarUDF>, args: Vec<Expr>) -> Expr {
+fn call(function: Arc<ScalarUDF>, args: Vec<Expr>) -> Expr {
     Expr::ScalarFunction(ScalarFunction::new_udf(function, args))
 }
 

@@ -7,7 +7,7 @@ use rand::Rng;
 
 use super::super::interval::SECOND;
 use super::super::zone::SqlZone;
-use super::super::zoned::{LocalZone, Stride, TruncatedField, bin, shifted, trunc};
+use super::super::zoned::{LocalZone, Stride, TruncatedField, bin, shift::shifted, trunc};
 
 /// One line of `zones.py`: zone, instant, what is done, with what, result.
 fn check(line: &str) -> Option<String> {

@@ -29,7 +29,7 @@ use self::group::Append;
 use self::limits::{check_name, check_sizes};
 use self::positions::{Forgetful, Positions};
 use self::store::{LogStore, failed};
-use self::tail::Tails;
+use self::tails::Tails;
 use self::topic::TopicPartition;
 use self::topics::EmbeddedTopics;
 use self::writer::LogWriter;
@@ -43,6 +43,7 @@ mod limits;
 mod positions;
 mod store;
 mod tail;
+mod tails;
 #[cfg(test)]
 mod tests;
 mod topic;

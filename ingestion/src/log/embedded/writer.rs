@@ -16,7 +16,7 @@ use super::group::{Append, GroupPlan, GroupedAppend, PartitionGrowth, plan};
 use super::keys::PartitionId;
 use super::positions::{Forgetful, Positions};
 use super::store::{LogStore, failed};
-use super::tail::Tails;
+use super::tails::Tails;
 use super::topics::EmbeddedTopics;
 use super::{batch, keys, positions};
 use crate::log::LogError;

@@ -18,11 +18,12 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::time::{Instant, timeout};
 
 use super::blocking;
-use super::clients::{Clients, Sender};
+use super::clients::Clients;
 use super::delivery::Delivery;
 use super::headers;
 use super::partition::KafkaPartition;
 use super::reading;
+use super::sender::Sender;
 use crate::log::{LogError, SourceMark};
 
 /// Greatest number of bytes of a record in a batch of Kafka's besides its content.

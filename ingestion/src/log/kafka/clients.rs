@@ -9,7 +9,6 @@
 //! | holds | appending requests of sources, each with a transactional id |
 //! | admin | topics, trimming |
 
-use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +17,11 @@ use dovetail_core::offsets::OffsetRange;
 use metrics::counter;
 use parking_lot::{Mutex, MutexGuard};
 use rdkafka::admin::AdminClient;
-use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::metadata::Metadata;
-use rdkafka::producer::{Producer, ThreadedProducer};
+use rdkafka::producer::Producer;
 use rdkafka::types::RDKafkaErrorCode;
-use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::context::{Context, Reported};
@@ -32,40 +29,8 @@ use super::failure::{Failures, is_outage};
 use super::settings::KafkaConfig;
 use crate::log::LogError;
 use crate::log::kafka::consumer::{SharedConsumer, serve};
-use crate::log::kafka::source_producers::Holds;
-
-/// A producer.
-pub(super) struct Sender {
-    /// Dropped before `gone` is cancelled: a delivery that it has not reported by then is never reported.
-    producer: ThreadedProducer<Context>,
-    gone: DropGuard,
-}
-
-impl Sender {
-    fn open(config: &ClientConfig, context: Context) -> KafkaResult<Self> {
-        let producer = config.create_with_context(context)?;
-        Ok(Self { producer, gone: CancellationToken::new().drop_guard() })
-    }
-
-    /// Cancelled once this producer reports nothing more.
-    pub(super) fn gone(&self) -> CancellationToken {
-        self.gone.token().clone()
-    }
-}
-
-impl std::fmt::Debug for Sender {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sender").finish_non_exhaustive()
-    }
-}
-
-impl Deref for Sender {
-    type Target = ThreadedProducer<Context>;
-
-    fn deref(&self) -> &ThreadedProducer<Context> {
-        &self.producer
-    }
-}
+use crate::log::kafka::producer_pool::Holds;
+use crate::log::kafka::sender::Sender;
 
 /// Interval of retries.
 const BROKER_RETRY_PAUSE: Duration = Duration::from_millis(20);

@@ -52,9 +52,11 @@ mod headers;
 mod identity;
 mod partition;
 mod presence;
+mod producer_pool;
 mod reading;
 mod requests;
 mod searching;
+mod sender;
 mod settings;
 mod sources;
 #[cfg(test)]
@@ -197,7 +199,7 @@ impl Log for KafkaLog {
         let take_up = async {
             self.clients.reported.identities.check(topic)?;
             let until = clock::now_monotonic() + self.clients.patience();
-            let mut hold = self.clients.holds.hold(&self.clients, topic, source, until).await?;
+            let mut hold = source_producers::hold(&self.clients, topic, source, until).await?;
             let held = hold.held(&self.clients, topic, until).await?;
             let positions = held.positions(&self.clients, &partitions, source, until).await?;
             Ok(TakenUp { positions, hold: held.number() })
@@ -248,7 +250,7 @@ impl Log for KafkaLog {
             // The transaction may be of a process that died during a request of this source: taking the source over
             // ends it.
             Err(LogError::Undecided { .. }) => {
-                let mut hold = clients.holds.hold(clients, topic, source, until).await?;
+                let mut hold = source_producers::hold(clients, topic, source, until).await?;
                 hold.held(clients, topic, until).await?;
                 drop(hold);
                 searching::position(clients, &partition, source, until).await

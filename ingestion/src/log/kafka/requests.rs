@@ -16,11 +16,13 @@ use tokio::time::{Instant, timeout};
 
 use super::appending::{check_sizes, count_appended, enqueue};
 use super::blocking;
-use super::clients::{Clients, Sender};
+use super::clients::Clients;
 use super::delivery::Delivery;
 use super::partition::KafkaPartition;
 use super::reading;
-use crate::log::kafka::source_producers::{InitialisedProducer, ProducerHold};
+use super::sender::Sender;
+use super::source_producers;
+use crate::log::kafka::producer_pool::{InitialisedProducer, ProducerHold};
 use crate::log::{LogError, PartitionPosition, SourceMark};
 
 /// Time for which a request waits before it is planned again: another process may want the same source.
@@ -61,7 +63,7 @@ pub(super) async fn append(
     }
     let Some(first) = parts.first() else { return Ok(Some(vec![])) };
     let (topic, until) = (Arc::clone(&first.partition.topic), clock::now_monotonic() + clients.patience());
-    let held = clients.holds.hold(clients, &topic, source, until).await?;
+    let held = source_producers::hold(clients, &topic, source, until).await?;
     let request =
         TransactionRequest { clients: Arc::clone(clients), topic, source: source.to_owned(), parts, hold, until };
     clients.requests.spawn(request.run(held)).await.map_err(|error| LogError::Store(error.into()))?

@@ -14,8 +14,8 @@ use dovetail_ingestion::log::LogError;
 use tokio::sync::mpsc;
 
 use crate::jobs::folding::READ_BYTES;
-use crate::jobs::progress::VerifyTracker;
-use crate::jobs::replay::{Coverage, Replay};
+use crate::jobs::verify::VerifyTracker;
+use crate::jobs::verify::replay::{Coverage, Replay};
 use crate::process::engine::Engine;
 
 /// Sends the digests of all present records, partition by partition; ends early without a receiver.

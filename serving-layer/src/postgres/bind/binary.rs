@@ -1,12 +1,14 @@
 //! Values of parameters from the binary format.
 
+pub(super) mod arrays;
+
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, IntervalMonthDayNano};
 use datafusion::common::ScalarValue;
 use datafusion_postgres::pgwire::error::PgWireError;
 
-use super::{arrays, utf8};
+use super::utf8;
 use crate::error::{QueryError, Reason};
 use crate::postgres::values::{EPOCH_DAYS, EPOCH_MICROS, numeric_text};
 use crate::sql::parameters::{decimal, name};

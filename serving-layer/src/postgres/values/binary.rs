@@ -1,5 +1,7 @@
 //! Values in the binary format: numbers big-endian, times since 2000-01-01.
 
+mod arrays;
+
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{
     DataType, Date32Type, DurationMicrosecondType, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
@@ -8,7 +10,7 @@ use arrow::datatypes::{
 use bytes::BytesMut;
 use datafusion_postgres::pgwire::error::PgWireResult;
 
-use super::arrays::{list_binary, struct_binary};
+use self::arrays::{list_binary, struct_binary};
 use super::numbers::numeric_binary;
 use super::text::decimal_text;
 use super::times::{EPOCH_DAYS, EPOCH_MICROS, Interval, out_of_range};

@@ -3,7 +3,6 @@
 //! Columns can have every type of Arrow. [`canonical`] casts them to the few types of PostgreSQL, a column at a time,
 //! so that the writers of single values ([`text`], [`binary`]) have to know only those.
 
-mod arrays;
 mod binary;
 mod numbers;
 mod text;
@@ -11,6 +10,7 @@ mod times;
 mod types;
 
 use std::collections::HashMap;
+use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -120,3 +120,9 @@ fn unsupported(what: impl std::fmt::Display) -> datafusion_postgres::pgwire::err
 
 #[cfg(test)]
 mod tests;
+
+/// Appends the displayed form of a value.
+fn put(out: &mut BytesMut, value: impl std::fmt::Display) {
+    // Writing to memory does not fail.
+    let _ = write!(out, "{value}");
+}

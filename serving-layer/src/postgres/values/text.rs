@@ -1,6 +1,6 @@
 //! Values as text, letter by letter in PostgreSQL's form.
 
-use std::fmt::Write;
+mod arrays;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{
@@ -11,10 +11,10 @@ use arrow::datatypes::{
 use bytes::BytesMut;
 use datafusion_postgres::pgwire::error::PgWireResult;
 
-use super::arrays::{list_text, struct_text};
+use self::arrays::{list_text, struct_text};
 use super::numbers::{float4_text, float8_text};
 use super::times::{self, Interval};
-use super::{Style, unsupported};
+use super::{Style, put, unsupported};
 
 /// Appends a value of a column in a canonical type. A null appends nothing and returns `false`.
 pub(in crate::postgres) fn text(
@@ -55,12 +55,6 @@ pub(in crate::postgres) fn text(
         other => return Err(unsupported(other)),
     }
     Ok(true)
-}
-
-/// Appends the displayed form of a value.
-pub(super) fn put(out: &mut BytesMut, value: impl std::fmt::Display) {
-    // Writing to memory does not fail.
-    let _ = write!(out, "{value}");
 }
 
 /// A decimal's digits.

@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use chrono::{DateTime, Offset, TimeZone};
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 
-use super::text::put;
+use super::put;
 use crate::postgres::wire_error::session_error;
 
 pub(in crate::postgres) const DAY_MICROS: i64 = 86_400_000_000;

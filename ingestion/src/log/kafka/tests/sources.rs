@@ -48,7 +48,7 @@ async fn what_a_stopped_process_still_sends_does_not_arrive() {
     let stopped = &rig.log.clients;
     let partition = rig.log.partition(&rig.topic, 0).await.unwrap();
     let until = Instant::now() + LOG_TIMEOUT;
-    let mut hold = stopped.holds.hold(stopped, &rig.topic, "s", until).await.unwrap();
+    let mut hold = source_producers::hold(stopped, &rig.topic, "s", until).await.unwrap();
     let sender = hold.held(stopped, &rig.topic, until).await.unwrap().sender().cloned().unwrap();
     let send = async |numbers: Range<u64>| {
         let values: Vec<String> = numbers.clone().map(|n| n.to_string()).collect();

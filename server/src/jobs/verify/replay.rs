@@ -14,7 +14,7 @@ use dovetail_ingestion::log::{Log, LogError};
 use tokio::sync::mpsc;
 
 use crate::jobs::folding::{Folding, READ_BYTES};
-use crate::jobs::progress::VerifyTracker;
+use crate::jobs::verify::VerifyTracker;
 use crate::process::engine::Engine;
 
 /// Number of batches of a segment that wait to be folded.

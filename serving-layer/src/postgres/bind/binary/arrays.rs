@@ -4,11 +4,10 @@ use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion_postgres::pgwire::api::Type;
 
-use super::binary;
 use crate::error::{QueryError, Reason};
 
 /// The type of the elements of an array type.
-pub(super) fn element(wire: &Type) -> Option<Type> {
+pub(in crate::postgres::bind) fn element(wire: &Type) -> Option<Type> {
     Some(match *wire {
         Type::BOOL_ARRAY => Type::BOOL,
         Type::INT2_ARRAY => Type::INT2,
@@ -53,7 +52,7 @@ pub(super) fn value(bytes: &[u8], element: &DataType) -> Result<ScalarValue, Que
             Ok(size) => {
                 let (value, after) = rest.split_at_checked(size).ok_or_else(wrong)?;
                 rest = after;
-                Some(binary::value(value, element)?)
+                Some(super::value(value, element)?)
             }
         });
     }
