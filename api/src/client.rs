@@ -261,7 +261,7 @@ impl Client {
         self.post(paths::ROLLBACK, &Rollback { generation }).await
     }
 
-    /// Folds `views` again, all where none is named, and compares them with what is served.
+    /// Folds `views` again, all where none is named, and compares them with the served answers.
     pub async fn verify(&self, views: Vec<String>) -> Result<Vec<Verdict>> {
         self.post(paths::VERIFY, &VerifyRequest { views }).await
     }

@@ -24,7 +24,7 @@ pub struct LandingConfig {
     pub first_pause: Duration,
     /// Longest pause between attempts of a partition.
     pub longest_pause: Duration,
-    /// Time in which a stopping process may land its buffers; the next process reads again what is not landed.
+    /// Time in which a stopping process may land its buffers; the next process reads the other records again.
     pub stop_grace: Duration,
 }
 
