@@ -67,7 +67,7 @@ pub enum ClientError {
         /// The server's reason; only a message where the response held no such document.
         error: Box<ErrorInfo>,
     },
-    /// The answer is not what this version of the client reads.
+    /// This version of the client cannot read the answer.
     #[error("the server's answer is not understood: is it of this version?")]
     Answer(#[source] ArrowError),
     /// The server counted other records than were sent.
@@ -150,7 +150,7 @@ impl Client {
         Ok(Self { http, base })
     }
 
-    /// The address of `path` with `values` for its parameters, whatever is in them. Nothing else makes addresses.
+    /// The address of `path` with `values` for its parameters, encoded. Nothing else makes addresses.
     fn address(&self, path: &str, values: &[&str]) -> Url {
         let mut url = self.base.clone();
         url.set_query(None);

@@ -72,7 +72,7 @@ pub struct Catalog {
 
 #[derive(Debug)]
 struct CatalogState {
-    /// What errors call the database: its file, or its server's address.
+    /// The name of the database in errors: its file, or its server's address.
     name: String,
     pools: Pools,
     /// The clock for a database in a file, which has none of its own.
@@ -126,7 +126,7 @@ impl Catalog {
         }
     }
 
-    /// What errors call the database: its file, or its server's address.
+    /// The name of the database in errors: its file, or its server's address.
     pub fn name(&self) -> &str {
         &self.inner.name
     }

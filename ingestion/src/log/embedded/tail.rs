@@ -1,6 +1,6 @@
 //! The newest batches in memory, so that a reader at the log's end reads and decodes nothing.
 //!
-//! The arrays share the memory of what the store holds before it writes its files, so the tail costs little more
+//! The arrays share the memory of the batches that the store holds before it writes its files, so the tail costs little more
 //! than its bound. One bound covers all partitions: the batches appended first leave first.
 
 use std::collections::VecDeque;
