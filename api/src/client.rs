@@ -96,7 +96,7 @@ impl Client {
         Ok(Self { http, base })
     }
 
-    /// The address of `path` with `values` for its parameters, whatever is in them. Nothing else makes addresses.
+    /// The address of `path` with `values` for its parameters, encoded. Nothing else makes addresses.
     fn address(&self, path: &str, values: &[&str]) -> Url {
         let mut url = self.base.clone();
         url.set_query(None);
@@ -207,7 +207,7 @@ impl Client {
         self.post(paths::ROLLBACK, &Rollback { generation }).await
     }
 
-    /// Folds `views` again, all where none is named, and compares them with what is served.
+    /// Folds `views` again, all where none is named, and compares them with the served answers.
     pub async fn verify(&self, views: Vec<String>) -> Result<Vec<Verdict>> {
         self.post(paths::VERIFY, &VerifyRequest { views }).await
     }

@@ -86,7 +86,7 @@ pub enum Code {
     TooSlow,
     /// Too much is being done at once; nothing of the request was done.
     TooBusy,
-    /// The process waits for what it needs to start.
+    /// The process waits for the log, the catalog or the store before it starts.
     Starting,
     /// `/readyz` only: something stalls this process.
     NotReady,

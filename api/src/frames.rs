@@ -1,6 +1,6 @@
 //! Records on the wire, whatever bytes they hold: each is its length, four bytes big-endian, and then itself.
 //!
-//! A record may be empty or hold line breaks; what is numbered is frames, so a record and its number never part.
+//! A record may be empty or hold line breaks. Frames are numbered, not lines, so a record keeps its number.
 
 /// The content type of a body of frames.
 pub const CONTENT_TYPE: &str = "application/vnd.dovetail.records";

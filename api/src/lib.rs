@@ -2,7 +2,7 @@
 //! wire ([`records`], [`stream`], [`runs`], [`verify`], [`layers`], [`error`]), the framing of records ([`frames`]),
 //! and a typed [`client`].
 //!
-//! Nothing here knows how a server works: names are texts, and what they mean is checked by the server.
+//! Nothing here knows how a server works: names are texts, and the server checks them.
 
 #![deny(missing_docs)]
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct RecomputeRequest {
     /// Names of views; all, where none is named.
     pub views: Vec<String>,
-    /// Fold every landed record again, instead of what was landed since the last generation.
+    /// Fold every landed record again, not only those that landed since the last generation.
     pub full: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Verifying: every view is folded again from its first record and compared with what is served.
+//! Verifying: every view is folded again from its first record and compared with the served answers.
 
 use std::collections::BTreeMap;
 

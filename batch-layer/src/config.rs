@@ -1,4 +1,4 @@
-//! Settings of the batch layer; defaults and files are the command line's.
+//! Settings of the batch layer. Defaults and files are in `server/src/config`.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub struct LandingConfig {
     pub first_pause: Duration,
     /// Longest pause between attempts of a partition.
     pub longest_pause: Duration,
-    /// Time in which a stopping process may land its buffers; the next process reads again what is not landed.
+    /// Time in which a stopping process may land its buffers; the next process reads the other records again.
     pub stop_grace: Duration,
 }
 
@@ -43,7 +43,7 @@ pub struct RunConfig {
     pub lease: Duration,
     /// Time for which a leader counts as live without a renewal.
     pub leader_lease: Duration,
-    /// Number of the newest generations that are kept for rollback and `AS OF`.
+    /// Number of the newest generations that are kept for rollback and for queries that name a generation.
     pub keep_generations: usize,
     /// Time for which an object that nothing names is kept for readers that may still use it.
     pub garbage_grace: Duration,

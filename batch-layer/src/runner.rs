@@ -160,13 +160,13 @@ impl Runner {
                 return Ok((did, REST_BETWEEN_RUNS));
             }
         }
-        let wishes = self.recompute.catalog.wishes().await?;
-        if let Some(wish) = wishes.first() {
-            let request = RunRequest { kind: RunKind::Incremental, views: None, trigger: wish.trigger };
+        let requested = self.recompute.catalog.requested_runs().await?;
+        if let Some(first) = requested.first() {
+            let request = RunRequest { kind: RunKind::Incremental, views: None, trigger: first.trigger };
             let done = self.run_one(&request, None).await;
             let did = did(&request, &done);
             if !matches!(did, Did::Waits) {
-                self.recompute.catalog.fulfil(&wishes).await?;
+                self.recompute.catalog.fulfil(&requested).await?;
             }
             return Ok((did, REST_BETWEEN_RUNS));
         }

@@ -30,7 +30,7 @@ pub enum Command {
     Ingest(Ingest),
     /// Land the log and recompute views, as a process of its own.
     Batch(Up),
-    /// Fold what came since the cut, as a process of its own.
+    /// Fold the records above the cut, as a process of its own.
     Speed(Up),
     /// Answer queries, as a process of its own.
     Serve(Up),
@@ -42,8 +42,8 @@ pub enum Command {
     Query {
         /// The SQL, or `-` for standard input.
         sql: String,
-        /// Ask an earlier generation that is kept. Its merged views can be asked for while the speed layer still
-        /// holds what came after its cut, `batch.VIEW` always.
+        /// Read an earlier generation that is kept: `batch.VIEW` always, merged views while the speed layer still
+        /// holds all records above its cuts.
         #[arg(long, value_name = "N")]
         generation: Option<u64>,
         #[command(flatten)]
@@ -51,22 +51,22 @@ pub enum Command {
         #[command(flatten)]
         format: FormatArgs,
     },
-    /// What is landed, folded and published, and how far each partition is behind.
+    /// Show every view, every partition with its lag, and the leader of the batch layer.
     Status {
         #[command(flatten)]
         server: Server,
         #[command(flatten)]
         format: FormatArgs,
     },
-    /// Fold the whole log again from scratch and compare with what is served, row by row. With `--from`: compare a
-    /// file with what of it is in the log. Exit code 2 on a difference.
+    /// Fold the whole log again from scratch and compare the result with the served answers, row by row. With `--from`:
+    /// compare a file with the log. Exit code 2 on a difference.
     Verify {
         /// Views to verify; all if none is named. With `--from`: the stream, if there are several.
         #[arg(value_name = "VIEW")]
         views: Vec<String>,
-        /// Every record of this file, read as `ingest` reads it, has to be in the log, with every byte and as often as
-        /// in the file. Records are compared by themselves, whatever source brought them: that one is in the log more
-        /// often than in the file is told, and is a difference only if the file was ingested alone.
+        /// Each record of this file has to be in the log, byte for byte and at least as often as in the file. The file
+        /// is read as `ingest` reads it; the source of a record in the log does not matter. Records that the log has
+        /// more often than the file are reported, and are no difference: another source may have sent them.
         #[arg(long, value_name = "FILE")]
         from: Option<String>,
         /// Read the file as this, whatever its name and first bytes say.
@@ -84,7 +84,7 @@ pub enum Command {
         #[command(flatten)]
         format: FormatArgs,
     },
-    /// Serve an earlier generation again. What came since is folded from the log.
+    /// Make an earlier generation current. The speed layer folds the log from its cuts.
     Rollback {
         /// Number of a generation that `dovetail generations` lists as kept.
         generation: u64,
@@ -137,7 +137,7 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    /// What the flags say of the settings.
+    /// The settings that the flags give.
     pub fn flags(&self) -> Flags {
         let Self { config, data_dir, http, postgres, flight } = self.clone();
         Flags { config, data_dir, http, postgres, flight }
@@ -216,7 +216,7 @@ pub struct Ingest {
     /// Standard input and pipes have a new one each time unless it is named.
     #[arg(long, value_name = "NAME")]
     pub source: Option<String>,
-    /// Append all of it, as a source of its own, whatever of it is in the log.
+    /// Append all of it as a new source, even if it is in the log already.
     #[arg(long, conflicts_with = "source")]
     pub again: bool,
     /// Append it even if its first records are all dead letters, or its header lacks a column that is NOT NULL.
@@ -267,7 +267,7 @@ pub enum GeneratedKind {
 pub struct Recompute {
     /// Views to recompute; all if none is named.
     pub views: Vec<String>,
-    /// Fold the whole landing again instead of what landed since the current generation.
+    /// Fold all segments again, not only those that landed since the current generation.
     #[arg(long, conflicts_with = "cancel")]
     pub full: bool,
     /// Cancel the run in progress.

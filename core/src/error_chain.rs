@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-/// The error and what caused it, outermost first, without repetition.
+/// The error and its causes, outermost first, without repetition.
 pub fn in_one_line(error: &(dyn Error + 'static)) -> String {
     with_causes(error.to_string(), error)
 }

@@ -1,9 +1,8 @@
-//! The parts that Dovetail's layers share: the terms of the design as types, and the functions that everything rests
-//! on.
+//! The parts that Dovetail's layers share: the terms of the design as types, and the functions fold, merge and finish.
 //!
 //! `fold: rows -> state`, `merge: [state] -> state` and `finish: [state] -> answer` are in [`view`]; views are declared
 //! in a [`pipeline`]; [`offsets`] say which rows a state covers; the [`catalog`], the [`store`] and its [`manifest`]s
-//! record what was published.
+//! record the published generations.
 
 #![deny(missing_docs)]
 

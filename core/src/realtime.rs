@@ -41,7 +41,7 @@ pub struct RealtimeView {
     pub head: Offsets,
     /// The slices by partition, ascending; each partition's slices in order.
     pub slices: Vec<Slice>,
-    /// The reason for each known partition outside of `head` why it cannot be read from the start.
+    /// The known partitions that are not in `head`, each with the reason why it cannot be read from the start.
     pub missing: BTreeMap<i32, RealtimeError>,
 }
 
@@ -157,8 +157,7 @@ impl Stall {
 /// The speed layer as its readers see it.
 #[async_trait]
 pub trait Realtime: Send + Sync + fmt::Debug {
-    /// Everything of `view` that was folded at or above the start `start`, of the partitions that can be read from
-    /// there.
+    /// The states of `view` from `start` on, for each partition that can be read from there.
     ///
     /// # Errors
     /// Errors of the view as a whole; those of single partitions are in [`RealtimeView::missing`].

@@ -7,8 +7,8 @@
 //! part  base [5, 9)                 partition 0 from its start, slice by slice, ..
 //! part       [9, 12)  done          .. and this was the last one: now the reader has [5, 12)
 //! part  base [0, 4)   done          partition 1
-//! status                            everything held was sent once; what cannot be sent is listed
-//! part       [12, 15) done          what was folded since
+//! status                            everything held was sent once; the rest is listed with its reasons
+//! part       [12, 15) done          the records folded since
 //! status                            so the reader knows that the speed layer lives
 //! ```
 //!

@@ -83,7 +83,7 @@ impl Slices {
     /// slices, those near the head stay small, and each row is merged once per doubling of size at most. Nothing is
     /// merged across an offset in `pinned`.
     ///
-    /// After an error the slices are what they were before the failed merge.
+    /// After an error the slices are as they were before the failed merge.
     pub fn compact(&mut self, view: &View, pinned: &BTreeSet<i64>) -> Result<()> {
         while let Some(left) = next_merge(&self.slices, pinned) {
             let merged = merge(view, &self.slices[left].slice, &self.slices[left + 1].slice)?;

@@ -1,9 +1,9 @@
 //! An object of states: its metadata, written and checked in one place.
 //!
 //! A manifest names the object, but the name alone does not make it the right one: a store that was restored from
-//! another copy, or written to by hand, may have other states under it. So whoever reads one, for an answer or for a
-//! run, checks that it is the object that was written for this view, of this definition, by this generation, below
-//! this cut; and that it is of no later format than this program reads. States of an earlier format have another
+//! another copy, or written to by hand, may have other states under it. So each reader of one, for an answer or for a
+//! run, checks that the object was written for this view, of this definition, by this generation, below this cut, and
+//! in no later format than this program reads. States of an earlier format have another
 //! fingerprint, so they are folded again like those of another definition.
 
 use std::fmt;

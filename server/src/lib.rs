@@ -1,7 +1,7 @@
 //! A process of Dovetail: one layer, or all of them.
 //!
 //! [`config`] has the settings; [`process`] opens the log, the catalog and the store, and starts the layers; [`jobs`]
-//! are long tasks on request; [`http`] has the routes that change something, beside those of the serving layer.
+//! are long tasks on request; [`http`] has the routes besides those of the serving layer.
 
 pub mod config;
 pub mod http;

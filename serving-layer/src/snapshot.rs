@@ -1,6 +1,6 @@
 //! Snapshots: one generation, and for each view the realtime states that meet it.
 //!
-//! A query has one [`Snapshot`], its snapshot. All its scans read the same generation and, view by view, the same slices.
+//! A query has one [`Snapshot`]. All its scans read the same generation and, view by view, the same slices.
 
 pub(crate) mod batch_states;
 pub(crate) mod cache;
@@ -36,7 +36,7 @@ use crate::snapshot::watch_generation::kept;
 /// Pause between two requests to a speed layer that is catching up.
 const CATCH_UP_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The realtime part of one view's snapshot, met with a generation's cut.
+/// The slices of one view in a snapshot, with the proof that they meet the cut of its batch states.
 #[derive(Debug)]
 pub(crate) struct RealtimePart {
     pub(crate) met: Met,

@@ -96,7 +96,7 @@ impl SharedStatus {
         Some(self.heads[view].load(Ordering::Relaxed)).filter(|&head| head != UNFILLED)
     }
 
-    pub(crate) fn set_floor(&self, view: usize, start: Option<i64>) {
+    pub(crate) fn set_start(&self, view: usize, start: Option<i64>) {
         self.starts[view].store(start.unwrap_or(UNFILLED), Ordering::Relaxed);
     }
 

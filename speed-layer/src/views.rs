@@ -107,7 +107,7 @@ impl Views {
         let mut moved = false;
         for (i, fold) in self.folds.iter().enumerate() {
             moved |= shared.set_head(i, fold.head());
-            shared.set_floor(i, fold.start());
+            shared.set_start(i, fold.start());
             shared.set_stopped(i, fold.stopped());
         }
         if moved {

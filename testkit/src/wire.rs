@@ -131,7 +131,7 @@ async fn carry(client: TcpStream, shared: Arc<Shared>, mut cuts: watch::Receiver
     }
 }
 
-/// Carries what comes, as long as `look` lets it through and neither end hangs up.
+/// Carries bytes on, as long as `look` lets it through and neither end hangs up.
 async fn pass(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,

@@ -34,7 +34,7 @@ pub enum ClientError {
         /// The server's reason; only a message where the response held no such document.
         error: Box<ErrorInfo>,
     },
-    /// The answer is not what this version of the client reads.
+    /// This version of the client cannot read the answer.
     #[error("the server's answer is not understood: is it of this version?")]
     Answer(#[source] ArrowError),
     /// The server counted other records than were sent.

@@ -1,8 +1,8 @@
 //! Landing: every record of the log, once, in Parquet.
 //!
-//! One [`SegmentWriter`], the segment writer, per partition reads the decoded log, buffers a [`segment`], writes it and
-//! records it in the catalog, which refuses a segment that does not start at the partition's next offset. A segment
-//! writer that cannot write waits and keeps its buffer; it reads nothing meanwhile.
+//! Each partition has one [`SegmentWriter`]. It reads the decoded log, buffers a [`segment`], writes it and records it in
+//! the catalog. The catalog refuses a segment that does not start at the partition's next offset. A segment writer that
+//! cannot write waits and keeps its buffer; it reads nothing meanwhile.
 
 mod error;
 mod record;

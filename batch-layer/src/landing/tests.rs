@@ -303,8 +303,8 @@ async fn a_stream_can_go_on_without_what_is_gone() {
     let landing = rig.landing(small_segments());
     let tracker = spawn(&rig, &landing);
     rig.landed().await;
-    let wishes = rig.catalog.wishes().await.unwrap();
-    assert_eq!(wishes.iter().map(|wish| wish.trigger).collect::<Vec<_>>(), [Trigger::Gap], "a run is asked for");
+    let requested = rig.catalog.requested_runs().await.unwrap();
+    assert_eq!(requested.iter().map(|run| run.trigger).collect::<Vec<_>>(), [Trigger::Gap], "a run is requested");
     landing.shutdown.cancel();
     tracker.wait().await;
     let gaps = rig.catalog.gaps().await.unwrap();

@@ -117,6 +117,7 @@ impl StreamLanding {
 /// | has states of its fingerprint          | all segments      | states + segments since         |
 /// | .. and nothing landed since            | all segments      | keeps its states                |
 /// | has none, or its cut is no boundary    | all segments      | all segments                    |
+/// | has 64 files of rows or of errors      | all segments      | all segments                    |
 /// | is not wanted, has states              | keeps its states  | keeps its states                |
 /// | is no longer in the pipeline           | drops out         | drops out                       |
 pub(crate) fn choose(situation: &Situation<'_>) -> Choice {

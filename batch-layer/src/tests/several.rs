@@ -234,19 +234,22 @@ async fn a_run_that_is_asked_for_waits_for_that_of_the_other_process() {
     let asked = b.batch.clone();
     let second = b.tracker.spawn(async move { asked.recompute(RunKind::Full, None).await });
     let wanted = rig.catalog.clone();
-    wanted.want_run(Trigger::Gap).await.unwrap();
+    wanted.request_run(Trigger::Gap).await.unwrap();
     rig.fake.faults.heal();
     for done in [first, second] {
         let done = done.await.unwrap().unwrap();
         assert!(matches!(&done, RunOutcome::Published(run) if run.kind == RunKind::Full), "{done:?}");
     }
-    eventually("the wish to be covered", async || rig.catalog.wishes().await.unwrap().is_empty().then_some(())).await;
+    eventually("the request to be covered", async || {
+        rig.catalog.requested_runs().await.unwrap().is_empty().then_some(())
+    })
+    .await;
     a.stop().await;
     b.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wish_is_not_forgotten_while_another_process_runs() {
+async fn a_request_is_not_forgotten_while_another_process_runs() {
     let rig = filled().await;
     more(&rig, 1).await;
     let a = Process::start(&rig, "a", runs());
@@ -262,7 +265,7 @@ async fn a_wish_is_not_forgotten_while_another_process_runs() {
         moment: None,
     };
     let run = rig.catalog.start_run(&elsewhere).await.unwrap();
-    rig.catalog.want_run(Trigger::Memory).await.unwrap();
+    rig.catalog.request_run(Trigger::Memory).await.unwrap();
     rig.catalog.finish_run(run.id, &RunEnd::Cancelled).await.unwrap();
     let run = eventually("the run that was wanted", async || {
         let run = rig.catalog.runs(1).await.unwrap().remove(0);
@@ -270,7 +273,10 @@ async fn a_wish_is_not_forgotten_while_another_process_runs() {
     })
     .await;
     assert_eq!(run.owner, "a");
-    eventually("the wish to be covered", async || rig.catalog.wishes().await.unwrap().is_empty().then_some(())).await;
+    eventually("the request to be covered", async || {
+        rig.catalog.requested_runs().await.unwrap().is_empty().then_some(())
+    })
+    .await;
     rig.check_answers().await;
     a.stop().await;
 }

@@ -130,10 +130,10 @@ fn append(mut encoder: ParquetEncoder, object: Bytes) -> Result<ParquetEncoder, 
     Ok(encoder)
 }
 
-/// Runs of adjacent segments to merge. `segments` are ordered by partition and offset.
+/// Groups of adjacent segments to merge. `segments` are ordered by partition and offset.
 ///
-/// A run has at least [`SEGMENTS_PER_MERGE_MIN`] segments, stays within `target` bytes, and is at least twice as large as its largest
-/// member: so a record is written again only as often as its segment doubles.
+/// A group has at least [`SEGMENTS_PER_MERGE_MIN`] segments and at most `target` bytes, and is at least twice as large
+/// as its largest segment. So a record is written again only when its segment at least doubles.
 pub(super) fn choose<'s>(
     segments: &'s [Segment],
     boundaries: &BTreeSet<(i32, i64)>,
@@ -142,10 +142,10 @@ pub(super) fn choose<'s>(
     let mut chosen = vec![];
     let mut at = 0;
     while at < segments.len() {
-        let run = longest_run(&segments[at..], boundaries, target);
-        if is_worth_it(run) {
-            chosen.push(run);
-            at += run.len();
+        let group = longest_group(&segments[at..], boundaries, target);
+        if is_worth_it(group) {
+            chosen.push(group);
+            at += group.len();
         } else {
             at += 1;
         }
@@ -153,7 +153,7 @@ pub(super) fn choose<'s>(
     chosen
 }
 
-fn longest_run<'s>(segments: &'s [Segment], boundaries: &BTreeSet<(i32, i64)>, target: u64) -> &'s [Segment] {
+fn longest_group<'s>(segments: &'s [Segment], boundaries: &BTreeSet<(i32, i64)>, target: u64) -> &'s [Segment] {
     let mut bytes = segments.first().map_or(0, |segment| segment.bytes);
     let mut end = 1;
     for pair in segments.windows(2).take(SEGMENTS_PER_MERGE_MAX - 1) {
@@ -169,8 +169,8 @@ fn longest_run<'s>(segments: &'s [Segment], boundaries: &BTreeSet<(i32, i64)>, t
     &segments[..end.min(segments.len())]
 }
 
-fn is_worth_it(run: &[Segment]) -> bool {
-    let total: u64 = run.iter().map(|segment| segment.bytes).sum();
-    let largest = run.iter().map(|segment| segment.bytes).max().unwrap_or(0);
-    run.len() >= SEGMENTS_PER_MERGE_MIN && largest.saturating_mul(2) <= total
+fn is_worth_it(group: &[Segment]) -> bool {
+    let total: u64 = group.iter().map(|segment| segment.bytes).sum();
+    let largest = group.iter().map(|segment| segment.bytes).max().unwrap_or(0);
+    group.len() >= SEGMENTS_PER_MERGE_MIN && largest.saturating_mul(2) <= total
 }

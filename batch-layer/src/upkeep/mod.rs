@@ -1,4 +1,5 @@
-//! Upkeep: bounds the growth of the landing and of the generations. Nothing here changes an answer.
+//! Upkeep: bounds the growth of the landing and of the generations, and changes no answer. Rollback is here too, and
+//! is the exception: it makes an earlier generation current.
 
 mod collect;
 mod compact;

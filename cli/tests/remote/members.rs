@@ -138,7 +138,7 @@ async fn views_of_another_definition_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_previous_floor_is_read_with_a_boundary_at_the_next() {
+async fn the_previous_start_is_read_with_a_boundary_at_the_next() {
     let mut rig = Rig::new(config()).await;
     rig.start("a", &[0, 1, 2, 3]).await;
     rig.append(0, 0, 300).await;
@@ -198,7 +198,7 @@ async fn what_does_not_fit_is_not_sent_again_and_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_did_not_fit_is_read_once_the_floor_has_moved() {
+async fn slices_that_did_not_fit_are_read_once_the_start_has_moved() {
     let idle = Duration::from_millis(500);
     let mut rig = Rig::new(RemoteConfig { memory_limit: 20_000, idle, ..config() }).await;
     rig.start("a", &[0, 1, 2, 3]).await;

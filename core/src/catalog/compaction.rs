@@ -7,11 +7,16 @@ use super::statement::Statement;
 use super::{Catalog, CatalogError, Segment, objects};
 
 impl Catalog {
-    /// Puts `new` in the place of `old`, whose objects become garbage in that moment. All of `old` must still be
-    /// there, lie end to end over exactly `new.range`, and hold as many rows and dead letters, and no cut of a kept
-    /// generation or of a running run may stand between them; else [`CatalogError::SegmentsChanged`] and nothing
-    /// happens. The objects of `new` have to be staged, else [`CatalogError::NotStaged`]. Asking again for what was
-    /// done succeeds.
+    /// Puts `new` in the place of `old`, whose objects become garbage in the same transaction. A repeated call
+    /// succeeds.
+    ///
+    /// # Errors
+    /// [`CatalogError::SegmentsChanged`], and nothing changes, unless all of these hold:
+    /// - all of `old` are still recorded, and together they cover exactly `new.range`, without a gap;
+    /// - they hold as many rows and dead letters as `new`;
+    /// - no cut of a kept generation or of a running run stands between them.
+    ///
+    /// [`CatalogError::NotStaged`] if an object of `new` is not staged.
     ///
     /// # On a crash
     /// The change is one transaction: the old segments are recorded or the new one is, and the objects of the old ones

@@ -87,7 +87,7 @@ impl Catalog {
     }
 
     /// Repeats an operation while the database cannot be reached, as when its server starts again, for a bounded
-    /// time. Every operation bears that: what was committed although the answer was lost is recognised.
+    /// time. Every operation may be repeated: it recognises a commit whose answer was lost.
     pub(super) async fn patiently<T, F>(&self, operation: impl Fn() -> F) -> Result<T, CatalogError>
     where
         F: Future<Output = Result<T, CatalogError>>,

@@ -43,7 +43,7 @@ impl Catalog {
             let insert = Statement::new(include_str!("sql/gap_insert.sql")).bind(topic).bind(*partition);
             let insert = insert.bind(range.start).bind(range.end).bind(&gap.why).bind(gap.noted_ms);
             change.execute(insert).await?;
-            run_requests::want(&mut change, Trigger::Gap).await?;
+            run_requests::request(&mut change, Trigger::Gap).await?;
             change.commit_and_tell().await
         })
         .await

@@ -1,4 +1,4 @@
-//! Generations and the pointer to the one that is served.
+//! Generations, and the pointer to the current one.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! History: the number of ended runs that the catalog remembers.
+//! History: ended runs, their drifts and their retired generations. The catalog forgets the oldest of them.
 
 use super::statement::Statement;
 use super::{Catalog, CatalogError};

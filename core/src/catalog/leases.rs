@@ -1,7 +1,7 @@
-//! Leases: the holder of work that only one process is to do, such as keeping the schedule.
+//! Leases: each names the process that does some work for all of them, such as keeping the schedule.
 //!
-//! A lease keeps work from being done twice. It proves nothing: its holder may be stopped, and go on after another
-//! one took over. So whatever changes data compares and sets, as if there were no leases.
+//! A lease avoids double work and proves nothing: its holder may be stopped, and may continue after another process
+//! took over. So every change of data compares and sets, as if there were no leases.
 
 use std::time::Duration;
 

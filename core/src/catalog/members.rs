@@ -16,15 +16,11 @@ words!(
     /// The layer that a member runs.
     MemberLayer {
         /// Appends records to the log.
-        /// Appends records of sources to the log.
         Ingest = "ingest",
-        /// Lands segments and runs recomputes.
-        /// Lands the log and folds segments.
+        /// Lands the log and recomputes the views.
         Batch = "batch",
-        /// Folds the log in memory.
-        /// Folds the log above the cut.
+        /// Folds the log above the cut, in memory.
         Speed = "speed",
-        /// Answers queries.
         /// Answers queries.
         Serve = "serve",
     }

@@ -1,4 +1,4 @@
-//! The catalog: what was landed, what was published, and the one pointer that is ever updated in place.
+//! The catalog: the tables of landing, runs, generations, objects and members, and the pointer to the current generation.
 //!
 //! Every operation that changes something is one transaction whose `WHERE` names the state that the caller expects: the
 //! partition's next offset, the current generation, a run that is still running. A caller whose state is out of date
@@ -59,7 +59,7 @@ pub use self::moments::Moment;
 pub use self::objects::{Object, ObjectCount, ObjectState, Patience};
 pub use self::registry::{StreamRow, ViewRow};
 pub use self::runs::{NewRun, Run, RunEnd, RunKind, RunSign, RunState, Trigger};
-pub use crate::catalog::run_requests::Wish;
+pub use crate::catalog::run_requests::RequestedRun;
 
 use self::statement::Statement;
 use crate::clock::{self, Clock};
@@ -72,7 +72,7 @@ pub struct Catalog {
 
 #[derive(Debug)]
 struct CatalogState {
-    /// What errors call the database: its file, or its server's address.
+    /// The name of the database in errors: its file, or its server's address.
     name: String,
     pools: Pools,
     /// The clock for a database in a file, which has none of its own.
@@ -126,7 +126,7 @@ impl Catalog {
         }
     }
 
-    /// What errors call the database: its file, or its server's address.
+    /// The name of the database in errors: its file, or its server's address.
     pub fn name(&self) -> &str {
         &self.inner.name
     }

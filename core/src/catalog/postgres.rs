@@ -26,7 +26,7 @@ fn session(patience: Duration) -> [(&'static str, u128); 3] {
     [("idle_in_transaction_session_timeout", ms), ("lock_timeout", ms * 3 / 2), ("statement_timeout", ms * 2)]
 }
 
-/// Opens the database, which has to be there. Returns what errors call it, and its connections.
+/// Opens the database, which has to be there. Returns its name for errors, and its connections.
 pub(super) async fn open(options: PgConnectOptions, patience: Duration) -> Result<(String, Pools), CatalogError> {
     let name = name(&options);
     let options = if options.get_application_name().is_none() { options.application_name("dovetail") } else { options };

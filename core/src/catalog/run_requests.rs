@@ -4,10 +4,10 @@ use super::connection::{Change, next};
 use super::statement::{FromRow, Row, Statement};
 use super::{Catalog, CatalogError, Trigger};
 
-/// A requested run.
+/// A requested run: a row of the table `wishes`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wish {
-    /// The reason.
+pub struct RequestedRun {
+    /// The reason of the request.
     pub trigger: Trigger,
     /// A new number for each request, because a request made during a run is not covered by that run.
     number: i64,
@@ -15,27 +15,27 @@ pub struct Wish {
 
 impl Catalog {
     /// Requests a run. Each reason has at most one request, so a repeated call costs nothing.
-    pub async fn want_run(&self, trigger: Trigger) -> Result<(), CatalogError> {
+    pub async fn request_run(&self, trigger: Trigger) -> Result<(), CatalogError> {
         self.patiently(|| async {
-            let mut change = self.change("ask for a run").await?;
-            want(&mut change, trigger).await?;
+            let mut change = self.change("request a run").await?;
+            request(&mut change, trigger).await?;
             change.commit_and_tell().await
         })
         .await
     }
 
     /// The requested runs, oldest first.
-    pub async fn wishes(&self) -> Result<Vec<Wish>, CatalogError> {
-        self.read_all("list the runs that are wanted", Statement::new(include_str!("sql/wish_list.sql"))).await
+    pub async fn requested_runs(&self) -> Result<Vec<RequestedRun>, CatalogError> {
+        self.read_all("list the requested runs", Statement::new(include_str!("sql/run_request_list.sql"))).await
     }
 
     /// Forgets requests that a run has covered, unless they were made again meanwhile.
-    pub async fn fulfil(&self, wishes: &[Wish]) -> Result<(), CatalogError> {
+    pub async fn fulfil(&self, requested: &[RequestedRun]) -> Result<(), CatalogError> {
         self.patiently(|| async {
-            let mut change = self.change("forget runs that were wanted").await?;
-            for wish in wishes {
-                let done = Statement::new(include_str!("sql/wish_done.sql"));
-                change.execute(done.bind(wish.trigger.as_str()).bind(wish.number)).await?;
+            let mut change = self.change("forget requests for runs").await?;
+            for request in requested {
+                let done = Statement::new(include_str!("sql/run_request_done.sql"));
+                change.execute(done.bind(request.trigger.as_str()).bind(request.number)).await?;
             }
             change.commit().await
         })
@@ -43,13 +43,13 @@ impl Catalog {
     }
 }
 
-pub(super) async fn want(change: &mut Change<'_>, trigger: Trigger) -> Result<(), CatalogError> {
+pub(super) async fn request(change: &mut Change<'_>, trigger: Trigger) -> Result<(), CatalogError> {
     let number = next(change, "wish").await?;
-    let put = Statement::new(include_str!("sql/wish_put.sql")).bind(trigger.as_str()).bind(number);
+    let put = Statement::new(include_str!("sql/run_request_put.sql")).bind(trigger.as_str()).bind(number);
     change.execute(put).await.map(drop)
 }
 
-impl FromRow for Wish {
+impl FromRow for RequestedRun {
     fn from_row(row: &Row) -> sqlx::Result<Self> {
         Ok(Self { trigger: row.parse("started_by", Trigger::parse)?, number: row.get("number")? })
     }

@@ -26,8 +26,7 @@ words!(
 words!(
     /// The reason of a run's start.
     Trigger {
-        /// Its moment in the schedule had come.
-        /// It was due.
+        /// It was due by the schedule.
         Schedule = "schedule",
         /// A user asked for it.
         Demand = "demand",
@@ -42,17 +41,13 @@ words!(
 words!(
     /// The state of a run.
     RunState {
-        /// Its lease has not passed, or nobody has ended it yet.
         /// It runs, unless its lease has passed.
         Running = "running",
-        /// It made a generation current.
         /// It published a generation.
         Published = "published",
-        /// It published nothing.
-        /// It failed, or its lease passed.
+        /// It failed, or its lease passed; it published nothing.
         Failed = "failed",
         /// It was cancelled before it published.
-        /// It was cancelled.
         Cancelled = "cancelled",
     }
 );

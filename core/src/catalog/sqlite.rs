@@ -15,7 +15,7 @@ const READERS: u32 = 4;
 /// Pause while another process makes the database.
 const OPEN_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
-/// Opens the file, creating it and its folder when absent. Returns what errors call it, and its connections.
+/// Opens the file, creating it and its folder when absent. Returns its name for errors, and its connections.
 pub(super) async fn open(
     options: SqliteConnectOptions,
     in_memory: bool,

@@ -94,9 +94,9 @@ fn a_partition_above_the_count_is_checked_as_any_other() {
 fn whoever_names_a_partition_has_it_named() {
     let known = realtime(&[(0, 5, 7)]);
     let at = cut(&[(0, 5)]);
-    let mut by_floor = known.clone();
-    by_floor.start.0.set(3, 0);
-    assert_eq!(meet(&at, &by_floor, 1), Err(MeetError::Missing { partitions: vec![3] }));
+    let mut by_start = known.clone();
+    by_start.start.0.set(3, 0);
+    assert_eq!(meet(&at, &by_start, 1), Err(MeetError::Missing { partitions: vec![3] }));
     let mut by_slice = known.clone();
     by_slice.slices.push(slice(3, 2, 2));
     assert_eq!(meet(&at, &by_slice, 1), Err(MeetError::Hole { partition: 3, expected: 0, found: 2 }));

@@ -134,9 +134,9 @@ impl OnError {
 /// The handling of records that the log dropped before they were landed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnDataLoss {
-    /// The partition's landing stops in front of the hole.
+    /// The partition's landing stops in front of them.
     Stop,
-    /// The hole is recorded as a gap, and landing goes on behind it.
+    /// They are recorded as a gap, and landing continues behind it.
     Continue,
 }
 

@@ -1,15 +1,15 @@
 //! The SQL of views and of queries: DataFusion's, changed to PostgreSQL's answers where they differ.
 //!
 //! ```text
-//! text -> statement    rewrite     clauses and operators in terms that DataFusion knows, or refused
-//!                      literals    numbers and times that it would read as other values
-//!                      repeated    columns that have the same name
-//! -> plan              operators   what depends on the types of operands
-//!                      relations   what stands behind FROM
-//! -> checked plan      single_row  subqueries that may give one row
-//!                      microseconds  what counts nanoseconds
-//!                      cast        casts
-//! -> answer            functions   the other files
+//! text -> statement    rewrite            clauses and operators in terms that DataFusion knows, or refused
+//!                      literals           numbers and times that it would read as other values
+//!                      duplicate_columns  columns that have the same name
+//! -> plan              operators          operators whose result depends on the types of their operands
+//!                      relations          relations in FROM that are no tables
+//! -> checked plan      scalar_subquery    subqueries that may give one row
+//!                      microseconds       times that DataFusion counts in nanoseconds
+//!                      cast               casts
+//! -> answer            functions          the other files
 //! ```
 //! Both layers, serving and every oracle of a test go through [`installed`] and [`plan`], so a view means the same
 //! everywhere.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | integers | whole numbers, however written: `5`, `5.0`, `5e2`; `3.7` is none |
 //! | floats | numbers that the type reaches, `NaN` in any spelling as the one NaN, `inf` |
-//! | decimals | numbers; what the scale does not hold is rounded half away from zero |
+//! | decimals | numbers; digits beyond the scale are rounded half away from zero |
 //! | booleans | PostgreSQL's: `t`, `yes`, `on`, `1`, `TRUE` .. and their opposites |
 //! | dates | `2026-03-01`, `20260301`, also in front of a time: the date as it is written |
 //! | times | `14:02[:42[.123]]`, also with `AM` or `PM`, before midnight, to the microsecond: see [`micros`] |

@@ -51,8 +51,8 @@ fn shortened(text: String) -> String {
     }
 }
 
-/// Number and digest of the records left out: equal tallies are of the same records, in whatever order and pieces they
-/// were folded.
+/// Number and digest of the records left out: equal tallies mean the same records. The order and the pieces in which they
+/// were folded make no difference.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Number of records.

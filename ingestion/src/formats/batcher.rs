@@ -1,9 +1,9 @@
 //! arrow-json's decoder, with exactly one row for each value or an error.
 //!
-//! The decoder reads a text of many objects and does not care where it is cut, so values could lean on each other:
-//! `{"a":1}{"b":2}`, then `{"a":"}`, then `{"}` are three rows in three values, but not one in each. So every
-//! value is a call of its own, and has to leave one more row behind, whole. (That costs nothing: the parser's
-//! state stays warm, and rows are only built at the end.)
+//! The decoder reads one text of many objects and ignores where one value ends and the next begins. The three values
+//! `{"a":1}{"b":2}`, `{"a":"}` and `{"}` would make three rows, but not one row each. So the batcher hands over one
+//! value per call, and checks after each call that there is exactly one more row and no unfinished one. The checks cost
+//! little, because the decoder builds the rows only at the end.
 
 use std::fmt;
 use std::sync::Arc;

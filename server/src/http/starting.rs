@@ -1,4 +1,4 @@
-//! The answers of a process before its backends have answered: that it lives, and what it waits for.
+//! The answers of a process before its backends have answered: the process lives, and the reason why it waits.
 
 use std::sync::{Arc, OnceLock};
 

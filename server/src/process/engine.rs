@@ -200,7 +200,7 @@ impl Engine {
                     Some(batch) => Arc::new(landings::LocalLandings(batch.clone())),
                     None => landings::remote_landings(&catalog, tracker, shutdown)?,
                 };
-                let serving = Serving::new(ServingParts {
+                let parts = ServingParts {
                     views: plan.views.clone(),
                     streams: streams.clone(),
                     lookups: plan.planner.context().clone(),
@@ -212,8 +212,8 @@ impl Engine {
                     clock: clock.clone(),
                     metrics: metrics.clone(),
                     config: config.serving(),
-                });
-                let serving = serving.await?;
+                };
+                let serving = Serving::new(parts).await?;
                 serving.run(tracker, shutdown.clone());
                 Some(serving)
             }

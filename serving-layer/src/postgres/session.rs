@@ -189,7 +189,7 @@ pub(super) fn run(
             settle(metadata, open.commit());
             Ok(Response::TransactionEnd(Tag::new("COMMIT")))
         }
-        // The transaction goes on: see `Service::goes_back`.
+        // The transaction goes on: see `WireService::goes_back`.
         Statement::Rollback { savepoint: Some(_), .. } if transaction == TransactionStatus::Idle => {
             outside("ROLLBACK TO SAVEPOINT")
         }

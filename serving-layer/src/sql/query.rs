@@ -95,8 +95,8 @@ impl Serving {
         self.start(&statement, &settings, None, "direct").await
     }
 
-    /// Plans `statement` on a new snapshot and starts it, both on other threads: the caller gets an answer when the
-    /// time is over, whatever those threads do.
+    /// Plans `statement` on a new snapshot and starts it, both on other threads. So the caller gets an answer when the
+    /// time is over, even if those threads are still busy.
     pub(crate) async fn start(
         &self,
         statement: &Statement,
@@ -185,7 +185,7 @@ impl Serving {
         tables.iter().map(|table| table.to_string()).collect()
     }
 
-    /// Adds a hint to the error of an unknown table: what its name stands for, or a similar name.
+    /// Adds a hint to the error of an unknown table: the meaning of its name, or a similar name.
     pub(crate) fn with_table_hint(&self, error: QueryError) -> QueryError {
         if error.reason != Reason::UndefinedTable || error.hint.is_some() {
             return error;

@@ -22,8 +22,8 @@ const ROWS: usize = 8192;
 const TEXT_OF_A_BATCH: usize = 64 << 20;
 
 impl Serving {
-    /// A context for one query of `characters` characters that reads `snapshot`, takes its memory from `memory` and ends
-    /// when `control` says so.
+    /// A context for one query. The query's text has `length` bytes. The query reads `snapshot`, takes its memory from
+    /// `memory`, and ends when `control` says so.
     pub(crate) fn session(
         &self,
         snapshot: &Arc<Snapshot>,

@@ -14,7 +14,7 @@ use crate::sql::recounted::Recounted;
 pub(crate) struct Tables {
     pub(crate) layers: Arc<Layers>,
     pub(crate) lookups: Lookups,
-    /// Without it, what landing does is unknown.
+    /// Without it, the state of landing is unknown.
     pub(crate) landing: Option<Arc<dyn LandingReport>>,
     pub(crate) clock: Clock,
     pub(crate) recounted: Recounted,

@@ -37,7 +37,7 @@ impl StatesService {
         let ask: RealtimeRequest = serde_json::from_slice(&ticket.ticket)
             .map_err(|error| Status::invalid_argument(format!("the ticket cannot be read: {error}")))?;
         if ask.starts.len() > STARTS_MAX {
-            let message = format!("{} floors are asked for, at most {STARTS_MAX} are served", ask.starts.len());
+            let message = format!("{} starts are requested, at most {STARTS_MAX} are served", ask.starts.len());
             return Err(Status::invalid_argument(message));
         }
         let Some(view) = self.layer.view(&ask.view) else {

@@ -1,4 +1,4 @@
-//! Leases, schedules and wishes, and that the clocks of processes do not matter.
+//! Leases, schedules and requested runs, and that the clocks of processes do not matter.
 
 use super::*;
 use crate::clock::Clock;
@@ -67,19 +67,19 @@ async fn a_moment_is_seen_to_once(place: Place) {
     assert!(catalog.last_moment(kind).await.unwrap() >= began);
 }
 
-async fn a_wish_stays_until_a_run_has_covered_it(place: Place) {
+async fn a_requested_run_stays_until_a_run_has_covered_it(place: Place) {
     let (catalog, leader) = (place.open().await, place.open().await);
-    let triggers = async || leader.wishes().await.unwrap().iter().map(|wish| wish.trigger).collect::<Vec<_>>();
+    let triggers = async || leader.requested_runs().await.unwrap().iter().map(|run| run.trigger).collect::<Vec<_>>();
     let changes = catalog.changes();
-    catalog.want_run(Trigger::Gap).await.unwrap();
-    catalog.want_run(Trigger::Memory).await.unwrap();
+    catalog.request_run(Trigger::Gap).await.unwrap();
+    catalog.request_run(Trigger::Memory).await.unwrap();
     assert!(changes.has_changed().unwrap());
-    let seen = leader.wishes().await.unwrap();
+    let seen = leader.requested_runs().await.unwrap();
     assert_eq!(triggers().await, [Trigger::Gap, Trigger::Memory]);
-    catalog.want_run(Trigger::Gap).await.unwrap();
+    catalog.request_run(Trigger::Gap).await.unwrap();
     leader.fulfil(&seen).await.unwrap();
     assert_eq!(triggers().await, [Trigger::Gap], "asked for again during the run");
-    leader.fulfil(&leader.wishes().await.unwrap()).await.unwrap();
+    leader.fulfil(&leader.requested_runs().await.unwrap()).await.unwrap();
     assert_eq!(triggers().await, []);
 }
 
@@ -134,7 +134,7 @@ on_each_database! {
     one_holds_a_lease_until_it_gives_no_sign_of_life,
     of_many_one_holds_a_lease,
     a_moment_is_seen_to_once,
-    a_wish_stays_until_a_run_has_covered_it,
+    a_requested_run_stays_until_a_run_has_covered_it,
     the_dead_hold_nothing_on_a_log_of_ones_own,
 }
 

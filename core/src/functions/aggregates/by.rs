@@ -70,7 +70,7 @@ impl AggregateUDFImpl for By {
 struct Best {
     types: [DataType; 2],
     is_greatest: bool,
-    /// The value and what it was chosen by, each an array of one.
+    /// The value, and the one by which it was chosen; each is an array of one.
     row: Option<[ArrayRef; 2]>,
 }
 

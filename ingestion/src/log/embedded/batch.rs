@@ -66,7 +66,7 @@ pub(super) fn encode(pieces: &[Records]) -> Vec<u8> {
     out
 }
 
-/// Decodes what [`encode`] wrote; the arrays share `bytes`.
+/// Decodes a batch that [`encode`] wrote; the arrays share `bytes`.
 pub(super) fn decode(bytes: Bytes) -> Result<Records, Malformed> {
     let mut rest = Rest(bytes);
     let header = rest.take(HEADER_BYTES)?;

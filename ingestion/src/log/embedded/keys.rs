@@ -7,7 +7,7 @@
 //! | `e` topic partition | the log's end |
 //! | `s` topic partition source | how far the source has come, see `positions` |
 //! | `g` topic | nothing: positions of sources were forgotten |
-//! | `i` | what tells this log from others |
+//! | `i` | the identity of this log |
 //! | `v` | the store's format, see `store` |
 //! | `t` topic name | id, number of partitions, and with how many it was made, where that differs |
 

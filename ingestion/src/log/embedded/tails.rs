@@ -1,6 +1,6 @@
 //! The newest batches of all partitions in memory.
 //!
-//! The arrays share the memory of what the store holds before it writes its files, so the tails cost little more
+//! The arrays share the memory of the batches that the store holds before it writes its files, so the tails cost little more
 //! than their bound. One bound covers all partitions: the batches appended first leave first.
 
 use std::collections::VecDeque;

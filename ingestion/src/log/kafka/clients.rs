@@ -3,7 +3,7 @@
 //! | client | for |
 //! |---|---|
 //! | observer | metadata and bounds; also hears the ids of topics |
-//! | second observer | the end with what open transactions have appended |
+//! | second observer | the end, with the records of open transactions |
 //! | lanes | reading |
 //! | producer | appending; replaced after an error that it does not survive |
 //! | holds | appending requests of sources, each with a transactional id |

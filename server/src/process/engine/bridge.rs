@@ -54,7 +54,7 @@ pub(super) fn pressure(
     background::spawn(tracker, shutdown, "ask_for_runs", async move {
         loop {
             pressure.notified().await;
-            while let Err(error) = catalog.want_run(Trigger::Memory).await {
+            while let Err(error) = catalog.request_run(Trigger::Memory).await {
                 warn!(%error, "over the memory limit, and the catalog takes no request for a run");
                 clock::sleep(RUN_REQUEST_PAUSE).await;
             }

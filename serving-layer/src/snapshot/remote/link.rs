@@ -32,7 +32,7 @@ const NO_ROOM_RETRY_MAX: Duration = Duration::from_secs(60);
 const MESSAGE_BYTES_OVER: usize = 4 << 20;
 
 /// The wanted starts, as a value to watch.
-type Floors = watch::Receiver<Vec<Cut>>;
+type Starts = watch::Receiver<Vec<Cut>>;
 
 pub(super) struct MemberLink {
     pub(super) member: String,
@@ -101,7 +101,7 @@ impl MemberLink {
 
     /// Waits until there is room, or until the wanted starts change: then the member has less to send. The pause grows
     /// each time, since only a part of the refused size is known.
-    async fn wait_for_room(&self, refused: Overflow, wanted: &mut Floors, pauses: &mut Pauses) {
+    async fn wait_for_room(&self, refused: Overflow, wanted: &mut Starts, pauses: &mut Pauses) {
         let pause = pauses.no_room.next_pause();
         let (member, bytes, limit) = (&self.member, refused.bytes, self.total.limit());
         tracing::warn!(view = %self.view.name(), member, bytes, limit, ?pause, "no room for its slices");
@@ -121,7 +121,7 @@ impl MemberLink {
     }
 
     /// Sends one request, and receives the answer. Pauses start anew when everything that existed has arrived.
-    async fn stream(&self, wanted: &mut Floors, pauses: &mut Pauses) -> Ended {
+    async fn stream(&self, wanted: &mut Starts, pauses: &mut Pauses) -> Ended {
         let starts = wanted.borrow_and_update().clone();
         let view = &self.view.view;
         let ask =

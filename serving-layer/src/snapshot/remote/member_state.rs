@@ -161,11 +161,11 @@ impl RemoteView {
             self.announce(&mut state);
         }
         let stale_after = self.stale_after;
-        let no_floors = state.wanted.is_empty();
+        let no_starts = state.wanted.is_empty();
         for link in state.links.values_mut() {
             let live = self.is_live(link, now);
             link.held.retain(|_, held| {
-                live && !no_floors && held.lost.is_none_or(|lost| now.duration_since(lost) <= stale_after)
+                live && !no_starts && held.lost.is_none_or(|lost| now.duration_since(lost) <= stale_after)
             });
         }
         state.links.retain(|_, link| !link.gone || !link.held.is_empty());

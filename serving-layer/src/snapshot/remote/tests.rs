@@ -185,7 +185,7 @@ async fn the_member_that_is_further_is_read_for_all_of_a_partition() {
 }
 
 #[tokio::test]
-async fn a_later_floor_is_read_from_what_there_is_if_it_is_a_boundary() {
+async fn a_later_start_is_read_from_what_there_is_if_it_is_a_boundary() {
     let rig = Rig::new(&["a"]).await;
     assert!(rig.read(0).is_err());
     rig.sends("a", &[(0, &[0, 5, 8]), (1, &[0, 5, 6])]);
@@ -202,7 +202,7 @@ async fn a_later_floor_is_read_from_what_there_is_if_it_is_a_boundary() {
 }
 
 #[tokio::test]
-async fn a_floor_is_asked_for_when_one_partition_lacks_it() {
+async fn a_start_is_requested_when_one_partition_lacks_it() {
     let rig = Rig::new(&["a"]).await;
     assert!(rig.read(5).is_err());
     rig.sends("a", &[(0, &[0, 5, 8])]);
@@ -220,7 +220,7 @@ async fn a_floor_is_asked_for_when_one_partition_lacks_it() {
 }
 
 #[tokio::test]
-async fn floors_that_nobody_reads_are_let_go_of_and_asked_for_again() {
+async fn starts_that_nobody_reads_are_dropped_and_requested_again() {
     let mut rig = Rig::new(&["a"]).await;
     assert!(rig.read(0).is_err());
     rig.sends("a", &[(0, &[0, 5])]);
@@ -238,7 +238,7 @@ async fn floors_that_nobody_reads_are_let_go_of_and_asked_for_again() {
 }
 
 #[tokio::test]
-async fn the_oldest_of_many_floors_goes() {
+async fn the_oldest_of_many_starts_goes() {
     let mut rig = Rig::new(&["a"]).await;
     assert!(rig.read(0).is_err());
     rig.sends("a", &[(0, &[0, 1, 2, 3, 4])]);
@@ -252,7 +252,7 @@ async fn the_oldest_of_many_floors_goes() {
 }
 
 #[tokio::test]
-async fn a_floor_that_was_dropped_is_said_to_be_so_and_not_asked_for() {
+async fn a_start_that_was_dropped_is_reported_and_not_requested() {
     let mut rig = Rig::new(&["a"]).await;
     rig.start = Some(5);
     assert!(rig.read(7).is_err());

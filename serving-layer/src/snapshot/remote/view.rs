@@ -17,7 +17,7 @@ use super::RemoteConfig;
 use super::bytes::CountedBytes;
 
 /// Least number of starts received: those of the served generation, the previous and the next one.
-const FLOORS_MIN: usize = 3;
+const STARTS_MIN: usize = 3;
 /// Number of ends of readers' merged copies that are kept as boundaries.
 const KEPT: usize = 2;
 
@@ -91,7 +91,7 @@ impl RemotePartition {
 
 impl RemoteView {
     pub(super) fn new(view: Arc<View>, config: &RemoteConfig) -> Self {
-        let (stale_after, most) = (config.stale_after, config.starts.clamp(FLOORS_MIN, STARTS_MAX));
+        let (stale_after, most) = (config.stale_after, config.starts.clamp(STARTS_MIN, STARTS_MAX));
         Self { view, stale_after, most, state: Mutex::default(), starts: watch::Sender::default() }
     }
 
