@@ -10,7 +10,6 @@
 //! here knows of the speed layer or of serving: they watch the catalog.
 
 mod config;
-mod encode;
 mod handle;
 mod landing;
 mod layer;
