@@ -1,0 +1,53 @@
+//! What happens when the code of a view changes?
+
+use super::block::{Block, Chart, Drawing, Section};
+use super::compared::{Compared, bars, latencies, table};
+use super::{keeping, wording};
+use crate::figures::{Both, Figures, Measured, Side, Timeline};
+use crate::format;
+
+pub(super) fn section(figures: &Figures) -> Section {
+    let change = &figures.change;
+    let times = [
+        Compared::lower("Until the new answer is right", &change.right),
+        Compared::lower("Until readers get it", &change.switched),
+        Compared::lower("To go back to the old answer", &change.back),
+    ];
+    let extras = [
+        Compared::lower("Extra processor time", &change.extra_cpu),
+        Compared::lower("Extra memory at the highest", &change.extra_memory),
+        Compared::lower("Extra disk at the highest", &change.extra_disk),
+    ];
+    let mut blocks = vec![Block::Text(format!(
+        "The code of a view changes over a history of {} records.",
+        format::whole(change.history)
+    ))];
+    blocks.push(table(&times));
+    blocks.extend(bars("Seconds of a change", &times.iter().collect::<Vec<_>>()));
+    blocks.extend(timelines("A change of the code as it went", &change.timeline));
+    blocks.push(table(&extras));
+    blocks.push(Block::Heading("Answers meanwhile".into()));
+    blocks.extend(latencies("Time of an answer during the change", &[("An answer", &change.answers)], &[50.0, 99.0]));
+    blocks.push(Block::Heading("By length of history".into()));
+    blocks.push(Block::Text(
+        "Lambda computes the views again from its landing (a full recompute). Kappa reads its log again (a replay)."
+            .into(),
+    ));
+    blocks.extend(wording::missing("The time to compute the views again", &change.rebuild).map(Block::Text));
+    blocks.extend(keeping::lines("Seconds to compute the views again", &change.rebuild));
+    Section { id: "change", title: "What does a change of the code cost?", how: Some(change.how.clone()), blocks }
+}
+
+/// A chart of what happened on each side, and a sentence for a side of which that is not known.
+pub(super) fn timelines(title: &str, both: &Both<Measured<Timeline>>) -> Vec<Block> {
+    let mut blocks = Vec::from_iter(wording::missing(title, both).map(Block::Text));
+    let known: Vec<(Side, Timeline)> = Side::ALL
+        .into_iter()
+        .filter_map(|side| Some((side, both.of(side).get().ok()?.clone())))
+        .filter(|(_, timeline)| !timeline.is_empty())
+        .collect();
+    if !known.is_empty() {
+        blocks.push(Chart::new(title, Drawing::Timelines(known)));
+    }
+    blocks
+}

@@ -1,0 +1,37 @@
+//! Text in a chart.
+
+use maud::{Markup, html};
+
+use super::px;
+
+/// Roughly the width of a character.
+const CHARACTER: f64 = 6.4;
+
+/// Text that begins at a point.
+pub(super) fn start(class: &str, (x, y): (f64, f64), text: &str) -> Markup {
+    html! { text class=(class) x=(px(x)) y=(px(y)) { (text) } }
+}
+
+/// Text that has a point at its middle.
+pub(super) fn middle(class: &str, (x, y): (f64, f64), text: &str) -> Markup {
+    html! { text class=(class) x=(px(x)) y=(px(y)) text-anchor="middle" { (text) } }
+}
+
+/// Text that ends at a point.
+pub(super) fn end(class: &str, (x, y): (f64, f64), text: &str) -> Markup {
+    html! { text class=(class) x=(px(x)) y=(px(y)) text-anchor="end" { (text) } }
+}
+
+/// As much of a text as a width has room for.
+pub(super) fn fitting(text: &str, width: f64) -> String {
+    let room = (width / CHARACTER) as usize;
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    text.chars().take(room.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// Roughly the width of a text.
+pub(super) fn width(text: &str) -> f64 {
+    text.chars().count() as f64 * CHARACTER
+}
