@@ -26,7 +26,15 @@ pub(crate) fn summary(summary: &Summary) -> String {
         return format!("{median} (one sample)");
     }
     let (min, max) = (amount(summary.min, summary.unit), amount(summary.max, summary.unit));
-    if min == max { median } else { format!("{median} ({min} to {max})") }
+    if min == max { median } else { format!("{median} ({} to {max})", without_unit(&min, &max)) }
+}
+
+/// The number of an amount alone, if the unit of the other one says the same.
+fn without_unit<'a>(amount: &'a str, other: &str) -> &'a str {
+    match (amount.split_once(' '), other.split_once(' ')) {
+        (Some((number, unit)), Some((_, other))) if unit == other => number,
+        _ => amount,
+    }
 }
 
 /// A number with three significant digits, and commas between thousands.

@@ -23,7 +23,7 @@ pub(super) fn section(figures: &Figures) -> Section {
         format::whole(change.history)
     ))];
     blocks.push(table(&times));
-    blocks.extend(bars("Seconds of a change", &times.iter().collect::<Vec<_>>()));
+    blocks.extend(bars("Time of a change", &times.iter().collect::<Vec<_>>()));
     blocks.extend(timelines("A change of the code as it went", &change.timeline));
     blocks.push(table(&extras));
     blocks.push(Block::Heading("Answers meanwhile".into()));
@@ -34,7 +34,7 @@ pub(super) fn section(figures: &Figures) -> Section {
             .into(),
     ));
     blocks.extend(wording::missing("The time to compute the views again", &change.rebuild).map(Block::Text));
-    blocks.extend(keeping::lines("Seconds to compute the views again", &change.rebuild));
+    blocks.extend(keeping::lines("Time to compute the views again", &change.rebuild));
     Section { id: "change", title: "What does a change of the code cost?", how: Some(change.how.clone()), blocks }
 }
 

@@ -39,7 +39,7 @@ impl Compared {
             Cell::plain(&self.what),
             wording::known(&self.known.lambda),
             wording::known(&self.known.kappa),
-            wording::verdict(self.verdict()),
+            wording::verdict(self.verdict(), self.better),
         ]
     }
 
@@ -50,7 +50,7 @@ impl Compared {
 
 /// A table with a row for each.
 pub(super) fn table(rows: &[Compared]) -> Block {
-    Block::Table(Table::new(["Figure", "Lambda", "Kappa", "Better, by"], rows.iter().map(Compared::row).collect()))
+    Block::Table(Table::new(["Figure", "Lambda", "Kappa", "Better"], rows.iter().map(Compared::row).collect()))
 }
 
 /// A chart with bars for each of which a side was measured; nothing if none was.

@@ -16,7 +16,7 @@ pub(super) fn section(figures: &Figures) -> Section {
         wording::exact(&crash.exact.kappa, "kills"),
     ]];
     let charts = [
-        bars("Seconds until answers are exact again", &[&recovery]),
+        bars("Time until answers are exact again", &[&recovery]),
         bars("Records read again after a kill", &[&read_again]),
     ];
     let mut blocks = vec![

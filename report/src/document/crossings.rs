@@ -53,7 +53,9 @@ fn sentence(growing: &Growing, curves: &Both<Curve>) -> String {
             } else {
                 " This length lies outside those that were measured: it comes from the fitted lines."
             };
-            format!("{one} {verb} {other} up to {records} records. From there on it is the other way round.{extended}")
+            format!(
+                "{one} {verb} {other} up to {records} records. With more records it is the other way round.{extended}"
+            )
         }
         Crossing::Always { lower } => {
             format!("{} {verb} {} at every length of history.", of(lower), lower_case(of(lower.other())))
@@ -86,12 +88,13 @@ fn monthly(figures: &Figures) -> Option<String> {
 
 fn changes(figures: &Figures) -> Option<String> {
     let (changes, fewer) = even_changes(figures)?;
-    let history = format::large(figures.change.history as f64);
+    let history = figures.change.history as f64;
     Some(format!(
-        "{} needs less processor time as long as the code changes fewer than {} times in {history} records. With more \
-         changes {} does.",
+        "{} needs less processor time if the code changes less often than once in {} records. If it changes more often, {} \
+         does. A change reads {} records again.",
         fewer.name(),
-        format::number(changes),
-        fewer.other().name()
+        format::large(history / changes),
+        fewer.other().name(),
+        format::large(history)
     ))
 }

@@ -24,7 +24,7 @@ pub(super) fn section(figures: &Figures) -> Section {
     ];
     let mut blocks = vec![table(&rows)];
     blocks.extend(bars("Records per second until caught up", &[&rows[0]]));
-    blocks.extend(bars("Processor seconds for a million records", &[&rows[1]]));
+    blocks.extend(bars("Processor time for a million records", &[&rows[1]]));
     blocks.push(without_verdicts(&shares));
     blocks.extend(stacks(&fast.shares));
     Section { id: "fast", title: "How fast are records taken in?", how: Some(fast.how.clone()), blocks }

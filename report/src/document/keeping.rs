@@ -39,8 +39,8 @@ pub(super) fn series(side: Side, points: &Points) -> Series {
 
 fn table(stores: &Both<Stores>, totals: &Both<Curve>) -> Table {
     let lengths = lengths(stores);
-    let mut head = vec!["Kept".to_owned()];
-    head.extend(lengths.iter().map(|records| format!("{} records", format::large(*records as f64))));
+    let mut head = vec!["Kept, by records of history".to_owned()];
+    head.extend(lengths.iter().map(|records| format::large(*records as f64)));
     head.push("Growth".into());
     let mut rows = Vec::new();
     for side in Side::ALL {

@@ -20,7 +20,7 @@ pub(super) fn section(figures: &Figures) -> Section {
     };
     let exact = vec![exact("a day", &late.day), exact("a month", &late.month)];
     let mut blocks = vec![table(&rows)];
-    blocks.extend(bars("Seconds until a late record is in the answer", &rows.iter().collect::<Vec<_>>()));
+    blocks.extend(bars("Time until a late record is in the answer", &rows.iter().collect::<Vec<_>>()));
     blocks.push(Block::Table(Table::new(["Figure", "Lambda", "Kappa"], exact)));
     Section { id: "late", title: "What happens to late records?", how: Some(late.how.clone()), blocks }
 }

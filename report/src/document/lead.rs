@@ -67,14 +67,18 @@ fn at_longest(what: &str, curves: &Both<Curve>) -> Compared {
 fn cards(rows: &[Compared]) -> Vec<Card> {
     let won = |side: Side| {
         let items = rows.iter().filter_map(|row| match row.verdict() {
-            Verdict::Won { by, times } if by == side => Some(format!("{}: {}", row.what, by_how_much(times))),
+            Verdict::Won { by, times } if by == side => {
+                Some(format!("{}: {}", row.what, by_how_much(times, row.better)))
+            }
             _ => None,
         });
         card(Tone::Side(side), format!("{} is better", side.name()), items.collect())
     };
     let same = rows.iter().filter(|row| row.verdict() == Verdict::NoDifference).map(|row| row.what.clone());
     let once = rows.iter().filter_map(|row| match row.verdict() {
-        Verdict::SeenOnce { ahead, times } => Some(format!("{}: {} {}", row.what, ahead.name(), by_how_much(times))),
+        Verdict::SeenOnce { ahead, times } => {
+            Some(format!("{}: {} {}", row.what, ahead.name(), by_how_much(times, row.better)))
+        }
         _ => None,
     });
     let mut cards =

@@ -13,7 +13,7 @@ pub(super) fn section(figures: &Figures) -> Section {
         "A view is added over a history of {} records that are there already.",
         format::whole(question.history)
     ))];
-    let chart = bars("Seconds until a new view is right", &[&right]);
+    let chart = bars("Time until a new view is right", &[&right]);
     let retention = bars("Records missing if the log kept a week (computed)", &[&missing]);
     blocks.push(table(&[right, missing]));
     blocks.push(Block::Assumption(

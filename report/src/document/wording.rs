@@ -1,30 +1,36 @@
 //! Verdicts and reasons as they are read.
 
 use super::block::{Cell, Tone};
-use crate::analysis::{Known, Verdict};
+use crate::analysis::{Better, Known, Verdict};
 use crate::figures::{Both, Measured, Side};
 use crate::format::{number, summary};
 
 /// Who is better, and by how much.
-pub(super) fn verdict(verdict: Verdict) -> Cell {
+pub(super) fn verdict(verdict: Verdict, better: Better) -> Cell {
     match verdict {
         Verdict::Won { by, times } => {
-            Cell { text: format!("{} {}", by.name(), by_how_much(times)), tone: Tone::Side(by) }
+            Cell { text: format!("{} {}", by.name(), by_how_much(times, better)), tone: Tone::Side(by) }
         }
         Verdict::SeenOnce { ahead, times } => {
-            Cell::muted(format!("{} {}, seen once: its spread is not known", ahead.name(), by_how_much(times)))
+            let by = by_how_much(times, better);
+            Cell::muted(format!("{} {by}, seen once: the spread is not known", ahead.name()))
         }
         Verdict::NoDifference => Cell::muted("no difference measured"),
         Verdict::NotCompared => Cell::muted("not compared"),
     }
 }
 
-/// "2.3×", or "12 %" where that is less than half as much again.
-pub(super) fn by_how_much(times: Option<f64>) -> String {
-    match times {
-        Some(times) if times < 1.5 => format!("{} %", number(((times - 1.0) * 1000.0).round() / 10.0)),
-        Some(times) => format!("{}×", number(times)),
-        None => "(0 against more)".into(),
+/// "2.3× less", or "12 % less" where the one is less than half as much again as the other. The percents are of the side
+/// that is not better.
+pub(super) fn by_how_much(times: Option<f64>, better: Better) -> String {
+    let percent = |part: f64| number((part * 1000.0).round() / 10.0);
+    match (times, better) {
+        (Some(times), Better::Lower) if times < 1.5 => format!("{} % less", percent(1.0 - 1.0 / times)),
+        (Some(times), Better::Higher) if times < 1.5 => format!("{} % more", percent(times - 1.0)),
+        (Some(times), Better::Lower) => format!("{}× less", number(times)),
+        (Some(times), Better::Higher) => format!("{}× more", number(times)),
+        (None, Better::Lower) => "0 against more".into(),
+        (None, Better::Higher) => "more against 0".into(),
     }
 }
 
@@ -74,10 +80,11 @@ mod tests {
 
     #[test]
     fn small_differences_are_percents() {
-        assert_eq!(by_how_much(Some(1.123)), "12.3 %");
-        assert_eq!(by_how_much(Some(2.345)), "2.35×");
-        assert_eq!(verdict(Verdict::NoDifference).text, "no difference measured");
+        assert_eq!(by_how_much(Some(1.25), Better::Lower), "20 % less");
+        assert_eq!(by_how_much(Some(1.25), Better::Higher), "25 % more");
+        assert_eq!(by_how_much(Some(2.345), Better::Lower), "2.35× less");
+        assert_eq!(verdict(Verdict::NoDifference, Better::Lower).text, "no difference measured");
         let won = Verdict::Won { by: Side::Kappa, times: Some(3.0) };
-        assert_eq!(verdict(won).text, "Kappa 3×");
+        assert_eq!(verdict(won, Better::Higher).text, "Kappa 3× more");
     }
 }

@@ -12,7 +12,7 @@ use crate::format;
 const BAR: f64 = 16.0;
 const ROW: f64 = 21.0;
 /// Room for the value at the right of a bar.
-const VALUE: f64 = 112.0;
+const VALUE: f64 = 138.0;
 const NAME: f64 = 56.0;
 
 pub(super) fn draw(groups: &[BarGroup]) -> Drawn {
@@ -23,7 +23,7 @@ pub(super) fn draw(groups: &[BarGroup]) -> Drawn {
     let content = html! {
         @for group in groups {
             @if labelled {
-                ({ y += 18.0; text::start("label", (0.0, y - 4.0), &text::fitting(&group.label, WIDTH)) })
+                ({ y += 21.0; text::start("label", (0.0, y - 6.0), &text::fitting(&group.label, WIDTH)) })
             }
             @for side in Side::ALL {
                 ({ y += ROW; bar(side, group.bars.of(side).as_ref(), &scale, y - ROW) })

@@ -11,7 +11,7 @@ use crate::format;
 const BAR: f64 = 24.0;
 const ROW: f64 = 34.0;
 const NAME: f64 = 56.0;
-const VALUE: f64 = 70.0;
+const VALUE: f64 = 76.0;
 
 pub(super) fn draw(unit: Unit, parts: &[&str], stacks: &[Stack]) -> Drawn {
     let total = |stack: &Stack| stack.values.iter().filter(|value| value.is_finite()).sum::<f64>();

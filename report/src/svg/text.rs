@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::px;
 
 /// Roughly the width of a character.
-const CHARACTER: f64 = 6.4;
+const CHARACTER: f64 = 7.4;
 
 /// Text that begins at a point.
 pub(super) fn start(class: &str, (x, y): (f64, f64), text: &str) -> Markup {

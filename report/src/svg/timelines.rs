@@ -19,7 +19,7 @@ pub(super) fn draw(timelines: &[(Side, Timeline)]) -> Drawn {
     let content = html! {
         @for value in scale.ticks(6) {
             (line("grid", (scale.at(value), 0.0), (scale.at(value), bottom)))
-            (text::middle("tick", (scale.at(value).clamp(10.0, WIDTH - 20.0), bottom + 15.0), &tick(value, Unit::Seconds)))
+            (text::middle("tick", (scale.at(value).clamp(6.0, WIDTH - 20.0), bottom + 15.0), &tick(value, Unit::Seconds)))
         }
         @for (side, events) in timelines {
             ({ y += HEAD; text::start(&format!("head {}", class(*side)), (0.0, y - 6.0), side.name()) })
