@@ -94,7 +94,7 @@ pub(crate) struct Stack {
 pub(crate) struct Series {
     pub(crate) side: Side,
     pub(crate) stroke: Stroke,
-    /// What stands at its end.
+    /// What stands beside it.
     pub(crate) label: Option<String>,
     /// Records; the median, the lowest and the highest sample.
     pub(crate) points: Vec<(f64, [f64; 3])>,
@@ -128,8 +128,8 @@ impl Table {
     }
 }
 
-impl Chart {
-    pub(crate) fn new(title: impl Into<String>, drawing: Drawing) -> Block {
-        Block::Chart(Self { title: title.into(), drawing })
+impl Block {
+    pub(crate) fn chart(title: impl Into<String>, drawing: Drawing) -> Self {
+        Self::Chart(Chart { title: title.into(), drawing })
     }
 }

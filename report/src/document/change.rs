@@ -1,6 +1,6 @@
 //! What happens when the code of a view changes?
 
-use super::block::{Block, Chart, Drawing, Section};
+use super::block::{Block, Drawing, Section};
 use super::compared::{Compared, bars, latencies, table};
 use super::{keeping, wording};
 use crate::figures::{Both, Figures, Measured, Side, Timeline};
@@ -47,7 +47,7 @@ pub(super) fn timelines(title: &str, both: &Both<Measured<Timeline>>) -> Vec<Blo
         .filter(|(_, timeline)| !timeline.is_empty())
         .collect();
     if !known.is_empty() {
-        blocks.push(Chart::new(title, Drawing::Timelines(known)));
+        blocks.push(Block::chart(title, Drawing::Timelines(known)));
     }
     blocks
 }

@@ -1,6 +1,6 @@
 //! Figures side by side, with their verdict.
 
-use super::block::{BarGroup, Block, Cell, Chart, Drawing, RangeGroup, Table};
+use super::block::{BarGroup, Block, Cell, Drawing, RangeGroup, Table};
 use super::wording;
 use crate::analysis::{Better, Known, Verdict, compare, latency, quantity};
 use crate::figures::{Both, Latency, Quantity};
@@ -60,7 +60,7 @@ pub(super) fn bars(title: &str, rows: &[&Compared]) -> Option<Block> {
         .map(|row| row.bars())
         .filter(|group| group.bars.lambda.is_some() || group.bars.kappa.is_some())
         .collect();
-    (!groups.is_empty()).then(|| Chart::new(title, Drawing::Bars(groups)))
+    (!groups.is_empty()).then(|| Block::chart(title, Drawing::Bars(groups)))
 }
 
 /// The rows and the chart of some latencies.
@@ -76,7 +76,7 @@ pub(super) fn latencies(title: &str, kinds: &[(&str, &Both<Latency>)], percents:
         .collect();
     let mut blocks = vec![table(&rows)];
     if !groups.is_empty() {
-        blocks.push(Chart::new(title, Drawing::Ranges(groups)));
+        blocks.push(Block::chart(title, Drawing::Ranges(groups)));
     }
     blocks
 }

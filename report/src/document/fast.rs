@@ -1,6 +1,6 @@
 //! How fast are records taken in?
 
-use super::block::{Block, Chart, Drawing, Section, Stack};
+use super::block::{Block, Drawing, Section, Stack};
 use super::compared::{Compared, bars, table};
 use crate::analysis::quantity;
 use crate::figures::{Both, Figures, Quantity, Shares, Side, Unit};
@@ -51,5 +51,5 @@ fn stacks(shares: &Both<Shares>) -> Option<Block> {
         .collect();
     let drawing = Drawing::Stacks { unit: Unit::Share, parts: PARTS.to_vec(), stacks };
     matches!(&drawing, Drawing::Stacks { stacks, .. } if !stacks.is_empty())
-        .then(|| Chart::new("Where the processor time goes", drawing))
+        .then(|| Block::chart("Where the processor time goes", drawing))
 }

@@ -1,6 +1,6 @@
 //! What does it cost to keep?
 
-use super::block::{Block, Cell, Chart, Drawing, Section, Series, Stack, Stroke, Table};
+use super::block::{Block, Cell, Drawing, Section, Series, Stack, Stroke, Table};
 use super::wording;
 use crate::analysis::{Better, Summary, Verdict, compare, total_bytes};
 use crate::figures::{Both, Curve, Figures, Points, Side, Stores, Unit};
@@ -25,7 +25,7 @@ pub(super) fn lines(title: &str, curves: &Both<Curve>) -> Option<Block> {
         Side::ALL.into_iter().filter_map(|side| Some((side, curves.of(side).get().ok()?))).collect();
     let unit = measured.first()?.1.unit;
     let series = measured.iter().map(|(side, points)| series(*side, points)).collect();
-    Some(Chart::new(title, Drawing::Lines { unit, logarithmic: false, series, marks: Vec::new() }))
+    Some(Block::chart(title, Drawing::Lines { unit, logarithmic: false, series, marks: Vec::new() }))
 }
 
 /// The measured points of a side.
@@ -138,5 +138,5 @@ fn stacks(stores: &Both<Stores>) -> Option<Block> {
         .collect();
     let title = format!("Where the bytes of {} records are", format::large(longest as f64));
     (!stacks.is_empty())
-        .then(|| Chart::new(title, Drawing::Stacks { unit: Unit::Bytes, parts: PARTS.to_vec(), stacks }))
+        .then(|| Block::chart(title, Drawing::Stacks { unit: Unit::Bytes, parts: PARTS.to_vec(), stacks }))
 }

@@ -1,6 +1,6 @@
 //! What would it be at another size? A model.
 
-use super::block::{Block, Cell, Chart, Drawing, Section, Series, Stroke, Table};
+use super::block::{Block, Cell, Drawing, Section, Series, Stroke, Table};
 use super::{keeping, wording};
 use crate::analysis::{HISTORY_DAYS, Line, Model, TB_PER_DAY, total_bytes};
 use crate::figures::{Both, Curve, Figures, Side, Unit};
@@ -24,7 +24,8 @@ pub(super) fn section(figures: &Figures) -> Section {
 fn blocks(figures: &Figures, model: &Model) -> Vec<Block> {
     let mut blocks = vec![
         Block::Assumption(
-            "Nothing in this section was measured. It extends the lines of this run far beyond its records.".into(),
+            "Only the solid points in the charts of this section were measured. All else extends the lines of this run far beyond \
+             its records.".into(),
         ),
         Block::Text("The lines are fitted by least squares to all samples of the run:".into()),
         Block::List(formulas(model)),
@@ -41,11 +42,11 @@ fn blocks(figures: &Figures, model: &Model) -> Vec<Block> {
     let rebuild = rebuild_series(figures, model);
     if !rebuild.is_empty() {
         let title = "Model: time to compute the views again from 30 days";
-        blocks.push(Chart::new(title, drawing(Unit::Seconds, rebuild)));
+        blocks.push(Block::chart(title, drawing(Unit::Seconds, rebuild)));
     }
     let bytes = bytes_series(figures, model);
     if !bytes.is_empty() {
-        blocks.push(Chart::new("Model: bytes on disk after 30 days", drawing(Unit::Bytes, bytes)));
+        blocks.push(Block::chart("Model: bytes on disk after 30 days", drawing(Unit::Bytes, bytes)));
     }
     blocks
 }

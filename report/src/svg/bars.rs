@@ -13,7 +13,7 @@ const BAR: f64 = 16.0;
 const ROW: f64 = 21.0;
 /// Room for the value at the right of a bar.
 const VALUE: f64 = 138.0;
-const NAME: f64 = 56.0;
+const NAME: f64 = 62.0;
 
 pub(super) fn draw(groups: &[BarGroup]) -> Drawn {
     let all = || groups.iter().flat_map(|group| [&group.bars.lambda, &group.bars.kappa]).flatten();

@@ -62,13 +62,14 @@ fn one(series: &Series, unit: Unit, x: &Scale, y: &Scale) -> Markup {
         .map(|(records, [median, ..])| format!("{},{}", px(x.at(*records)), px(y.at(*median))))
         .collect();
     let dashed = if series.stroke == Stroke::Model { " model" } else { "" };
-    let end = series.points.last().map(|(records, [median, ..])| (x.at(*records) - 4.0, y.at(*median) - 8.0));
+    let beside = series.points.get(series.points.len() * 3 / 5);
+    let beside = beside.map(|(records, [median, ..])| (x.at(*records) + 6.0, y.at(*median) + 14.0));
     html! {
         polyline class=(format!("line {class}{dashed}")) points=(points.join(" ")) {}
         @if series.stroke == Stroke::Measured {
             @for (records, known) in &series.points { (point(series.side, (*records, *known), unit, x, y)) }
         }
-        @if let (Some(label), Some(end)) = (&series.label, end) { (text::end("value", end, label)) }
+        @if let (Some(label), Some(beside)) = (&series.label, beside) { (text::start("value", beside, label)) }
     }
 }
 

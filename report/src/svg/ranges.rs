@@ -9,7 +9,7 @@ use crate::document::RangeGroup;
 use crate::figures::{Side, Unit};
 use crate::format;
 
-const NAME: f64 = 56.0;
+const NAME: f64 = 62.0;
 const ROW: f64 = 18.0;
 const LABEL: f64 = 22.0;
 

@@ -10,7 +10,7 @@ use crate::format;
 
 const BAR: f64 = 24.0;
 const ROW: f64 = 34.0;
-const NAME: f64 = 56.0;
+const NAME: f64 = 62.0;
 const VALUE: f64 = 76.0;
 
 pub(super) fn draw(unit: Unit, parts: &[&str], stacks: &[Stack]) -> Drawn {
