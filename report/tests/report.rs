@@ -168,7 +168,7 @@ fn crossing_points_come_from_the_run() {
     let markdown = render_markdown(&figures);
     has(lead(&markdown), "No difference was measured in the time to compute the views again");
     figures.change.rebuild.lambda = Curve::points(Unit::Seconds, [(1_000_000, vec![1.0; 3])]);
-    has(lead(&render_markdown(&figures)), "Whether the time to compute the views again cross");
+    has(lead(&render_markdown(&figures)), "No crossing point is known for the time to compute the views again");
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn what_was_not_measured_says_why() {
         section(&markdown, "What does a change of the code cost?"),
         "Kappa not measured: the quick form leaves it out.",
     );
-    has(lead(&markdown), "- Lambda has no replay: fresh.replay.lambda");
+    has(lead(&markdown), "- 1 figure of fresh: Lambda has no replay");
     has(&html, "not measured: the quick form leaves it out");
 }
 

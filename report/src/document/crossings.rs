@@ -45,25 +45,37 @@ fn sentence(growing: &Growing, curves: &Both<Curve>) -> String {
     let Growing { names, verb, what } = growing;
     let of = |side: Side| *names.of(side);
     match crossing(curves) {
-        Crossing::At { records, below, measured } => {
+        Crossing::At { records, runs, below, measured } => {
             let (one, other) = (of(below), lower_case(of(below.other())));
-            let records = format::large(records);
+            let (records, runs) = (format::large(records), by_run(runs));
             let extended = if measured {
                 ""
             } else {
                 " This length lies outside those that were measured: it comes from the fitted lines."
             };
             format!(
-                "{one} {verb} {other} up to {records} records. With more records it is the other way round.{extended}"
+                "{one} {verb} {other} up to {records} records{runs}. With more records it is the other way round.{extended}"
             )
         }
         Crossing::Always { lower } => {
             format!("{} {verb} {} at every length of history.", of(lower), lower_case(of(lower.other())))
         }
+        Crossing::WhereMeasured { lower } => {
+            let other = lower_case(of(lower.other()));
+            format!("{} {verb} {other} at every measured length of history. No crossing point is known.", of(lower))
+        }
         Crossing::NoDifference => format!("No difference was measured in {what}, at any length of history."),
         Crossing::Unknown => {
-            format!("Whether {what} cross was not measured: it takes two lengths of history on each side.")
+            format!("No crossing point is known for {what}: it takes two lengths of history on each side.")
         }
+    }
+}
+
+/// Where the runs cross, if they do not all cross at the same length.
+fn by_run((shortest, longest): (f64, f64)) -> String {
+    match (format::large(shortest), format::large(longest)) {
+        (shortest, longest) if shortest == longest => String::new(),
+        (shortest, longest) => format!(" ({shortest} to {longest} by run)"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The first page: which is better at what, by how much, on these records, and where that changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::block::{Block, Card, Tone};
 use super::compared::{Compared, table};
@@ -25,7 +25,7 @@ pub(super) fn lead(figures: &Figures) -> Vec<Block> {
     blocks.push(Block::List(assumptions()));
     let absent = absent(figures);
     if !absent.is_empty() {
-        blocks.push(Block::Text("These figures are missing. Their tables say so too:".into()));
+        blocks.push(Block::Text("These figures are missing. Their tables say which:".into()));
         blocks.push(Block::List(absent));
     }
     blocks
@@ -107,13 +107,19 @@ fn assumptions() -> Vec<String> {
     .to_vec()
 }
 
-/// The figures that are missing, by reason.
+/// How many figures are missing, of which parts of `report.json`, by reason.
 fn absent(figures: &Figures) -> Vec<String> {
-    let mut by_reason = BTreeMap::<String, Vec<String>>::new();
+    let mut by_reason = BTreeMap::<String, (usize, BTreeSet<String>)>::new();
     for problem in crate::check(figures) {
         if let Some((path, reason)) = problem.split_once(": not measured: ") {
-            by_reason.entry(reason.to_owned()).or_default().push(path.to_owned());
+            let (count, parts) = by_reason.entry(reason.to_owned()).or_default();
+            *count += 1;
+            parts.extend(path.split('.').next().map(str::to_owned));
         }
     }
-    by_reason.into_iter().map(|(reason, paths)| format!("{reason}: {}", paths.join(", "))).collect()
+    let sentence = |(reason, (count, parts)): (String, (usize, BTreeSet<String>))| {
+        let figures = if count == 1 { "figure" } else { "figures" };
+        format!("{count} {figures} of {}: {reason}", Vec::from_iter(parts).join(", "))
+    };
+    by_reason.into_iter().map(sentence).collect()
 }
