@@ -1,7 +1,7 @@
 //! What follows from the figures for a month of records, and for a number of changes.
 
-use super::{fit_curve, quantity};
-use crate::figures::{Figures, Side};
+use super::{Better, Verdict, compare, fit_curve, quantity};
+use crate::figures::{Both, Figures, Quantity, Side};
 
 const SECONDS_PER_MONTH: f64 = 30.0 * 86_400.0;
 
@@ -34,8 +34,13 @@ pub fn monthly_bytes(figures: &Figures) -> Option<MonthlyBytes> {
 
 /// How many changes of the code, each over the whole history, make the processor time of both equal; and the side that
 /// needs less with fewer changes. With `c` processor seconds for the records of the history and `e` for a change, it is
-/// `(c_one - c_other) / (e_other - e_one)`. There is none if one side needs less in both.
+/// `(c_lambda - c_kappa) / (e_kappa - e_lambda)`. There is none if one side needs less in both, or if the samples show no
+/// difference in one of them.
 pub fn even_changes(figures: &Figures) -> Option<(f64, Side)> {
+    let differ = |both: &Both<Quantity>| compare(&both.map(quantity), Better::Lower) != Verdict::NoDifference;
+    if !differ(&figures.fast.cpu) || !differ(&figures.change.extra_cpu) {
+        return None;
+    }
     let millions = figures.change.history as f64 / 1e6;
     let of = |side| {
         let running = quantity(figures.fast.cpu.of(side)).ok()?.median * millions;

@@ -53,6 +53,12 @@ pub(super) fn table(rows: &[Compared]) -> Block {
     Block::Table(Table::new(["Figure", "Lambda", "Kappa", "Better"], rows.iter().map(Compared::row).collect()))
 }
 
+/// A table of figures of which neither less nor more is better, or that are computed.
+pub(super) fn without_verdicts(rows: &[Compared]) -> Block {
+    let rows = rows.iter().map(|row| row.row().into_iter().take(3).collect()).collect();
+    Block::Table(Table::new(["Figure", "Lambda", "Kappa"], rows))
+}
+
 /// A chart with bars for each of which a side was measured; nothing if none was.
 pub(super) fn bars(title: &str, rows: &[&Compared]) -> Option<Block> {
     let groups: Vec<BarGroup> = rows

@@ -1,7 +1,7 @@
 //! How fast are records taken in?
 
 use super::block::{Block, Drawing, Section, Stack};
-use super::compared::{Compared, bars, table};
+use super::compared::{Compared, bars, table, without_verdicts};
 use crate::analysis::quantity;
 use crate::figures::{Both, Figures, Quantity, Shares, Side, Unit};
 
@@ -28,12 +28,6 @@ pub(super) fn section(figures: &Figures) -> Section {
     blocks.push(without_verdicts(&shares));
     blocks.extend(stacks(&fast.shares));
     Section { id: "fast", title: "How fast are records taken in?", how: Some(fast.how.clone()), blocks }
-}
-
-/// A smaller share is not a better one.
-fn without_verdicts(rows: &[Compared]) -> Block {
-    let rows = rows.iter().map(|row| row.row().into_iter().take(3).collect()).collect();
-    Block::Table(super::Table::new(["Figure", "Lambda", "Kappa"], rows))
 }
 
 fn stacks(shares: &Both<Shares>) -> Option<Block> {

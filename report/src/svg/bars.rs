@@ -1,6 +1,6 @@
 //! Bars with error bars, side under side.
 
-use maud::html;
+use maud::{Markup, html};
 
 use super::scale::Scale;
 use super::{Drawn, WIDTH, line, named, rect, text};
@@ -11,6 +11,8 @@ use crate::format;
 
 const BAR: f64 = 16.0;
 const ROW: f64 = 21.0;
+const LABEL: f64 = 21.0;
+const GAP: f64 = 8.0;
 /// Room for the value at the right of a bar.
 const VALUE: f64 = 138.0;
 const NAME: f64 = 62.0;
@@ -18,23 +20,22 @@ const NAME: f64 = 62.0;
 pub(super) fn draw(groups: &[BarGroup]) -> Drawn {
     let all = || groups.iter().flat_map(|group| [&group.bars.lambda, &group.bars.kappa]).flatten();
     let scale = Scale::linear(all().map(|bar| bar.max).fold(0.0, f64::max), (NAME, WIDTH - VALUE));
-    let labelled = groups.len() > 1;
-    let mut y = 0.0;
+    let label = if groups.len() > 1 { LABEL } else { 0.0 };
+    let height = label + 2.0 * ROW + GAP;
     let content = html! {
-        @for group in groups {
-            @if labelled {
-                ({ y += 21.0; text::start("label", (0.0, y - 6.0), &text::fitting(&group.label, WIDTH)) })
+        @for (index, group) in groups.iter().enumerate() {
+            @let top = index as f64 * height;
+            @if label > 0.0 {
+                (text::start("label", (0.0, top + label - 6.0), &text::fitting(&group.label, WIDTH)))
             }
-            @for side in Side::ALL {
-                ({ y += ROW; bar(side, group.bars.of(side).as_ref(), &scale, y - ROW) })
-            }
-            ({ y += 8.0; "" })
+            (bar(Side::Lambda, group.bars.lambda.as_ref(), &scale, top + label))
+            (bar(Side::Kappa, group.bars.kappa.as_ref(), &scale, top + label + ROW))
         }
     };
-    Drawn { height: y, content }
+    Drawn { height: groups.len() as f64 * height, content }
 }
 
-fn bar(side: Side, bar: Option<&Summary>, scale: &Scale, y: f64) -> maud::Markup {
+fn bar(side: Side, bar: Option<&Summary>, scale: &Scale, y: f64) -> Markup {
     let middle = y + BAR / 2.0;
     let Some(bar) = bar else {
         return html! {

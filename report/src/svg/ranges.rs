@@ -15,18 +15,18 @@ const LABEL: f64 = 22.0;
 
 pub(super) fn draw(groups: &[RangeGroup]) -> Drawn {
     let scale = scale(groups);
-    let bottom = groups.len() as f64 * (LABEL + 2.0 * ROW) + 4.0;
-    let mut y = 0.0;
+    let height = LABEL + 2.0 * ROW;
+    let bottom = groups.len() as f64 * height + 4.0;
     let content = html! {
         @for value in scale.ticks(6) {
             (line("grid", (scale.at(value), 0.0), (scale.at(value), bottom)))
             (text::middle("tick", (scale.at(value), bottom + 14.0), &tick(value, Unit::Milliseconds)))
         }
-        @for group in groups {
-            ({ y += LABEL; text::start("label", (0.0, y - 7.0), &text::fitting(&group.label, WIDTH)) })
-            @for side in Side::ALL {
-                ({ y += ROW; range(side, *group.ranges.of(side), &scale, y - ROW / 2.0) })
-            }
+        @for (index, group) in groups.iter().enumerate() {
+            @let top = index as f64 * height + LABEL;
+            (text::start("label", (0.0, top - 7.0), &text::fitting(&group.label, WIDTH)))
+            (range(Side::Lambda, group.ranges.lambda, &scale, top + ROW / 2.0))
+            (range(Side::Kappa, group.ranges.kappa, &scale, top + ROW * 1.5))
         }
     };
     Drawn { height: bottom + 20.0, content }

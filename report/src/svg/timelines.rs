@@ -14,21 +14,30 @@ const HEAD: f64 = 24.0;
 pub(super) fn draw(timelines: &[(Side, Timeline)]) -> Drawn {
     let events = || timelines.iter().flat_map(|(_, events)| events);
     let scale = Scale::linear(events().map(end).fold(0.0, f64::max), (6.0, WIDTH - 8.0));
-    let bottom = events().count() as f64 * ROW + timelines.len() as f64 * HEAD;
-    let mut y = 0.0;
+    let (rows, bottom) = rows(timelines, &scale);
     let content = html! {
         @for value in scale.ticks(6) {
-            (line("grid", (scale.at(value), 0.0), (scale.at(value), bottom)))
-            (text::middle("tick", (scale.at(value).clamp(6.0, WIDTH - 20.0), bottom + 15.0), &tick(value, Unit::Seconds)))
+            @let x = scale.at(value);
+            (line("grid", (x, 0.0), (x, bottom)))
+            (text::middle("tick", (x.clamp(6.0, WIDTH - 20.0), bottom + 15.0), &tick(value, Unit::Seconds)))
         }
-        @for (side, events) in timelines {
-            ({ y += HEAD; text::start(&format!("head {}", class(*side)), (0.0, y - 6.0), side.name()) })
-            @for happened in events {
-                ({ y += ROW; event(*side, happened, &scale, y - ROW) })
-            }
-        }
+        @for row in rows { (row) }
     };
     Drawn { height: bottom + 20.0, content }
+}
+
+/// Each name with its events, from the top down, and where they end.
+fn rows(timelines: &[(Side, Timeline)], scale: &Scale) -> (Vec<Markup>, f64) {
+    let (mut rows, mut y) = (Vec::new(), 0.0);
+    for (side, events) in timelines {
+        y += HEAD;
+        rows.push(text::start(&format!("head {}", class(*side)), (0.0, y - 6.0), side.name()));
+        for happened in events {
+            rows.push(event(*side, happened, scale, y));
+            y += ROW;
+        }
+    }
+    (rows, y)
 }
 
 /// When it is over.
