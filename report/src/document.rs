@@ -21,6 +21,7 @@ mod wording;
 pub(crate) use block::{
     BarGroup, Block, Card, Cell, Chart, Drawing, RangeGroup, Section, Series, Stack, Stroke, Table, Tone,
 };
+pub(crate) use wording::happened;
 
 use crate::Figures;
 

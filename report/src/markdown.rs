@@ -1,6 +1,6 @@
-//! The report in Markdown: every table, and no chart.
+//! The report in Markdown: every table, and the events of timelines. The other charts are in the HTML.
 
-use crate::document::{Block, Card, Chart, Document, Section, Table};
+use crate::document::{Block, Card, Chart, Document, Drawing, Section, Table, happened};
 
 /// The whole text.
 pub(crate) fn page(document: &Document) -> String {
@@ -35,8 +35,17 @@ fn block(block: &Block) -> Option<String> {
     }
 }
 
+/// Where a chart is to be seen; of what happened, the events themselves.
 fn pointer(chart: &Chart) -> String {
-    format!("*Chart in report.html: {}*", escaped(&chart.title))
+    let Drawing::Timelines(timelines) = &chart.drawing else {
+        return format!("*Chart in report.html: {}*", escaped(&chart.title));
+    };
+    let mut parts = vec![format!("**{}**", escaped(&chart.title))];
+    for (side, events) in timelines {
+        parts.push(format!("{}:", side.name()));
+        parts.push(list(&events.iter().map(happened).collect::<Vec<_>>()));
+    }
+    parts.join("\n\n")
 }
 
 fn card(card: &Card) -> String {

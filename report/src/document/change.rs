@@ -3,7 +3,7 @@
 use super::block::{Block, Drawing, Section};
 use super::compared::{Compared, bars, latencies, table};
 use super::{keeping, wording};
-use crate::figures::{Both, Figures, Measured, Side, Timeline};
+use crate::figures::{Both, Curve, Figures, Measured, Quantity, Side, Timeline};
 use crate::format;
 
 pub(super) fn section(figures: &Figures) -> Section {
@@ -33,9 +33,24 @@ pub(super) fn section(figures: &Figures) -> Section {
         "Lambda computes the views again from its landing (a full recompute). Kappa reads its log again (a replay)."
             .into(),
     ));
+    blocks.extend(by_length(&change.rebuild));
     blocks.extend(wording::missing("The time to compute the views again", &change.rebuild).map(Block::Text));
     blocks.extend(keeping::lines("Time to compute the views again", &change.rebuild));
     Section { id: "change", title: "What does a change of the code cost?", how: Some(change.how.clone()), blocks }
+}
+
+/// A table with each length at which both sides were measured.
+fn by_length(rebuild: &Both<Curve>) -> Option<Block> {
+    let (Ok(lambda), Ok(kappa)) = (rebuild.lambda.get(), rebuild.kappa.get()) else { return None };
+    let rows = lambda.points.iter().filter_map(|point| {
+        let other = kappa.points.iter().find(|other| other.records == point.records)?;
+        let both = Both {
+            lambda: Quantity::samples(lambda.unit, point.samples.clone()),
+            kappa: Quantity::samples(kappa.unit, other.samples.clone()),
+        };
+        Some(Compared::lower(format!("{} records", format::large(point.records as f64)), &both))
+    });
+    Some(table(&rows.collect::<Vec<_>>()))
 }
 
 /// A chart of what happened on each side, and a sentence for a side of which that is not known.

@@ -2,8 +2,8 @@
 
 use super::block::{Cell, Tone};
 use crate::analysis::{Better, Known, Verdict};
-use crate::figures::{Both, Measured, Side};
-use crate::format::{number, summary};
+use crate::figures::{Both, Event, Measured, Side};
+use crate::format::{number, seconds, summary};
 
 /// Who is better, and by how much.
 pub(super) fn verdict(verdict: Verdict, better: Better) -> Cell {
@@ -62,6 +62,15 @@ pub(super) fn exact(exact: &Measured<Vec<bool>>, each: &str) -> Cell {
                 _ => Cell::alarm(format!("NOT exact in {wrong} of {} {each}", exact.len())),
             }
         }
+    }
+}
+
+/// When something happened, and what.
+pub(crate) fn happened(event: &Event) -> String {
+    let at = seconds(event.at_s);
+    match event.until_s {
+        Some(until_s) => format!("{at} to {}: {}", seconds(until_s), event.what),
+        None => format!("{at}: {}", event.what),
     }
 }
 

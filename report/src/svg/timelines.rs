@@ -5,10 +5,11 @@ use maud::{Markup, html};
 use super::bars::class;
 use super::scale::{Scale, tick};
 use super::{Drawn, WIDTH, line, named, px, rect, text};
+use crate::document::happened;
 use crate::figures::{Event, Side, Timeline, Unit};
-use crate::format;
 
-const ROW: f64 = 32.0;
+const LINE: f64 = 16.0;
+const MARK: f64 = 15.0;
 const HEAD: f64 = 24.0;
 
 pub(super) fn draw(timelines: &[(Side, Timeline)]) -> Drawn {
@@ -32,9 +33,14 @@ fn rows(timelines: &[(Side, Timeline)], scale: &Scale) -> (Vec<Markup>, f64) {
     for (side, events) in timelines {
         y += HEAD;
         rows.push(text::start(&format!("head {}", class(*side)), (0.0, y - 6.0), side.name()));
-        for happened in events {
-            rows.push(event(*side, happened, scale, y));
-            y += ROW;
+        for event in events {
+            let what = happened(event);
+            for line in text::lines(&what, WIDTH) {
+                y += LINE;
+                rows.push(text::start("label halo", (0.0, y - 3.0), &line));
+            }
+            rows.push(named(&what, &mark(*side, event, scale, y + MARK / 2.0)));
+            y += MARK;
         }
     }
     (rows, y)
@@ -45,23 +51,13 @@ fn end(event: &Event) -> f64 {
     event.until_s.unwrap_or(event.at_s).max(event.at_s)
 }
 
-fn event(side: Side, event: &Event, scale: &Scale, y: f64) -> Markup {
-    let when = match event.until_s {
-        Some(until_s) => format!("{} to {}", format::seconds(event.at_s), format::seconds(until_s)),
-        None => format::seconds(event.at_s),
-    };
-    let what = format!("{when}: {}", event.what);
-    let (start, end, middle) = (scale.at(event.at_s), scale.at(end(event)), y + 22.0);
+fn mark(side: Side, event: &Event, scale: &Scale, middle: f64) -> Markup {
+    let (start, end) = (scale.at(event.at_s), scale.at(end(event)));
     let class = format!("bar {}", class(side));
-    let content = html! {
-        (text::start("label halo", (0.0, y + 12.0), &text::fitting(&what, WIDTH)))
-        @if event.until_s.is_some() {
-            (rect(&class, (start, middle - 4.0), (end - start, 8.0)))
-        } @else {
-            polygon class=(class) points=(diamond(start, middle)) {}
-        }
-    };
-    named(&what, &content)
+    match event.until_s {
+        Some(_) => rect(&class, (start, middle - 4.0), (end - start, 8.0)),
+        None => html! { polygon class=(class) points=(diamond(start, middle)) {} },
+    }
 }
 
 fn diamond(x: f64, y: f64) -> String {
