@@ -1,23 +1,23 @@
 //! A job that this process runs: its fold, its checkpoints and its lease.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use dovetail_core::background;
 use dovetail_core::catalog::{Catalog, CatalogError, Job, JobLease};
 use dovetail_core::clock::{self, Clock};
-use dovetail_core::name::{StreamName, ViewName};
-use dovetail_core::offsets::Offsets;
+use dovetail_core::name::ViewName;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::realtime::Realtime;
 use dovetail_core::store::Store;
 use dovetail_core::view::View;
 use dovetail_ingestion::decoded_log::DecodedLog;
-use dovetail_ingestion::log::Log;
+use dovetail_ingestion::log::{Log, LogError};
 use dovetail_speed_layer::{FoldState, JobParts, SpeedLayer};
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -50,6 +50,8 @@ pub struct StreamJobParts {
     pub clock: Clock,
     /// The settings.
     pub config: KappaConfig,
+    /// The runtime that renews the lease: folding does not delay it there.
+    pub control: Handle,
 }
 
 /// A running job. It ends when its token is cancelled, or when its lease is lost.
@@ -59,7 +61,7 @@ pub struct StreamJob {
     layer: Arc<SpeedLayer>,
     views: Vec<JobView>,
     log: Arc<dyn Log>,
-    /// The log's ends and the speed of folding, for [`Self::progress`].
+    /// The end of the log and the speed of folding, for [`Self::progress`].
     pace: Mutex<Pace>,
     /// Cancelled when the job is to end; the last checkpoint is taken then.
     stop: CancellationToken,
@@ -81,7 +83,8 @@ struct Pace {
     last: Option<(Instant, u64)>,
     /// Records a second between the last two measurements.
     rate: f64,
-    ends: BTreeMap<StreamName, Offsets>,
+    /// Sum of the ends of the log, when they were last known.
+    end: u64,
 }
 
 /// The progress of a job.
@@ -103,6 +106,8 @@ pub struct JobProgress {
     pub trouble: Option<String>,
 }
 
+/// Time for the log to report its ends.
+const LOG_TIMEOUT: Duration = Duration::from_secs(2);
 /// Interval at which the pace is measured.
 const PACE_INTERVAL: Duration = Duration::from_secs(1);
 /// Interval of checks for new partitions of the topics.
@@ -120,7 +125,7 @@ impl StreamJob {
         tracker: &TaskTracker,
         stop: CancellationToken,
     ) -> Result<Arc<Self>, JobError> {
-        let StreamJobParts { job, lease, address, streams, views, log, catalog, store, clock, config } = parts;
+        let StreamJobParts { job, lease, address, streams, views, log, catalog, store, clock, config, control } = parts;
         let topic = |view: &View| streams.iter().find(|stream| stream.name == view.stream).map(|s| s.topic.clone());
         let views: Vec<JobView> =
             views.into_iter().filter_map(|view| Some(JobView { topic: topic(&view)?, view })).collect();
@@ -156,7 +161,7 @@ impl StreamJob {
         background::spawn(tracker, &folding, "measure_job", Arc::clone(&this).measure());
         let checkpoints =
             Checkpoints { views, layer, catalog, store, clock, keep: config.keep_checkpoints.max(1), last };
-        let running = Arc::clone(&this).run(checkpoints, lease, address, config, tracker.clone());
+        let running = Arc::clone(&this).run(checkpoints, lease, address, config, (tracker.clone(), control));
         background::spawn_to_end(tracker, "job", async move {
             running.await;
             folding.cancel();
@@ -190,12 +195,14 @@ impl StreamJob {
         self.ended.cancelled().await;
     }
 
-    /// The progress as last measured.
-    pub fn progress(&self) -> JobProgress {
+    /// The progress at this moment; the ends of the log are those last known where it does not answer.
+    pub async fn progress(&self) -> JobProgress {
+        let ends = self.ends().await;
         let done = self.done();
-        let pace = self.pace.lock();
-        let end: u64 = pace.ends.values().flat_map(Offsets::iter).map(|(_, end)| end.unsigned_abs()).sum();
-        let end = end.max(done);
+        let mut pace = self.pace.lock();
+        let silent = ends.is_none().then(|| "the log does not answer".to_owned());
+        pace.end = ends.unwrap_or(pace.end);
+        let end = pace.end.max(done);
         let left = end - done;
         let eta = match (left, pace.rate) {
             (0, _) => Some(Duration::ZERO),
@@ -203,7 +210,7 @@ impl StreamJob {
             _ => None,
         };
         let CheckpointStatus { number, failed } = self.checkpoint.lock().clone();
-        let trouble = self.not_folding().or(failed);
+        let trouble = self.not_folding().or(silent).or(failed);
         JobProgress { done, end, rate: pace.rate, eta, bytes: self.layer.bytes() as u64, checkpoint: number, trouble }
     }
 
@@ -225,12 +232,6 @@ impl StreamJob {
 
     async fn measure(self: Arc<Self>) {
         loop {
-            let mut ends = BTreeMap::new();
-            for of in &self.views {
-                if let (false, Ok(end)) = (ends.contains_key(&of.view.stream), self.ends(&of.topic).await) {
-                    ends.insert(of.view.stream.clone(), end);
-                }
-            }
             let (done, now) = (self.done(), clock::now_monotonic());
             {
                 let mut pace = self.pace.lock();
@@ -239,22 +240,29 @@ impl StreamJob {
                     pace.rate = done.saturating_sub(before) as f64 / seconds;
                 }
                 pace.last = Some((now, done));
-                pace.ends.extend(ends);
             }
             let labels = [("job", self.job.name.to_string())];
-            let progress = self.progress();
-            metrics::gauge!("dovetail_job_offsets_behind", &labels).set(progress.end.saturating_sub(done) as f64);
+            let progress = self.progress().await;
+            metrics::gauge!("dovetail_job_offsets_behind", &labels)
+                .set(progress.end.saturating_sub(progress.done) as f64);
             metrics::gauge!("dovetail_job_bytes", &labels).set(progress.bytes as f64);
             clock::sleep(PACE_INTERVAL).await;
         }
     }
 
-    async fn ends(&self, topic: &str) -> Result<Offsets, JobError> {
-        let mut ends = Offsets::default();
-        for partition in 0..self.log.partitions(topic).await?.cast_signed() {
-            ends.set(partition, self.log.bounds(topic, partition).await?.end);
-        }
-        Ok(ends)
+    /// Sum of the ends of the log; none where it does not answer in time.
+    async fn ends(&self) -> Option<u64> {
+        let topics: BTreeSet<&str> = self.views.iter().map(|of| of.topic.as_str()).collect();
+        let ends = async {
+            let mut sum = 0;
+            for topic in topics {
+                for partition in 0..self.log.partitions(topic).await?.cast_signed() {
+                    sum += self.log.bounds(topic, partition).await?.end.unsigned_abs();
+                }
+            }
+            Ok::<_, LogError>(sum)
+        };
+        timeout(LOG_TIMEOUT, ends).await.ok()?.ok()
     }
 
     /// Takes checkpoints and renews the lease until the job is to end or its lease is lost. A lost lease ends the job at
@@ -265,7 +273,7 @@ impl StreamJob {
         lease: JobLease,
         address: String,
         config: KappaConfig,
-        tracker: TaskTracker,
+        (tracker, control): (TaskTracker, Handle),
     ) {
         let catalog = checkpoints.catalog.clone();
         let lost = {
@@ -273,7 +281,7 @@ impl StreamJob {
             let renewing = async move { renew(&catalog, &lease, &address, config.lease).await };
             async move { stop.run_until_cancelled(renewing).await.is_some() }
         };
-        let mut lost = tracker.spawn(lost);
+        let mut lost = tracker.spawn_on(lost, &control);
         loop {
             tokio::select! {
                 lost = &mut lost => match lost {
@@ -290,7 +298,7 @@ impl StreamJob {
                 }
             }
         }
-        let last = tokio::time::timeout(LAST_CHECKPOINT_TIMEOUT, self.checkpoint(&mut checkpoints, &lease)).await;
+        let last = timeout(LAST_CHECKPOINT_TIMEOUT, self.checkpoint(&mut checkpoints, &lease)).await;
         if last.is_err() {
             warn!(job = %self.job.name, "the last checkpoint took too long: the next process folds again what came since");
         }

@@ -3,6 +3,8 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
+use async_trait::async_trait;
+
 /// The progress of a job in this process.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobStatus {
@@ -21,7 +23,8 @@ pub struct JobStatus {
 }
 
 /// Reports the progress of one job.
+#[async_trait]
 pub trait JobReport: Send + Sync + Debug {
-    /// The progress as last measured.
-    fn now(&self) -> JobStatus;
+    /// The progress at this moment.
+    async fn now(&self) -> JobStatus;
 }

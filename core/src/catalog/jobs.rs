@@ -125,8 +125,9 @@ impl Catalog {
             let job = get(&mut change, name).await?.ok_or_else(|| missing(name))?;
             let epoch = match (job.until_ms > now_ms, job.holder == holder) {
                 (true, false) => return Ok(None),
-                (true, true) => job.epoch,
-                (false, _) => job.epoch.saturating_add(1),
+                // Nobody has taken it in between, even if the lease has passed.
+                (_, true) => job.epoch,
+                (false, false) => job.epoch.saturating_add(1),
             };
             let hold = Statement::new(include_str!("sql/job_hold.sql"));
             let hold = hold.bind(name.as_str()).bind(holder).bind(address).bind(later(now_ms, lease)).bind(epoch);

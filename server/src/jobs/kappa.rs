@@ -51,6 +51,8 @@ pub(crate) struct JobsParts {
 pub struct StreamJobs {
     parts: JobsParts,
     running: Mutex<BTreeMap<JobName, Running>>,
+    /// Held while jobs are started and ended: two looks at once would start a job twice.
+    looking: tokio::sync::Mutex<()>,
     /// The reasons why jobs could not be started here.
     failed: Mutex<BTreeMap<JobName, String>>,
     tracker: TaskTracker,
@@ -72,6 +74,7 @@ impl StreamJobs {
         Arc::new(Self {
             parts,
             running: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
             failed: Mutex::default(),
             tracker: tracker.clone(),
             shutdown: shutdown.clone(),
@@ -107,6 +110,7 @@ impl StreamJobs {
 
     /// Starts and ends jobs by the catalog, and shows them to queries.
     pub(crate) async fn look(&self) -> Result<()> {
+        let _looking = self.looking.lock().await;
         let (jobs, current) = (self.catalog().jobs().await?, self.catalog().current_job().await?);
         let now_ms = self.catalog().now_ms().await?;
         self.end_those_without(&jobs).await;
@@ -157,7 +161,7 @@ impl StreamJobs {
         let begun = async {
             let plan = Plan::parse_apart(job.pipeline.clone(), file.clone()).await;
             let plan = plan.with_context(|| format!("the pipeline of job `{}` cannot be planned here", job.name))?;
-            self.parts.backends.prepare(&plan.pipeline.streams).await?;
+            self.parts.backends.prepare_topics(&plan.pipeline.streams).await?;
             let parts = StreamJobParts {
                 job: job.clone(),
                 lease: lease.clone(),
@@ -169,6 +173,7 @@ impl StreamJobs {
                 store: self.store().clone(),
                 clock: clock.clone(),
                 config: config.clone(),
+                control: Handle::current(),
             };
             let (tracker, stop) = (self.tracker.clone(), self.shutdown.child_token());
             let job = runtime.spawn(async move { StreamJob::start(parts, &tracker, stop).await }).await??;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use dovetail_api::jobs::{JobInfo, JobStopped, SwitchRequest, Switched};
 use dovetail_core::catalog::{CatalogError, CurrentJob};
 use dovetail_core::name::JobName;
@@ -15,9 +16,10 @@ use super::StreamJobs;
 #[derive(Debug)]
 pub(super) struct Report(pub(super) Arc<StreamJob>);
 
+#[async_trait]
 impl JobReport for Report {
-    fn now(&self) -> JobStatus {
-        let JobProgress { done, end, rate, eta, bytes, trouble, .. } = self.0.progress();
+    async fn now(&self) -> JobStatus {
+        let JobProgress { done, end, rate, eta, bytes, trouble, .. } = self.0.progress().await;
         JobStatus { done, end, rate, eta, bytes, trouble }
     }
 }

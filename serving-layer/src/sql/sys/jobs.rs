@@ -3,6 +3,7 @@
 use arrow::array::RecordBatch;
 use dovetail_core::catalog::{CatalogError, Checkpoint, CurrentJob, Job};
 use dovetail_core::manifest::{Manifest, ViewStates};
+use futures::future::join_all;
 
 use super::column::{self, Column, count, float, instant, int64, text};
 use crate::error::QueryError;
@@ -62,9 +63,9 @@ pub(crate) async fn job_rows(layers: &Layers) -> Result<Vec<JobRow>, CatalogErro
     let (jobs, now_ms) = (layers.catalog.jobs().await?, layers.catalog.now_ms().await?);
     let checkpoints = layers.catalog.checkpoints().await?;
     let served = layers.jobs();
-    Ok(jobs
-        .into_iter()
-        .map(|job| JobRow {
+    let row = async |job: Job| {
+        let report = served.all.get(&job.name).and_then(|layers| layers.report.as_ref());
+        JobRow {
             role: match Some(&job.name) {
                 name if name == current.as_ref() => "current",
                 name if name == previous.as_ref() => "previous",
@@ -72,10 +73,14 @@ pub(crate) async fn job_rows(layers: &Layers) -> Result<Vec<JobRow>, CatalogErro
             },
             runs: job.until_ms > now_ms,
             checkpoint: checkpoints.iter().find(|of| of.job == job.name).map(|of| of.number.0),
-            status: served.all.get(&job.name).and_then(|layers| Some(layers.report.as_ref()?.now())),
+            status: match report {
+                Some(report) => Some(report.now().await),
+                None => None,
+            },
             job,
-        })
-        .collect())
+        }
+    };
+    Ok(join_all(jobs.into_iter().map(row)).await)
 }
 
 pub(super) async fn jobs(layers: &Layers) -> Result<RecordBatch, QueryError> {
