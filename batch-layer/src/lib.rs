@@ -31,4 +31,4 @@ pub use layer::{BatchLayer, BatchParts};
 pub use leader::leader;
 pub use recompute::{FoldProgress, Phase, RunError, RunOutcome};
 pub use schedule::{Schedule, ScheduleError};
-pub use upkeep::RollbackError;
+pub use upkeep::{RollbackError, collect_garbage};

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use dovetail_batch_layer::{BatchHandle, BatchLayer, BatchParts};
+use dovetail_batch_layer::{BatchHandle, BatchLayer, BatchParts, collect_garbage};
 use dovetail_core::assignment::Assignment;
 use dovetail_core::background;
-use dovetail_core::catalog::{Catalog, CatalogError, MemberLayer};
+use dovetail_core::catalog::{Catalog, CatalogError, MemberLayer, Patience};
 use dovetail_core::clock::{self, Clock};
 use dovetail_core::name::StreamName;
 use dovetail_core::pipeline::Stream;
@@ -241,6 +241,12 @@ impl Engine {
                     runtime: runtime.handle(),
                 };
                 let jobs = StreamJobs::new(parts, tracker, shutdown);
+                if batch.is_none() {
+                    let patience = Patience { grace: config.batch.garbage_grace, staging: config.batch.staging_limit };
+                    let collecting =
+                        collect_garbage(catalog.clone(), store.clone(), patience, config.batch.upkeep_every);
+                    background::spawn(tracker, shutdown, "collect_garbage", collecting);
+                }
                 jobs.ensure_first(plan).await?;
                 background::spawn(tracker, shutdown, "stream_jobs", Arc::clone(&jobs).run());
                 if !backends.is_alone() {
