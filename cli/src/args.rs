@@ -19,13 +19,7 @@ pub enum Command {
     /// Start everything on a generated feed and watch batch, speed and merged rows move.
     Demo(Demo),
     /// Start ingestion, batch, speed and serving in one process, on an embedded log.
-    Up {
-        #[command(flatten)]
-        up: Up,
-        /// Run stream jobs beside the layers, on the same log: views that are folded from the log alone.
-        #[arg(long)]
-        kappa: bool,
-    },
+    Up(UpAll),
     /// Keep the views by a stream job alone: ingestion, the job and its answers, without landing or batch layer.
     Kappa(Up),
     /// List the stream jobs with their progress.
@@ -166,11 +160,20 @@ impl Command {
     /// Whether the command runs until it is stopped.
     pub fn stays(&self) -> bool {
         match self {
-            Self::Up { .. } | Self::Kappa(_) | Self::Batch(_) | Self::Speed(_) | Self::Serve(_) => true,
+            Self::Up(_) | Self::Kappa(_) | Self::Batch(_) | Self::Speed(_) | Self::Serve(_) => true,
             Self::Ingest(ingest) => ingest.pipeline.is_some(),
             _ => false,
         }
     }
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+pub struct UpAll {
+    #[command(flatten)]
+    pub up: Up,
+    /// Run stream jobs beside the layers, on the same log: views that are folded from the log alone.
+    #[arg(long)]
+    pub kappa: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -30,9 +30,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     start_logging(level);
     config::refuse_unknown()?;
     match args.command {
-        Command::Up { up, kappa } => {
-            let roles = if kappa { Roles::Both } else { Roles::All };
-            up::run(&up.pipeline, roles, &up.place)
+        Command::Up(all) => {
+            let roles = if all.kappa { Roles::Both } else { Roles::All };
+            up::run(&all.up.pipeline, roles, &all.up.place)
         }
         Command::Kappa(up) => up::run(&up.pipeline, Roles::Kappa, &up.place),
         Command::Jobs { server, format } => on_one_thread(job::list(&server, format.format)),
