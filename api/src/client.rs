@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 pub use self::error::ClientError;
 use crate::error::{ErrorDocument, ErrorInfo};
 use crate::frames::{self, Digest};
+use crate::jobs::{JobInfo, JobRequest, JobStopped, SwitchRequest, Switched};
 use crate::layers::LayerInfo;
 use crate::paths;
 use crate::prefix::Prefix;
@@ -205,6 +206,26 @@ impl Client {
     /// Makes an earlier generation current again.
     pub async fn rollback(&self, generation: u64) -> Result<Rollback> {
         self.post(paths::ROLLBACK, &Rollback { generation }).await
+    }
+
+    /// All stream jobs, the oldest first.
+    pub async fn jobs(&self) -> Result<Vec<JobInfo>> {
+        self.get(paths::JOBS).await
+    }
+
+    /// Starts a stream job.
+    pub async fn start_job(&self, request: &JobRequest) -> Result<JobInfo> {
+        self.post(paths::JOBS, request).await
+    }
+
+    /// Makes a stream job the one that readers get.
+    pub async fn switch_job(&self, request: &SwitchRequest) -> Result<Switched> {
+        self.post(paths::JOB_SWITCH, request).await
+    }
+
+    /// Stops a stream job and removes it with its checkpoints.
+    pub async fn stop_job(&self, job: &str) -> Result<JobStopped> {
+        self.json(self.http.delete(self.address(paths::JOB, &[job]))).await
     }
 
     /// Folds `views` again, all where none is named, and compares them with the served answers.

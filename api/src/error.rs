@@ -64,6 +64,8 @@ pub enum Code {
     UnknownView,
     /// There is no such generation.
     UnknownGeneration,
+    /// There is no such stream job.
+    UnknownJob,
     /// There is no such route.
     UnknownRoute,
     /// The route is there and does not take this method.
@@ -102,11 +104,12 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::BadRequest,
         Self::UnknownStream,
         Self::UnknownView,
         Self::UnknownGeneration,
+        Self::UnknownJob,
         Self::UnknownRoute,
         Self::MethodNotAllowed,
         Self::Conflict,
@@ -142,6 +145,7 @@ impl Code {
             Self::UnknownStream => ("unknown_stream", StatusCode::NOT_FOUND),
             Self::UnknownView => ("unknown_view", StatusCode::NOT_FOUND),
             Self::UnknownGeneration => ("unknown_generation", StatusCode::NOT_FOUND),
+            Self::UnknownJob => ("unknown_job", StatusCode::NOT_FOUND),
             Self::UnknownRoute => ("unknown_route", StatusCode::NOT_FOUND),
             Self::MethodNotAllowed => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
             Self::Conflict => ("conflict", StatusCode::CONFLICT),

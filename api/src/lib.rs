@@ -1,5 +1,5 @@
 //! The HTTP interface of Dovetail as types, for servers and for clients: [`paths`], the documents that go over the
-//! wire ([`records`], [`stream`], [`runs`], [`verify`], [`layers`], [`error`]), the framing of records ([`frames`]),
+//! wire ([`records`], [`stream`], [`runs`], [`verify`], [`jobs`], [`layers`], [`error`]), the framing of records ([`frames`]),
 //! and a typed [`client`].
 //!
 //! Nothing here knows how a server works: names are texts, and the server checks them.
@@ -9,6 +9,7 @@
 pub mod client;
 pub mod error;
 pub mod frames;
+pub mod jobs;
 pub mod layers;
 pub mod paths;
 pub mod prefix;

@@ -22,6 +22,12 @@ pub const SOURCE: &str = "/v1/streams/{stream}/sources/{source}";
 pub const RECOMPUTE: &str = "/v1/recompute";
 /// Makes an earlier generation current again.
 pub const ROLLBACK: &str = "/v1/rollback";
+/// Stream jobs: start, progress.
+pub const JOBS: &str = "/v1/jobs";
+/// Makes a stream job the one that readers get.
+pub const JOB_SWITCH: &str = "/v1/jobs/switch";
+/// One stream job: stop.
+pub const JOB: &str = "/v1/jobs/{job}";
 /// Verification: start, progress.
 pub const VERIFY: &str = "/v1/verify";
 /// A digest of every record of a stream.

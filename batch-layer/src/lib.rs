@@ -10,7 +10,6 @@
 //! here knows of the speed layer or of serving: they watch the catalog.
 
 mod config;
-mod encode;
 mod handle;
 mod landing;
 mod layer;
@@ -32,4 +31,4 @@ pub use layer::{BatchLayer, BatchParts};
 pub use leader::leader;
 pub use recompute::{FoldProgress, Phase, RunError, RunOutcome};
 pub use schedule::{Schedule, ScheduleError};
-pub use upkeep::RollbackError;
+pub use upkeep::{RollbackError, collect_garbage};

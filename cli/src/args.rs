@@ -19,7 +19,19 @@ pub enum Command {
     /// Start everything on a generated feed and watch batch, speed and merged rows move.
     Demo(Demo),
     /// Start ingestion, batch, speed and serving in one process, on an embedded log.
-    Up(Up),
+    Up(UpAll),
+    /// Keep the views by a stream job alone: ingestion, the job and its answers, without landing or batch layer.
+    Kappa(Up),
+    /// List the stream jobs with their progress.
+    Jobs {
+        #[command(flatten)]
+        server: Server,
+        #[command(flatten)]
+        format: FormatArgs,
+    },
+    /// Start, switch to, go back from or stop a stream job.
+    #[command(subcommand)]
+    Job(JobCommand),
     /// Check a pipeline file: every error with its line and a hint. Exit code 1 if there is one.
     Check {
         /// The pipeline's SQL file.
@@ -148,11 +160,63 @@ impl Command {
     /// Whether the command runs until it is stopped.
     pub fn stays(&self) -> bool {
         match self {
-            Self::Up(_) | Self::Batch(_) | Self::Speed(_) | Self::Serve(_) => true,
+            Self::Up(_) | Self::Kappa(_) | Self::Batch(_) | Self::Speed(_) | Self::Serve(_) => true,
             Self::Ingest(ingest) => ingest.pipeline.is_some(),
             _ => false,
         }
     }
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+pub struct UpAll {
+    #[command(flatten)]
+    pub up: Up,
+    /// Run stream jobs beside the layers, on the same log: views that are folded from the log alone.
+    #[arg(long)]
+    pub kappa: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum JobCommand {
+    /// Start a job beside the others: it reads the log again while they go on answering. `JOB.VIEW` has its answers.
+    Start {
+        /// The pipeline's SQL file.
+        pipeline: PathBuf,
+        /// The job's name, which is also the name of its schema.
+        #[arg(long = "as", value_name = "NAME")]
+        name: String,
+        /// Where it begins: `beginning` (offset 0), `earliest` (what the log still has), a time as
+        /// `2026-03-01T08:00:00Z`, or offsets as `TOPIC/PARTITION=OFFSET,..`.
+        #[arg(long, value_name = "START", default_value = "beginning")]
+        from: String,
+        /// Wait until it is at the head of the log.
+        #[arg(long)]
+        wait: bool,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Give readers the answers of a job, in one step for all its views. The job before stays.
+    Switch {
+        /// The job's name.
+        name: String,
+        /// Switch although the job is not at the head of the log.
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Give readers the answers of the job before again.
+    Back {
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Stop a job that is not current, and remove it with its checkpoints.
+    Stop {
+        /// The job's name.
+        name: String,
+        #[command(flatten)]
+        server: Server,
+    },
 }
 
 #[derive(Debug, Clone, ClapArgs)]

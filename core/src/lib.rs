@@ -12,6 +12,7 @@ pub mod backoff;
 pub mod catalog;
 pub mod catch_panic;
 pub mod clock;
+pub mod encode;
 pub mod error_chain;
 pub mod functions;
 pub mod ledger;

@@ -66,6 +66,11 @@ name!(
     ViewName
 );
 
+name!(
+    /// The name of a stream job, and of its schema in queries.
+    JobName
+);
+
 /// The number of a published set of batch views; 0 is "nothing published yet".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]

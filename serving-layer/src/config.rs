@@ -6,6 +6,7 @@ use std::time::Duration;
 use datafusion::execution::context::SessionContext;
 use dovetail_core::catalog::Catalog;
 use dovetail_core::clock::Clock;
+use dovetail_core::name::JobName;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::realtime::Realtime;
 use dovetail_core::store::Store;
@@ -13,6 +14,7 @@ use dovetail_core::view::Planned;
 use dovetail_ingestion::log::Log;
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use crate::job_status::JobReport;
 use crate::landing_status::LandingReport;
 
 /// Limits of the serving layer.
@@ -46,8 +48,9 @@ pub struct ServingParts {
     pub catalog: Catalog,
     /// The store of batch states and segments.
     pub store: Store,
-    /// The speed layer, of this process or of others.
-    pub realtime: Arc<dyn Realtime>,
+    /// The speed layer, of this process or of others; `None` where a stream job alone keeps the views: its answers are
+    /// those of `public` then.
+    pub realtime: Option<Arc<dyn Realtime>>,
     /// The log, for its ends and for lag; `None` leaves them unknown.
     pub log: Option<Arc<dyn Log>>,
     /// The batch layer's landing; `None` leaves its state unknown.
@@ -63,5 +66,27 @@ pub struct ServingParts {
 impl std::fmt::Debug for ServingParts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ServingParts").field("views", &self.views).field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// A stream job that queries can read.
+pub struct JobToServe {
+    /// Its name, which is also that of its schema.
+    pub name: JobName,
+    /// The planned views of its pipeline, in order.
+    pub views: Vec<Planned>,
+    /// The streams of its pipeline.
+    pub streams: Vec<Arc<Stream>>,
+    /// Context with the lookups of its pipeline, under their names.
+    pub lookups: SessionContext,
+    /// Its states, from offset 0.
+    pub realtime: Arc<dyn Realtime>,
+    /// Its progress.
+    pub report: Arc<dyn JobReport>,
+}
+
+impl std::fmt::Debug for JobToServe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JobToServe").field("name", &self.name).finish_non_exhaustive()
     }
 }

@@ -11,6 +11,7 @@
 mod config;
 mod error;
 mod http;
+mod job_status;
 mod landing_status;
 mod memory;
 mod position;
@@ -21,9 +22,10 @@ mod sql;
 #[cfg(test)]
 mod tests;
 
-pub use config::{ServingConfig, ServingParts};
+pub use config::{JobToServe, ServingConfig, ServingParts};
 pub use error::{QueryError, Reason};
 pub use http::{Code, Failed, errors_in_shape, nested_as_json, router};
+pub use job_status::{JobReport, JobStatus};
 pub use landing_status::{LandingAt, LandingReport};
 pub use memory::Pool;
 pub use position::SqlPosition;
@@ -33,3 +35,4 @@ pub use snapshot::AsOf;
 pub use snapshot::remote::{RemoteConfig, RemoteParts, RemoteRealtime, SpeedMember};
 pub use sql::batches::Batches;
 pub use sql::query::Answer;
+pub use sql::sys::JobRow;

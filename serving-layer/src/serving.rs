@@ -1,24 +1,29 @@
 //! The serving layer's state for the life of the process.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::execution::context::SessionContext;
 use dovetail_core::background;
-use dovetail_core::name::Generation;
+use dovetail_core::catalog::CatalogError;
+use dovetail_core::name::{Generation, JobName};
 use metrics_exporter_prometheus::PrometheusHandle;
+use parking_lot::RwLock;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{ServingConfig, ServingParts};
+use crate::config::{JobToServe, ServingConfig, ServingParts};
 use crate::error::QueryError;
 use crate::memory::Pool;
 use crate::snapshot::drift;
+use crate::snapshot::jobs::ServedJobs;
 use crate::snapshot::layers::Layers;
 use crate::snapshot::watch_generation::Follower;
 use crate::sql::lookups::Lookups;
 use crate::sql::recounted::Recounted;
 use crate::sql::statement::Dialect;
+use crate::sql::sys::{JobRow, job_rows};
 use crate::sql::tables::Tables;
 use crate::sql::template::template;
 use crate::sql::threads::Threads;
@@ -53,7 +58,8 @@ impl Serving {
     /// # Errors
     /// When the lookups cannot be registered or the catalog cannot be read.
     pub async fn new(parts: ServingParts) -> Result<Arc<Self>, QueryError> {
-        let lookups = Lookups::take(&parts).await?;
+        let lookups = Lookups::take(&parts.lookups, &parts.streams, &parts.views).await?;
+        let public_is_kappa = parts.realtime.is_none();
         let layers = Arc::new(Layers::new(&parts));
         let follower = Follower::new(&layers);
         layers.poll_partitions().await;
@@ -61,7 +67,9 @@ impl Serving {
         let started_ms = parts.clock.now_ms();
         let tables = Arc::new(Tables {
             layers: Arc::clone(&layers),
-            lookups,
+            lookups: Arc::new(lookups),
+            job_lookups: RwLock::default(),
+            public_is_kappa,
             landing: parts.landing,
             clock: parts.clock,
             recounted: Recounted::default(),
@@ -94,6 +102,45 @@ impl Serving {
     /// Returns whether it is served: not while the speed layer has not reached its cut.
     pub async fn follow(&self) -> Result<bool, QueryError> {
         self.follower.follow().await
+    }
+
+    /// Replaces the stream jobs that queries read, all in one step. Queries that have begun keep the jobs that they
+    /// began with.
+    ///
+    /// # Errors
+    /// When the lookups of a job cannot be registered.
+    pub async fn serve_jobs(&self, current: Option<JobName>, jobs: Vec<JobToServe>) -> Result<(), QueryError> {
+        let before = self.layers.jobs();
+        let mut served = ServedJobs { current, ..ServedJobs::default() };
+        let mut lookups = BTreeMap::new();
+        for JobToServe { name, views, streams, lookups: context, realtime, report } in jobs {
+            let known = before.all.get(&name).filter(|layers| Arc::ptr_eq(&layers.realtime, &realtime));
+            let taken = match (known, self.tables.job_lookups.read().get(&name).cloned()) {
+                (Some(_), Some(lookups)) => Some(lookups),
+                _ => None,
+            };
+            let taken = match taken {
+                Some(lookups) => lookups,
+                None => Arc::new(Lookups::take(&context, &streams, &views).await?),
+            };
+            let layers = match known {
+                Some(layers) => Arc::clone(layers),
+                None => Arc::new(self.layers.of_job(views, streams, realtime, report)),
+            };
+            lookups.insert(name.clone(), taken);
+            served.all.insert(name, layers);
+        }
+        *self.tables.job_lookups.write() = lookups;
+        self.layers.serve_jobs(served);
+        Ok(())
+    }
+
+    /// All stream jobs, the oldest first, with the progress of those that this process runs.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub async fn jobs(&self) -> Result<Vec<JobRow>, CatalogError> {
+        job_rows(&self.layers).await
     }
 
     /// A memory pool for `verify`, within the limit of all queries.

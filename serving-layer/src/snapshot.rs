@@ -6,6 +6,7 @@ pub(crate) mod batch_states;
 pub(crate) mod cache;
 pub(crate) mod drift;
 pub(crate) mod generation;
+pub(crate) mod jobs;
 pub(crate) mod kept;
 pub(crate) mod layers;
 pub(crate) mod merged_cache;
@@ -19,7 +20,7 @@ use std::time::Duration;
 use dovetail_core::clock;
 use dovetail_core::manifest::StateFile;
 use dovetail_core::meet::{MeetError, Met, meet, meet_in_part};
-use dovetail_core::name::{Generation, ViewName};
+use dovetail_core::name::{Generation, JobName, ViewName};
 use dovetail_core::offsets::{Cut, Offsets};
 use dovetail_core::realtime::{RealtimeError, RealtimeView, Slice};
 use dovetail_core::view::{Tally, View};
@@ -29,6 +30,7 @@ use tokio::sync::OnceCell;
 
 use crate::error::{QueryError, Reason};
 use crate::snapshot::generation::{Filled, Served};
+use crate::snapshot::jobs::JobSnapshots;
 use crate::snapshot::kept::States;
 use crate::snapshot::layers::Layers;
 use crate::snapshot::watch_generation::kept;
@@ -51,6 +53,9 @@ pub(crate) struct RealtimePart {
 pub struct AsOf {
     /// The view.
     pub view: ViewName,
+    /// The stream job that folded it alone; none for an answer of both layers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobName>,
     /// The generation of its batch view.
     pub generation: Generation,
     /// The batch layer's states hold every record below it.
@@ -80,6 +85,8 @@ pub(crate) struct Snapshot {
     partial: bool,
     /// Whether the query named the generation.
     named: bool,
+    /// The stream jobs at the same moment.
+    pub(crate) jobs: JobSnapshots,
     realtime_parts: Mutex<HashMap<ViewName, Arc<OnceCell<Arc<RealtimePart>>>>>,
 }
 
@@ -96,12 +103,14 @@ impl Snapshot {
     }
 
     fn on(layers: Arc<Layers>, served: Arc<Served>, named: bool) -> Self {
-        Self { layers, served, named, partial: false, realtime_parts: Mutex::default() }
+        let jobs = JobSnapshots::new(layers.jobs(), false);
+        Self { layers, served, named, partial: false, jobs, realtime_parts: Mutex::default() }
     }
 
     /// The same; with `partial`, partitions without a speed layer end at the cut and are named.
     pub(crate) fn partial(self, partial: bool) -> Self {
-        Self { partial, ..self }
+        let jobs = JobSnapshots::new(Arc::clone(&self.jobs.jobs), partial);
+        Self { partial, jobs, ..self }
     }
 
     /// The batch states of `view`; empty before the first generation.
@@ -225,6 +234,7 @@ impl Snapshot {
             .filter_map(|(view, cell)| Some((view, cell.get()?)))
             .map(|(view, realtime_part)| AsOf {
                 view: view.clone(),
+                job: None,
                 generation: self.served.generation(),
                 cut: realtime_part.met.cut.clone(),
                 head: realtime_part.met.head.clone(),
@@ -232,7 +242,10 @@ impl Snapshot {
                 missing: realtime_part.met.missing.clone(),
             })
             .collect();
-        all.sort_by(|a, b| a.view.cmp(&b.view));
+        for (name, snapshot) in self.jobs.iter() {
+            all.extend(snapshot.as_of().into_iter().map(|as_of| AsOf { job: Some(name.clone()), ..as_of }));
+        }
+        all.sort_by(|a, b| (&a.view, &a.job).cmp(&(&b.view, &b.job)));
         all
     }
 

@@ -15,8 +15,9 @@ use tokio_util::task::TaskTracker;
 use crate::SpeedConfig;
 use crate::desired_state::Targets;
 use crate::partition::{PartitionFold, PartitionMessage};
+use crate::purpose::Purpose;
 use crate::status::SharedStatus;
-use crate::views::Views;
+use crate::views::{Restored, Views};
 
 /// The partitions of one stream.
 #[derive(Debug)]
@@ -35,6 +36,9 @@ pub(crate) struct HandleParts {
     pub(crate) views: Vec<Arc<View>>,
     pub(crate) targets: watch::Receiver<Targets>,
     pub(crate) assignment: Option<watch::Receiver<Assignment>>,
+    pub(crate) purpose: Purpose,
+    /// The slices with which views begin, by view and partition.
+    pub(crate) restored: Restored,
     /// Bytes of all partitions of all streams.
     pub(crate) total_bytes: Arc<AtomicUsize>,
     pub(crate) config: SpeedConfig,
@@ -91,22 +95,24 @@ impl Handles {
     }
 
     fn open(&self, partition: i32) -> PartitionHandle {
-        let HandleParts { decoded_log, views, targets, assignment, total_bytes, config, tracker, shutdown } =
+        let HandleParts { decoded_log, views, targets, assignment, total_bytes, config, tracker, shutdown, .. } =
             &self.parts;
+        let (purpose, restored) = (self.parts.purpose, &self.parts.restored);
         let (mailbox, messages) = mpsc::channel(MESSAGES_WAITING_MAX);
-        let shared = Arc::new(SharedStatus::new(views.len(), &self.moved));
+        let shared = Arc::new(SharedStatus::new(views.len(), purpose, &self.moved));
         let assignment = LocalAssignment::new(&decoded_log.stream().name, partition, assignment.as_ref());
         shared.set_owned(assignment.now());
         let fold = PartitionFold {
             decoded_log: Arc::clone(decoded_log),
             partition,
-            views: Views::new(views, partition),
+            views: Views::new(views, partition, purpose, restored),
             mailbox: messages,
             targets: targets.clone(),
             assignment,
             shared: Arc::clone(&shared),
             total_bytes: Arc::clone(total_bytes),
-            pause_above: config.memory_limit.saturating_mul(2),
+            purpose,
+            pause_above: purpose.pause_above(config.memory_limit),
             seal_interval: config.seal_interval,
             shutdown: shutdown.clone(),
         };

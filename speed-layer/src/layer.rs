@@ -12,6 +12,7 @@ use dovetail_core::view::View;
 use futures::future::join_all;
 use tokio::sync::{Notify, oneshot, watch};
 
+use crate::desired_state::Targets;
 use crate::handles::{Handles, PartitionHandle};
 use crate::partition::{PartitionMessage, ReadAnswer, ReadRequest, ViewRead};
 use crate::status::PartitionStatus;
@@ -27,6 +28,9 @@ pub struct SpeedLayer {
     pub(crate) streams: HashMap<StreamName, Arc<Handles>>,
     pub(crate) total_bytes: Arc<AtomicUsize>,
     pub(crate) pressure: Arc<Notify>,
+    /// Keeps the desired state of a job, which never changes, for its partitions.
+    #[expect(dead_code, reason = "the partitions end without it")]
+    pub(crate) job: Option<watch::Sender<Targets>>,
 }
 
 /// A view and its index among its stream's views.

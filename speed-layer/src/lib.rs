@@ -14,8 +14,10 @@ mod config;
 mod desired_state;
 mod flight;
 mod handles;
+mod job;
 mod layer;
 mod partition;
+mod purpose;
 mod refold;
 mod start;
 mod status;
@@ -28,6 +30,7 @@ mod tests;
 
 pub use config::SpeedConfig;
 pub use flight::{FlightConfig, serve};
+pub use job::JobParts;
 pub use layer::SpeedLayer;
 pub use start::SpeedParts;
 pub use status::{FoldState, PartitionStatus};

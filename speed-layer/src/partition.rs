@@ -23,6 +23,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::desired_state::Targets;
+use crate::purpose::Purpose;
 use crate::status::{FoldState, SharedStatus};
 use crate::view_fold::Subscriber;
 use crate::views::Views;
@@ -72,6 +73,7 @@ pub(crate) struct PartitionFold {
     /// Bytes of all partitions, and the limit above which folding pauses.
     pub(crate) total_bytes: Arc<AtomicUsize>,
     pub(crate) pause_above: usize,
+    pub(crate) purpose: Purpose,
     pub(crate) seal_interval: Duration,
     pub(crate) shutdown: CancellationToken,
 }
@@ -173,7 +175,8 @@ impl PartitionFold {
                 state.again = false;
                 let decoded = self.decoded_log.read(self.partition, next).await?;
                 self.fold(state, &decoded).await;
-                self.count("dovetail_speed_records_total", &decoded, next, self.views.next());
+                self.count(self.purpose.records_metric(), &decoded, next, self.views.next());
+                self.report_dead(&decoded, next);
                 if decoded.range.is_empty() {
                     // The log's end moved and yet there is no record: not to be asked again at once.
                     state.retry_later("the log has nothing at its end yet".to_owned());
@@ -205,6 +208,17 @@ impl PartitionFold {
             }
             None => self.views.fold(decoded).await,
         }
+    }
+
+    /// Counts the records of a job that do not decode, and logs the first of a batch: nothing lands them.
+    fn report_dead(&self, decoded: &Decoded, from: i64) {
+        let mut dead = decoded.dead.iter().filter(|record| record.offset >= from);
+        let Some(first) = dead.next().filter(|_| self.purpose == Purpose::Job) else { return };
+        let stream = self.decoded_log.stream();
+        let count = 1 + dead.count() as u64;
+        metrics::counter!("dovetail_job_dead_letters_total", "stream" => stream.name.to_string()).increment(count);
+        let (topic, partition, offset) = (&stream.topic, self.partition, first.offset);
+        tracing::warn!(topic, partition, offset, count, reason = %first.reason(), "records do not decode; the job leaves them out");
     }
 
     fn count(&self, counter: &'static str, decoded: &Arc<Decoded>, from: i64, to: Option<i64>) {

@@ -18,6 +18,8 @@ use crate::desired_state;
 use crate::desired_state::Targets;
 use crate::handles::{HandleParts, Handles};
 use crate::layer::{KnownView, SpeedLayer};
+use crate::purpose::Purpose;
+use crate::views::Restored;
 use crate::watch_catalog::Follow;
 
 /// The parts and settings of the speed layer.
@@ -52,11 +54,31 @@ impl SpeedLayer {
             decoded_logs.iter().map(|(s, decoded_log)| (s.clone(), decoded_log.stream().topic.clone())).collect();
         let first = desired_state::read(&catalog, &views, &topics, &Targets::default()).await?;
         let (apply, targets) = watch::channel(first);
+        let fold = FoldParts {
+            views: views.clone(),
+            decoded_logs,
+            targets,
+            assignment,
+            purpose: Purpose::Realtime,
+            restored: Restored::default(),
+            config: config.clone(),
+        };
+        let layer = Arc::new(Self::open(fold, tracker, shutdown));
+        let follow = Follow { layer: Arc::clone(&layer), catalog, views, topics, config, apply };
+        // A catalog that does not answer must not keep the process from ending.
+        background::spawn(tracker, shutdown, "watch_catalog", follow.run(changes));
+        Ok(layer)
+    }
+
+    /// Opens the partitions of all streams.
+    pub(crate) fn open(parts: FoldParts, tracker: &TaskTracker, shutdown: &CancellationToken) -> Self {
+        let FoldParts { views, decoded_logs, targets, assignment, purpose, restored, config } = parts;
         let mut layer = Self {
             views: HashMap::new(),
             streams: HashMap::new(),
             total_bytes: Arc::default(),
             pressure: Arc::default(),
+            job: None,
         };
         for (stream, decoded_log) in decoded_logs {
             let mine: Vec<Arc<View>> = views.iter().filter(|v| v.stream == stream).cloned().collect();
@@ -65,9 +87,11 @@ impl SpeedLayer {
             }
             let handles = Handles::open_all(HandleParts {
                 decoded_log,
+                restored: mine.iter().filter_map(|v| Some((v.name.clone(), restored.get(&v.name)?.clone()))).collect(),
                 views: mine,
                 targets: targets.clone(),
                 assignment: assignment.clone(),
+                purpose,
                 total_bytes: Arc::clone(&layer.total_bytes),
                 config: config.clone(),
                 tracker: tracker.clone(),
@@ -75,10 +99,17 @@ impl SpeedLayer {
             });
             layer.streams.insert(stream, handles);
         }
-        let layer = Arc::new(layer);
-        let follow = Follow { layer: Arc::clone(&layer), catalog, views, topics, config, apply };
-        // A catalog that does not answer must not keep the process from ending.
-        background::spawn(tracker, shutdown, "watch_catalog", follow.run(changes));
-        Ok(layer)
+        layer
     }
+}
+
+/// What partitions are opened with.
+pub(crate) struct FoldParts {
+    pub(crate) views: Vec<Arc<View>>,
+    pub(crate) decoded_logs: HashMap<StreamName, Arc<DecodedLog>>,
+    pub(crate) targets: watch::Receiver<Targets>,
+    pub(crate) assignment: Option<watch::Receiver<Assignment>>,
+    pub(crate) purpose: Purpose,
+    pub(crate) restored: Restored,
+    pub(crate) config: SpeedConfig,
 }

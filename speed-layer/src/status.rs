@@ -7,12 +7,14 @@ use dovetail_core::realtime::Stall;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::purpose::Purpose;
+
 /// The state of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FoldState {
     /// It folds.
     Folding,
-    /// It is at the memory limit and waits for a batch run.
+    /// It is at the memory limit and waits for room, which a batch run makes.
     Paused,
     /// The log or the catalog does not answer; it retries.
     Stalled(String),
@@ -55,6 +57,7 @@ pub(crate) struct SharedStatus {
     pub(crate) bytes: AtomicUsize,
     pub(crate) slices: AtomicUsize,
     pub(crate) state: watch::Sender<FoldState>,
+    purpose: Purpose,
     /// For each view of the stream, the reason why it alone has stopped.
     stopped: Mutex<Vec<Option<String>>>,
 }
@@ -62,7 +65,7 @@ pub(crate) struct SharedStatus {
 const UNFILLED: i64 = -1;
 
 impl SharedStatus {
-    pub(crate) fn new(views: usize, moved: &watch::Sender<u64>) -> Self {
+    pub(crate) fn new(views: usize, purpose: Purpose, moved: &watch::Sender<u64>) -> Self {
         Self {
             assignment: AtomicBool::new(true),
             moved: moved.clone(),
@@ -71,6 +74,7 @@ impl SharedStatus {
             bytes: AtomicUsize::new(0),
             slices: AtomicUsize::new(0),
             state: watch::Sender::new(FoldState::Folding),
+            purpose,
             stopped: Mutex::new(vec![None; views]),
         }
     }
@@ -117,7 +121,7 @@ impl SharedStatus {
         let own = self.stopped.lock()[view].clone();
         own.map(Stall::stopped).or_else(|| match &*self.state.borrow() {
             FoldState::Folding => None,
-            FoldState::Paused => Some(Stall::stalled("the speed layer is out of memory; a batch run makes room")),
+            FoldState::Paused => Some(Stall::stalled(self.purpose.no_room())),
             FoldState::Stalled(why) => Some(Stall::stalled(why)),
             FoldState::Stopped { view: None, why } => Some(Stall::stopped(why)),
             // Another view has stopped: this one goes on.

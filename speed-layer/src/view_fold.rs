@@ -10,6 +10,7 @@ use dovetail_core::view::{FoldError, Folder, View};
 use dovetail_ingestion::formats::Decoded;
 
 use crate::desired_state::{DesiredState, Start};
+use crate::purpose::Purpose;
 use crate::refold::{Refold, take_slice};
 
 /// Number of segment ends that are remembered. A cut at an older one costs folding a slice again.
@@ -23,6 +24,9 @@ const EXPECTED: usize = 8;
 pub(crate) struct ViewFold {
     pub(crate) view: Arc<View>,
     pub(crate) partition: i32,
+    pub(crate) purpose: Purpose,
+    /// The slice with which it begins, in place of what lies below in the log; dropped once it has begun.
+    restored: Option<Slice>,
     target: DesiredState,
     /// Ends of the latest segments of the landing, where the next cut may fall.
     expected: BTreeSet<i64>,
@@ -57,11 +61,13 @@ struct HeldSlices {
 }
 
 impl ViewFold {
-    pub(crate) fn new(view: Arc<View>, partition: i32) -> Self {
+    pub(crate) fn new(view: Arc<View>, partition: i32, purpose: Purpose, restored: Option<Slice>) -> Self {
         let target = DesiredState { start: Start::Unfilled, previous: None, coming: vec![] };
         Self {
             view,
             partition,
+            purpose,
+            restored,
             target,
             expected: BTreeSet::new(),
             kept: VecDeque::new(),
@@ -159,7 +165,7 @@ impl ViewFold {
 
     /// Drops everything: the partition is assigned to another process.
     pub(crate) fn leave(&mut self) {
-        *self = Self::new(Arc::clone(&self.view), self.partition);
+        *self = Self::new(Arc::clone(&self.view), self.partition, self.purpose, None);
     }
 
     /// Offsets of present and expected cuts.
@@ -228,9 +234,13 @@ impl ViewFold {
             slices.push(Slice::empty(self.partition, OffsetRange::new(start, log.start)));
             head = log.start;
         }
+        if let Some(restored) = self.restored.take().filter(|restored| restored.range.start == start) {
+            head = restored.range.end;
+            slices.push(restored);
+        }
         self.held = Some(HeldSlices { start, began: head, slices, folder, open: head, head, split: None });
         if head < log.start {
-            self.stop(format!("offset {head} is gone, the log starts at {}: a batch run moves past it", log.start));
+            self.stop(self.purpose.lost(head, log));
         } else if head > log.end {
             self.stop(format!("the log ends at {}, before the cut {head}: it is not the log that was landed", log.end));
         }

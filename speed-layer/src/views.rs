@@ -1,14 +1,21 @@
 //! All views of one partition, each at its own offset. They share the reads of the log.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use dovetail_core::name::ViewName;
 use dovetail_core::offsets::OffsetRange;
+use dovetail_core::realtime::Slice;
 use dovetail_core::view::View;
 use dovetail_ingestion::formats::Decoded;
 
 use crate::desired_state::{DesiredState, Start, Targets};
+use crate::purpose::Purpose;
 use crate::status::{FoldState, SharedStatus};
 use crate::view_fold::ViewFold;
+
+/// The slice with which each partition of each view begins.
+pub(crate) type Restored = HashMap<ViewName, HashMap<i32, Slice>>;
 
 #[derive(Debug)]
 pub(crate) struct Views {
@@ -16,8 +23,10 @@ pub(crate) struct Views {
 }
 
 impl Views {
-    pub(crate) fn new(views: &[Arc<View>], partition: i32) -> Self {
-        Self { folds: views.iter().map(|view| ViewFold::new(Arc::clone(view), partition)).collect() }
+    pub(crate) fn new(views: &[Arc<View>], partition: i32, purpose: Purpose, restored: &Restored) -> Self {
+        let restored = |view: &View| restored.get(&view.name).and_then(|of| of.get(&partition)).cloned();
+        let folds = views.iter().map(|view| ViewFold::new(Arc::clone(view), partition, purpose, restored(view)));
+        Self { folds: folds.collect() }
     }
 
     /// Next offset to fold: that of the view that is furthest behind.
@@ -94,9 +103,8 @@ impl Views {
             if fold.next_again().is_some_and(|next| next < first) {
                 fold.give_up_split(log);
             }
-            if fold.next().is_some_and(|next| next < first) {
-                let gone = fold.next().unwrap_or(0);
-                fold.stop(format!("offset {gone} is gone, the log starts at {first}: a batch run moves past it"));
+            if let Some(next) = fold.next().filter(|next| *next < first) {
+                fold.stop(fold.purpose.lost(next, OffsetRange::new(first, log.end.max(first))));
             }
         }
     }

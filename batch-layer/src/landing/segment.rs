@@ -4,13 +4,13 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::{max, min};
 use arrow::datatypes::{Int64Type, Schema, TimestampMillisecondType};
 use bytes::Bytes;
+use dovetail_core::encode::{self, ParquetEncoder};
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::record::column;
 use dovetail_ingestion::dead_letters;
+use dovetail_ingestion::dead_letters::dead_letter_schema;
 use dovetail_ingestion::formats::{DeadLetter, Decoded};
 use parquet::errors::ParquetError;
-
-use crate::encode::{self, ParquetEncoder};
 
 /// A segment to which records are added.
 pub(crate) struct Buffer {
@@ -101,7 +101,7 @@ impl Buffer {
         }
         let encoder = match &mut self.dead {
             Some(encoder) => encoder,
-            none => none.insert(encode::dead_letters()?),
+            none => none.insert(encode::dead_letters(&dead_letter_schema())?),
         };
         encoder.write(&dead_letters::to_batch(self.partition, dead)?)?;
         let times = dead.iter().map(|letter| letter.timestamp_ms);

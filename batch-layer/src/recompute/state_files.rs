@@ -7,6 +7,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use dovetail_core::catalog::Catalog;
+use dovetail_core::encode::{self, ParquetEncoder};
 use dovetail_core::manifest::{Manifest, StateFile, ViewStates};
 use dovetail_core::name::Generation;
 use dovetail_core::offsets::Cut;
@@ -18,7 +19,6 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 
 use super::RunError;
-use crate::encode::{self, ParquetEncoder};
 use crate::recompute::repeated_change::patiently;
 
 /// Size in bytes at which a file of states is closed, approximately.

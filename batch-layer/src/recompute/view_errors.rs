@@ -1,5 +1,6 @@
 //! The records that a view leaves out, as Parquet files.
 
+use dovetail_core::encode::{self, ParquetEncoder};
 use dovetail_core::manifest::{LeftOut, StateFile};
 use dovetail_core::store::path;
 use dovetail_core::view::{RowErrors, View};
@@ -7,7 +8,6 @@ use dovetail_core::view_error_file;
 use parquet::errors::ParquetError;
 
 use super::RunError;
-use crate::encode::{self, ParquetEncoder};
 use crate::recompute::state_files::Output;
 
 /// Size in bytes at which a file is closed, approximately.

@@ -1,11 +1,14 @@
 //! Collection: deletes objects that nothing names any more, once no reader can use them, and those whose writer is
 //! gone. The ledger decides; the store is not listed.
 
-use dovetail_core::catalog::{ObjectState, Patience};
+use std::time::Duration;
+
+use dovetail_core::catalog::{Catalog, ObjectState, Patience};
 use dovetail_core::clock;
-use dovetail_core::store::StoreError;
+use dovetail_core::store::{Store, StoreError};
 use futures::StreamExt;
 use metrics::{counter, gauge};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Upkeep, UpkeepError};
@@ -19,16 +22,46 @@ const DELETES: usize = 8;
 const STATES: [ObjectState; 5] =
     [ObjectState::Staged, ObjectState::Live, ObjectState::Garbage, ObjectState::Deleting, ObjectState::Deleted];
 
+/// What collection works on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Collector<'c> {
+    catalog: &'c Catalog,
+    store: &'c Store,
+    patience: Patience,
+    /// Time of the last repeated deletion of objects that were never recorded.
+    deleted_again: &'c tokio::sync::Mutex<Option<Instant>>,
+}
+
+/// Collects for ever, for a process without a batch layer.
+pub async fn collect_garbage(catalog: Catalog, store: Store, patience: Patience, every: Duration) {
+    let deleted_again = tokio::sync::Mutex::default();
+    let collector = Collector { catalog: &catalog, store: &store, patience, deleted_again: &deleted_again };
+    loop {
+        clock::sleep(every).await;
+        if let Err(error) = collector.collect().await {
+            warn!(%error, "could not delete garbage, trying again later");
+        }
+    }
+}
+
 impl Upkeep {
+    /// See [`Collector::collect`].
+    pub(crate) async fn collect(&self) -> Result<(), UpkeepError> {
+        let patience = Patience { grace: self.config.garbage_grace, staging: self.config.staging_limit };
+        let (catalog, store, deleted_again) = (&self.catalog, &self.store, &self.deleted_again);
+        Collector { catalog, store, patience, deleted_again }.collect().await
+    }
+}
+
+impl Collector<'_> {
     /// Deletes unneeded objects, and those that another process, living or dead, was about to delete.
     ///
     /// # On a crash
     /// Objects that are `deleting` may still be in the store. Nobody can record them any more, and the next process
     /// that collects deletes them, once more where that had been done.
-    pub(crate) async fn collect(&self) -> Result<(), UpkeepError> {
-        let patience = Patience { grace: self.config.garbage_grace, staging: self.config.staging_limit };
+    async fn collect(&self) -> Result<(), UpkeepError> {
         loop {
-            let taken = self.catalog.take_garbage(patience, AT_ONCE).await?;
+            let taken = self.catalog.take_garbage(self.patience, AT_ONCE).await?;
             // More than were taken: those that could not be deleted the last time do not block the others.
             let deleted = self.delete(self.catalog.deleting(2 * AT_ONCE).await?).await;
             self.catalog.deleted(&deleted.paths).await?;
@@ -50,7 +83,7 @@ impl Upkeep {
     /// # On a crash
     /// The objects stay `deleted` in the ledger, and the next collection deletes them again.
     async fn delete_again(&self) -> Result<(), UpkeepError> {
-        let every = self.config.staging_limit;
+        let every = self.patience.staging;
         if self.deleted_again.lock().await.is_some_and(|at| at.elapsed() < every) {
             return Ok(());
         }
@@ -89,7 +122,9 @@ impl Upkeep {
         }
         Ok(())
     }
+}
 
+impl Upkeep {
     /// Lists the store once in a catalog's life: an earlier version kept no ledger, and a process of it that died may
     /// have left objects without a row. Objects put since are in the ledger before they are in the store.
     ///

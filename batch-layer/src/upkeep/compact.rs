@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use dovetail_core::catalog::{CatalogError, Segment};
+use dovetail_core::encode::{self, ParquetEncoder};
 use dovetail_core::offsets::OffsetRange;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::store::path;
@@ -17,9 +18,9 @@ use parquet::errors::ParquetError;
 use tracing::{info, warn};
 
 use super::{Upkeep, UpkeepError};
-use crate::encode::{self, ParquetEncoder};
 use crate::put::put_segment;
 use dovetail_ingestion::dead_letters;
+use dovetail_ingestion::dead_letters::dead_letter_schema;
 
 /// Least number of segments that are merged.
 const SEGMENTS_PER_MERGE_MIN: usize = 4;
@@ -55,7 +56,7 @@ impl Upkeep {
         let dead = group.iter().filter_map(|segment| segment.dead_path.clone()).collect::<Vec<_>>();
         let dead = match dead.is_empty() {
             true => None,
-            false => Some(self.merged(encode::dead_letters()?, dead).await?),
+            false => Some(self.merged(encode::dead_letters(&dead_letter_schema())?, dead).await?),
         };
         let dead_path = dead.as_ref().map(|_| path::dead_letters(topic, partition, range, unique).to_string());
         let new = Segment {

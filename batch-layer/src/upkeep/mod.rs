@@ -21,6 +21,7 @@ use dovetail_ingestion::log::Log;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tracing::{info, warn};
 
+pub use self::collect::collect_garbage;
 pub use self::rollback::RollbackError;
 pub(crate) use self::rollback::rollback;
 use crate::config::RunConfig;

@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod generate;
 mod ingest;
+mod job;
 mod query;
 mod recompute;
 mod rollback;
@@ -29,7 +30,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
     start_logging(level);
     config::refuse_unknown()?;
     match args.command {
-        Command::Up(up) => up::run(&up.pipeline, Roles::All, &up.place),
+        Command::Up(all) => {
+            let roles = if all.kappa { Roles::Both } else { Roles::All };
+            up::run(&all.up.pipeline, roles, &all.up.place)
+        }
+        Command::Kappa(up) => up::run(&up.pipeline, Roles::Kappa, &up.place),
+        Command::Jobs { server, format } => on_one_thread(job::list(&server, format.format)),
+        Command::Job(job) => on_one_thread(job::run(job)),
         Command::Batch(up) => up::run(&up.pipeline, Roles::One(MemberLayer::Batch), &up.place),
         Command::Speed(up) => up::run(&up.pipeline, Roles::One(MemberLayer::Speed), &up.place),
         Command::Serve(up) => up::run(&up.pipeline, Roles::One(MemberLayer::Serve), &up.place),

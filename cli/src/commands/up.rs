@@ -37,6 +37,8 @@ fn greet(running: &Running, config: &Config) {
     let views = counted(running.engine.views.len() as u64, "view");
     match running.engine.roles {
         Roles::All => eprintln!("dovetail serves {views}"),
+        Roles::Both => eprintln!("dovetail serves {views}, and those of stream jobs"),
+        Roles::Kappa => eprintln!("dovetail serves {views} of a stream job"),
         Roles::One(layer) => eprintln!("dovetail {layer}: {views}"),
     }
     eprintln!("  http      http://{}", running.http);

@@ -14,6 +14,7 @@ mod functions;
 mod headers;
 mod independence;
 mod kafka;
+mod kappa;
 mod numbers;
 mod processes;
 mod real_input;

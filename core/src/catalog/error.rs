@@ -65,6 +65,15 @@ pub enum CatalogError {
     /// The member's lease has passed, and others may have its partitions: join again.
     #[error("member `{id}` gave no sign of life in time: others may have taken over, so it joins again")]
     MemberLost { id: String },
+    /// The name belongs to another job.
+    #[error("there is a job `{job}` already, of another pipeline or start: choose another name, or stop that one")]
+    JobExists { job: String },
+    /// Another process runs the job now.
+    #[error("job `{job}` belongs to another process now")]
+    JobLost { job: String },
+    /// Readers get the job.
+    #[error("job `{job}` is current: switch to another one before it is stopped")]
+    JobCurrent { job: String },
     /// The catalog has no such row.
     #[error("{what} is not in the catalog")]
     Missing { what: String },

@@ -66,6 +66,7 @@ impl Catalog {
             let now_ms = change.now_ms().await?;
             change.execute(Statement::new(include_str!("sql/run_expire_all.sql")).bind(now_ms)).await?;
             change.execute(Statement::new(include_str!("sql/lease_end_all.sql"))).await?;
+            change.execute(Statement::new(include_str!("sql/job_end_all.sql"))).await?;
             change.commit().await
         })
         .await

@@ -6,13 +6,14 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use super::CatalogError;
 
 /// Every migration, in order: the binary needs no files.
-pub(super) const MIGRATIONS: [(i64, &str, &str); 6] = [
+pub(super) const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "catalog", include_str!("../../../migrations/0001_catalog.sql")),
     (2, "processes", include_str!("../../../migrations/0002_processes.sql")),
     (3, "addresses", include_str!("../../../migrations/0003_addresses.sql")),
     (4, "objects", include_str!("../../../migrations/0004_objects.sql")),
     (5, "topics", include_str!("../../../migrations/0005_topics.sql")),
     (6, "leases", include_str!("../../../migrations/0006_leases.sql")),
+    (7, "jobs", include_str!("../../../migrations/0007_jobs.sql")),
 ];
 
 pub(super) fn migrator() -> Migrator {

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use super::connection::Change;
 use super::statement::{FromRow, Row, Statement, count, stored};
-use super::{Catalog, CatalogError, runs};
+use super::{Catalog, CatalogError, Checkpoint, runs};
 use crate::catalog::string_enum::words;
 
 words!(
@@ -207,7 +207,7 @@ impl Catalog {
         self.read_all("count objects", Statement::new(include_str!("sql/object_counts.sql"))).await
     }
 
-    /// The whole ledger, by path, and every path that a segment or a kept generation names, both from one transaction.
+    /// The whole ledger, by path, and every path that a segment, a kept generation or a checkpoint names, both from one transaction.
     pub async fn ledger(&self) -> Result<(Vec<Object>, BTreeSet<String>), CatalogError> {
         self.patiently(|| async {
             let mut change = self.change("look at the ledger").await?;
@@ -216,6 +216,11 @@ impl Catalog {
             let mut recorded: BTreeSet<String> = named.into_iter().collect();
             for row in change.all(Statement::new(include_str!("sql/generation_live.sql"))).await? {
                 recorded.extend(self.objects_of(&row)?);
+            }
+            let checkpoints: Vec<Checkpoint> =
+                change.all(Statement::new(include_str!("sql/checkpoint_list.sql"))).await?;
+            for checkpoint in checkpoints {
+                recorded.extend(self.named(&checkpoint.manifest_path, &checkpoint.manifest)?);
             }
             Ok((objects, recorded))
         })

@@ -16,6 +16,7 @@ use futures::future::{join_all, try_join_all};
 pub use self::spread::Spread;
 pub use dovetail_api::prefix::Prefix;
 
+pub mod by_time;
 pub mod embedded;
 pub mod kafka;
 mod spread;

@@ -14,6 +14,7 @@ use dovetail_core::store::S3Options;
 use dovetail_ingestion::decoded_log::DecodedLogConfig;
 use dovetail_ingestion::log::embedded::EmbeddedLogConfig;
 use dovetail_ingestion::log::kafka::KafkaConfig;
+use dovetail_kappa_layer::KappaConfig;
 use dovetail_serving_layer::{RemoteConfig, ServingConfig};
 use dovetail_speed_layer::{FlightConfig, SpeedConfig};
 
@@ -30,7 +31,7 @@ impl Config {
     /// Address of the HTTP server; each role has a default port of its own.
     pub fn http_listen(&self, roles: Roles) -> String {
         let port = match roles {
-            Roles::All | Roles::One(MemberLayer::Serve) => 8311,
+            Roles::All | Roles::Both | Roles::Kappa | Roles::One(MemberLayer::Serve) => 8311,
             Roles::One(MemberLayer::Ingest) => 8312,
             Roles::One(MemberLayer::Batch) => 8313,
             Roles::One(MemberLayer::Speed) => 8314,
@@ -135,6 +136,23 @@ impl Config {
             seal_interval: self.speed.seal,
             poll_interval: Duration::from_secs(1),
         }
+    }
+
+    /// Settings of stream jobs.
+    pub fn jobs(&self) -> KappaConfig {
+        KappaConfig {
+            fold: SpeedConfig { memory_limit: bytes(self.kappa.memory), ..self.speed() },
+            decoded_log: self.decoded_log(),
+            checkpoint_interval: self.kappa.checkpoint_every,
+            keep_checkpoints: self.kappa.keep_checkpoints,
+            lease: self.member.lease,
+        }
+    }
+
+    /// Number of threads that fold stream jobs.
+    pub fn job_threads(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        self.kappa.threads.unwrap_or_else(|| cores.div_ceil(2))
     }
 
     /// Settings of the batch layer; an error when a schedule does not parse.

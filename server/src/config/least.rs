@@ -12,7 +12,7 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 impl Config {
     /// Refuses a limit of nothing, and a time too short to wait for.
     pub(super) fn check_least(&self) -> Result<()> {
-        let Self { ingest, log, landing, batch, speed, query, member, kafka, .. } = self;
+        let Self { ingest, log, landing, batch, speed, kappa, query, member, kafka, .. } = self;
         let sizes = [
             ("ingest.in_flight", ingest.in_flight),
             ("ingest.request", ingest.request),
@@ -20,6 +20,7 @@ impl Config {
             ("log.read", log.read),
             ("landing.segment_size", landing.segment_size),
             ("speed.memory", speed.memory),
+            ("kappa.memory", kappa.memory),
             ("query.memory", query.memory),
             ("query.total_memory", query.total_memory),
         ];
@@ -28,12 +29,15 @@ impl Config {
             ("batch.upkeep_every", batch.upkeep_every),
             ("landing.segment_age", landing.segment_age),
             ("speed.seal", speed.seal),
+            ("kappa.checkpoint_every", kappa.checkpoint_every),
             ("query.timeout", query.timeout),
             ("member.lease", member.lease),
         ];
         let counts = [
             ("batch.cores", batch.cores),
             ("kafka.replication", kafka.replication.map(usize::from)),
+            ("kappa.keep_checkpoints", Some(kappa.keep_checkpoints)),
+            ("kappa.threads", kappa.threads),
             ("query.concurrent", Some(query.concurrent)),
             ("query.connections", Some(query.connections)),
         ];

@@ -27,6 +27,8 @@ pub struct Config {
     pub batch: BatchSettings,
     /// The speed layer.
     pub speed: Speed,
+    /// Stream jobs.
+    pub kappa: KappaSettings,
     /// Queries.
     pub query: Query,
     /// The Kafka log.
@@ -235,6 +237,28 @@ pub struct Speed {
 impl Default for Speed {
     fn default() -> Self {
         Self { memory: ByteSize::gib(1), seal: Duration::from_millis(10) }
+    }
+}
+
+/// Stream jobs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KappaSettings {
+    /// Size of the states of one job at which it folds no further.
+    pub memory: ByteSize,
+    /// Time between two checkpoints of a job.
+    #[serde(with = "humantime_serde")]
+    pub checkpoint_every: Duration,
+    /// Number of the newest checkpoints of a job that are kept.
+    pub keep_checkpoints: usize,
+    /// Number of threads that fold the jobs; half of the machine's cores by default, so that a replay leaves the others
+    /// to the work that is live.
+    pub threads: Option<usize>,
+}
+
+impl Default for KappaSettings {
+    fn default() -> Self {
+        Self { memory: ByteSize::gib(1), checkpoint_every: Duration::from_secs(10), keep_checkpoints: 3, threads: None }
     }
 }
 

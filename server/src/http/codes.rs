@@ -37,7 +37,7 @@ pub(super) fn of_rollback(error: &RollbackError) -> Failed {
     failed(code, error)
 }
 
-fn of_catalog(error: &CatalogError) -> Code {
+pub(super) fn of_catalog(error: &CatalogError) -> Code {
     match error {
         CatalogError::RunInProgress { .. } => Code::RunInProgress,
         CatalogError::PublishConflict { .. } | CatalogError::RunEnded { .. } => Code::Conflict,

@@ -5,6 +5,7 @@ mod body;
 mod codes;
 mod forward;
 mod health;
+mod jobs;
 mod layers;
 mod runs;
 pub mod starting;
@@ -16,7 +17,7 @@ use anyhow::Result;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use dovetail_api::paths;
 use dovetail_api::stream::StreamInfo;
 use dovetail_core::catalog::MemberLayer;
@@ -30,7 +31,6 @@ use self::body::Intake;
 use crate::config::{Config, bytes};
 use crate::jobs::verify::VerifyTracker;
 use crate::process::engine::Engine;
-use crate::process::roles::Roles;
 
 pub(crate) use layers::landing_state;
 
@@ -59,6 +59,12 @@ pub fn router(engine: &Arc<Engine>, config: &Config) -> Result<Router> {
             .route(paths::RECOMPUTE, post(runs::start).get(runs::progress).delete(runs::cancel))
             .route(paths::ROLLBACK, post(runs::rollback));
     }
+    if engine.roles.has_jobs() {
+        router = router
+            .route(paths::JOBS, get(jobs::list).post(jobs::start))
+            .route(paths::JOB_SWITCH, post(jobs::switch))
+            .route(paths::JOB, delete(jobs::stop));
+    }
     match engine.serving() {
         Ok(serving) => {
             let verify = post(verify::verify).get(verify::progress);
@@ -66,9 +72,9 @@ pub fn router(engine: &Arc<Engine>, config: &Config) -> Result<Router> {
             let router = router.with_state(app);
             let router = router.merge(dovetail_serving_layer::router(Arc::clone(serving)));
             // Routes of other layers are forwarded.
-            Ok(errors_in_shape(match engine.roles {
-                Roles::All => router,
-                Roles::One(_) => router.merge(forward::router(engine)?),
+            Ok(errors_in_shape(match engine.roles.one() {
+                None => router,
+                Some(_) => router.merge(forward::router(engine)?),
             }))
         }
         Err(_) => Ok(errors_in_shape(router.merge(health::router()).with_state(app))),

@@ -12,17 +12,17 @@ use futures::stream;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
-use super::{App, parsed};
-use crate::jobs::verify::{self as job, digests};
+use super::{App, parsed, unavailable};
+use crate::jobs::verify::{self as job, ServedView, digests, served_views};
 
 pub(super) async fn verify(State(app): State<Arc<App>>, body: Bytes) -> Result<axum::Json<Vec<Verdict>>, Failed> {
     let body: VerifyRequest = parsed(&body)?;
-    let known = |name: &str| app.engine.views.iter().any(|view| view.name.as_str() == name);
-    if let Some(unknown) = body.views.iter().find(|name| !known(name)) {
+    let all = served_views(&app.engine).await.map_err(unavailable)?;
+    if let Some(unknown) = body.views.iter().find(|name| !all.iter().any(|view| view.is_called(name))) {
         return Err(Failed::new(Code::UnknownView, format!("no view `{unknown}` that is folded")));
     }
-    let wanted = |name: &str| body.views.is_empty() || body.views.iter().any(|wanted| wanted == name);
-    let views: Vec<_> = app.engine.views.iter().filter(|view| wanted(view.name.as_str())).cloned().collect();
+    let wanted = |view: &ServedView| body.views.is_empty() || body.views.iter().any(|name| view.is_called(name));
+    let views: Vec<ServedView> = all.into_iter().filter(wanted).collect();
     let verdicts = job::start(&app.engine, &views, &app.verifying).await;
     verdicts.map(axum::Json).map_err(|error| not_verified(&error))
 }

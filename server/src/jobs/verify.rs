@@ -11,6 +11,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use dovetail_api::verify::Verdict;
 use dovetail_core::clock;
+use dovetail_core::name::JobName;
 use dovetail_core::offsets::Offsets;
 use dovetail_core::pipeline::Stream;
 use dovetail_core::view::{Difference, Tally, View, compare_answers};
@@ -20,6 +21,7 @@ use futures::StreamExt;
 
 use crate::jobs::folding::{Folding, bytes_of, rows_of};
 use crate::process::engine::Engine;
+use crate::process::roles::Roles;
 
 mod progress;
 mod records;
@@ -32,14 +34,16 @@ use self::replay::Replay;
 const EXAMPLES: usize = 5;
 
 /// Verifies `views`, one after the other; other verifications wait meanwhile.
-pub(crate) async fn start(engine: &Arc<Engine>, views: &[Arc<View>], progress: &VerifyTracker) -> Result<Vec<Verdict>> {
+pub(crate) async fn start(
+    engine: &Arc<Engine>,
+    views: &[ServedView],
+    progress: &VerifyTracker,
+) -> Result<Vec<Verdict>> {
     let _turn = progress.turn().await;
     let mut expected = vec![];
-    for view in views {
-        expected.push(match stream_of(engine, view) {
-            Ok(stream) => Replay::new(engine, stream, progress).await?.records(None).await?,
-            Err(_) => 0,
-        });
+    for of in views {
+        let replay = Replay::new(engine, &of.stream, of.starts.as_ref(), progress).await?;
+        expected.push(replay.records(None).await?);
     }
     let _verifying = progress.begin(&expected);
     let mut verdicts = vec![];
@@ -47,6 +51,60 @@ pub(crate) async fn start(engine: &Arc<Engine>, views: &[Arc<View>], progress: &
         verdicts.push(verify(engine, view, progress).await?);
     }
     Ok(verdicts)
+}
+
+/// A folded view in one of the schemas that answer it whole.
+#[derive(Debug, Clone)]
+pub struct ServedView {
+    view: Arc<View>,
+    stream: Arc<Stream>,
+    /// `public`, or `kappa` for the current stream job.
+    schema: &'static str,
+    /// The starts of the stream job in the stream; none for both layers, which begin where landing does.
+    starts: Option<Offsets>,
+    job: Option<JobName>,
+}
+
+impl ServedView {
+    /// The view as verdicts name it: that of a stream job with its schema.
+    pub fn name(&self) -> String {
+        match self.job {
+            None => self.view.name.to_string(),
+            Some(_) => format!("{}.{}", self.schema, self.view.name),
+        }
+    }
+
+    /// Whether a user means it by `name`: the name of a view is all its schemas.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.view.name.as_str() == name || self.name() == name
+    }
+}
+
+/// The folded views that this process answers: of both layers, and of the current stream job.
+///
+/// # Errors
+/// When the catalog cannot be read, or the current stream job runs in another process.
+pub async fn served_views(engine: &Engine) -> Result<Vec<ServedView>> {
+    let mut all = vec![];
+    if engine.roles != Roles::Kappa {
+        for view in &engine.views {
+            let stream = engine.streams.iter().find(|stream| stream.name == view.stream);
+            let stream = stream.with_context(|| format!("view `{}` reads a stream that is gone", view.name))?;
+            let (view, stream) = (Arc::clone(view), Arc::clone(stream));
+            all.push(ServedView { view, stream, schema: "public", starts: None, job: None });
+        }
+    }
+    if let Ok(jobs) = engine.jobs() {
+        let (job, views, plan) = jobs.current().await?.context("the current stream job runs in another process")?;
+        for view in views {
+            let stream = plan.pipeline.streams.iter().find(|stream| stream.name == view.stream);
+            let stream = stream.with_context(|| format!("view `{}` reads a stream that is gone", view.name))?.clone();
+            let starts = job.starts.get(&stream.topic).cloned().unwrap_or_default();
+            let (stream, starts, job) = (Arc::new(stream), Some(starts), Some(job.name.clone()));
+            all.push(ServedView { view, stream, schema: "kappa", starts, job });
+        }
+    }
+    Ok(all)
 }
 
 /// The served answer of a view.
@@ -62,10 +120,10 @@ struct ServedAnswer {
 const SERVED_RETRIES_MAX: u32 = 20;
 const SERVED_RETRY_PAUSE: Duration = Duration::from_millis(250);
 
-async fn served_in_time(engine: &Arc<Engine>, view: &Arc<View>, memory: &Arc<Pool>) -> Result<ServedAnswer> {
+async fn served_in_time(engine: &Arc<Engine>, of: &ServedView, memory: &Arc<Pool>) -> Result<ServedAnswer> {
     let mut tries = 0;
     loop {
-        let served = served(engine, view, memory).await;
+        let served = served(engine, of, memory).await;
         let is_late = |error: &QueryError| error.reason == Reason::NotReady;
         match served {
             Err(error) if tries < SERVED_RETRIES_MAX && error.downcast_ref().is_some_and(is_late) => tries += 1,
@@ -75,14 +133,16 @@ async fn served_in_time(engine: &Arc<Engine>, view: &Arc<View>, memory: &Arc<Poo
     }
 }
 
-async fn served(engine: &Arc<Engine>, view: &Arc<View>, memory: &Arc<Pool>) -> Result<ServedAnswer> {
-    let mut served = engine.serving()?.query(&format!("SELECT * FROM public.{}", view.name)).await?;
-    let Some(as_of) = served.as_of.iter().find(|as_of| as_of.view == view.name).cloned() else {
+async fn served(engine: &Arc<Engine>, of: &ServedView, memory: &Arc<Pool>) -> Result<ServedAnswer> {
+    let view = &of.view;
+    let mut served = engine.serving()?.query(&format!("SELECT * FROM {}.{}", of.schema, view.name)).await?;
+    let is_of = |as_of: &&AsOf| as_of.view == view.name && as_of.job == of.job;
+    let Some(as_of) = served.as_of.iter().find(is_of).cloned() else {
         bail!("the answer of `{}` does not say what it is as of", view.name);
     };
     // Where the rows alone do not decide the answer, the states below it are compared instead.
     let of_states = view.has_sketches() || !view.loose().is_empty();
-    let states = if of_states { served.states(view).await? } else { vec![] };
+    let states = if of_states { served.states(view, of.job.as_ref()).await? } else { vec![] };
     let mut room = vec![memory.take(&view.name, bytes_of(&states))?];
     let mut answered = vec![];
     while let Some(batch) = served.batches.next().await {
@@ -94,12 +154,12 @@ async fn served(engine: &Arc<Engine>, view: &Arc<View>, memory: &Arc<Pool>) -> R
 }
 
 /// Verifies one view within the memory of all queries: when there is not enough, it fails and says so.
-pub async fn verify(engine: &Arc<Engine>, view: &Arc<View>, progress: &VerifyTracker) -> Result<Verdict> {
+pub async fn verify(engine: &Arc<Engine>, of: &ServedView, progress: &VerifyTracker) -> Result<Verdict> {
+    let view = &of.view;
     let memory = engine.serving()?.memory_to_verify();
-    let ServedAnswer { as_of, states, mut answered, mut room } = served_in_time(engine, view, &memory).await?;
+    let ServedAnswer { as_of, states, mut answered, mut room } = served_in_time(engine, of, &memory).await?;
     let is_loose = !view.loose().is_empty();
-    let stream = stream_of(engine, view)?;
-    let replay = Replay::new(engine, stream, progress).await?;
+    let replay = Replay::new(engine, &of.stream, of.starts.as_ref(), progress).await?;
     progress.view(&view.name, replay.records(Some(&as_of.head)).await?);
     let again = fold_again(&replay, view, &as_of.head, &memory).await?;
     let Again { states: folded_states, records, errors, room: folded_room } = again;
@@ -134,7 +194,7 @@ pub async fn verify(engine: &Arc<Engine>, view: &Arc<View>, progress: &VerifyTra
     }
     let examples = different.iter().take(EXAMPLES).map(|Difference { left, right }| (left.clone(), right.clone()));
     Ok(Verdict {
-        view: view.name.to_string(),
+        view: of.name(),
         generation: as_of.generation.0,
         head: as_of.head.into(),
         records,
@@ -143,11 +203,6 @@ pub async fn verify(engine: &Arc<Engine>, view: &Arc<View>, progress: &VerifyTra
         differences: different.len() as u64,
         examples: examples.collect(),
     })
-}
-
-fn stream_of<'e>(engine: &'e Engine, view: &View) -> Result<&'e Arc<Stream>> {
-    let stream = engine.streams.iter().find(|stream| stream.name == view.stream);
-    stream.with_context(|| format!("view `{}` reads a stream that is gone", view.name))
 }
 
 fn nullable(schema: &arrow::datatypes::SchemaRef) -> arrow::datatypes::SchemaRef {

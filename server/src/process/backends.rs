@@ -60,6 +60,19 @@ impl Backends {
     /// # On a crash
     /// A topic may exist whose identity is not recorded yet; the next start records it before anything is landed.
     pub(crate) async fn prepare(&self, streams: &[Stream]) -> Result<()> {
+        self.prepare_topics(streams).await?;
+        if self.is_alone() {
+            self.holds_what_was_landed(streams).await?;
+            self.end_dead_runs().await?;
+        }
+        Ok(())
+    }
+
+    /// Ensures that the topics of `streams` exist and are the ones that the catalog knows.
+    ///
+    /// # On a crash
+    /// As for [`Self::prepare`].
+    pub(crate) async fn prepare_topics(&self, streams: &[Stream]) -> Result<()> {
         for Stream { topic, options, .. } in streams {
             // Checked before anything is changed in a log that may be another's.
             if let Ok(Some(identity)) = self.log.identity(topic).await {
@@ -71,10 +84,6 @@ impl Backends {
                 Some(identity) => self.catalog.recognise_topic(topic, &identity).await?,
                 None => debug!(topic, "whether the topic is still the same is not known"),
             }
-        }
-        if self.is_alone() {
-            self.holds_what_was_landed(streams).await?;
-            self.end_dead_runs().await?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! Folding and landing run on a runtime of their own, so that they do not delay the connections.
 
 mod bridge;
+mod job_runtime;
 mod landings;
 mod streams;
 
@@ -11,10 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use dovetail_batch_layer::{BatchHandle, BatchLayer, BatchParts};
+use dovetail_batch_layer::{BatchHandle, BatchLayer, BatchParts, collect_garbage};
 use dovetail_core::assignment::Assignment;
 use dovetail_core::background;
-use dovetail_core::catalog::{Catalog, CatalogError, MemberLayer};
+use dovetail_core::catalog::{Catalog, CatalogError, MemberLayer, Patience};
 use dovetail_core::clock::{self, Clock};
 use dovetail_core::name::StreamName;
 use dovetail_core::pipeline::Stream;
@@ -33,7 +34,9 @@ use tokio_util::task::TaskTracker;
 
 use self::streams::{Streams, look_for_partitions, open_streams, register};
 use crate::config::Config;
+use crate::jobs::kappa::{JobsParts, StreamJobs};
 use crate::process::backends::Backends;
+use crate::process::engine::job_runtime::JobRuntime;
 use crate::process::membership;
 use crate::process::membership::{Addresses, Membership};
 use crate::process::plan::Plan;
@@ -63,6 +66,7 @@ pub struct Engine {
     batch: Option<BatchHandle>,
     speed: Option<Arc<SpeedLayer>>,
     serving: Option<Arc<Serving>>,
+    jobs: Option<(Arc<StreamJobs>, JobRuntime)>,
     backends: Backends,
     tracker: TaskTracker,
     shutdown: CancellationToken,
@@ -151,6 +155,7 @@ impl Engine {
             Some(layer) => {
                 let id = member_id(layer);
                 let lease = config.member.lease;
+                let addresses = addresses.clone();
                 let member = Membership { catalog: catalog.clone(), layer, id, addresses, shared, lease };
                 Some(join(member, tracker, shutdown).await?)
             }
@@ -175,7 +180,8 @@ impl Engine {
                 clock: clock.clone(),
                 assignment,
                 // Kafka has a retention of its own.
-                trim: (backends.is_alone() && config.log.trims()).then(|| Arc::clone(&log)),
+                // Stream jobs read the log from its beginning.
+                trim: (backends.is_alone() && config.log.trims() && !roles.has_jobs()).then(|| Arc::clone(&log)),
                 work: work.clone(),
                 config: config.batch()?,
             }),
@@ -192,13 +198,15 @@ impl Engine {
 
         let serving = match roles.has(MemberLayer::Serve) {
             true => {
-                let realtime: Arc<dyn Realtime> = match &speed {
-                    Some(speed) => Arc::<SpeedLayer>::clone(speed),
-                    None => remote(&views, &catalog, config, tracker, shutdown),
+                let realtime: Option<Arc<dyn Realtime>> = match (&speed, roles) {
+                    (Some(speed), _) => Some(Arc::<SpeedLayer>::clone(speed)),
+                    (None, Roles::Kappa) => None,
+                    (None, _) => Some(remote(&views, &catalog, config, tracker, shutdown)),
                 };
-                let landing: Arc<dyn LandingReport> = match &batch {
-                    Some(batch) => Arc::new(landings::LocalLandings(batch.clone())),
-                    None => landings::remote_landings(&catalog, tracker, shutdown)?,
+                let landing: Option<Arc<dyn LandingReport>> = match (&batch, roles) {
+                    (Some(batch), _) => Some(Arc::new(landings::LocalLandings(batch.clone()))),
+                    (None, Roles::Kappa) => None,
+                    (None, _) => Some(landings::remote_landings(&catalog, tracker, shutdown)?),
                 };
                 let parts = ServingParts {
                     views: plan.views.clone(),
@@ -208,7 +216,7 @@ impl Engine {
                     store: store.clone(),
                     realtime,
                     log: Some(Arc::clone(&log)),
-                    landing: Some(landing),
+                    landing,
                     clock: clock.clone(),
                     metrics: metrics.clone(),
                     config: config.serving(),
@@ -219,8 +227,40 @@ impl Engine {
             }
             false => None,
         };
+        let jobs = match (&serving, roles.has_jobs()) {
+            (Some(serving), true) => {
+                let runtime = JobRuntime::new(config.job_threads())?;
+                let parts = JobsParts {
+                    backends: backends.clone(),
+                    serving: Arc::clone(serving),
+                    clock: clock.clone(),
+                    file: plan.file.clone(),
+                    holder: format!("kappa-{}-{:08x}", std::process::id(), clock::random::<u32>()),
+                    address: addresses.http.clone(),
+                    config: config.jobs(),
+                    runtime: runtime.handle(),
+                };
+                let jobs = StreamJobs::new(parts, tracker, shutdown);
+                if batch.is_none() {
+                    let patience = Patience { grace: config.batch.garbage_grace, staging: config.batch.staging_limit };
+                    let collecting =
+                        collect_garbage(catalog.clone(), store.clone(), patience, config.batch.upkeep_every);
+                    background::spawn(tracker, shutdown, "collect_garbage", collecting);
+                }
+                jobs.ensure_first(plan).await?;
+                background::spawn(tracker, shutdown, "stream_jobs", Arc::clone(&jobs).run());
+                if !backends.is_alone() {
+                    let others = catalog.clone();
+                    let following = async move { others.follow_others(CATALOG_POLL_INTERVAL).await };
+                    background::spawn(tracker, shutdown, "follow_others", following);
+                }
+                Some((jobs, runtime))
+            }
+            _ => None,
+        };
         let engine = Self {
             roles,
+            jobs,
             views,
             streams,
             appenders,
@@ -253,6 +293,12 @@ impl Engine {
     /// The serving layer, if this process runs it.
     pub fn serving(&self) -> Result<&Arc<Serving>> {
         self.serving.as_ref().context("this process runs no serving layer")
+    }
+
+    /// The stream jobs, if this process runs any.
+    pub fn jobs(&self) -> Result<&Arc<StreamJobs>> {
+        let none = "this process runs no stream jobs: start it with `dovetail kappa`, or `dovetail up --kappa`";
+        self.jobs.as_ref().map(|(jobs, _)| jobs).context(none)
     }
 
     /// Stops the speed layer alone. Batch runs and `batch.VIEW` go on; merged views report that it is gone.

@@ -1,6 +1,6 @@
 //! A pipeline file, read and planned.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dovetail_core::pipeline::{Pipeline, PipelineError, PipelineErrors, ViewSql, hint_of};
@@ -10,6 +10,10 @@ use dovetail_ingestion::formats::Decoder;
 /// A pipeline whose views are planned.
 #[derive(Debug)]
 pub struct Plan {
+    /// The pipeline's file: lookups are relative to its folder.
+    pub file: PathBuf,
+    /// The pipeline's text.
+    pub text: String,
     /// The pipeline as parsed.
     pub pipeline: Pipeline,
     /// The planner, which has the lookups.
@@ -21,7 +25,24 @@ pub struct Plan {
 impl Plan {
     /// Reads and plans the pipeline at `path`, or returns all its errors.
     pub async fn load(path: &Path) -> Result<Self, PipelineErrors> {
-        let mut pipeline = Pipeline::load(path)?;
+        let pipeline = Pipeline::load(path)?;
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        Self::of(pipeline, text, path).await
+    }
+
+    /// Plans the pipeline with this text, or returns all its errors. Lookups are relative to the folder of `path`.
+    pub async fn parse(text: &str, path: &Path) -> Result<Self, PipelineErrors> {
+        Self::of(Pipeline::parse(text, path)?, text.to_owned(), path).await
+    }
+
+    /// [`Self::parse`] on a thread of its own: planning is one task that does not move between threads.
+    pub async fn parse_apart(text: String, path: PathBuf) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Handle::current();
+        let planned = tokio::task::spawn_blocking(move || runtime.block_on(Self::parse(&text, &path)));
+        Ok(planned.await??)
+    }
+
+    async fn of(mut pipeline: Pipeline, text: String, path: &Path) -> Result<Self, PipelineErrors> {
         let file = path.to_owned();
         let mut planner = Planner::new(&pipeline).await.map_err(|e| PipelineErrors { file: file.clone(), ..e })?;
         let mut views = vec![];
@@ -43,7 +64,7 @@ impl Plan {
         PipelineErrors::check(path, errors)?;
         pipeline.notes.extend(notes);
         pipeline.notes.sort_by_key(|note| (note.line, note.column));
-        Ok(Self { pipeline, planner, views })
+        Ok(Self { file: path.to_owned(), text, pipeline, planner, views })
     }
 
     /// The views that are folded.

@@ -7,6 +7,10 @@ use dovetail_core::catalog::MemberLayer;
 pub enum Roles {
     /// Ingestion and all three layers.
     All,
+    /// The same, and stream jobs beside them.
+    Both,
+    /// Ingestion, stream jobs and their answers: no landing, no batch layer, no generations.
+    Kappa,
     /// One layer, in a process of its own.
     One(MemberLayer),
 }
@@ -14,18 +18,27 @@ pub enum Roles {
 impl Roles {
     /// Whether the process runs `layer`.
     pub fn has(self, layer: MemberLayer) -> bool {
-        self == Self::All || self == Self::One(layer)
+        match self {
+            Self::All | Self::Both => true,
+            Self::Kappa => matches!(layer, MemberLayer::Ingest | MemberLayer::Serve),
+            Self::One(one) => one == layer,
+        }
+    }
+
+    /// Whether the process runs stream jobs.
+    pub fn has_jobs(self) -> bool {
+        matches!(self, Self::Both | Self::Kappa)
     }
 
     /// The layer, when the process has one that others have to find.
     pub fn one(self) -> Option<MemberLayer> {
         match self {
-            Self::All => None,
+            Self::All | Self::Both | Self::Kappa => None,
             Self::One(layer) => Some(layer),
         }
     }
 
-    /// Whether the process decodes records as they come.
+    /// Whether the process decodes records for the batch or the speed layer as they come.
     pub fn reads(self) -> bool {
         self.has(MemberLayer::Batch) || self.has(MemberLayer::Speed)
     }

@@ -83,7 +83,7 @@ impl Running {
             let (addresses, metrics, work) = (addresses.clone(), Some(metrics.clone()), work.clone());
             anyhow::Ok(Surroundings { backends, roles, addresses, config, metrics, work })
         };
-        let is_alone = roles == Roles::All && config.needs_folder();
+        let is_alone = roles.one().is_none() && config.needs_folder();
         let engine = Arc::new(ready(&plan, surroundings, is_alone, &starting).await?);
         let running = Self { http, postgres: local(postgres.as_ref())?, flight: local(flight.as_ref())?, engine };
         running.serve(postgres, flight, config)?;

@@ -17,10 +17,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::ServingParts;
 use crate::error::{QueryError, Reason};
+use crate::job_status::JobReport;
 use crate::memory::SharedLimit;
 use crate::snapshot::batch_states::StateCache;
 use crate::snapshot::cache::Cache;
 use crate::snapshot::generation::Served;
+use crate::snapshot::jobs::{CurrentJob, ServedJobs};
 use crate::snapshot::merged_cache::MergedCache;
 
 /// Time for the log to report the number of partitions of a topic, or their ends.
@@ -44,13 +46,21 @@ pub(crate) struct Layers {
     pub(crate) memory: SharedLimit,
     /// How long a query waits for the speed layer to reach the generation's cut.
     pub(crate) catch_up: Duration,
+    /// The progress of the job, if these are of one.
+    pub(crate) report: Option<Arc<dyn JobReport>>,
     served: RwLock<Arc<Served>>,
+    jobs: Arc<RwLock<Arc<ServedJobs>>>,
     partitions: RwLock<HashMap<StreamName, u32>>,
 }
 
 impl Layers {
     /// Before the first generation is served.
     pub(crate) fn new(parts: &ServingParts) -> Self {
+        let jobs: Arc<RwLock<Arc<ServedJobs>>> = Arc::default();
+        let realtime = match &parts.realtime {
+            Some(realtime) => Arc::clone(realtime),
+            None => Arc::new(CurrentJob(Arc::clone(&jobs))),
+        };
         let folded = parts.views.iter().map(|view| view.name().clone());
         let memory = SharedLimit::new(parts.config.total_memory);
         let cache = Cache::new(parts.config.state_cache_bytes, &memory);
@@ -63,12 +73,53 @@ impl Layers {
             streams: parts.streams.clone(),
             catalog: parts.catalog.clone(),
             store: parts.store.clone(),
-            realtime: Arc::clone(&parts.realtime),
+            realtime,
             log: parts.log.clone(),
             catch_up: parts.config.catch_up,
+            report: None,
             served: RwLock::default(),
+            jobs,
             partitions: RwLock::default(),
         }
+    }
+
+    /// The layers of a stream job: its states alone, with a cache of its own. Views of a job and of the layers can have
+    /// the same names, and mean something else.
+    pub(crate) fn of_job(
+        &self,
+        views: Vec<Planned>,
+        streams: Vec<Arc<Stream>>,
+        realtime: Arc<dyn Realtime>,
+        report: Arc<dyn JobReport>,
+    ) -> Self {
+        let folded = views.iter().map(|view| view.name().clone());
+        let cache = Cache::new(self.cache.limit(), &self.memory);
+        Self {
+            states: StateCache::new(self.store.clone(), &cache, &self.memory),
+            bases: MergedCache::new(folded, &cache, &self.memory, TaskTracker::new()),
+            cache,
+            memory: self.memory.clone(),
+            views,
+            streams,
+            catalog: self.catalog.clone(),
+            store: self.store.clone(),
+            realtime,
+            log: self.log.clone(),
+            catch_up: self.catch_up,
+            report: Some(report),
+            served: RwLock::default(),
+            jobs: Arc::default(),
+            partitions: RwLock::default(),
+        }
+    }
+
+    /// The stream jobs at this moment.
+    pub(crate) fn jobs(&self) -> Arc<ServedJobs> {
+        Arc::clone(&self.jobs.read())
+    }
+
+    pub(crate) fn serve_jobs(&self, jobs: ServedJobs) {
+        *self.jobs.write() = Arc::new(jobs);
     }
 
     pub(crate) fn served(&self) -> Arc<Served> {

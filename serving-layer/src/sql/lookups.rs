@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
+use datafusion::execution::context::SessionContext;
+use dovetail_core::pipeline::Stream;
+use dovetail_core::view::Planned;
 
-use crate::config::ServingParts;
 use crate::error::{QueryError, Reason};
 
 /// Lookup tables by name.
@@ -14,9 +16,13 @@ pub(crate) struct Lookups(BTreeMap<String, Arc<dyn TableProvider>>);
 
 impl Lookups {
     /// The tables of the planner's context that are neither streams nor views.
-    pub(crate) async fn take(parts: &ServingParts) -> Result<Self, QueryError> {
+    pub(crate) async fn take(
+        context: &SessionContext,
+        streams: &[Arc<Stream>],
+        views: &[Planned],
+    ) -> Result<Self, QueryError> {
         let mut tables = BTreeMap::new();
-        let state = parts.lookups.state();
+        let state = context.state();
         let default = &state.config_options().catalog;
         let schema =
             state.catalog_list().catalog(&default.default_catalog).and_then(|c| c.schema(&default.default_schema));
@@ -24,8 +30,8 @@ impl Lookups {
             return Err(QueryError::new(Reason::Internal, "the planner's context has no default schema"));
         };
         for name in schema.table_names() {
-            let is_stream = parts.streams.iter().any(|stream| stream.name.as_str() == name);
-            let is_view = parts.views.iter().any(|view| view.name().as_str() == name);
+            let is_stream = streams.iter().any(|stream| stream.name.as_str() == name);
+            let is_view = views.iter().any(|view| view.name().as_str() == name);
             if !is_stream
                 && !is_view
                 && let Some(table) = schema.table(&name).await?

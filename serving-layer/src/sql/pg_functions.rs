@@ -56,7 +56,7 @@ impl Relation {
     }
 
     fn is_view(&self) -> bool {
-        matches!(self.schema.as_str(), PUBLIC | "batch" | "speed")
+        !matches!(self.schema.as_str(), "raw" | "sys" | "pg_catalog" | "information_schema")
     }
 }
 

@@ -12,6 +12,7 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use dovetail_core::clock;
 use dovetail_core::name::Generation;
+use dovetail_core::name::JobName;
 use dovetail_core::pipeline::nearest;
 use dovetail_core::view::View;
 use futures::{FutureExt, StreamExt};
@@ -48,9 +49,14 @@ impl std::fmt::Debug for Answer {
 }
 
 impl Answer {
-    /// The states of `view` in the snapshot of the answer.
-    pub fn states(&self, view: &Arc<View>) -> impl Future<Output = Result<Vec<RecordBatch>, QueryError>> + use<> {
-        let (snapshot, view) = (Arc::clone(&self.snapshot), Arc::clone(view));
+    /// The states of `view` in the snapshot of the answer; those of a stream job if one is named.
+    pub fn states(
+        &self,
+        view: &Arc<View>,
+        job: Option<&JobName>,
+    ) -> impl Future<Output = Result<Vec<RecordBatch>, QueryError>> + use<> {
+        let snapshot = job.and_then(|job| self.snapshot.jobs.get(job)).unwrap_or(&self.snapshot);
+        let (snapshot, view) = (Arc::clone(snapshot), Arc::clone(view));
         async move {
             let mut states = snapshot.states(&view).await?.batches.clone();
             states.extend(

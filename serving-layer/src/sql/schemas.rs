@@ -4,6 +4,7 @@
 //! public   merged views, derived views, lookups
 //! batch    the generation's states          raw   landed segments
 //! speed    realtime states                  sys   the engine's own state
+//! kappa    views of the current stream job  JOB   views of a stream job
 //! ```
 //! Queries can register nothing here: that writes are impossible does not depend on the parser.
 
@@ -17,10 +18,14 @@ use datafusion::datasource::ViewTable;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{EmptyRelation, LogicalPlan, TableType};
+use dovetail_core::name::JobName;
 use dovetail_core::view::{DerivedView, Planned};
 use parking_lot::RwLock;
 
 use crate::snapshot::Snapshot;
+use crate::snapshot::jobs::{KAPPA, ServedJobs};
+use crate::snapshot::layers::Layers;
+use crate::sql::lookups::Lookups;
 use crate::sql::pg_catalog::PgCatalog;
 use crate::sql::raw::RawTable;
 use crate::sql::settings::known_settings;
@@ -57,25 +62,45 @@ impl Catalogs {
         Self { snapshot: Some(Arc::clone(snapshot)), template: Some(template), ..self.clone() }
     }
 
-    async fn view(&self, view: &Planned, layer: Layer) -> Result<Arc<dyn TableProvider>> {
+    /// The stream jobs of the query; those of the moment where there is no snapshot.
+    fn jobs(&self) -> Arc<ServedJobs> {
+        self.snapshot.as_ref().map_or_else(|| self.tables.layers.jobs(), |snapshot| Arc::clone(&snapshot.jobs.jobs))
+    }
+
+    /// The views of a schema: `layer` of both layers, or those of a job.
+    fn views_of(&self, views: &Views) -> Arc<Layers> {
+        let of_job = |name: &JobName| self.jobs().all.get(name).map(Arc::clone);
+        views.job.as_ref().and_then(of_job).unwrap_or_else(|| Arc::clone(&self.tables.layers))
+    }
+
+    fn lookups_of(&self, views: &Views) -> Arc<Lookups> {
+        let of_job = |name: &JobName| self.tables.job_lookups.read().get(name).cloned();
+        views.job.as_ref().and_then(of_job).unwrap_or_else(|| Arc::clone(&self.tables.lookups))
+    }
+
+    async fn view(&self, view: &Planned, views: &Views) -> Result<Arc<dyn TableProvider>> {
         match view {
             Planned::Folded(view) => {
-                let leaf = ViewScanTable::new(view, layer, self.snapshot.as_ref());
+                let snapshot = match (&self.snapshot, &views.job) {
+                    (Some(snapshot), Some(job)) => snapshot.jobs.get(job),
+                    (snapshot, _) => snapshot.as_ref(),
+                };
+                let leaf = ViewScanTable::new(view, views.layer, snapshot);
                 let plan = view.answer_plan(Arc::new(leaf))?;
                 Ok(Arc::new(ViewTable::new(plan, Some(view.sql.clone()))))
             }
-            Planned::Derived(view) => self.derived(view, layer).await,
+            Planned::Derived(view) => self.derived(view, &views.schema).await,
         }
     }
 
-    async fn derived(&self, view: &DerivedView, layer: Layer) -> Result<Arc<dyn TableProvider>> {
+    async fn derived(&self, view: &DerivedView, schema: &str) -> Result<Arc<dyn TableProvider>> {
         let Some(template) = &self.template else {
             let schema = Arc::new(view.schema.as_ref().clone().try_into()?);
             let nothing = LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema });
             return Ok(Arc::new(ViewTable::new(nothing, Some(view.sql.clone()))));
         };
         let mut config = template.config().clone();
-        config.options_mut().catalog.default_schema = schema_of(layer).to_owned();
+        config.options_mut().catalog.default_schema = schema.to_owned();
         let state = SessionStateBuilder::new_from_existing(template.as_ref().clone())
             .with_config(config)
             .with_catalog_list(Arc::new(self.clone()))
@@ -85,12 +110,13 @@ impl Catalogs {
     }
 }
 
-fn schema_of(layer: Layer) -> &'static str {
-    match layer {
-        Layer::Merged => PUBLIC,
-        Layer::Batch => "batch",
-        Layer::Speed => "speed",
-    }
+/// The views of one schema.
+#[derive(Debug, Clone)]
+struct Views {
+    schema: String,
+    layer: Layer,
+    /// The stream job; none for views of both layers.
+    job: Option<JobName>,
 }
 
 impl CatalogProviderList for Catalogs {
@@ -111,18 +137,24 @@ impl CatalogProvider for Catalogs {
     fn schema_names(&self) -> Vec<String> {
         let others = self.others.read();
         let own = [PUBLIC, "batch", "speed", "raw", "sys"].map(str::to_owned);
-        own.into_iter().chain(others.keys().cloned()).collect()
+        own.into_iter().chain(self.jobs().schemas()).chain(others.keys().cloned()).collect()
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         let of = |kind| Some(Arc::new(Schema { catalogs: self.clone(), kind }) as Arc<dyn SchemaProvider>);
+        let views = |layer, job| of(SchemaKind::Views(Views { schema: name.to_owned(), layer, job }));
+        let jobs = self.jobs();
         match name {
-            PUBLIC => of(SchemaKind::Views(Layer::Merged)),
-            "batch" => of(SchemaKind::Views(Layer::Batch)),
-            "speed" => of(SchemaKind::Views(Layer::Speed)),
+            PUBLIC if self.tables.public_is_kappa => views(Layer::Merged, jobs.of_schema(KAPPA).cloned()),
+            PUBLIC => views(Layer::Merged, None),
+            "batch" => views(Layer::Batch, None),
+            "speed" => views(Layer::Speed, None),
             "raw" => of(SchemaKind::Raw),
             "sys" => of(SchemaKind::Sys),
-            other => self.others.read().get(other).cloned(),
+            other => match jobs.of_schema(other) {
+                Some(job) => views(Layer::Merged, Some(job.clone())),
+                None => self.others.read().get(other).cloned(),
+            },
         }
     }
 
@@ -140,9 +172,9 @@ impl CatalogProvider for Catalogs {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum SchemaKind {
-    Views(Layer),
+    Views(Views),
     Raw,
     Sys,
 }
@@ -158,10 +190,15 @@ struct Schema {
 impl SchemaProvider for Schema {
     fn table_names(&self) -> Vec<String> {
         let tables = &self.catalogs.tables;
-        let views = tables.layers.views.iter().map(|view| view.name().to_string());
-        match self.kind {
-            SchemaKind::Views(Layer::Merged) => views.chain(tables.lookups.names().cloned()).collect(),
-            SchemaKind::Views(_) => views.collect(),
+        match &self.kind {
+            SchemaKind::Views(views) => {
+                let (layers, lookups) = (self.catalogs.views_of(views), self.catalogs.lookups_of(views));
+                let names = layers.views.iter().map(|view| view.name().to_string());
+                match views.layer {
+                    Layer::Merged => names.chain(lookups.names().cloned()).collect(),
+                    Layer::Batch | Layer::Speed => names.collect(),
+                }
+            }
             SchemaKind::Raw => tables.layers.streams.iter().map(|stream| stream.name.to_string()).collect(),
             SchemaKind::Sys => sys::names().map(str::to_owned).collect(),
         }
@@ -169,11 +206,11 @@ impl SchemaProvider for Schema {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         let tables = &self.catalogs.tables;
-        match self.kind {
-            SchemaKind::Views(layer) => match tables.layers.view(name) {
-                Some(view) => self.catalogs.view(view, layer).await.map(Some),
+        match &self.kind {
+            SchemaKind::Views(views) => match self.catalogs.views_of(views).view(name) {
+                Some(view) => self.catalogs.view(view, views).await.map(Some),
                 // Derived views read lookups in every layer.
-                None => Ok(tables.lookups.get(name)),
+                None => Ok(self.catalogs.lookups_of(views).get(name)),
             },
             SchemaKind::Raw => {
                 let stream = tables.layers.streams.iter().find(|stream| stream.name.as_str() == name);
@@ -184,8 +221,8 @@ impl SchemaProvider for Schema {
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
-        Ok(self.table_exist(name).then(|| match self.kind {
-            SchemaKind::Views(_) if self.catalogs.tables.lookups.get(name).is_none() => TableType::View,
+        Ok(self.table_exist(name).then(|| match &self.kind {
+            SchemaKind::Views(views) if self.catalogs.lookups_of(views).get(name).is_none() => TableType::View,
             _ => TableType::Base,
         }))
     }

@@ -236,7 +236,7 @@ impl World {
             lookups: planner.context().clone(),
             catalog: catalog.clone(),
             store: store.clone(),
-            realtime: Arc::clone(&rows) as Arc<dyn Realtime>,
+            realtime: Some(Arc::clone(&rows) as Arc<dyn Realtime>),
             log,
             landing: Some(Arc::new(FirstIsStalled)),
             clock: Clock::manual(1_000),

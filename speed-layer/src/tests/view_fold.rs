@@ -8,6 +8,7 @@ use dovetail_testkit::fixtures::cut;
 
 use super::rig::{CLICKS, Rig};
 use crate::desired_state::{DesiredState, Start};
+use crate::purpose::Purpose;
 use crate::view_fold::ViewFold;
 
 const LOG: OffsetRange = OffsetRange { start: 0, end: i64::MAX };
@@ -28,7 +29,7 @@ async fn slices_stay_few_however_often_they_are_sealed() {
     rig.append_clicks(0, 0, 1500).await;
     let decoded_log = rig.decoded_log().await;
     for view in &rig.views {
-        let mut fold = ViewFold::new(Arc::clone(view), 0);
+        let mut fold = ViewFold::new(Arc::clone(view), 0, Purpose::Realtime, None);
         fold.apply(target(0), LOG);
         let mut most = 0;
         for i in 0..1500 {
@@ -52,7 +53,7 @@ async fn a_boundary_at_the_end_of_a_batch_is_one() {
     let rig = Rig::new(CLICKS).await;
     rig.append_clicks(0, 0, 100).await;
     let decoded_log = rig.decoded_log().await;
-    let mut fold = ViewFold::new(Arc::clone(rig.view("total")), 0);
+    let mut fold = ViewFold::new(Arc::clone(rig.view("total")), 0, Purpose::Realtime, None);
     fold.apply(target(0), LOG);
     let end = decoded_log.read(0, 0).await.unwrap().range.end;
     fold.expect(end);
@@ -70,7 +71,7 @@ async fn a_split_goes_on_beside_the_folding_and_another_cut_replaces_it() {
     let rig = Rig::new(CLICKS).await;
     rig.append_clicks(0, 0, 100).await;
     let decoded_log = rig.decoded_log().await;
-    let mut fold = ViewFold::new(Arc::clone(rig.view("total")), 0);
+    let mut fold = ViewFold::new(Arc::clone(rig.view("total")), 0, Purpose::Realtime, None);
     fold.apply(target(0), LOG);
     for _ in 0..60 {
         fold_one(&mut fold, &decoded_log).await;

@@ -31,7 +31,7 @@ use super::verify::{code, lines};
 use crate::args::Demo;
 use dovetail_server::config::Config;
 use dovetail_server::jobs::verify::VerifyTracker;
-use dovetail_server::jobs::verify::verify;
+use dovetail_server::jobs::verify::{served_views, verify};
 use dovetail_server::process::engine::Engine;
 use dovetail_server::process::plan::Plan;
 use dovetail_server::process::roles::Roles;
@@ -171,7 +171,7 @@ async fn prove(args: &Demo, engine: &Arc<Engine>, fed: &watch::Receiver<Fed>, sc
     settle(args, engine, records).await?;
     screen.say("verify: every view folded again from the log's beginning, and compared with what is served")?;
     let mut verdicts = vec![];
-    for view in &engine.views {
+    for view in &served_views(engine).await? {
         let verdict = verify(engine, view, &VerifyTracker::default()).await?;
         for line in lines(&verdict) {
             screen.say(&line)?;

@@ -19,6 +19,8 @@ const START: Duration = Duration::from_secs(60);
 /// A `dovetail up`.
 pub(crate) struct Server {
     folder: TempDir,
+    /// `up` or another command that stays, with its flags.
+    command: Vec<&'static str>,
     pipeline: PathBuf,
     http: u16,
     postgres: u16,
@@ -64,7 +66,13 @@ impl Server {
         std::fs::write(folder.path().join("dovetail.toml"), settings).unwrap();
         let (http, postgres) = (free_port(), free_port());
         let (data, ready) = (folder.path().join("data"), reqwest::Client::new());
-        Self { folder, pipeline: pipeline.to_owned(), http, postgres, data, child: None, ready }
+        let command = vec!["up"];
+        Self { folder, command, pipeline: pipeline.to_owned(), http, postgres, data, child: None, ready }
+    }
+
+    /// The same, started by another command.
+    pub(crate) fn by(self, command: &[&'static str]) -> Self {
+        Self { command: command.to_vec(), ..self }
     }
 
     /// The same, where another server has its data.
@@ -105,7 +113,7 @@ impl Server {
     pub(crate) fn launch(&mut self) {
         let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
         let mut command = dovetail();
-        command.arg("up").arg(&self.pipeline).arg("--config").arg(self.folder.path().join("dovetail.toml"));
+        command.args(&self.command).arg(&self.pipeline).arg("--config").arg(self.folder.path().join("dovetail.toml"));
         command.arg("--data-dir").arg(self.data());
         command.arg("--http").arg(format!("127.0.0.1:{}", self.http));
         command.arg("--postgres").arg(format!("127.0.0.1:{}", self.postgres));

@@ -21,7 +21,7 @@ use crate::process::engine::Engine;
 /// Sends the digests of all present records, partition by partition; ends early without a receiver.
 pub(crate) async fn digests(engine: &Engine, stream: &Arc<Stream>, to: &mpsc::Sender<Result<Bytes>>) -> Result<()> {
     let (topic, progress) = (&stream.topic, VerifyTracker::default());
-    let replay = Replay::new(engine, stream, &progress).await?;
+    let replay = Replay::new(engine, stream, None, &progress).await?;
     for partition in 0..engine.log.partitions(topic).await?.cast_signed() {
         let end = engine.log.bounds(topic, partition).await?.end;
         let mut at = replay.first(partition).await?;

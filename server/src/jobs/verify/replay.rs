@@ -45,9 +45,23 @@ pub(crate) struct Replay<'e> {
 }
 
 impl<'e> Replay<'e> {
-    pub(crate) async fn new(engine: &'e Engine, stream: &'e Arc<Stream>, progress: &'e VerifyTracker) -> Result<Self> {
-        let known = engine.catalog.partitions(&stream.topic).await?;
-        let firsts = known.into_iter().map(|known| (known.partition, known.first_offset)).collect();
+    /// A replay from `starts`, 0 where they name no partition; without them, from where landing began.
+    pub(crate) async fn new(
+        engine: &'e Engine,
+        stream: &'e Arc<Stream>,
+        starts: Option<&Offsets>,
+        progress: &'e VerifyTracker,
+    ) -> Result<Self> {
+        let firsts = match starts {
+            Some(starts) => {
+                let partitions = 0..engine.log.partitions(&stream.topic).await?.cast_signed();
+                partitions.map(|partition| (partition, starts.get(partition))).collect()
+            }
+            None => {
+                let known = engine.catalog.partitions(&stream.topic).await?;
+                known.into_iter().map(|known| (known.partition, known.first_offset)).collect()
+            }
+        };
         let (log, catalog, store) = (engine.log.as_ref(), &engine.catalog, &engine.store);
         Ok(Self { log, catalog, store, stream, progress, firsts })
     }

@@ -3,6 +3,7 @@
 mod batch;
 mod column;
 mod dead_letters;
+mod jobs;
 mod partitions;
 mod tables;
 mod view_errors;
@@ -23,6 +24,8 @@ use crate::error::{QueryError, Reason};
 use crate::snapshot::Snapshot;
 use crate::sql::tables::Tables;
 
+pub use jobs::JobRow;
+pub(crate) use jobs::job_rows;
 pub(crate) use partitions::partitions;
 pub(crate) use views::{ViewState, views};
 
@@ -38,9 +41,11 @@ enum SysTableKind {
     Drift,
     Sources,
     Gaps,
+    Jobs,
+    Checkpoints,
 }
 
-const KINDS: [(&str, SysTableKind); 9] = [
+const KINDS: [(&str, SysTableKind); 11] = [
     ("streams", SysTableKind::Streams),
     ("views", SysTableKind::Views),
     ("partitions", SysTableKind::Partitions),
@@ -50,6 +55,8 @@ const KINDS: [(&str, SysTableKind); 9] = [
     ("drift", SysTableKind::Drift),
     ("sources", SysTableKind::Sources),
     ("gaps", SysTableKind::Gaps),
+    ("jobs", SysTableKind::Jobs),
+    ("checkpoints", SysTableKind::Checkpoints),
 ];
 
 const DEAD_LETTERS: &str = "dead_letters";
@@ -96,6 +103,8 @@ impl SysTableKind {
             Self::Drift => column::schema(batch::DRIFT),
             Self::Sources => column::schema(tables::SOURCES),
             Self::Gaps => column::schema(tables::GAPS),
+            Self::Jobs => column::schema(jobs::JOBS),
+            Self::Checkpoints => column::schema(jobs::CHECKPOINTS),
         }
     }
 
@@ -117,6 +126,8 @@ impl SysTableKind {
             Self::Drift => batch::drift(layers).await,
             Self::Sources => tables::sources(layers),
             Self::Gaps => tables::gaps(layers).await,
+            Self::Jobs => jobs::jobs(layers).await,
+            Self::Checkpoints => jobs::checkpoints(layers).await,
         }
     }
 }

@@ -1,12 +1,9 @@
 //! The encoding of Parquet: segments for speed, states for finding one group again. The types of columns, and the
-//! format in each object's metadata, are in [`dovetail_core::stored`].
+//! format in each object's metadata, are in [`crate::stored`].
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
-use dovetail_core::record::column;
-use dovetail_core::{state_file, stored, view_error_file};
-use dovetail_ingestion::dead_letters::dead_letter_schema;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -14,13 +11,16 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
+use crate::record::column;
+use crate::{state_file, stored, view_error_file};
+
 /// Rows per row group of a segment: enough to compress well, few enough that several cores find work in one segment.
 const SEGMENT_ROW_GROUP: usize = 1 << 20;
 /// Rows per row group of states: a reader of one group decodes one row group.
 const STATE_ROW_GROUP: usize = state_file::ROWS;
 
 /// A Parquet file that is being written to memory.
-pub(crate) struct ParquetEncoder {
+pub struct ParquetEncoder {
     writer: ArrowWriter<Vec<u8>>,
     /// The schema in the file.
     schema: SchemaRef,
@@ -36,33 +36,32 @@ impl ParquetEncoder {
     }
 
     /// Adds rows: columns in the order of the schema, under any names.
-    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
         self.writer.write(&stored::fitted(batch, &self.schema)?)
     }
 
     /// Bytes of the file so far.
-    pub(crate) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.writer.bytes_written() + self.writer.in_progress_size()
     }
 }
 
 /// An encoder of a segment's rows.
-pub(crate) fn segment(schema: &Schema) -> Result<ParquetEncoder, ParquetError> {
+pub fn segment(schema: &Schema) -> Result<ParquetEncoder, ParquetError> {
     ParquetEncoder::new(schema, segment_properties(), stored::about(schema))
 }
 
-/// An encoder of dead letters.
-pub(crate) fn dead_letters() -> Result<ParquetEncoder, ParquetError> {
+/// An encoder of dead letters, whose columns are `schema`.
+pub fn dead_letters(schema: &Schema) -> Result<ParquetEncoder, ParquetError> {
     let value = ColumnPath::from("value");
     let properties = base(SEGMENT_ROW_GROUP)
         .set_column_dictionary_enabled(value.clone(), false)
         .set_column_statistics_enabled(value, EnabledStatistics::None);
-    let schema = dead_letter_schema();
-    ParquetEncoder::new(&schema, properties, stored::about(&schema))
+    ParquetEncoder::new(schema, properties, stored::about(schema))
 }
 
 /// An encoder of a view's states; readers filter by the first `groups` columns.
-pub(crate) fn states(schema: &Schema, groups: usize, about: Vec<KeyValue>) -> Result<ParquetEncoder, ParquetError> {
+pub fn states(schema: &Schema, groups: usize, about: Vec<KeyValue>) -> Result<ParquetEncoder, ParquetError> {
     let mut properties = base(STATE_ROW_GROUP).set_statistics_enabled(EnabledStatistics::None);
     for field in schema.fields().iter().take(groups) {
         let path = ColumnPath::from(field.name().as_str());
@@ -72,13 +71,13 @@ pub(crate) fn states(schema: &Schema, groups: usize, about: Vec<KeyValue>) -> Re
 }
 
 /// An encoder of the records that a view leaves out.
-pub(crate) fn errors() -> Result<ParquetEncoder, ParquetError> {
+pub fn errors() -> Result<ParquetEncoder, ParquetError> {
     let schema = view_error_file::schema();
     ParquetEncoder::new(&schema, base(STATE_ROW_GROUP), stored::about(&schema))
 }
 
 /// The file's bytes.
-pub(crate) fn finish(encoder: ParquetEncoder) -> Result<Bytes, ParquetError> {
+pub fn finish(encoder: ParquetEncoder) -> Result<Bytes, ParquetError> {
     Ok(Bytes::from(encoder.writer.into_inner()?))
 }
 

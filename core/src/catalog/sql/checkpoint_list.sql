@@ -1,0 +1,1 @@
+SELECT number, job, manifest_path, manifest, taken_ms FROM checkpoints ORDER BY number DESC

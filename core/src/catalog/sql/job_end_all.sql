@@ -1,0 +1,1 @@
+UPDATE jobs SET until_ms = 0
