@@ -91,6 +91,9 @@ pub enum RealtimeError {
     /// A speed layer in another process has been asked and has not answered yet; ask again.
     #[error("view `{view}`: speed layer `{member}` has not answered yet")]
     Asking { view: ViewName, member: String },
+    /// The stream job that keeps the view runs in another process.
+    #[error("view `{0}`: the stream job that keeps it runs in another process, which `dovetail jobs` names")]
+    Elsewhere(ViewName),
     /// No batch view holds the history and the speed layer does not start from the log's beginning.
     #[error("view `{0}` waits for its first batch run")]
     Unfilled(ViewName),
@@ -106,7 +109,7 @@ impl RealtimeError {
     /// Whether a retry may succeed without help. A dropped range comes back only if its generation is current, or about
     /// to be again.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::CatchingUp { .. } | Self::Dropped { .. } | Self::Asking { .. })
+        matches!(self, Self::CatchingUp { .. } | Self::Dropped { .. } | Self::Asking { .. } | Self::Elsewhere(_))
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod backends;
 mod clients;
 mod deck;
 pub(crate) mod fleet;
+mod jobs;
 mod objects;
 
 use std::collections::HashMap;

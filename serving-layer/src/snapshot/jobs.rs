@@ -72,7 +72,7 @@ impl CurrentJob {
         let current = jobs.of_schema(KAPPA).and_then(|name| jobs.all.get(name));
         match current {
             Some(layers) => Ok(Arc::clone(&layers.realtime)),
-            None => Err(RealtimeError::Asking { view: view.clone(), member: KAPPA.to_owned() }),
+            None => Err(RealtimeError::Elsewhere(view.clone())),
         }
     }
 }

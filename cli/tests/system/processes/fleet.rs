@@ -108,7 +108,7 @@ impl<'b> Fleet<'b> {
         command.arg(folder.join("pipeline.sql")).arg("--config").arg(folder.join("dovetail.toml"));
         command.arg("--http").arg(format!("127.0.0.1:{}", process.http));
         let other = match layer {
-            "serve" => Some("--postgres"),
+            "serve" | "kappa" => Some("--postgres"),
             "speed" => Some("--flight"),
             _ => None,
         };
