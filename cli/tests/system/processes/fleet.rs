@@ -315,7 +315,12 @@ impl<'b> Fleet<'b> {
 
     /// Has a file of the folder sent, through a serving process, by a client that `tend_ingest` starts.
     pub(crate) fn send(&mut self, stream: &'static str, file: &str, through: usize) {
-        let server = self.url("serve", through);
+        self.send_by(("serve", through), stream, file);
+    }
+
+    /// The same, by way of a process of any layer.
+    pub(crate) fn send_by(&mut self, (layer, n): (&'static str, usize), stream: &'static str, file: &str) {
+        let server = self.url(layer, n);
         self.clients.add(stream, file, server);
     }
 

@@ -43,7 +43,7 @@ async fn a_job_moves_to_another_process() {
     for (layer, n) in [("ingest", 1), ("kappa", 1), ("kappa", 2)] {
         fleet.add(layer, n);
     }
-    fleet.send("clicks", "clicks.ndjson", 1);
+    fleet.send_by(("ingest", 1), "clicks", "clicks.ndjson");
     let first = runner(&fleet, &[1, 2]).await;
     let second = 3 - first;
     fleet.tend_ingest(Some(3000.0));
