@@ -7,6 +7,7 @@ mod away;
 mod compaction;
 mod gaps;
 mod generations;
+mod jobs;
 mod landing;
 mod leases;
 mod locking;
