@@ -53,7 +53,7 @@ pub struct JobInfo {
     pub name: String,
     /// `current`, `previous` or `beside`.
     pub role: String,
-    /// `waiting` for a process, `elsewhere` in another process, `replaying`, `stalled`, or at the `head` of the log.
+    /// `failed` to start in this process, `waiting` for a process, `elsewhere` in another process, `replaying`, `stalled`, or at the `head` of the log.
     pub state: String,
     /// The offset at which it begins, by topic and partition; 0 where none is named.
     pub starts: BTreeMap<String, BTreeMap<i32, i64>>,

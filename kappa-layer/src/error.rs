@@ -51,3 +51,10 @@ pub enum JobError {
     #[error("a task of the job did not finish")]
     Task(#[from] tokio::task::JoinError),
 }
+
+impl JobError {
+    /// Whether an object of a checkpoint is damaged or missing, so that trying again does not help.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::DamagedErrors { .. } | Self::Store(StoreError::Missing { .. }))
+    }
+}

@@ -25,7 +25,8 @@ use tracing::{info, warn};
 use crate::checkpoint::{Checkpoints, JobView};
 use crate::config::KappaConfig;
 use crate::error::JobError;
-use crate::restore::{Restored, restore};
+use crate::leased::{LeaseEnd, LeasedStates};
+use crate::restore::{RestoredJob, restore};
 
 /// Parts and neighbours of a job.
 #[derive(Debug, Clone)]
@@ -59,10 +60,11 @@ pub struct StreamJobParts {
 pub struct StreamJob {
     job: Job,
     layer: Arc<SpeedLayer>,
+    readers: Arc<LeasedStates>,
     views: Vec<JobView>,
     log: Arc<dyn Log>,
     /// The end of the log and the speed of folding, for [`Self::progress`].
-    pace: Mutex<Pace>,
+    pace: Mutex<JobPace>,
     /// Cancelled when the job is to end; the last checkpoint is taken then.
     stop: CancellationToken,
     /// Cancelled when the job has ended.
@@ -78,7 +80,7 @@ struct CheckpointStatus {
 }
 
 #[derive(Debug, Default)]
-struct Pace {
+struct JobPace {
     /// Records folded at the time of the last measurement.
     last: Option<(Instant, u64)>,
     /// Records a second between the last two measurements.
@@ -129,7 +131,7 @@ impl StreamJob {
         let topic = |view: &View| streams.iter().find(|stream| stream.name == view.stream).map(|s| s.topic.clone());
         let views: Vec<JobView> =
             views.into_iter().filter_map(|view| Some(JobView { topic: topic(&view)?, view })).collect();
-        let Restored { slices, last, number } = restore(&job, &views, &catalog, &store).await?;
+        let RestoredJob { slices, last, number } = restore(&job, &views, &catalog, &store).await?;
         check_log(&job, &views, &slices, log.as_ref()).await?;
         let (folding, ended) = (CancellationToken::new(), CancellationToken::new());
         let mut decoded_logs = HashMap::new();
@@ -146,10 +148,13 @@ impl StreamJob {
             restored: slices,
             config: config.fold.clone(),
         };
+        // The lease was taken before: it ends a little earlier than this.
+        let end = LeaseEnd::new(clock::now_monotonic() + config.lease);
         let layer = SpeedLayer::start_job(fold, tracker, &folding);
         info!(job = %job.name, checkpoint = ?number.map(|n| n.0), "job folds");
         let this = Arc::new(Self {
             job,
+            readers: Arc::new(LeasedStates { layer: Arc::clone(&layer), end: end.clone() }),
             layer: Arc::clone(&layer),
             views: views.clone(),
             log,
@@ -161,7 +166,7 @@ impl StreamJob {
         background::spawn(tracker, &folding, "measure_job", Arc::clone(&this).measure());
         let checkpoints =
             Checkpoints { views, layer, catalog, store, clock, keep: config.keep_checkpoints.max(1), last };
-        let running = Arc::clone(&this).run(checkpoints, lease, address, config, (tracker.clone(), control));
+        let running = Arc::clone(&this).run(checkpoints, lease, address, config, (tracker.clone(), control, end));
         background::spawn_to_end(tracker, "job", async move {
             running.await;
             folding.cancel();
@@ -177,7 +182,7 @@ impl StreamJob {
 
     /// The states of its views, for readers: everything from offset 0.
     pub fn realtime(&self) -> Arc<dyn Realtime> {
-        Arc::<SpeedLayer>::clone(&self.layer)
+        Arc::<LeasedStates>::clone(&self.readers)
     }
 
     /// Ends the job: it takes a last checkpoint and gives its lease up.
@@ -273,12 +278,12 @@ impl StreamJob {
         lease: JobLease,
         address: String,
         config: KappaConfig,
-        (tracker, control): (TaskTracker, Handle),
+        (tracker, control, end): (TaskTracker, Handle, LeaseEnd),
     ) {
         let catalog = checkpoints.catalog.clone();
         let lost = {
             let (lease, catalog, stop) = (lease.clone(), catalog.clone(), self.stop.clone());
-            let renewing = async move { renew(&catalog, &lease, &address, config.lease).await };
+            let renewing = async move { renew(&catalog, &lease, &address, config.lease, &end).await };
             async move { stop.run_until_cancelled(renewing).await.is_some() }
         };
         let mut lost = tracker.spawn_on(lost, &control);
@@ -337,12 +342,16 @@ impl StreamJob {
 }
 
 /// Renews the lease until it is lost.
-async fn renew(catalog: &Catalog, lease: &JobLease, address: &str, time: Duration) {
+async fn renew(catalog: &Catalog, lease: &JobLease, address: &str, time: Duration, end: &LeaseEnd) {
     let mut renewed = clock::now_monotonic();
     loop {
         clock::sleep(time / 4).await;
+        let asked = clock::now_monotonic();
         match catalog.hold_job(&lease.job, &lease.holder, address, time).await {
-            Ok(Some(held)) if held.epoch == lease.epoch => renewed = clock::now_monotonic(),
+            Ok(Some(held)) if held.epoch == lease.epoch => {
+                renewed = asked;
+                end.extend_to(asked + time);
+            }
             Ok(_) | Err(CatalogError::Missing { .. }) => return,
             Err(error) if renewed.elapsed() >= time => {
                 warn!(job = %lease.job, %error, "the lease could not be renewed in time");

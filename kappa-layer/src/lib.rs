@@ -13,6 +13,7 @@ mod checkpoint;
 mod config;
 mod error;
 mod job;
+mod leased;
 mod restore;
 
 pub use config::KappaConfig;

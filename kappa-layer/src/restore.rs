@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
-use dovetail_core::catalog::{Catalog, Job};
+use dovetail_core::catalog::{Catalog, Checkpoint, Job};
 use dovetail_core::manifest::{StateFile, ViewStates};
 use dovetail_core::name::{Generation, JobName, ViewName};
 use dovetail_core::offsets::{OffsetRange, Offsets};
@@ -20,7 +20,7 @@ use crate::error::JobError;
 
 /// The state of a job at its start.
 #[derive(Debug, Default)]
-pub(crate) struct Restored {
+pub(crate) struct RestoredJob {
     /// The slices of each view, at most one a partition.
     pub(crate) slices: HashMap<ViewName, Vec<Slice>>,
     /// The views of the checkpoint.
@@ -29,18 +29,39 @@ pub(crate) struct Restored {
     pub(crate) number: Option<Generation>,
 }
 
-/// Reads the last checkpoint of `job`. A view whose definition means something else since, such as after an upgrade,
+/// Reads the last checkpoint of `job` that can be read; a damaged one is passed over with a warning, because the log has
+/// everything that came since an earlier one. Without any, the job begins at its start. A view whose definition means something else since, such as after an upgrade,
 /// begins at the start of the job.
 pub(crate) async fn restore(
     job: &Job,
     views: &[JobView],
     catalog: &Catalog,
     store: &Store,
-) -> Result<Restored, JobError> {
-    let mut restored = Restored::default();
-    if let Some(checkpoint) = catalog.last_checkpoint(&job.name).await? {
+) -> Result<RestoredJob, JobError> {
+    let checkpoints = catalog.checkpoints().await?.into_iter().filter(|checkpoint| checkpoint.job == job.name);
+    for checkpoint in checkpoints {
+        match of(job, Some(&checkpoint), views, catalog, store).await {
+            Err(error) if error.is_damage() => {
+                metrics::counter!("dovetail_checkpoints_damaged_total", "job" => job.name.to_string()).increment(1);
+                warn!(job = %job.name, checkpoint = %checkpoint.number, %error, "a checkpoint cannot be used: the one before is");
+            }
+            restored => return restored,
+        }
+    }
+    of(job, None, views, catalog, store).await
+}
+
+async fn of(
+    job: &Job,
+    checkpoint: Option<&Checkpoint>,
+    views: &[JobView],
+    catalog: &Catalog,
+    store: &Store,
+) -> Result<RestoredJob, JobError> {
+    let mut restored = RestoredJob::default();
+    if let Some(checkpoint) = checkpoint {
         restored.number = Some(checkpoint.number);
-        restored.last = catalog.checkpoint_manifest(&checkpoint)?.views;
+        restored.last = catalog.checkpoint_manifest(checkpoint)?.views;
         restored.last.retain(|name, states| {
             let same = views.iter().any(|of| of.view.name == *name && of.view.fingerprint == states.fingerprint);
             if !same {

@@ -17,8 +17,7 @@ use crate::config::{JobToServe, ServingConfig, ServingParts};
 use crate::error::QueryError;
 use crate::memory::Pool;
 use crate::snapshot::drift;
-use crate::snapshot::jobs::ServedJobs;
-use crate::snapshot::layers::Layers;
+use crate::snapshot::layers::{Layers, ServedJobs};
 use crate::snapshot::watch_generation::Follower;
 use crate::sql::lookups::Lookups;
 use crate::sql::recounted::Recounted;
@@ -105,13 +104,18 @@ impl Serving {
     }
 
     /// Replaces the stream jobs that queries read, all in one step. Queries that have begun keep the jobs that they
-    /// began with.
+    /// began with. `failed` has the reasons why jobs could not be started here.
     ///
     /// # Errors
     /// When the lookups of a job cannot be registered.
-    pub async fn serve_jobs(&self, current: Option<JobName>, jobs: Vec<JobToServe>) -> Result<(), QueryError> {
+    pub async fn serve_jobs(
+        &self,
+        current: Option<JobName>,
+        jobs: Vec<JobToServe>,
+        failed: BTreeMap<JobName, String>,
+    ) -> Result<(), QueryError> {
         let before = self.layers.jobs();
-        let mut served = ServedJobs { current, ..ServedJobs::default() };
+        let mut served = ServedJobs { current, failed, ..ServedJobs::default() };
         let mut lookups = BTreeMap::new();
         for JobToServe { name, views, streams, lookups: context, realtime, report } in jobs {
             let known = before.all.get(&name).filter(|layers| Arc::ptr_eq(&layers.realtime, &realtime));

@@ -17,7 +17,7 @@ use crate::desired_state::Targets;
 use crate::partition::{PartitionFold, PartitionMessage};
 use crate::purpose::Purpose;
 use crate::status::SharedStatus;
-use crate::views::{Restored, Views};
+use crate::views::{RestoredSlices, Views};
 
 /// The partitions of one stream.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub(crate) struct HandleParts {
     pub(crate) assignment: Option<watch::Receiver<Assignment>>,
     pub(crate) purpose: Purpose,
     /// The slices with which views begin, by view and partition.
-    pub(crate) restored: Restored,
+    pub(crate) restored: RestoredSlices,
     /// Bytes of all partitions of all streams.
     pub(crate) total_bytes: Arc<AtomicUsize>,
     pub(crate) config: SpeedConfig,

@@ -17,7 +17,7 @@ use crate::desired_state::{DesiredState, Start, Targets};
 use crate::layer::SpeedLayer;
 use crate::purpose::Purpose;
 use crate::start::FoldParts;
-use crate::views::Restored;
+use crate::views::RestoredSlices;
 
 /// The parts of a job's fold.
 #[derive(Debug)]
@@ -42,7 +42,8 @@ impl SpeedLayer {
             Targets { views: views.iter().map(|view| (view.name.clone(), whole())).collect(), ..Targets::default() };
         let (keep, targets) = watch::channel(targets);
         let by_partition = |slices: Vec<Slice>| slices.into_iter().map(|slice| (slice.partition, slice)).collect();
-        let restored: Restored = restored.into_iter().map(|(view, slices)| (view, by_partition(slices))).collect();
+        let restored: RestoredSlices =
+            restored.into_iter().map(|(view, slices)| (view, by_partition(slices))).collect();
         let purpose = Purpose::Job;
         let fold = FoldParts { views, decoded_logs, targets, assignment: None, purpose, restored, config };
         let layer = Self::open(fold, tracker, shutdown);

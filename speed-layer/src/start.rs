@@ -19,7 +19,7 @@ use crate::desired_state::Targets;
 use crate::handles::{HandleParts, Handles};
 use crate::layer::{KnownView, SpeedLayer};
 use crate::purpose::Purpose;
-use crate::views::Restored;
+use crate::views::RestoredSlices;
 use crate::watch_catalog::Follow;
 
 /// The parts and settings of the speed layer.
@@ -60,7 +60,7 @@ impl SpeedLayer {
             targets,
             assignment,
             purpose: Purpose::Realtime,
-            restored: Restored::default(),
+            restored: RestoredSlices::default(),
             config: config.clone(),
         };
         let layer = Arc::new(Self::open(fold, tracker, shutdown));
@@ -110,6 +110,6 @@ pub(crate) struct FoldParts {
     pub(crate) targets: watch::Receiver<Targets>,
     pub(crate) assignment: Option<watch::Receiver<Assignment>>,
     pub(crate) purpose: Purpose,
-    pub(crate) restored: Restored,
+    pub(crate) restored: RestoredSlices,
     pub(crate) config: SpeedConfig,
 }

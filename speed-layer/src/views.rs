@@ -15,7 +15,7 @@ use crate::status::{FoldState, SharedStatus};
 use crate::view_fold::ViewFold;
 
 /// The slice with which each partition of each view begins.
-pub(crate) type Restored = HashMap<ViewName, HashMap<i32, Slice>>;
+pub(crate) type RestoredSlices = HashMap<ViewName, HashMap<i32, Slice>>;
 
 #[derive(Debug)]
 pub(crate) struct Views {
@@ -23,7 +23,7 @@ pub(crate) struct Views {
 }
 
 impl Views {
-    pub(crate) fn new(views: &[Arc<View>], partition: i32, purpose: Purpose, restored: &Restored) -> Self {
+    pub(crate) fn new(views: &[Arc<View>], partition: i32, purpose: Purpose, restored: &RestoredSlices) -> Self {
         let restored = |view: &View| restored.get(&view.name).and_then(|of| of.get(&partition)).cloned();
         let folds = views.iter().map(|view| ViewFold::new(Arc::clone(view), partition, purpose, restored(view)));
         Self { folds: folds.collect() }

@@ -21,7 +21,9 @@ pub(super) async fn verify(State(app): State<Arc<App>>, body: Bytes) -> Result<a
     if let Some(unknown) = body.views.iter().find(|name| !all.iter().any(|view| view.is_called(name))) {
         return Err(Failed::new(Code::UnknownView, format!("no view `{unknown}` that is folded")));
     }
-    let wanted = |view: &ServedView| body.views.is_empty() || body.views.iter().any(|name| view.is_called(name));
+    let wanted = |view: &ServedView| {
+        (body.views.is_empty() && !view.is_beside()) || body.views.iter().any(|name| view.is_called(name))
+    };
     let views: Vec<ServedView> = all.into_iter().filter(wanted).collect();
     let verdicts = job::start(&app.engine, &views, &app.verifying).await;
     verdicts.map(axum::Json).map_err(|error| not_verified(&error))

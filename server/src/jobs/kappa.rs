@@ -13,7 +13,6 @@ use dovetail_core::catalog::{Catalog, CatalogError, CurrentJob, Job};
 use dovetail_core::clock::{self, Clock};
 use dovetail_core::name::JobName;
 use dovetail_core::store::Store;
-use dovetail_core::view::View;
 use dovetail_ingestion::log::Log;
 use dovetail_kappa_layer::{KappaConfig, StreamJob, StreamJobParts};
 use dovetail_serving_layer::{JobToServe, Serving};
@@ -50,7 +49,7 @@ pub(crate) struct JobsParts {
 #[derive(Debug)]
 pub struct StreamJobs {
     parts: JobsParts,
-    running: Mutex<BTreeMap<JobName, Running>>,
+    running: Mutex<BTreeMap<JobName, HeldJob>>,
     /// Held while jobs are started and ended: two looks at once would start a job twice.
     looking: tokio::sync::Mutex<()>,
     /// The reasons why jobs could not be started here.
@@ -61,9 +60,17 @@ pub struct StreamJobs {
 
 /// A job that this process runs.
 #[derive(Debug, Clone)]
-struct Running {
+struct HeldJob {
     job: Arc<StreamJob>,
     plan: Arc<Plan>,
+}
+
+/// A job of this process, for verification.
+#[derive(Debug)]
+pub(crate) struct RunningJob {
+    pub(crate) job: Job,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) is_current: bool,
 }
 
 /// Interval of checks for jobs that no process runs. Changes of the catalog are seen at once.
@@ -135,10 +142,10 @@ impl StreamJobs {
 
     /// Ends the jobs that are not in the catalog any more, or not as they were, and forgets those that have ended.
     async fn end_those_without(&self, jobs: &[Job]) {
-        let same = |running: &Running| {
+        let same = |running: &HeldJob| {
             jobs.iter().any(|job| job.name == running.job.job().name && job.created_ms == running.job.job().created_ms)
         };
-        let gone: Vec<Running> = {
+        let gone: Vec<HeldJob> = {
             let mut running = self.running.lock();
             let gone = running.values().filter(|of| of.job.has_ended() || !same(of)).cloned().collect();
             running.retain(|_, of| !of.job.has_ended() && same(of));
@@ -177,7 +184,7 @@ impl StreamJobs {
             };
             let (tracker, stop) = (self.tracker.clone(), self.shutdown.child_token());
             let job = runtime.spawn(async move { StreamJob::start(parts, &tracker, stop).await }).await??;
-            anyhow::Ok(Running { job, plan: Arc::new(plan) })
+            anyhow::Ok(HeldJob { job, plan: Arc::new(plan) })
         };
         match begun.await {
             Ok(running) => {
@@ -195,7 +202,7 @@ impl StreamJobs {
     /// Shows the jobs to queries, all in one step.
     async fn show(&self, current: CurrentJob) -> Result<()> {
         let running = self.running.lock().clone();
-        let jobs = running.into_iter().map(|(name, Running { job, plan })| JobToServe {
+        let jobs = running.into_iter().map(|(name, HeldJob { job, plan })| JobToServe {
             name,
             views: plan.views.clone(),
             streams: plan.pipeline.streams.iter().cloned().map(Arc::new).collect(),
@@ -203,14 +210,22 @@ impl StreamJobs {
             realtime: job.realtime(),
             report: Arc::new(status::Report(job)),
         });
-        Ok(self.parts.serving.serve_jobs(current.job, jobs.collect()).await?)
+        let failed = self.failed.lock().clone();
+        Ok(self.parts.serving.serve_jobs(current.job, jobs.collect(), failed).await?)
     }
 
-    /// The current job with its folded views, if this process runs it.
-    pub(crate) async fn current(&self) -> Result<Option<(Job, Vec<Arc<View>>, Arc<Plan>)>, CatalogError> {
-        let Some(name) = self.catalog().current_job().await?.job else { return Ok(None) };
-        let running = self.running.lock().get(&name).cloned();
-        Ok(running.map(|of| (of.job.job().clone(), of.plan.folded(), of.plan)))
+    /// The jobs that this process runs.
+    pub(crate) async fn running(&self) -> Result<Vec<RunningJob>, CatalogError> {
+        let current = self.catalog().current_job().await?.job;
+        let held = self.running.lock().clone();
+        Ok(held
+            .into_iter()
+            .map(|(name, HeldJob { job, plan })| RunningJob {
+                is_current: Some(&name) == current.as_ref(),
+                job: job.job().clone(),
+                plan,
+            })
+            .collect())
     }
 
     /// Ensures that the process's own pipeline has a job: the first one, where there is none.

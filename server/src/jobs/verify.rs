@@ -58,8 +58,8 @@ pub(crate) async fn start(
 pub struct ServedView {
     view: Arc<View>,
     stream: Arc<Stream>,
-    /// `public`, or `kappa` for the current stream job.
-    schema: &'static str,
+    /// `public`, `kappa` for the current stream job, or the name of another job.
+    schema: String,
     /// The starts of the stream job in the stream; none for both layers, which begin where landing does.
     starts: Option<Offsets>,
     job: Option<JobName>,
@@ -74,13 +74,19 @@ impl ServedView {
         }
     }
 
-    /// Whether a user means it by `name`: the name of a view is all its schemas.
+    /// Whether a user means it by `name`: the name of a view is that of both layers and that of the current stream job;
+    /// other jobs are named.
     pub fn is_called(&self, name: &str) -> bool {
-        self.view.name.as_str() == name || self.name() == name
+        (self.view.name.as_str() == name && !self.is_beside()) || self.name() == name
+    }
+
+    /// Whether it is of a stream job that readers do not get by themselves.
+    pub fn is_beside(&self) -> bool {
+        self.job.is_some() && self.schema != "kappa"
     }
 }
 
-/// The folded views that this process answers: of both layers, and of the current stream job.
+/// The folded views that this process answers: of both layers, and of the stream jobs.
 ///
 /// # Errors
 /// When the catalog cannot be read, or the current stream job runs in another process.
@@ -91,17 +97,21 @@ pub async fn served_views(engine: &Engine) -> Result<Vec<ServedView>> {
             let stream = engine.streams.iter().find(|stream| stream.name == view.stream);
             let stream = stream.with_context(|| format!("view `{}` reads a stream that is gone", view.name))?;
             let (view, stream) = (Arc::clone(view), Arc::clone(stream));
-            all.push(ServedView { view, stream, schema: "public", starts: None, job: None });
+            all.push(ServedView { view, stream, schema: "public".to_owned(), starts: None, job: None });
         }
     }
     if let Ok(jobs) = engine.jobs() {
-        let (job, views, plan) = jobs.current().await?.context("the current stream job runs in another process")?;
-        for view in views {
+        let running = jobs.running().await?;
+        running.iter().find(|of| of.is_current).context("the current stream job runs in another process")?;
+        for (job, view, plan, schema) in running.iter().flat_map(|of| {
+            let schema = if of.is_current { "kappa".to_owned() } else { of.job.name.to_string() };
+            of.plan.folded().into_iter().map(move |view| (&of.job, view, &of.plan, schema.clone()))
+        }) {
             let stream = plan.pipeline.streams.iter().find(|stream| stream.name == view.stream);
             let stream = stream.with_context(|| format!("view `{}` reads a stream that is gone", view.name))?.clone();
             let starts = job.starts.get(&stream.topic).cloned().unwrap_or_default();
             let (stream, starts, job) = (Arc::new(stream), Some(starts), Some(job.name.clone()));
-            all.push(ServedView { view, stream, schema: "kappa", starts, job });
+            all.push(ServedView { view, stream, schema, starts, job });
         }
     }
     Ok(all)

@@ -1,6 +1,8 @@
 //! The layers as snapshots read them: the batch layer's states with the cache between queries, and the speed layer's
 //! slices.
 
+mod jobs;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,8 @@ use dovetail_ingestion::log::Log;
 use parking_lot::RwLock;
 use tokio_util::task::TaskTracker;
 
+use self::jobs::CurrentJobRealtime;
+pub(crate) use self::jobs::{KAPPA, ServedJobs};
 use crate::config::ServingParts;
 use crate::error::{QueryError, Reason};
 use crate::job_status::JobReport;
@@ -22,7 +26,6 @@ use crate::memory::SharedLimit;
 use crate::snapshot::batch_states::StateCache;
 use crate::snapshot::cache::Cache;
 use crate::snapshot::generation::Served;
-use crate::snapshot::jobs::{CurrentJob, ServedJobs};
 use crate::snapshot::merged_cache::MergedCache;
 
 /// Time for the log to report the number of partitions of a topic, or their ends.
@@ -59,7 +62,7 @@ impl Layers {
         let jobs: Arc<RwLock<Arc<ServedJobs>>> = Arc::default();
         let realtime = match &parts.realtime {
             Some(realtime) => Arc::clone(realtime),
-            None => Arc::new(CurrentJob(Arc::clone(&jobs))),
+            None => Arc::new(CurrentJobRealtime(Arc::clone(&jobs))),
         };
         let folded = parts.views.iter().map(|view| view.name().clone());
         let memory = SharedLimit::new(parts.config.total_memory);

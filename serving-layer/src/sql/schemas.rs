@@ -23,8 +23,7 @@ use dovetail_core::view::{DerivedView, Planned};
 use parking_lot::RwLock;
 
 use crate::snapshot::Snapshot;
-use crate::snapshot::jobs::{KAPPA, ServedJobs};
-use crate::snapshot::layers::Layers;
+use crate::snapshot::layers::{KAPPA, Layers, ServedJobs};
 use crate::sql::lookups::Lookups;
 use crate::sql::pg_catalog::PgCatalog;
 use crate::sql::raw::RawTable;
@@ -62,23 +61,28 @@ impl Catalogs {
         Self { snapshot: Some(Arc::clone(snapshot)), template: Some(template), ..self.clone() }
     }
 
+    /// Whether a schema is there: where a stream job alone keeps the views, there are no layers with parts of them.
+    fn has_layer(&self, schema: &str) -> bool {
+        !self.tables.public_is_kappa || !matches!(schema, "batch" | "speed")
+    }
+
     /// The stream jobs of the query; those of the moment where there is no snapshot.
     fn jobs(&self) -> Arc<ServedJobs> {
         self.snapshot.as_ref().map_or_else(|| self.tables.layers.jobs(), |snapshot| Arc::clone(&snapshot.jobs.jobs))
     }
 
     /// The views of a schema: `layer` of both layers, or those of a job.
-    fn views_of(&self, views: &Views) -> Arc<Layers> {
+    fn views_of(&self, views: &SchemaViews) -> Arc<Layers> {
         let of_job = |name: &JobName| self.jobs().all.get(name).map(Arc::clone);
         views.job.as_ref().and_then(of_job).unwrap_or_else(|| Arc::clone(&self.tables.layers))
     }
 
-    fn lookups_of(&self, views: &Views) -> Arc<Lookups> {
+    fn lookups_of(&self, views: &SchemaViews) -> Arc<Lookups> {
         let of_job = |name: &JobName| self.tables.job_lookups.read().get(name).cloned();
         views.job.as_ref().and_then(of_job).unwrap_or_else(|| Arc::clone(&self.tables.lookups))
     }
 
-    async fn view(&self, view: &Planned, views: &Views) -> Result<Arc<dyn TableProvider>> {
+    async fn view(&self, view: &Planned, views: &SchemaViews) -> Result<Arc<dyn TableProvider>> {
         match view {
             Planned::Folded(view) => {
                 let snapshot = match (&self.snapshot, &views.job) {
@@ -112,7 +116,7 @@ impl Catalogs {
 
 /// The views of one schema.
 #[derive(Debug, Clone)]
-struct Views {
+struct SchemaViews {
     schema: String,
     layer: Layer,
     /// The stream job; none for views of both layers.
@@ -136,17 +140,19 @@ impl CatalogProviderList for Catalogs {
 impl CatalogProvider for Catalogs {
     fn schema_names(&self) -> Vec<String> {
         let others = self.others.read();
-        let own = [PUBLIC, "batch", "speed", "raw", "sys"].map(str::to_owned);
+        let own = [PUBLIC, "batch", "speed", "raw", "sys"];
+        let own = own.into_iter().filter(|name| self.has_layer(name)).map(str::to_owned);
         own.into_iter().chain(self.jobs().schemas()).chain(others.keys().cloned()).collect()
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         let of = |kind| Some(Arc::new(Schema { catalogs: self.clone(), kind }) as Arc<dyn SchemaProvider>);
-        let views = |layer, job| of(SchemaKind::Views(Views { schema: name.to_owned(), layer, job }));
+        let views = |layer, job| of(SchemaKind::Views(SchemaViews { schema: name.to_owned(), layer, job }));
         let jobs = self.jobs();
         match name {
             PUBLIC if self.tables.public_is_kappa => views(Layer::Merged, jobs.of_schema(KAPPA).cloned()),
             PUBLIC => views(Layer::Merged, None),
+            layer if !self.has_layer(layer) => None,
             "batch" => views(Layer::Batch, None),
             "speed" => views(Layer::Speed, None),
             "raw" => of(SchemaKind::Raw),
@@ -174,7 +180,7 @@ impl CatalogProvider for Catalogs {
 
 #[derive(Debug, Clone)]
 enum SchemaKind {
-    Views(Views),
+    Views(SchemaViews),
     Raw,
     Sys,
 }

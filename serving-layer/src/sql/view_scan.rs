@@ -105,8 +105,8 @@ impl ViewScanExec {
         Ok(Self { source, columns, filter, limit, properties, metrics: ExecutionPlanMetricsSet::new() })
     }
 
-    fn job(&self, reservation: MemoryReservation, rows: usize) -> Job {
-        Job {
+    fn job(&self, reservation: MemoryReservation, rows: usize) -> ScanJob {
+        ScanJob {
             rows,
             source: self.source.clone(),
             columns: self.columns.clone(),
@@ -186,7 +186,7 @@ impl ExecutionPlan for ViewScanExec {
 }
 
 /// One run of the operator, on a thread that may block.
-struct Job {
+struct ScanJob {
     /// Rows of a batch.
     rows: usize,
     source: ScanInput,
@@ -206,7 +206,7 @@ struct Finished {
     _states: Option<(ScanInput, SnapshotStates)>,
 }
 
-impl Job {
+impl ScanJob {
     fn run(self) -> Result<Finished> {
         if self.filter.is_none()
             && let Some(answer) = self.source.kept_answer(&self.columns)

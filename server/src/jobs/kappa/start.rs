@@ -98,7 +98,15 @@ async fn starts(log: &dyn Log, streams: &[Stream], from: &From<'_>) -> Result<Jo
     for Stream { topic, .. } in streams {
         let mut starts = Offsets::default();
         let named = named.remove(topic);
-        for partition in 0..log.partitions(topic).await?.cast_signed() {
+        let partitions = log.partitions(topic).await?.cast_signed();
+        if let Some((partition, _)) =
+            named.iter().flat_map(Offsets::iter).find(|&(partition, _)| partition >= partitions)
+        {
+            return Err(StartError::Request(format!(
+                "`{topic}` has {partitions} partitions, and none of number {partition}"
+            )));
+        }
+        for partition in 0..partitions {
             let bounds = log.bounds(topic, partition).await?;
             let start = match from {
                 From::Beginning => 0,
@@ -131,7 +139,7 @@ async fn starts(log: &dyn Log, streams: &[Stream], from: &From<'_>) -> Result<Jo
 /// `TOPIC/PARTITION=OFFSET,..`.
 fn named(text: &str) -> Result<JobStarts, StartError> {
     let mut all = JobStarts::new();
-    for part in text.split(',') {
+    for part in text.split(',').filter(|part| !part.trim().is_empty()) {
         let read = || {
             let (place, offset) = part.rsplit_once('=')?;
             let (topic, partition) = place.rsplit_once('/')?;
@@ -140,7 +148,11 @@ fn named(text: &str) -> Result<JobStarts, StartError> {
         };
         let (topic, partition, offset): (String, i32, i64) = read()
             .ok_or_else(|| StartError::Request(format!("`{part}` is no start: write `TOPIC/PARTITION=OFFSET`")))?;
-        all.entry(topic).or_default().set(partition, offset);
+        let of_topic: &mut Offsets = all.entry(topic).or_default();
+        if of_topic.contains(partition) {
+            return Err(StartError::Request(format!("`{part}`: the partition is named twice")));
+        }
+        of_topic.set(partition, offset);
     }
     Ok(all)
 }

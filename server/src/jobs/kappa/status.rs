@@ -80,7 +80,7 @@ pub async fn stop(jobs: &StreamJobs, name: &str) -> Result<JobStopped, CatalogEr
 impl StreamJobs {
     /// All jobs, the oldest first.
     pub async fn list(&self) -> Result<Vec<JobInfo>, CatalogError> {
-        let (rows, failed) = (self.parts.serving.jobs().await?, self.failed.lock().clone());
+        let rows = self.parts.serving.jobs().await?;
         Ok(rows
             .into_iter()
             .map(|row| {
@@ -88,7 +88,7 @@ impl StreamJobs {
                 let starts = row.job.starts.iter().map(|(topic, offsets)| {
                     (topic.clone(), offsets.iter().filter(|&(_, offset)| offset > 0).collect::<BTreeMap<_, _>>())
                 });
-                let trouble = status.as_ref().and_then(|status| status.trouble.clone());
+                let trouble = row.trouble();
                 JobInfo {
                     name: row.job.name.to_string(),
                     role: row.role.to_owned(),
@@ -101,7 +101,7 @@ impl StreamJobs {
                     eta_seconds: status.as_ref().and_then(|status| Some(status.eta?.as_secs_f64())),
                     bytes: status.as_ref().map(|status| status.bytes),
                     checkpoint: row.checkpoint,
-                    trouble: trouble.or_else(|| failed.get(&row.job.name).cloned()),
+                    trouble,
                     address: row.job.address,
                 }
             })

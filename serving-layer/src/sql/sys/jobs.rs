@@ -21,6 +21,8 @@ pub struct JobRow {
     pub runs: bool,
     /// Number of its last checkpoint.
     pub checkpoint: Option<u64>,
+    /// The reason why it could not be started here.
+    pub failed: Option<String>,
     /// Its progress, if this process runs it.
     pub status: Option<JobStatus>,
 }
@@ -39,13 +41,19 @@ pub(super) const JOBS: &[Column<JobRow>] = &[
     int64("checkpoint", |row: &JobRow| count(row.checkpoint?)),
     text("holder", |row: &JobRow| Some(row.job.holder.clone()).filter(|holder| !holder.is_empty())),
     text("address", |row: &JobRow| Some(row.job.address.clone()).filter(|address| !address.is_empty())),
-    text("trouble", |row: &JobRow| row.status.as_ref()?.trouble.clone()),
+    text("trouble", JobRow::trouble),
 ];
 
 impl JobRow {
-    /// `waiting` for a process, `elsewhere`, `replaying`, `stalled`, or at the `head` of the log.
+    /// The reason why it does not run here, does not fold, or takes no checkpoints.
+    pub fn trouble(&self) -> Option<String> {
+        self.status.as_ref().and_then(|status| status.trouble.clone()).or_else(|| self.failed.clone())
+    }
+
+    /// `failed` to start here, `waiting` for a process, `elsewhere`, `replaying`, `stalled`, or at the `head` of the log.
     pub fn state(&self) -> &'static str {
         match &self.status {
+            None if self.failed.is_some() => "failed",
             None if self.runs => "elsewhere",
             None => "waiting",
             Some(status) if status.trouble.is_some() => "stalled",
@@ -73,6 +81,7 @@ pub(crate) async fn job_rows(layers: &Layers) -> Result<Vec<JobRow>, CatalogErro
             },
             runs: job.until_ms > now_ms,
             checkpoint: checkpoints.iter().find(|of| of.job == job.name).map(|of| of.number.0),
+            failed: served.failed.get(&job.name).cloned(),
             status: match report {
                 Some(report) => Some(report.now().await),
                 None => None,
