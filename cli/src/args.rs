@@ -275,7 +275,7 @@ pub struct Compare {
     /// Records a second for which costs per month are stated.
     #[arg(long, default_value_t = 1_000.0)]
     pub rate: f64,
-    /// Runs of each side; 3 by default, or 1 with `--quick`, or fewer if the time is over.
+    /// Runs of each side; 3 by default, or 2 with `--quick`, or fewer if the time is over.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub runs: Option<u32>,
     /// Fewer records and repetitions: two minutes in place of ten.

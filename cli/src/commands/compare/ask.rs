@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use arrow::array::AsArray;
+use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -31,21 +31,19 @@ const LOG_END: &str = "SELECT sum(log_end) FROM sys.partitions";
 pub(super) async fn cells(client: &Client, sql: &str) -> Result<Vec<Vec<String>>> {
     let answered = timeout(QUERY_TIMEOUT, client.query(sql)).await;
     let (_, batches) = answered.with_context(|| format!("no answer within {QUERY_TIMEOUT:?}: {sql}"))??;
+    texts(&batches)
+}
+
+/// Rows as lists of texts.
+pub(super) fn texts(batches: &[RecordBatch]) -> Result<Vec<Vec<String>>> {
     let options = FormatOptions::default().with_null("NULL");
     let mut rows = vec![];
-    for batch in &batches {
+    for batch in batches {
         let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
         let row = |n| columns.iter().map(|column| column.value(n).to_string()).collect();
         rows.extend((0..batch.num_rows()).map(row));
     }
-    Ok(rows)
-}
-
-/// The rows of an answer as texts, in the order of the texts.
-pub(super) async fn sorted_rows(client: &Client, sql: &str) -> Result<Vec<String>> {
-    let mut rows: Vec<String> = cells(client, sql).await?.into_iter().map(|row| row.join(", ")).collect();
-    rows.sort_unstable();
     Ok(rows)
 }
 

@@ -13,7 +13,7 @@ pub(super) struct Bag {
     points: BTreeMap<&'static str, BTreeMap<u64, Vec<f64>>>,
     flags: BTreeMap<&'static str, Vec<bool>>,
     timelines: BTreeMap<&'static str, Timeline>,
-    /// Why a question has no samples, by the first part of the figures' names.
+    /// Why figures have no samples, by the beginning of their names up to a dot.
     reasons: BTreeMap<&'static str, String>,
 }
 
@@ -48,15 +48,24 @@ impl Bag {
         self.timelines.entry(figure).or_insert(timeline);
     }
 
-    /// Keeps the first reason why the figures of `question` are missing.
-    pub(super) fn failed(&mut self, question: &'static str, why: String) {
-        self.reasons.entry(question).or_insert(why);
+    /// Keeps the first reason why the figures whose names begin with `figures` are missing.
+    pub(super) fn failed(&mut self, figures: &'static str, why: String) {
+        self.reasons.entry(figures).or_insert(why);
+    }
+
+    /// The middle one of the samples called `figure`.
+    pub(super) fn median(&self, figure: &str) -> Option<f64> {
+        let mut samples = self.samples.get(figure)?.clone();
+        samples.sort_unstable_by(f64::total_cmp);
+        samples.get(samples.len() / 2).copied()
     }
 
     fn reason<T>(&self, figure: &str) -> Measured<T> {
-        let question = figure.split('.').next().unwrap_or(figure);
-        let reason = self.reasons.get(figure).or_else(|| self.reasons.get(question));
-        Measured::absent(reason.map_or(NOT_REACHED, String::as_str))
+        // The longest name that a reason was given for.
+        let is_of = |name: &str| figure.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        let reasons = self.reasons.iter().filter(|(name, _)| is_of(name));
+        let reason = reasons.max_by_key(|(name, _)| name.len());
+        Measured::absent(reason.map_or(NOT_REACHED, |(_, why)| why))
     }
 
     pub(super) fn quantity(&self, figure: &str, unit: Unit) -> Quantity {
@@ -116,7 +125,11 @@ mod tests {
         bag.failed("fast", "a later reason".to_owned());
         assert_eq!(bag.quantity("fast.cpu", Unit::Seconds), Quantity::samples(Unit::Seconds, [1.5]));
         assert_eq!(bag.quantity("fast.catch_up", Unit::Seconds).get(), Err("the server did not answer"));
+        assert_eq!(bag.median("fast.cpu"), Some(1.5));
         assert_eq!(bag.latency("fresh.idle").get(), Err(NOT_REACHED));
+        bag.failed("fresh.idle", "idle alone".to_owned());
+        assert_eq!(bag.latency("fresh.idle").get(), Err("idle alone"));
+        assert_eq!(bag.latency("fresh.idler").get(), Err(NOT_REACHED));
         bag.add_run("fresh.idle", vec![]);
         assert!(bag.latency("fresh.idle").get().is_err());
     }

@@ -102,7 +102,9 @@ async fn safe(side: Side, client: &Client) -> Result<u64> {
 pub(super) async fn checkpointed(client: &Client) -> Result<u64> {
     let rows = ask::cells(client, CHECKPOINT).await?;
     match rows.first().and_then(|row| row.first()) {
-        Some(offsets) => fewest(offsets).with_context(|| format!("the offsets of a checkpoint are not known: {offsets}")),
+        Some(offsets) => {
+            fewest(offsets).with_context(|| format!("the offsets of a checkpoint are not known: {offsets}"))
+        }
         None => Ok(0),
     }
 }

@@ -1,15 +1,17 @@
 //! How fast are records taken in?
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use dovetail_core::clock;
 use dovetail_report::figures::Side;
 
 use super::ask;
 use super::bag::Bag;
 use super::feed::Feed;
+use super::scale::Scale;
 use super::server::Server;
+use super::shares::Parts;
 use super::workload::Workload;
 
 /// Writes all records into a log, and leaves the log in `folder`: every cold start begins with a copy of it.
@@ -22,16 +24,52 @@ pub(super) async fn write_log(folder: &Path, workload: &Workload) -> Result<()> 
     server.stop().await
 }
 
+/// Starts and stops a server with no records at all: what every start takes.
+pub(super) async fn empty_start(side: Side, folder: PathBuf, workload: &Workload, scale: &Scale) -> Result<Start> {
+    let mut server = Server::new(side, folder, &workload.pipeline, scale.settings())?;
+    let began = clock::now_monotonic();
+    server.start().await?;
+    ask::until_head(&server.client, 0).await?;
+    let start = Start { seconds: began.elapsed().as_secs_f64(), cpu: server.cpu_seconds() };
+    server.stop().await?;
+    Ok(start)
+}
+
+/// What a start without records takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Start {
+    seconds: f64,
+    cpu: f64,
+}
+
 /// Starts the server on a copy of the log, with a new catalog and nothing else; returns the records a second.
-pub(super) async fn cold_start(server: &mut Server, log: &Path, workload: &Workload, bag: &mut Bag) -> Result<f64> {
+pub(super) async fn cold_start(
+    server: &mut Server,
+    log: &Path,
+    empty: Start,
+    parts: Option<Parts>,
+    workload: &Workload,
+    bag: &mut Bag,
+) -> Result<f64> {
     copy_folder(&log.join("data").join("log"), &server.data().join("log"))?;
     let (began, records) = (clock::now_monotonic(), workload.longest());
     server.start().await?;
     ask::until_head(&server.client, records).await?;
-    let rate = records as f64 / began.elapsed().as_secs_f64();
+    let seconds = began.elapsed().as_secs_f64();
     ask::settle(server.side, &server.client).await?;
+    let cpu = server.cpu_seconds();
+    ensure!(
+        seconds > empty.seconds && cpu > empty.cpu,
+        "{records} records took no longer than a start without any; take more with `--events`"
+    );
+    let (rate, cpu) = (records as f64 / (seconds - empty.seconds), (cpu - empty.cpu) / records as f64 * 1e6);
+    bag.add("fast.start", empty.seconds);
     bag.add("fast.catch_up", rate);
-    bag.add("fast.cpu", server.cpu_seconds() / records as f64 * 1e6);
+    bag.add("fast.cpu", cpu);
+    match parts {
+        Some(parts) => parts.add(cpu, bag),
+        None => bag.failed("fast.shares", "the parts of the processor time could not be run by themselves".to_owned()),
+    }
     Ok(rate)
 }
 

@@ -21,6 +21,8 @@ use super::workload::{LENGTHS, Workload};
 
 /// A history is written in so many parts: as many generations and checkpoints are kept.
 const PARTS: usize = 3;
+/// Records that the log still has.
+const HELD: &str = "SELECT sum(log_end - coalesce(first, 0)) FROM sys.partitions";
 /// The name of the job that reads the log again.
 const JOB: &str = "again";
 /// Interval of looks at the disk, and how many of them in a row have to see the same.
@@ -63,6 +65,7 @@ pub(super) async fn measure(
         settle(&server).await;
         note(&server, feed.sent, bag);
     }
+    bag.add("keeping.held", ask::number(&server.client, HELD).await?);
     server.stop().await
 }
 

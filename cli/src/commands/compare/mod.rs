@@ -24,13 +24,14 @@ mod proc;
 mod report;
 mod scale;
 mod server;
+mod shares;
 mod workload;
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use dovetail_core::clock;
 use dovetail_report::figures::{Both, Side};
 use dovetail_report::{Figures, check, render_html, render_markdown};
@@ -43,13 +44,14 @@ use self::probe::Probe;
 use self::report::Found;
 use self::scale::Scale;
 use self::server::Server;
+use self::shares::Parts;
 use self::workload::Workload;
 use super::up::wait_for_stop;
 use crate::args::Compare;
 
 /// Runs of each side when no number is given, and in the quick form.
 const RUNS: u32 = 3;
-const RUNS_QUICK: u32 = 1;
+const RUNS_QUICK: u32 = 2;
 /// Time after which no other run is begun where the number of runs was not asked for.
 const TIME: Duration = Duration::from_secs(9 * 60);
 const TIME_QUICK: Duration = Duration::from_secs(100);
@@ -66,6 +68,7 @@ pub(super) async fn run(args: &Compare) -> Result<ExitCode> {
 }
 
 async fn compare(args: &Compare) -> Result<ExitCode> {
+    ensure!(Path::new("/proc/self/stat").exists(), "processes are measured by Linux's `/proc`, and there is none here");
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot create `{}`", args.out.display()))?;
     let out = std::path::absolute(&args.out)?;
     // On the disk of the report, and not in a temporary folder that may be in memory.
@@ -116,6 +119,8 @@ impl Comparison {
         self.say(&format!("a log with {} records is written", self.workload.longest()));
         let log = folder.join("log");
         fast::write_log(&log, &self.workload).await.context("the log could not be written")?;
+        let parts = Parts::measure(&log, &self.workload).await;
+        let parts = parts.inspect_err(|error| self.say(&format!("the parts could not be run: {error:#}"))).ok();
         let runs = args.runs.unwrap_or(if args.quick { RUNS_QUICK } else { RUNS });
         let mut found = Found {
             bags: Both::default(),
@@ -139,7 +144,7 @@ impl Comparison {
                 };
                 let step = |what: &str| self.say(&format!("run {} of {runs}, {}: {what}", run + 1, side.name()));
                 let at = folder.join(format!("{}-{run}", side.name().to_lowercase()));
-                let of = self.run(side, &at, &log, run, bag, &step).await;
+                let of = self.run(side, &at, (&log, parts), run, bag, &step).await;
                 // Nothing of it is needed any more, and the next one has its space.
                 let _ = std::fs::remove_dir_all(&at);
                 match side {
@@ -150,7 +155,7 @@ impl Comparison {
                 found.history = of.history.unwrap_or(found.history);
                 found.history_of_question = of.history_of_question.unwrap_or(found.history_of_question);
             }
-            found.compared.add(&answers);
+            found.compared.add(&self.workload.views, answers);
             found.runs = run + 1;
         }
         found.took = self.began.elapsed();
@@ -172,7 +177,7 @@ impl Comparison {
         &self,
         side: Side,
         folder: &Path,
-        log: &Path,
+        log: (&Path, Option<Parts>),
         run: u32,
         bag: &mut Bag,
         step: &impl Fn(&str),
@@ -183,7 +188,7 @@ impl Comparison {
         let rate = match self.on_one_server(side, folder, log, bag, &mut found, step).await {
             Ok(rate) => rate,
             Err(error) => {
-                for question in ["fast", "fresh", "answering", "change", "late", "question"] {
+                for question in ["fast", "fresh", "answering", "change", "late", "question", "crash", "keeping"] {
                     bag.failed(question, format!("{error:#}"));
                 }
                 step(&format!("this failed: {error:#}"));
@@ -199,6 +204,9 @@ impl Comparison {
         if (run as usize) < scale.lengths_in_runs {
             step("what is kept, at 1, 2, 4 and 8 times the shortest history");
             let measured = keeping::measure(side, folder.join("keeping"), workload, scale, bag).await;
+            if let Err(error) = &measured {
+                bag.failed("change.rebuild", format!("{error:#}"));
+            }
             note(measured, bag, "keeping", step);
         }
         found
@@ -209,14 +217,15 @@ impl Comparison {
         &self,
         side: Side,
         folder: &Path,
-        log: &Path,
+        (log, parts): (&Path, Option<Parts>),
         bag: &mut Bag,
         found: &mut RunFound,
         step: &impl Fn(&str),
     ) -> Result<f64> {
         let (workload, scale) = (&self.workload, &self.scale);
+        let empty = fast::empty_start(side, folder.join("empty"), workload, scale).await?;
         let mut server = Server::new(side, folder.join("main"), &workload.pipeline, scale.settings())?;
-        let rate = fast::cold_start(&mut server, log, workload, bag).await?;
+        let rate = fast::cold_start(&mut server, log, empty, parts, workload, bag).await?;
         step("all rows are compared");
         if side == Side::Lambda {
             change::recompute(&server).await?;

@@ -95,19 +95,29 @@ fn command(args: &Compare) -> String {
 }
 
 fn fast(bags: &Both<Bag>, records: u64) -> Fast {
-    let absent = || Measured::absent("the processes do not say what they spend their processor time on");
     let land_of_kappa = Quantity::samples(Unit::Share, [0.0]);
-    let shares = |land| Shares { fetch: absent(), decode: absent(), fold: absent(), land };
+    let land_of_lambda = Measured::absent("landing cannot be run without the rest");
+    let shares = |bag: &Bag, land| Shares {
+        fetch: bag.quantity("fast.shares.fetch", Unit::Share),
+        decode: bag.quantity("fast.shares.decode", Unit::Share),
+        fold: bag.quantity("fast.shares.fold", Unit::Share),
+        land,
+    };
+    let start = bags.map(|bag| bag.median("fast.start").unwrap_or(0.0));
     Fast {
         how: format!(
             "A log with {records} records was written beforehand. Each side then got a copy of it in a folder with nothing \
-             else, and one process was started there. The time runs from the start of the process, which it includes, \
-             until every view has every record of the log. Processor time is that of the process in user and kernel mode, \
-             until Lambda has also landed all records."
+             else, and one process was started there. The time runs from the start of the process until every view has \
+             every record of the log, less the time of a start without records: {:.2} s of Lambda and {:.2} s of Kappa. \
+             Processor time is that of the process in user and kernel mode, until Lambda has also landed all records and \
+             less that of a start without records. For the shares, the comparing process read the log, decoded what it had \
+             read, and folded it into all views, one after the other on one thread; these times are divided by the \
+             processor time of the process. The share of landing is not known, and is in what is left.",
+            start.lambda, start.kappa
         ),
         catch_up: quantities(bags, "fast.catch_up", Unit::RecordsPerSecond),
         cpu: quantities(bags, "fast.cpu", Unit::CpuSecondsPerMillion),
-        shares: Both { lambda: shares(absent()), kappa: shares(land_of_kappa) },
+        shares: Both { lambda: shares(&bags.lambda, land_of_lambda), kappa: shares(&bags.kappa, land_of_kappa) },
     }
 }
 
@@ -146,14 +156,18 @@ fn keeping(bags: &Both<Bag>) -> Keeping {
     let curve = |figure: &'static str| bags.map(|bag| bag.curve(figure, Unit::Bytes));
     let (log, landing, states) = (curve("keeping.log"), curve("keeping.landing"), curve("keeping.states"));
     let (checkpoints, memory) = (curve("keeping.checkpoints"), curve("keeping.memory"));
+    let held = bags.map(|bag| bag.median("keeping.held").unwrap_or(0.0));
     Keeping {
-        how: "The records were appended to one folder step by step. Each step came in three parts, with a batch run or a \
-              checkpoint after each, because three generations and three checkpoints are kept. After a full recompute or \
-              a replay, whose job was stopped again, and once the disk stayed as it was, the space that the files take was \
-              measured: the folders `log`, `store/segments` (the landing) and `store/generations` (states or \
-              checkpoints). Memory is the resident memory of the process at that moment. The embedded log writes through \
-              a journal, whose space it returns late: short histories show that more than their records."
-            .to_owned(),
+        how: format!(
+            "The records were appended to one folder step by step. Each step came in three parts, with a batch run or a \
+             checkpoint after each, because three generations and three checkpoints are kept. After a full recompute or a \
+             replay, whose job was stopped again, and once the disk stayed as it was, the space that the files take was \
+             measured: the folders `log`, `store/segments` (the landing) and `store/generations` (states or checkpoints). \
+             Memory is the resident memory of the process at that moment. The embedded log returns the space of records \
+             that it has given up when it compacts, which a short run does not reach: at the end Lambda's log still held \
+             {:.0} records and Kappa's {:.0}, and the bytes are those of all that were written.",
+            held.lambda, held.kappa
+        ),
         stores: Both {
             lambda: Stores {
                 log: log.lambda,

@@ -69,6 +69,7 @@ impl Scale {
         let mut settings = self.settings();
         settings.push(("DOVETAIL_BATCH_UPKEEP_EVERY", "500ms".to_owned()));
         settings.push(("DOVETAIL_BATCH_GARBAGE_GRACE", "0s".to_owned()));
+        settings[1].1 = "200ms".to_owned();
         settings[2].1 = "500ms".to_owned();
         settings
     }
