@@ -265,8 +265,8 @@ pub struct Compare {
     /// The records, read as `ingest` reads them; without it, generated ones.
     #[arg(long, value_name = "FILE")]
     pub from: Option<String>,
-    /// How many records: the longest history. Of a file, the first so many; all by default, or 80000 with `--quick`. Of
-    /// generated ones 400000, or 80000 with `--quick`.
+    /// How many records: the longest history. Of a file, the first so many; all by default, or 160000 with `--quick`. Of
+    /// generated ones 800000, or 160000 with `--quick`.
     #[arg(long)]
     pub events: Option<u64>,
     /// Seed of the generated records.

@@ -59,7 +59,7 @@ const TIME_QUICK: Duration = Duration::from_secs(100);
 pub(super) async fn run(args: &Compare) -> Result<ExitCode> {
     // The processes are killed when this is dropped.
     tokio::select! {
-        compared = compare(args) => compared,
+        compared = Box::pin(compare(args)) => compared,
         stopped = wait_for_stop() => {
             stopped?;
             bail!("stopped before the comparison was over: there is no report");
@@ -144,7 +144,7 @@ impl Comparison {
                 };
                 let step = |what: &str| self.say(&format!("run {} of {runs}, {}: {what}", run + 1, side.name()));
                 let at = folder.join(format!("{}-{run}", side.name().to_lowercase()));
-                let of = self.run(side, &at, (&log, parts), run, bag, &step).await;
+                let of = Box::pin(self.run(side, &at, (&log, parts), run, bag, &step)).await;
                 // Nothing of it is needed any more, and the next one has its space.
                 let _ = std::fs::remove_dir_all(&at);
                 match side {
@@ -185,7 +185,7 @@ impl Comparison {
         let mut found = RunFound::default();
         let (workload, scale) = (&self.workload, &self.scale);
         step("a cold start");
-        let rate = match self.on_one_server(side, folder, log, bag, &mut found, step).await {
+        let rate = match Box::pin(self.on_one_server(side, folder, log, bag, &mut found, step)).await {
             Ok(rate) => rate,
             Err(error) => {
                 for question in ["fast", "fresh", "answering", "change", "late", "question", "crash", "keeping"] {
@@ -203,7 +203,7 @@ impl Comparison {
         }
         if (run as usize) < scale.lengths_in_runs {
             step("what is kept, at 1, 2, 4 and 8 times the shortest history");
-            let measured = keeping::measure(side, folder.join("keeping"), workload, scale, bag).await;
+            let measured = Box::pin(keeping::measure(side, folder.join("keeping"), workload, scale, bag)).await;
             if let Err(error) = &measured {
                 bag.failed("change.rebuild", format!("{error:#}"));
             }

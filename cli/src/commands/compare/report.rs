@@ -95,29 +95,30 @@ fn command(args: &Compare) -> String {
 }
 
 fn fast(bags: &Both<Bag>, records: u64) -> Fast {
-    let land_of_kappa = Quantity::samples(Unit::Share, [0.0]);
-    let land_of_lambda = Measured::absent("landing cannot be run without the rest");
-    let shares = |bag: &Bag, land| Shares {
-        fetch: bag.quantity("fast.shares.fetch", Unit::Share),
-        decode: bag.quantity("fast.shares.decode", Unit::Share),
-        fold: bag.quantity("fast.shares.fold", Unit::Share),
-        land,
-    };
+    let shares = bags.map(|bag| {
+        let share = |figure: &'static str| bag.quantity(figure, Unit::Share);
+        Shares {
+            fetch: share("fast.shares.fetch"),
+            decode: share("fast.shares.decode"),
+            fold: share("fast.shares.fold"),
+            land: share("fast.shares.land"),
+        }
+    });
     let start = bags.map(|bag| bag.median("fast.start").unwrap_or(0.0));
     Fast {
         how: format!(
             "A log with {records} records was written beforehand. Each side then got a copy of it in a folder with nothing \
              else, and one process was started there. The time runs from the start of the process until every view has \
-             every record of the log, less the time of a start without records: {:.2} s of Lambda and {:.2} s of Kappa. \
-             Processor time is that of the process in user and kernel mode, until Lambda has also landed all records and \
+             every record of the log. The start is part of it: without records it took {:.2} s of Lambda and {:.2} s of \
+             Kappa, so that longer logs give higher rates. Processor time is that of the process in user and kernel mode, until Lambda has also landed all records and \
              less that of a start without records. For the shares, the comparing process read the log, decoded what it had \
-             read, and folded it into all views, one after the other on one thread; these times are divided by the \
-             processor time of the process. The share of landing is not known, and is in what is left.",
+             read, and folded it into all views, one after the other on one thread; and it landed the log by itself, from \
+             which reading and decoding are taken away. These times are divided by the processor time of the process.",
             start.lambda, start.kappa
         ),
         catch_up: quantities(bags, "fast.catch_up", Unit::RecordsPerSecond),
         cpu: quantities(bags, "fast.cpu", Unit::CpuSecondsPerMillion),
-        shares: Both { lambda: shares(&bags.lambda, land_of_lambda), kappa: shares(&bags.kappa, land_of_kappa) },
+        shares,
     }
 }
 

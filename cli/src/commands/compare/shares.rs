@@ -1,17 +1,36 @@
 //! Where the processor time of taking records in goes: the parts of it, each run by itself.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{Result, bail};
-use dovetail_core::clock;
+use anyhow::{Context, Result, bail};
+use dovetail_batch_layer::{BatchConfig, BatchLayer, BatchParts, LandingStatus};
+use dovetail_core::clock::{self, Clock};
 use dovetail_core::view::Folder;
+use dovetail_ingestion::decoded_log::DecodedLog;
 use dovetail_ingestion::formats::Decoder;
 use dovetail_ingestion::log::Log;
 use dovetail_ingestion::log::embedded::{EmbeddedLog, EmbeddedLogConfig};
+use dovetail_report::figures::Side;
+use dovetail_server::config::Config;
+use dovetail_server::process::backends::Backends;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use super::ask;
 use super::bag::Bag;
+use super::fast::copy_folder;
+use super::proc;
 use super::workload::Workload;
+
+/// Age of segments while landing runs alone.
+const SEGMENT_AGE: Duration = Duration::from_millis(500);
+/// Time for landing to end.
+const END_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes of one read, and of the log's buffers.
 const READ_BYTES: usize = 4 << 20;
@@ -25,12 +44,15 @@ pub(super) struct Parts {
     fetch: f64,
     decode: f64,
     fold: f64,
+    land: f64,
 }
 
 impl Parts {
     /// Reads the log in `folder`, decodes what was read, and folds what was decoded into all views.
     pub(super) async fn measure(folder: &Path, workload: &Workload) -> Result<Self> {
         let config = EmbeddedLogConfig { queue_bytes: BUFFER_BYTES, tail_bytes: BUFFER_BYTES };
+        // Landing reads and decodes for itself: that is not part of its share.
+        let land = land(folder, workload).await?;
         let log = EmbeddedLog::open(&folder.join("data").join("log"), &config)?;
         let topic = &workload.stream.topic;
         let began = clock::now_monotonic();
@@ -65,12 +87,22 @@ impl Parts {
         }
         let fold = began.elapsed().as_secs_f64();
         let millions = records as f64 / 1e6;
-        Ok(Self { fetch: fetch / millions, decode: decode / millions, fold: fold / millions })
+        let land = land * (records as f64 / workload.longest() as f64) - fetch - decode;
+        Ok(Self {
+            fetch: fetch / millions,
+            decode: decode / millions,
+            fold: fold / millions,
+            land: land.max(0.0) / millions,
+        })
     }
 
     /// Adds the shares of a process that used `cpu` processor seconds for a million records.
-    pub(super) fn add(self, cpu: f64, bag: &mut Bag) {
-        if self.fetch + self.decode + self.fold > cpu {
+    pub(super) fn add(self, side: Side, cpu: f64, bag: &mut Bag) {
+        let land = match side {
+            Side::Lambda => self.land,
+            Side::Kappa => 0.0,
+        };
+        if self.fetch + self.decode + self.fold + land > cpu {
             let why = "the parts took longer by themselves than the whole process; something else was busy meanwhile";
             bag.failed("fast.shares", why.to_owned());
             return;
@@ -78,5 +110,58 @@ impl Parts {
         bag.add("fast.shares.fetch", self.fetch / cpu);
         bag.add("fast.shares.decode", self.decode / cpu);
         bag.add("fast.shares.fold", self.fold / cpu);
+        bag.add("fast.shares.land", land / cpu);
     }
+}
+
+/// Lands the whole log in this process, with nothing else; returns the processor seconds.
+async fn land(folder: &Path, workload: &Workload) -> Result<f64> {
+    let alone = folder.join("landing");
+    copy_folder(&folder.join("data").join("log"), &alone.join("log"))?;
+    let mut config = Config { data_dir: Some(alone), ..Config::default() };
+    config.landing.segment_age = SEGMENT_AGE;
+    let backends = Backends::open(&config).await?;
+    let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
+    let landed = land_with(&backends, &config, workload, &tracker, &shutdown).await;
+    shutdown.cancel();
+    tracker.close();
+    let ended = timeout(END_TIMEOUT, tracker.wait()).await;
+    backends.close().await;
+    ended.context("landing does not end")?;
+    landed
+}
+
+async fn land_with(
+    backends: &Backends,
+    config: &Config,
+    workload: &Workload,
+    tracker: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> Result<f64> {
+    let stream = &workload.stream;
+    backends.log.create_topic(&stream.topic, stream.options.partitions).await?;
+    if let Some(identity) = backends.log.identity(&stream.topic).await? {
+        backends.catalog.recognise_topic(&stream.topic, &identity).await?;
+    }
+    let before = proc::cpu_seconds(std::process::id())?;
+    let decoded_log = DecodedLog::open(Arc::clone(&backends.log), Arc::clone(stream), config.decoded_log()).await?;
+    let parts = BatchParts {
+        streams: vec![Arc::clone(stream)],
+        views: workload.views.clone(),
+        decoded_logs: HashMap::from([(stream.name.clone(), Arc::new(decoded_log))]),
+        catalog: backends.catalog.clone(),
+        store: backends.store.clone(),
+        clock: Clock::System,
+        assignment: None,
+        trim: None,
+        work: Handle::current(),
+        config: BatchConfig { runs: None, ..config.batch()? },
+    };
+    let mut status = BatchLayer::start(parts, tracker, shutdown.clone()).landing_status();
+    let all = |status: &LandingStatus| {
+        let landed: i64 = status.values().map(|partition| partition.next_offset).sum();
+        landed.unsigned_abs() >= workload.longest()
+    };
+    timeout(ask::REACH_TIMEOUT, status.wait_for(all)).await.context("not everything was landed in time")??;
+    Ok(proc::cpu_seconds(std::process::id())? - before)
 }

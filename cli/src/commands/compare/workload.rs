@@ -22,8 +22,8 @@ const FILES: [(&str, &str); 2] = [
 const PIPELINE: &str = "pipeline.sql";
 
 /// Records when no number is given, and in the quick form.
-const EVENTS: u64 = 400_000;
-const EVENTS_QUICK: u64 = 80_000;
+const EVENTS: u64 = 800_000;
+const EVENTS_QUICK: u64 = 160_000;
 /// The longest history is so many times the shortest.
 pub(super) const LENGTHS: [u64; 4] = [1, 2, 4, 8];
 const LONGEST: u64 = 8;
