@@ -22,6 +22,7 @@ mod operation;
 mod probe;
 mod proc;
 mod report;
+mod sample;
 mod scale;
 mod server;
 mod shares;

@@ -10,12 +10,13 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use dovetail_api::Client;
 use dovetail_connectors::sources::file::EventTime;
 use dovetail_core::clock;
-use dovetail_core::pipeline::{Format, Stream};
+use dovetail_core::pipeline::Stream;
 use dovetail_core::view::View;
 use serde_json::Value;
 
 use super::ask;
 use super::feed::Feed;
+use super::sample::Sample;
 use super::workload::Workload;
 
 /// The first number of a probe's key; those of records are below it.
@@ -29,17 +30,15 @@ pub(super) struct Probe {
     key: String,
     is_number: bool,
     stream: Arc<Stream>,
-    /// The record that is sent with other keys.
-    record: Value,
+    /// The record that is sent with other keys, as bytes and as its values.
+    record: Vec<u8>,
+    sample: Sample,
     next: AtomicU64,
 }
 
 impl Probe {
     /// The first view that has a column of the stream among its own, a whole number rather than a text.
     pub(super) fn find(workload: &Workload) -> Result<Self> {
-        if workload.stream.format != Format::Json {
-            bail!("only a record of JSON can be given a key of its own, and this stream has another format");
-        }
         let candidates = workload.views.iter().filter(|view| takes_every_record(view));
         let keys = candidates.filter_map(|view| Some((view, key(view, &workload.stream)?)));
         let (view, (key, is_number)) = keys
@@ -51,7 +50,8 @@ impl Probe {
             key,
             is_number,
             stream: Arc::clone(&workload.stream),
-            record: serde_json::from_slice(record).context("the first record is no JSON")?,
+            record: record.clone(),
+            sample: Sample::read(&workload.stream, record)?,
             next: AtomicU64::new(FIRST_KEY),
         })
     }
@@ -64,16 +64,15 @@ impl Probe {
             true => (Value::from(n), n.to_string()),
             false => (Value::from(format!("probe-{n}")), format!("'probe-{n}'")),
         };
-        let mut record = self.record.clone();
-        let fields = record.as_object_mut().context("the first record is no JSON object")?;
-        fields.insert(self.key.clone(), value);
+        let mut record = self.sample.clone();
+        record.set(&self.key, value)?;
         if late_ms > 0 {
-            let time = earlier(&self.stream, &serde_json::to_vec(&self.record)?, late_ms)?;
-            let column = self.stream.options.event_time.clone().unwrap_or_default();
-            fields.insert(column, Value::from(time));
+            let time = earlier(&self.stream, &self.record, late_ms)?;
+            let column = self.stream.options.event_time.as_deref().context("the stream has no event time")?;
+            record.set(column, Value::from(time))?;
         }
         let sql = format!("SELECT count(*) FROM {} WHERE {} = {literal}", self.view, self.key);
-        Feed::new(client, self.stream.name.as_str()).send(&[serde_json::to_vec(&record)?]).await?;
+        Feed::new(client, self.stream.name.as_str()).send(&[record.bytes()?]).await?;
         let acknowledged = clock::now_monotonic();
         while ask::number(client, &sql).await? < 1.0 {
             if acknowledged.elapsed() > SEEN_TIMEOUT {

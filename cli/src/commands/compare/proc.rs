@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// Ticks of `/proc/PID/stat` in a second. Linux has the same number on every machine, whatever its kernel counts in.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -24,6 +24,26 @@ fn parse_cpu_seconds(stat: &str) -> Option<f64> {
     let user: f64 = fields.next()?.parse().ok()?;
     let system: f64 = fields.next()?.parse().ok()?;
     Some((user + system) / TICKS_PER_SECOND)
+}
+
+/// Processor seconds of all threads that this process has now, to the nanosecond.
+pub(super) fn own_cpu_seconds() -> Result<f64> {
+    let threads = "/proc/self/task";
+    let mut sum = 0.0;
+    for thread in std::fs::read_dir(threads).with_context(|| format!("`{threads}` cannot be read"))? {
+        let path = thread?.path().join("schedstat");
+        // A thread may end while they are counted.
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        sum += parse_schedstat(&text).with_context(|| format!("`{}` has no processor time", path.display()))?;
+    }
+    ensure!(sum > 0.0, "`{threads}` has no processor times");
+    Ok(sum)
+}
+
+/// The first field is the time on a processor in nanoseconds.
+fn parse_schedstat(text: &str) -> Option<f64> {
+    let nanoseconds: f64 = text.split_ascii_whitespace().next()?.parse().ok()?;
+    Some(nanoseconds / 1e9)
 }
 
 /// Bytes of memory that the process holds now.
@@ -84,6 +104,9 @@ mod tests {
         assert_eq!(parse_cpu_seconds(stat), Some(3.0));
         assert_eq!(parse_cpu_seconds("4711 (a) S 1"), None);
         assert!(cpu_seconds(std::process::id()).unwrap() >= 0.0);
+        assert_eq!(parse_schedstat("1500000000 12 3\n"), Some(1.5));
+        assert_eq!(parse_schedstat(""), None);
+        assert!(own_cpu_seconds().unwrap() > 0.0);
     }
 
     #[test]

@@ -113,7 +113,7 @@ fn fast(bags: &Both<Bag>, records: u64) -> Fast {
              Kappa, so that longer logs give higher rates. Processor time is that of the process in user and kernel mode, until Lambda has also landed all records and \
              less that of a start without records. For the shares, the comparing process read the log, decoded what it had \
              read, and folded it into all views, one after the other on one thread; and it landed the log by itself, from \
-             which reading and decoding are taken away. These times are divided by the processor time of the process.",
+             which reading and decoding are taken away. The processor times of these are divided by that of the process.",
             start.lambda, start.kappa
         ),
         catch_up: quantities(bags, "fast.catch_up", Unit::RecordsPerSecond),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use dovetail_batch_layer::{BatchConfig, BatchLayer, BatchParts, LandingStatus};
-use dovetail_core::clock::{self, Clock};
+use dovetail_core::clock::Clock;
 use dovetail_core::view::Folder;
 use dovetail_ingestion::decoded_log::DecodedLog;
 use dovetail_ingestion::formats::Decoder;
@@ -38,7 +38,7 @@ const BUFFER_BYTES: usize = 64 << 20;
 /// Records that are looked at, at most: they are all in memory.
 const RECORDS_MAX: i64 = 500_000;
 
-/// Seconds of one thread for a million records.
+/// Processor seconds for a million records.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Parts {
     fetch: f64,
@@ -55,7 +55,7 @@ impl Parts {
         let land = land(folder, workload).await?;
         let log = EmbeddedLog::open(&folder.join("data").join("log"), &config)?;
         let topic = &workload.stream.topic;
-        let began = clock::now_monotonic();
+        let before = proc::own_cpu_seconds()?;
         let (mut fetched, mut records) = (vec![], 0);
         for partition in 0..log.partitions(topic).await?.cast_signed() {
             let bounds = log.bounds(topic, partition).await?;
@@ -70,30 +70,25 @@ impl Parts {
                 fetched.push((partition, read));
             }
         }
-        let fetch = began.elapsed().as_secs_f64();
+        let fetch = proc::own_cpu_seconds()? - before;
         let mut decoder = Decoder::new(Arc::clone(&workload.stream))?;
-        let began = clock::now_monotonic();
+        let before = proc::own_cpu_seconds()?;
         let mut decoded = vec![];
         for (partition, read) in &fetched {
             decoded.push(decoder.decode(*partition, read)?);
         }
-        let decode = began.elapsed().as_secs_f64();
-        let began = clock::now_monotonic();
+        let decode = proc::own_cpu_seconds()? - before;
+        let before = proc::own_cpu_seconds()?;
         for view in &workload.views {
             let mut folder = Folder::new(view)?;
             for part in &decoded {
                 folder.fold(&part.rows).await?;
             }
         }
-        let fold = began.elapsed().as_secs_f64();
+        let fold = proc::own_cpu_seconds()? - before;
         let millions = records as f64 / 1e6;
         let land = land * (records as f64 / workload.longest() as f64) - fetch - decode;
-        Ok(Self {
-            fetch: fetch / millions,
-            decode: decode / millions,
-            fold: fold / millions,
-            land: land.max(0.0) / millions,
-        })
+        Ok(Self { fetch: fetch / millions, decode: decode / millions, fold: fold / millions, land: land / millions })
     }
 
     /// Adds the shares of a process that used `cpu` processor seconds for a million records.
@@ -110,7 +105,13 @@ impl Parts {
         bag.add("fast.shares.fetch", self.fetch / cpu);
         bag.add("fast.shares.decode", self.decode / cpu);
         bag.add("fast.shares.fold", self.fold / cpu);
-        bag.add("fast.shares.land", land / cpu);
+        match land >= 0.0 {
+            true => bag.add("fast.shares.land", land / cpu),
+            false => {
+                let why = "landing by itself took no longer than reading and decoding by themselves";
+                bag.failed("fast.shares.land", why.to_owned());
+            }
+        }
     }
 }
 
@@ -143,7 +144,7 @@ async fn land_with(
     if let Some(identity) = backends.log.identity(&stream.topic).await? {
         backends.catalog.recognise_topic(&stream.topic, &identity).await?;
     }
-    let before = proc::cpu_seconds(std::process::id())?;
+    let before = proc::own_cpu_seconds()?;
     let decoded_log = DecodedLog::open(Arc::clone(&backends.log), Arc::clone(stream), config.decoded_log()).await?;
     let parts = BatchParts {
         streams: vec![Arc::clone(stream)],
@@ -163,5 +164,5 @@ async fn land_with(
         landed.unsigned_abs() >= workload.longest()
     };
     timeout(ask::REACH_TIMEOUT, status.wait_for(all)).await.context("not everything was landed in time")??;
-    Ok(proc::cpu_seconds(std::process::id())? - before)
+    Ok(proc::own_cpu_seconds()? - before)
 }

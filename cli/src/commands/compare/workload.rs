@@ -117,7 +117,8 @@ async fn planned(path: &Path) -> Result<Plan> {
 /// Copies the user's pipeline and its lookups: files with other code are written beside them later.
 async fn copied(path: &Path, folder: &Path) -> Result<Plan> {
     let plan = planned(path).await?;
-    let beside = std::path::absolute(path.parent().unwrap_or(Path::new("")))?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let beside = std::path::absolute(parent.unwrap_or(Path::new(".")))?;
     for lookup in &plan.pipeline.lookups {
         // A lookup with an absolute path elsewhere is found there again.
         let Ok(relative) = lookup.path.strip_prefix(&beside) else { continue };
