@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use dovetail_batch_layer::{BatchConfig, BatchLayer, BatchParts, LandingStatus};
-use dovetail_core::clock::Clock;
+use dovetail_core::clock::{self, Clock};
 use dovetail_core::view::Folder;
 use dovetail_ingestion::decoded_log::DecodedLog;
 use dovetail_ingestion::formats::Decoder;
@@ -55,7 +55,7 @@ impl Parts {
         let land = land(folder, workload).await?;
         let log = EmbeddedLog::open(&folder.join("data").join("log"), &config)?;
         let topic = &workload.stream.topic;
-        let before = proc::own_cpu_seconds()?;
+        let before = own_cpu_seconds().await?;
         let (mut fetched, mut records) = (vec![], 0);
         for partition in 0..log.partitions(topic).await?.cast_signed() {
             let bounds = log.bounds(topic, partition).await?;
@@ -70,22 +70,22 @@ impl Parts {
                 fetched.push((partition, read));
             }
         }
-        let fetch = proc::own_cpu_seconds()? - before;
+        let fetch = own_cpu_seconds().await? - before;
         let mut decoder = Decoder::new(Arc::clone(&workload.stream))?;
-        let before = proc::own_cpu_seconds()?;
+        let before = own_cpu_seconds().await?;
         let mut decoded = vec![];
         for (partition, read) in &fetched {
             decoded.push(decoder.decode(*partition, read)?);
         }
-        let decode = proc::own_cpu_seconds()? - before;
-        let before = proc::own_cpu_seconds()?;
+        let decode = own_cpu_seconds().await? - before;
+        let before = own_cpu_seconds().await?;
         for view in &workload.views {
             let mut folder = Folder::new(view)?;
             for part in &decoded {
                 folder.fold(&part.rows).await?;
             }
         }
-        let fold = proc::own_cpu_seconds()? - before;
+        let fold = own_cpu_seconds().await? - before;
         let millions = records as f64 / 1e6;
         let land = land * (records as f64 / workload.longest() as f64) - fetch - decode;
         Ok(Self { fetch: fetch / millions, decode: decode / millions, fold: fold / millions, land: land / millions })
@@ -113,6 +113,13 @@ impl Parts {
             }
         }
     }
+}
+
+/// The processor seconds of this process. The kernel adds up those of a running thread now and then, and always when
+/// the thread waits: it does so first.
+async fn own_cpu_seconds() -> Result<f64> {
+    clock::sleep(Duration::from_millis(1)).await;
+    proc::own_cpu_seconds()
 }
 
 /// Lands the whole log in this process, with nothing else; returns the processor seconds.
@@ -144,7 +151,7 @@ async fn land_with(
     if let Some(identity) = backends.log.identity(&stream.topic).await? {
         backends.catalog.recognise_topic(&stream.topic, &identity).await?;
     }
-    let before = proc::own_cpu_seconds()?;
+    let before = own_cpu_seconds().await?;
     let decoded_log = DecodedLog::open(Arc::clone(&backends.log), Arc::clone(stream), config.decoded_log()).await?;
     let parts = BatchParts {
         streams: vec![Arc::clone(stream)],
@@ -164,5 +171,5 @@ async fn land_with(
         landed.unsigned_abs() >= workload.longest()
     };
     timeout(ask::REACH_TIMEOUT, status.wait_for(all)).await.context("not everything was landed in time")??;
-    Ok(proc::own_cpu_seconds()? - before)
+    Ok(own_cpu_seconds().await? - before)
 }
