@@ -32,6 +32,8 @@ pub enum Command {
     /// Start, switch to, go back from or stop a stream job.
     #[command(subcommand)]
     Job(JobCommand),
+    /// Run a pipeline as Lambda and as Kappa on the same records on this machine, and report which is better at what.
+    Compare(Compare),
     /// Check a pipeline file: every error with its line and a hint. Exit code 1 if there is one.
     Check {
         /// The pipeline's SQL file.
@@ -219,7 +221,9 @@ pub enum JobCommand {
     },
 }
 
+// Without a group of its own: the variant of `up` has one of this name already.
 #[derive(Debug, Clone, ClapArgs)]
+#[group(skip)]
 pub struct Up {
     /// The pipeline's SQL file.
     #[arg(env = "DOVETAIL_PIPELINE")]
@@ -254,6 +258,35 @@ pub struct Demo {
     /// Address of the PostgreSQL wire; by default 127.0.0.1:5433, or a free port if that is taken.
     #[arg(long, value_name = "ADDRESS")]
     pub postgres: Option<String>,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Compare {
+    /// The pipeline's SQL file; without it, that of page views that is in the binary. The records are for the stream of
+    /// its first view.
+    pub pipeline: Option<PathBuf>,
+    /// The records, read as `ingest` reads them; without it, generated ones.
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<String>,
+    /// How many records: the longest history. Of a file, the first so many; all by default, or 160000 with `--quick`. Of
+    /// generated ones 800000, or 160000 with `--quick`.
+    #[arg(long)]
+    pub events: Option<u64>,
+    /// Seed of the generated records.
+    #[arg(long, default_value_t = 311, conflicts_with = "from")]
+    pub seed: u64,
+    /// Records a second for which costs per month are stated.
+    #[arg(long, default_value_t = 1_000.0)]
+    pub rate: f64,
+    /// Runs of each side; 3 by default, or 2 with `--quick`, or fewer if the time is over.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub runs: Option<u32>,
+    /// Fewer records and repetitions: two minutes in place of ten.
+    #[arg(long)]
+    pub quick: bool,
+    /// Folder for report.html, report.md and report.json.
+    #[arg(long, default_value = "report", value_name = "FOLDER")]
+    pub out: PathBuf,
 }
 
 #[derive(Debug, Clone, ClapArgs)]

@@ -1,6 +1,7 @@
 //! A file per command.
 
 mod check;
+mod compare;
 mod demo;
 mod generate;
 mod ingest;
@@ -42,6 +43,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Command::Serve(up) => up::run(&up.pipeline, Roles::One(MemberLayer::Serve), &up.place),
         Command::Demo(demo) => demo::run(&demo),
         Command::Generate(generate) => generate::run(&generate),
+        Command::Compare(compare) => on_one_thread(compare::run(&compare)),
         Command::Check { pipeline } => on_one_thread(check::run(&pipeline)),
         Command::Ingest(ingest) => match &ingest.pipeline {
             Some(pipeline) => up::run(pipeline, Roles::One(MemberLayer::Ingest), &ingest.place),
