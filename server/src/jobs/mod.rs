@@ -2,7 +2,7 @@
 //!
 //! | job | `start` returns | `progress` | cancelled by |
 //! |---|---|---|---|
-//! | [`recompute`] | the result of the run | in the catalog: any process answers | `cancel`, in the catalog |
+//! | `recompute` | the result of the run | in the catalog: any process answers | `cancel`, in the catalog |
 //! | [`kappa`] | the job, which goes on until it is stopped | measured in the process that runs it | `stop`, in the catalog |
 //! | [`verify`] | a verdict for each view | [`verify::VerifyTracker`], in this process | dropping the future of `start` |
 //!
