@@ -14,7 +14,7 @@ use dovetail_core::store::Store;
 use dovetail_core::view::View;
 use dovetail_ingestion::decoded_log::DecodedLog;
 use dovetail_ingestion::log::{Log, LogError};
-use dovetail_speed_layer::{FoldState, JobParts, SpeedLayer};
+use dovetail_speed_layer::{JobParts, SpeedLayer};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
@@ -131,8 +131,20 @@ impl StreamJob {
         let topic = |view: &View| streams.iter().find(|stream| stream.name == view.stream).map(|s| s.topic.clone());
         let views: Vec<JobView> =
             views.into_iter().filter_map(|view| Some(JobView { topic: topic(&view)?, view })).collect();
-        let RestoredJob { slices, last, number } = restore(&job, &views, &catalog, &store).await?;
-        check_log(&job, &views, &slices, log.as_ref()).await?;
+        // The lease was taken a moment before this.
+        let end = LeaseEnd::new(clock::now_monotonic() + config.lease);
+        let restoring = async {
+            let restored = restore(&job, &views, &catalog, &store).await?;
+            check_log(&job, &views, &restored.slices, log.as_ref()).await?;
+            Ok::<_, JobError>(restored)
+        };
+        // Reading a large checkpoint can take longer than a lease.
+        let RestoredJob { slices, last, number } = tokio::select! {
+            restored = restoring => restored?,
+            () = renew(&catalog, &lease, &address, config.lease, &end) => {
+                return Err(CatalogError::JobLost { job: lease.job.to_string() }.into());
+            }
+        };
         let (folding, ended) = (CancellationToken::new(), CancellationToken::new());
         let mut decoded_logs = HashMap::new();
         for stream in streams.iter().filter(|stream| views.iter().any(|of| of.view.stream == stream.name)) {
@@ -148,8 +160,6 @@ impl StreamJob {
             restored: slices,
             config: config.fold.clone(),
         };
-        // The lease was taken before: it ends a little earlier than this.
-        let end = LeaseEnd::new(clock::now_monotonic() + config.lease);
         let layer = SpeedLayer::start_job(fold, tracker, &folding);
         info!(job = %job.name, checkpoint = ?number.map(|n| n.0), "job folds");
         let this = Arc::new(Self {
@@ -220,15 +230,9 @@ impl StreamJob {
     }
 
     fn not_folding(&self) -> Option<String> {
-        self.layer.status().into_iter().find_map(|status| match status.state {
-            FoldState::Folding => None,
-            FoldState::Paused => {
-                Some("the job is at its memory limit and folds no further; raise `kappa.memory`".to_owned())
-            }
-            FoldState::Stalled(why) => Some(why),
-            FoldState::Stopped { view: Some(view), why } => Some(format!("view `{view}`: {why}")),
-            FoldState::Stopped { view: None, why } => Some(why),
-        })
+        self.views
+            .iter()
+            .find_map(|of| self.layer.stalled(&of.view.name).into_iter().next().map(|(_, stall)| stall.why))
     }
 
     fn done(&self) -> u64 {

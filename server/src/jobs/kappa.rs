@@ -162,13 +162,14 @@ impl StreamJobs {
     /// Takes a job and begins to fold it. Another process may take it first.
     async fn begin(&self, job: &Job) -> Result<()> {
         let JobsParts { holder, address, config, clock, file, runtime, .. } = &self.parts;
+        // Before the lease is taken, which does not wait for it.
+        let plan = Plan::parse_apart(job.pipeline.clone(), file.clone()).await;
+        let plan = plan.with_context(|| format!("the pipeline of job `{}` cannot be planned here", job.name))?;
+        self.parts.backends.prepare_topics(&plan.pipeline.streams).await?;
         let Some(lease) = self.catalog().hold_job(&job.name, holder, address, config.lease).await? else {
             return Ok(());
         };
         let begun = async {
-            let plan = Plan::parse_apart(job.pipeline.clone(), file.clone()).await;
-            let plan = plan.with_context(|| format!("the pipeline of job `{}` cannot be planned here", job.name))?;
-            self.parts.backends.prepare_topics(&plan.pipeline.streams).await?;
             let parts = StreamJobParts {
                 job: job.clone(),
                 lease: lease.clone(),
