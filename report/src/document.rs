@@ -19,7 +19,7 @@ mod question;
 mod wording;
 
 pub(crate) use block::{
-    BarGroup, Block, Card, Cell, Chart, Drawing, RangeGroup, Section, Series, Stack, Stroke, Table, Tone,
+    BarGroup, Block, Card, Cell, Chart, ChartSeries, Drawing, RangeGroup, ReportSection, Stack, Stroke, Table, Tone,
 };
 pub(crate) use wording::happened;
 
@@ -30,7 +30,7 @@ pub(crate) struct Document {
     pub(crate) title: String,
     /// The page that is read in a minute.
     pub(crate) lead: Vec<Block>,
-    pub(crate) sections: Vec<Section>,
+    pub(crate) sections: Vec<ReportSection>,
 }
 
 /// What the report says of these figures.

@@ -19,16 +19,16 @@ mod unit;
 use serde::{Deserialize, Serialize};
 
 pub use answering::Answering;
-pub use change::Change;
+pub use change::ChangeFigures;
 pub use crash::Crash;
-pub use exact::{Exact, ViewRows};
+pub use exact::{ExactFigures, ViewRows};
 pub use fast::{Fast, Shares};
 pub use fresh::Fresh;
 pub use keeping::{Keeping, Stores};
 pub use late::{Late, LateRecord};
 pub use measured::{Absent, Curve, Latency, LatencyRuns, Measured, Point, Points, Quantity, Samples};
-pub use meta::{LogKind, Machine, Meta, Origin};
-pub use operation::{Operation, OperationRow, Topic};
+pub use meta::{Machine, Meta, Origin, ReportedLog};
+pub use operation::{OperationFigures, OperationRow, Topic};
 pub use question::Question;
 pub use side::{Both, Side};
 pub use timeline::{Event, Timeline};
@@ -49,7 +49,7 @@ pub struct Figures {
     /// What does it cost to keep?
     pub keeping: Keeping,
     /// What happens when the code of a view changes?
-    pub change: Change,
+    pub change: ChangeFigures,
     /// What happens to records that come late?
     pub late: Late,
     /// What does a view cost that is added after the fact?
@@ -57,9 +57,9 @@ pub struct Figures {
     /// What happens on `kill -9`?
     pub crash: Crash,
     /// Are the answers the same?
-    pub exact: Exact,
+    pub exact: ExactFigures,
     /// What has to be run and set?
-    pub operation: Operation,
+    pub operation: OperationFigures,
 }
 
 impl Figures {
@@ -72,12 +72,12 @@ impl Figures {
             fresh: Fresh::unmeasured(reason),
             answering: Answering::unmeasured(reason),
             keeping: Keeping::unmeasured(reason),
-            change: Change::unmeasured(reason),
+            change: ChangeFigures::unmeasured(reason),
             late: Late::unmeasured(reason),
             question: Question::unmeasured(reason),
             crash: Crash::unmeasured(reason),
-            exact: Exact::unmeasured(reason),
-            operation: Operation::default(),
+            exact: ExactFigures::unmeasured(reason),
+            operation: OperationFigures::default(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::document::{Block, Card, Cell, Chart, Document, Drawing, Section, Table, Tone};
+use crate::document::{Block, Card, Cell, Chart, Document, Drawing, ReportSection, Table, Tone};
 use crate::figures::Side;
 use crate::svg;
 
@@ -45,7 +45,7 @@ fn contents(document: &Document) -> Markup {
     }
 }
 
-fn section_of(section: &Section) -> Markup {
+fn section_of(section: &ReportSection) -> Markup {
     html! {
         section id=(section.id) {
             h2 { (section.title) }

@@ -1,6 +1,6 @@
 //! The report in Markdown: every table, and the events of timelines. The other charts are in the HTML.
 
-use crate::document::{Block, Card, Chart, Document, Drawing, Section, Table, happened};
+use crate::document::{Block, Card, Chart, Document, Drawing, ReportSection, Table, happened};
 
 /// The whole text.
 pub(crate) fn page(document: &Document) -> String {
@@ -12,7 +12,7 @@ pub(crate) fn page(document: &Document) -> String {
     text
 }
 
-fn section(section: &Section) -> Vec<String> {
+fn section(section: &ReportSection) -> Vec<String> {
     let mut parts = vec![format!("## {}", section.title)];
     parts.extend(section.blocks.iter().filter_map(block));
     parts.extend(section.how.as_ref().map(|how| {

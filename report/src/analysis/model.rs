@@ -32,7 +32,7 @@ pub struct Model {
 
 /// What the model says of one volume.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Scale {
+pub struct ModelScale {
     /// Records of the whole history.
     pub records: f64,
     /// Machines that keep up with the records as they come.
@@ -59,10 +59,10 @@ impl Model {
     }
 
     /// What it takes at so many terabytes a day.
-    pub fn scale(&self, tb_per_day: f64) -> Scale {
+    pub fn scale(&self, tb_per_day: f64) -> ModelScale {
         let records = self.records(tb_per_day);
         let per_second = records / HISTORY_DAYS / 86_400.0;
-        Scale {
+        ModelScale {
             records,
             machines: self.rate.map(|rate| rate.filter(|rate| *rate > 0.0).map(|rate| (per_second / rate).ceil())),
             bytes: self.bytes.map(|line| line.map(|line| line.at(records))),

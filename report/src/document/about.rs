@@ -1,10 +1,10 @@
 //! What was compared, where and how.
 
-use super::block::{Block, Cell, Section, Table};
-use crate::figures::{Figures, LogKind, Meta, Origin};
+use super::block::{Block, Cell, ReportSection, Table};
+use crate::figures::{Figures, Meta, Origin, ReportedLog};
 use crate::format;
 
-pub(super) fn section(figures: &Figures) -> Section {
+pub(super) fn section(figures: &Figures) -> ReportSection {
     let meta = &figures.meta;
     let rows = facts(meta).into_iter().map(|(name, value)| vec![Cell::plain(name), Cell::plain(value)]).collect();
     let blocks = vec![
@@ -22,7 +22,7 @@ pub(super) fn section(figures: &Figures) -> Section {
         Block::Heading("The command".into()),
         Block::Code(meta.command.clone()),
     ];
-    Section { id: "about", title: "What was compared", how: None, blocks }
+    ReportSection { id: "about", title: "What was compared", how: None, blocks }
 }
 
 fn facts(meta: &Meta) -> Vec<(String, String)> {
@@ -54,10 +54,10 @@ fn records(meta: &Meta) -> String {
     format!("{} records of {size} together, {origin}", format::whole(meta.records))
 }
 
-fn log(log: LogKind) -> &'static str {
+fn log(log: ReportedLog) -> &'static str {
     match log {
-        LogKind::Embedded => "the embedded log",
-        LogKind::Kafka => "Kafka",
+        ReportedLog::Embedded => "the embedded log",
+        ReportedLog::Kafka => "Kafka",
     }
 }
 

@@ -4,7 +4,7 @@ use crate::analysis::Summary;
 use crate::figures::{Both, Side, Timeline, Unit};
 
 /// A question, and what was measured of it.
-pub(crate) struct Section {
+pub(crate) struct ReportSection {
     /// The anchor of its heading.
     pub(crate) id: &'static str,
     pub(crate) title: &'static str,
@@ -69,7 +69,7 @@ pub(crate) enum Drawing {
     /// Parts of a whole.
     Stacks { unit: Unit, parts: Vec<&'static str>, stacks: Vec<Stack> },
     /// Lines over the length of history in records.
-    Lines { unit: Unit, logarithmic: bool, series: Vec<Series>, marks: Vec<(f64, String)> },
+    Lines { unit: Unit, logarithmic: bool, series: Vec<ChartSeries>, marks: Vec<(f64, String)> },
     /// What happened when.
     Timelines(Vec<(Side, Timeline)>),
 }
@@ -91,7 +91,7 @@ pub(crate) struct Stack {
 }
 
 /// A line with its points.
-pub(crate) struct Series {
+pub(crate) struct ChartSeries {
     pub(crate) side: Side,
     pub(crate) stroke: Stroke,
     /// What stands beside it.

@@ -1,22 +1,22 @@
 //! What happens when the code of a view changes?
 
-use super::block::{Block, Drawing, Section};
-use super::compared::{Compared, bars, latencies, table};
+use super::block::{Block, Drawing, ReportSection};
+use super::compared::{ComparedSides, bars, latencies, table};
 use super::{keeping, wording};
 use crate::figures::{Both, Curve, Figures, Measured, Quantity, Side, Timeline};
 use crate::format;
 
-pub(super) fn section(figures: &Figures) -> Section {
+pub(super) fn section(figures: &Figures) -> ReportSection {
     let change = &figures.change;
     let times = [
-        Compared::lower("Until the new answer is right", &change.right),
-        Compared::lower("Until readers get it", &change.switched),
-        Compared::lower("To go back to the old answer", &change.back),
+        ComparedSides::lower("Until the new answer is right", &change.right),
+        ComparedSides::lower("Until readers get it", &change.switched),
+        ComparedSides::lower("To go back to the old answer", &change.back),
     ];
     let extras = [
-        Compared::lower("Extra processor time", &change.extra_cpu),
-        Compared::lower("Extra memory at the highest", &change.extra_memory),
-        Compared::lower("Extra disk at the highest", &change.extra_disk),
+        ComparedSides::lower("Extra processor time", &change.extra_cpu),
+        ComparedSides::lower("Extra memory at the highest", &change.extra_memory),
+        ComparedSides::lower("Extra disk at the highest", &change.extra_disk),
     ];
     let mut blocks = vec![Block::Text(format!(
         "The code of a view changes over a history of {} records.",
@@ -36,7 +36,7 @@ pub(super) fn section(figures: &Figures) -> Section {
     blocks.extend(by_length(&change.rebuild));
     blocks.extend(wording::missing("The time to compute the views again", &change.rebuild).map(Block::Text));
     blocks.extend(keeping::lines("Time to compute the views again", &change.rebuild));
-    Section { id: "change", title: "What does a change of the code cost?", how: Some(change.how.clone()), blocks }
+    ReportSection { id: "change", title: "What does a change of the code cost?", how: Some(change.how.clone()), blocks }
 }
 
 /// A table with each length at which both sides were measured.
@@ -48,7 +48,7 @@ fn by_length(rebuild: &Both<Curve>) -> Option<Block> {
             lambda: Quantity::samples(lambda.unit, point.samples.clone()),
             kappa: Quantity::samples(kappa.unit, other.samples.clone()),
         };
-        Some(Compared::lower(format!("{} records", format::large(point.records as f64)), &both))
+        Some(ComparedSides::lower(format!("{} records", format::large(point.records as f64)), &both))
     });
     Some(table(&rows.collect::<Vec<_>>()))
 }

@@ -6,13 +6,13 @@ use crate::analysis::{Better, Known, Verdict, compare, latency, quantity};
 use crate::figures::{Both, Latency, Quantity};
 
 /// One figure of both sides.
-pub(super) struct Compared {
+pub(super) struct ComparedSides {
     pub(super) what: String,
     pub(super) known: Both<Known>,
     pub(super) better: Better,
 }
 
-impl Compared {
+impl ComparedSides {
     /// A quantity of which less is better.
     pub(super) fn lower(what: impl Into<String>, both: &Both<Quantity>) -> Self {
         Self { what: what.into(), known: both.map(quantity), better: Better::Lower }
@@ -49,18 +49,18 @@ impl Compared {
 }
 
 /// A table with a row for each.
-pub(super) fn table(rows: &[Compared]) -> Block {
-    Block::Table(Table::new(["Figure", "Lambda", "Kappa", "Better"], rows.iter().map(Compared::row).collect()))
+pub(super) fn table(rows: &[ComparedSides]) -> Block {
+    Block::Table(Table::new(["Figure", "Lambda", "Kappa", "Better"], rows.iter().map(ComparedSides::row).collect()))
 }
 
 /// A table of figures of which neither less nor more is better, or that are computed.
-pub(super) fn without_verdicts(rows: &[Compared]) -> Block {
+pub(super) fn without_verdicts(rows: &[ComparedSides]) -> Block {
     let rows = rows.iter().map(|row| row.row().into_iter().take(3).collect()).collect();
     Block::Table(Table::new(["Figure", "Lambda", "Kappa"], rows))
 }
 
 /// A chart with bars for each of which a side was measured; nothing if none was.
-pub(super) fn bars(title: &str, rows: &[&Compared]) -> Option<Block> {
+pub(super) fn bars(title: &str, rows: &[&ComparedSides]) -> Option<Block> {
     let groups: Vec<BarGroup> = rows
         .iter()
         .map(|row| row.bars())
@@ -71,9 +71,9 @@ pub(super) fn bars(title: &str, rows: &[&Compared]) -> Option<Block> {
 
 /// The rows and the chart of some latencies.
 pub(super) fn latencies(title: &str, kinds: &[(&str, &Both<Latency>)], percents: &[f64]) -> Vec<Block> {
-    let rows: Vec<Compared> = kinds
+    let rows: Vec<ComparedSides> = kinds
         .iter()
-        .flat_map(|(what, both)| percents.iter().map(|percent| Compared::percentile(what, both, *percent)))
+        .flat_map(|(what, both)| percents.iter().map(|percent| ComparedSides::percentile(what, both, *percent)))
         .collect();
     let groups: Vec<RangeGroup> = kinds
         .iter()

@@ -1,15 +1,15 @@
 //! What happens on `kill -9`?
 
-use super::block::{Block, Cell, Section, Table};
+use super::block::{Block, Cell, ReportSection, Table};
 use super::change::timelines;
-use super::compared::{Compared, bars, table};
+use super::compared::{ComparedSides, bars, table};
 use super::wording;
 use crate::figures::Figures;
 
-pub(super) fn section(figures: &Figures) -> Section {
+pub(super) fn section(figures: &Figures) -> ReportSection {
     let crash = &figures.crash;
-    let recovery = Compared::lower("Until answers are exact again", &crash.recovery);
-    let read_again = Compared::lower("Records read again", &crash.read_again);
+    let recovery = ComparedSides::lower("Until answers are exact again", &crash.recovery);
+    let read_again = ComparedSides::lower("Records read again", &crash.read_again);
     let exact = vec![vec![
         Cell::plain("Answers after the crash"),
         wording::exact(&crash.exact.lambda, "kills"),
@@ -26,5 +26,5 @@ pub(super) fn section(figures: &Figures) -> Section {
     ];
     blocks.extend(charts.into_iter().flatten());
     blocks.extend(timelines("A crash as it went", &crash.timeline));
-    Section { id: "crash", title: "What does a crash cost?", how: Some(crash.how.clone()), blocks }
+    ReportSection { id: "crash", title: "What does a crash cost?", how: Some(crash.how.clone()), blocks }
 }

@@ -17,7 +17,7 @@ pub(super) fn sentences(figures: &Figures) -> Vec<String> {
 }
 
 /// What grows with history, and what it is called.
-struct Growing {
+struct GrowingStore {
     /// What each side has of it, as the subject of a sentence.
     names: Both<&'static str>,
     verb: &'static str,
@@ -25,24 +25,24 @@ struct Growing {
     what: &'static str,
 }
 
-const REBUILD: Growing = Growing {
+const REBUILD: GrowingStore = GrowingStore {
     names: Both { lambda: "A full recompute (Lambda)", kappa: "A replay (Kappa)" },
     verb: "is faster than",
     what: "the time to compute the views again",
 };
-const DISK: Growing = Growing {
+const DISK: GrowingStore = GrowingStore {
     names: Both { lambda: "Lambda's disk", kappa: "Kappa's disk" },
     verb: "holds fewer bytes than",
     what: "the bytes on disk",
 };
-const MEMORY: Growing = Growing {
+const MEMORY: GrowingStore = GrowingStore {
     names: Both { lambda: "Lambda's processes", kappa: "Kappa's processes" },
     verb: "need less memory than",
     what: "the memory",
 };
 
-fn sentence(growing: &Growing, curves: &Both<Curve>) -> String {
-    let Growing { names, verb, what } = growing;
+fn sentence(growing: &GrowingStore, curves: &Both<Curve>) -> String {
+    let GrowingStore { names, verb, what } = growing;
     let of = |side: Side| *names.of(side);
     match crossing(curves) {
         Crossing::At { records, runs, below, measured } => {

@@ -1,11 +1,11 @@
 //! Are the answers the same?
 
-use super::block::{Block, Cell, Section, Table};
+use super::block::{Block, Cell, ReportSection, Table};
 use super::wording;
 use crate::figures::{Figures, ViewRows};
 use crate::format;
 
-pub(super) fn section(figures: &Figures) -> Section {
+pub(super) fn section(figures: &Figures) -> ReportSection {
     let exact = &figures.exact;
     let mut blocks = vec![Block::Text(sentence(figures))];
     if let Ok(views) = exact.views.get() {
@@ -18,7 +18,7 @@ pub(super) fn section(figures: &Figures) -> Section {
         ];
         blocks.push(Block::Table(Table::new(head, views.iter().map(row).collect())));
     }
-    Section { id: "exact", title: "Are the answers the same?", how: Some(exact.how.clone()), blocks }
+    ReportSection { id: "exact", title: "Are the answers the same?", how: Some(exact.how.clone()), blocks }
 }
 
 /// How many rows differ, of how many.

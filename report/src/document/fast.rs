@@ -1,20 +1,20 @@
 //! How fast are records taken in?
 
-use super::block::{Block, Drawing, Section, Stack};
-use super::compared::{Compared, bars, table, without_verdicts};
+use super::block::{Block, Drawing, ReportSection, Stack};
+use super::compared::{ComparedSides, bars, table, without_verdicts};
 use crate::analysis::quantity;
 use crate::figures::{Both, Figures, Quantity, Shares, Side, Unit};
 
 const PARTS: [&str; 5] = ["fetch", "decode", "fold", "land", "other"];
 
-pub(super) fn section(figures: &Figures) -> Section {
+pub(super) fn section(figures: &Figures) -> ReportSection {
     let fast = &figures.fast;
     let share = |what: &str, of: fn(&Shares) -> &Quantity| {
-        Compared::lower(format!("Share of processor time: {what}"), &fast.shares.map(|shares| of(shares).clone()))
+        ComparedSides::lower(format!("Share of processor time: {what}"), &fast.shares.map(|shares| of(shares).clone()))
     };
     let rows = [
-        Compared::higher("Records taken in, from cold to caught up", &fast.catch_up),
-        Compared::lower("Processor time for a million records", &fast.cpu),
+        ComparedSides::higher("Records taken in, from cold to caught up", &fast.catch_up),
+        ComparedSides::lower("Processor time for a million records", &fast.cpu),
     ];
     let shares = [
         share("fetch", |shares| &shares.fetch),
@@ -27,7 +27,7 @@ pub(super) fn section(figures: &Figures) -> Section {
     blocks.extend(bars("Processor time for a million records", &[&rows[1]]));
     blocks.push(without_verdicts(&shares));
     blocks.extend(stacks(&fast.shares));
-    Section { id: "fast", title: "How fast are records taken in?", how: Some(fast.how.clone()), blocks }
+    ReportSection { id: "fast", title: "How fast are records taken in?", how: Some(fast.how.clone()), blocks }
 }
 
 fn stacks(shares: &Both<Shares>) -> Option<Block> {

@@ -1,10 +1,10 @@
 //! How soon is a record in an answer?
 
-use super::block::{Block, Section};
+use super::block::{Block, ReportSection};
 use super::compared::latencies;
 use crate::figures::Figures;
 
-pub(super) fn section(figures: &Figures) -> Section {
+pub(super) fn section(figures: &Figures) -> ReportSection {
     let fresh = &figures.fresh;
     let kinds = [
         ("Idle", &fresh.idle),
@@ -15,5 +15,5 @@ pub(super) fn section(figures: &Figures) -> Section {
     let mut blocks =
         vec![Block::Text("The time from the acknowledgement of a record to the first answer that has it.".into())];
     blocks.extend(latencies("From acknowledged to visible: p50, p95 and p99", &kinds, &[50.0, 95.0, 99.0]));
-    Section { id: "fresh", title: "How soon is a record in an answer?", how: Some(fresh.how.clone()), blocks }
+    ReportSection { id: "fresh", title: "How soon is a record in an answer?", how: Some(fresh.how.clone()), blocks }
 }

@@ -1,6 +1,6 @@
 //! What does it cost to keep?
 
-use super::block::{Block, Cell, Drawing, Section, Series, Stack, Stroke, Table};
+use super::block::{Block, Cell, ChartSeries, Drawing, ReportSection, Stack, Stroke, Table};
 use super::wording;
 use crate::analysis::{Better, Summary, Verdict, compare, total_bytes};
 use crate::figures::{Both, Curve, Figures, Points, Side, Stores, Unit};
@@ -8,7 +8,7 @@ use crate::format;
 
 const PARTS: [&str; 4] = ["log", "landing", "states", "checkpoints"];
 
-pub(super) fn section(figures: &Figures) -> Section {
+pub(super) fn section(figures: &Figures) -> ReportSection {
     let keeping = &figures.keeping;
     let totals = keeping.stores.map(total_bytes);
     let mut blocks = vec![Block::Text("What is kept at each length of history, and whether it grows with it.".into())];
@@ -16,7 +16,7 @@ pub(super) fn section(figures: &Figures) -> Section {
     blocks.extend(lines("Bytes on disk by length of history", &totals));
     blocks.extend(lines("Memory by length of history", &keeping.stores.map(|stores| stores.memory.clone())));
     blocks.extend(stacks(&keeping.stores));
-    Section { id: "keeping", title: "What does it cost to keep?", how: Some(keeping.how.clone()), blocks }
+    ReportSection { id: "keeping", title: "What does it cost to keep?", how: Some(keeping.how.clone()), blocks }
 }
 
 /// A chart of both curves with their error bars; nothing if neither was measured.
@@ -29,12 +29,12 @@ pub(super) fn lines(title: &str, curves: &Both<Curve>) -> Option<Block> {
 }
 
 /// The measured points of a side.
-pub(super) fn series(side: Side, points: &Points) -> Series {
+pub(super) fn series(side: Side, points: &Points) -> ChartSeries {
     let points = points.points.iter().filter_map(|point| {
         let known = Summary::of(points.unit, &point.samples)?;
         Some((point.records as f64, [known.median, known.min, known.max]))
     });
-    Series { side, stroke: Stroke::Measured, label: None, points: points.collect() }
+    ChartSeries { side, stroke: Stroke::Measured, label: None, points: points.collect() }
 }
 
 fn table(stores: &Both<Stores>, totals: &Both<Curve>) -> Table {

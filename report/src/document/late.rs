@@ -1,14 +1,14 @@
 //! What happens to records that come late?
 
-use super::block::{Block, Cell, Section, Table};
-use super::compared::{Compared, bars, table};
+use super::block::{Block, Cell, ReportSection, Table};
+use super::compared::{ComparedSides, bars, table};
 use super::wording;
 use crate::figures::{Both, Figures, LateRecord};
 
-pub(super) fn section(figures: &Figures) -> Section {
+pub(super) fn section(figures: &Figures) -> ReportSection {
     let late = &figures.late;
     let seen = |what: &str, records: &Both<LateRecord>| {
-        Compared::lower(
+        ComparedSides::lower(
             format!("A record {what} late: until it is in the answer"),
             &records.map(|late| late.seen.clone()),
         )
@@ -22,5 +22,5 @@ pub(super) fn section(figures: &Figures) -> Section {
     let mut blocks = vec![table(&rows)];
     blocks.extend(bars("Time until a late record is in the answer", &rows.iter().collect::<Vec<_>>()));
     blocks.push(Block::Table(Table::new(["Figure", "Lambda", "Kappa"], exact)));
-    Section { id: "late", title: "What happens to late records?", how: Some(late.how.clone()), blocks }
+    ReportSection { id: "late", title: "What happens to late records?", how: Some(late.how.clone()), blocks }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::block::{Block, Card, Tone};
-use super::compared::{Compared, table};
+use super::compared::{ComparedSides, table};
 use super::wording::by_how_much;
 use super::{about, crossings, exact};
 use crate::analysis::{Better, Known, Summary, Verdict, total_bytes};
@@ -32,39 +32,42 @@ pub(super) fn lead(figures: &Figures) -> Vec<Block> {
 }
 
 /// The figures that stand for their questions.
-fn scoreboard(figures: &Figures) -> Vec<Compared> {
+fn scoreboard(figures: &Figures) -> Vec<ComparedSides> {
     let Figures { fast, fresh, answering, keeping, change, late, question, crash, .. } = figures;
     let totals = keeping.stores.map(total_bytes);
     let memory = keeping.stores.map(|stores| stores.memory.clone());
     vec![
-        Compared::higher("Records taken in per second", &fast.catch_up),
-        Compared::lower("Processor time for a million records", &fast.cpu),
-        Compared::percentile("Freshness at half load", &fresh.half_load, 99.0),
-        Compared::percentile("Freshness during a full recompute / a replay", &fresh.replay, 99.0),
-        Compared::percentile("Answer for one group", &answering.point, 99.0),
-        Compared::percentile("Answer for the whole view", &answering.whole, 99.0),
+        ComparedSides::higher("Records taken in per second", &fast.catch_up),
+        ComparedSides::lower("Processor time for a million records", &fast.cpu),
+        ComparedSides::percentile("Freshness at half load", &fresh.half_load, 99.0),
+        ComparedSides::percentile("Freshness during a full recompute / a replay", &fresh.replay, 99.0),
+        ComparedSides::percentile("Answer for one group", &answering.point, 99.0),
+        ComparedSides::percentile("Answer for the whole view", &answering.whole, 99.0),
         at_longest("Bytes on disk, longest history", &totals),
         at_longest("Memory, longest history", &memory),
-        Compared::lower("Code changed: until readers get the new answer", &change.switched),
-        Compared::lower("Code changed: extra processor time", &change.extra_cpu),
-        Compared::lower("Code changed: to go back", &change.back),
-        Compared::lower("A record a month late: until it is in the answer", &late.month.map(|late| late.seen.clone())),
-        Compared::lower("A new view over all history: until it is right", &question.right),
-        Compared::lower("Crash: until answers are exact again", &crash.recovery),
+        ComparedSides::lower("Code changed: until readers get the new answer", &change.switched),
+        ComparedSides::lower("Code changed: extra processor time", &change.extra_cpu),
+        ComparedSides::lower("Code changed: to go back", &change.back),
+        ComparedSides::lower(
+            "A record a month late: until it is in the answer",
+            &late.month.map(|late| late.seen.clone()),
+        ),
+        ComparedSides::lower("A new view over all history: until it is right", &question.right),
+        ComparedSides::lower("Crash: until answers are exact again", &crash.recovery),
     ]
 }
 
-fn at_longest(what: &str, curves: &Both<Curve>) -> Compared {
+fn at_longest(what: &str, curves: &Both<Curve>) -> ComparedSides {
     let known = |curve: &Curve| -> Known {
         let points = curve.get()?;
         let last = points.points.last().and_then(|point| Summary::of(points.unit, &point.samples));
         last.ok_or_else(|| "there are no samples".into())
     };
-    Compared { what: what.into(), known: curves.map(known), better: Better::Lower }
+    ComparedSides { what: what.into(), known: curves.map(known), better: Better::Lower }
 }
 
 /// Who is better at what.
-fn cards(rows: &[Compared]) -> Vec<Card> {
+fn cards(rows: &[ComparedSides]) -> Vec<Card> {
     let won = |side: Side| {
         let items = rows.iter().filter_map(|row| match row.verdict() {
             Verdict::Won { by, times } if by == side => {

@@ -1,6 +1,6 @@
 //! What would it be at another size? A model.
 
-use super::block::{Block, Cell, Drawing, Section, Series, Stroke, Table};
+use super::block::{Block, Cell, ChartSeries, Drawing, ReportSection, Stroke, Table};
 use super::{keeping, wording};
 use crate::analysis::{HISTORY_DAYS, Line, Model, TB_PER_DAY, total_bytes};
 use crate::figures::{Both, Curve, Figures, Side, Unit};
@@ -13,12 +13,12 @@ const DRAWN: [f64; 2] = [1.0, 1000.0];
 /// Points of a dashed line, evenly spread on a logarithmic axis.
 const STEPS: u32 = 40;
 
-pub(super) fn section(figures: &Figures) -> Section {
+pub(super) fn section(figures: &Figures) -> ReportSection {
     let blocks = match Model::of(figures) {
         Some(model) => blocks(figures, &model),
         None => vec![Block::Text("There is no model: the size of the records is not known.".into())],
     };
-    Section { id: "model", title: "What would it be at another size? A model", how: None, blocks }
+    ReportSection { id: "model", title: "What would it be at another size? A model", how: None, blocks }
 }
 
 fn blocks(figures: &Figures, model: &Model) -> Vec<Block> {
@@ -38,7 +38,8 @@ fn blocks(figures: &Figures, model: &Model) -> Vec<Block> {
         Block::Table(rebuilds(model)),
     ];
     let marks: Vec<(f64, String)> = TB_PER_DAY.iter().map(|volume| (model.records(*volume), name(*volume))).collect();
-    let drawing = |unit, series: Vec<Series>| Drawing::Lines { unit, logarithmic: true, series, marks: marks.clone() };
+    let drawing =
+        |unit, series: Vec<ChartSeries>| Drawing::Lines { unit, logarithmic: true, series, marks: marks.clone() };
     let rebuild = rebuild_series(figures, model);
     if !rebuild.is_empty() {
         let title = "Model: time to compute the views again from 30 days";
@@ -117,7 +118,7 @@ fn rebuilds(model: &Model) -> Table {
     Table::new(["Model", "Lambda", "Kappa"], rows)
 }
 
-fn rebuild_series(figures: &Figures, model: &Model) -> Vec<Series> {
+fn rebuild_series(figures: &Figures, model: &Model) -> Vec<ChartSeries> {
     let mut series = measured(&figures.change.rebuild);
     for side in Side::ALL {
         for machines in DRAWN {
@@ -129,7 +130,7 @@ fn rebuild_series(figures: &Figures, model: &Model) -> Vec<Series> {
     series
 }
 
-fn bytes_series(figures: &Figures, model: &Model) -> Vec<Series> {
+fn bytes_series(figures: &Figures, model: &Model) -> Vec<ChartSeries> {
     let totals = figures.keeping.stores.map(total_bytes);
     let mut series = measured(&totals);
     for side in Side::ALL {
@@ -139,7 +140,7 @@ fn bytes_series(figures: &Figures, model: &Model) -> Vec<Series> {
     series
 }
 
-fn measured(curves: &Both<Curve>) -> Vec<Series> {
+fn measured(curves: &Both<Curve>) -> Vec<ChartSeries> {
     Side::ALL.into_iter().filter_map(|side| Some(keeping::series(side, curves.of(side).get().ok()?))).collect()
 }
 
@@ -155,11 +156,11 @@ fn dashed(
     from: f64,
     model: &Model,
     at: impl Fn(f64) -> Option<f64>,
-) -> Option<Series> {
+) -> Option<ChartSeries> {
     let to = TB_PER_DAY.iter().map(|volume| model.records(*volume)).fold(from, f64::max);
     let records = (0..=STEPS).map(|step| from * (to / from).powf(f64::from(step) / f64::from(STEPS)));
     let points: Vec<_> = records
         .filter_map(|records| at(records).filter(|value| *value > 0.0).map(|value| (records, [value; 3])))
         .collect();
-    (!points.is_empty()).then_some(Series { side, stroke: Stroke::Model, label, points })
+    (!points.is_empty()).then_some(ChartSeries { side, stroke: Stroke::Model, label, points })
 }

@@ -1,9 +1,9 @@
 //! What has to be run and set?
 
-use super::block::{Block, Cell, Section, Table};
+use super::block::{Block, Cell, ReportSection, Table};
 use crate::figures::{Figures, OperationRow, Topic};
 
-pub(super) fn section(figures: &Figures) -> Section {
+pub(super) fn section(figures: &Figures) -> ReportSection {
     let rows = &figures.operation.rows;
     let blocks = match rows.is_empty() {
         true => vec![Block::Text("Nothing was written down about it.".into())],
@@ -12,7 +12,7 @@ pub(super) fn section(figures: &Figures) -> Section {
             vec![Block::Table(Table::new(["What", "Lambda", "Kappa"], sorted.map(cells).collect()))]
         }
     };
-    Section { id: "operation", title: "What has to be run and set?", how: None, blocks }
+    ReportSection { id: "operation", title: "What has to be run and set?", how: None, blocks }
 }
 
 fn cells(row: &OperationRow) -> Vec<Cell> {

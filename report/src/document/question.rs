@@ -1,14 +1,14 @@
 //! What does a view cost that is added after the fact?
 
-use super::block::{Block, Section};
-use super::compared::{Compared, bars, table, without_verdicts};
+use super::block::{Block, ReportSection};
+use super::compared::{ComparedSides, bars, table, without_verdicts};
 use crate::figures::Figures;
 use crate::format;
 
-pub(super) fn section(figures: &Figures) -> Section {
+pub(super) fn section(figures: &Figures) -> ReportSection {
     let question = &figures.question;
-    let right = Compared::lower("Until the new view is right", &question.right);
-    let missing = Compared::lower("Records it would miss if the log kept a week", &question.missing_after_week);
+    let right = ComparedSides::lower("Until the new view is right", &question.right);
+    let missing = ComparedSides::lower("Records it would miss if the log kept a week", &question.missing_after_week);
     let mut blocks = vec![Block::Text(format!(
         "A view is added over a history of {} records that are there already.",
         format::whole(question.history)
@@ -22,5 +22,5 @@ pub(super) fn section(figures: &Figures) -> Section {
     ));
     blocks.extend(chart);
     blocks.extend(retention);
-    Section { id: "question", title: "What does a new question cost?", how: Some(question.how.clone()), blocks }
+    ReportSection { id: "question", title: "What does a new question cost?", how: Some(question.how.clone()), blocks }
 }

@@ -7,7 +7,7 @@ use super::{Both, Curve, Latency, Measured, Quantity, Timeline};
 /// A change of a view's code, from the command until every answer comes from the new code.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Change {
+pub struct ChangeFigures {
     /// How this was measured, in whole sentences.
     pub how: String,
     /// Records of the history over which the code changes, in all figures but `rebuild`.
@@ -33,7 +33,7 @@ pub struct Change {
     pub timeline: Both<Measured<Timeline>>,
 }
 
-impl Change {
+impl ChangeFigures {
     pub(super) fn unmeasured(reason: &str) -> Self {
         let quantity = Both::same(Quantity::absent(reason));
         Self {

@@ -7,7 +7,7 @@ use super::Measured;
 /// The answers of Lambda, of Kappa and of a one-shot query over the same records, row by row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Exact {
+pub struct ExactFigures {
     /// How this was measured, in whole sentences.
     pub how: String,
     /// Each view of the pipeline.
@@ -37,7 +37,7 @@ impl ViewRows {
     }
 }
 
-impl Exact {
+impl ExactFigures {
     pub(super) fn unmeasured(reason: &str) -> Self {
         Self { how: String::new(), views: Measured::absent(reason) }
     }

@@ -21,7 +21,7 @@ pub struct Meta {
     /// The pipeline's SQL.
     pub sql: String,
     /// The log between the source and the layers.
-    pub log: LogKind,
+    pub log: ReportedLog,
     /// Records in the shortest history (1x).
     pub records: u64,
     /// The bytes of those records as they were produced, before any compression.
@@ -55,7 +55,7 @@ pub struct Machine {
 /// The log between the source and the layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum LogKind {
+pub enum ReportedLog {
     /// The log inside the process.
     Embedded,
     /// Kafka.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// What has to be run and set, in words.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Operation {
+pub struct OperationFigures {
     /// At least one row for each [`Topic`].
     pub rows: Vec<OperationRow>,
 }

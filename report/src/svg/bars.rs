@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::scale::Scale;
+use super::scale::AxisScale;
 use super::{Drawn, WIDTH, line, named, rect, text};
 use crate::analysis::Summary;
 use crate::document::BarGroup;
@@ -19,7 +19,7 @@ const NAME: f64 = 62.0;
 
 pub(super) fn draw(groups: &[BarGroup]) -> Drawn {
     let all = || groups.iter().flat_map(|group| [&group.bars.lambda, &group.bars.kappa]).flatten();
-    let scale = Scale::linear(all().map(|bar| bar.max).fold(0.0, f64::max), (NAME, WIDTH - VALUE));
+    let scale = AxisScale::linear(all().map(|bar| bar.max).fold(0.0, f64::max), (NAME, WIDTH - VALUE));
     let label = if groups.len() > 1 { LABEL } else { 0.0 };
     let height = label + 2.0 * ROW + GAP;
     let content = html! {
@@ -35,7 +35,7 @@ pub(super) fn draw(groups: &[BarGroup]) -> Drawn {
     Drawn { height: groups.len() as f64 * height, content }
 }
 
-fn bar(side: Side, bar: Option<&Summary>, scale: &Scale, y: f64) -> Markup {
+fn bar(side: Side, bar: Option<&Summary>, scale: &AxisScale, y: f64) -> Markup {
     let middle = y + BAR / 2.0;
     let Some(bar) = bar else {
         return html! {

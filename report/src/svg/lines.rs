@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 
 use super::bars::class;
-use super::scale::{Scale, tick};
+use super::scale::{AxisScale, tick};
 use super::{Drawn, WIDTH, line, named, px, text};
-use crate::document::{Series, Stroke};
+use crate::document::{ChartSeries, Stroke};
 use crate::figures::{Side, Unit};
 use crate::format;
 
@@ -15,7 +15,7 @@ const RIGHT: f64 = WIDTH - 20.0;
 const TOP: f64 = 16.0;
 const BOTTOM: f64 = HEIGHT - 42.0;
 
-pub(super) fn draw(unit: Unit, logarithmic: bool, series: &[Series], marks: &[(f64, String)]) -> Drawn {
+pub(super) fn draw(unit: Unit, logarithmic: bool, series: &[ChartSeries], marks: &[(f64, String)]) -> Drawn {
     let (x, y) = scales(logarithmic, series, marks);
     let y_ticks = if unit == Unit::Seconds { y.times(7) } else { y.ticks(6) };
     let content = html! {
@@ -38,23 +38,23 @@ pub(super) fn draw(unit: Unit, logarithmic: bool, series: &[Series], marks: &[(f
     Drawn { height: HEIGHT, content }
 }
 
-fn scales(logarithmic: bool, series: &[Series], marks: &[(f64, String)]) -> (Scale, Scale) {
+fn scales(logarithmic: bool, series: &[ChartSeries], marks: &[(f64, String)]) -> (AxisScale, AxisScale) {
     let points = || series.iter().flat_map(|series| &series.points);
     let records = || points().map(|(records, _)| *records).chain(marks.iter().map(|(records, _)| *records));
     let longest = records().fold(0.0, f64::max);
     let highest = points().map(|(_, [.., max])| *max).fold(0.0, f64::max);
     if !logarithmic {
-        return (Scale::linear(longest, (LEFT, RIGHT)), Scale::linear(highest * 1.05, (BOTTOM, TOP)));
+        return (AxisScale::linear(longest, (LEFT, RIGHT)), AxisScale::linear(highest * 1.05, (BOTTOM, TOP)));
     }
     let shortest = records().filter(|records| *records > 0.0).fold(f64::INFINITY, f64::min);
     let lowest = points().map(|(_, [_, min, _])| *min).filter(|min| *min > 0.0).fold(f64::INFINITY, f64::min);
     (
-        Scale::logarithmic(shortest, longest, (LEFT, RIGHT)),
-        Scale::logarithmic(lowest / 2.0, highest * 2.0, (BOTTOM, TOP)),
+        AxisScale::logarithmic(shortest, longest, (LEFT, RIGHT)),
+        AxisScale::logarithmic(lowest / 2.0, highest * 2.0, (BOTTOM, TOP)),
     )
 }
 
-fn one(series: &Series, unit: Unit, x: &Scale, y: &Scale) -> Markup {
+fn one(series: &ChartSeries, unit: Unit, x: &AxisScale, y: &AxisScale) -> Markup {
     let class = class(series.side);
     let points: Vec<String> = series
         .points
@@ -73,7 +73,13 @@ fn one(series: &Series, unit: Unit, x: &Scale, y: &Scale) -> Markup {
     }
 }
 
-fn point(side: Side, (records, [median, min, max]): (f64, [f64; 3]), unit: Unit, x: &Scale, y: &Scale) -> Markup {
+fn point(
+    side: Side,
+    (records, [median, min, max]): (f64, [f64; 3]),
+    unit: Unit,
+    x: &AxisScale,
+    y: &AxisScale,
+) -> Markup {
     let (at, middle) = (x.at(records), y.at(median));
     let class = format!("bar {}", class(side));
     let content = html! {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::bars::class;
-use super::scale::{Scale, tick};
+use super::scale::{AxisScale, tick};
 use super::{Drawn, WIDTH, line, named, px, text};
 use crate::document::RangeGroup;
 use crate::figures::{Side, Unit};
@@ -32,16 +32,16 @@ pub(super) fn draw(groups: &[RangeGroup]) -> Drawn {
     Drawn { height: bottom + 20.0, content }
 }
 
-fn scale(groups: &[RangeGroup]) -> Scale {
+fn scale(groups: &[RangeGroup]) -> AxisScale {
     let all = || {
         let ranges = groups.iter().flat_map(|group| [group.ranges.lambda, group.ranges.kappa]);
         ranges.flatten().flatten().filter(|value| *value > 0.0)
     };
     let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max));
-    Scale::logarithmic(low / 1.3, high * 1.3, (NAME + 6.0, WIDTH - 12.0))
+    AxisScale::logarithmic(low / 1.3, high * 1.3, (NAME + 6.0, WIDTH - 12.0))
 }
 
-fn range(side: Side, range: Option<[f64; 3]>, scale: &Scale, y: f64) -> Markup {
+fn range(side: Side, range: Option<[f64; 3]>, scale: &AxisScale, y: f64) -> Markup {
     let name = text::start("tick", (0.0, y + 4.0), side.name());
     let Some([p50, p95, p99]) = range else {
         return html! { (name) (text::start("tick", (NAME + 6.0, y + 4.0), "not measured")) };

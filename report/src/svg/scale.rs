@@ -23,13 +23,13 @@ const TIMES: [f64; 15] = [
 ];
 
 /// An axis.
-pub(super) struct Scale {
+pub(super) struct AxisScale {
     range: (f64, f64),
     pixels: (f64, f64),
     logarithmic: bool,
 }
 
-impl Scale {
+impl AxisScale {
     /// From 0 to at least `highest`.
     pub(super) fn linear(highest: f64, pixels: (f64, f64)) -> Self {
         let highest = if highest.is_finite() && highest > 0.0 { highest } else { 1.0 };
@@ -126,16 +126,16 @@ mod tests {
 
     #[test]
     fn ticks_are_round() {
-        assert_eq!(Scale::linear(23.0, (0.0, 1.0)).ticks(5), [0.0, 5.0, 10.0, 15.0, 20.0]);
-        assert_eq!(Scale::logarithmic(3.0, 60.0, (0.0, 1.0)).ticks(9), [5.0, 10.0, 20.0, 50.0]);
-        assert_eq!(Scale::logarithmic(1.0, 1e4, (0.0, 1.0)).ticks(9).len(), 5);
+        assert_eq!(AxisScale::linear(23.0, (0.0, 1.0)).ticks(5), [0.0, 5.0, 10.0, 15.0, 20.0]);
+        assert_eq!(AxisScale::logarithmic(3.0, 60.0, (0.0, 1.0)).ticks(9), [5.0, 10.0, 20.0, 50.0]);
+        assert_eq!(AxisScale::logarithmic(1.0, 1e4, (0.0, 1.0)).ticks(9).len(), 5);
     }
 
     #[test]
     fn values_beyond_the_axis_are_at_its_ends() {
-        let scale = Scale::logarithmic(1.0, 100.0, (0.0, 200.0));
+        let scale = AxisScale::logarithmic(1.0, 100.0, (0.0, 200.0));
         assert_eq!([scale.at(10.0), scale.at(0.0), scale.at(1e9)], [100.0, 0.0, 200.0]);
-        assert_eq!(Scale::linear(f64::NAN, (0.0, 200.0)).at(0.5), 100.0);
+        assert_eq!(AxisScale::linear(f64::NAN, (0.0, 200.0)).at(0.5), 100.0);
     }
 
     #[test]

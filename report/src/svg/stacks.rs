@@ -2,7 +2,7 @@
 
 use maud::html;
 
-use super::scale::Scale;
+use super::scale::AxisScale;
 use super::{Drawn, WIDTH, named, rect, text};
 use crate::document::Stack;
 use crate::figures::Unit;
@@ -17,7 +17,7 @@ pub(super) fn draw(unit: Unit, parts: &[&str], stacks: &[Stack]) -> Drawn {
     let total = |stack: &Stack| stack.values.iter().filter(|value| value.is_finite()).sum::<f64>();
     let whole = unit == Unit::Share;
     let right = if whole { WIDTH - 4.0 } else { WIDTH - VALUE };
-    let scale = Scale::linear(stacks.iter().map(total).fold(0.0, f64::max), (NAME, right));
+    let scale = AxisScale::linear(stacks.iter().map(total).fold(0.0, f64::max), (NAME, right));
     let content = html! {
         @for (index, stack) in stacks.iter().enumerate() {
             @let y = index as f64 * ROW;

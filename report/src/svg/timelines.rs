@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::bars::class;
-use super::scale::{Scale, tick};
+use super::scale::{AxisScale, tick};
 use super::{Drawn, WIDTH, line, named, px, rect, text};
 use crate::document::happened;
 use crate::figures::{Event, Side, Timeline, Unit};
@@ -14,7 +14,7 @@ const HEAD: f64 = 24.0;
 
 pub(super) fn draw(timelines: &[(Side, Timeline)]) -> Drawn {
     let events = || timelines.iter().flat_map(|(_, events)| events);
-    let scale = Scale::linear(events().map(end).fold(0.0, f64::max), (6.0, WIDTH - 8.0));
+    let scale = AxisScale::linear(events().map(end).fold(0.0, f64::max), (6.0, WIDTH - 8.0));
     let (rows, bottom) = rows(timelines, &scale);
     let content = html! {
         @for value in scale.ticks(6) {
@@ -28,7 +28,7 @@ pub(super) fn draw(timelines: &[(Side, Timeline)]) -> Drawn {
 }
 
 /// Each name with its events, from the top down, and where they end.
-fn rows(timelines: &[(Side, Timeline)], scale: &Scale) -> (Vec<Markup>, f64) {
+fn rows(timelines: &[(Side, Timeline)], scale: &AxisScale) -> (Vec<Markup>, f64) {
     let (mut rows, mut y) = (Vec::new(), 0.0);
     for (side, events) in timelines {
         y += HEAD;
@@ -51,7 +51,7 @@ fn end(event: &Event) -> f64 {
     event.until_s.unwrap_or(event.at_s).max(event.at_s)
 }
 
-fn mark(side: Side, event: &Event, scale: &Scale, middle: f64) -> Markup {
+fn mark(side: Side, event: &Event, scale: &AxisScale, middle: f64) -> Markup {
     let (start, end) = (scale.at(event.at_s), scale.at(end(event)));
     let class = format!("bar {}", class(side));
     match event.until_s {

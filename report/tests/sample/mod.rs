@@ -70,7 +70,7 @@ fn meta() -> Meta {
         command: "dovetail compare clicks --events 1000000 --seed 7 --runs 3 --out report/".into(),
         pipeline: "clicks".into(),
         sql: "CREATE VIEW clicks_by_hour AS\nSELECT page, date_trunc('hour', at) AS hour, count(*) AS clicks\nFROM clicks\nGROUP BY page, hour;".into(),
-        log: LogKind::Embedded,
+        log: ReportedLog::Embedded,
         records: RECORDS,
         payload_bytes: RECORDS * 120,
         origin: Origin::Seed(7),
@@ -147,7 +147,7 @@ fn keeping() -> Keeping {
     }
 }
 
-fn change() -> Change {
+fn change() -> ChangeFigures {
     let lambda = vec![
         Event::at(0.0, "the new code is given"),
         Event::span(0.4, 18.2, "a batch run fills the new view"),
@@ -162,7 +162,7 @@ fn change() -> Change {
         Event::at(50.0, "the command to go back"),
         Event::at(50.1, "readers get the old answer"),
     ];
-    Change {
+    ChangeFigures {
         how: "One aggregate of the view is changed while records come in at half load.".into(),
         history: 8 * RECORDS,
         // 6 s + 1.5 s a million against 1 s + 5.5 s a million: they cross at 1.25 million records.
@@ -219,18 +219,18 @@ fn crash() -> Crash {
     }
 }
 
-fn exact() -> Exact {
+fn exact() -> ExactFigures {
     let view =
         |view: &str, rows| ViewRows { view: view.into(), rows, lambda_kappa: 0, lambda_query: 0, kappa_query: 0 };
-    Exact {
+    ExactFigures {
         how: "Both stop at the same offsets. Each row is compared with the rows of a plain query.".into(),
         views: Measured::Value(vec![view("clicks_by_hour", 41_230), view("clicks_by_page", 2_000)]),
     }
 }
 
-fn operation() -> Operation {
+fn operation() -> OperationFigures {
     let row = |topic, lambda: &str, kappa: &str| OperationRow { topic, lambda: lambda.into(), kappa: kappa.into() };
-    Operation {
+    OperationFigures {
         rows: vec![
             row(Topic::Processes, "1: batch, speed and serving in one", "1: the job and serving in one"),
             row(Topic::Stores, "log, object store, catalog", "log, object store, catalog"),

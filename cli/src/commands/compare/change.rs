@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::ask;
 use super::bag::Bag;
 use super::meanwhile::while_asking;
-use super::server::Server;
+use super::server::MeasuredServer;
 use super::workload::Workload;
 
 /// The name of the job with the new code.
@@ -100,7 +100,12 @@ struct Stages {
 }
 
 /// Changes the code and goes back to the old one.
-pub(super) async fn measure(server: &mut Server, workload: &Workload, asked: &str, bag: &mut Bag) -> Result<u64> {
+pub(super) async fn measure(
+    server: &mut MeasuredServer,
+    workload: &Workload,
+    asked: &str,
+    bag: &mut Bag,
+) -> Result<u64> {
     let history = ask::settle(server.side, &server.client).await?;
     let (client, gauge, code) = (server.client.clone(), server.gauge(), &workload.changed);
     let (memory, disk) = (gauge.resident_bytes(), gauge.disk_bytes());
@@ -134,7 +139,7 @@ pub(super) async fn measure(server: &mut Server, workload: &Workload, asked: &st
 }
 
 /// Adds a view and goes back.
-pub(super) async fn measure_question(server: &mut Server, workload: &Workload, bag: &mut Bag) -> Result<u64> {
+pub(super) async fn measure_question(server: &mut MeasuredServer, workload: &Workload, bag: &mut Bag) -> Result<u64> {
     let history = ask::settle(server.side, &server.client).await?;
     let code = &workload.added;
     let expected = ask::number(&server.client, &code.old).await?;
@@ -147,7 +152,7 @@ pub(super) async fn measure_question(server: &mut Server, workload: &Workload, b
     Ok(history)
 }
 
-async fn forward(server: &mut Server, workload: &Workload, code: &NewCode, expected: f64) -> Result<Stages> {
+async fn forward(server: &mut MeasuredServer, workload: &Workload, code: &NewCode, expected: f64) -> Result<Stages> {
     match server.side {
         Side::Lambda => forward_lambda(server, workload, code, expected).await,
         Side::Kappa => forward_kappa(server, code, expected).await,
@@ -155,7 +160,12 @@ async fn forward(server: &mut Server, workload: &Workload, code: &NewCode, expec
 }
 
 /// The process is stopped and started with the new file, and computes the views from the landing.
-async fn forward_lambda(server: &mut Server, workload: &Workload, code: &NewCode, expected: f64) -> Result<Stages> {
+async fn forward_lambda(
+    server: &mut MeasuredServer,
+    workload: &Workload,
+    code: &NewCode,
+    expected: f64,
+) -> Result<Stages> {
     let new = workload.pipeline.with_file_name("new.sql");
     std::fs::write(&new, &code.text).with_context(|| format!("cannot write `{}`", new.display()))?;
     let (began, cpu) = (clock::now_monotonic(), server.cpu_seconds());
@@ -179,7 +189,7 @@ async fn forward_lambda(server: &mut Server, workload: &Workload, code: &NewCode
 }
 
 /// A second job reads the log again while the first goes on; then readers are switched.
-async fn forward_kappa(server: &Server, code: &NewCode, expected: f64) -> Result<Stages> {
+async fn forward_kappa(server: &MeasuredServer, code: &NewCode, expected: f64) -> Result<Stages> {
     let client = &server.client;
     let (began, cpu) = (clock::now_monotonic(), server.cpu_seconds());
     let now = || began.elapsed().as_secs_f64();
@@ -200,7 +210,7 @@ async fn forward_kappa(server: &Server, code: &NewCode, expected: f64) -> Result
 }
 
 /// Goes back to the old code; returns the seconds until its answer is what readers get.
-async fn back(server: &mut Server, workload: &Workload, code: &NewCode, expected: f64) -> Result<f64> {
+async fn back(server: &mut MeasuredServer, workload: &Workload, code: &NewCode, expected: f64) -> Result<f64> {
     let began = clock::now_monotonic();
     match server.side {
         Side::Lambda => {
@@ -219,7 +229,7 @@ async fn back(server: &mut Server, workload: &Workload, code: &NewCode, expected
 }
 
 /// Gives readers the answers of `job`, or of the job before.
-async fn switch(server: &Server, job: Option<&str>) -> Result<()> {
+async fn switch(server: &MeasuredServer, job: Option<&str>) -> Result<()> {
     let request = SwitchRequest { job: job.map(str::to_owned), force: false };
     let switched = timeout(COMMAND_TIMEOUT, server.client.switch_job(&request)).await;
     switched.with_context(|| format!("the switch was not made within {COMMAND_TIMEOUT:?}"))??;
@@ -227,7 +237,7 @@ async fn switch(server: &Server, job: Option<&str>) -> Result<()> {
 }
 
 /// A full recompute, until it is served.
-pub(super) async fn recompute(server: &Server) -> Result<()> {
+pub(super) async fn recompute(server: &MeasuredServer) -> Result<()> {
     let request = RecomputeRequest { views: vec![], full: true };
     let run = timeout(ask::REACH_TIMEOUT, server.client.recompute(&request)).await;
     let run = run.with_context(|| format!("the recompute took more than {:?}", ask::REACH_TIMEOUT))??;
@@ -238,7 +248,7 @@ pub(super) async fn recompute(server: &Server) -> Result<()> {
 }
 
 /// Starts a job from the beginning of the log.
-pub(super) async fn start_job(server: &Server, name: &str, pipeline: &str) -> Result<()> {
+pub(super) async fn start_job(server: &MeasuredServer, name: &str, pipeline: &str) -> Result<()> {
     let request = JobRequest { name: name.to_owned(), pipeline: pipeline.to_owned(), from: None };
     let job = timeout(COMMAND_TIMEOUT, server.client.start_job(&request)).await;
     let job = job.with_context(|| format!("job `{name}` did not start within {COMMAND_TIMEOUT:?}"))??;
@@ -249,7 +259,7 @@ pub(super) async fn start_job(server: &Server, name: &str, pipeline: &str) -> Re
 }
 
 /// Waits until the job is at the head of the log.
-pub(super) async fn until_job_at_head(server: &Server, name: &str) -> Result<()> {
+pub(super) async fn until_job_at_head(server: &MeasuredServer, name: &str) -> Result<()> {
     let began = clock::now_monotonic();
     loop {
         let jobs = server.client.jobs().await?;
@@ -269,7 +279,7 @@ pub(super) async fn until_job_at_head(server: &Server, name: &str) -> Result<()>
 }
 
 /// Stops a job and removes it.
-pub(super) async fn stop_job(server: &Server, name: &str) -> Result<()> {
+pub(super) async fn stop_job(server: &MeasuredServer, name: &str) -> Result<()> {
     let stopped = timeout(COMMAND_TIMEOUT, server.client.stop_job(name)).await;
     stopped.with_context(|| format!("job `{name}` did not stop within {COMMAND_TIMEOUT:?}"))??;
     Ok(())

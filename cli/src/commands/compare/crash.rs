@@ -13,8 +13,8 @@ use dovetail_report::figures::{Event, Side};
 use super::ask;
 use super::bag::Bag;
 use super::feed::Feed;
-use super::scale::Scale;
-use super::server::Server;
+use super::scale::RunScale;
+use super::server::MeasuredServer;
 use super::workload::Workload;
 
 /// Records that the speed layer need not fold again: those below the cut.
@@ -29,11 +29,11 @@ pub(super) async fn measure(
     side: Side,
     folder: PathBuf,
     workload: &Workload,
-    scale: &Scale,
+    scale: &RunScale,
     rate: f64,
     bag: &mut Bag,
 ) -> Result<()> {
-    let mut server = Server::new(side, folder, &workload.pipeline, scale.settings_of_crashes())?;
+    let mut server = MeasuredServer::new(side, folder, &workload.pipeline, scale.settings_of_crashes())?;
     server.start().await?;
     let client = server.client.clone();
     let mut feed = Feed::new(&client, workload.stream.name.as_str());

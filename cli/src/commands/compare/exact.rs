@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use dovetail_api::Client;
 use dovetail_core::view::{View, compare_answers};
-use dovetail_report::figures::{Both, Exact, Measured, ViewRows};
+use dovetail_report::figures::{Both, ExactFigures, Measured, ViewRows};
 
 use super::ask;
 
@@ -34,14 +34,14 @@ impl Answers {
 
 /// The comparisons of all runs together.
 #[derive(Debug, Default)]
-pub(super) struct Compared {
+pub(super) struct ComparedRows {
     views: BTreeMap<String, ViewRows>,
     /// Rows that are not the same text, whether they differ or not.
     other_texts: u64,
     failed: Option<String>,
 }
 
-impl Compared {
+impl ComparedRows {
     /// Compares the answers of a run.
     pub(super) fn add(&mut self, views: &[Arc<View>], answers: Both<Option<Answers>>) {
         let (Some(lambda), Some(kappa)) = (answers.lambda, answers.kappa) else {
@@ -77,7 +77,7 @@ impl Compared {
         Ok(())
     }
 
-    pub(super) fn section(self) -> Exact {
+    pub(super) fn section(self) -> ExactFigures {
         let within = match self.other_texts {
             0 => "All of them are the same as texts too.".to_owned(),
             rows => format!("{rows} of them have another text on each side, in values that a sketch approximates."),
@@ -94,7 +94,7 @@ impl Compared {
             Some(failed) => Measured::absent(failed),
             None => Measured::Value(self.views.into_values().collect()),
         };
-        Exact { how, views }
+        ExactFigures { how, views }
     }
 }
 

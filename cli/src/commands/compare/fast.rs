@@ -9,14 +9,14 @@ use dovetail_report::figures::Side;
 use super::ask;
 use super::bag::Bag;
 use super::feed::Feed;
-use super::scale::Scale;
-use super::server::Server;
+use super::scale::RunScale;
+use super::server::MeasuredServer;
 use super::shares::Parts;
 use super::workload::Workload;
 
 /// Writes all records into a log, and leaves the log in `folder`: every cold start begins with a copy of it.
 pub(super) async fn write_log(folder: &Path, workload: &Workload) -> Result<()> {
-    let mut server = Server::new(Side::Kappa, folder.to_owned(), &workload.pipeline, vec![])?;
+    let mut server = MeasuredServer::new(Side::Kappa, folder.to_owned(), &workload.pipeline, vec![])?;
     server.start().await?;
     let mut feed = Feed::new(&server.client, workload.stream.name.as_str());
     feed.send(&workload.records).await?;
@@ -25,28 +25,33 @@ pub(super) async fn write_log(folder: &Path, workload: &Workload) -> Result<()> 
 }
 
 /// Starts and stops a server with no records at all: what every start takes.
-pub(super) async fn empty_start(side: Side, folder: PathBuf, workload: &Workload, scale: &Scale) -> Result<Start> {
-    let mut server = Server::new(side, folder, &workload.pipeline, scale.settings())?;
+pub(super) async fn empty_start(
+    side: Side,
+    folder: PathBuf,
+    workload: &Workload,
+    scale: &RunScale,
+) -> Result<ColdStart> {
+    let mut server = MeasuredServer::new(side, folder, &workload.pipeline, scale.settings())?;
     let began = clock::now_monotonic();
     server.start().await?;
     ask::until_head(&server.client, 0).await?;
-    let start = Start { seconds: began.elapsed().as_secs_f64(), cpu: server.cpu_seconds() };
+    let start = ColdStart { seconds: began.elapsed().as_secs_f64(), cpu: server.cpu_seconds() };
     server.stop().await?;
     Ok(start)
 }
 
 /// What a start without records takes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Start {
+pub(super) struct ColdStart {
     seconds: f64,
     cpu: f64,
 }
 
 /// Starts the server on a copy of the log, with a new catalog and nothing else; returns the records a second.
 pub(super) async fn cold_start(
-    server: &mut Server,
+    server: &mut MeasuredServer,
     log: &Path,
-    empty: Start,
+    empty: ColdStart,
     parts: Option<Parts>,
     workload: &Workload,
     bag: &mut Bag,

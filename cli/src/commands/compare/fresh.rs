@@ -11,22 +11,22 @@ use super::bag::Bag;
 use super::change::{recompute, start_job, stop_job, until_job_at_head};
 use super::feed::Feed;
 use super::probe::Probe;
-use super::server::Server;
+use super::server::MeasuredServer;
 use super::workload::Workload;
-use super::{ask, scale::Scale};
+use super::{ask, scale::RunScale};
 
 /// The name of the job that reads the log again meanwhile.
 const JOB: &str = "again";
 
 /// With nothing else going on.
-pub(super) async fn idle(server: &Server, probe: &Probe, scale: &Scale, bag: &mut Bag) -> Result<()> {
+pub(super) async fn idle(server: &MeasuredServer, probe: &Probe, scale: &RunScale, bag: &mut Bag) -> Result<()> {
     let ms = samples(server, probe, scale.probes).await?;
     bag.add_run("fresh.idle", ms);
     Ok(())
 }
 
 /// During batch runs, or over the time of some checkpoints.
-pub(super) async fn background(server: &Server, probe: &Probe, scale: &Scale, bag: &mut Bag) -> Result<()> {
+pub(super) async fn background(server: &MeasuredServer, probe: &Probe, scale: &RunScale, bag: &mut Bag) -> Result<()> {
     let ms = match server.side {
         Side::Lambda => {
             let runs = async {
@@ -55,10 +55,10 @@ pub(super) async fn background(server: &Server, probe: &Probe, scale: &Scale, ba
 
 /// While the whole history is read again.
 pub(super) async fn replay(
-    server: &Server,
+    server: &MeasuredServer,
     workload: &Workload,
     probe: &Probe,
-    scale: &Scale,
+    scale: &RunScale,
     bag: &mut Bag,
 ) -> Result<()> {
     let ms = match server.side {
@@ -92,10 +92,10 @@ pub(super) async fn replay(
 
 /// While records come in at half of the rate of catching up.
 pub(super) async fn half_load(
-    server: &Server,
+    server: &MeasuredServer,
     workload: &Workload,
     probe: &Probe,
-    scale: &Scale,
+    scale: &RunScale,
     rate: f64,
     bag: &mut Bag,
 ) -> Result<()> {
@@ -119,7 +119,7 @@ pub(super) async fn half_load(
     Ok(())
 }
 
-async fn samples(server: &Server, probe: &Probe, many: usize) -> Result<Vec<f64>> {
+async fn samples(server: &MeasuredServer, probe: &Probe, many: usize) -> Result<Vec<f64>> {
     let mut ms = Vec::with_capacity(many);
     for _ in 0..many {
         ms.push(probe.seen_after_ms(&server.client, 0).await?);
@@ -142,7 +142,7 @@ async fn while_going_on<T>(
 }
 
 /// Waits for the end of a run that was left.
-async fn until_no_run(server: &Server) -> Result<()> {
+async fn until_no_run(server: &MeasuredServer) -> Result<()> {
     let began = clock::now_monotonic();
     loop {
         let phase = server.client.run_progress().await?.phase;

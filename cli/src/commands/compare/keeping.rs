@@ -15,8 +15,8 @@ use super::change::{recompute, start_job, stop_job, until_job_at_head};
 use super::crash::checkpointed;
 use super::feed::Feed;
 use super::proc;
-use super::scale::Scale;
-use super::server::Server;
+use super::scale::RunScale;
+use super::server::MeasuredServer;
 use super::workload::{LENGTHS, Workload};
 
 /// A history is written in so many parts: as many generations and checkpoints are kept.
@@ -36,10 +36,10 @@ pub(super) async fn measure(
     side: Side,
     folder: PathBuf,
     workload: &Workload,
-    scale: &Scale,
+    scale: &RunScale,
     bag: &mut Bag,
 ) -> Result<()> {
-    let mut server = Server::new(side, folder, &workload.pipeline, scale.settings_of_keeping())?;
+    let mut server = MeasuredServer::new(side, folder, &workload.pipeline, scale.settings_of_keeping())?;
     server.start().await?;
     let mut feed = Feed::new(&server.client, workload.stream.name.as_str());
     for length in LENGTHS {
@@ -70,7 +70,7 @@ pub(super) async fn measure(
 }
 
 /// A batch run over everything, or a checkpoint of everything.
-async fn publish(server: &Server, records: u64) -> Result<()> {
+async fn publish(server: &MeasuredServer, records: u64) -> Result<()> {
     let client = &server.client;
     ask::until_head(client, records).await?;
     match server.side {
@@ -91,7 +91,7 @@ async fn publish(server: &Server, records: u64) -> Result<()> {
 }
 
 /// Waits until the disk stays as it is, for a while at most.
-async fn settle(server: &Server) {
+async fn settle(server: &MeasuredServer) {
     let (began, mut last, mut same) = (clock::now_monotonic(), u64::MAX, 0);
     while same < SAME_LOOKS && began.elapsed() < SETTLE_TIMEOUT {
         clock::sleep(LOOK_INTERVAL).await;
@@ -101,7 +101,7 @@ async fn settle(server: &Server) {
     }
 }
 
-fn note(server: &Server, records: u64, bag: &mut Bag) {
+fn note(server: &MeasuredServer, records: u64, bag: &mut Bag) {
     let data = server.data();
     let bytes = |path: &str| proc::disk_bytes(&data.join(path)) as f64;
     let generations = bytes("store/generations");

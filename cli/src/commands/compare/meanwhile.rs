@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use dovetail_core::clock;
 
-use super::server::Gauge;
+use super::server::ProcessGauge;
 use dovetail_api::Client;
 
 /// Pause between two queries.
@@ -25,7 +25,7 @@ pub(super) struct Meanwhile {
 /// Does `work`, and asks `sql` meanwhile.
 pub(super) async fn while_asking<T>(
     client: &Client,
-    gauge: &Gauge,
+    gauge: &ProcessGauge,
     sql: &str,
     work: impl Future<Output = Result<T>>,
 ) -> Result<(T, Meanwhile)> {

@@ -39,12 +39,12 @@ use dovetail_report::{Figures, check, render_html, render_markdown};
 use tokio::time::Instant;
 
 use self::bag::Bag;
-use self::exact::{Answers, Compared};
+use self::exact::{Answers, ComparedRows};
 use self::look::Looks;
 use self::probe::Probe;
 use self::report::Found;
-use self::scale::Scale;
-use self::server::Server;
+use self::scale::RunScale;
+use self::server::MeasuredServer;
 use self::shares::Parts;
 use self::workload::Workload;
 use super::up::wait_for_stop;
@@ -76,7 +76,7 @@ async fn compare(args: &Compare) -> Result<ExitCode> {
     let folder = tempfile::Builder::new().prefix(".compare-").tempdir_in(&out)?;
     let comparison = Comparison {
         workload: Workload::load(args, &folder.path().join("pipeline")).await?,
-        scale: Scale::new(args.quick),
+        scale: RunScale::new(args.quick),
         began: clock::now_monotonic(),
     };
     let figures = comparison.measure(args, folder.path()).await?;
@@ -102,7 +102,7 @@ fn write(out: &Path, figures: &Figures) -> Result<()> {
 /// A comparison that is going on.
 struct Comparison {
     workload: Workload,
-    scale: Scale,
+    scale: RunScale,
     began: Instant,
 }
 
@@ -125,7 +125,7 @@ impl Comparison {
         let runs = args.runs.unwrap_or(if args.quick { RUNS_QUICK } else { RUNS });
         let mut found = Found {
             bags: Both::default(),
-            compared: Compared::default(),
+            compared: ComparedRows::default(),
             looks: String::new(),
             history: 0,
             history_of_question: 0,
@@ -225,7 +225,7 @@ impl Comparison {
     ) -> Result<f64> {
         let (workload, scale) = (&self.workload, &self.scale);
         let empty = fast::empty_start(side, folder.join("empty"), workload, scale).await?;
-        let mut server = Server::new(side, folder.join("main"), &workload.pipeline, scale.settings())?;
+        let mut server = MeasuredServer::new(side, folder.join("main"), &workload.pipeline, scale.settings())?;
         let rate = fast::cold_start(&mut server, log, empty, parts, workload, bag).await?;
         step("all rows are compared");
         if side == Side::Lambda {

@@ -1,15 +1,15 @@
 //! What has to be run and set, in words.
 
-use dovetail_report::figures::{Operation, OperationRow, Topic};
+use dovetail_report::figures::{OperationFigures, OperationRow, Topic};
 
-use super::scale::Scale;
+use super::scale::RunScale;
 
 /// The rows of the report.
-pub(super) fn section(scale: &Scale) -> Operation {
+pub(super) fn section(scale: &RunScale) -> OperationFigures {
     let interval = scale.interval();
     let row = |topic, lambda: String, kappa: String| OperationRow { topic, lambda, kappa };
     let text = str::to_owned;
-    Operation {
+    OperationFigures {
         rows: vec![
             row(
                 Topic::Processes,

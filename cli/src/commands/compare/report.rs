@@ -6,22 +6,22 @@ use std::time::Duration;
 use anyhow::Result;
 use dovetail_core::clock::Clock;
 use dovetail_report::figures::{
-    Answering, Both, Change, Crash, Fast, Figures, Fresh, Keeping, Late, LateRecord, LogKind, Machine, Measured, Meta,
-    Quantity, Question, Shares, Stores, Unit,
+    Answering, Both, ChangeFigures, Crash, Fast, Figures, Fresh, Keeping, Late, LateRecord, Machine, Measured, Meta,
+    Quantity, Question, ReportedLog, Shares, Stores, Unit,
 };
 
 use super::bag::{Bag, latencies, quantities, timelines};
-use super::exact::Compared;
+use super::exact::ComparedRows;
 use super::operation;
 use super::proc;
-use super::scale::Scale;
+use super::scale::RunScale;
 use super::workload::Workload;
 use crate::args::Compare;
 
 /// Everything that was found out.
 pub(super) struct Found {
     pub(super) bags: Both<Bag>,
-    pub(super) compared: Compared,
+    pub(super) compared: ComparedRows,
     /// What the timed queries were.
     pub(super) looks: String,
     /// Records of the history over which code changed, and a view was added.
@@ -32,7 +32,7 @@ pub(super) struct Found {
     pub(super) took: Duration,
 }
 
-pub(super) fn figures(args: &Compare, workload: &Workload, scale: &Scale, found: Found) -> Result<Figures> {
+pub(super) fn figures(args: &Compare, workload: &Workload, scale: &RunScale, found: Found) -> Result<Figures> {
     let meta = meta(args, workload, &found)?;
     let (bags, interval) = (&found.bags, scale.interval());
     Ok(Figures {
@@ -66,7 +66,7 @@ fn meta(args: &Compare, workload: &Workload, found: &Found) -> Result<Meta> {
         command: command(args),
         pipeline: workload.name.clone(),
         sql: workload.text.clone(),
-        log: LogKind::Embedded,
+        log: ReportedLog::Embedded,
         records: workload.shortest(),
         payload_bytes: workload.payload_bytes(),
         origin: workload.origin.clone(),
@@ -122,7 +122,7 @@ fn fast(bags: &Both<Bag>, records: u64) -> Fast {
     }
 }
 
-fn fresh(bags: &Both<Bag>, scale: &Scale, interval: &str) -> Fresh {
+fn fresh(bags: &Both<Bag>, scale: &RunScale, interval: &str) -> Fresh {
     Fresh {
         how: format!(
             "A record with a key of its own was appended over HTTP, and from its acknowledgement on a query for the key \
@@ -140,7 +140,7 @@ fn fresh(bags: &Both<Bag>, scale: &Scale, interval: &str) -> Fresh {
     }
 }
 
-fn answering(bags: &Both<Bag>, scale: &Scale, looks: &str) -> Answering {
+fn answering(bags: &Both<Bag>, scale: &RunScale, looks: &str) -> Answering {
     Answering {
         how: format!(
             "{looks} Each query was asked {} times in each run over HTTP by one client, one after the other, and its rows \
@@ -188,8 +188,8 @@ fn keeping(bags: &Both<Bag>) -> Keeping {
     }
 }
 
-fn change(bags: &Both<Bag>, workload: &Workload, history: u64) -> Change {
-    Change {
+fn change(bags: &Both<Bag>, workload: &Workload, history: u64) -> ChangeFigures {
+    ChangeFigures {
         how: format!(
             "The change: {}. In Kappa a second job with the new code read the log again; when it was at the head and its \
              answer was right, readers were switched, and later switched back. In Lambda the process was stopped and \
@@ -246,7 +246,7 @@ fn question(bags: &Both<Bag>, workload: &Workload, history: u64) -> Question {
     }
 }
 
-fn crash(bags: &Both<Bag>, scale: &Scale, interval: &str) -> Crash {
+fn crash(bags: &Both<Bag>, scale: &RunScale, interval: &str) -> Crash {
     Crash {
         how: format!(
             "Records came in at a quarter of the records a second of catching up, and the process was killed at a random \

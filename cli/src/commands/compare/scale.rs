@@ -6,7 +6,7 @@ use super::server::Setting;
 
 /// Numbers and times of a comparison.
 #[derive(Debug, Clone)]
-pub(super) struct Scale {
+pub(super) struct RunScale {
     /// Timed answers of each kind of query, in each run.
     pub(super) answers: usize,
     /// Records that are waited for, in each situation of each run.
@@ -23,7 +23,7 @@ pub(super) struct Scale {
     pub(super) lengths_in_runs: usize,
 }
 
-impl Scale {
+impl RunScale {
     pub(super) fn new(is_quick: bool) -> Self {
         let seconds = Duration::from_secs;
         match is_quick {

@@ -28,7 +28,7 @@ const VARIABLES: &str = "DOVETAIL_";
 pub(super) type Setting = (&'static str, String);
 
 /// A process of one side with its folder. It is killed when this is dropped.
-pub(super) struct Server {
+pub(super) struct MeasuredServer {
     pub(super) side: Side,
     pub(super) client: Client,
     folder: PathBuf,
@@ -45,12 +45,12 @@ pub(super) struct Server {
 
 /// Reads the memory of a server's process while the server itself is in use.
 #[derive(Clone)]
-pub(super) struct Gauge {
+pub(super) struct ProcessGauge {
     pid: Arc<AtomicU32>,
     data: PathBuf,
 }
 
-impl Gauge {
+impl ProcessGauge {
     /// Bytes of resident memory; 0 while there is no process.
     pub(super) fn resident_bytes(&self) -> u64 {
         match self.pid.load(Ordering::Relaxed) {
@@ -65,7 +65,7 @@ impl Gauge {
     }
 }
 
-impl Server {
+impl MeasuredServer {
     /// A server in `folder`, which is created. It is not started yet.
     pub(super) fn new(side: Side, folder: PathBuf, pipeline: &Path, settings: Vec<Setting>) -> Result<Self> {
         std::fs::create_dir_all(folder.join("data"))
@@ -90,8 +90,8 @@ impl Server {
         self.folder.join("data")
     }
 
-    pub(super) fn gauge(&self) -> Gauge {
-        Gauge { pid: Arc::clone(&self.pid), data: self.data() }
+    pub(super) fn gauge(&self) -> ProcessGauge {
+        ProcessGauge { pid: Arc::clone(&self.pid), data: self.data() }
     }
 
     /// Starts the process, and waits until it answers queries.
